@@ -29,8 +29,8 @@ from torch import Tensor
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger
 from lit_metanas.io import tune_allocator
-from lit_metanas.meta import PairedReinforce
-from lit_metanas.relaxations import Categorical
+from lit_metanas.meta import PrototypeLoss
+from lit_metanas.relaxations import SampledChild
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.training import MetaSearch, Trainer
@@ -100,7 +100,7 @@ def train(folder: Path, steps: int, meter: Callback) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     seed_everything(0, verbose=False)
     space = LayeredSpace(shared=True, kernels=(3, 5), activations=("ReLU",), widths=(4,), depths=(1,))
-    model = MetaSearch(space=space, shape=Noise.shape, meta_gradient=PairedReinforce(), relaxation=Categorical())
+    model = MetaSearch(space=space, shape=Noise.shape, meta_gradient=PrototypeLoss(), relaxation=SampledChild())
     data = EpisodeDataModule(
         source=Noise(),
         way=2,

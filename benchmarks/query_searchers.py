@@ -8,7 +8,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from lit_metanas.estimators import Estimator
 from lit_metanas.records import Budget, SearchRecord
-from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers import QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import ChoiceSpace
 
 POPULATION, SAMPLE = 20, 5
@@ -18,13 +18,12 @@ SEARCHERS: dict[str, Callable[[ChoiceSpace], BaseSampler]] = {
     "random": lambda space: RandomSampler(),
     "TPE": lambda space: TPESampler(),
     "evolution": lambda space: RegularisedEvolution(population=POPULATION, sample=SAMPLE, seed=0, space=space),
-    "local search": lambda space: LocalSearch(seed=0, space=space),
     "NSGA-II": lambda space: NSGAIISampler(population_size=POPULATION),
     "GP": lambda space: GPSampler(),
 }
 """Makes the sampler of each; its seed comes with the search."""
 
-QUICK = ("random", "TPE", "evolution", "local search")
+QUICK = ("random", "TPE", "evolution")
 """Those that take milliseconds a query. NSGA-II proposes duplicates by hundreds once its population is of one kind."""
 
 

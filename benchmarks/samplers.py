@@ -20,7 +20,7 @@ from figure import Figure, show, write
 from optuna.samplers import BaseSampler
 
 from lit_metanas.io.text import hardware
-from lit_metanas.searchers import LocalSearch, MetaSampler, RegularisedEvolution
+from lit_metanas.searchers import MetaSampler, RegularisedEvolution
 from lit_metanas.spaces import NASBench201
 
 TARGET = 5.0
@@ -31,8 +31,6 @@ MODEL = "MetaSampler without sources"
 OURS: dict[str, Callable[[], BaseSampler]] = {
     "regularised evolution": lambda: RegularisedEvolution(seed=0),
     "regularised evolution, isomorphs known": lambda: RegularisedEvolution(seed=0, space=SPACE),
-    "local search": lambda: LocalSearch(seed=0),
-    "local search, isomorphs known": lambda: LocalSearch(seed=0, space=SPACE),
     MODEL: lambda: MetaSampler(seed=0, space=SPACE),
 }
 OPTUNAS: dict[str, Callable[[], BaseSampler]] = {

@@ -1,8 +1,8 @@
 """How well the cost model of time predicts training steps of random architectures, for each space and precision.
 
 Run: ``python benchmarks/step_time.py``. One thread; the fastest of some steps of each network, in seconds of the
-processor. Predictions are those of nominal rates, times one number for the pace of the machine, and those of the rates
-that ``machine_times`` measures. ``--fit FILE`` writes nominal rates that are fitted to the measured steps instead.
+processor. Predictions are those of nominal rates, times one number for the pace of the machine. ``--fit FILE`` (needs
+SciPy) writes nominal rates that are fitted to the measured steps instead.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from pathlib import Path
 from statistics import median
 from time import process_time
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 import yaml
+from torch import Tensor, nn
 
 from lit_metanas import GridSpace, ImageShape, SeriesShape, TokenShape, default_space
-from lit_metanas.inputs.batches import blank_inputs, channels_last
+from lit_metanas.inputs.batches import at_least_float32, blank_inputs, channels_last
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
-from lit_metanas.spaces import LayeredSpace, MobileMacro, SearchSpace
-from lit_metanas.training.step_time import machine_times, nominal_times, step_work
-from lit_metanas.training.step_time.machine_rates import fastest_step, timed_networks
-from lit_metanas.training.step_time.step_rates import fit_rates
+from lit_metanas.spaces import LayeredSpace, SearchSpace
+from lit_metanas.training.precision import autocast
+from lit_metanas.training.step_time import nominal_times, step_work
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BATCH_SIZE = 64
@@ -36,7 +38,6 @@ SERIES = [SeriesShape(features, steps) for features in (8, 40) for steps in (32,
 CASES: Mapping[str, tuple[SearchSpace, Sequence[Shape]]] = {
     "GridSpace": (GridSpace(), IMAGES),
     "LayeredSpace": (LAYERED, IMAGES[:-1]),
-    "MobileMacro": (MobileMacro(), IMAGES[1:5]),
     "SequenceSpace, texts": (default_space(TEXTS[0]), TEXTS),
     "SequenceSpace, series": (default_space(SERIES[0]), SERIES),
 }
@@ -55,11 +56,36 @@ def measured(name: str, number: int) -> tuple[dict[str, float], dict[str, float]
     elif isinstance(shape, ImageShape):
         inputs = channels_last(torch.rand_like(inputs))
     networks = {precision: space.child(architecture, shape, 10) for precision in PRECISIONS}
-    seconds = {
-        precision: fastest_step(network, inputs, precision, clock=process_time)
-        for precision, network in networks.items()
-    }
+    seconds = {precision: fastest_step(network, inputs, precision) for precision, network in networks.items()}
     return step_work(space, architecture, shape, 10).total(BATCH_SIZE), seconds
+
+
+def fastest_step(network: nn.Module, inputs: Tensor, precision: str, steps: int = 6) -> float:
+    """The seconds of the fastest of some training steps of a network of classes."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's types lack
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    labels, found = torch.zeros(len(inputs), dtype=torch.int64), list[float]()
+    for _ in range(1 + steps):  # the first allocates memory
+        begin = process_time()
+        with autocast(precision, inputs.device):
+            scores = network(inputs)
+        loss = F.cross_entropy(at_least_float32(scores), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(process_time() - begin)
+    return min(found[1:])
+
+
+def fitted_rates(works: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> dict[str, float]:
+    """Rates of kinds of work, none negative, with the least sum of squares of predictions' relative errors."""
+    from scipy.optimize import nnls
+
+    kinds = sorted({kind for work in works for kind in work})
+    amounts = np.array([[work.get(kind, 0.0) for kind in kinds] for work in works]) / np.array(seconds)[:, None]
+    units = amounts.max(0)  # amounts differ by ten orders of magnitude
+    rates = nnls(amounts / units, np.ones(len(works)))[0] / units
+    return dict(zip(kinds, rates.tolist(), strict=True))
 
 
 def report(title: str, errors: Sequence[float]) -> None:
@@ -78,29 +104,22 @@ def main() -> None:
     torch.set_num_threads(1)
     tune_allocator()
     numbers = range(options.first, options.first + options.networks)
-    machine = {precision: machine_times(precision) for precision in PRECISIONS}
     found = {name: [measured(name, number) for number in numbers] for name in CASES}
     print(f"{hardware()}\n{'':45s} networks median error within 20 % 90 % within")
     for precision in PRECISIONS:
         every = [(work, seconds[precision]) for rows in found.values() for work, seconds in rows]
         nominal = nominal_times(precision)
         pace = median(seconds / nominal.seconds(work) for work, seconds in every)
-        for title, times, factor in (("machine", machine[precision], 1.0), (f"nominal x {pace:.2f}", nominal, pace)):
-            for name, rows in found.items():
-                report(
-                    f"{precision}, {title}, {name}",
-                    [factor * times.seconds(work) / taken[precision] - 1 for work, taken in rows],
-                )
-            report(
-                f"{precision}, {title}, all", [factor * times.seconds(work) / seconds - 1 for work, seconds in every]
-            )
+        for name, rows in found.items():
+            errors = [pace * nominal.seconds(work) / taken[precision] - 1 for work, taken in rows]
+            report(f"{precision}, nominal x {pace:.2f}, {name}", errors)
+        report(f"{precision}, all", [pace * nominal.seconds(work) / seconds - 1 for work, seconds in every])
     if options.fit:
         works = [work for rows in found.values() for work, _ in rows]
         tables = {}
         for precision in PRECISIONS:
-            probes = [fastest_step(*probe, precision, clock=process_time) for probe in timed_networks()]
-            rates = fit_rates(works, [seconds[precision] for rows in found.values() for _, seconds in rows])
-            tables[precision] = {"probes": probes, "rates": rates}
+            seconds = [taken[precision] for rows in found.values() for _, taken in rows]
+            tables[precision] = {"rates": fitted_rates(works, seconds)}
         options.fit.write_text(yaml.safe_dump(tables), encoding="utf-8")
 
 

@@ -49,7 +49,6 @@ SECTIONS = {
     ),
     "spaces": ("Search spaces", "The result is the number of architectures; of cells, isomorphic ones count apart."),
     "sources": ("Sources", "Values of `data.source`; those of tasks are values of `data.tasks`."),
-    "embeddings": ("Embeddings", "Values of a query searcher's `embedding`."),
 }
 """A title and a note for each folder."""
 

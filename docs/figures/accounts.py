@@ -15,14 +15,13 @@ from lit_metanas.meta import (
     Learner,
     MetaGradient,
     NoInnerLoop,
-    PairedReinforce,
     Parameters,
     PrototypeHead,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.relaxations import Categorical, Relaxation, SampledChild, Softmax
+from lit_metanas.relaxations import Relaxation, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split
 
@@ -30,7 +29,6 @@ LOOP = JointInnerLoop(steps=5)
 METHODS: tuple[tuple[str, MetaGradient, InnerLoop, Relaxation], ...] = (
     ("prototype loss, sampled child", PrototypeLoss(), NoInnerLoop(), SampledChild()),
     ("prototype loss, softmax", PrototypeLoss(), NoInnerLoop(), Softmax()),
-    ("paired children", PairedReinforce(), NoInnerLoop(), Categorical()),
     ("Reptile, softmax", Reptile(), LOOP, Softmax()),
     ("FOMAML, softmax", FOMAML(), LOOP, Softmax()),
     ("MAML, softmax", MAML(), LOOP, Softmax()),

@@ -269,7 +269,9 @@ def _divided_flops(work: Workload, given: tuple[float, ...]) -> BudgetPlan:
             plan = BudgetPlan(search, training, expected=training, shares=work.shares)
             enough, least = search >= first, f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
         case both, *_:
-            search = work.searched(both, epoch=last, trial=work.trial, single=last)
+            # The mean of several networks: after a tiny first one, nearly all would go to the search.
+            epoch = work.epoch * len(usual.learned) / len(usual.task.train)
+            search = work.searched(both, epoch=epoch, trial=work.trial, single=last)
             plan = BudgetPlan(search, None, expected=both - search, shares=work.shares)
             enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
     if not enough:

@@ -26,6 +26,7 @@ from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options,
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
 from lit_metanas.automl.views import Views
+from lit_metanas.comparisons.result_text import class_table
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -34,7 +35,7 @@ from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.given_data import (
     describe_columns,
     describe_given,
@@ -50,6 +51,7 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
@@ -139,6 +141,9 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
             read = partial(_read_as, options)
             result = replace(result, earlier=start.compare(result, job.task, read))
         result = _with_command(result, options, from_shell)
+        if known is None and (table := class_table(result)) is not None and (never := table.never_predicted):
+            names = first_few([f"'{printable(name, 40)}'" for name in never])
+            warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
     return result
@@ -151,8 +156,11 @@ def _read(
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
     task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
+    task, why = balanced_task(task, options.metric, options.class_weight)
     reading = perf_counter() - begin
     kind = _describe(task, options)
+    if why:
+        options.say(why)
     space = options.space or kind.space(task.shape, task.goal)
     space.check_shape(task.shape)
     space.check_objective(task.goal)
@@ -165,7 +173,9 @@ def _read(
         if start is not None:  # networks take inputs as before, linear models those that suit them
             usual = [*ways][: any(label in ways for label in apart)]
             ways = {label: way for label, way in ways.items() if label in (*usual, *apart)}
-        views = Views(task, ways, space, options.limits, start, linear=apart)
+        # Examples of a group that is learned from would say too little of new ones.
+        intervals = isinstance(task.goal, Regression) and options.group is None
+        views = Views(task, ways, space, options.limits, start, linear=apart, apart=intervals)
         if start is not None:
             place = writable(str(options.start))
             which = "the first network is that of"

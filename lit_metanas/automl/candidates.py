@@ -86,6 +86,11 @@ class Job:
         return self.views.usual.task
 
     @property
+    def examples(self) -> int:
+        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
+        return self.task.goal.examples_worth(validation_part(self.task).labels)
+
+    @property
     def alone(self) -> Job:
         """The same for linear models alone."""
         assert self.linear is not None
@@ -168,10 +173,12 @@ def begin(job: Job) -> Beginning:
     usual = {name: value for name, value in asdict(recipe).items() if name in train}
     named = [Query.of(one, usual) for one in named_networks(space, kind.first)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
-    # The records are one vote: they name the first network, and every other one of those after it.
-    chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
+    # The records are one vote: of the first networks they name the first one, and of those after them every other one.
+    own = LEAST_FIRST - 1
+    chosen = list(dict.fromkeys([*covers[:1], *named[:own], *_in_turn(covers[1:], named[own:])]))
+    chosen = chosen or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
     if views.known is not None and space.violation(views.known) is None:
-        chosen = dict.fromkeys([Query.of(views.known, usual), *chosen])
+        chosen = list(dict.fromkeys([Query.of(views.known, usual), *chosen]))
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]

@@ -54,7 +54,7 @@ def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalv
         candidates=rungs,
         rungs=begun.work.rung_shares(rungs),
         points=POINTS,
-        allowance=begun.work.scored**-0.5,  # two standard errors, at most
+        allowance=job.examples**-0.5,  # two standard errors, at most
         train=begun.train,
         later=job.views.choice,
         first=begun.first[: rungs[0]],

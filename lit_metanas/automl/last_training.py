@@ -22,7 +22,8 @@ from lit_metanas.io.text import printable
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child, scores_of
+from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
+from lit_metanas.training.ensembles import Ensemble
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
@@ -48,6 +49,7 @@ class Trained:
     child: Child
     cost: Cost  # of its last training
     held_out: bool = False  # whether it has learned nothing from the validation part
+    honest: nn.Module | None = None  # the network of an ensemble that does not know the examples to calibrate by
 
 
 @dataclass
@@ -98,8 +100,9 @@ def train_fully(
 ) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
-    The first one begins with the weights of the search, the others do not. Those that diverge are left out, with a
-    warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
+    The first one begins with the weights of the search, the others do not. The first one of several leaves out some
+    validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
+    network is as the search trained it. If one fails, those before it are kept.
 
     Raises:
         FailedWorkError: all diverge, and the search has no weights of them.
@@ -113,7 +116,7 @@ def train_fully(
     trainings = list[_Member]()
     try:
         for member in range(members):
-            trainings.append(_Member(job, begun, known, network, epochs, member))
+            trainings.append(_Member(job, begun, known, network, epochs, member, of=members))
         for member in range(members):
             if members > 1 and show is not None:
                 show(f"training network {member + 1} of {members}")
@@ -158,13 +161,16 @@ def _mirrored(job: Job, network: Candidate) -> Candidate:
 class _Member:
     """The training of a member of an ensemble, or of the only network, which may be under way."""
 
-    def __init__(self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> None:
-        self._network, self._budget = network, known.budget
-        self._epoch, self._ended = begun.work.last_epoch(network.found), 0
+    def __init__(
+        self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int, of: int
+    ) -> None:
+        self._network, self._budget, self._honest = network, known.budget, member == 0 < of - 1
+        part = network.view.calibrating[1] if self._honest else network.view.learned
+        self._epoch, self._ended = begun.work.epoch_of(network.found.architecture, network.view, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
         found = replace(network.found, weights=job.views.weights) if member else network.found
         self._child = chosen_child(network.view.task, job.views.space, found, recipe, seed)
-        work = partial(_fit, self._child, network.view.learned, seed, job.precision)
+        work = partial(_fit, self._child, part, seed, job.precision)
         self._submitted = submit(work, self._epoch_ended)
 
     def result(self) -> Trained:
@@ -173,7 +179,8 @@ class _Member:
         device = self._network.view.learned.inputs.device
         self._child.to(device, memory_format=torch.channels_last)  # as it was trained, in whichever process
         self._child.network.load_state_dict(weights)
-        return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds))
+        honest = self._child.network if self._honest else None
+        return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds), honest=honest)
 
     def give_up(self) -> Cost:
         """End the training; returns what it has cost."""
@@ -219,17 +226,27 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 
 
 def calibrated(job: Job, one: Trained) -> Objective:
-    """The objective, with what the validation part says of a candidate as it was scored.
+    """The objective, with what examples say of a candidate that has not learned from them.
 
-    The last training learns from that part, too. What the same candidate, trained less, says of it stands for the
-    network after that training: its errors are hardly smaller.
+    Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
+    it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
+    The examples are those that were set apart, or else validation examples.
     """
-    task = one.candidate.view.task
-    network = one.child.network if one.held_out else _scored_network(job, one.candidate)
-    if network is None or task.goal.scored != "input":
+    candidate, task = one.candidate, one.candidate.view.task
+    network: nn.Module | None = one.child.network
+    part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
+    if task.goal.scored != "input":
         return task.goal
-    val = validation_part(task)
-    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
+    if one.honest is not None:
+        part, network = candidate.view.calibrating[0], one.honest
+        if candidate.joined is not None and candidate.linear is not None:
+            linear = _scored_network(job, candidate.linear)
+            network = linear and candidate.joined.network(network, linear)
+    elif not one.held_out:
+        network = _scored_network(job, candidate)
+    if network is None:
+        return task.goal
+    return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
 
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:

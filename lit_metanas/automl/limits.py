@@ -19,7 +19,7 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import build_network
+from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
 
 DRIVERS = {"latency": "flops", "size": "parameters"}

@@ -158,7 +158,7 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
     scores so far promise more; else it is first trained on, on the same examples, and once more if it still trails. A
     mean is trained in its linear part.
     """
-    network, examples = known.network, len(validation_part(job.task))
+    network, examples = known.network, job.examples
     assert network is not None
     chosen = best_of([network, best, *mean_of(job, network, best)], examples)
     known.sentence = describe_both(best, network, chosen)

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
@@ -135,9 +135,18 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default numbers "
-        "are predicted if they have fractions or hardly repeat, and classes are told apart",
+        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
+        "if targets are numbers that have fractions or hardly repeat",
         shell=str | None,
+    )
+    metric: str | None = option(
+        "accuracy, or balanced accuracy, the default if a class is rare",
+        shell=str | None,
+    )
+    class_weight: Literal["auto", "balanced"] | Mapping[Any, float] | None = option(
+        "balanced (each class counts alike), null, or auto, by the metric",
+        "auto",
+        shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
@@ -352,7 +361,9 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         return repr(value)
     elif isinstance(value, float):
         return plain_number(value)
-    elif value is None or isinstance(value, Integral):
+    elif value is None:
+        return "null" if from_shell else "None"  # the shell takes None for a text
+    elif isinstance(value, Integral):
         return str(value)
     if not isinstance(value, str | os.PathLike):
         return name

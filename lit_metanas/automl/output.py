@@ -27,9 +27,12 @@ from lit_metanas.io.text import markdown_lines, writable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
+    ERRORS,
+    EXAMPLE_ROWS,
     PREDICTIONS,
     kept_networks,
     write_architectures,
+    write_example_rows,
     write_predictions,
     write_results,
 )
@@ -37,7 +40,7 @@ from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import build_network
+from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
 from lit_metanas.training.export.hub_card import check_card_place, tells_int8
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
@@ -79,7 +82,7 @@ class OutputFolder:
         self.settings = json.loads(json.dumps(settings))
         self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
-        check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, *EXPORTED))
+        check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, ERRORS, EXAMPLE_ROWS, *EXPORTED))
         if (path / STATE).is_file():
             self._read_state(path / STATE)
         elif any(not entry.name.startswith(".") for entry in path.iterdir()):
@@ -122,6 +125,8 @@ class OutputFolder:
         write_results(self.path / RESULTS, [rows.result])
         write_architectures(self.path / ARCHITECTURES, [rows.chosen])
         write_predictions(self.path / PREDICTIONS, result.predictions)
+        write_predictions(self.path / ERRORS, result.errors)
+        write_example_rows(self.path / EXAMPLE_ROWS, result.examples)
         record = replace(rows.record, method=METHOD, seed=seed, space=result.record.space or result.space)
         write_record_lines(self.path / RECORDS, [record])
         networks = kept_networks(self.path)

@@ -35,14 +35,13 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudg
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reason_of
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import members_of
+from lit_metanas.training.ensembles import members_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
         finish=False,
         train={name: list(values) for name, values in begun.train.items()},
         later=job.views.choice,
-        examples=begun.work.scored,
+        examples=job.examples,
     )
 
 
@@ -195,7 +194,7 @@ def take_best(job: Job, begun: Beginning, known: Known, failure: str) -> None:
     candidates = [network]
     if linear is not None:
         candidates += [linear, *mean_of(job, network, linear)]
-    chosen = known.mean or best_of(candidates, len(validation_part(job.task)))
+    chosen = known.mean or best_of(candidates, job.examples)
     if linear is not None and known.mean is None:
         how = {linear: "the linear model was taken", network: "the network was taken"}.get(chosen, "both were taken")
         known.sentence = f"{describe_both(linear, network, chosen)}: {how}"
@@ -230,8 +229,8 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         linear, linear_view = candidate.linear.found.architecture, candidate.joined.linear.label
         size = candidate.joined.size(candidate.found.architecture, linear, members_of(one.child.network))
     learned = len(view.task.train)
-    if view.task.val is not None and not one.held_out:
-        learned += len(view.task.val)
+    if not one.held_out:
+        learned = len((view if candidate.joined is None else candidate.joined.networks).learned)
     space, untried = job.views.usual.limited.within, candidate.found.untried
     if candidate.features:
         untried = network.found.untried

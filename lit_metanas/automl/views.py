@@ -16,7 +16,7 @@ from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -24,15 +24,30 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import WithLinear
+from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
 
+MOST_CALIBRATING = 300
+"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
+
 VIEWS_KEPT = 2
 """Views in memory at a time, apart from the usual one."""
+
+EVERY_APART, FEWEST_APART = 5, 20
+"""One in so many examples to learn from is set apart, if there are then at least so many."""
+
+
+def set_apart(task: Task) -> tuple[Task, Split | None]:
+    """A task without some of its examples to learn from, and these; None where it has too few."""
+    number = len(task.train) // EVERY_APART
+    if number < FEWEST_APART:
+        return task, None
+    apart, rest = task.train.divided(number)
+    return replace(task, train=rest), apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +57,22 @@ class View:
     label: str  # of the preprocessing
     task: Task
     limited: LimitedSpace  # networks for such inputs
+    given: Task  # the same before examples were set apart
+    apart: Split | None = None  # examples that no candidate has learned from or was chosen by
 
     @cached_property
     def learned(self) -> Split:
         """All but the test part."""
-        return all_but_test(self.task)
+        return all_but_test(self.given)
+
+    @cached_property
+    def calibrating(self) -> tuple[Split, Split]:
+        """The examples that were set apart, or some validation examples; and all others but the test part."""
+        if self.apart is not None:
+            return self.apart, all_but_test(self.task)
+        val = validation_part(self.task)
+        held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
+        return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
         """The cost of so many networks of an architecture for such inputs."""
@@ -76,7 +102,8 @@ class Views:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
-    Networks have no choice of those that are ``linear``, which linear models alone are of.
+    Networks have no choice of those that are ``linear``, which linear models alone are of. With ``apart`` the search
+    learns from fewer examples, and the errors on the others show how far the chosen network is off.
     """
 
     def __init__(
@@ -87,8 +114,10 @@ class Views:
         limits: NetworkLimits,
         start: TaskStart | ModelStart | None = None,
         linear: Collection[str] = (),
+        apart: bool = False,
     ) -> None:
         self.space = space
+        self.apart = apart
         self.limits = limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
@@ -116,8 +145,8 @@ class Views:
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
-        ways = {label: partial(self._task, label) for label in self._ways}
-        return Views(self.usual.task, ways, space, self.limits)
+        ways = {label: partial(self._given, label) for label in self._ways}
+        return Views(self.usual.given, ways, space, self.limits, apart=self.apart)
 
     def of(self, recipe: RecipeFields) -> View:
         """The view that a recipe names, or the usual one.
@@ -149,7 +178,11 @@ class Views:
         task = joined_task(view.task, linear.task)
         if task is None:
             return None
-        return JoinedView(replace(view, task=task), view, linear, (view.task.shape[-1], linear.task.shape[-1]))
+        both, steps = replace(view, task=task, given=task), (view.task.shape[-1], linear.task.shape[-1])
+        if view.apart is not None and linear.apart is not None:
+            others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
+            both = replace(both, apart=None if others is None else others.train)
+        return JoinedView(both, view, linear, steps)
 
     def labelled(self, label: str) -> View:
         """The view of a label; the usual one without a choice."""
@@ -164,8 +197,8 @@ class Views:
         """The field of a recipe that names a view; none without a choice."""
         return dict.fromkeys(self.choice, view.label)
 
-    def _task(self, label: str) -> Task:
-        return self.labelled(label).task
+    def _given(self, label: str) -> Task:
+        return self.labelled(label).given
 
     def _made(self, label: str) -> View:
         try:
@@ -180,16 +213,21 @@ class Views:
             warnings.simplefilter("ignore")  # the usual view has warned of files that are left out
             task = self._ways[label]().trainable()
         check_task(task)
-        usual = self.usual.task
+        usual = self.usual.given
         parts = ((task.train, usual.train), (task.val, usual.val), (task.test, usual.test))
         if (task.way, task.classes) != (usual.way, usual.classes) or not all(_same_labels(*both) for both in parts):
             raise ValueError(
                 f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
             )
-        return task
+        val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))
+        train = replace(task.train, weights=usual.train.weights)
+        return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
-        return View(label, task, LimitedSpace(self.space, self.limits, task))
+        given, apart = task, None
+        if self.apart:
+            task, apart = set_apart(given)
+        return View(label, task, LimitedSpace(self.space, self.limits, task), given, apart)
 
 
 def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
-from lit_metanas.callbacks.early_stopping import SkipStop, StableArchitecture
+from lit_metanas.callbacks.early_stopping import SkipStop
 from lit_metanas.callbacks.guards import RankMonitor, ReplicaCheck
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
@@ -21,6 +21,5 @@ __all__ = [
     "Searched",
     "Searching",
     "SkipStop",
-    "StableArchitecture",
     "Tested",
 ]

@@ -1,4 +1,4 @@
-"""Early ends of a search: too many skips, or an architecture that no longer changes."""
+"""The early end of a search that has too many skips."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.callbacks.protocols import Searching, searching, validates_fit
-from lit_metanas.callbacks.search_measures import entropy, skip_share
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.callbacks.search_measures import skip_share
 from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 
 
@@ -86,67 +84,3 @@ class SkipStop(Callback):
     def _share(self, module: DARTSTraining) -> float | None:
         counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))
         return skip_share(counted, module.architecture())
-
-
-class StableArchitecture(Callback):
-    """Stops training when the derived architecture has been the same for a number of validations.
-
-    Args:
-        patience: validations in a row that confirm the architecture before training stops.
-        entropy: upper limit, in nats, for the mean entropy of the open choices; None is no limit.
-        start: share of the training before which nothing counts; give at least the architecture's warm-up, in
-            which its logits rest.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> callback = lm.callbacks.StableArchitecture(patience=3)
-        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
-        >>> callback in trainer.callbacks
-        True
-    """
-
-    def __init__(self, patience: int = 5, entropy: float | None = None, start: float = 0.5) -> None:
-        if patience < 1:
-            raise ValueError(f"patience is {patience}: give at least 1.")
-        if not 0 <= start < 1:
-            raise ValueError(f"start is {start}: give a share of the training in [0, 1).")
-        self.patience = patience
-        self.entropy = entropy
-        self.start = start
-        self.architecture: Architecture | None = None
-        self.confirmed = 0
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count equal architectures, and stop all processes together."""
-        if not validates_fit(trainer):
-            return
-        module = searching(pl_module, self)
-        if module.progress < self.start:
-            return
-        now = module.architecture()
-        self.confirmed = self.confirmed + 1 if now == self.architecture else 0
-        self.architecture = now
-        stop = self.confirmed >= self.patience and self._is_decided(module)
-        if trainer.strategy.reduce_boolean_decision(stop, all=False):
-            trainer.should_stop = True
-            trainer.print(f"The architecture was the same in {self.confirmed + 1} validations: {now}. Training stops.")
-
-    def state_dict(self) -> dict[str, Any]:
-        """The count, so that a resumed training continues it."""
-        labels = None
-        if self.architecture is not None:
-            labels = self.architecture.to_json()
-        return {"architecture": labels, "confirmed": self.confirmed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the checkpoint's count."""
-        labels = state_dict["architecture"]
-        self.architecture = None if labels is None else Architecture(labels)
-        self.confirmed = state_dict["confirmed"]
-
-    def _is_decided(self, module: Searching) -> bool:
-        """Whether the mean entropy of choices with two labels or more is below the bound."""
-        if self.entropy is None:
-            return True
-        own = [entropy(value.cpu()) for value in module.probabilities().values() if len(value) > 1]
-        return not own or sum(own) / len(own) < self.entropy

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searched, searches
 from lit_metanas.tasks.task import Task
@@ -23,68 +19,6 @@ ROUNDING = 1e-6
 
 REDRAWN = 0.25
 """Seconds between two lines on a terminal; a line takes as long as a step of a small network."""
-
-
-class EpisodeMeter:
-    """Episodes done, their rate, and the time left, by the share of the work that is done, in [0, 1]."""
-
-    # A training may end by its account of FLOPs and not by a number of steps, so the share decides. In a resumed
-    # training only episodes since the start count for the rate.
-
-    def __init__(self, done: int = 0, share: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.done = done
-        self.share = share
-        self._clock = clock
-        self._start = (clock(), done, share)
-        self._step = 1
-
-    def update(self, episodes: int, share: float) -> None:
-        """Add episodes, and set the share of the work that is done."""
-        self.done += episodes
-        self._step = max(episodes, 1)
-        self.share = min(max(share, self.share), 1.0)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self._clock() - self._start[0]
-
-    @property
-    def total(self) -> int | None:
-        """The expected number of episodes in all; None before the first share is known."""
-        if self.share <= 0:
-            return None
-        # A budget of FLOPs ends a training with the step that exceeds it: the last step counts as a whole.
-        steps_left = self.done * (1 / self.share - 1) / self._step
-        return self.done + self._step * math.ceil(steps_left - ROUNDING)
-
-    @property
-    def rate(self) -> float:
-        """Episodes a second since the start."""
-        elapsed = self.elapsed
-        if elapsed <= 0:
-            return 0.0
-        return (self.done - self._start[1]) / elapsed
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds left at the speed so far; None while the speed is unknown."""
-        gained = self.share - self._start[2]
-        if gained <= 0:
-            return None
-        return self.elapsed * (1 - self.share) / gained
-
-
-def clock_time(seconds: float | None) -> str:
-    """Seconds as ``0:07``, ``12:34`` or ``1:02:03``; an unknown time as ``-:--``."""
-    if seconds is None:
-        return "-:--"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}"
-
 
 COUNTED = {"search": "tasks", "predict": "batches"}
 """The unit of the count in these phases; the others count episodes."""
@@ -96,12 +30,16 @@ METRIC_PREFIXES = {"meta-train": "train", "validate": "val", "meta-test": "test"
 class EpisodeProgressBar(ProgressBar):
     """One line: phase, episodes done and in all, episodes a second, time elapsed and left, loss, accuracy.
 
-    The time left follows the module's ``progress`` if it has one, since it may stop by FLOPs, and otherwise the
-    trainer's limits. It includes pauses for validation. A terminal's line is redrawn in place. A log file or pipe gets
-    a plain line at the start, every ``interval`` seconds, and at the end of a phase.
+    Lightning's bars count batches of a known number. Here a training may stop by FLOPs, so the time left follows the
+    module's ``progress`` if it has one, and otherwise the trainer's limits; it includes pauses for validation. A
+    terminal's line is redrawn in place. A log file or pipe gets a line every ``interval`` seconds, and one at the end
+    of a phase.
 
     Args:
         interval: seconds between two lines without a terminal.
+
+    Raises:
+        ValueError: the interval is not positive.
 
     Example:
         >>> import lit_metanas as lm
@@ -117,11 +55,10 @@ class EpisodeProgressBar(ProgressBar):
             raise ValueError(f"interval is {interval}: give a positive number of seconds.")
         self.interval = interval
         self._enabled = True
-        self._live: Live | None = None
-        self._meter = EpisodeMeter()
-        self._note = ""
         self._phase = ""
-        self._printed = float("-inf")
+        self._done, self._share, self._step = 0, 0.0, 1
+        self._start = (0.0, 0, 0.0)  # time, episodes and share when the phase began, perhaps from a checkpoint
+        self._printed = -math.inf
         self._trained = 0
 
     def enable(self) -> None:
@@ -146,42 +83,32 @@ class EpisodeProgressBar(ProgressBar):
         self._trained = state_dict["trained"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the line."""
-        self._open("meta-train", EpisodeMeter(self._trained, trained_share(trainer, pl_module)))
+        """Begin to count."""
+        self._open("meta-train", self._trained, trained_share(trainer, pl_module))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the batch's episodes over all ranks."""
         self._count(trainer, batch, trained_share(trainer, pl_module))
-        self._trained = self._meter.done
+        self._trained = self._done
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the line unless a training's is open."""
+        """Begin to count, unless the validation is one of a training."""
         if not trainer.sanity_checking and self._phase != "meta-train":
-            self._open("validate", EpisodeMeter())
+            self._open("validate")
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Note a validation within a training, or count one of its own."""
-        whole = _whole(trainer.num_val_batches, dataloader_idx)
+        """Count the batch's episodes over all ranks."""
         if self._phase == "validate":
-            self._count(trainer, batch, (batch_idx + 1) / whole)
-        elif not trainer.sanity_checking:
-            self._note = f"validating {batch_idx + 1}/{whole}"
-            self._show(trainer)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Return to the training, or close the line."""
-        self._note = ""
-        if self._phase == "validate":
-            self._close(trainer)
+            self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_val_batches, dataloader_idx))
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the line."""
-        self._open("meta-test", EpisodeMeter())
+        """Begin to count."""
+        self._open("meta-test")
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -191,9 +118,8 @@ class EpisodeProgressBar(ProgressBar):
         self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_test_batches, dataloader_idx))
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the line."""
-        phase = "search" if isinstance(pl_module, Searched) else "predict"
-        self._open(phase, EpisodeMeter())
+        """Begin to count."""
+        self._open("search" if isinstance(pl_module, Searched) else "predict")
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -202,81 +128,84 @@ class EpisodeProgressBar(ProgressBar):
         """Count the batch's tasks over all ranks."""
         self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_predict_batches, dataloader_idx))
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the last line, unless the validation is one of a training."""
+        if self._phase == "validate":
+            self._close(trainer)
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the line."""
+        """Show the last line."""
         self._close(trainer)
 
     on_test_end = on_predict_end = on_train_end
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Release the terminal."""
+        """Show the last line."""
         self._close(trainer)
 
-    def _count(self, trainer: Trainer, batch: Any, share: float) -> None:
-        self._meter.update(episodes_in(batch) * trainer.world_size, share)
-        self._show(trainer)
-
-    def _open(self, phase: str, meter: EpisodeMeter) -> None:
+    def _open(self, phase: str, done: int = 0, share: float = 0.0) -> None:
         """Begin a phase."""
-        self._phase, self._meter, self._note, self._printed = phase, meter, "", float("-inf")
-        if not self._enabled:
-            return
-        console = Console(file=sys.stderr)
-        if console.is_terminal:
-            self._live = Live(console=console, refresh_per_second=1 / REDRAWN, transient=False)
-            self._live.start()
+        self._phase, self._done, self._share, self._step = phase, done, share, 1
+        self._start, self._printed = (time.monotonic(), done, share), -math.inf
 
-    def _show(self, trainer: Trainer, last: bool = False) -> None:
-        """Redraw or print the line when it is due."""
-        pause = self.interval if self._live is None else REDRAWN
-        if not self._enabled or not (last or self._meter.elapsed - self._printed >= pause):
-            return
-        self._printed = self._meter.elapsed
-        parts = line_parts(self._phase, self._meter, self._note, self._numbers(trainer.callback_metrics))
-        if self._live is not None:
-            self._live.update(terminal_line(parts, self._meter.share, self._live.console.width))
-        else:
-            print("  ".join(filter(None, parts)), file=sys.stderr, flush=True)
+    def _count(self, trainer: Trainer, batch: Any, share: float) -> None:
+        self._step = episodes_in(batch) * trainer.world_size
+        self._done += self._step
+        self._share = min(max(share, self._share), 1.0)
+        pause = REDRAWN if sys.stderr.isatty() else self.interval
+        if time.monotonic() - self._printed >= pause:
+            self._show(trainer)
 
     def _close(self, trainer: Trainer) -> None:
         """End a phase."""
-        if self._phase and self._meter.done:
-            self._show(trainer, last=True)
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._phase and self._done:
+            self._show(trainer)
+            if self._enabled and sys.stderr.isatty():
+                print(file=sys.stderr)
         self._phase = ""
 
-    def _numbers(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
-        """The numbers at the end of the line."""
+    def _show(self, trainer: Trainer) -> None:
+        """Redraw or print the line."""
+        self._printed = time.monotonic()
+        if not self._enabled:
+            return
+        line = self.line(self._printed, {name: float(value) for name, value in trainer.callback_metrics.items()})
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{line[:width]:{width}}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def line(self, now: float, metrics: dict[str, float]) -> str:
+        """The line at a time, with the metrics so far."""
+        begin, before, share = self._start
+        rate = (self._done - before) / max(now - begin, 1e-9)
+        speed = f"{rate:.1f}/s" if rate >= 0.05 else f"{60 * rate:.1f}/min"
+        total, left = "?", "-:--"
+        if self._share > 0:
+            # A budget of FLOPs ends a training with the step that exceeds it: the last step counts as a whole.
+            steps = math.ceil(self._done * (1 / self._share - 1) / self._step - ROUNDING)
+            total = str(self._done + self._step * steps)
+        if self._share > share:
+            left = clock_time((now - begin) * (1 - self._share) / (self._share - share))
+        count = f"{self._done}/{total} {COUNTED.get(self._phase, 'episodes')}"
+        parts = [self._phase, count, speed, f"elapsed {clock_time(now - begin)}", f"left {left}"]
         prefix = METRIC_PREFIXES.get(self._phase, self._phase)
-        names = {"loss": f"{prefix}/loss", "accuracy": f"{prefix}/accuracy"}
-        if prefix == "train":
-            names["val"] = "val/accuracy"
-        return {word: float(metrics[name]) for word, name in names.items() if name in metrics}
+        if (loss := metrics.get(f"{prefix}/loss")) is not None:
+            parts.append(f"loss {loss:.3f}")
+        names = {f"{prefix}/accuracy": "accuracy"}
+        names.setdefault("val/accuracy", "val")
+        parts += [f"{word} {100 * metrics[name]:.1f} %" for name, word in names.items() if name in metrics]
+        return "  ".join(parts)
 
 
-def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str, float]) -> list[str]:
-    """The texts of one line."""
-    total = "?" if meter.total is None else f"{meter.total:,}"
-    rate = f"{meter.rate:.1f}/s"
-    if meter.rate < 0.05 and meter.done:
-        rate = f"{60 * meter.rate:.1f}/min"
-    return [
-        phase,
-        f"{meter.done:,}/{total} {COUNTED.get(phase, 'episodes')}".replace(",", " "),
-        rate,
-        f"elapsed {clock_time(meter.elapsed)}",
-        f"left {clock_time(meter.remaining)}",
-        *(_number_text(word, value) for word, value in numbers.items()),
-        note,
-    ]
-
-
-def _number_text(word: str, value: float) -> str:
-    if word == "loss":
-        return f"loss {value:.3f}"
-    return f"{word} {100 * value:.1f} %"
+def clock_time(seconds: float) -> str:
+    """Seconds as ``0:07``, ``12:34`` or ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}"
 
 
 def episodes_in(batch: Any) -> int:
@@ -303,13 +232,3 @@ def trained_share(trainer: Trainer, module: LightningModule) -> float:
 def _whole(batches: list[int | float] | int | float, index: int) -> int | float:
     """The number of batches of one loader."""
     return batches[index] if isinstance(batches, list) else batches
-
-
-def terminal_line(parts: list[str], share: float, width: int) -> Text:
-    """The line on a terminal of ``width`` characters, with a bar after the phase; a narrow one shows less."""
-    phase, done, rate, elapsed, *rest = parts
-    bar = f"{'━' * round(10 * share):10}"
-    line = "  ".join(filter(None, (phase, bar, done, rate, elapsed, *rest)))
-    if len(line) > width:
-        line = "  ".join(filter(None, (phase, done, *rest)))
-    return Text(line, no_wrap=True, overflow="ellipsis")

@@ -143,9 +143,7 @@ def _end_of_source_search(module: SourceSearch) -> list[str]:
 
     folder = _short(module.directory)
     network = "CONFIG"  # in place of the user's own
-    if module.supernet is not None:
-        network = "sandwich"
-    elif isinstance(module.space, LayeredSpace):
+    if isinstance(module.space, LayeredSpace):
         layers = any(choice.name == "readout" for choice in module.space.choices)
         network = "fit/few_shot" if layers else "chosen"
     start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]

@@ -34,7 +34,7 @@ from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser, Namespace
+    pass
 
 _GOES_ON = (
     "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the "
@@ -48,7 +48,6 @@ _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
     "push": "lit_metanas.training.export.hub_card",
-    "records": "lit_metanas.cli.record_exchange",
     "dashboard": "lit_metanas.report.dashboard",
     "configs": "lit_metanas.cli.shipped_configurations",
 }
@@ -277,7 +276,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     warnings.formatwarning = partial(_one_sentence, keys=keys)
     args = with_bases(with_lists(args, verb), verb)
     try:
-        settings: Any = parser.instantiate(_parse(parser, verb, args))
+        settings: Any = parser.instantiate(parser.parse_args(args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, args, keys, verb) from error
     try:
@@ -286,14 +285,6 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
         if (advice := with_shell_keys(str(error), keys)) == str(error):
             raise
         raise ValueError(advice) from error
-
-
-def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:
-    if verb != "records":  # the only one of them that takes a class, which Lightning need not be imported for elsewhere
-        return parser.parse_args(args)
-    from lit_metanas.cli.parser import parse_with_classes
-
-    return parse_with_classes(parser, args)
 
 
 def _report_stop(said: object) -> int:

@@ -35,7 +35,6 @@ EXAMPLES = {
     "predict": "model photo.jpg",
     "report": "--results runs/scratch/results.json",
     "push": "out NAME/MODEL --dry-run",
-    "records": "--storage sqlite:///studies.db --write studies.jsonl",
     "dashboard": "--output dashboard.json",
     "configs": "meta_search",
 }

@@ -31,7 +31,6 @@ USES = {
     "cluster": "fit -c meta_search -c {}",
     "spaces": "fit -c meta_search --model.space {}",
     "sources": "fit -c conv4 --data.source {}",
-    "embeddings": "search -c random_search --model.methods.TPE.embedding {}",
 }
 """For each folder of configurations how the command line usually takes one, by its name."""
 
@@ -45,7 +44,7 @@ _FOLDERS = {
 }
 """For each verb the folders in which a name is looked for first."""
 
-_PARTS = {"space": "spaces", "source": "sources", "tasks": "sources", "embedding": "embeddings"}
+_PARTS = {"space": "spaces", "source": "sources", "tasks": "sources"}
 """The folder of what a key takes, by the last word of the key."""
 
 _INLINE = re.compile(r"[{\[\n]")

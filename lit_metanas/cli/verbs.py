@@ -19,7 +19,6 @@ VERBS = {
     **TRAINER_VERBS,
     "report": "turn results into a table, figures and a Markdown page",
     "push": "send an exported network with its model card to the Hugging Face Hub",
-    "records": "move searches between an Optuna storage and files of records",
     "dashboard": "make a Weights & Biases workspace of what was logged",
     "configs": "list the shipped configurations, or print one",
 }
@@ -28,7 +27,6 @@ VERBS = {
 LISTS: Mapping[str, Sequence[str]] = {
     "predict": ("--data.examples",),
     "report": ("--results",),
-    "records": ("--read",),
 }
 """Options that take one file or several."""
 
@@ -67,14 +65,13 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "report": {
-        "results": "one or several results.json (must be given, but for --leaderboard)",
+        "results": "one or several results.json (must be given)",
         "output": "folder for the report (default: report)",
         "reference": "method that all others are compared with",
         "scratch": "search from scratch that the pay-off of meta-training is counted against",
         "probabilities": "probabilities.json of a fit, for the heat map",
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
-        "leaderboard": "a folder; all results in it become one sortable page, leaderboard.html",
         "subject": "method of which one sentence says what it won over the reference, and what it cost",
     },
     "push": {
@@ -82,14 +79,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
         "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
         "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
-    },
-    "records": {
-        "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",
-        "write": "a file that gets a line for each study",
-        "read": "files of records, whose lines become studies",
-        "study": "only studies whose names begin so; with --read, what the new names begin with",
-        "prefix": "of the parameters of anyone's studies that are choices (default: arch.)",
-        "space": "the class or file of the space whose choices they are (default: all parameters but floats)",
     },
     "dashboard": {
         "entity": "the user or team of the project (default: the one that is logged in)",

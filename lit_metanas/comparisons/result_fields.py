@@ -13,7 +13,7 @@ from lit_metanas.io.text import at_once
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
-from lit_metanas.records.rows import ShownPrediction
+from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
@@ -36,11 +36,11 @@ class ResultFields:
             translation.
         shape: shape of one input.
         objective: the objective that the network was trained for.
-        test_score: score on the test part; for classification the share of examples that the network classifies
-            correctly.
+        test_score: score on the test part, by the objective's metric; for classification mostly the share of examples
+            that the network classifies correctly.
         ci95: distance from ``test_score`` to the end of its 95 % confidence interval; NaN for one or two test examples.
-        class_accuracy: for classification, the same share for each class that has test examples, by its name.
-        measures: what else is known of the test predictions, by its name: of a regression RMSE and MAE.
+        class_accuracy: for classification, the share of the test examples of each class that is recognised (recall), by
+            the class's name.
         images: the numbers of images that the network was trained and tested on.
         cost: cost of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: cost of all training after the search: of the chosen network, or of all that are averaged; with
@@ -56,6 +56,12 @@ class ResultFields:
             that it was chosen by; with other searches NaN unless asked for.
         preprocessing: makes inputs of raw examples; None if these are images.
         predictions: the network's predictions for ten test examples, with the right answers.
+        measures: what else is known of the test predictions, by its name. For classification these are accuracy,
+            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for a regression RMSE and MAE.
+        examples: a row for each test example: its name, the right answer, and what the network says. A copy that was
+            read from files has none.
+        errors: for classification, the test errors of the highest loss, at most 20. A copy that was read from files has
+            none.
         budget: with ``auto``, the training FLOPs for its search and for the training after it; passing both as
             ``flops``, with the ``precision``, repeats the run exactly. If one number was given for both, their sum may
             be larger, since the training may also spend what the search left. None for other searches.
@@ -133,10 +139,12 @@ class ResultFields:
     earlier: str = ""
     rival: str = ""
     measures: dict[str, float] = field(default_factory=dict)
+    examples: tuple[ExampleRow, ...] = ()
+    errors: tuple[ShownPrediction, ...] = ()
 
     @property
     def metric(self) -> str:
-        """The name of the scores' metric, for classification ``accuracy``."""
+        """The name of the scores' metric, for classification mostly ``accuracy``."""
         return self.objective.metric
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 
+from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, number_of, printable
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
@@ -44,6 +47,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
     noun = getattr(result.preprocessing, "noun", "")
     if isinstance(as_shape(result.shape), ImageShape):
         noun = "images"
+    table = class_table(result)
     return ModelCard(
         kind=result.objective.hub_task(noun),
         data=result.task_id,
@@ -53,8 +57,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         examples=result.images,
         classes=result.classes,
         named=result.objective.named,
-        caveat=result.objective.caveat,
-        measures=result.measures,
+        caveat=_caveat(result.objective),
         space=result.space,
         architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
         preprocessing=_views(result),
@@ -76,7 +79,42 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         int8=loss,
         front=_front_sentence(result),
         energy=_energy(result),
+        measures=measures_in_words(result),
+        by_class=table.markdown() if table else "",
     )
+
+
+def _caveat(objective: Objective) -> str:
+    """What the card says of the limits of predictions."""
+    if not isinstance(objective, Classification) or objective.temperature == 1:
+        return objective.caveat
+    return (
+        f"Its probabilities are calibrated for such inputs alone, by a temperature of {objective.temperature:.3g} (Guo "
+        "et al. 2017) that was learned on validation examples, and it has no answer for what belongs to none of its "
+        "classes."
+    )
+
+
+def measures_in_words(result: ResultFields) -> dict[str, str]:
+    """The measures that did not choose, as people write them."""
+    words = dict[str, str]()
+    for name, value in result.measures.items():
+        if name.endswith(UNCALIBRATED):  # next to the same with it
+            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({value:.4g} {UNCALIBRATED})"
+        elif name != result.metric:
+            words[name] = f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.4g}"
+    return words
+
+
+def class_table(result: ResultFields) -> ClassTable | None:
+    """Recall, precision and confusions of the classes; None without classes or test examples."""
+    if not result.class_accuracy or not result.examples:
+        return None
+    places = {name: place for place, name in enumerate(result.classes)}
+    labels, said = (
+        [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)
+    )
+    return ClassTable.of(labels, said, result.classes)
 
 
 def _recipe_sentence(result: ResultFields) -> str:
@@ -122,11 +160,11 @@ def _score_lines(result: ResultFields) -> list[str]:
     if math.isnan(result.ci95):
         interval = f"of {number_of(tested, 'example')}, too few for an interval"
     lines = [f"  test {result.metric}: {percent(result.test_score, result.ci95)} % ({interval})"]
-    if result.measures:
-        lines.append(_wrap(", ".join(f"{name} {value:.4g}" for name, value in result.measures.items())))
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
+    if others := measures_in_words(result):
+        lines.append(_wrap(f"also on the test part: {', '.join(f'{name} {value}' for name, value in others.items())}"))
     if result.earlier:
         lines.append(_wrap(result.earlier))
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, get_type_hints
@@ -20,7 +20,7 @@ from lit_metanas.inputs.batches import blank_inputs, inputs_like
 from lit_metanas.inputs.shapes import TokenShape, as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.classification import ACCURACY, Classification
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import SearchRecord
@@ -70,8 +70,8 @@ class SearchResult(ResultFields):
 
     def to_plain(self) -> dict[str, Any]:
         """The fields as JSON has them, without what the task has, the network, and the record."""
-        fields = {name: to_plain(getattr(self, name)) for name in _PLAIN}
-        return {**fields, "front": [one.to_plain() for one in self.front]}
+        plain = {name: to_plain(getattr(self, name)) for name in _PLAIN}
+        return {**plain, "front": [one.to_plain() for one in self.front]}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], record: SearchRecord) -> Self:
@@ -80,13 +80,14 @@ class SearchResult(ResultFields):
         Raises:
             ValueError: a field is missing, unknown or malformed.
         """
-        if not isinstance(values, Mapping) or values.keys() != {*_PLAIN, "front"}:
-            raise ValueError("it is damaged, or of an earlier version")
+        needed = {one.name for one in fields(cls) if one.default is one.default_factory is MISSING} & {*_PLAIN}
+        if not isinstance(values, Mapping) or not needed <= values.keys() <= {*_PLAIN, "front"}:
+            raise ValueError("it is damaged, or of another version")
         hints = get_type_hints(cls)
-        fields = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN}
+        found = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN if name in values}
         front = tuple(cls.from_plain(one, record) for one in values["front"])
-        placeholder = Classification(len(fields["classes"]))
-        return cls(**fields, record=record, front=front, network=nn.Identity(), objective=placeholder)
+        placeholder = Classification(len(found["classes"]))
+        return cls(**found, record=record, front=front, network=nn.Identity(), objective=placeholder)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the test part, which may be far larger than the rest."""
@@ -94,10 +95,10 @@ class SearchResult(ResultFields):
 
     @property
     def test_accuracy(self) -> float:
-        """The test score of a classification; other objectives raise AttributeError."""
+        """The share of the test examples that are classified correctly; other objectives raise AttributeError."""
         if not isinstance(self.objective, Classification):
             raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
-        return self.test_score
+        return self.test_score if self.metric == ACCURACY else self.measures[ACCURACY]
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
@@ -131,7 +132,7 @@ class SearchResult(ResultFields):
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
             return show_predictions(said, given, inputs, self.objective, self)
-        named = [zip(self.classes, row, strict=True) for row in torch.cat(list(scores)).softmax(dim=1).tolist()]
+        named = [zip(self.classes, row, strict=True) for row in self.objective.values(torch.cat(list(scores))).tolist()]
         return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 
     def export(
@@ -242,6 +243,6 @@ class SearchResult(ResultFields):
 _PLAIN = tuple(
     each.name
     for each in fields(SearchResult)
-    if each.name not in ("network", "objective", "preprocessing", "record", "front", "test")
+    if each.name not in ("network", "objective", "preprocessing", "record", "front", "test", "examples", "errors")
 )
 """The fields of a result that JSON can have."""

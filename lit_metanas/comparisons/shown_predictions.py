@@ -23,10 +23,12 @@ MOST_SHOWN_PIXELS, LONGEST_SHOWN = 512, 2_000
 
 
 def shown_predictions(
-    task: Task, predictions: Sequence[Any], number: int = EXAMPLES_SHOWN
+    task: Task, predictions: Sequence[Any], places: Tensor | None = None
 ) -> tuple[ShownPrediction, ...]:
-    """At most ``number`` test examples, evenly spread, with their predictions out of those of all of them."""
-    places = torch.linspace(0, len(task.test) - 1, min(number, len(task.test))).round().long()
+    """Some test examples, by default ten that are evenly spread, with their predictions out of those of all of them."""
+    if places is None:
+        number = len(task.test)
+        places = torch.linspace(0, number - 1, min(EXAMPLES_SHOWN, number)).round().long()
     chosen = task.test.labels[places.to(task.test.labels.device)].cpu()
     said = [predictions[place] for place in places.tolist()]
     meant = task.goal.answers(chosen)

@@ -16,16 +16,14 @@ import torch
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.comparisons.tested_part import tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.kinds.kind import kind_of
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
-from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.query import QuerySearcher
@@ -35,7 +33,8 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
-from lit_metanas.training.child import Child, chosen_child, fit_child, judge, members_of, recipe_cost, score, scores_of
+from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score, scores_of
+from lit_metanas.training.ensembles import members_of
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.trainers import check_threads
@@ -213,7 +212,7 @@ def result_of(
     size: NetworkCost | None = None,
 ) -> SearchResult:
     """Test a trained network once, and collect its result; ``size`` None is that of the architecture."""
-    predictions, judged = judge(child.eval(), task.test, task.goal)
+    tested = tested_part(child, task)
     classes, ensemble = task.goal.names(task.classes), members_of(child.network)
     if size is None:
         one = space.cost(found.architecture, task.shape, task.way)
@@ -227,9 +226,9 @@ def result_of(
         classes=classes,
         shape=task.shape,
         objective=task.goal,
-        test_score=judged.value,
-        ci95=_reach(judged, task),
-        class_accuracy=_by_class(judged, task, classes),
+        test_score=tested.judged.value,
+        ci95=tested.reach,
+        class_accuracy=tested.by_class,
         images=(learned, len(task.test)),
         cost=cost,
         training_cost=training_cost,
@@ -240,30 +239,15 @@ def result_of(
         untried=found.untried,
         validated=validated,
         preprocessing=task.preprocessing,
-        predictions=shown_predictions(task, predictions),
-        measures=task.goal.measures(predictions, task.test.labels, classes),
+        predictions=shown_predictions(task, tested.predictions),
+        measures=tested.measures,
+        examples=tested.rows,
+        errors=tested.worst,
         ensemble=ensemble,
         ordinal=found.ordinal,
         test=task.test,
         precision=precision,
     )
-
-
-def _reach(judged: Judged, task: Task) -> float:
-    """Distance from the test score to the end of its 95 % interval; NaN for too few test examples."""
-    if len(task.test) < FEWEST_OF_INTERVAL:
-        return math.nan
-    if isinstance(task.goal, Classification) or judged.half == 0:
-        return wilson_reach(judged.value, len(task.test))
-    return judged.half
-
-
-def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str, float]:
-    """The accuracy on the examples of each class that has any; empty without classes."""
-    if not isinstance(task.goal, Classification):
-        return {}
-    parts = {name: judged.right[(task.test.labels == label).cpu()] for label, name in enumerate(classes)}
-    return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
 def default_method(

@@ -1,4 +1,4 @@
-"""One architecture for a whole task source, by meta-training candidates or among a supernet's children."""
+"""One architecture for a whole task source, by meta-training candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 import yaml
 from lightning.pytorch import LightningModule
 
-from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
 from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.files import has_content, own_path, write_whole
@@ -25,14 +24,11 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.records.result_files import read_architectures, write_architectures
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers.halving.rungs import Halving
-from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
-from lit_metanas.training.meta_search.meta_search import MetaSearch
 from lit_metanas.training.meta_weights import weights_within
 from lit_metanas.training.preemption import end_at_sigterm
 
@@ -40,11 +36,9 @@ OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")
 
 
 class SourceSearch(LightningModule):
-    """Searches one architecture for all tasks of a source, among meta-trainings or among a supernet's children.
+    """Searches one architecture for all tasks of a source, among meta-trainings.
 
-    Only meta-validation episodes score candidates. The children of a supernet, such as one that ``Sandwich`` trained,
-    are not trained (``EpisodeEstimator``): a ``QuerySearcher`` finds the best one within limits of multiply-adds or
-    parameters, its ``constraints``.
+    Only meta-validation episodes score candidates.
 
     The search writes ``architectures.json`` and ``start.ckpt``, from which ``fit`` of ``MetaSearch`` continues with the
     rest of the budget; ``recipe.yaml``, the recipe that was chosen with the architecture, as a configuration for
@@ -56,21 +50,16 @@ class SourceSearch(LightningModule):
     Args:
         space: the search space.
         shape: channels, height and width of an input; None takes those of the source.
-        searcher: chooses the candidates and the length of their training; with a supernet, the children to score.
-        flops: the whole training budget, which the searcher's rungs share; with a supernet the forward multiply-adds of
-            all images that it sees.
+        searcher: chooses the candidates and the length of their training.
+        flops: the whole training budget, which the searcher's rungs share.
         method: the row's name in tables.
         recipe: training hyper-parameters of candidates, unless the searcher chooses them.
         seed: seed of candidates, initial weights and training.
         directory: folder of the files.
-        supernet: checkpoint of a meta-training in this or a larger space, by the recipe that is given here.
 
     Attributes:
         results: empty, as the search sees no target task.
         records: the search's record, once the search has ended.
-
-    Raises:
-        ValueError: a searcher that trains has a supernet, or one that does not train lacks it.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -95,25 +84,14 @@ class SourceSearch(LightningModule):
         *,
         space: SearchSpace,
         shape: Shape | None = None,
-        searcher: Halving | QuerySearcher,
+        searcher: Halving,
         flops: float,
         method: str = "halving",
         recipe: MetaRecipe | None = None,
         seed: int = 0,
         directory: str = "search",
-        supernet: str | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(searcher, Halving) and supernet is not None:
-            raise ValueError(
-                f"SourceSearch: {type(searcher).__name__} divides trainings, and a supernet's children are not "
-                "trained: take QuerySearcher, or leave 'supernet' out."
-            )
-        if not isinstance(searcher, Halving) and supernet is None:
-            raise ValueError(
-                f"SourceSearch: {type(searcher).__name__} scores children of a supernet, which is missing: give a "
-                "checkpoint that `fit` wrote as 'supernet', or take SuccessiveHalving."
-            )
         self.space = space
         self.shape = shape
         self.searcher = searcher
@@ -122,7 +100,6 @@ class SourceSearch(LightningModule):
         self.recipe = recipe or MetaRecipe()
         self.seed = seed
         self.directory = own_path(directory, "directory")
-        self.supernet = supernet
         self.results: tuple[ResultRow, ...] = ()
         self.records: tuple[SearchRecord, ...] = ()
 
@@ -175,8 +152,6 @@ class SourceSearch(LightningModule):
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         settings = {part: settings_of(getattr(self, part)) for part in parts}
-        if self.supernet is not None:
-            settings["supernet"] = settings_of(self.supernet)
         return {**settings, "shape": plain_shape(self._shape_of(data)), "data": described, "episodes": digest}
 
     def _shape_of(self, data: EpisodeDataModule) -> Shape:
@@ -203,12 +178,6 @@ class SourceSearch(LightningModule):
     def _search(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
         budget, problem = Budget(flops=self.flops), batch.source.name
         with torch.inference_mode(False), torch.enable_grad():
-            if isinstance(self.searcher, QuerySearcher):
-                children = EpisodeEstimator(self._supernet(batch), batch.with_training_episodes(**self.recipe.episodes))
-                found = self.searcher.run(children, self.space, budget, self.seed, problem=problem)
-                start = children.start(found.architecture)
-                self._write(found, budget.spent, batch, replace(start, cost=start.cost + budget.spent))
-                return found
             estimator = MetaTrainingEstimator(
                 data=batch,
                 space=self.space,
@@ -222,17 +191,6 @@ class SourceSearch(LightningModule):
             found = self.searcher.run(kept, self.space, budget, self.seed, problem=problem)
         self._write(found, budget.spent, batch, self._trained(found, budget.spent, batch))
         return found
-
-    def _supernet(self, batch: EpisodeDataModule) -> MetaSearch:
-        model = MetaSearch(
-            space=self.space,
-            shape=self._shape_of(batch),
-            relaxation=Uniform(),
-            start=self.supernet,
-            seed=self.seed,
-            **self.recipe.parts(),
-        )
-        return model.to(self.device)
 
     def _trained(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> MetaCheckpoint:
         """The trained weights of the chosen architecture."""
@@ -259,8 +217,7 @@ class SourceSearch(LightningModule):
         write_whole(recipe, self._recipe_text(found))
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
-        noun = "training" if self.supernet is None else "trial"
-        trainings = number_of(len(record.trials), noun)
+        trainings = number_of(len(record.trials), "training")
         chosen_recipe = "".join(f" {name}={value}" for name, value in found.recipe.items())
         print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {cost.seconds:.0f} s.")
 

@@ -25,7 +25,7 @@ from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms
 from lit_metanas.training.export.hub_card import check_card_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
@@ -254,10 +254,16 @@ def _protocol(task: Task, network: nn.Module) -> Protocol:
     return Protocol("target", task.way, len(task.train) // task.way, statistics)
 
 
+def split_digest(split: Split) -> str:
+    """A digest of inputs, labels, and weights if there are any."""
+    tensors = [one for one in (split.inputs, split.labels, split.weights) if one is not None]
+    return tensor_digest(*tensors)
+
+
 def task_settings(task: Task) -> dict[str, object]:
     """Plain values that distinguish a task from another of the same id."""
     splits = {"train": task.train, "val": task.val, "test": task.test}
-    digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
+    digests = {name: split and split_digest(split) for name, split in splits.items()}
     settings: dict[str, object] = {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
     if task.objective is not None:
         settings["objective"] = settings_of(task.objective)

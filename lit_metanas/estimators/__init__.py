@@ -1,16 +1,10 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
-from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
 from lit_metanas.estimators.proxies import (
-    FlopCount,
-    GradNorm,
-    Jacov,
-    L2Norm,
     Nwot,
     ParameterCount,
     Proxy,
-    ProxyEmbedding,
     ProxyEstimator,
     Snip,
     Synflow,
@@ -28,13 +22,8 @@ from lit_metanas.estimators.tables import (
 from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights, overlay
 
 __all__ = [
-    "EpisodeEstimator",
     "Estimator",
     "EstimatorCallable",
-    "FlopCount",
-    "GradNorm",
-    "Jacov",
-    "L2Norm",
     "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
@@ -42,7 +31,6 @@ __all__ = [
     "Nwot",
     "ParameterCount",
     "Proxy",
-    "ProxyEmbedding",
     "ProxyEstimator",
     "Score",
     "Snip",

@@ -83,9 +83,8 @@ class MetaTrainingEstimator(Estimator):
         if architecture not in self._step_flops:
             model = self._model(architecture, self.flops)
             parameters, episode = model.meta_parameters(), self.data.stream("train")[0, 0]
-            steps, draws = model.inner_loop.steps, model.meta_gradient.draws
             generator = torch.Generator().manual_seed(0)
-            noise = model.learner.draw_noise(parameters.logits, episode, generator, steps=steps, draws=draws)
+            noise = model.learner.draw_noise(parameters.logits, episode, generator, steps=model.inner_loop.steps)
             adaptation = Adaptation(model.learner, episode, noise, 0.0)
             one = model.meta_gradient.flops(model.inner_loop, parameters, adaptation)
             self._step_flops[architecture] = self.data.tasks_in_step * one

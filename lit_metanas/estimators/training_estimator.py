@@ -184,8 +184,10 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
 
 
 def first_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:
-    """What all children of a space inherit at first: a newly drawn supernet, or nothing where each draws its own."""
-    return fresh_weights(space, shape, seed) if space.drawn_together else {}
+    """What all children of a space inherit at first, a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return space.first_weights(shape)
 
 
 def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, Tensor]:

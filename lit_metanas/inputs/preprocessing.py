@@ -20,8 +20,6 @@ class Preprocessing(ABC):
     Attributes:
         kind: what it is called in ``model.json``.
         noun: what raw examples are, in the plural.
-        reads_files: whether ``to_plain`` names files that ``from_plain`` opens. Checkpoints, which may be a stranger's,
-            do not hold such a preprocessing.
 
     Example:
         >>> import torch
@@ -45,7 +43,6 @@ class Preprocessing(ABC):
 
     kind: ClassVar[str]
     noun: ClassVar[str] = "examples"
-    reads_files: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -72,19 +69,15 @@ class Preprocessing(ABC):
         """Its kind and all that it depends on, as JSON holds it."""
         return {"kind": self.kind, **self.to_plain()}
 
-    def meaning(self) -> dict[str, Any]:
-        """What it shares with no other, as JSON holds it: ``to_plain``, but no paths of files."""
-        return self.to_plain()
-
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of its kind and ``meaning``, worked out once.
+        """SHA-256 of its kind and ``to_plain``, worked out once.
 
         Raises:
-            ValueError: the meaning holds what JSON does not.
+            ValueError: ``to_plain`` holds what JSON does not.
         """
         try:
-            described = json.dumps([self.kind, self.meaning()], sort_keys=True)
+            described = json.dumps([self.kind, self.to_plain()], sort_keys=True)
         except TypeError as error:
             raise ValueError(
                 f"{type(self).__name__}: what 'to_plain' tells is not plain ({error}): give only what JSON holds."

@@ -1,4 +1,4 @@
-"""Kinds of data: images, sounds, texts, rows, pairs of texts, questions; what reads each and makes tasks of it."""
+"""Kinds of data: images, sounds, texts, rows, series, pairs, questions; what reads each and makes tasks of it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
         ImageAugmentation,
         ImageFolder,
         Omniglot,
-        TorchvisionSource,
     )
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind, Source
     from lit_metanas.kinds.new_examples import NewExamples
-    from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
-    from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
+    from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
+    from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask
+    from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
         AudioFolder,
         AudioFolderTask,
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
         Characters,
         Docstrings,
         NGrams,
-        Phrases,
         SentenceSource,
-        StaticVectors,
-        TextDataset,
         TextFolder,
         TextSource,
         TextTable,
@@ -49,16 +46,17 @@ if TYPE_CHECKING:
 _NAMES = {
     "images": (
         "ArraySource DatasetSource Distortion FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
-        "TorchvisionSource task_from_arrays task_from_dataset"
+        "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind Source",
     "new_examples": "NewExamples",
-    "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
-    "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
+    "pairs": "NumberWords ParallelTable ParallelTask",
+    "questions": "BabiTask QuestionWords SquadTask Stories",
     "rows": "Columns TableTask",
+    "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings NGrams Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams SentenceSource TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -68,7 +66,6 @@ __all__ = [
     "ArraySource",
     "AudioFolder",
     "AudioFolderTask",
-    "BabiFolder",
     "BabiTask",
     "BytePairs",
     "Characters",
@@ -86,32 +83,28 @@ __all__ = [
     "NewExamples",
     "NumberWords",
     "Omniglot",
-    "ParallelFolder",
     "ParallelTable",
     "ParallelTask",
-    "PhrasePairs",
-    "Phrases",
-    "QuestionSentences",
     "QuestionWords",
+    "ScaledSeries",
     "SentenceSource",
+    "SeriesTask",
     "Source",
     "SpokenWords",
     "SquadTask",
-    "StaticVectors",
     "Stories",
     "TableColumns",
     "TableTask",
-    "TextDataset",
     "TextFolder",
     "TextSource",
     "TextTable",
     "TextTask",
-    "TorchvisionSource",
     "TranscriptTask",
     "Words",
     "mu_law_sound",
     "task_from_arrays",
     "task_from_dataset",
+    "task_from_series",
     "task_from_texts",
 ]
 

@@ -76,7 +76,7 @@ def read_given(
         source = replace(_source(data, test, group), label=label, targets=targets, side=shape, prepared=prepared)
         task = _of_path(data, source, named, min_per_class, start)
     elif named is None or named.labelled:
-        task = _in_memory(data, test, group, min_per_class, targets, prepared, start)
+        task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
         if shape is not None and prepared is None:
             task = kind_of(task, kind).resized(task, shape)
     else:
@@ -134,6 +134,7 @@ def _least(data: Given, test: Given | None, least: int | None) -> int:
 
 def _in_memory(
     data: Dataset[Any] | Sequence[Any],
+    named: Kind | None,
     test: Given | None,
     group: Groups | None,
     least: int | None,
@@ -150,6 +151,11 @@ def _in_memory(
     else:
         examples, labels = _pair("data", data)
         tested = (None, None) if test is None else _pair("test", test)
+        if named is not None:
+            asked = prepared if start is None else named.as_before(start, "data")
+            found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
+            if found is not None:
+                return found
         if kind_of_examples(examples) == "texts":
             check_no_files(examples)
             made = prepared if start is None else kind_named("texts").as_before(start, "data")

@@ -23,6 +23,7 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
@@ -38,6 +39,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
 }
@@ -186,6 +188,33 @@ class Kind(ABC):
         Raises:
             ValueError: the data are malformed.
         """
+
+    def in_memory(
+        self,
+        examples: Any,
+        labels: Labels,
+        tested: tuple[Any, Any],
+        *,
+        group: Groups | None,
+        min_per_class: int | None,
+        targets: Targets | None,
+        prepared: Any,
+    ) -> Task | None:
+        """The task of labelled examples in memory, where a user names the kind; None goes by their shape.
+
+        Args:
+            examples: as a user has them.
+            labels: of each.
+            tested: examples and labels of the test part; None twice draws it.
+            group: which examples belong together.
+            min_per_class: examples of the smallest class that is kept.
+            targets: what labels are learned as; None looks at them.
+            prepared: what makes inputs of the examples; None is the usual one.
+
+        Raises:
+            ValueError: the examples or labels are malformed.
+        """
+        return None
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""

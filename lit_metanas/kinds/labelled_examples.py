@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.io.text import writable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
@@ -30,19 +33,28 @@ def task_of_classes(
     tested: Mapping[str, Tensor] | None,
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
+    files: Mapping[str, Sequence[Path]],
+    tested_files: Mapping[str, Sequence[Path]] | None = None,
 ) -> Task:
     """A task of the inputs of each class, divided by shares of train, val and test part.
 
     ``tested`` are those of a given test part; what it repeats is warned of where ``tested_in`` says what holds it.
+    Both were read from ``files``.
     """
     train, val, test = shares
-    parts = split_examples(classes, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
-    if tested is not None:
+    divide = partial(split_examples, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
+    parts = divide(classes)
+    if tested is None:
+        places = divide({name: torch.arange(len(own))[:, None] for name, own in classes.items()})[2]
+        listed = [files[name] for name in classes]
+        names = [listed[label][int(place)] for place, label in zip(places.inputs[:, 0], places.labels, strict=True)]
+    else:
+        names = [file for name in classes for file in (tested_files or {}).get(name, ())]
         none = next(iter(classes.values()))[:0]
         parts[2] = join_classes([tested.get(name, none) for name in classes])
         if tested_in:
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
-    return _task(id, parts, classes, preprocessing)
+    return _task(id, parts, classes, preprocessing, [writable(str(file)) for file in names])
 
 
 class LabelledExamples(ABC):
@@ -55,6 +67,7 @@ class LabelledExamples(ABC):
         self.noun = noun
         self.place = place
         self._groups = None if group is None else group_names(group, number, noun)
+        self._tested: list[int] = []
 
     def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
         """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
@@ -67,6 +80,7 @@ class LabelledExamples(ABC):
             culprit=self._culprit,
             groups=by_class(self._groups, self.strata),
         )
+        self._tested = parts[2].inputs[:, 0].tolist()
         return [(part.inputs[:, 0], self._targets(part)) for part in parts]
 
     def task(
@@ -76,15 +90,20 @@ class LabelledExamples(ABC):
         tested: tuple[Tensor, Labels] | None = None,
         tested_in: str = "X_test",
         preprocessing: Preprocessing | None = None,
+        test_names: Sequence[str] = (),
     ) -> Task:
-        """A task of the parts; inputs and labels of a given test part stay in their order."""
-        parts = list(parts)
+        """A task of the parts; inputs and labels of a given test part stay in their order.
+
+        Test examples are called by their places, from 0 on, unless they have names.
+        """
+        parts, places = list(parts), self._tested
         if tested is not None:
             inputs, labels = tested
             places, targets = self.tested(labels, len(inputs))
             parts[2] = Split(inputs[places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
-        task = _task(id, parts, self.names, preprocessing, self._objective(parts[0].labels))
+        names = test_names or list(map(str, places))
+        task = _task(id, parts, self.names, preprocessing, names, self._objective(parts[0].labels))
         check_task(task)
         return task
 
@@ -228,6 +247,7 @@ def _task(
     parts: list[Split],
     classes: Iterable[str],
     preprocessing: Preprocessing | None,
+    test_names: Sequence[str],
     objective: Objective | None = None,
 ) -> Task:
     train, val, test = parts
@@ -243,5 +263,6 @@ def _task(
         classes=names,
         vocabulary=vocabulary,
         preprocessing=preprocessing,
+        test_names=tuple(test_names),
         objective=objective,
     )

@@ -8,14 +8,9 @@ from typing import Any, Self
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.packages import is_own, stored_classes
-from lit_metanas.kinds import questions, rows, sounds  # noqa: F401  (whose preprocessings a file may name)
+from lit_metanas.kinds import questions, rows, series, sounds  # noqa: F401  (whose preprocessings a file may name)
 from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
 from lit_metanas.objectives import Classification, Objective
-
-
-def _in_checkpoints(kind: type[Preprocessing]) -> bool:
-    """Whether a checkpoint holds preprocessings of a kind: a stranger's is not to name files that are opened."""
-    return is_own(kind) and not kind.reads_files
 
 
 def stored_kind(stored: object) -> type[Preprocessing] | None:
@@ -37,8 +32,8 @@ def read_preprocessing(stored: object) -> Preprocessing:
 
 
 def describe_objective(objective: Objective) -> dict[str, Any] | None:
-    """An objective as JSON holds it; None for classification."""
-    if type(objective) is Classification:
+    """An objective as JSON holds it; None for classification by accuracy with a temperature of 1."""
+    if objective == Classification(objective.outputs):
         return None
     return {"kind": objective.kind, **objective.to_plain()}
 
@@ -59,7 +54,7 @@ class InputMeaning:
     """What the numbers mean that go into meta-trained weights, so that these suit no other meaning."""
 
     digest: str = ""  # of the preprocessing; empty where there is none, or where it is not known
-    preprocessing: Preprocessing | None = None  # None also where a file does not hold it, as one that reads others
+    preprocessing: Preprocessing | None = None  # None also where a file does not hold it, as one from outside
 
     @classmethod
     def of(cls, preprocessing: Preprocessing | None) -> Self:
@@ -73,9 +68,9 @@ class InputMeaning:
         return bool(self.digest) and preprocessing is not None and preprocessing.digest != self.digest
 
     def to_plain(self) -> dict[str, Any]:
-        """For checkpoints; without the preprocessing where that is of a kind that no file names, or reads files."""
+        """For checkpoints; without the preprocessing where that is of a kind from outside."""
         made = self.preprocessing
-        if made is None or not _in_checkpoints(type(made)):
+        if made is None or not is_own(type(made)):
             return {"digest": self.digest, "preprocessing": None}
         return {"digest": self.digest, "preprocessing": made.described()}
 
@@ -88,7 +83,7 @@ class InputMeaning:
         if stored is None:
             return cls(plain["digest"])
         kind = stored_kind(stored)
-        if kind is None or not _in_checkpoints(kind):
+        if kind is None or not is_own(kind):
             raise ValueError("its preprocessing is of no kind that a checkpoint holds")
         found = cls.of(read_preprocessing(stored))
         if found.digest != plain["digest"]:

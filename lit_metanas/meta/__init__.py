@@ -1,15 +1,13 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
 from lit_metanas.meta.differentiation import SGD, Adam, UpdateRule
-from lit_metanas.meta.evaluation import evaluate, left_out_losses
+from lit_metanas.meta.evaluation import evaluate
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop
 from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
 from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, PrototypeLoss
 from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
-from lit_metanas.meta.paired_reinforce import PairedReinforce
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
-from lit_metanas.meta.sandwich import Sandwich
 
 __all__ = [
     "ANIL",
@@ -30,16 +28,13 @@ __all__ = [
     "MetaGradient",
     "MetaNAS",
     "NoInnerLoop",
-    "PairedReinforce",
     "Parameters",
     "PrototypeHead",
     "PrototypeLinearHead",
     "PrototypeLoss",
     "Reptile",
-    "Sandwich",
     "TaskNoise",
     "UpdateRule",
     "evaluate",
-    "left_out_losses",
     "task_generator",
 ]

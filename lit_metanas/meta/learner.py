@@ -71,7 +71,7 @@ class TaskNoise(NamedTuple):
     """Uniform numbers for one task: a pytree of tensors, which ``vmap`` maps over.
 
     Attributes:
-        relaxation: by choice, shape ``(steps + draws, labels)``: one row an inner step, then those of the query.
+        relaxation: by choice, shape ``(steps + 1, labels)``: one row an inner step, then that of the query.
         support: dropout of the support set, each of shape ``(steps + 1, examples, ...)``; empty switches it off.
         query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
 
@@ -94,9 +94,9 @@ class TaskNoise(NamedTuple):
     query: dict[str, Tensor]
 
 
-EVALUATION, ADAPTED_LOGITS, LEFT_OUT = -1, -2, -3
-"""Steps of ``task_generator`` outside of meta-training, whose steps count from 0: episodes that are evaluated, logits
-that adapt to one, and support examples that are left out."""
+EVALUATION, ADAPTED_LOGITS = -1, -2
+"""Steps of ``task_generator`` outside of meta-training, whose steps count from 0: episodes that are evaluated, and
+logits that adapt to one."""
 
 
 def task_generator(seed: int, step: int, task: int) -> torch.Generator:
@@ -190,7 +190,6 @@ class Learner:
         generator: torch.Generator,
         *,
         steps: int,
-        draws: int = 1,
         support_dropout: bool = True,
         query_dropout: bool = True,
     ) -> TaskNoise:
@@ -201,12 +200,11 @@ class Learner:
             episode: gives the numbers of examples, and the device.
             generator: the source of randomness.
             steps: inner steps.
-            draws: number of mixtures that score the query set.
             support_dropout: whether dropout is on while adapting.
             query_dropout: whether dropout is on for the query set.
         """
         device = episode.support.inputs.device
-        rows = [self.relaxation.draw_noise(logits, generator) for _ in range(steps + draws)]
+        rows = [self.relaxation.draw_noise(logits, generator) for _ in range(steps + 1)]
         support = [self.supernet.draw_noise(len(episode.support), generator) for _ in range(steps + 1)]
         query = self.supernet.draw_noise(len(episode.query), generator)
         # All numbers are drawn in any case, so that a switch does not change the others.

@@ -34,7 +34,6 @@ class MetaGradient(ABC):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Attributes:
-        draws: rows of relaxation noise that are drawn for each task's query set.
         second_order: whether inner gradients are themselves differentiated.
 
     Example:
@@ -57,7 +56,6 @@ class MetaGradient(ABC):
         torch.Size([3])
     """
 
-    draws: int = 1
     second_order: bool = False
 
     def __init__(self, *, task_map: TaskMap = "auto") -> None:
@@ -90,19 +88,6 @@ class MetaGradient(ABC):
         Raises:
             ValueError: learner, inner loop and task map do not fit together.
         """
-        gradients, metrics = self.mean(learner, inner_loop, parameters, episodes, noises, progress)
-        return self.finish(gradients, metrics), metrics
-
-    def mean(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episodes: Sequence[Episode],
-        noises: Sequence[TaskNoise],
-        progress: float,
-    ) -> tuple[Parameters, Metrics]:
-        """Compute the gradient without ``finish``, which needs the metrics of all processes."""
         self.check(learner.head, learner.relaxation, inner_loop)
         functional = uses_vmap(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
@@ -134,34 +119,21 @@ class MetaGradient(ABC):
             functional: whether it runs under ``vmap``.
         """
 
-    def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
-        """The mean over tasks as it is returned; a subclass may rescale it by the whole batch's metrics."""
-        del metrics
-        return gradients
-
-    def mixture_noises(
-        self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
-    ) -> list[TaskNoise]:
-        """The noise of each mixture that scores the query set: rows of the inner steps, then the query's."""
-        del learner, parameters, steps, progress
-        return [noise]
-
     def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
         """Training cost of one task's outer gradient: 3 x forward multiply-adds x images, summed over all passes.
 
         The inner loop counts the support images of its steps. The support set counts once more for the head's start,
-        and once more for the head's comparison or the batch-norm statistics. Each mixture repeats all of this. Inner
-        steps on weights or logits count twice if they are differentiated. Only the logits of ``parameters`` are read.
+        and once more for the head's comparison or the batch-norm statistics. Inner steps on weights or logits count
+        twice if they are differentiated. Only the logits of ``parameters`` are read.
         """
-        learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
+        learner, episode = adaptation.learner, adaptation.episode
         images = [inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
         if self.second_order and {"weights", "logits"} & set(inner_loop.groups):
             images = [2 * count for count in images]
-        noises = self.mixture_noises(learner, parameters, noise, inner_loop.steps, adaptation.progress)
         images.append(len(episode.query))
         if learner.looks_again:
             images[-1] += len(episode.support)
-        return sum(replace(adaptation, noise=one).flops(parameters, images) for one in noises)
+        return adaptation.flops(parameters, images)
 
 
 def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:

@@ -42,6 +42,11 @@ class Judged(NamedTuple):
         return float(self.right.sum() / self.whole.sum())
 
     @property
+    def effective(self) -> int:
+        """How many examples of equal weight have as exact a mean (Kish 1965, 11.7)."""
+        return max(1, round(float(self.whole.sum() ** 2 / (self.whole**2).sum())))
+
+    @property
     def half(self) -> float:
         """Half width of its 95 % confidence interval, by the linearised variance of a ratio (Cochran 1977, 6.3)."""
         number = len(self.right)
@@ -163,6 +168,24 @@ class Objective(ABC):
         Raises:
             ValueError: it does not take label smoothing.
         """
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The loss of each example, shape ``(n,)``, for examples with weights.
+
+        Args:
+            scores: what a network gives.
+            targets: int64, of the first dimension ``n``.
+            label_smoothing: see ``loss``.
+
+        Raises:
+            ValueError: it does not take label smoothing.
+        """
+        pairs = zip(scores.split(1), targets.split(1), strict=True)
+        return torch.stack([self.loss(*pair, label_smoothing) for pair in pairs])
+
+    def examples_worth(self, targets: Tensor) -> int:
+        """How many examples of equal weight give as exact a score as examples of these targets; by default as many."""
+        return len(targets)
 
     def values(self, scores: Tensor) -> Tensor:
         """The numbers that scores stand for, of their shape: by default probabilities."""

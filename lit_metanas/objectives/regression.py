@@ -146,11 +146,14 @@ class Regression(Objective):
         Raises:
             ValueError: there is label smoothing.
         """
+        return self.losses(scores, targets, label_smoothing).mean()
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The squared error of each example, the mean of those of its targets."""
         if label_smoothing:
             raise ValueError(f"Regression takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
-        return F.mse_loss(
-            scores, ((targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)).to(scores)
-        )
+        wanted = (targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)
+        return F.mse_loss(scores, wanted.to(scores), reduction="none").mean(1)
 
     def values(self, scores: Tensor) -> Tensor:
         """The numbers that scores stand for, shape ``(n, outputs)``, float64."""

@@ -7,21 +7,24 @@ from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
     read_architectures,
+    read_example_rows,
     read_predictions,
     read_records,
     read_results,
     write_architectures,
+    write_example_rows,
     write_predictions,
     write_records,
     write_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow, ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, ExampleRow, Protocol, ResultRow, ShownPrediction
 from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [
     "ArchitectureRow",
     "Budget",
     "Cost",
+    "ExampleRow",
     "Exhausted",
     "Protocol",
     "ResultRow",
@@ -35,11 +38,13 @@ __all__ = [
     "merge_results",
     "rank_gaussian",
     "read_architectures",
+    "read_example_rows",
     "read_predictions",
     "read_record_lines",
     "read_records",
     "read_results",
     "write_architectures",
+    "write_example_rows",
     "write_predictions",
     "write_record_lines",
     "write_records",

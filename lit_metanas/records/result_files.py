@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -11,13 +13,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from lit_metanas.io.files import write_whole
+from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import cell_text, printable, writable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.rows import ArchitectureRow, ResultRow, ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -124,6 +126,43 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
     return _read(path, "predictions", ShownPrediction)
 
 
+def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
+    """Write ``example,truth,prediction,probability,loss``, a line for each example, atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> row = lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3)
+        >>> lm.records.write_example_rows("predictions.csv", [row])
+        >>> lm.records.read_example_rows("predictions.csv") == [row]
+        True
+    """
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(ExampleRow._fields)
+    for row in rows:
+        numbers = ("" if math.isnan(number) else f"{number:.6g}" for number in row[3:])
+        lines.writerow([*map(cell_text, row[:3]), *numbers])
+    write_whole(path, text.getvalue())
+
+
+def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
+    """Read a file of ``write_example_rows``.
+
+    Raises:
+        ValueError: it is damaged, or another kind of file.
+    """
+    fix = "delete it, or run `auto` again into another folder"
+    try:
+        text = read_regular(path, LARGEST_ROWS).decode()
+        heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        if tuple(heading) != ExampleRow._fields:
+            raise ValueError(f"does not begin with {','.join(ExampleRow._fields)}")
+        found = [(*row[:3], *(float(cell or "nan") for cell in row[3:])) for row in rows]
+        return [ExampleRow._make(row) for row in found]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
+
+
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
     """Add rows to a file, which may be absent, atomically.
 
@@ -152,8 +191,12 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     _merge(path, "architectures", ArchitectureRow, list(rows))
 
 
-EXPORT, PREDICTIONS = "model.json", "predictions.json"
-"""Files of a kept network: its export, and its predictions for some test examples."""
+EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
+"""Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
+
+
+EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
+"""The file of all test examples, and its most bytes."""
 
 
 class KeptNetwork(NamedTuple):

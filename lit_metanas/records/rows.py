@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.records.budget import Cost
@@ -245,3 +246,24 @@ class ShownPrediction:
         if not self.coloured:
             return rows
         return [[row[at : at + 3] for at in range(0, len(row), 3)] for row in rows]
+
+
+class ExampleRow(NamedTuple):
+    """A test example, and what a network says of it.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3).right
+        False
+    """
+
+    example: str  # its file, its text, or its row
+    truth: str
+    prediction: str
+    probability: float  # of the prediction; NaN if the network gives none
+    loss: float  # the higher, the worse
+
+    @property
+    def right(self) -> bool:
+        """Whether the prediction is the truth."""
+        return self.truth == self.prediction

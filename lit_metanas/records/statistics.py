@@ -58,19 +58,6 @@ def clearly_above(score: float, other: float, number: int) -> bool:
     return score - other >= wilson(other, number, z=1)
 
 
-def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
-    """Whether paired differences, shape ``(n,)``, exceed zero by a margin: ``sum(d) > z * sqrt(sum(d ** 2))``."""
-    # For answers that are right or wrong this is McNemar's test (1947), `(b - c) / sqrt(b + c) > z`; for losses a
-    # self-normalised sum (Efron 1969), which one large difference cannot decide: `z ** 2` or fewer never lead. Among
-    # several candidates `z` grows, so that one leads by chance no more often than a single one would (Bonferroni).
-    chance = NormalDist().cdf(-margin) / among
-    z = margin
-    if among > 1 and margin and chance:
-        z = -NormalDist().inv_cdf(chance)
-    total, size = float(differences.sum()), float(differences.square().sum())
-    return total > 0 and total > z * math.sqrt(size)
-
-
 def bounds(mean: float, half: float) -> tuple[float, float]:
     """Both ends of an interval; those of a share are cut at 0 and at 1; NaN without an interval."""
     low, high = mean - half, mean + half

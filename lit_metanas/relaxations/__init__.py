@@ -1,7 +1,7 @@
 """Relaxations: from architecture logits to a mixture over candidates, or to one sampled candidate."""
 
 from lit_metanas.relaxations.auxiliary_skip import AuxiliarySkip
-from lit_metanas.relaxations.discrete import Argmax, Categorical, Derived, SampledChild, Uniform
+from lit_metanas.relaxations.discrete import Argmax, Categorical, Derived, SampledChild
 from lit_metanas.relaxations.relaxation import (
     PRUNED,
     AnnealedSoftmax,
@@ -10,7 +10,6 @@ from lit_metanas.relaxations.relaxation import (
     Relaxation,
     Softmax,
     StraightThrough,
-    log_probability,
     probabilities,
 )
 
@@ -27,7 +26,5 @@ __all__ = [
     "SampledChild",
     "Softmax",
     "StraightThrough",
-    "Uniform",
-    "log_probability",
     "probabilities",
 ]

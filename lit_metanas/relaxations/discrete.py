@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import (
-    PRUNED,
     ChoicewiseRelaxation,
     LinearTemperature,
     Relaxation,
@@ -86,30 +85,6 @@ class Categorical(ChoicewiseRelaxation):
         """Sample one candidate; ``progress`` is not used."""
         del progress
         weights = hard(perturb(logits.detach(), noise))
-        return Gate(weights, int(weights.argmax()))
-
-
-class Uniform(ChoicewiseRelaxation):
-    """Sample uniformly among the candidates that are not pruned (Guo et al. 2020, single path one-shot, Section 3.1).
-
-    The logits serve only to mark pruned candidates, and get no gradient.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> relaxation, logits = lm.relaxations.Uniform(), {"kernel": torch.tensor([0.0, lm.relaxations.PRUNED])}
-        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
-        >>> relaxation(logits, noise, progress=0.0)["kernel"].index
-        0
-    """
-
-    discrete = True
-
-    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
-        """Sample one candidate; ``progress`` is not used."""
-        del progress
-        left = torch.where(logits.detach() <= PRUNED / 2, PRUNED, 0.0).to(logits.dtype)
-        weights = hard(perturb(left, noise))
         return Gate(weights, int(weights.argmax()))
 
 

@@ -130,32 +130,6 @@ def hard(scores: Tensor) -> Tensor:
     return (places == scores.argmax(dim=-1, keepdim=True)).to(scores.dtype)
 
 
-def log_probability(logits: Mapping[str, Tensor], mixture: Mixture) -> Tensor:
-    """Log-probability of the child that a mixture computes, under independent ``softmax(logits)``.
-
-    Args:
-        logits: for each choice, shape ``(labels,)``.
-        mixture: gates with an index, as a discrete relaxation makes them.
-
-    Returns:
-        A scalar: the sum over choices of more than one label.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> logits = {"kernel": torch.tensor([0.0, 0.0])}
-        >>> lm.relaxations.log_probability(logits, lm.relaxations.Argmax()(logits, {}, progress=0.0))
-        tensor(-0.6931)
-    """
-    total = torch.zeros(())
-    for name, value in logits.items():
-        index = mixture[name].index
-        assert index is not None, f"choice {name} is mixed, not sampled"
-        if len(value) > 1:
-            total = total.to(value) + torch.log_softmax(without_pruned(value), dim=-1)[index]
-    return total
-
-
 @dataclass(frozen=True)
 class LinearTemperature:
     """A temperature that goes linearly from ``start`` at progress 0 to ``end`` at progress 1."""

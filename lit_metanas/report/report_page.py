@@ -10,13 +10,23 @@ from typing import NamedTuple
 
 from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
-from lit_metanas.callbacks.figures import save
+from lit_metanas.callbacks.figures import natural, save
+from lit_metanas.comparisons.class_measures import ClassTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.records.record import PREPROCESSING
-from lit_metanas.records.result_files import PREDICTIONS, KeptNetwork, best_networks, read_predictions
-from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow
+from lit_metanas.records.result_files import (
+    ERRORS,
+    EXAMPLE_ROWS,
+    PREDICTIONS,
+    KeptNetwork,
+    best_networks,
+    read_example_rows,
+    read_predictions,
+)
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow
 from lit_metanas.records.statistics import percent
+from lit_metanas.report.figures.confusions import draw_confusions, numbers_in_words
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
@@ -49,16 +59,15 @@ def page_text(
     tables: Sequence[ProtocolTable],
     pictures: Sequence[Picture],
     networks: Sequence[KeptNetwork],
-    examples: str,
+    examples: Sequence[str],
     said: str,
 ) -> str:
-    """The verdict, tables, predictions, networks, figures, and the origin of each row, as Markdown."""
+    """The verdict, tables, sections on test examples, networks, figures, and the origin of each row, as Markdown."""
     parts = ["# Report\n"]
     if said:
         parts.append(f"{markdown_text(said)}\n")
     parts += ["## Results\n", *(to_markdown(table) for table in tables)]
-    if examples:
-        parts += ["## Predictions\n", examples]
+    parts += filter(None, examples)
     if networks:
         parts += ["## Networks\n", _network_lines(networks)]
     parts.append("## Figures\n")
@@ -109,14 +118,19 @@ def _caption(rows: Sequence[ArchitectureRow]) -> str:
     return f"{chosen} ({'; '.join(dict.fromkeys(users))})"
 
 
+def shown_network(networks: Sequence[KeptNetwork]) -> tuple[KeptNetwork, list[KeptNetwork]]:
+    """The network of the first task whose test examples are shown, and all networks of that task."""
+    task = networks[0].row.task_id
+    networks = [one for one in networks if one.row.task_id == task]
+    return best_networks(networks).get(task) or networks[0], networks
+
+
 def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
     if not networks:
         return ""
-    task = networks[0].row.task_id
-    networks = [one for one in networks if one.row.task_id == task]
-    best = best_networks(networks).get(task)
-    network = best or networks[0]
+    network, networks = shown_network(networks)
+    task, best = network.row.task_id, best_networks(networks).get(network.row.task_id)
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -140,7 +154,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
         parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(["## Predictions", *parts]) + "\n"
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
@@ -187,3 +201,61 @@ def _origins(table: ProtocolTable) -> str:
     used = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
     lines = [tuple(used), ("---",) * len(used), *zip(*used.values(), strict=True)]
     return f"### {markdown_text(table.title)}\n\n{markdown_lines(lines)}\n"
+
+
+CONFUSIONS = Picture(
+    "confusions.png",
+    "Confusion matrix of the test part",
+    "A row for each class, a column for each that its test examples were taken for. The darker a cell, the larger its "
+    "share of the row; numbers are examples.",
+)
+
+WORST = "worst_errors.png"
+"""The figure of the worst errors."""
+
+LONGEST_NAMED = 200
+"""Characters of an example's name in a table."""
+
+
+def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, list[Picture]]:
+    """Tables and worst errors as Markdown, and the confusion matrix as a picture; nothing without classes."""
+    if not networks:
+        return "", []
+    network, _ = shown_network(networks)
+    if not network.has(EXAMPLE_ROWS):
+        return "", []
+    try:
+        rows = read_example_rows(network.folder / EXAMPLE_ROWS)
+        errors = read_predictions(network.folder / ERRORS) if network.has(ERRORS) else []
+    except ValueError as error:
+        warnings.warn(f"Nothing is shown of classes: {error}", stacklevel=3)
+        return "", []
+    if not rows or math.isnan(rows[0].probability):
+        return "", []
+    names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
+    places = {name: place for place, name in enumerate(names)}
+    table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
+    parts = ["## Classes", table.markdown()]
+    pictures = []
+    if (drawn := draw_confusions(table)) is not None:
+        save(drawn, folder / CONFUSIONS.file)
+        pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption}{numbers_in_words(names)}"))
+    wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
+    if wrong:
+        all_wrong = number_of(sum(not row.right for row in rows), "error")
+        of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
+        parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
+        if (tiles := draw_predictions(errors)) is not None:
+            save(tiles, folder / WORST)
+            parts.append(f"![Worst errors]({WORST})")
+        parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
+    return "\n\n".join(parts) + "\n", pictures
+
+
+_HEADING = [("example", "is", "taken for", "probability", "loss"), ("---", "---", "---", "---:", "---:")]
+
+
+def _cells(row: ExampleRow) -> tuple[str, ...]:
+    """A line of the table of errors."""
+    names = (shorten(text, LONGEST_NAMED) for text in row[:3])
+    return (*names, f"{row.probability:.3f}", f"{row.loss:.2f}")

@@ -32,11 +32,12 @@ from lit_metanas.records.result_files import (
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.report.figures.costs import HOW, describe_rounds, draw_costs, draw_curves, draw_rounds
 from lit_metanas.report.figures.fronts import draw_fronts
-from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
 from lit_metanas.report.report_page import (
     PREDICTED,
+    WORST,
     Picture,
     best_sentences,
+    class_section,
     draw_architectures,
     page_text,
     prediction_section,
@@ -105,20 +106,19 @@ class Report:
 
 
 def report(
-    results: list[str] | None = None,
+    results: list[str],
     output: str = "report",
     reference: str | None = None,
     scratch: str | None = None,
     probabilities: str | None = None,
     architectures: str | None = None,
     next_step: str | None = None,
-    leaderboard: str | None = None,
     subject: str | None = None,
 ) -> None:
     """Make tables, figures and a Markdown report of result files, and print their paths.
 
     Args:
-        results: one or several results.json; None makes only a leaderboard.
+        results: one or several results.json.
         output: folder for the report; it is created.
         reference: method that all others are compared with, pair by pair.
         scratch: from-scratch search for the pay-off of meta-training; by default the most accurate method that searches
@@ -126,19 +126,9 @@ def report(
         probabilities: probabilities.json of a fit, for the heat map.
         architectures: architectures.json with the architectures to draw; by default those of the exported networks.
         next_step: command to suggest at the end; by default one that uses the best of the exported networks.
-        leaderboard: a folder; its results, and those of its sub-folders, go into a sortable page.
         subject: method whose gain over the reference, and whose cost, one sentence reports.
     """
     folder = own_path(output, "output")
-    if leaderboard is not None:
-        found = read_folder(Path(leaderboard))
-        listed = [(file, row) for file, rows in found.items() for row in drawable(rows)]
-        write_whole(folder / PAGE, leaderboard_page(listed))
-    if results is None:
-        if leaderboard is None:
-            raise ValueError("There are no results: give --results FILE ..., or --leaderboard FOLDER.")
-        print(f"Leaderboard  {folder / PAGE}")
-        return
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     networks = [one for one in kept if one.has(EXPORT)]
     drawn, history = [one.row for one in networks], None
@@ -163,11 +153,8 @@ def report(
         for part in to_rich(table, console.width):
             console.print(part)
         console.print()
-    files = dict(made.files)
-    if leaderboard is not None:
-        files[folder / PAGE] = "Leaderboard"
-    width = max(map(len, files.values()))
-    for path, what in files.items():
+    width = max(map(len, made.files.values()))
+    for path, what in made.files.items():
         say(f"{what:<{width}}  {path}")
     best = best_networks(networks)
     if next_step is None and best:
@@ -240,10 +227,13 @@ def write_report(
             pictures.append(picture)
     pictures += draw_architectures(folder, architectures)
     examples = prediction_section(folder, looked_at)
-    write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
+    classes, confusions = class_section(folder, looked_at)
+    pictures += confusions
+    write_whole(folder / "report.md", page_text(made, pictures, networks, [classes, examples], said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
-    if PREDICTED in examples:
-        files[folder / PREDICTED] = "Predictions"
+    for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
+        if f"]({name})" in f"{classes}{examples}":
+            files[folder / name] = title
     return Report(tuple(made), files, said)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from lit_metanas.io.text import printable
+from lit_metanas.objectives.classification import ACCURACY
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report.paired_statistics import (
@@ -18,9 +19,6 @@ from lit_metanas.report.paired_statistics import (
     saturation,
     tasks_until_it_pays,
 )
-
-ACCURACY = "accuracy"
-"""The metric of classification."""
 
 _EPISODES = "episodes"
 """The protocol of few-shot episodes."""

@@ -1,9 +1,8 @@
 """Searchers of one task under a budget."""
 
-from lit_metanas.searchers.guarded import GuardedSearcher
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
-from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
+from lit_metanas.searchers.samplers import MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import (
     BorrowedArchitecture,
     FixedArchitecture,
@@ -20,9 +19,7 @@ __all__ = [
     "EvolvingHalving",
     "FixedArchitecture",
     "FrontHalving",
-    "GuardedSearcher",
     "Halving",
-    "LocalSearch",
     "MetaSampler",
     "MetaSearchedArchitecture",
     "OneShotSearcher",

@@ -14,9 +14,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from lit_metanas.spaces.architecture import Architecture, Choice, labels_of
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
-RANGE_STEPS = 10
-"""Number of steps of a range that has none of its own, on its logarithmic scale if it has one."""
-
 
 def any_value(distribution: BaseDistribution, generator: np.random.Generator) -> Any:
     """Draw uniformly, on a logarithmic scale if the distribution has one."""
@@ -50,27 +47,6 @@ def other_value(distribution: BaseDistribution, value: Any, generator: np.random
     while other == value:
         other = any_value(distribution, generator)
     return other
-
-
-def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
-    """All other labels of a categorical parameter; a number's neighbours, one step down and one up."""
-    if isinstance(distribution, CategoricalDistribution):
-        own = distribution.to_internal_repr(value)
-        return [choice for place, choice in enumerate(distribution.choices) if place != own]
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    if (number := _positions(distribution)) is not None:
-        assert distribution.step is not None
-        place = round((value - distribution.low) / distribution.step)
-        return [_at(distribution, near) for near in (place - 1, place + 1) if 0 <= near < number]
-    if distribution.log:
-        factor = (distribution.high / distribution.low) ** (1 / RANGE_STEPS)
-        down, up = value / factor, value * factor
-    else:
-        width = (distribution.high - distribution.low) / RANGE_STEPS
-        down, up = value - width, value + width
-    if isinstance(distribution, IntDistribution):
-        down, up = min(down, value - 1), max(up, value + 1)
-    return [near for near in (_clip(distribution, down), _clip(distribution, up)) if near != value]
 
 
 def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.surrogates.meta_trained_embedding import embed_with
+from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint
 
@@ -215,11 +216,13 @@ class MetaSearchedArchitecture(Searcher):
             return _outcome_without_score(architecture, task, space, budget)
         require_classes(task, type(self).__name__)
         checkpoint.check_task(task)
-        restricted = space.restricted(architecture)
-        parameters, features, statistics = embed_with(
-            checkpoint, restricted, architecture, task.shape, task.train.inputs
-        )
+        restricted, inputs = space.restricted(architecture), task.train.inputs
+        with torch.random.fork_rng(devices=[]):
+            parameters = checkpoint.parameters(restricted, task.shape)
+            supernet = restricted.supernet(task.shape).to(inputs.device)
+        weights = {name: tensor.to(inputs.device) for name, tensor in parameters.weights.items()}
+        features, statistics = embed_and_record(supernet, weights, one_hot(restricted.choices, architecture), inputs)
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
-        return SearchOutcome(architecture, {**parameters.weights, **statistics, **classifier}, record)
+        return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)

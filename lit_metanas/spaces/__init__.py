@@ -1,6 +1,6 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import AnyInputSpace, LinearSpace, default_space
+from lit_metanas.spaces.any_input import LinearSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
@@ -12,16 +12,15 @@ from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.mlp import MLPSpace
-from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
 from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
+from lit_metanas.spaces.union import UnionSpace
 
 __all__ = [
-    "AnyInputSpace",
     "Architecture",
     "Builder",
     "Candidates",
@@ -38,8 +37,6 @@ __all__ = [
     "MLPSpace",
     "MetaNASCell",
     "Mixture",
-    "MobileMacro",
-    "MobileStage",
     "NASBench101",
     "NASBench201",
     "NASBench201Encoding",
@@ -50,6 +47,7 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "Supernet",
+    "UnionSpace",
     "default_space",
     "inherit",
     "one_hot",

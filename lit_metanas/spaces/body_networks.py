@@ -148,15 +148,11 @@ class BodyChild(ChildNetwork):
         if not self.sliced:
             self._refuse_other_sizes(weights, self._tensors())
         for name, value in self._leading({**plain, **weights}).items():
-            own[name].copy_(self._as_own(value))
+            own[name].copy_(value)
         self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         return self._own()
-
-    def _as_own(self, value: Tensor) -> Tensor:
-        """A tensor of ``_tensors`` in the form that this network holds it in."""
-        return value
 
     def _own(self) -> dict[str, Tensor]:
         """Parameters and statistics of the body under the supernet's names, layer by layer."""

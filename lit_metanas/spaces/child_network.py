@@ -42,6 +42,7 @@ class ChildNetwork(nn.Module, ABC):
     features: int  # length of the feature vector
     flops: int  # forward multiply-adds for one input
     head: nn.Linear
+    family: str = ""  # of a union of spaces
 
     @abstractmethod
     def embed(self, inputs: Tensor) -> Tensor:

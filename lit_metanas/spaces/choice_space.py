@@ -136,6 +136,21 @@ class ChoiceSpace(ABC):
         """Why ``architecture`` cannot be built, or None."""
         return None
 
+    def recorded(self, space: str, architecture: Architecture) -> Architecture | None:
+        """What a record of a space by its name stands for here; None if this space has no such network.
+
+        Args:
+            space: the name; empty if the record has none.
+            architecture: in that space.
+        """
+        if space not in ("", self.name):
+            return None
+        try:
+            whole = self.canonical(architecture) == architecture
+        except ValueError:  # a choice or a label that the space lacks, or a choice without a label
+            return None
+        return architecture if whole and self.violation(architecture) is None else None
+
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """Labels of the same canonical architecture, drawn at random where a space has several; these ones elsewhere.
 

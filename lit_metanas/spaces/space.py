@@ -76,8 +76,6 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
-        drawn_together: whether the first weights of children are parts of one newly drawn supernet. Otherwise each
-            draws its own, as large as its own layers need them, and inherits what a given parent has.
 
     Example:
         >>> from functools import partial
@@ -99,7 +97,6 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
-    drawn_together: ClassVar[bool] = True
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
@@ -155,6 +152,13 @@ class SearchSpace(ChoiceSpace):
         """Build the network that holds all candidates, for inputs of ``shape``."""
         self.check_shape(shape)
         return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
+
+    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
+        """What all children inherit at first, drawn by PyTorch's global generator: by default a whole supernet.
+
+        Where it is empty, each child draws its own weights, and inherits what a given parent has.
+        """
+        return {name: parameter.detach() for name, parameter in self.supernet(shape).named_parameters()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""

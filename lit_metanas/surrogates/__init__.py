@@ -2,8 +2,7 @@
 
 from lit_metanas.surrogates.gaussian_process import GaussianProcess
 from lit_metanas.surrogates.meta_surrogate import MetaSurrogate
-from lit_metanas.surrogates.meta_trained_embedding import MetaTrainedEmbedding
 from lit_metanas.surrogates.search_records import RecordDataModule
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
-__all__ = ["GaussianProcess", "MetaSurrogate", "MetaTrainedEmbedding", "RecordDataModule", "TransferSurrogate"]
+__all__ = ["GaussianProcess", "MetaSurrogate", "RecordDataModule", "TransferSurrogate"]

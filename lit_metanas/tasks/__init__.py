@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
+from lit_metanas.tasks.class_balance import balanced_task
+from lit_metanas.tasks.embeddings import DataStatistics, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
-    "ClassDistances",
     "DataStatistics",
     "DrawnTasks",
     "Episode",
@@ -22,8 +22,6 @@ __all__ = [
     "EpisodeLoader",
     "EpisodeSampler",
     "EpisodeStream",
-    "JoinedEmbedding",
-    "RandomFeatures",
     "Split",
     "Subset",
     "TargetTaskDataModule",
@@ -32,6 +30,7 @@ __all__ = [
     "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
+    "balanced_task",
     "check_task",
     "draw_episode",
     "draw_task",

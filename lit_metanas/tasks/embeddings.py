@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import Split, Task
@@ -59,20 +56,6 @@ class TaskEmbedding(ABC):
     @abstractmethod
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(e,)``, of training examples of ``way`` classes."""
-
-
-def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
-    """Mean and standard deviation of the class means of features ``(n, d)``, shape ``(2 * d,)``."""
-    # On the CPU: not every accelerator has double precision.
-    _, means = _class_means(features.cpu().double(), labels.cpu(), way)
-    return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
-
-
-def _class_means(points: Tensor, labels: Tensor, way: int) -> tuple[Tensor, Tensor]:
-    """Membership ``(n, c)`` of points ``(n, d)`` in classes that have examples, and the class means ``(c, d)``."""
-    members = F.one_hot(labels, way).double()
-    members = members[:, members.sum(dim=0) > 0]
-    return members, members.T @ points / members.sum(dim=0)[:, None]
 
 
 def _sort_examples(split: Split) -> Split:
@@ -141,130 +124,3 @@ def _mean(values: Tensor) -> Tensor:
     if not values.numel():
         return values.new_zeros(())
     return values.mean()
-
-
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-CHUNK = 256  # images that are convolved at a time
-
-
-class ClassDistances(TaskEmbedding):
-    """Distances between class means in units of the spread inside the classes, 8 features.
-
-    Of the images, shrunk to ``size`` times ``size`` pixels: minimum, quartiles and maximum over pairs of classes of the
-    distance of their means, divided by the root mean square distance of examples from the mean of their class; the
-    share of all variance that lies between classes; the accuracy of the nearest mean, each example left out of its
-    own; and the logarithm of the spread. Classes without examples are left out.
-
-    Args:
-        size: height and width to which images are shrunk, by averaging.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.tasks.ClassDistances(size=4)(task))
-        8
-    """
-
-    def __init__(self, size: int = 8) -> None:
-        check_range("ClassDistances", size=(size, 1))
-        self.size = size
-
-    def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(8,)``."""
-        images, labels = as_images(train.inputs.cpu()).double(), train.labels.cpu()
-        points = F.adaptive_avg_pool2d(images, self.size).flatten(1)
-        members, means = _class_means(points, labels, way)
-        spread = ((points - members @ means) ** 2).sum(dim=1).mean().sqrt().clamp(min=1e-6)
-        first, second = torch.triu_indices(len(means), len(means), offset=1)
-        apart = (means[first] - means[second]).norm(dim=1) / spread
-        quantiles = torch.tensor(QUANTILES, dtype=apart.dtype)
-        spans = apart.new_zeros(len(QUANTILES))
-        if len(apart):
-            spans = torch.quantile(apart, quantiles)
-        whole = ((points - points.mean(dim=0)) ** 2).sum(dim=1).mean()
-        between = 1 - (spread**2 / whole.clamp(min=1e-12)).clamp(max=1)
-        return torch.cat([spans, torch.stack([between, _nearest(points, members, means), spread.log()])])
-
-
-def _nearest(points: Tensor, members: Tensor, means: Tensor) -> Tensor:
-    """Share of examples that are nearest to the mean of the others of their class; those alone in it are wrong."""
-    own = members @ members.sum(dim=0)
-    distances = torch.cdist(points, means, compute_mode="donot_use_mm_for_euclid_dist")
-    # Without the example itself, the mean of its class is farther by n / (n - 1).
-    factor = torch.where(own > 1, own / (own - 1).clamp(min=1), torch.inf)
-    distances = torch.where(members > 0, distances * factor[:, None], distances)
-    right = distances.nan_to_num(nan=torch.inf).argmin(dim=1) == members.argmax(dim=1)
-    return (right & (own > 1)).double().mean()
-
-
-class RandomFeatures(TaskEmbedding):
-    """Mean and spread over the classes of random convolutional features, ``2 * width`` features.
-
-    A set encoder (Deep Sets, Zaheer et al. 2017; of a data set, Dataset2Vec, Jomaa et al. 2021): every image goes
-    through one network, and what comes out is averaged, first over the images of a class, then over classes. It is two
-    random convolutions of 5x5 and 3x3 with rectifiers and average pooling, averaged over what is left of the
-    image: random features keep much of what distinguishes images (Jarrett et al. 2009; Rahimi and Recht 2008), and are
-    the same in every run. Images are brought to a common size, grey ones to three equal channels.
-
-    Args:
-        width: features of an image.
-        size: height and width to which images are brought.
-        seed: of the network.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.tasks.RandomFeatures(width=8)(task))
-        16
-    """
-
-    def __init__(self, width: int = 8, size: int = 28, seed: int = 0) -> None:
-        check_range("RandomFeatures", width=(width, 1), size=(size, 4), seed=(seed, 0))
-        self.width = width
-        self.size = size
-        self.seed = seed
-
-    def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(2 * width,)``: means over classes, then their standard deviations."""
-        found = torch.cat([self._encode(part) for part in as_images(train.inputs).split(CHUNK)])
-        return over_classes(found, train.labels, way)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        """Random features, shape ``(n, width)``."""
-        if images.shape[1] != 3:
-            images = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-        if images.shape[2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
-        generator = torch.Generator().manual_seed(self.seed)
-        hidden = 2 * self.width
-        first = torch.randn(hidden, 3, 5, 5, generator=generator) * math.sqrt(2 / (3 * 25))
-        second = torch.randn(self.width, hidden, 3, 3, generator=generator) * math.sqrt(2 / (hidden * 9))
-        found = F.conv2d(2 * images.float() - 1, first.to(images.device), padding=2)
-        found = F.conv2d(F.avg_pool2d(F.relu(found), 2), second.to(images.device), padding=1)
-        return F.relu(found).mean(dim=(2, 3))
-
-
-class JoinedEmbedding(TaskEmbedding):
-    """The features of all parts.
-
-    Args:
-        parts: the embeddings, in order.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.tasks.JoinedEmbedding([lm.tasks.DataStatistics(), lm.tasks.ClassDistances()])(task))
-        23
-    """
-
-    def __init__(self, parts: list[TaskEmbedding]) -> None:
-        if not parts:
-            raise ValueError("JoinedEmbedding has no embeddings: give at least one.")
-        self.parts = parts
-
-    def features(self, train: Split, way: int) -> Tensor:
-        """The features, one part after the other."""
-        return torch.cat([part.features(train, way).cpu().double() for part in self.parts])

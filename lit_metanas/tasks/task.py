@@ -32,6 +32,8 @@ class Split:
             float32. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective, such as
             numbers ``(n, targets)``, float32.
+        weights: how much each example counts in the loss that trains a child, shape ``(n,)``, float32; None is 1 each.
+            Supernets are trained without them, and scores do not depend on them.
 
     Example:
         >>> import torch
@@ -42,6 +44,7 @@ class Split:
 
     inputs: Tensor
     labels: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,28 +54,42 @@ class Split:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Split:
         """Return the same examples on another device."""
-        return Split(
-            self.inputs.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-        )
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def trainable(self) -> Split:
         """With copies of tensors that were made in inference mode, which have no gradients; call it outside of it."""
-        tensors = (self.inputs, self.labels)
-        return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
+        return self._changed(lambda tensor: tensor.clone() if tensor.is_inference() else tensor)
 
     def spread(self, most: int) -> Split:
         """At most so many of the examples, spread evenly over them."""
+        return self.divided(most)[0]
+
+    def divided(self, most: int) -> tuple[Split, Split]:
+        """At most so many of the examples, spread evenly over them, and the others."""
         if len(self) <= most:
-            return self
+            return self, self._changed(lambda tensor: tensor[:0])
         places = torch.linspace(0, len(self) - 1, most, device=self.labels.device).round().long()
-        return Split(self.inputs[places], self.labels[places])
+        others = torch.ones(len(self), dtype=torch.bool, device=self.labels.device).index_fill(0, places, value=False)
+        return self._changed(lambda tensor: tensor[places]), self._changed(lambda tensor: tensor[others])
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
+        """The same with each tensor changed."""
+        weights = None
+        if self.weights is not None:
+            weights = change(self.weights)
+        return Split(change(self.inputs), change(self.labels), weights)
 
 
 def join_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""
     inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
-    return Split(join_inputs(inputs), torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels))
+    weights = None
+    if any(part.weights is not None for part in parts):
+        ones = (torch.ones(len(part), device=part.labels.device) for part in parts)
+        weights = torch.cat(
+            [one if part.weights is None else part.weights for part, one in zip(parts, ones, strict=True)]
+        )
+    return Split(join_inputs(inputs), torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels), weights)
 
 
 @dataclass(eq=False, repr=False)
@@ -90,6 +107,7 @@ class Task:
         vocabulary: number of tokens, where inputs are sequences of such.
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
+        test_names: where the test examples came from, such as files or places in a table, one each; may be empty.
 
     Raises:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
@@ -111,6 +129,7 @@ class Task:
     vocabulary: int | None = None
     preprocessing: Preprocessing | None = None
     objective: Objective | None = None
+    test_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under, and at the objective."""
@@ -258,6 +277,10 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
             f"one {str(kind)[6:]} an {noun[:-1]}."
         )
     check(name, labels)
+    if (weights := part.weights) is not None:
+        malformed = weights.shape != labels.shape[:1] or not weights.is_floating_point()
+        if malformed or not bool(weights.isfinite().all()) or bool((weights < 0).any()):
+            raise ValueError(f"{name} has weights that are not one number from 0 on an example: give such, or none.")
     # By the least and the largest number, which are NaN where one is: isfinite would copy all of them.
     if inputs.numel() and not all(bool(torch.isfinite(end)) for end in torch.aminmax(inputs)):
         raise ValueError(f"{name} has {noun} with values that are not finite: leave them out.")

@@ -10,10 +10,8 @@ if TYPE_CHECKING:
     from lit_metanas.training.meta_search import (
         AdaptedLogits,
         ArchitectureSchedule,
-        GuardedArchitectures,
         MetaRecipe,
         MetaSearch,
-        TaskArchitectures,
     )
     from lit_metanas.training.preemption import Preemption
     from lit_metanas.training.recipes import Recipe
@@ -36,7 +34,7 @@ _NAMES = {
     "child": "Child",
     "export": "Exported export_child load",
     "export.exported_model": "ExportedModel",
-    "meta_search": "AdaptedLogits ArchitectureSchedule GuardedArchitectures MetaRecipe MetaSearch TaskArchitectures",
+    "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
     "preemption": "Preemption",
     "recipes": "Recipe",
     "recipes.mirror_check": "mirror_keeps_classes",
@@ -60,7 +58,6 @@ __all__ = [
     "Exported",
     "ExportedModel",
     "FirstOrder",
-    "GuardedArchitectures",
     "Hypergradient",
     "MetaRecipe",
     "MetaSearch",
@@ -68,7 +65,6 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
-    "TaskArchitectures",
     "TaskReptile",
     "Trainer",
     "WeightRates",

@@ -13,7 +13,6 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-from torchmetrics import MeanMetric
 
 from lit_metanas.inputs.batches import as_floats, at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
@@ -26,6 +25,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
 from lit_metanas.training.recipes.recipe import Recipe, check_changes, learning_rates
 from lit_metanas.training.recipes.weight_average import WeightAverage
@@ -73,21 +73,28 @@ def training_loss(
     inputs: Tensor,
     labels: Tensor,
     *,
+    weights: Tensor | None = None,
     label_smoothing: float = 0.0,
     mixture: tuple[Tensor, float] | None = None,
 ) -> Tensor:
     """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast.
 
-    Inputs that are mixed have as a ``mixture`` the other labels, and the weight of their own.
+    Inputs that are mixed have as a ``mixture`` the places of the others in the batch, and the share of their own.
     """
+
+    def loss_at(scores: Tensor, places: Tensor | slice) -> Tensor:
+        if weights is None:
+            return objective.loss(scores, labels[places], label_smoothing=label_smoothing)
+        # Not divided by the weights of a batch, which would be more where a rare class has an example in it.
+        return (weights[places] * objective.losses(scores, labels[places], label_smoothing)).mean()
 
     def loss_of(scores: Tensor) -> Tensor:
         scores = at_least_float32(scores)
-        own = objective.loss(scores, labels, label_smoothing=label_smoothing)
+        own = loss_at(scores, slice(None))
         if mixture is None:
             return own
-        others, weight = mixture
-        return weight * own + (1 - weight) * objective.loss(scores, others, label_smoothing=label_smoothing)
+        others, share = mixture
+        return share * own + (1 - share) * loss_at(scores, others)
 
     scores = space.training_scores(network, inputs, labels)
     with float32(inputs.device):
@@ -143,7 +150,7 @@ class Child(LightningModule):
         self.average: WeightAverage | None = None
         if self.recipe.average:
             self.average = WeightAverage(self.network)
-        self.val_metric, self.test_metric = MeanMetric(), MeanMetric()
+        self._answers: list[tuple[list[Any], Tensor]] = []  # predictions and targets of the batches of an evaluation
         self._colours = False
 
     def look_at_inputs(self, inputs: Tensor) -> None:
@@ -168,14 +175,16 @@ class Child(LightningModule):
         assert isinstance(scores, Tensor)
         return scores
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch of inputs and labels: see ``step_loss``."""
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        """The loss of a batch of inputs, labels, and weights if examples have any: see ``step_loss``."""
         # The seed of torch is set once for a whole run, so that a resumed one changes each batch in the same way.
         loss = self.step_loss(*batch, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def step_loss(self, inputs: Tensor, labels: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
+    def step_loss(
+        self, inputs: Tensor, labels: Tensor, weights: Tensor | None = None, *, seed: int, epoch: int, step: int
+    ) -> Tensor:
         """The loss of one step of training, after the recipe's augmentation; steps count from 0 within each epoch."""
         recipe, mixture = self.recipe, None
         if recipe.changes_examples:
@@ -183,8 +192,8 @@ class Child(LightningModule):
             with float32(inputs.device):  # places within an image need more digits than bf16 has
                 inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
                 if recipe.mixup:
-                    inputs, others, weight = mixed(inputs, recipe.mixup, generator)
-                    mixture = labels[others], weight
+                    inputs, others, share = mixed(inputs, recipe.mixup, generator)
+                    mixture = others, share
             inputs = channels_last(inputs)
         return training_loss(
             self.space,
@@ -192,6 +201,7 @@ class Child(LightningModule):
             self.objective,
             inputs,
             labels,
+            weights=weights,
             label_smoothing=recipe.label_smoothing,
             mixture=mixture,
         )
@@ -210,13 +220,21 @@ class Child(LightningModule):
         if self.average is not None:
             self.network.load_state_dict(self.average.network.state_dict())
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """The objective's metric on the validation part."""
-        self._evaluate("val", self.val_metric, batch)
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
+        """Predict a batch of the validation part, for the objective's metric of the whole part."""
+        self._evaluate(batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """The objective's metric on the test part."""
-        self._evaluate("test", self.test_metric, batch)
+    def on_validation_epoch_end(self) -> None:
+        """Log the metric of the validation part."""
+        self._log_score("val")
+
+    def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
+        """Predict a batch of the test part, for the objective's metric of the whole part."""
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metric of the test part."""
+        self._log_score("test")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with the recipe's learning rates over all steps."""
@@ -240,71 +258,16 @@ class Child(LightningModule):
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)
 
-    def _evaluate(self, prefix: str, metric: MeanMetric, batch: tuple[Tensor, Tensor]) -> None:
-        inputs, labels = batch
-        judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
-        # Summed over the batch: an example may have wrong symbols although none were expected of it.
-        whole = judged.whole.sum()
-        metric.update(judged.right.sum() / whole.clamp(min=1e-12), whole)
-        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
+    def _evaluate(self, batch: Sequence[Tensor]) -> None:
+        inputs, labels = batch[:2]
+        self._answers.append((self.objective.predictions(self(inputs)), labels.cpu()))
 
-
-class Ensemble(nn.Module):
-    """Separately trained networks of classes, with the mean of their scores (Lakshminarayanan et al. 2017)."""
-
-    # The paper takes the arithmetic mean of probabilities. The mean of scores is their geometric mean, normalised.
-
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
-        first, *others = (network(inputs) for network in self.networks)
-        mean: Tensor = sum(others, start=first) * (1 / len(self.networks))
-        return mean
-
-
-class WithLinear(nn.Module):
-    """A network or an ensemble, and a linear model of plain features, with the mean of their scores."""
-
-    def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
-        # With `steps`, an input has first so many tokens for the network, and then so many for the linear model.
-        super().__init__()
-        self.network, self.linear, self.steps = network, linear, steps
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
-        own, others = inputs, inputs
-        if self.steps is not None:
-            first, second = self.steps
-            if inputs.shape[1] != first + second:
-                raise ValueError(
-                    f"The inputs have {inputs.shape[1]} tokens, and the network takes {first} of one kind and then "
-                    f"{second} of another: give texts, or what its preprocessing makes of them."
-                )
-            own, others = inputs[:, :first], inputs[:, first:]
-        mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
-        return mean
-
-
-def build_network(
-    space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int, *, ensemble: int = 1
-) -> nn.Module:
-    """A network with new weights, or an ensemble of so many."""
-    one = space.canonical(architecture)
-    if ensemble == 1:
-        return space.child(one, shape, way)
-    return Ensemble([space.child(one, shape, way) for _ in range(ensemble)])
-
-
-def members_of(network: nn.Module) -> int:
-    """The number of networks in an ensemble, not counting a linear model; 1 for a single network."""
-    if isinstance(network, WithLinear):
-        return members_of(network.network)
-    if isinstance(network, Ensemble):
-        return len(network.networks)
-    return 1
+    def _log_score(self, prefix: str) -> None:
+        # Of all batches at once: the mean recall of a part is not the mean of those of its batches.
+        answers, self._answers = gather_lists(self._answers), []
+        predictions = [each for said, _ in answers for each in said]
+        judged = self.objective.judge(predictions, torch.cat([labels for _, labels in answers]))
+        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", judged.value, prog_bar=True)
 
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
@@ -326,8 +289,11 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs and labels; with a seed, shuffled in each epoch and without a last batch of one example."""
-    data = TensorDataset(split.inputs, split.labels)
+    """Batches of inputs, labels, and weights if there are any.
+
+    With a seed they are shuffled in each epoch, and have no last batch of one example.
+    """
+    data = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
     if seed is None:
         return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
     shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
@@ -384,11 +350,11 @@ def fit_child(
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
-            for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
+            for step, (inputs, *others) in enumerate(islice(loader, len(loader))):
                 if inputs.dtype == torch.uint8:
                     inputs = channels_last(as_floats(inputs))
                 with autocast(precision, device):
-                    loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
+                    loss = child.step_loss(inputs, *others, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -17,6 +17,8 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.searchers.mutation import named_networks
 
 
 @pytest.fixture
@@ -58,3 +60,14 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
     by_script = [json.loads(line) for line in done.stdout.splitlines()]
     found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])
     torch.testing.assert_close(found, exported.predict(files), atol=1e-4, rtol=0)
+
+
+def test_a_search_of_sounds_begins_with_networks_of_both_families() -> None:
+    kind, shape = kind_named("sounds"), lm.SeriesShape(41, 100)
+    space = kind.space(shape, lm.Classification(4))
+    found = named_networks(space, kind.first)
+    assert len(found) == len(kind.first) >= 6
+    assert [one["family"] for one in found][:2] == ["sequence", "grid"]
+    for architecture, labels in zip(found, kind.first, strict=True):
+        assert {choice.name for choice in space.choices if choice.name in labels} <= set(architecture)
+        assert space.cost(architecture, shape, 4).flops < 30e6

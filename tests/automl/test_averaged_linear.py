@@ -23,7 +23,8 @@ from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input import linear_space
-from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
+from lit_metanas.training.child import chosen_child, fit_child
+from lit_metanas.training.ensembles import WithLinear, build_network, members_of
 
 Texts = tuple[list[str], list[str]]
 Call = Callable[..., lm.SearchResult]
@@ -97,7 +98,7 @@ def test_networks_read_words_and_the_linear_model_n_grams(
     first, second = result.preprocessing.first, result.preprocessing.second
     with torch.no_grad():
         scores = result.network.network(first.encode(texts[0])) + result.network.linear(second.encode(texts[0]))
-    expected = (scores / 2).softmax(dim=1)
+    expected = result.objective.values(scores / 2)
     told = result.predict(texts[0])
     assert np.allclose([[one[name] for name in result.classes] for one in told], expected)
     program = lm.load(tmp_path)

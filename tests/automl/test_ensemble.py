@@ -29,7 +29,8 @@ from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named, known_kinds
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
+from lit_metanas.training.child import chosen_child, fit_child, training_cost
+from lit_metanas.training.ensembles import Ensemble, build_network, members_of
 
 Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]
@@ -47,6 +48,14 @@ def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
     task = read_given(arrays)
     usual = LimitedSpace(space, NetworkLimits(), task).begin({})
     return training_cost(space, usual, task.shape, task.way, images=len(all_but_test(task))).flops
+
+
+@pytest.fixture
+def first_epoch(arrays: Arrays, epoch: float) -> float:
+    """That of the first network of an ensemble, which leaves half of the validation part out to be calibrated by."""
+    task = read_given(arrays)
+    assert task.val is not None
+    return epoch / len(all_but_test(task)) * (len(task.train) + len(task.val) // 2)
 
 
 @pytest.fixture
@@ -173,7 +182,7 @@ def test_it_is_exported_for_onnxruntime_too(call: Call, arrays: Arrays, tmp_path
 @pytest.mark.parametrize("by", [KeyboardInterrupt, NO_MEMORY], ids=["Ctrl-C", "memory"])
 @pytest.mark.filterwarnings("ignore:.* the last training failed .*can't allocate memory")
 def test_an_interrupt_or_a_failure_leaves_those_that_were_trained(
-    call: Call, by: Any, tmp_path: Path, epoch: float, monkeypatch: pytest.MonkeyPatch
+    call: Call, by: Any, tmp_path: Path, epoch: float, first_epoch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = call(12.1)
     with monkeypatch.context() as patched:
@@ -181,7 +190,7 @@ def test_an_interrupt_or_a_failure_leaves_those_that_were_trained(
         stopped = call(12.1, output=tmp_path / "out")
     assert (stopped.stopped, stopped.ensemble) == (True, 2)
     assert bool(stopped.failure) == (by is NO_MEMORY)
-    assert stopped.training_cost.flops == whole.training_cost.flops == 12 * epoch
+    assert stopped.training_cost.flops == whole.training_cost.flops == 4 * first_epoch + 8 * epoch
     assert same_weights(stopped.network.networks[1], whole.network.networks[1])
     goes_on = call(12.1, output=tmp_path / "out")
     assert (goes_on.stopped, goes_on.ensemble) == (False, 3)
@@ -219,7 +228,7 @@ def test_if_all_diverge_the_network_is_as_the_search_trained_it(call: Call, monk
 
 
 def test_what_an_interrupted_training_took_is_counted(
-    call: Call, epoch: float, monkeypatch: pytest.MonkeyPatch
+    call: Call, epoch: float, first_epoch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, calls = last_training.fit_child, count()
 
@@ -236,7 +245,7 @@ def test_what_an_interrupted_training_took_is_counted(
     monkeypatch.setattr(last_training, "fit_child", fit)
     stopped = call(12.1)
     assert (stopped.stopped, stopped.ensemble) == (True, 1)
-    assert stopped.training_cost.flops == (4 + 3) * epoch
+    assert stopped.training_cost.flops == 4 * first_epoch + 3 * epoch
 
 
 def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch) -> None:

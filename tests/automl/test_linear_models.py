@@ -189,7 +189,7 @@ def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arra
         name = found.front_names[found.front.index(one)]
         exported = lm.load(tmp_path / "out" / "front" / name)
         inputs = torch.from_numpy(sides[0][:3, None])
-        torch.testing.assert_close(exported.predict(inputs), one.network(inputs).softmax(1))
+        torch.testing.assert_close(exported.predict(inputs), one.objective.values(one.network(inputs)))
     assert "LinearSpace: detail" in (tmp_path / "out" / "front" / "front.md").read_text()
     for again in (call(sides, **given), call(sides, found.budget, pareto="flops")):
         told = [[(one.space, one.architecture, one.val_score) for one in each.front] for each in (again, found)]
@@ -244,7 +244,7 @@ def test_an_interrupt_of_its_last_training_leaves_it_as_it_was_compared(
     (record,) = lm.records.read_record_lines(tmp_path / "records.jsonl")
     assert record.space == "LayeredSpace"
     inputs = torch.from_numpy(sides[0][:3, None])
-    torch.testing.assert_close(lm.load(tmp_path).predict(inputs), whole.network(inputs).softmax(1))
+    torch.testing.assert_close(lm.load(tmp_path).predict(inputs), whole.objective.values(whole.network(inputs)))
 
 
 def test_an_interrupt_leaves_a_linear_model_that_is_better(

@@ -115,8 +115,15 @@ def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
         assert ("starting and reading" in said) == bool(told)
 
 
+def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
+    work = workload()
+    flops = 300 * work.epoch  # thousands of epochs of the first network
+    divided = divide(work, AutoOptions(None, flops=flops), rungs_of)
+    assert divided.search == pytest.approx(work.share * flops)
+
+
 def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
-    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == 1e24
+    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == pytest.approx(1e24)
 
 
 def test_candidates_grow_with_the_budget() -> None:

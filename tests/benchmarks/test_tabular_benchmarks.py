@@ -113,13 +113,13 @@ def test_the_published_table_gives_the_published_figures(benchmark_module, data_
     module = benchmark_module("nas_bench_201")
     output = tmp_path / "figures.json"
     arguments = ["--datasets", "cifar10", "--queries", "10", "30", "--seeds", "5", "--plain-seeds", "400"]
-    names = ["--searchers", "random", "evolution", "local search"]
+    names = ["--searchers", "random", "evolution", "TPE"]
     module.main(["--table", str(data_folder / "nas_bench_201.npz"), *arguments, *names, "--output", str(output)])
     document = json.loads(output.read_text())
     rows = {(row["searcher"], row["queries"]): row for row in document["rows"]}
     assert set(rows) == {
         (name, queries)
-        for name in ("random", "plain random", "evolution", "plain evolution", "local search")
+        for name in ("random", "plain random", "evolution", "plain evolution", "TPE")
         for queries in (10, 30)
     }
     # Of 30 random cells the best by validation is far above the mean of all, and below the best.
@@ -130,7 +130,7 @@ def test_the_published_table_gives_the_published_figures(benchmark_module, data_
     assert len(document["differences"]) == 4
     printed = capsys.readouterr().out
     assert "literature: DrNAS" in printed
-    assert f"{rows['local search', 30]['mean']:6.2f}" in printed
+    assert f"{rows['TPE', 30]['mean']:6.2f}" in printed
 
 
 class Numbers(NASBenchGraphTable):

@@ -2,13 +2,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
+from lit_metanas.callbacks import ProbabilityHistory, figures
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.inputs import RowShape
+from lit_metanas.report.figures import confusions
 from lit_metanas.spaces import (
-    AnyInputSpace,
     Architecture,
     ChoiceSpace,
     EncoderDecoderSpace,
@@ -143,11 +143,11 @@ def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
 
 @pytest.mark.parametrize(
     "space",
-    [AnyInputSpace, EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
+    [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
     ids=lambda space: space.__name__,
 )
 def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
-    choices = (space(shared=False) if space is AnyInputSpace else space()).choices
+    choices = space().choices
     layered = [choice.name.removeprefix("layer").split(".") for choice in choices if choice.name.startswith("layer")]
     assert layered
     assert all(question in space.layer_questions(int(place)) for place, question in layered)
@@ -181,3 +181,26 @@ def test_picture_file_and_pixels(tmp_path):
     array = pixels(figure)
     assert array.shape == (size[1], size[0], 3)
     assert array.min() < 50 < 250 < array.max()
+
+
+def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
+    """A box, which matplotlib draws with a warning, is the same for all of them; here only the usual font is there."""
+    usual = figures._fonts()[:1]
+    monkeypatch.setattr(figures, "_fonts", lambda: usual)
+    figures._font_of.cache_clear()
+    assert figures.has_letters("Ж é ש")
+    assert not figures.has_letters("a 猫")
+    drawn = figures.figure(2, 1)
+    text = drawn.text(0, 0, "a 猫")
+    figures.save(drawn, tmp_path / "one.png")
+    assert text.get_text() == "a \N{REPLACEMENT CHARACTER}"
+    assert confusions.shown_names(["bird", "猫"]) == ["bird", "no. 2"]
+    assert "no. 2 is 猫" in confusions.numbers_in_words(["bird", "猫"])
+    # With a font that has the letters nothing changes.
+    known = [*usual, ("Some Han", lambda: {ord("猫")})]
+    monkeypatch.setattr(figures, "_fonts", lambda: known)
+    figures._font_of.cache_clear()
+    text = drawn.text(0, 0, "a 猫")
+    figures.use_fonts(drawn)
+    assert (text.get_text(), text.get_fontfamily()) == ("a 猫", ["DejaVu Sans", "Some Han"])
+    figures._font_of.cache_clear()

@@ -206,8 +206,8 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
         ("--model.rate=-1", "'model': rate = -1.0 must be above 0."),
         ("--data.file=absent.npz", "'data': There is no file 'absent.npz'."),
         (
-            "--trainer.callbacks=[{class_path: lit_metanas.callbacks.StableArchitecture, init_args: {patience: 0}}]",
-            "'trainer': patience is 0",
+            "--trainer.callbacks=[{class_path: lit_metanas.callbacks.SkipStop, init_args: {most: 1.0}}]",
+            "'trainer': SkipStop: most is 1.0",
         ),
     ],
 )

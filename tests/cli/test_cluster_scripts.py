@@ -28,8 +28,7 @@ CONFIG = {
         **MODEL,
         "init_args": {
             **MODEL["init_args"],
-            "meta_gradient": {"class_path": "lit_metanas.meta.PairedReinforce", "init_args": {"normalise": True}},
-            "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
+            "relaxation": {"class_path": "lit_metanas.relaxations.SampledChild"},
             # Adam would turn the rounding errors of a gradient of zero into steps.
             "weight_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5, "momentum": 0.5}},
         },

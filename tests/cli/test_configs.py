@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
@@ -20,17 +19,15 @@ from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.estimators import ProxyEmbedding
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
-from lit_metanas.surrogates import MetaTrainedEmbedding
-from lit_metanas.tasks import Split, Task, TaskCollection, TaskEmbedding, TaskSource
+from lit_metanas.tasks import TaskCollection, TaskSource
 from lit_metanas.training import ExportedModel, MetaRecipe, Preemption
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-COLLECTIONS = ("number_words", "phrase_pairs", "stories")
+COLLECTIONS = ("number_words", "stories")
 """Sources of tasks, not of episodes."""
 
 TRAININGS = ("amortised/supernet", "amortised/layered_surrogate", "amortised/graph_surrogate")
@@ -74,20 +71,6 @@ def test_space(name: str) -> None:
     space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
     assert space.size >= 1
     assert space.name in str(yaml.safe_load(path.read_text())["class_path"])
-
-
-@pytest.mark.parametrize("name", names("embeddings"))
-def test_embedding(name: str) -> None:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(TaskEmbedding, "embedding")
-    embedding = parser.instantiate(parser.parse_args([f"--embedding={CONFIGS / name}.yaml"])).embedding
-    if isinstance(embedding, MetaTrainedEmbedding):
-        assert embedding.start  # meta-training has to make it first
-        return
-    assert isinstance(embedding, ProxyEmbedding) == (name == "embeddings/zero_cost")
-    labels = torch.arange(12) % 3
-    images = torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    assert len(embedding(Task("t", 3, Split(images, labels), None, Split(images[:0], labels[:0])))) > 1
 
 
 @pytest.fixture

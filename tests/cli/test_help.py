@@ -16,7 +16,6 @@ from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import DATA, EXAMPLES, PHASE, TRAINER, verb_help
-from lit_metanas.cli.record_exchange import records
 from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.dashboard import dashboard
@@ -91,7 +90,7 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 
 FUNCTIONS = {
-    "auto": auto_verb, "run": run, "report": report, "push": push, "records": records, "dashboard": dashboard,
+    "auto": auto_verb, "run": run, "report": report, "push": push, "dashboard": dashboard,
     "configs": configs,
 }  # fmt: skip
 

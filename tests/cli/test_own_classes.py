@@ -249,7 +249,7 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
         ("search", "fit/conv4", "fit"),
         ("fit", "search/from_scratch", "search"),
         ("test", "search/tables/nas_bench_201", "search"),
-        ("records", "amortised/layered_surrogate", "fit"),
+        ("search", "amortised/layered_surrogate", "fit"),
     ],
 )
 def test_a_configuration_for_another_verb(verb: str, file: str, right: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,6 @@ CASES = [
     ([*RUN, "--directory=null"], "'directory' cannot be 'null'" + PATH),
     ([*RUN, "--methods={a: 3}"], "'methods' cannot be '3': it takes dict[str, dict"),
     ([*REPORT, "--output=null"], "'output' cannot be 'null'" + PATH),
-    (["records", "--storage=sqlite:///studies.db", "--write=[]"], "'write' cannot be '[]'" + PATH),
 ]
 
 

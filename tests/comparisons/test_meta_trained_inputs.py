@@ -11,9 +11,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import stored_preprocessing
-from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
@@ -205,31 +203,6 @@ def test_a_preprocessing_that_the_checkpoint_does_not_hold_is_asked_for(table: s
         lm.search(lm.TextTask(table)[0], SPACE, method=searcher, progress=False)
     made = lm.TextTask(table, preprocessing=own)[0]
     assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
-
-
-class WordFile(lm.kinds.Words):
-    """Reads its words from a file, and tells their path in ``meaning``, too."""
-
-    kind = "word file"
-    reads_files = True
-
-    @classmethod
-    def from_plain(cls, plain: object) -> WordFile:
-        raise AssertionError("a file was opened")
-
-
-def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_preprocessing, "is_own", lambda kind: True)
-    made = WordFile(words=("a",))
-    assert InputMeaning.of(made).to_plain() == {"digest": made.digest, "preprocessing": None}
-    stored = made.described()
-    with pytest.raises(ValueError, match="of no kind that a checkpoint holds"):
-        InputMeaning.from_plain({"digest": made.digest, "preprocessing": stored})
-
-
-def test_kinds_whose_meaning_leaves_paths_out_read_files() -> None:
-    for kind in filter(is_own, stored_classes(lm.Preprocessing).values()):
-        assert kind.reads_files == (kind.meaning is not lm.Preprocessing.meaning)
 
 
 @pytest.mark.parametrize(

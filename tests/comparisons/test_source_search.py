@@ -18,10 +18,9 @@ from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
 from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds import ImageAugmentation
-from lit_metanas.meta import PrototypeHead, PrototypeLoss, Sandwich
+from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
-from lit_metanas.relaxations import Uniform
-from lit_metanas.searchers import QuerySearcher, SuccessiveHalving
+from lit_metanas.searchers import SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
@@ -29,7 +28,6 @@ from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.training.meta_search.meta_recipe import _AUGMENTATIONS, _HEADS
-from lit_metanas.training.trainers import quiet_trainer
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
@@ -129,50 +127,6 @@ def test_both_files_tell_what_was_spent(tmp_path):
     assert 0 < spent.flops <= 1e6
     assert chosen.cost == spent == read_meta_checkpoint(tmp_path / "start.ckpt").cost
     assert chosen.value == max(t.value for t in found.record.trials if t.architecture == found.architecture)
-
-
-def supernet(path):
-    """The checkpoint of a short training by the sandwich rule."""
-    torch.manual_seed(0)
-    rule = {"meta_gradient": Sandwich(sampled=1), "relaxation": Uniform(), "head": PrototypeHead()}
-    model = MetaSearch(space=SPACE, shape=SHAPE, flops=1e6, **rule)
-    with quiet_trainer(torch.device("cpu"), epochs=-1) as trainer:
-        trainer.fit(model, EpisodeDataModule(Grey(), **DATA))
-        trainer.save_checkpoint(path)
-    return model.cost().flops
-
-
-def test_a_supernets_child_below_a_limit_is_chosen_and_can_be_tested(tmp_path):
-    meta_flops, data = supernet(tmp_path / "supernet.ckpt"), EpisodeDataModule(Grey(), **DATA)
-    searcher = QuerySearcher(constraints={"parameters": 40}, trials=30, patience=30)
-    search = SourceSearch(
-        space=SPACE, searcher=searcher, flops=1e7, supernet=str(tmp_path / "supernet.ckpt"), directory=str(tmp_path)
-    )
-    found = search.search(data)
-    scored = [trial for trial in found.record.trials if trial.scored]
-    assert len({trial.architecture for trial in scored}) > 1
-    assert SPACE.cost(found.architecture, SHAPE, 3).parameters <= 40
-    (chosen,) = read_architectures(tmp_path / "architectures.json")
-    start = read_meta_checkpoint(tmp_path / "start.ckpt")
-    assert start.cost.flops == meta_flops + chosen.cost.flops > meta_flops
-    child = MetaSearch(space=SPACE, architecture=found.architecture.to_json(), start=str(tmp_path / "start.ckpt"))
-    with quiet_trainer(torch.device("cpu")) as trainer:
-        trainer.limit_val_batches = 1.0
-        (metrics,) = trainer.validate(child, data, verbose=False)
-    assert metrics["val/accuracy"] == pytest.approx(chosen.value)
-    assert search.search(data).architecture == found.architecture
-
-
-@pytest.mark.parametrize(
-    ("searcher", "path", "said"),
-    [
-        (SuccessiveHalving(candidates=2), "supernet.ckpt", "are not trained: take QuerySearcher"),
-        (QuerySearcher(trials=1), None, "QuerySearcher scores children of a supernet, which is missing"),
-    ],
-)
-def test_a_supernet_belongs_to_a_searcher_that_trains_nothing(searcher, path, said):
-    with pytest.raises(ValueError, match=said):
-        SourceSearch(space=SPACE, searcher=searcher, flops=1.0, supernet=path)
 
 
 def test_the_shape_is_the_sources(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lit_metanas.estimators import fresh_weights, overlay
-from lit_metanas.spaces import LayeredSpace, MobileMacro, MobileStage, NASBench101
+from lit_metanas.spaces import LayeredSpace, NASBench101
 
 SHAPE = (1, 8, 8)
 
@@ -13,7 +13,6 @@ SHAPE = (1, 8, 8)
     "space",
     [
         LayeredSpace(kernels=(3,), depths=(1, 2), widths=(4, 8, 6), dropouts=(0.0,), skips=("none", "residual")),
-        MobileMacro(stages=[MobileStage(8, depths=(1, 2), kernels=(3, 5))], stem=4, last=8, divisor=1),
         NASBench101(vertices=5, channels=6, stacks=1, cells=1, merge_isomorphs=False),
     ],
     ids=lambda space: space.name,

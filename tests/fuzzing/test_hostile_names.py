@@ -83,7 +83,7 @@ def test_a_report_of_received_files(
     ]
     lm.records.write_architectures("architectures.json", chosen)
     words = ["--results+=results.json", "--architectures=architectures.json", f"--reference={name}"]
-    assert main(["report", *words, f"--subject={name}b", "--leaderboard=."]) == 0
+    assert main(["report", *words, f"--subject={name}b"]) == 0
     pictures = {file.name for file in Path("report").glob("*.png")}
     page = Path("report/report.md").read_text(encoding="utf-8")
     check_page(page, pictures)

@@ -58,7 +58,13 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / kind_named(kind).configuration
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
-    inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
+    series = torch.ones(4, 5, 10)
+    inputs = {
+        "sounds": series,
+        "series": series,
+        "texts": torch.ones(4, 8, dtype=torch.int64),
+        "rows": torch.ones(4, 3),
+    }
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     task = lm.Task("toy", 2, part, part, part, vocabulary=9)
     own = kind_named(kind).space(task.shape, task.goal)
@@ -391,7 +397,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
         (
             tmp_path / "empty",
-            r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\): give a",
+            r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\), series \(.*\): give a",
         ),
         (tmp_path / "one", "has 1 class folder"),
         (
@@ -597,7 +603,7 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: call that of the labels 'label', or name it"),
+        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         (
             "a,body,target\n" + "".join(f"1,how are you {n},x\n2,I am well {n},y\n" for n in range(5)),
             r"Column 'body' .* holds texts; where texts are to be learned from, call their column 'text'",

@@ -101,7 +101,7 @@ def _parameters(supernet: Supernet, head=None) -> Parameters:
 def _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options):
     from lit_metanas.meta import task_generator
 
-    sizes = {"steps": inner_loop.steps, "draws": meta_gradient.draws}
+    sizes = {"steps": inner_loop.steps}
     return [
         learner.draw_noise(parameters.logits, episode, task_generator(0, 0, i), **sizes, **options)
         for i, episode in enumerate(episodes)

@@ -1,8 +1,5 @@
 """Meta-gradients against plain loops over autograd, written without the code under test; float64."""
 
-import math
-from types import SimpleNamespace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,7 +18,6 @@ from lit_metanas.meta import (
     LinearHead,
     MetaNAS,
     NoInnerLoop,
-    PairedReinforce,
     Parameters,
     PrototypeHead,
     PrototypeLinearHead,
@@ -30,13 +26,10 @@ from lit_metanas.meta import (
 )
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
-    Argmax,
-    Categorical,
     GumbelSoftmax,
     SampledChild,
     Softmax,
 )
-from lit_metanas.training.collectives import outer_mean
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 
@@ -335,115 +328,6 @@ def test_maml_gradient_equals_finite_differences(tiny):
         torch.testing.assert_close(run.gradients.flat()[name].view(-1)[place], slope, rtol=1e-5, atol=1e-8)
 
 
-# ---- paired score -------------------------------------------------------------------------------------------------
-
-
-def noise_for(run, children):
-    """Noise under which Gumbel-max draws the given children: vectors of 0 and 1, one a query draw."""
-    steps = run.inner_loop.steps
-    noise = run.noises[0]
-    rows = {}
-    for place, name in enumerate(run.parameters.logits):
-        value = torch.full_like(noise.relaxation[name], 0.5)
-        for draw, child in enumerate(children):
-            value[steps + draw] = (
-                torch.tensor([1 - 1e-7, 1e-7]) if child[place] == 0 else torch.tensor([1e-7, 1 - 1e-7])
-            )
-        rows[name] = value
-    return noise._replace(relaxation=rows)
-
-
-@pytest.mark.parametrize("inner_loop", [NoInnerLoop(), JointInnerLoop(steps=1, groups=("weights", "head"), **LOOP)])
-def test_paired_score_expectation_by_enumeration(tiny, inner_loop):
-    head = LinearHead(way=3) if inner_loop.steps else PrototypeHead()
-    options = {"relaxation": Categorical(), "head": head, "inner_loop": inner_loop}
-    method = PairedReinforce(task_map="loop")
-    run = tiny.call(method, **options, tasks=1)
-    # two open choices, so that all pairs of children can be tried
-    logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
-    fixed = {name: torch.zeros(1, dtype=torch.float64) for name in ("act1", "conv2")}
-    run.parameters = run.parameters._replace(logits=logits | fixed)
-    children = [(i, j, 0, 0) for i in (0, 1) for j in (0, 1)]
-    log_p = {name: torch.log_softmax(value, 0) for name, value in logits.items()}
-    p = [(log_p["conv1"][c[0]] + log_p["act2"][c[1]]).exp() for c in children]
-
-    results = {}
-    for a, first in enumerate(children):
-        for b, second in enumerate(children):
-            result = tiny.call(
-                method,
-                **options,
-                parameters=run.parameters,
-                episodes=run.episodes,
-                noises=[noise_for(run, (first, second))],
-            )
-            results[a, b] = result
-    mean = {k: sum(p[a] * p[b] * r.gradients.flat()[k] for (a, b), r in results.items()) for k in run.parameters.flat()}
-
-    losses = [results[a, a].metrics["loss"] for a in range(4)]
-    leaves = {name: value.clone().requires_grad_() for name, value in logits.items()}
-    q = {name: torch.softmax(value, 0) for name, value in leaves.items()}
-    expected = sum(q["conv1"][c[0]] * q["act2"][c[1]] * loss for c, loss in zip(children, losses, strict=True))
-    for name, gradient in zip(leaves, torch.autograd.grad(expected, list(leaves.values())), strict=True):
-        assert gradient.abs().max() > 1e-4
-        close(mean[f"logits.{name}"], gradient)
-    for name in run.parameters.flat(("weights", "head")):
-        close(mean[name], sum(p[a] * results[a, a].gradients.flat()[name] for a in range(4)))
-    for name in fixed:
-        assert mean[f"logits.{name}"] == 0
-    # the children's own losses and weights' gradients, by plain loops
-    for a, child in enumerate(children):
-        reference = Reference(results[a, a], 0, second_order=False)
-        mix = {name: torch.eye(2, dtype=torch.float64)[i] for name, i in zip(run.parameters.logits, child, strict=True)}
-        reference.leaves[1] = {k: (v * 1e12).requires_grad_() for k, v in mix.items()}
-        loss = reference.query_loss(joint("wh")(reference, reference.start()))
-        close(losses[a], loss.detach())
-        for got, want in zip(results[a, a].gradients.weights.values(), reference.gradients(loss)[0], strict=True):
-            close(got, want)
-
-
-def test_paired_score_normalised_is_free_of_scale(tiny):
-    options = {"relaxation": Categorical(), "head": PrototypeHead(), "tasks": 4}
-    plain, scaled = tiny.call(PairedReinforce(), **options), tiny.call(PairedReinforce(normalise=True), **options)
-    size = plain.metrics["differences"].square().mean().sqrt()
-    assert size > 0
-    for name, value in plain.gradients.logits.items():
-        close(scaled.gradients.logits[name], value / size)
-    for name, value in plain.gradients.weights.items():
-        close(scaled.gradients.weights[name], value)
-
-
-def test_a_step_of_the_normalised_paired_score_is_that_of_its_finite_tasks(tiny):
-    method, options = PairedReinforce(normalise=True), {"relaxation": Categorical(), "head": PrototypeHead()}
-    whole = tiny.call(method, tasks=5, **options)
-    finite = [place for place in range(5) if place != 2]
-    whole.episodes[2].query.inputs[0] = math.nan
-    run = (whole.learner, whole.inner_loop, whole.parameters)
-    gradients, metrics = method.mean(*run, whole.episodes, whole.noises, 0.5)
-    mean = outer_mean(gradients, metrics, 0, SimpleNamespace(world_size=1, global_rank=0))
-    assert mean.finite.tolist() == [place in finite for place in range(5)]
-    got = method.finish(mean.gradients, mean.metrics)
-    want, _ = method(*run, [whole.episodes[place] for place in finite], [whole.noises[place] for place in finite], 0.5)
-    assert max(value.abs().max() for value in want.logits.values()) > 1e-3
-    for name, value in want.flat().items():
-        close(got.flat()[name], value)
-    direct, _ = method(*run, whole.episodes, whole.noises, 0.5)
-    for name, value in want.flat().items():
-        close(direct.flat()[name], 4 / 5 * value)  # the task that is left out still counts in the mean
-    for episode in whole.episodes:
-        episode.query.inputs[0] = math.nan
-    nothing, _ = method(*run, whole.episodes, whole.noises, 0.5)
-    assert all((value == 0).all() for value in nothing.flat().values())
-
-
-def test_paired_score_never_moves_pruned_logits(tiny):
-    parameters = tiny.parameters(tiny.supernet())
-    parameters.logits["conv1"][1] = -1e4
-    run = tiny.call(PairedReinforce(), relaxation=Categorical(), head=PrototypeHead(), tasks=8, parameters=parameters)
-    assert run.gradients.logits["conv1"].tolist() == [0.0, 0.0]
-    assert run.gradients.logits["act1"].abs().max() > 0
-
-
 # ---- the two maps -------------------------------------------------------------------------------------------------
 
 
@@ -495,7 +379,6 @@ def test_vmap_refuses_unequal_episodes_and_loop_takes_them(tiny):
         (MetaNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use AlternatingInnerLoop"),
         (PrototypeLoss(), Softmax(), PrototypeHead(), JointInnerLoop(steps=1), "use NoInnerLoop"),
         (PrototypeLoss(), Softmax(), LinearHead(way=3), NoInnerLoop(), "use NoInnerLoop with PrototypeHead"),
-        (PairedReinforce(), Argmax(), PrototypeHead(), NoInnerLoop(), "use the relaxation Categorical"),
         (MAML(), Softmax(), LinearHead(way=5), JointInnerLoop(steps=1), "has 5 classes and the task 3"),
     ],
 )
@@ -521,41 +404,3 @@ def test_second_order_dropout_logits_and_unused_parts_are_zero(tiny):
         assert run.gradients.weights["p.conv1_1"].abs().max() == 0
         assert run.gradients.weights["p.conv1_0"].abs().max() > 0
         assert run.gradients.head == {}
-
-
-def test_isolated_pairs_have_the_same_expectation(tiny):
-    method = PairedReinforce(task_map="loop", isolate=True)
-    options = {"relaxation": Categorical(), "head": PrototypeHead(), "inner_loop": NoInnerLoop()}
-    run = tiny.call(method, **options, tasks=1)
-    logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
-    fixed = {name: torch.zeros(1, dtype=torch.float64) for name in ("act1", "conv2")}
-    run.parameters = run.parameters._replace(logits=logits | fixed)
-    children = [(i, j, 0, 0) for i in (0, 1) for j in (0, 1)]
-    p = {c: (torch.softmax(logits["conv1"], 0)[c[0]] * torch.softmax(logits["act2"], 0)[c[1]]).item() for c in children}
-
-    def gradients(first, second, lots):
-        noise = noise_for(run, (first, second))
-        for name, lot in lots.items():
-            noise.relaxation[name][-1] = lot
-        result = tiny.call(method, **options, parameters=run.parameters, episodes=run.episodes, noises=[noise])
-        return result.gradients.logits
-
-    mean = dict.fromkeys(logits, 0.0)
-    for first in children:
-        for second in children:
-            for lots in ({"conv1": 0.2, "act2": 0.7}, {"conv1": 0.7, "act2": 0.2}):
-                got = gradients(first, second, lots)
-                assert sum(bool(row.abs().sum() > 0) for row in got.values()) <= 1  # a single question
-                for name in mean:
-                    mean[name] = mean[name] + p[first] * p[second] * got[name] / 2
-
-    plain = PairedReinforce(task_map="loop")
-    want = dict.fromkeys(logits, 0.0)
-    for first in children:
-        for second in children:
-            noise = noise_for(run, (first, second))
-            result = tiny.call(plain, **options, parameters=run.parameters, episodes=run.episodes, noises=[noise])
-            for name in want:
-                want[name] = want[name] + p[first] * p[second] * result.gradients.logits[name]
-    for name in logits:
-        close(mean[name], want[name])

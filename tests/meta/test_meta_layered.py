@@ -43,7 +43,7 @@ def gradients(method, relaxation, head, inner_loop):
         images = torch.rand(2, 6, 1, 8, 8, generator=generator, dtype=torch.float64)
         episodes.append(Episode(f"{index}", 3, Split(images[0], labels), None, Split(images[1], labels)))
         generator, steps = task_generator(0, 0, index), inner_loop.steps
-        noises.append(learner.draw_noise(parameters.logits, episodes[-1], generator, steps=steps, draws=method.draws))
+        noises.append(learner.draw_noise(parameters.logits, episodes[-1], generator, steps=steps))
     return method(learner, inner_loop, parameters, episodes, noises, 0.5)[0]
 
 

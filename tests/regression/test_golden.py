@@ -35,11 +35,9 @@ from lit_metanas.meta import (
     JointInnerLoop,
     LinearHead,
     MetaNAS,
-    PairedReinforce,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
-    Sandwich,
 )
 from lit_metanas.records import (
     ArchitectureRow,
@@ -55,12 +53,10 @@ from lit_metanas.records import (
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
     AuxiliarySkip,
-    Categorical,
     GumbelSoftmax,
     SampledChild,
     Softmax,
     StraightThrough,
-    Uniform,
 )
 from lit_metanas.searchers import (
     BorrowedArchitecture,
@@ -69,8 +65,6 @@ from lit_metanas.searchers import (
     EvolvingHalving,
     FixedArchitecture,
     FrontHalving,
-    GuardedSearcher,
-    LocalSearch,
     MetaSampler,
     MetaSearchedArchitecture,
     OneShotSearcher,
@@ -88,8 +82,6 @@ from lit_metanas.spaces import (
     ENASMacro,
     LayeredSpace,
     MetaNASCell,
-    MobileMacro,
-    MobileStage,
     NASBench101,
     NASBench201,
     NASBenchGraph,
@@ -259,9 +251,6 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
     "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
-    "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
-    "Sandwich": lambda: {"meta_gradient": Sandwich(sampled=1, begin=0.3), "relaxation": Uniform()},
-    "PairedReinforce": lambda: {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()},
 }
 EVERY_BLOCK = LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU",), dropouts=(0.0,), skips=("none", "residual"),
@@ -339,7 +328,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "queries, random": lambda _: queries(sampler=RandomSampler()),
     "queries, TPE": lambda _: queries(sampler=TPESampler(n_startup_trials=3)),
     "queries, evolution": lambda _: queries(sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED)),
-    "queries, local search": lambda _: queries(sampler=LocalSearch(initial=2, space=SEARCHED)),
     "queries, MetaSampler": lambda _: queries(sampler=MetaSampler(space=SEARCHED, first=3)),
     "queries, portfolio": lambda _: queries(
         sampler=PortfolioSampler(space=SEARCHED, records=[earlier_search()], then=MetaSampler(space=SEARCHED, first=2))
@@ -356,9 +344,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     ),
     "front halving": lambda _: FrontHalving(
         estimator=brief_training, candidates=(4, 2), rungs=(0.6, 0.4), train={"learning_rate": [0.01, 0.03]}
-    ),
-    "guarded": lambda _: GuardedSearcher(
-        FixedArchitecture(GIVEN), RandomArchitecture(), recipe=Recipe(epochs=2, batch_size=8), margin=0.5
     ),
 }
 
@@ -478,12 +463,6 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "DARTS cell": lambda: DARTSCell(channels=2, cells=3, auxiliary=True),
     "MetaNAS cell": lambda: MetaNASCell(channels=2, cells=2),
     "ENAS macro": lambda: ENASMacro(layers=4, channels=4),
-    "mobile": lambda: MobileMacro(
-        stages=[MobileStage(4, depths=(1, 2)), MobileStage(4, 2, depths=(2,), skips=("none", "identity"))],
-        stem=4,
-        last=8,
-        divisor=1,
-    ),
     "NAS-Bench-101": lambda: NASBench101(vertices=5, channels=4, stacks=2, cells=1, merge_isomorphs=False),
     "NAS-Bench-201": lambda: NASBench201(channels=4, cells=1, merge_isomorphs=False),
     "layered": lambda: LAYERED,

@@ -12,14 +12,11 @@ from lit_metanas.relaxations import (
     SampledChild,
     Softmax,
     StraightThrough,
-    Uniform,
-    log_probability,
     probabilities,
 )
-from lit_metanas.spaces import Gate
 
 SOFT = [Softmax(), AnnealedSoftmax(), GumbelSoftmax(), StraightThrough()]
-DISCRETE = [SampledChild(), Uniform(), Categorical(), Argmax()]
+DISCRETE = [SampledChild(), Categorical(), Argmax()]
 LOGITS = torch.tensor([0.3, -1.2, 0.9, 0.1], dtype=torch.float64)
 NOISE = torch.tensor([0.2, 0.7, 0.4, 0.9], dtype=torch.float64)
 
@@ -91,14 +88,7 @@ def test_gumbel_max_frequencies_are_the_softmax(relaxation):
     assert (frequencies(relaxation, LOGITS) - p).abs().max() < 4 * 0.5 / 4000**0.5
 
 
-def test_uniform_ignores_logits_but_not_pruning():
-    logits = torch.tensor([5.0, PRUNED, -5.0, 0.0])
-    share = frequencies(Uniform(), logits)
-    assert share[1] == 0
-    assert (share[[0, 2, 3]] - 1 / 3).abs().max() < 0.03
-
-
-@pytest.mark.parametrize("relaxation", [Uniform(), Categorical(), Argmax()], ids=name)
+@pytest.mark.parametrize("relaxation", [Categorical(), Argmax()], ids=name)
 def test_no_gradient_to_logits(relaxation):
     gate = gate_of(relaxation, LOGITS.clone().requires_grad_())
     assert not gate.weights.requires_grad
@@ -133,36 +123,6 @@ def test_single_label_is_one_computed_candidate(relaxation):
     assert gate.index == 0
     assert gate.weights.tolist() == [1.0]
     assert not gate.weights.requires_grad
-
-
-def test_score_function_is_unbiased_by_enumeration():
-    logits = {"a": LOGITS[:3].clone().requires_grad_(), "b": LOGITS[2:].clone().requires_grad_()}
-    losses = torch.tensor([[1.0, 2.0], [0.3, -1.0], [4.0, 0.1]], dtype=torch.float64)
-    expected = torch.autograd.grad(
-        torch.softmax(logits["a"], 0) @ losses @ torch.softmax(logits["b"], 0), list(logits.values())
-    )
-    total = [torch.zeros(3, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)]
-    mass = 0.0
-    for i in range(3):
-        for j in range(2):
-            mixture = {"a": Gate(torch.eye(3)[i], i), "b": Gate(torch.eye(2)[j], j)}
-            log = log_probability(logits, mixture)
-            mass += log.exp().item()
-            for sum_, gradient in zip(total, torch.autograd.grad(log, list(logits.values())), strict=True):
-                sum_ += log.exp().detach() * losses[i, j] * gradient
-    assert mass == pytest.approx(1, abs=1e-12)
-    for got, want in zip(total, expected, strict=True):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
-
-
-def test_log_probability_skips_single_labels_and_pruned_ones():
-    logits = {"a": torch.tensor([0.0, PRUNED, 1.0], requires_grad=True), "one": torch.zeros(1)}
-    log = log_probability(logits, {"a": Gate(torch.eye(3)[2], 2), "one": Gate(torch.ones(1), 0)})
-    assert log.item() == pytest.approx(-torch.log1p(torch.exp(torch.tensor(-1.0))).item())
-    (gradient,) = torch.autograd.grad(log, logits["a"])
-    assert gradient[1] == 0
-    assert gradient.isfinite().all()
-    assert log_probability({"one": torch.zeros(1)}, {"one": Gate(torch.ones(1), 0)}) == 0
 
 
 def test_probabilities_with_temperature():

@@ -7,9 +7,7 @@ import pytest
 import torch
 from optuna.samplers import RandomSampler
 
-from lit_metanas.cli.command_line import main
-from lit_metanas.records import read_record_lines
-from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, RegularisedEvolution, record_of
+from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution, record_of
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
@@ -67,7 +65,6 @@ def tried(study, prefix=""):
 SAMPLERS = {
     "meta": lambda **options: MetaSampler(space=SPACE, seed=0, **options),
     "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, space=SPACE, seed=0, **options),
-    "local": lambda **options: LocalSearch(initial=2, space=SPACE, seed=0, **options),
 }
 every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 
@@ -161,26 +158,6 @@ def test_where_no_trial_has_an_architecture_parameters_and_prefix_are_told(space
     named = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, "net.", conditional=False)))
     with pytest.raises(ValueError, match=r"give prefix='net\.'"):
         record_of(named, SPACE)
-
-
-def test_the_verb_takes_a_space_of_ones_own(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_choices.py").write_text(
-        "import lit_metanas as lm\n\n\nclass Mine(lm.spaces.ChoiceSpace):\n"
-        "    choices = (lm.spaces.Choice('opt', ('adam', 'sgd', 'rmsprop')), lm.spaces.Choice('depth', (1, 2)))\n"
-    )
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    optimized(RandomSampler(seed=0), 4, misspelt, storage=storage, study_name="mine")
-    args = [f"--storage={storage}", "--write=r.jsonl", "--prefix="]
-    assert main(["records", *args, "--space=own_choices.Mine"]) == 0, capsys.readouterr().err
-    (record,) = read_record_lines(tmp_path / "r.jsonl")
-    assert (record.space, list(record.choices)) == ("Mine", ["opt", "depth"])
-    with pytest.warns(UserWarning, match="as a float is no choice: 'lr'"):
-        assert main(["records", *args]) == 0
-    again = f"sqlite:///{tmp_path}/again.db"
-    assert main(["records", f"--storage={again}", f"--read=[{tmp_path}/r.jsonl]", "--prefix=net."]) == 0
-    (name,) = optuna.get_all_study_names(again)
-    assert {key.split(".")[0] for key in optuna.load_study(study_name=name, storage=again).trials[0].params} == {"net"}
 
 
 def studies(tasks=(0.0, 0.5, 1.0), searches=2):

@@ -1,7 +1,6 @@
 """The whole loop on toys: search source tasks, learn from the records, meta-train a supernet, search with both."""
 
 import warnings
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +11,11 @@ from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.records import Budget, read_record_lines
 from lit_metanas.relaxations import Softmax
-from lit_metanas.searchers import MetaSampler, MetaSearchedArchitecture, QuerySearcher
+from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
-from lit_metanas.surrogates import MetaSurrogate, MetaTrainedEmbedding, RecordDataModule
-from lit_metanas.tasks import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
+from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
+from lit_metanas.tasks import DataStatistics, DrawnTasks, EpisodeDataModule, TargetTaskDataModule, TaskSource
 from lit_metanas.training import MetaSearch, Recipe
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -122,23 +121,3 @@ def test_what_was_learned_before_has_its_cost(learned):
     assert searcher.meta_cost.flops == sum(cost.flops for cost in searches)
     assert found.meta_cost == supernet
     assert vars(searcher) == before  # a search leaves nothing behind
-
-
-def test_the_meta_trained_network_tells_tasks_apart(learned):
-    start = str(learned / "supernet.ckpt")
-    embedding = MetaTrainedEmbedding(SPACE, start)
-    one, two = tasks("test", 2)[0], tasks("test", 2)[1]
-    found = embedding(one)
-    assert embedding(two) != found
-    order = torch.randperm(len(one.train), generator=torch.Generator().manual_seed(0))
-    shuffled = replace(one, train=Split(one.train.inputs[order], one.train.labels[order]), val=None, test=None)
-    assert embedding(shuffled) == found
-    child = MetaSearchedArchitecture(start).search(one, SPACE, Budget(), 0)
-    network = SPACE.child(child.architecture, SHAPE, 3, child.weights).eval()
-    with torch.no_grad():
-        features = network.embed(one.train.inputs).double()
-    means = torch.stack([features[one.train.labels == label].mean(0) for label in range(3)])
-    expected = torch.cat([means.mean(0), means.std(0, correction=0)])
-    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        MetaTrainedEmbedding(SPACE, "nowhere.ckpt")(one)

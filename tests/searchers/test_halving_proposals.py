@@ -135,7 +135,7 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, trained=0.0) for trial in known.trials])])
     covers = [(query.architecture, dict(query.recipe)) for query in covering([known], SPACE, 3)]
     assert first_rung([bare]) == [*covers, incumbent]  # without FLOPs
-    write_record_lines(bare, [SearchRecord("glyphs", known.trials, space="MobileMacro")])
+    write_record_lines(bare, [SearchRecord("glyphs", known.trials, space="ENASMacro")])
     with pytest.warns(UserWarning, match="have no trial in LayeredSpace: give records of searches in it"):
         assert first_rung([bare])[0] == incumbent
     assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself

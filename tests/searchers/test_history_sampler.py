@@ -10,14 +10,13 @@ from optuna.trial import TrialState
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers import QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 SAMPLERS = {
     "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options),
-    "local": lambda **options: LocalSearch(initial=2, **options),
 }
 every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 

@@ -13,7 +13,8 @@ from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import complete
 
-SPACE = lm.spaces.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
+OPTIONS = {"operations": ("conv_3", "gru"), "depths": (1, 2), "readouts": ("mean",), "shared": True}
+SPACE = lm.SequenceSpace(widths=(4, 8), **OPTIONS)
 
 
 OTHER = lm.LayeredSpace(widths=(4,))
@@ -64,7 +65,7 @@ def test_the_portfolio_ends_where_others_add_little():
 
 
 def test_what_the_space_cannot_build_is_left_out():
-    narrow = lm.spaces.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), readouts=("mean",))
+    narrow = lm.SequenceSpace(widths=(8,), **OPTIONS)
     assert {query.architecture["width"] for query in covering(RECORDS, narrow, 9)} == {"8"}
     assert covering(RECORDS, lm.LayeredSpace(), 9) == []
 

@@ -4,10 +4,9 @@ import random
 from time import sleep
 
 import optuna
-import pytest
 from optuna.trial import TrialState
 
-from lit_metanas.searchers import LocalSearch, RegularisedEvolution
+from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.searchers.samplers.memory import Proposals
 from lit_metanas.spaces import Choice, ChoiceSpace
 
@@ -37,8 +36,7 @@ def test_a_proposal_is_shown_until_its_trial_ends():
     assert [one.params for one in proposals.with_proposals("another study", study.trials)] == [{"x": 3}, {"x": 2}]
 
 
-@pytest.mark.parametrize("sampler", [LocalSearch, RegularisedEvolution])
-def test_threads_try_nothing_twice(sampler):
+def test_threads_try_nothing_twice():
     def slow(trial):
         draw = random.Random(trial.number)
         for choice in SPACE.choices:
@@ -46,6 +44,6 @@ def test_threads_try_nothing_twice(sampler):
             trial.suggest_categorical(f"arch.{choice.name}", SPACE.proposed_labels(choice))
         return draw.random()
 
-    study = optuna.create_study(sampler=sampler(space=SPACE, seed=0))
+    study = optuna.create_study(sampler=RegularisedEvolution(space=SPACE, seed=0))
     study.optimize(slow, n_trials=60, n_jobs=4)
     assert len({SPACE.suggest(optuna.trial.FixedTrial(trial.params)) for trial in study.trials}) == 60

@@ -1,22 +1,17 @@
 """Studies as records and back: nothing is lost on the way, and anyone's studies are read."""
 
-import math
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from query_toys import SPACE, Digits, Sums, search
+from query_toys import SPACE, Sums, search
 
-from lit_metanas.cli.command_line import main
-from lit_metanas.records import Budget, Cost, SearchRecord, Trial, read_record_lines, write_record_lines
-from lit_metanas.searchers import RegularisedEvolution
+from lit_metanas.records import Budget, Cost, read_record_lines, write_record_lines
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.searchers.query.study import quiet_optuna
-from lit_metanas.searchers.query.study_record import add_study, record_of
-from lit_metanas.spaces import Architecture, Choice, ChoiceSpace
+from lit_metanas.searchers.query.study_record import record_of
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 EMBEDDING = (0.5, -2.0)
 
@@ -99,36 +94,6 @@ def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path,
         write_record_lines(tmp_path / "lines.jsonl", [exported])
         (line,) = read_record_lines(tmp_path / "lines.jsonl")
         assert line == found
-        assert same(record_of(add_study(line, "again", None)), found)
-        line.trials = [replace(trial, trained=3e9) for trial in line.trials]
-        assert {trial.trained for trial in record_of(add_study(line, "trained", None)).trials} == {3e9}
-
-
-def test_what_was_imported_is_anyones_study():
-    small = Few()
-    labels = ({"x": "0"}, {"x": "1", "y": "1"}, {"x": "1", "y": "0"}, {"x": "0"})
-    values = (0.5, 0.75, math.nan, 0.25)
-    trials = [
-        Trial(Architecture(o), v, Cost(queries=n + 1)) for n, (o, v) in enumerate(zip(labels, values, strict=True))
-    ]
-    trials[3] = replace(trials[3], pruned=True, fidelity=0.5)
-    record = SearchRecord(
-        "t", trials, choices={choice.name: choice.labels for choice in small.choices}, embedding=EMBEDDING
-    )
-    with quiet_optuna():
-        study = add_study(record, "t", None)
-        assert [trial.state for trial in study.trials] == [
-            TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED
-        ]  # fmt: skip
-        assert study.trials[0].params == {"arch.x": "0", "arch.y": "0"}
-        assert study.trials[3].intermediate_values == {50: 0.25}
-        assert study.best_value == 0.75
-        assert study.user_attrs["embedding"] == list(EMBEDDING)
-        study.sampler = RegularisedEvolution(seed=0, space=small)
-        study.optimize(lambda trial: float(small.suggest(trial)["x"]), n_trials=2)
-    again = record_of(study)
-    assert [trial.value for trial in again.trials[:2]] == [0.5, 0.75]
-    assert [trial.cost.queries for trial in again.trials] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -173,55 +138,3 @@ def test_a_trial_that_says_something_odd_of_itself_is_refused_or_explained():
                 assert [found.cost for found in record_of(study).trials] == [Cost(queries=1)]
     with pytest.raises(ValueError, match=r"The study 'odd' cannot be read: .*'money'"):
         record_of(study)
-
-
-def test_the_verb_moves_searches_both_ways(tmp_path, capsys):
-    with quiet_optuna():
-        found = [
-            search(storage=storage_of(tmp_path), budget=Budget(queries=4), seed=seed, study="random").record
-            for seed in range(2)
-        ]
-        optuna.create_study(study_name="not one", storage=storage_of(tmp_path))
-    lines, again = tmp_path / "lines.jsonl", tmp_path / "again.jsonl"
-    with pytest.warns(UserWarning, match="Left out: The study 'not one' has no finished trial"):
-        assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={lines}"]) == 0
-    assert capsys.readouterr().out == f"2 searches of 1 task, 8 trials, are in {lines}.\n"
-    assert read_record_lines(lines, Digits()) == found
-    (tmp_path / "new").mkdir()
-    new = storage_of(tmp_path / "new")
-    assert main(["records", f"--storage={new}", f"--read=[{lines}]"]) == 0
-    assert main(["records", f"--storage={new}", f"--write={again}", "--study=random"]) == 0
-    assert all(same(one, other) for one, other in zip(read_record_lines(again), found, strict=True))
-
-
-def refusal(capsys, *args):
-    assert main(["records", *args]) in (1, 2)
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    return error
-
-
-def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
-    storage, lines = f"--storage={storage_of(tmp_path)}", tmp_path / "lines.jsonl"
-    assert "Give either --write" in refusal(capsys, storage)
-    assert "arguments are required: storage" in refusal(capsys, f"--write={lines}")
-    assert "There is no file '" in refusal(capsys, storage, f"--write={lines}")
-    assert "There is no file '" in refusal(capsys, storage, f"--read=[{lines}]")
-    write_record_lines(lines, [SearchRecord("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))])])
-    assert main(["records", storage, f"--read=[{lines},{lines}]"]) == 0
-    assert "2 searches of 1 task, 2 trials" in capsys.readouterr().out
-    assert "The storage already has a study 't/seed 0'" in refusal(capsys, storage, f"--read=[{lines}]")
-    assert "no study whose name begins with 'u'" in refusal(capsys, storage, f"--write={lines}", "--study=u")
-    assert "cannot be used" in refusal(capsys, "--storage=mistake://", f"--read=[{lines}]")
-
-
-def test_a_study_whose_name_is_no_text_is_left_out(tmp_path, capsys):
-    with quiet_optuna():
-        search(storage=storage_of(tmp_path), budget=Budget(queries=2), study="random")
-        optuna.create_study(study_name="odd", storage=storage_of(tmp_path))
-    (file,) = tmp_path.glob("*.db")
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE studies SET study_name = x'ff00' WHERE study_name = 'odd'")
-    with pytest.warns(UserWarning, match=r"Left out: 1 study whose name is no text\."):
-        assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={tmp_path}/lines.jsonl"]) == 0
-    assert capsys.readouterr().out.startswith("1 search of 1 task, 2 trials,")

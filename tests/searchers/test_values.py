@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lit_metanas.searchers.mutation import any_value, can_have, next_values, other_value
+from lit_metanas.searchers.mutation import any_value, can_have, other_value
 
 NAN = float("nan")
 DISTRIBUTIONS = [
@@ -33,13 +33,11 @@ def test_values_lie_in_the_range_and_differ_where_they_must(kind):
     for _ in range(200):
         value = any_value(kind, generator)
         other = other_value(kind, value, generator)
-        near = next_values(kind, value)
-        assert all(contained(kind, each) for each in (value, other, *near))
+        assert all(contained(kind, each) for each in (value, other))
         internal = kind.to_internal_repr(value)
-        assert all(kind.to_internal_repr(each) != internal for each in (other, *near))
-        assert near
+        assert kind.to_internal_repr(other) != internal
         if isinstance(kind, IntDistribution):
-            assert all(type(each) is int for each in (value, other, *near))
+            assert all(type(each) is int for each in (value, other))
 
 
 @every_kind
@@ -64,26 +62,6 @@ def test_draws_are_uniform_on_the_scale_of_the_distribution(kind):
         shares = Counter(int((draw - kind.low + half) / width * bins) for draw in draws)
     assert len(shares) == bins
     assert all(abs(count / 4000 - 1 / bins) < 0.03 for count in shares.values())
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [
-        (CategoricalDistribution(("a", "b", "c")), "b", ["a", "c"]),
-        (IntDistribution(1, 10, step=3), 4, [1, 7]),
-        (IntDistribution(1, 10), 10, [9]),
-        (IntDistribution(1, 1024, log=True), 64, [32, 128]),
-        (IntDistribution(1, 1024, log=True), 1, [2]),
-        (IntDistribution(1, 9, log=True), 5, [4, 6]),
-        (FloatDistribution(0.0, 1.0, step=0.25), 0.5, [0.25, 0.75]),
-        (FloatDistribution(0.0, 1.0), 0.5, [0.4, 0.6]),
-        (FloatDistribution(0.0, 1.0), 0.95, [0.85, 1.0]),
-        (FloatDistribution(1e-5, 1e5, log=True), 1.0, [0.1, 10.0]),
-    ],
-)
-def test_next_values_are_one_step_away(kind, value, expected):
-    found = next_values(kind, value)
-    assert found == (expected if isinstance(kind, CategoricalDistribution) else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The grid space: its choices, its networks against hand-written ones, and what they inherit."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 
 import lit_metanas as lm
 from lit_metanas.estimators import overlay
+from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete, mutate
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
-from lit_metanas.spaces.grid.staged_network import convolved_flops
+from lit_metanas.spaces.grid.staged_network import SeriesImage, convolved_flops
 from lit_metanas.testing import check_space
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
@@ -42,6 +44,12 @@ SMALL: Mapping[str, Any] = {
 )  # fmt: skip
 def test_it_passes_the_test_kit(more: Mapping[str, Any]) -> None:
     check_space(lm.GridSpace(**{**SMALL, **more}), (1, 12, 12))
+
+
+def test_it_passes_the_test_kit_on_series() -> None:
+    check_space(
+        lm.GridSpace(**{**SMALL, "blocks": ("conv", "residual"), "downs": ("max", "stride")}), lm.SeriesShape(6, 24)
+    )
 
 
 def normed(channels: int, width: int, size: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -348,3 +356,39 @@ def test_convolutions_are_counted_as_layer_by_layer() -> None:
         assert convolved_flops(body, shape) == (layers.features, layers.whole(body))
         assert all(layer.training for layer in body.modules())
         assert all(torch.equal(value, before[name]) for name, value in body.state_dict().items())
+
+
+@pytest.mark.parametrize(("features", "steps", "joined"), [(4, 11, 4), (41, 249, 8), (41, 40, 1)])
+def test_a_series_is_an_image_of_its_steps_and_features(features: int, steps: int, joined: int) -> None:
+    image, series = SeriesImage(lm.SeriesShape(features, steps)), random_inputs(3, lm.SeriesShape(features, steps))
+    made = image(series)
+    assert image.joined == joined
+    assert made.shape == (3, *image.shape) == (3, joined + 1, -(-steps // joined), features - 1)
+    for example, row, column in product(range(3), range(made.shape[2]), range(features - 1)):
+        own = range(row * joined, min(steps, (row + 1) * joined))
+        values = [float(series[example, column, step]) for step in own] + [0.0] * (joined - len(own))
+        within = sum(float(series[example, -1, step]) for step in own) / joined
+        assert made[example, :, row, column].tolist() == pytest.approx([*values, within])
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_series_have_the_network_of_their_images_however_far_they_are_padded() -> None:
+    shape = lm.SeriesShape(9, 40)
+    image = SeriesImage(shape)
+    for labels in (CONV_NET, {**RES_NET, "block": "convnext"}):
+        architecture = complete(SPACE, {**labels, "width": "8", "stages": "3"})
+        child = drawn(SPACE.child(architecture, shape, WAY), 0)
+        plain = SPACE.child(architecture, image.shape, WAY).eval()
+        plain.load_state_dict(child.state_dict())
+        series = random_inputs(4, shape)
+        series[:, :, 25:] = 0.0
+        torch.testing.assert_close(child(series), plain(image(series)))
+        torch.testing.assert_close(child(series[:, :, :25]), child(series))
+        with pytest.raises(ValueError, match="41 steps, and the network is for up to 40"):
+            child(torch.rand(1, 9, 41))
+
+
+def test_long_series_cost_little_more_than_short_ones() -> None:
+    architecture = complete(SPACE, {**CONV_NET, "width": "16"})
+    short, long = (SPACE.cost(architecture, lm.SeriesShape(41, steps), WAY).flops for steps in (32, 250))
+    assert long < 1.4 * short

@@ -86,37 +86,6 @@ def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
     assert int((task.train.inputs > 0).sum()) == 5 + 6 * (123 // 6)
 
 
-def test_a_folder_holds_types_out_by_list_or_seed_and_shares_a_vocabulary(folder):
-    everything = lm.kinds.BabiFolder(str(folder))
-    assert everything.types == ("qa1_place", "qa2_other", "qa10_last")
-    assert [everything[index].id for index in range(3)] == list(everything.types)
-    assert everything[0] is everything[0]
-    held = lm.kinds.BabiFolder(str(folder), subset="test", train=["qa1_place"], test=["qa10_last"])
-    assert [task.id for task in (held[0],)] == ["qa10_last"]
-    assert held[0].shape == everything.shape
-    drawn = [
-        lm.kinds.BabiFolder(str(folder), subset=s, fractions=(0.34, 0.33, 0.33)).types for s in ("train", "val", "test")
-    ]
-    assert sorted(name for part in drawn for name in part) == sorted(everything.types)
-    with pytest.raises(IndexError, match="task 3 of 3"):
-        _ = everything[3]
-
-
-def test_a_folder_without_what_is_wanted_gets_a_sentence(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="There is no folder 'gone'"):
-        lm.kinds.BabiFolder("gone")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"has no file whose name ends in _train\.txt"):
-        lm.kinds.BabiFolder(str(tmp_path / "empty"))
-    with pytest.raises(ValueError, match=r"has no question type 'qa1' .named in test.: there are qa1_place"):
-        lm.kinds.BabiFolder(str(folder), test=["qa1"])
-    with pytest.raises(ValueError, match="no question type in the subset 'val'"):
-        lm.kinds.BabiFolder(str(folder), subset="val", test=["qa1_place"])
-    (folder / "qa2_other_test.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"There is no file '.*qa2_other_test.txt'"):
-        lm.kinds.BabiFolder(str(folder))
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

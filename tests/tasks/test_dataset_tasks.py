@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 from lit_metanas.kinds import ArraySource, DatasetSource, task_from_arrays, task_from_dataset
+from lit_metanas.tasks import TaskSource
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 7, 6, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 4
@@ -90,6 +92,16 @@ def test_a_source_of_a_data_set_is_that_of_its_arrays():
         for place in range(classes):
             assert torch.equal(source.inputs(subset, place, range(6)), arrays.inputs(subset, place, range(6)))
     assert DatasetSource(data, seed=5).classes("train") == DatasetSource(data, seed=5).classes("train")
+
+
+def test_a_configuration_names_a_data_set_of_torchvision():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(TaskSource, "source")
+    dataset = {"size": 40, "image_size": [3, 6, 7], "num_classes": 4}
+    named = {"class_path": "torchvision.datasets.FakeData", "init_args": dataset}
+    given = {"class_path": "DatasetSource", "init_args": {"dataset": named, "test": [0, 1]}}
+    source = parser.instantiate(parser.parse_object({"source": given})).source
+    assert (source.name, source.shape, source.classes("test")) == ("fakedata", (3, 6, 7), ("0", "1"))
 
 
 class Stream(IterableDataset):

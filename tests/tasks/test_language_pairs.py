@@ -1,7 +1,5 @@
-"""Numbers and phrases that two languages write for the same thing."""
+"""Numbers, spelled out in many languages."""
 
-import calendar
-import datetime
 import hashlib
 import json
 import time
@@ -9,14 +7,12 @@ import time
 import pytest
 
 from lit_metanas.inputs import TokenShape
-from lit_metanas.kinds import Characters, NumberWords, PhrasePairs
+from lit_metanas.kinds import Characters, NumberWords
 from lit_metanas.kinds.pairs.number_words import LARGEST_SPELLED, spell, spelled_languages
-from lit_metanas.kinds.pairs.phrase_pairs import LONGEST_PHRASE
-from lit_metanas.kinds.texts.phrases import languages
 from lit_metanas.tasks import check_task
 
 pytest.importorskip("unicode_rbnf", reason="needs the extra translation")
-babel = pytest.importorskip("babel", reason="needs the extra translation")
+pytest.importorskip("babel", reason="needs the extra translation")
 
 ONES = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -25,14 +21,8 @@ ONES = [
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 EINER = ["null", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 ZEHNER = ["zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"]
-MONATE = (
-    "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
-    "Dezember",
-)  # fmt: skip
-TAGE = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag")
 SUBSETS = ("train", "val", "test")
 SMALL = {"train": 30, "val": 10, "test": 20}
-BOTH = pytest.mark.parametrize("tasks_of", [NumberWords, PhrasePairs])
 
 
 def english():
@@ -95,48 +85,10 @@ def test_a_task_translates_from_one_language_to_another(shown):
     assert set(pairs) <= set(zip(english()[:100], german()[:100], strict=True))
 
 
-def pairs_of(shown, language, **options):
-    task = PhrasePairs(meta_test=[language], **SMALL, **options)[0]
-    check_task(task)
-    return [pair for part in SUBSETS for pair in shown(task, part)]
-
-
-def test_dates_are_those_of_the_calendar(shown):
-    months = list(calendar.month_name)[1:]
-    days = dict(zip(calendar.day_name, TAGE, strict=True))
-    for english, german in pairs_of(shown, "de", kinds=["date"]):
-        *weekday, month_day, year = english.split(", ")
-        month, day = month_day.split()
-        number = months.index(month)
-        said = f"{day}. {MONATE[number]} {year}"
-        assert german == (f"{days[weekday[0]]}, {said}" if weekday else said)
-        if weekday:
-            assert list(days)[datetime.date(int(year), number + 1, int(day)).weekday()] == weekday[0]
-
-
-def test_countries_are_those_of_the_territories(shown):
-    names = [babel.Locale(code).territories for code in ("en", "nl")]
-    known = {str(names[0][code]): str(names[1][code]) for code in names[0] if code in names[1]}
-    for english, dutch in pairs_of(shown, "nl", kinds=["countries"]):
-        begin = [one for one in known if english == one or english.startswith((f"{one}, ", f"{one} and "))]
-        assert any(dutch.startswith(known[one]) for one in begin)
-
-
-@pytest.mark.parametrize("kind", ["duration", "measures", "languages", "calendar"])
-def test_each_kind_is_written_in_both_languages(shown, kind):
-    found = pairs_of(shown, "fr", kinds=[kind])
-    assert len(found) == 60
-    assert sum(english != french for english, french in found) > 50
-    if kind in ("duration", "measures"):
-        digits = [[sorted(filter(str.isdigit, text)) for text in pair] for pair in found]
-        assert sum(one == other for one, other in digits) > 50  # 1 may be a word
-
-
-@BOTH
-def test_sources_of_a_test_part_are_learned_in_no_task(shown, tasks_of):
+def test_sources_of_a_test_part_are_learned_in_no_task(shown):
     parts = {part: set() for part in SUBSETS}
     for subset in SUBSETS:
-        tasks = tasks_of(subset, **SMALL, tasks=60)
+        tasks = NumberWords(subset, **SMALL, tasks=60)
         for place in (0, 59):
             task = tasks[place]
             assert [len(part) for part in (task.train, task.val, task.test)] == [30, 10, 20]
@@ -146,45 +98,39 @@ def test_sources_of_a_test_part_are_learned_in_no_task(shown, tasks_of):
     assert not any(parts[one] & parts[other] for one, other in (("train", "val"), ("train", "test"), ("val", "test")))
 
 
-@BOTH
-def test_languages_are_held_out_by_seed_or_list(tasks_of):
-    names = [tasks_of(subset).names for subset in SUBSETS]
-    every = spelled_languages("Latn") if tasks_of is NumberWords else [*set(languages("Latn")) - {"en"}]
+def test_languages_are_held_out_by_seed_or_list():
+    names = [NumberWords(subset).names for subset in SUBSETS]
+    every = spelled_languages("Latn")
     assert len(set().union(*names)) == sum(map(len, names)) == len(every) >= 40
     assert min(map(len, names)) >= 5
-    assert names != [tasks_of(subset, seed=1).names for subset in SUBSETS]
-    assert tasks_of(source="fr", meta_test=["en", "de"]).names == ("en", "de")
-    assert tasks_of(script="Cyrl", meta_test=["uk"]).names == ("uk",)
+    assert names != [NumberWords(subset, seed=1).names for subset in SUBSETS]
+    assert NumberWords(source="fr", meta_test=["en", "de"]).names == ("en", "de")
+    assert NumberWords(script="Cyrl", meta_test=["uk"]).names == ("uk",)
 
 
-@BOTH
-def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(shown, tasks_of):
-    tasks = tasks_of(meta_test=["de", "nl"], **{**SMALL, "val": 0}, tasks=3)
+def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(shown):
+    tasks = NumberWords(meta_test=["de", "nl"], **{**SMALL, "val": 0}, tasks=3)
     assert [task.id for task in tasks] == [f"{tasks.name}/test/{name}" for name in ("de", "nl", "de/1")]
-    assert shown(tasks[0], "train") == shown(tasks_of(meta_test=["de"], **{**SMALL, "val": 0})[0], "train")
+    assert shown(tasks[0], "train") == shown(NumberWords(meta_test=["de"], **{**SMALL, "val": 0})[0], "train")
     assert set(shown(tasks[0], "train")) != set(shown(tasks[2], "train"))
     assert tasks[0].val is None
     assert len({(task.shape, task.way) for task in tasks}) == 1  # so that a network may start on each
-    texts = [text for task in tasks for part in ("train", "test") for pair in shown(task, part) for text in pair]
-    assert max(map(len, texts)) <= LONGEST_PHRASE
     with pytest.raises(IndexError):
         tasks[3]
 
 
-@pytest.mark.parametrize("tasks", [NumberWords(source="el", script=None), PhrasePairs(**SMALL, tasks=9)])
-def test_letters_of_held_out_languages_are_known(tasks):
+def test_letters_of_held_out_languages_are_known():
+    tasks = NumberWords(source="el", script=None)
     parts = [tokens for task in tasks for tokens in (task.train.labels, task.test.labels, task.test.inputs)]
     assert sum(int((tokens == 1).sum()) for tokens in parts) <= 1e-4 * sum(int((tokens > 0).sum()) for tokens in parts)
 
 
-@BOTH
-def test_tasks_are_made_quickly(tasks_of):
+def test_tasks_are_made_quickly():
     begin = time.process_time()
-    assert len(tasks_of(seed=5)[0].train) == 300
+    assert len(NumberWords(seed=5)[0].train) == 300
     assert time.process_time() - begin < 6  # a second on a machine that does nothing else
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -199,23 +145,16 @@ def test_tasks_are_made_quickly(tasks_of):
         ({"preprocessing": Characters(characters="x"), "target_preprocessing": Characters(steps=1)}, "no train pairs"),
     ],
 )
-def test_wrong_arguments_are_told(tasks_of, options, message):
+def test_wrong_arguments_are_told(options, message):
     with pytest.raises(ValueError, match=message) as caught:
-        tasks_of(**options)[0]
+        NumberWords(**options)[0]
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_numbers_and_kinds_have_bounds():
+def test_numbers_have_bounds():
     for options, message in (
         ({"largest": 10_000}, "largest = 10000 must be a whole number, from 9 to 9999"),
         ({"train": 900}, "train . val . test = 1100 numbers are more than the 1000 up to largest = 999"),
     ):
         with pytest.raises(ValueError, match=message):
             NumberWords(**options)
-    for options, message in (
-        ({"kinds": ["dates"]}, r"kinds = \['dates'\] must be some of date, duration"),
-        ({"kinds": []}, "must be some of date"),
-        ({"kinds": ["duration"], "train": 2_000}, "too few phrases of the kinds duration for 2200 pairs"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            PhrasePairs(**options)[0]

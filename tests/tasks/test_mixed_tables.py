@@ -221,3 +221,14 @@ def test_a_classifier_takes_mixed_columns() -> None:
     assert classifier.feature_names_in_.tolist() == columns
     again = pickle.loads(pickle.dumps(classifier))
     assert again.predict(frame[:5]).tolist() == classifier.predict(frame[:5]).tolist()
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_test_rows_are_called_by_their_lines(given: bool, tmp_path: Path) -> None:
+    rows = rows_of(120)
+    path = write(tmp_path / "trees.csv", rows[:NUMBER])
+    tested = write(tmp_path / "tested.csv", rows[NUMBER:]) if given else None
+    task = lm.TableTask(path, test_path=tested)[0]
+    lines = Path(tested or path).read_text().splitlines()
+    for name, label in zip(task.test_names, task.test.labels.tolist(), strict=True):
+        assert lines[int(name.removeprefix("line ")) - 1].endswith(task.classes[label])

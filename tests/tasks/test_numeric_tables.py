@@ -255,7 +255,7 @@ def test_a_file_is_the_same_table(name):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: call that of the labels 'label'"),
+        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: name that of the labels, or of"),
         (
             "0.1,0.2,1\n1,2,0\n3,4,1\n",
             {},

@@ -1,12 +1,10 @@
 """One's own pairs of texts: a file as a task, a table and a folder as tasks of many languages."""
 
-import json
-
 import pytest
 
 from lit_metanas.inputs import SeriesShape, TextPreprocessing, TokenShape
 from lit_metanas.inputs.tokens import UNKNOWN
-from lit_metanas.kinds import Characters, ParallelFolder, ParallelTable, ParallelTask, Words
+from lit_metanas.kinds import Characters, ParallelTable, ParallelTask, Words
 from lit_metanas.kinds.pairs import text_pairs
 from lit_metanas.kinds.pairs.text_pairs import TextPair, TextShares, text_key
 from lit_metanas.objectives import Translation
@@ -296,40 +294,11 @@ def test_wrong_arguments_are_told(table, options, told):
         ParallelTable(table, **options)[0]
 
 
-def test_one_language_is_not_enough(write, tmp_path):
+def test_one_language_is_not_enough(write):
     with pytest.raises(ValueError, match=r"Column 'lang' of .* names one pair only, 'deu': .* take ParallelTask"):
         ParallelTable(write(tsv([("deu", "a", "b")], ("lang", "source", "target"))))
     with pytest.raises(ValueError, match="has the columns source, target: say by 'pair' which names the languages"):
         ParallelTable(write(tsv(number_rows(9))))
-    folder = str(tmp_path / "one")
-    write(tsv(number_rows(9)), "one/deu.tsv")
-    with pytest.raises(ValueError, match="has one table only, 'deu': give two or more"):
-        ParallelFolder(folder)
-    write("x", "none/notes.txt")
-    with pytest.raises(ValueError, match=r"has no tables \(\.csv, \.tsv, \.jsonl\)"):
-        ParallelFolder(str(tmp_path / "none"))
-    with pytest.raises(FileNotFoundError, match="There is no folder"):
-        ParallelFolder(str(tmp_path / "absent"))
-
-
-def test_each_table_of_a_folder_is_a_task(write, tmp_path):
-    for code in LANGUAGES[:3]:
-        write(tsv(number_rows(40)), f"many/{code}.tsv")
-    write("\n".join(json.dumps({"word": a, "phones": b}) for a, b in number_rows(40)), "many/pol.jsonl")
-    write("hidden", "many/.deu.csv")
-    folder = str(tmp_path / "many")
-    tasks = ParallelFolder(folder, meta_test=["pol", "fra"])
-    assert [task.id for task in tasks] == ["many/test/pol", "many/test/fra"]
-    assert every(tasks[0]) == every(tasks[1])  # the same pairs, each in its part
-    check_task(tasks[0])
-    with pytest.raises(ValueError, match=r"has no table 'frb' \(named in test\): did you mean 'fra'"):
-        ParallelFolder(folder, meta_test=["frb"])
-    write("source\ttarget\n", "many/fra.tsv")
-    with pytest.raises(ValueError, match=r"fra.tsv' has no rows"):
-        ParallelFolder(folder, meta_test=["fra"])[0]
-    write(tsv(number_rows(9)), "many/fra.csv")
-    with pytest.raises(ValueError, match="has two tables 'fra'"):
-        ParallelFolder(folder)
 
 
 def test_a_part_that_is_empty_is_told(table):

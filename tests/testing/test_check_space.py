@@ -15,8 +15,6 @@ from lit_metanas.spaces import (
     Gate,
     LayeredSpace,
     MetaNASCell,
-    MobileMacro,
-    MobileStage,
     NASBench101,
     NASBench201,
     NASBenchGraph,
@@ -34,18 +32,11 @@ OPEN = {**WIDE, "kernels": (7, 1, 3), "depths": (3, 1, 2), "widths": (6, 2, 4), 
 EDGES = {
     choice.name: ("none", "max_pool_3x3", "sep_conv_3x3") for choice in DARTSCell().choices if "none" in choice.labels
 }
-STAGES = (MobileStage(16, depths=(1, 2), skips=("none", "identity")), MobileStage(32, stride=2, kernels=(3,)))
 SPACES = {
     "layered": LayeredSpace(),
     "layered, one choice for all": LayeredSpace(shared=True),
     "layered, all open": LayeredSpace(**OPEN),
     "layered, normalised apart": LayeredSpace(**OPEN, mix="normalised", shared=True),
-    "mobile": MobileMacro(),
-    "mobile, three narrow stages": MobileMacro(stages=[MobileStage(16, stride=2, depths=(1, 2))] * 3, stem=8, last=16),
-    "mobile, blocks skipped": MobileMacro(stages=STAGES, stem_stride=2, last=None),
-    "mobile, nothing open": MobileMacro(
-        stages=(MobileStage(8, depths=(1,), widths=(1,), kernels=(3,), expansions=(1,)),)
-    ),
     "macro": ENASMacro(layers=6, channels=8),
     # Of two cells both would be reductions.
     "DARTS": DARTSCell(channels=4, cells=3),
@@ -61,7 +52,7 @@ SPACES = {
 
 
 # Each has a smaller one of its kind beside it.
-LARGE = ("DARTS", "DARTS, auxiliary classifier", "MetaNAS", "mobile")
+LARGE = ("DARTS", "DARTS, auxiliary classifier", "MetaNAS")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +69,6 @@ def test_every_space_passes(name):
     ("name", "seed"),
     [
         ("layered, all open", 1),
-        ("mobile, blocks skipped", 2),
         ("macro", 1),
         pytest.param("MetaNAS", 2, marks=pytest.mark.slow),
         ("NAS-Bench-101", 1),

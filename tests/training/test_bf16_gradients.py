@@ -21,11 +21,10 @@ from lit_metanas.training.precision import BF16, FLOAT32, autocast
 CPU = torch.device("cpu")
 WAY, EXAMPLES = 5, 64
 GREY, SERIES, TOKENS = ImageShape(1, 12, 12), SeriesShape(3, 12), TokenShape(13, 12)
-STAGES = [lm.spaces.MobileStage(channels=16, depths=(1,), stride=stride) for stride in (1, 2)]
 OPEN = {"merge_isomorphs": False, "channels": 8}
 
 # Spaces, inputs and the least cosine of a layer. Where it is below 0.99, norms in float32 would help cells and ENAS's
-# networks, and cost passes over all values. DARTS's and mobile networks lose as much with the inputs of products alone
+# networks, and cost passes over all values. DARTS's lose as much with the inputs of products alone
 # rounded: each rounding turns around some ReLUs, and maxima of pooling, and the deeper a network, the more.
 FAMILIES: dict[str, tuple[SearchSpace, Shape, float]] = {
     "layered": (lm.LayeredSpace(depths=(2,), widths=(8,)), GREY, 0.99),
@@ -34,14 +33,11 @@ FAMILIES: dict[str, tuple[SearchSpace, Shape, float]] = {
     "enas": (lm.spaces.ENASMacro(layers=2, channels=8), GREY, 0.97),
     "nas-bench-101": (lm.spaces.NASBench101(vertices=4, stacks=1, cells=1, **OPEN), GREY, 0.97),
     "nas-bench-201": (lm.spaces.NASBench201(cells=1, **OPEN), GREY, 0.97),
-    "mobile": (lm.spaces.MobileMacro(stages=STAGES, last=None), GREY, 0.97),
     "grid": (lm.GridSpace(stages=(2,), depths=(1,), widths=(16,)), GREY, 0.99),
-    "any input, images": (lm.spaces.AnyInputSpace(), GREY, 0.99),
-    "any input, series": (lm.spaces.AnyInputSpace(), SERIES, 0.99),
-    "any input, tokens": (lm.spaces.AnyInputSpace(), TOKENS, 0.99),
     "linear": (lm.spaces.LinearSpace(), GREY, 0.99),
     "mlp": (lm.MLPSpace(), RowShape(7), 0.99),
-    "sequence": (lm.SequenceSpace(), SERIES, 0.99),
+    "series": (lm.SequenceSpace(), SERIES, 0.99),
+    "tokens": (lm.SequenceSpace(), TOKENS, 0.99),
     "encoder-decoder": (lm.EncoderDecoderSpace(lm.SequenceSpace(readouts=("each",)), target_steps=6), TOKENS, 0.99),
 }
 

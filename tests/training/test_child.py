@@ -10,6 +10,7 @@ from counting import MultiplyAdds
 from lightning.pytorch import Trainer
 from torch.nn.functional import cross_entropy
 
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records import Cost
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
@@ -101,6 +102,17 @@ def test_a_trainer_trains_a_child_as_a_search_does(examples):
         torch.manual_seed(3)  # of dropout
         trainer.fit(other.to(memory_format=torch.channels_last), batches(split(examples), 8, 3))
     assert torch.equal(weights_of(one), weights_of(other))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced accuracy"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_trainer_scores_a_part_as_a_whole(metric):
+    """The mean recall of a part is not the mean of those of its batches."""
+    one, part = child(objective=Classification(3, metric)), split(31, seed=4)
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False)
+    for validate in (trainer.validate, trainer.test):
+        (logged,) = validate(one, batches(part, 5), verbose=False)
+        assert list(logged.values()) == [pytest.approx(score(one, part))]
 
 
 @pytest.mark.parametrize(("examples", "seen", "steps"), [(24, 24, 3), (25, 24, 3), (20, 20, 3), (5, 5, 1)])

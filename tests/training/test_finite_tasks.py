@@ -21,7 +21,7 @@ from lit_metanas.training import MetaSearch
 
 METHODS = {
     "prototypes": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
-    "paired": dict,
+    "sampled": dict,
     "maml": lambda: {
         "meta_gradient": MAML(),
         "relaxation": Softmax(),
@@ -117,7 +117,8 @@ def test_too_many_are_named_so_that_they_can_be_drawn_again():
 
 
 def test_a_training_that_diverges_stops():
-    model = make_model(weight_optimizer=partial(torch.optim.SGD, lr=1e30), anneal=False, skipped=3)
+    options = {"meta_gradient": PrototypeLoss(), "relaxation": Softmax(), "anneal": False, "skipped": 3}
+    model = make_model(weight_optimizer=partial(torch.optim.SGD, lr=1e30), **options)
     error = pytest.raises(FailedWorkError, match=r"Episode 'patterns/train/0/[4-7]' .* and 3 were left out before it")
     with pytest.warns(UserWarning, match="left out"), error:
         fit(model)

@@ -25,8 +25,6 @@ from lit_metanas.spaces import (
     LinearSpace,
     MetaNASCell,
     MLPSpace,
-    MobileMacro,
-    MobileStage,
     NASBench101,
     NASBench201,
     SearchSpace,
@@ -126,12 +124,8 @@ def refused(folder: Path) -> str:
 
 def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
     """Spaces whose children have all operations that this package's spaces emit."""
-    stage = MobileStage(
-        channels=16, depths=(1, 2), widths=(0.5, 1.0), kernels=(3, 5), expansions=(2, 3), skips=("none", "identity")
-    )
     yield DARTSCell(channels=4, cells=2), SHAPE
     yield ENASMacro(layers=4, channels=4), (3, 27, 30)
-    yield MobileMacro(stages=(stage,), stem=8), SHAPE
     yield NASBench101(channels=8, stacks=2, cells=1), SHAPE
     for shape in (SHAPE, (3, 27, 30)):
         yield MetaNASCell(channels=4, cells=1, normalised_pools=False), shape

@@ -58,7 +58,7 @@ def compare(one, *ranks, within, steps):
 
 
 def test_two_processes_agree_with_one(tmp_path):
-    options = {"method": "paired, SGD", "steps": 20}
+    options = {"method": "sampled, SGD", "steps": 20}
     (one,) = run(tmp_path / "one", devices=1, **options)
     first, second = run(tmp_path / "two", devices=2, **options)
     compare(one, first, second, within=1e-5, steps=20)
@@ -68,7 +68,7 @@ def test_two_processes_agree_with_one(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7000)
-@pytest.mark.parametrize("method", ["soft", "fomaml", "paired, SGD"])
+@pytest.mark.parametrize("method", ["soft", "fomaml", "sampled, SGD"])
 def test_other_methods_on_two_and_four_processes(method, tmp_path):
     options = {"method": method, "steps": 20}
     (one,) = run(tmp_path / "one", devices=1, **options)
@@ -79,7 +79,7 @@ def test_other_methods_on_two_and_four_processes(method, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(7000)
 def test_two_processes_go_on_where_two_left_off_bit_for_bit(tmp_path):
-    options = {"method": "paired", "devices": 2, "steps": 4, "max_epochs": 3}
+    options = {"method": "sampled", "devices": 2, "steps": 4, "max_epochs": 3}
     whole = run(tmp_path / "whole", saves=[6], **options)
     assert len(whole[0]["losses"]) == 12
     for name, done in {"epoch": 4, "step6": 6}.items():

@@ -16,7 +16,7 @@ from lit_metanas.training.meta_search.meta_search import default_weight_optimize
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 METHODS = {
-    "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
+    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
     "maml": lambda: {
         "shape": None,
         "meta_gradient": MAML(),
@@ -114,11 +114,14 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         def on_train_epoch_end(self, *args):
             interrupt("epoch end")
 
-    gradient, prune = model.meta_gradient.finish, model.logits.prune
+    gradient, prune = model.meta_gradient, model.logits.prune
 
-    def finished(*args):
+    def finished(*args, **options):
+        found = gradient(*args, **options)
         interrupt("forward")
-        return gradient(*args)
+        return found
+
+    finished.flops = gradient.flops
 
     def pruned(below):
         interrupt("logits")
@@ -129,7 +132,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         adam.register_step_pre_hook(lambda *_: interrupt("weights"))
         return adam
 
-    model.meta_gradient.finish, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
+    model.meta_gradient, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
     saver, again = (ModelCheckpoint(tmp_path, save_last=False, save_top_k=0, save_on_exception=True) for _ in range(2))
     handler = signal.getsignal(signal.SIGINT)
     try:

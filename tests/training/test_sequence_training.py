@@ -82,9 +82,8 @@ def test_the_width_is_searched_where_no_weights_are_shared(source: FirstWords) -
             "head": lm.meta.PrototypeLinearHead(),
         },
         {"meta_gradient": lm.meta.PrototypeLoss(), "relaxation": lm.relaxations.SampledChild()},
-        {"meta_gradient": lm.meta.PairedReinforce(), "relaxation": lm.relaxations.Categorical()},
     ],
-    ids=["maml", "sampled", "paired"],
+    ids=["maml", "sampled"],
 )
 def test_a_supernet_is_meta_trained(source: FirstWords, options: dict[str, object]) -> None:
     data = lm.EpisodeDataModule(

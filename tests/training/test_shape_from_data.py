@@ -69,10 +69,7 @@ def test_checkpoints_load_before_a_shape_is_known(head: str, tmp_path: Any) -> N
 
     options = {**HEADS[head](), "space": SPACE}
     if head == "prototypes":
-        options |= {
-            "meta_gradient": lm.meta.PairedReinforce(normalise=True),
-            "relaxation": lm.relaxations.Categorical(),
-        }
+        options |= {"meta_gradient": lm.meta.PrototypeLoss(), "relaxation": lm.relaxations.SampledChild()}
     loaded = lm.MetaSearch.load_from_checkpoint(tmp_path / "last.ckpt", **options)
     assert loaded.shape == SHAPE
     assert_same(loaded.state_dict(), trained.state_dict())

@@ -67,7 +67,6 @@ def brief(task, space, seed):
         lm.searchers.QuerySearcher(
             trials=3, sampler=lm.searchers.RegularisedEvolution(space=SPACE, population=2), estimator=brief
         ),
-        lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.LocalSearch(space=SPACE), estimator=brief),
         lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.MetaSampler(space=SPACE, first=2), estimator=brief),
         lm.searchers.SuccessiveHalving(candidates=2, estimator=brief),
         lm.RandomArchitecture(),
@@ -76,7 +75,7 @@ def brief(task, space, seed):
         lm.searchers.ENASSearcher(epochs=1, batch_size=100, candidates=2),
         lm.searchers.OneShotSearcher(epochs=1, batch_size=100, candidates=2),
     ],
-    ids=["random", "evolution", "local", "meta", "halving", "drawn", "fixed", "darts", "enas", "one-shot"],
+    ids=["random", "evolution", "meta", "halving", "drawn", "fixed", "darts", "enas", "one-shot"],
 )
 def test_all_methods_search_it(method):
     recipe = lm.Recipe(epochs=3, batch_size=100, label_smoothing=0.1)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lit_metanas.automl.options import shared
 from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
+from lit_metanas.kinds.rows.cells import RawTable
+from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.splits import by_class, split_examples
 from lit_metanas.tasks.task import Split, Task
@@ -39,6 +43,10 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
         space: what can be built; None takes that of the kind of examples.
         start: see ``auto``; of images alone.
+        metric: ``accuracy`` or ``balanced accuracy``, the mean recall, by which networks are chosen. None takes the
+            second one if the rarest class has less than a third of the examples that a class has on average.
+        class_weight: ``balanced`` gives all classes the same weight in training, and None each example. ``auto`` is
+            ``balanced`` if networks are chosen by balanced accuracy. Or a weight for each class.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: the searcher; None is the default of ``search``.
         validation_fraction: share of each class by which architectures are chosen, one example at least.
@@ -63,7 +71,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         ensemble_: number of networks whose scores are averaged.
         linear_: the linear model whose scores are averaged with theirs.
         network_: the trained network; inputs in, scores out.
-        val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
+        val_score_: ``objective_.metric`` on the validation examples in the search; NaN if none was scored.
         cost_: of the search.
         budget_: two numbers of ``flops`` that repeat a fit of ``auto``; None if it was stopped, and of other searches.
         precision_: the precision of the trainings, which repeats them together with ``budget_``.
@@ -84,7 +92,10 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+    metric: str | None = shared("metric")
+    class_weight: ClassWeight | Mapping[Any, float] = shared("class_weight")
+
+    def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
         """Search, and train what was found.
 
         Args:
@@ -93,6 +104,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             y: one label an example.
             groups: which examples belong together, such as those of a patient, one group an example: none is learned
                 from while others of its group choose among architectures. None has no groups.
+            sample_weight: how much each example counts in trainings, shape ``(n,)``, from 0 on; one of weight 0 is left
+                out. None is 1 each. Validation scores do not depend on it.
 
         Raises:
             ValueError: see the class.
@@ -103,11 +116,14 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         kind = self._kind_of(X)
         checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
         X, y = checking._checked(X, y, kind)
+        if sample_weight is not None:
+            X, y, groups, sample_weight = _with_weight(X, y, groups, sample_weight)
         classes, labels = np.unique(y, return_inverse=True)
         seed = self._drawn_seed()
         named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        found = self._learn(self._task(X, labels, classes, kind, seed, named, columns), kind, seed)
+        task = self._task(X, labels, classes, kind, seed, named, columns, sample_weight)
+        found = self._learn(task, kind, seed)
         self.classes_ = classes
         self._keep_columns(checking)
         return self._ended(found)
@@ -125,7 +141,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        return self._scores_of(X).double().softmax(dim=1).numpy()
+        scores = self._scores_of(X)
+        return self.objective_.values(scores.double()).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -157,6 +174,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         seed: int,
         groups: Sequence[str] | None,
         columns: tuple[str, ...],
+        sample_weight: NDArray[np.float32] | None,
     ) -> Task:
         """The examples as a task, whose test part, which nobody looks at, is the validation part.
 
@@ -185,14 +203,45 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
         inputs, preprocessing = inputs_of(X, kind, learned, columns)
         shape = None if preprocessing is None else preprocessing.shape
-        held_out = Split(inputs[chosen], val.labels)
-        return Task(
+        held_out, train = Split(inputs[chosen], val.labels), Split(inputs[learned], train.labels)
+        if sample_weight is not None:
+            weights = torch.from_numpy(sample_weight)
+            held_out, train = replace(held_out, weights=weights[chosen]), replace(train, weights=weights[learned])
+        task = Task(
             id=kind,
             way=len(names),
-            train=Split(inputs[learned], train.labels),
+            train=train,
             val=held_out,
             test=held_out,
             classes=tuple(map(str, classes)),
             vocabulary=None if shape is None else vocabulary_of(shape),
             preprocessing=preprocessing,
         )
+        task, why = balanced_task(task, self.metric, self.class_weight)
+        if why and self.progress:
+            print(f"{type(self).__name__}: {why}", file=sys.stderr)
+        return replace(task, objective=task.goal)  # the metric is decided
+
+
+def _with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:
+    """The examples that have a weight, with their labels, groups and weights."""
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (len(y),):
+        given = " x ".join(map(str, weights.shape))
+        raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight has a number that is negative or not finite: give numbers from 0 on.")
+    (kept,) = weights.nonzero()
+    if not len(kept):
+        raise ValueError("sample_weight is zero for all examples: give some of them a weight.")
+    if len(kept) < len(y):
+        X = _taken(X, kept)
+        groups = None if groups is None else np.asarray(groups)[kept]
+    return X, y[kept], groups, weights[kept]
+
+
+def _taken(X: Any, places: NDArray[np.int64]) -> Any:
+    """Some of the checked examples."""
+    if isinstance(X, list):
+        return [X[place] for place in places]
+    return X.taken(places) if isinstance(X, RawTable) else X[places]

@@ -39,7 +39,8 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import WithLinear, build_network, examples_at_once
+from lit_metanas.training.child import examples_at_once
+from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import export_child, network_inputs
 from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.recipes import Recipe
@@ -158,7 +159,13 @@ class AutoEstimator(BaseEstimator):
             given, budget = {"flops": flops, **given}, "minutes"
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
-        more |= {"minutes": self.minutes, "flops": flops, "start": start, "precision": self.precision}
+        more |= {
+            "minutes": self.minutes,
+            "flops": flops,
+            "start": start,
+            "precision": self.precision,
+            "class_weight": None,
+        }
         return auto(task, space=deepcopy(self.space), **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:

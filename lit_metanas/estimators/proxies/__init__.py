@@ -1,11 +1,7 @@
 """Zero-cost proxies."""
 
-from lit_metanas.estimators.proxies.proxy_scores import ProxyEmbedding, ProxyEstimator
+from lit_metanas.estimators.proxies.proxy_scores import ProxyEstimator
 from lit_metanas.estimators.proxies.zero_cost import (
-    FlopCount,
-    GradNorm,
-    Jacov,
-    L2Norm,
     Nwot,
     ParameterCount,
     Proxy,
@@ -14,14 +10,9 @@ from lit_metanas.estimators.proxies.zero_cost import (
 )
 
 __all__ = [
-    "FlopCount",
-    "GradNorm",
-    "Jacov",
-    "L2Norm",
     "Nwot",
     "ParameterCount",
     "Proxy",
-    "ProxyEmbedding",
     "ProxyEstimator",
     "Snip",
     "Synflow",

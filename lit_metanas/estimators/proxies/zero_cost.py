@@ -1,4 +1,4 @@
-"""Zero-cost proxies: synflow, gradient norms, snip, jacov, nwot, sizes."""
+"""Zero-cost proxies: synflow, snip, nwot, the number of parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.inputs.batches import inputs_like
 from lit_metanas.io.settings import keeps_arguments
@@ -111,74 +110,11 @@ class Snip(Proxy):
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         """The score."""
-        weights, found = _loss_gradients(network, inputs, labels)
+        weights = layer_weights(network)
+        found = gradients(F.cross_entropy(network(inputs), labels), weights)
         return sum(
             float((weight.detach() * gradient).abs().sum()) for weight, gradient in zip(weights, found, strict=True)
         )
-
-
-class GradNorm(Proxy):
-    """Sum over convolutions and linear layers of the norm of the loss's gradient (Abdelfattah et al. 2021).
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.estimators.GradNorm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
-        True
-    """
-
-    passes = 3
-    needs_data = True
-
-    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score."""
-        return sum(float(gradient.norm()) for gradient in _loss_gradients(network, inputs, labels)[1])
-
-
-def _loss_gradients(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    weights = layer_weights(network)
-    return weights, gradients(F.cross_entropy(network(inputs), labels), weights)
-
-
-OFFSET = 1e-5
-"""Added to eigenvalues."""
-
-
-class Jacov(Proxy):
-    """How differently the network responds to different images (Mellor et al. 2020, first version; Abdelfattah 2021).
-
-    Each image gives a row: the gradient of its summed class scores with respect to its pixels. If the rows' correlation
-    matrix has eigenvalues ``v``, the score is ``-sum(log(v + k) + 1 / (v + k))``, ``k = 1e-5``. There is no score if
-    the outputs do not depend on an image, as in a cell without a path from input to output.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
-        >>> lm.estimators.Jacov()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
-        True
-    """
-
-    passes = 2
-    needs_data = True
-
-    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; ValueError if there are fewer than two examples, or tokens instead of numbers."""
-        del labels
-        if len(inputs) < 2:
-            raise ValueError(f"Jacov compares images: give at least 2 in a minibatch instead of {len(inputs)}.")
-        if not inputs.is_floating_point():
-            raise ValueError("Jacov differentiates by inputs, and tokens are whole numbers: take another proxy.")
-        network.requires_grad_(False)
-        inputs.requires_grad_(True)
-        (jacobian,) = gradients(network(inputs).sum(), [inputs])
-        correlation = torch.corrcoef(jacobian.flatten(1).cpu().double())
-        if not bool(torch.isfinite(correlation).all()):
-            return math.nan
-        shifted = torch.linalg.eigvalsh(correlation) + OFFSET
-        return -float((shifted.log() + 1 / shifted).sum())
 
 
 RELU = frozenset(
@@ -246,26 +182,6 @@ class _SignCounter(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class L2Norm(Proxy):
-    """Sum over convolutions and linear layers of the norm of their weights (Abdelfattah et al. 2021).
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.estimators.L2Norm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
-        True
-    """
-
-    passes = 0
-    needs_data = False
-
-    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels are not used."""
-        del inputs, labels
-        return sum(float(weight.detach().norm()) for weight in layer_weights(network))
-
-
 class ParameterCount(Proxy):
     """Number of trainable parameters.
 
@@ -283,27 +199,6 @@ class ParameterCount(Proxy):
         """The score; images and labels are not used."""
         del inputs, labels
         return float(sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad))
-
-
-class FlopCount(Proxy):
-    """Forward multiply-adds of convolutions and matrix products for one image, counted without computing them.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> lm.estimators.FlopCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
-        6.0
-    """
-
-    passes = 0
-    needs_data = False
-
-    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels are not used."""
-        del labels
-        with FlopCounterMode(display=False) as counter:
-            network.to("meta")(inputs[:1].to("meta"))
-        return counter.get_total_flops() / 2
 
 
 class Synflow(Proxy):

@@ -7,7 +7,6 @@ from lit_metanas.kinds.images.glyph_faces import Distortion
 from lit_metanas.kinds.images.glyphs import Glyphs
 from lit_metanas.kinds.images.image_files import ImageAugmentation
 from lit_metanas.kinds.images.omniglot import Omniglot
-from lit_metanas.kinds.images.torchvision_source import TorchvisionSource
 
 __all__ = [
     "ArraySource",
@@ -18,7 +17,6 @@ __all__ = [
     "ImageAugmentation",
     "ImageFolder",
     "Omniglot",
-    "TorchvisionSource",
     "task_from_arrays",
     "task_from_dataset",
 ]

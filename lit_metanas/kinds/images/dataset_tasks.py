@@ -185,7 +185,7 @@ class DatasetSource(ArraySource):
 
     def __init__(
         self,
-        dataset: Dataset[Any],
+        dataset: Dataset,  # type: ignore[type-arg]  # jsonargparse knows no arguments of what `Dataset[Any]` may be
         *,
         train: Sequence[Hashable] | None = None,
         val: Sequence[Hashable] | None = None,

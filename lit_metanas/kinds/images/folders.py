@@ -18,7 +18,6 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
-from lit_metanas.kinds.images.torchvision_source import resizing
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import by_class, check_shares, large_classes, tell_shared_groups
@@ -132,6 +131,7 @@ class FolderTask(SingleTask):
         """The same task with images as uint8, which take a quarter of the memory."""
         images, files = self._read(self._files)
         images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
+        tested, tested_files = (None, None) if self._tested is None else self._read(self._tested)
         return task_of_classes(
             self.root.resolve().name,
             images,
@@ -139,8 +139,10 @@ class FolderTask(SingleTask):
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
             groups=by_class(self._groups or None, {name: files[name] for name in images}),
-            tested=None if self._tested is None else self._read(self._tested)[0],
+            tested=tested,
             tested_in=f"'{self.test_root}'",
+            files=files,
+            tested_files=tested_files,
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
@@ -242,4 +244,13 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
         raise ValueError(
             f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"
         ) from None
-    return {name: images if images.shape[1:] == shape else resizing(shape)(images) for name, images in members.items()}
+    return {name: images if images.shape[1:] == shape else _resized(images, shape) for name, images in members.items()}
+
+
+def _resized(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images ``(n, channels, height, width)``, uint8, brought to a shape."""
+    # Torchvision takes a second to import, and most tasks do without it.
+    from torchvision.transforms.v2 import functional
+
+    colours = functional.rgb_to_grayscale if shape[0] == 1 else functional.grayscale_to_rgb
+    return functional.resize(colours(images), list(shape[1:]))

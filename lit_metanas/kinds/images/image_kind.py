@@ -188,5 +188,5 @@ def _parts(task: Task) -> list[Split]:
 
 
 def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
-    train, *val, test = (Split(change(part.inputs), part.labels) for part in _parts(task))
+    train, *val, test = (replace(part, inputs=change(part.inputs)) for part in _parts(task))
     return replace(task, train=train, val=next(iter(val), None), test=test)

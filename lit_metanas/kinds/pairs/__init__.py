@@ -1,7 +1,6 @@
 """Translation: from an input to a text."""
 
 from lit_metanas.kinds.pairs.number_words import NumberWords
-from lit_metanas.kinds.pairs.parallel_texts import ParallelFolder, ParallelTable, ParallelTask
-from lit_metanas.kinds.pairs.phrase_pairs import PhrasePairs
+from lit_metanas.kinds.pairs.parallel_texts import ParallelTable, ParallelTask
 
-__all__ = ["NumberWords", "ParallelFolder", "ParallelTable", "ParallelTask", "PhrasePairs"]
+__all__ = ["NumberWords", "ParallelTable", "ParallelTask"]

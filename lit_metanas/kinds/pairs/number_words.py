@@ -12,7 +12,6 @@ from lit_metanas.inputs.tokens import TextPreprocessing, check_range
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.pairs.pair_tasks import PairTasks, check_source_language
 from lit_metanas.kinds.pairs.text_pairs import Parts, TextPair
-from lit_metanas.kinds.texts.phrases import script_of
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.sampling import MOST_TASKS
@@ -131,10 +130,15 @@ class NumberWords(PairTasks):
         return [TextPair(*pair) for pair in zip(sources, spell(numbers, name), strict=True)]
 
 
+def script_of(language: str) -> str:
+    """The script that a language is mostly written in, for instance ``Latn``."""
+    likely = import_extra("babel.core", "translation", "NumberWords").get_global("likely_subtags")
+    return str(likely.get(language, "_Zyyy")).split("_")[1]
+
+
 def spelled_languages(script: str | None) -> list[str]:
     """The codes of the languages that numbers are spelled in."""
     engine = import_extra("unicode_rbnf", "translation", "NumberWords").RbnfEngine
-    import_extra("babel", "translation", "NumberWords")
     every = [code for code in engine.get_supported_languages() if "_" not in code and code not in _AMBIGUOUS]
     found = [code for code in every if script in (None, script_of(code))]
     if not found:

@@ -1,4 +1,4 @@
-"""One's own pairs of texts: a file as a task, a table or a folder as tasks of many languages."""
+"""One's own pairs of texts: a file as a task, a table as tasks of many languages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.class_folders import files_in
-from lit_metanas.io.text import is_text, number_of, printable, writable
+from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.pairs.pair_tasks import PairTasks
 from lit_metanas.kinds.pairs.text_pairs import (
     LANGUAGE_COLUMNS,
@@ -25,7 +24,6 @@ from lit_metanas.kinds.pairs.text_pairs import (
 )
 from lit_metanas.kinds.texts.labelled_text import checked_text, text_key
 from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
     TableRow,
     column_groups,
     free_columns,
@@ -258,108 +256,4 @@ def _pair_column(rows: list[TableRow], place: str, pair: str | None) -> str:
             f"'{place}' has the columns {listed(free)}: say by 'pair' which names the languages, or take ParallelTask "
             "for a single pair."
         )
-    return found
-
-
-class ParallelFolder(PairTasks):
-    r"""A folder of tables of texts and their translations: each table is a task, which is called as its file is.
-
-    Tables are read when they are asked for; in all else it is as ``ParallelTable``.
-
-    Args:
-        root: the folder of CSV, TSV or JSON lines.
-        subset: which tables are the tasks.
-        source: the column of sources in each table, as in ``ParallelTask``.
-        target: the column of targets.
-        meta_val: names of the meta-validation tables, without their endings; see ``ParallelTable``.
-        meta_test: names of the meta-test tables.
-        fractions: shares of the tables in the three subsets, if no list is given.
-        train: share of each table's texts to learn from.
-        val: share to choose architectures by; 0 leaves tasks without a validation part.
-        test: share to report the metric on.
-        split_by: which texts decide the part that they stand in.
-        seed: seed of both splits, at least 0.
-        preprocessing: makes inputs of sources.
-        target_preprocessing: makes targets.
-        metric: what tasks are judged by; see ``Translation``.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: a table is malformed, a named one does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> import lit_metanas as lm
-        >>> Path("spoken").mkdir()
-        >>> for code in ("deu", "fra", "spa", "swe"):
-        ...     rows = [f"{n}\t{code[n % 3]}{code[n // 3 % 3]}" for n in range(30)]
-        ...     size = Path("spoken", f"{code}.tsv").write_text("source\ttarget\n" + "\n".join(rows))
-        >>> tasks = lm.kinds.ParallelFolder("spoken", meta_test=["spa", "fra"])
-        >>> len(tasks), tasks[0].id, tasks.shape
-        (2, 'spoken/test/spa', TokenShape(vocabulary=11, steps=64))
-    """
-
-    def __init__(
-        self,
-        root: str,
-        subset: Subset = "test",
-        source: str | None = None,
-        target: str | None = None,
-        meta_val: list[str] | None = None,
-        meta_test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        train: float = 0.6,
-        val: float = 0.2,
-        test: float = 0.2,
-        split_by: Side = "source",
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-        target_preprocessing: TextPreprocessing | None = None,
-        metric: TextMetric = "chrF",
-    ) -> None:
-        self.root = Path(root)
-        self._name = self.root.resolve().name
-        self.source = source
-        self.target = target
-        self._shares = TextShares("ParallelFolder", train, val, test, seed, split_by)
-        self._files = _tables_of(self.root)
-        self._pairs: dict[str, list[TextPair]] = {}
-        super().__init__(
-            list(self._files),
-            subset,
-            preprocessing,
-            target_preprocessing,
-            metric,
-            meta_val=meta_val,
-            meta_test=meta_test,
-            fractions=fractions,
-            seed=seed,
-            noun="table",
-            place=writable(root),
-            validated=val > 0,
-        )
-
-    def parts(self, name: str, draw: int) -> Parts:
-        """The pairs of a table, divided; it is read at its first use."""
-        if name not in self._pairs:
-            rows = read_pairs(self._files[name], None, self.source, self.target)
-            self._pairs[name] = distinct_pairs(rows, writable(str(self._files[name])))
-        return self._shares.deal(self._pairs[name])
-
-
-def _tables_of(root: Path) -> dict[str, Path]:
-    """The tables in a folder by their names without ending."""
-    place, wanted = writable(str(root)), ", ".join(SUFFIXES_OF_TABLES)
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder '{place}': give one with a table ({wanted}) for each pair.")
-    found: dict[str, Path] = {}
-    for file in files_in(root, SUFFIXES_OF_TABLES):
-        if not is_text(file.name):
-            raise ValueError(f"The name of '{writable(file.name)}' in '{place}' is not UTF-8: rename it.")
-        if file.stem in found:
-            raise ValueError(f"'{place}' has two tables '{printable(file.stem)}': give each a name of its own.")
-        found[file.stem] = file
-    if len(found) < 2:
-        only = [f"one table only, '{printable(name)}'" for name in found] or [f"no tables ({wanted})"]
-        raise ValueError(f"'{place}' has {only[0]}: give two or more, or take ParallelTask for one.")
     return found

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import Literal
 
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.questions.question_words import (
     LONGEST_PASSAGE,
     Asked,
-    QuestionPreprocessing,
     QuestionWords,
     story_task,
     vocabulary_texts,
 )
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, read_utf8, text_lines
-from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.splits import class_subsets
-from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
+from lit_metanas.tasks.task import SingleTask, Task
 
 LARGEST_STORIES = 1 << 26  # bytes of a file
 TRAIN_END, TEST_END = "_train.txt", "_test.txt"  # of the names of the files of a question type
@@ -38,8 +31,8 @@ class BabiTask(SingleTask):
     Args:
         path: the file of questions to learn from, in UTF-8.
         test_path: the file of questions to report accuracy on; None takes ``_test.txt`` in place of ``_train.txt``.
-        preprocessing: makes inputs of questions; None takes ``QuestionWords()``, sequences of words, and
-            ``QuestionSentences()`` makes series of sentences. One without a vocabulary learns that of ``path``.
+        preprocessing: makes inputs of questions; None takes ``QuestionWords()``. One without a vocabulary
+            learns that of ``path``.
         val: share of the training questions to choose architectures by: those of the last stories; 0 takes none.
 
     Raises:
@@ -64,7 +57,7 @@ class BabiTask(SingleTask):
         self,
         path: str,
         test_path: str | None = None,
-        preprocessing: QuestionPreprocessing | None = None,
+        preprocessing: QuestionWords | None = None,
         val: float = 0.1,
     ) -> None:
         self.path = Path(path)
@@ -79,117 +72,12 @@ class BabiTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        return story_task(_name(self.path), self._parts, self.preprocessing, f"'{writable(str(self.path))}'")
-
-
-class BabiFolder(TaskCollection):
-    r"""A folder of question types, such as the 20 bAbI tasks: each is a target task; some are held out.
-
-    All tasks share one vocabulary, that of all training questions, so that one network's words are another's, too.
-
-    Args:
-        root: the folder; each question type has files ``…_train.txt`` and ``…_test.txt``, as ``BabiTask`` reads them.
-        subset: which question types the tasks are of; ``all`` takes all.
-        train: names of the question types for meta-training; if any of the three lists is given, none is drawn.
-        val: names of those to choose by.
-        test: names of those to report on.
-        fractions: shares of the question types in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: makes inputs of questions, as that of ``BabiTask``.
-        val_share: share of each type's training questions in its val part, as ``val`` of ``BabiTask``.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or a file is not there.
-        ValueError: a file is malformed, a named type does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> import lit_metanas as lm
-        >>> text = "1 Ada {1} the {0}.\n2 Where is Ada?\t{0}\t1\n"
-        >>> for verb in ("leaves", "enters", "likes"):
-        ...     for part in ("train", "test"):
-        ...         stories = [text.format(place, verb) for place in ("park", "mill", "pier")]
-        ...         size = Path(f"{verb}_{part}.txt").write_text("".join(stories))
-        >>> tasks = lm.kinds.BabiFolder(".", subset="test", train=["enters", "likes"], test=["leaves"])
-        >>> len(tasks), tasks[0].id, tasks[0].shape
-        (1, 'leaves', TokenShape(vocabulary=14, steps=128))
-    """
-
-    def __init__(
-        self,
-        root: str,
-        subset: Subset | Literal["all"] = "all",
-        train: list[str] | None = None,
-        val: list[str] | None = None,
-        test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: QuestionPreprocessing | None = None,
-        val_share: float = 0.1,
-    ) -> None:
-        self.root = Path(root)
-        place = writable(root)
-        if not self.root.is_dir():
-            raise FileNotFoundError(f"There is no folder '{place}': give one with files of stories.")
-        files = {_name(file): file for file in sorted(self.root.glob(f"*{TRAIN_END}"), key=_in_order)}
-        if not files:
-            raise ValueError(f"'{place}' has no file whose name ends in {TRAIN_END}: give a folder with some.")
-        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
-        subsets = class_subsets(
-            list(files),
-            lists,
-            fractions=fractions,
-            seed=seed,
-            owner="BabiFolder",
-            place=f"'{place}'",
-            noun="question type",
-        )
-        self.types = tuple(files)
-        if subset != "all":
-            self.types = subsets[subset]
-        if not self.types:
-            raise ValueError(f"BabiFolder: there is no question type in the subset '{subset}': name some for it.")
-        # Of held-out types, too: the words of a task's own training questions are there to learn from.
-        parts = {name: _read_parts(file, _test_file(file), val_share, "BabiFolder") for name, file in files.items()}
-        texts = chain.from_iterable(vocabulary_texts(part[0]) for part in parts.values())
-        self.preprocessing = (preprocessing or QuestionWords()).fitted(texts)
-        self._parts = {name: parts[name] for name in self.types}
-        self._tasks: dict[str, Task] = {}
-
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self.preprocessing.shape
-
-    def __len__(self) -> int:
-        """Return the number of question types."""
-        return len(self.types)
-
-    def __getitem__(self, index: int) -> Task:
-        """Return the task of one question type."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"task {index} of {len(self)}")
-        name = self.types[index]
-        if name not in self._tasks:
-            place = f"'{name}' of '{writable(str(self.root))}'"
-            self._tasks[name] = story_task(name, self._parts[name], self.preprocessing, place)
-        return self._tasks[name]
+        file = self.path
+        name = file.name.removesuffix(TRAIN_END) if file.name.endswith(TRAIN_END) else file.stem
+        return story_task(name, self._parts, self.preprocessing, f"'{writable(str(self.path))}'")
 
 
 StoryParts = tuple[list[Asked], list[Asked], list[Asked]]
-
-
-def _name(file: Path) -> str:
-    """A question type's name: that of its file, without the end."""
-    if file.name.endswith(TRAIN_END):
-        return file.name.removesuffix(TRAIN_END)
-    return file.stem
-
-
-def _in_order(file: Path) -> tuple[int, str]:
-    """``qa2`` before ``qa10``."""
-    number = re.search(r"\d+", _name(file))
-    return int(number[0][:9]) if number else 0, file.name
 
 
 def _test_file(file: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -35,41 +34,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class QuestionPreprocessing(Preprocessing):
-    """Makes inputs of questions with what they are asked of.
-
-    Attributes:
-        words: the words that it knows.
-    """
-
-    noun: ClassVar[str] = "questions"
-
-    words: Words
-
-    @property
-    @abstractmethod
-    def room(self) -> str:
-        """How much of a question and its story an example holds."""
-
-    @abstractmethod
-    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
-        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs."""
-
-    def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one."""
-        return replace(self, words=self.words.fitted(texts))
-
-    def encode(self, raw: Sequence[Any]) -> Tensor:
-        """The inputs of questions with what they are asked of, shape ``(n, *shape)``."""
-        return self.encode_stories(_asked(raw))[0]
-
-    def whole(self, raw: Sequence[Any]) -> list[bool]:
-        """Whether nothing of what each question is asked of is cut off."""
-        return [self.encode_stories([one])[1] == 0 for one in _asked(raw)]
-
-
-@dataclass(frozen=True)
-class QuestionWords(QuestionPreprocessing):
+class QuestionWords(Preprocessing):
     r"""Question and passage as one sequence of words: the question, a separator, and the passage.
 
     A sequence is padded behind its end, so the question stands at its begin, where it has the same places whatever the
@@ -98,6 +63,7 @@ class QuestionWords(QuestionPreprocessing):
     """
 
     kind: ClassVar[str] = "question words"
+    noun: ClassVar[str] = "questions"
 
     words: Words = field(default_factory=lambda: Words(least=1, steps=128))
     newest_first: bool = True
@@ -123,6 +89,18 @@ class QuestionWords(QuestionPreprocessing):
     def room(self) -> str:
         """How much of a story an example holds, in words."""
         return f"{self.words.steps} words"
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one."""
+        return replace(self, words=self.words.fitted(texts))
+
+    def encode(self, raw: Sequence[Any]) -> Tensor:
+        """The inputs of questions with what they are asked of, shape ``(n, steps)``."""
+        return self.encode_stories(_asked(raw))[0]
+
+    def whole(self, raw: Sequence[Any]) -> list[bool]:
+        """Whether nothing of what each question is asked of is cut off."""
+        return [self.encode_stories([one])[1] == 0 for one in _asked(raw)]
 
     def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
         """The inputs of questions about stories, shape ``(n, steps)``, and how many of them lack a part of theirs."""
@@ -229,7 +207,7 @@ def passage_sentences(passage: str) -> list[str]:
 def story_task(
     id: str,
     parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
-    preprocessing: QuestionPreprocessing,
+    preprocessing: QuestionWords,
     place: str,
 ) -> Task:
     """Questions about stories as a task; its classes are all answers, in alphabetical order."""

@@ -21,30 +21,20 @@ THINGS = _pool(
     "apple axe ball basket bell book bottle brush bucket candle chair clock coin comb cup drum fan flute glove hammer "
     "hat jar kettle key ladder lamp letter map mirror needle pipe plate ring rope spoon stone"
 )
-ANIMALS = {  # with their plurals
-    "badger": "badgers", "bear": "bears", "crow": "crows", "deer": "deer", "duck": "ducks", "eagle": "eagles",
-    "fox": "foxes", "goat": "goats", "hare": "hares", "lynx": "lynxes", "otter": "otters", "owl": "owls",
-    "seal": "seals", "snake": "snakes", "toad": "toads", "weasel": "weasels",
-}  # fmt: skip
-PAINTS = ("black", "blue", "brown", "golden", "grey", "orange", "pink", "purple", "red", "silver", "white", "yellow")
 MOVES = ("drives", "goes", "heads", "hurries", "rides", "runs", "strolls", "walks")
 TAKES = ("grabs", "lifts", "seizes", "takes")
 DROPS = ("abandons", "drops", "leaves", "releases")
 GIVES = ("gives", "hands", "lends", "passes")
-TIMES = ("at dawn", "in the morning", "at noon", "in the afternoon", "in the evening", "at midnight")
 MOTIVES = {  # where people go who feel so
     "hungry": "bakery", "thirsty": "well", "tired": "inn", "curious": "library", "bored": "theatre", "cold": "forge",
     "merry": "tavern", "pious": "chapel",
 }  # fmt: skip
-DIRECTIONS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
-SIDES = {"left of": (-1, 0), "right of": (1, 0), "above": (0, 1), "below": (0, -1)}
 COUNTS = ("none", "one", "two", "three", "four")
 NO_THING = "nothing"
 
-ORDINALS = ("first", "second", "third")
 FUNCTION_WORDS = _pool(  # of sentences and questions, apart from the pools
-    "a an and before bigger both carry colour did do does either fear feels from gave give go got he how in is longer "
-    "many no not of or she than the then they things to was what where which who why will you , . ?"
+    "carry did does feels from gave give go got how in is longer many no not the things to what where who why will "
+    ", . ?"
 )
 
 
@@ -56,8 +46,6 @@ class Cast:
     men: tuple[str, ...]
     places: tuple[str, ...]
     things: tuple[str, ...]
-    animals: tuple[str, ...]
-    colours: tuple[str, ...]
     moods: tuple[str, ...]
     moves: tuple[str, ...]
     takes: tuple[str, ...]
@@ -80,8 +68,6 @@ _POOLS: dict[str, tuple[Sequence[str], int, int]] = {  # of each field of a cast
     "men": (MEN, 2, 3),
     "places": (PLACES, 5, 7),
     "things": (THINGS, 4, 6),
-    "animals": (tuple(ANIMALS), 4, 6),
-    "colours": (PAINTS, 4, 6),
     "moods": (tuple(MOTIVES), 4, 6),
     "moves": (MOVES, 2, 4),
     "takes": (TAKES, 1, 3),
@@ -100,5 +86,4 @@ def draw_cast(draw: Random) -> Cast:
 def story_vocabulary() -> tuple[str, ...]:
     """All words of all stories, in alphabetical order."""
     pools = [word for pool, *_ in _POOLS.values() for word in pool]
-    more = [*ANIMALS.values(), *DIRECTIONS, *" ".join([*TIMES, *SIDES]).split(), *COUNTS, *ORDINALS]
-    return tuple(sorted({*pools, *more, *FUNCTION_WORDS}))
+    return tuple(sorted({*pools, *COUNTS, *FUNCTION_WORDS}))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
-from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, TIMES, Cast
+from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, Cast
 
 
 class Story(NamedTuple):
@@ -65,15 +64,11 @@ class _World:
         return self
 
 
-def _where_is(sentences: list[str], at: dict[str, str], draw: Random) -> Story:
-    person = draw.choice(sorted(at))
-    return Story(sentences, f"where is {person}?", at[person])
-
-
 def one_fact(cast: Cast, draw: Random) -> Story:
     """Where somebody is."""
     world = _World(cast, draw).play(cast.length(draw), moves=1.0)
-    return _where_is(world.sentences, world.at, draw)
+    person = draw.choice(sorted(world.at))
+    return Story(world.sentences, f"where is {person}?", world.at[person])
 
 
 def two_facts(cast: Cast, draw: Random) -> Story | None:
@@ -83,21 +78,6 @@ def two_facts(cast: Cast, draw: Random) -> Story | None:
         return None
     thing = draw.choice(sorted(world.ways))
     return Story(world.sentences, f"where is the {thing}?", world.ways[thing][-1])
-
-
-def three_facts(cast: Cast, draw: Random) -> Story | None:
-    """Where a thing was before it was somewhere else."""
-    world = _World(cast, draw).play(5 + cast.length(draw), moves=0.6)
-    pairs = [
-        (thing, before, place)
-        for thing, way in sorted(world.ways.items())
-        for before, place in pairwise(way)
-        if way.count(place) == 1
-    ]
-    if not pairs:
-        return None
-    thing, before, place = draw.choice(pairs)
-    return Story(world.sentences, f"where was the {thing} before the {place}?", before)
 
 
 def carried_count(cast: Cast, draw: Random) -> Story | None:
@@ -144,66 +124,6 @@ def negation(cast: Cast, draw: Random) -> Story:
         place = draw.choice([other for other in cast.places if other != place])
         denied = True
     return Story(sentences, f"is {person} in the {place}?", "no" if denied else "yes")
-
-
-def uncertainty(cast: Cast, draw: Random) -> Story:
-    """Whether somebody is at a place, where some sentences leave it open."""
-    people = draw.sample(cast.people, 3)
-    sentences, known = [], {}
-    for _ in range(cast.length(draw)):
-        person, places = draw.choice(people), draw.sample(cast.places, draw.choice((1, 2)))
-        sentences.append(f"{person} {('is', 'is either')[len(places) - 1]} in the {' or the '.join(places)}.")
-        known[person] = places
-    person = draw.choice(sorted(known))
-    place = draw.choice([*known[person], draw.choice(cast.places)])
-    answer = ("yes", "maybe")[len(known[person]) - 1]
-    return Story(sentences, f"is {person} in the {place}?", answer if place in known[person] else "no")
-
-
-def coreference(cast: Cast, draw: Random) -> Story:
-    """Where somebody is, whom some sentences call she or he: the woman or man who was named last."""
-    world, named = _World(cast, draw), dict[str, str]()
-    people = [*draw.sample(cast.women, 2), *draw.sample(cast.men, 2)]
-    for _ in range(cast.length(draw)):
-        meant = draw.choice([pronoun for pronoun in ("she", "he") if pronoun in named] or ["she"])
-        again = meant in named and draw.random() < 0.5
-        person = named[meant] if again else draw.choice(people)
-        world.move(person)
-        if again:
-            world.sentences[-1] = world.sentences[-1].replace(person, f"then {meant}", 1)
-        named["she" if person in cast.women else "he"] = person
-    return _where_is(world.sentences, world.at, draw)
-
-
-def group(cast: Cast, draw: Random) -> Story:
-    """Where somebody is, of several who go together."""
-    at: dict[str, str] = {}
-    sentences: list[str] = []
-    people = draw.sample(cast.people, 4)
-    pair: list[str] = []
-    for _ in range(cast.length(draw)):
-        place = draw.choice(cast.places)
-        if pair and draw.random() < 0.35:
-            sentences.append(f"then they both go to the {place}.")
-        else:
-            pair = draw.sample(people, 2)
-            sentences.append(f"{pair[0]} and {pair[1]} go to the {place}.")
-        at |= dict.fromkeys(pair, place)
-    return _where_is(sentences, at, draw)
-
-
-def time_order(cast: Cast, draw: Random) -> Story:
-    """Where somebody was before another place, where sentences do not stand in the order of time."""
-    people = draw.sample(cast.people, 2)
-    ways = {person: draw.sample(cast.places, draw.randint(2, 4)) for person in people}
-    sentences = []
-    for person, places in ways.items():
-        times = sorted(draw.sample(range(len(TIMES)), len(places)))
-        sentences += [f"{TIMES[time]} {person} is in the {place}." for time, place in zip(times, places, strict=True)]
-    draw.shuffle(sentences)
-    person = draw.choice(people)
-    later = draw.randrange(1, len(ways[person]))
-    return Story(sentences, f"where was {person} before the {ways[person][later]}?", ways[person][later - 1])
 
 
 def gift(cast: Cast, draw: Random) -> Story | None:

@@ -162,7 +162,7 @@ class TableTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        return task_of_rows(
+        task = task_of_rows(
             self.path.resolve().stem,
             *self._labelled,
             shares=self.shares,
@@ -177,6 +177,8 @@ class TableTask(SingleTask):
             tested_in=f"'{writable(self.test_path or '')}'",
             preprocessing=self.preprocessing,
         )
+        table, _ = self._tested or self._labelled
+        return replace(task, test_names=tuple(table.columns[0].at(int(place)) for place in task.test_names))
 
 
 def task_of_rows(
@@ -256,8 +258,8 @@ def find_row_columns(
             raise NamelessColumnsError(place)
         if len(named) != 1:
             raise ValueError(
-                f"'{place}' has the columns {listed(free)}: call that of the labels 'label', or name it by the "
-                "argument 'label' of the task's class."
+                f"'{place}' has the columns {listed(free)}: name that of the labels, or of the numbers to predict, by "
+                "'label', in the shell --label."
             )
         (label,) = named
         if nameless and is_own_value(rows, label):

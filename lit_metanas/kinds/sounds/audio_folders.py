@@ -147,6 +147,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
         given, given_in = self._tested, f"'{self.test_root}'"
         if self._held_out:
             given, given_in = tested, ""  # of the same table, in which no file stands twice
+        shown, heard = (None, None) if given is None else self._read(reader, given)
         task = task_of_classes(
             self.root.resolve().name,
             inputs,
@@ -154,18 +155,24 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
             groups=None if self.group is None else groups,
-            tested=None if given is None else self._read(reader, given)[0],
+            tested=shown,
             tested_in=given_in,
             preprocessing=self.features,
+            files=_files(spoken),
+            tested_files=_files(heard or {}),
         )
         reader.warn()
         return task
 
     def _read(self, reader: RecordingReader, words: SpokenByWord) -> tuple[dict[str, Tensor], SpokenByWord]:
         """The inputs of each word and their files."""
-        files = {word: [spoken.file for spoken in own] for word, own in words.items()}
-        inputs, kept = read_classes(files, reader.input, "sounds", skip_unreadable=self.skip_unreadable)
+        inputs, kept = read_classes(_files(words), reader.input, "sounds", skip_unreadable=self.skip_unreadable)
         return inputs, {word: [one for one in own if one.file in kept[word]] for word, own in words.items()}
+
+
+def _files(words: SpokenByWord) -> dict[str, list[Path]]:
+    """The files of each word."""
+    return {word: [spoken.file for spoken in own] for word, own in words.items()}
 
 
 class AudioFolder(HasFeatures, TaskSource):

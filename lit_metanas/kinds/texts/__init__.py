@@ -3,9 +3,7 @@
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.docstrings import Docstrings
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.phrases import Phrases
-from lit_metanas.kinds.texts.static_vectors import StaticVectors
-from lit_metanas.kinds.texts.text_folders import TextDataset, TextFolder
+from lit_metanas.kinds.texts.text_folders import TextFolder
 from lit_metanas.kinds.texts.text_source import SentenceSource, TextSource
 from lit_metanas.kinds.texts.text_tables import TextTable
 from lit_metanas.kinds.texts.text_task import TextTask, task_from_texts
@@ -16,10 +14,7 @@ __all__ = [
     "Characters",
     "Docstrings",
     "NGrams",
-    "Phrases",
     "SentenceSource",
-    "StaticVectors",
-    "TextDataset",
     "TextFolder",
     "TextSource",
     "TextTable",

@@ -5,19 +5,22 @@ from __future__ import annotations
 import ast
 import gc
 import hashlib
+import json
 import platform
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import cache_folder, read_regular
+from lit_metanas.io.files import cache_folder, read_regular, write_whole
+from lit_metanas.io.json_files import read_json
 from lit_metanas.io.packages import installed_sources, installed_version
-from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, TextSource, without_shared
+from lit_metanas.kinds.texts.text_source import Sentences, Subsets, TextSource
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 NAME_MASK = "_"  # stands for a name of code
@@ -178,7 +181,7 @@ MODULES: dict[Subset, tuple[str, ...]] = {
 MOST, LEAST = 100, 25  # sentences of a class
 
 
-class Docstrings(CachedTexts, TextSource):
+class Docstrings(TextSource):
     """First sentences of docstrings: about 5,000 in some 70 classes, each a module of Python or of a dependency.
 
     Names of code are masked: dotted ones, those with underscores, digits or inner capitals, what is quoted, and those
@@ -203,26 +206,64 @@ class Docstrings(CachedTexts, TextSource):
         (32, True)
     """
 
-    version = 1
+    version = 1  # to be raised whenever the same packages give other sentences
 
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
         super().__init__(preprocessing)
         self.cache = Path(cache) if cache else cache_folder()
 
-    def made_of(self) -> tuple[Any, ...]:
-        """Versions of Python and of the packages, and the classes."""
+    @property
+    def cache_file(self) -> Path:
+        """The file of the cached sentences; its name changes with all that they depend on."""
         versions = [(name, installed_version(name)) for name in sorted(set(PROJECTS.values()))]
-        return platform.python_version(), versions, MODULES, MOST, LEAST
+        made_of = platform.python_version(), versions, MODULES, MOST, LEAST
+        digest = hashlib.sha256(repr(made_of).encode()).hexdigest()
+        return self.cache / f"{self.name}-v{self.version}-{digest[:16]}.json"
 
-    def make(self) -> Subsets:
-        """Read the sources."""
-        with _without_collection():
-            return _make()
+    def prepare(self) -> None:
+        """Make the sentences, unless the cache file has them."""
+        _ = self._cached
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The sentences of each class of a subset."""
+        return self._cached[subset]
+
+    @cached_property
+    def _cached(self) -> Subsets:
+        found = _read(self.cache_file)
+        if found is None:
+            with _without_collection():
+                found = _make()
+            write_whole(self.cache_file, json.dumps(found))
+        return found
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""
         packages = (name.partition(".")[0] for name in self.classes(subset))
         return tuple(package if package in PROJECTS else "Python" for package in packages)
+
+
+def _read(file: Path) -> Subsets | None:
+    """Cached sentences; None if the file is absent, damaged or of another form."""
+    try:
+        document = read_json(file, "it is made again")
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or set(document) != set(SUBSETS):
+        return None
+    for classes in document.values():
+        if not isinstance(classes, dict) or not all(isinstance(texts, list) and texts for texts in classes.values()):
+            return None
+        if not all(isinstance(text, str) for texts in classes.values() for text in texts):
+            return None
+    return {subset: document[subset] for subset in SUBSETS}
+
+
+def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
+    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out."""
+    counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
+    kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
+    return {name: texts for name, texts in kept.items() if len(texts) >= least}
 
 
 def _make() -> Subsets:

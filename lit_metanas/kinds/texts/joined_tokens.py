@@ -76,7 +76,7 @@ def joined_task(task: Task, other: Task) -> Task | None:
 
 
 def _concatenated(part: Split, other: Split) -> Split:
-    return Split(torch.cat([part.inputs, other.inputs], 1), part.labels)
+    return replace(part, inputs=torch.cat([part.inputs, other.inputs], 1))
 
 
 def _read_part(plain: object) -> Part:

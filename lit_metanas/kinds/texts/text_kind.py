@@ -16,7 +16,6 @@ from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
@@ -54,8 +53,8 @@ class TextKind(Kind):
     member_epochs = 60
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """A data set that Hugging Face's package has saved, or a table of texts and labels."""
-        return (path.is_dir() and is_dataset(path)) or kind_of_table(path, group) == self.name
+        """A table of texts and labels."""
+        return kind_of_table(path, group) == self.name
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs, where each gets one answer."""

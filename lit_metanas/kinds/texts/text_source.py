@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import chain
-from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,8 +11,6 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.json_files import read_json
 from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
@@ -177,64 +168,3 @@ class SentenceSource(TextSource):
             place=name,
         )
         self._name = name
-
-
-class CachedTexts(ABC):
-    """What sources have in common whose texts are made once and then read from a cached file."""
-
-    name: str
-    cache: Path
-    version: ClassVar[int]  # to be raised whenever the same packages give other texts
-
-    @abstractmethod
-    def made_of(self) -> tuple[Any, ...]:
-        """What the texts depend on."""
-
-    @abstractmethod
-    def make(self) -> Subsets:
-        """Make the texts of all classes."""
-
-    @property
-    def cache_file(self) -> Path:
-        """The file of the cached texts; its name changes with all that they depend on."""
-        digest = hashlib.sha256(repr(self.made_of()).encode()).hexdigest()
-        return self.cache / f"{self.name}-v{self.version}-{digest[:16]}.json"
-
-    def prepare(self) -> None:
-        """Make the texts, unless the cache file has them."""
-        _ = self._cached
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._cached[subset]
-
-    @cached_property
-    def _cached(self) -> Subsets:
-        found = _read(self.cache_file)
-        if found is None:
-            found = self.make()
-            write_whole(self.cache_file, json.dumps(found))
-        return found
-
-
-def _read(file: Path) -> Subsets | None:
-    """Cached texts; None if the file is absent, damaged or of another form."""
-    try:
-        document = read_json(file, "it is made again")
-    except (OSError, ValueError):
-        return None
-    if not isinstance(document, dict) or set(document) != set(SUBSETS):
-        return None
-    for classes in document.values():
-        if not isinstance(classes, dict) or not all(isinstance(texts, list) and texts for texts in classes.values()):
-            return None
-        if not all(isinstance(text, str) for texts in classes.values() for text in texts):
-            return None
-    return {subset: document[subset] for subset in SUBSETS}
-
-
-def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
-    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out."""
-    counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
-    kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
-    return {name: texts for name, texts in kept.items() if len(texts) >= least}

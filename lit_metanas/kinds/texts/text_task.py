@@ -14,7 +14,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
-from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
+from lit_metanas.kinds.texts.text_folders import text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
@@ -29,8 +29,7 @@ class TextTask(SingleTask):
     The task is ``TextTask("help.csv")[0]``.
 
     Args:
-        path: a table, as ``TextTable`` reads it; a folder with a sub-folder of text files for each class; or a folder
-            that the package ``datasets`` has saved.
+        path: a table, as ``TextTable`` reads it; or a folder with a sub-folder of text files for each class.
         text: the column of texts; None finds it as ``TextTable`` does.
         label: the column of labels; None finds it as ``TextTable`` does.
         preprocessing: makes inputs of texts; None takes that of the checkpoint which a search starts from, else as
@@ -224,7 +223,7 @@ def _made(
     known = parts[0][0]
     made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
     splits = [Split(made.encode(part), labels) for part, labels in parts]
-    return labelled.task(id, splits, None, preprocessing=made)
+    return labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
@@ -239,9 +238,7 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
 def labelled_texts(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
 ) -> Iterable[Labelled]:
-    """The texts of a table, a saved data set or a folder of text files, in their order; see ``TextTask``."""
+    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
     if not path.is_dir():
         return labelled_rows(list(read_rows(path)), writable(str(path)), text, label, group)
-    if is_dataset(path):
-        return read_text_dataset(path, text, label, group)
     return text_files(path, group)

@@ -50,12 +50,12 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int, l
 
 def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
     """The records' trials that a space can build, without their preprocessing, which fits only their own data."""
-    own = [record for record in records if record.space in ("", space.name)]
-    known = [
-        replace(record, trials=[_of_any_data(trial) for trial in record.trials if _fits(trial, space)])
-        for record in own
-    ]
-    return [record for record in known if record.trials]
+    found = []
+    for record in records:
+        known = [own for trial in record.trials if (own := _known(trial, record.space, space)) is not None]
+        if known:
+            found.append(replace(record, space=space.name, trials=known))
+    return found
 
 
 def expected_heights(
@@ -101,21 +101,21 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
 
 
 def _is_usable(trial: Trial, space: ChoiceSpace) -> bool:
-    return trial.scored and isfinite(trial.value) and 0 < trial.trained < inf and _fits(trial, space)
+    return (
+        trial.scored
+        and isfinite(trial.value)
+        and 0 < trial.trained < inf
+        and space.recorded("", trial.architecture) is not None
+    )
 
 
-def _of_any_data(trial: Trial) -> Trial:
-    if PREPROCESSING not in trial.recipe:
-        return trial
-    return replace(trial, recipe={name: value for name, value in trial.recipe.items() if name != PREPROCESSING})
-
-
-def _fits(trial: Trial, space: ChoiceSpace) -> bool:
-    try:
-        whole = space.canonical(trial.architecture) == trial.architecture
-    except ValueError:  # a choice or a label that the space lacks, or a choice without a label
-        return False
-    return whole and space.violation(trial.architecture) is None
+def _known(trial: Trial, recorded: str, space: ChoiceSpace) -> Trial | None:
+    """A trial of a recorded space without its preprocessing, if the space has its architecture."""
+    architecture = space.recorded(recorded, trial.architecture)
+    if architecture is None:
+        return None
+    recipe = {name: value for name, value in trial.recipe.items() if name != PREPROCESSING}
+    return replace(trial, architecture=architecture, recipe=recipe)
 
 
 def _features(queries: Sequence[Query], space: ChoiceSpace) -> tuple[Tensor, tuple[int, ...]]:

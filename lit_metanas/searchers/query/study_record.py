@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -11,14 +10,13 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
@@ -146,64 +144,6 @@ def _lacking(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: s
             if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
                 found.setdefault(trial.number, choice.lacks(trial.params[name]))
     return list(found.values())
-
-
-def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
-    """Make a study with the trials of a record, in their order, for any sampler and Optuna's dashboard."""
-    # The parameters are the choices with the prefix; inactive choices have their first label.
-    directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
-    study = optuna.create_study(study_name=name, storage=storage, directions=directions)
-    describe_study(study, record)
-    distributions = _distributions(record, prefix)
-    before = Cost()
-    for trial in record.trials:
-        labels = {prefix + choice: label for choice, label in trial.architecture.items()}
-        parameters = {name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()}
-        study.add_trial(_frozen_trial(trial, before, record.objectives, parameters, distributions))
-        before = trial.cost
-    return study
-
-
-def _frozen_trial(
-    trial: Trial,
-    before: Cost,
-    objectives: Sequence[str],
-    parameters: dict[str, Any],
-    distributions: dict[str, CategoricalDistribution],
-) -> FrozenTrial:
-    """A trial in Optuna's form; ``before`` is the cost of the search until then."""
-    query = Query.of(trial.architecture, trial.recipe)
-    attributes = trial_attributes(
-        query, trial.cost - before, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
-    )
-    attributes["duplicate"] = trial.duplicate
-    state, values, intermediate = TrialState.COMPLETE, list[float](), dict[int, float]()
-    if trial.pruned:
-        state = TrialState.PRUNED
-        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
-    if trial.failure or math.isnan(trial.value):
-        state = TrialState.FAIL
-        attributes["failure"] = trial.failure or "its score is not a number"
-    else:
-        values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
-    return create_trial(
-        state=state,
-        values=values or None,
-        params=parameters,
-        distributions=dict(distributions),
-        user_attrs=attributes,
-        intermediate_values=intermediate,
-    )
-
-
-def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDistribution]:
-    """The proposed labels of each choice, and further labels of the trials."""
-    labels = {name: list(given) for name, given in record.choices.items()}
-    for trial in record.trials:
-        for name, label in trial.architecture.items():
-            if label not in labels.setdefault(name, []):
-                labels[name].append(label)
-    return {prefix + name: CategoricalDistribution(given) for name, given in labels.items()}
 
 
 def _explain(trial: FrozenTrial, sign: float, labels_of: Callable[[FrozenTrial], Mapping[str, str]]) -> FrozenTrial:

@@ -1,7 +1,7 @@
 """Optuna samplers."""
 
-from lit_metanas.searchers.samplers.evolution import LocalSearch, RegularisedEvolution
+from lit_metanas.searchers.samplers.evolution import RegularisedEvolution
 from lit_metanas.searchers.samplers.meta_sampler import MetaSampler
 from lit_metanas.searchers.samplers.portfolio_sampler import PortfolioSampler
 
-__all__ = ["LocalSearch", "MetaSampler", "PortfolioSampler", "RegularisedEvolution"]
+__all__ = ["MetaSampler", "PortfolioSampler", "RegularisedEvolution"]

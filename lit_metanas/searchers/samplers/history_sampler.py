@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -20,11 +20,10 @@ from lit_metanas.searchers.mutation import (
     FRUITLESS_DRAWS,
     any_value,
     can_have,
-    next_values,
     other_value,
     values_by_label,
 )
-from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
+from lit_metanas.searchers.samplers.memory import Memory, Proposals
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
@@ -46,13 +45,6 @@ class TrialGenerator:
         if state != self._own:
             return self.rng
         return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
-
-
-class Neighbour(NamedTuple):
-    """Parameters near to others, and the trials that have their value, if any."""
-
-    parameters: dict[str, Any]
-    trials: list[FrozenTrial]
 
 
 class History:
@@ -107,41 +99,8 @@ class History:
         name = names[int(generator.integers(len(names)))]
         return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
 
-    def neighbours(self, place: FrozenTrial) -> list[Neighbour]:
-        """All different parameter sets that can be built and differ in one parameter."""
-        found = []
-        seen = {self._identities(place.params).number}
-        for name in self._open(place.params):
-            for value in next_values(self.distributions[name], place.params[name]):
-                parameters = {**place.params, name: value}
-                identity = self._identities(parameters)
-                if identity.allowed and identity.number not in seen:
-                    seen.add(identity.number)
-                    found.append(Neighbour(parameters, self._trials_of(identity.number, parameters, name)))
-        return found
-
-    def _trials_of(self, number: int, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
-        """The trial of a parameter set by its identity's number, or its stand-ins."""
-        if (trial := self._find_trial(number)) is not None:
-            return [trial]
-        return self._stand_ins(parameters, changed)
-
     def _find_trial(self, number: int) -> FrozenTrial | None:
         return self._digest.tried.get(number) or self._asked.get(number)
-
-    def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
-        """The trials for a neighbour that asks for other parameters: those parameters are drawn again."""
-        found = [
-            trial
-            for names, group in [*self._digest.by_names.items(), *((tuple(t.params), [t]) for t in self._running)]
-            if changed in names and set(names) != parameters.keys()
-            for trial in group
-            if all(trial.params[name] == parameters[name] for name in names if name in parameters)
-        ]
-        failed = sum(trial.state == TrialState.FAIL for trial in found)
-        if failed == len(found) < CHANCES:
-            return []
-        return found
 
     def _open(self, parameters: Mapping[str, Any]) -> list[str]:
         inactive = self._identities(parameters).inactive

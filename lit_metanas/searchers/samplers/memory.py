@@ -43,7 +43,6 @@ class Digest:
         self.trials: list[FrozenTrial] = []  # as they are, in the order of their numbers
         self.completed: list[FrozenTrial] = []
         self.tried: dict[int, FrozenTrial] = {}  # by the identity's number, with a value if any has one
-        self.by_names: dict[tuple[str, ...], list[FrozenTrial]] = {}  # by the parameters that they asked for
         self.distributions: dict[str, BaseDistribution] = {}  # the last ones of trials that did not fail
         self._identities = identities
         self._failures: Counter[int] = Counter()
@@ -56,7 +55,6 @@ class Digest:
         """Read one more trial."""
         self.trials.append(trial)
         trial = self._identities.with_labels(trial)
-        self.by_names.setdefault(tuple(trial.params), []).append(trial)
         number = self._identities(trial.params).number
         if trial.state == TrialState.FAIL:
             self._failures[number] += 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lit_metanas.inputs.shapes import Shape, image_shape
+from torch import Tensor
+
+from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape, as_shape
 from lit_metanas.spaces.architecture import (
     Architecture,
     check_dropouts,
@@ -44,6 +46,9 @@ class GridSpace(SearchSpace):
     With pooling each stage ends in it, as in VGG, so that there are as many as stages. With strides each stage but the
     first begins with one, as in ResNet. Narrow networks have the leading channels of wide ones.
 
+    Series, such as spectra, are images with a row for each step and a column for each feature. Where they are long,
+    several neighbouring steps are one row, as channels.
+
     Args:
         stems: the first convolution: ``conv`` of 3x3 pixels, ``conv_2`` with stride 2, or ``patch_2`` and ``patch_4``
             for patches of that many pixels. For ``conv`` blocks it is the first block.
@@ -80,8 +85,8 @@ class GridSpace(SearchSpace):
         torch.Size([2, 10])
     """
 
+    shapes = (ImageShape, SeriesShape)
     child_class = StagedChild
-    drawn_together = False
 
     def __init__(
         self,
@@ -139,12 +144,18 @@ class GridSpace(SearchSpace):
 
     def body(self, shape: Shape, build: Builder) -> StagedNetwork:
         """Stem, stages and readout."""
-        return StagedNetwork(build, self.layout, image_shape(shape))
+        found = as_shape(shape)
+        assert isinstance(found, ImageShape | SeriesShape)
+        return StagedNetwork(build, self.layout, found)
 
     def supernet(self, shape: Shape) -> StagedSupernet:
         """Build the network that holds all candidates: of the whole space it has some 25 million weights."""
         self.check_shape(shape)
         return StagedSupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
+
+    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
+        """None: each child draws weights as large as its own layers need them."""
+        return {}
 
     def _widths(self, labels: Mapping[str, str], growth: str) -> list[int]:
         """Channels of each stage under a growth."""

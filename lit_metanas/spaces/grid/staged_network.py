@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
-from lit_metanas.inputs.shapes import ImageShape, Shape
+from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
@@ -21,7 +21,6 @@ from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import CountedFlops, averages
 from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.mobile.mobile_layout import round_channels
 from lit_metanas.spaces.operations import ACTIVATIONS, padded
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
@@ -60,10 +59,53 @@ class GridLayout:
     most_width: int
 
 
+def round_channels(channels: float, divisor: int) -> int:
+    """The nearest multiple of ``divisor`` that is at least 0.9 of ``channels``, as in MobileNetV2's networks."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor * (nearest < 0.9 * channels)
+
+
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
     """Channels of a stage, by the labels of both choices; places count from 1."""
     factor, limit = GROWTHS[growth]
     return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), CHANNEL_GROUP))
+
+
+class SeriesImage(nn.Module):
+    """Series as images: steps from top to bottom, features from left to right.
+
+    A long series has several neighbouring steps in one row, as channels, so that there are no more rows than columns,
+    and an image of 250 steps costs little more than one of 32. The last channel is the share of a row's steps that lie
+    within the example.
+
+    Attributes:
+        joined: steps of a row, a power of two.
+        shape: of an image, with a column for each feature but the mask.
+
+    Example:
+        >>> image = SeriesImage(SeriesShape(features=41, steps=250))
+        >>> image.joined, image.shape, image(torch.rand(2, 41, 90)).shape
+        (8, ImageShape(channels=9, height=32, width=40), torch.Size([2, 9, 32, 40]))
+    """
+
+    def __init__(self, shape: SeriesShape) -> None:
+        super().__init__()
+        columns, self.joined = max(1, shape.features - 1), 1
+        while shape.steps > self.joined * columns:
+            self.joined *= 2
+        self.steps = shape.steps
+        self.shape = ImageShape(self.joined + 1, -(-shape.steps // self.joined), columns)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, features, steps)`` to ``(n, channels, height, width)``; channels last."""
+        if inputs.shape[2] > self.steps:
+            raise ValueError(
+                f"An input has {inputs.shape[2]} steps, and the network is for up to {self.steps}: cut it."
+            )
+        inputs = padded(inputs, self.shape.height * self.joined)
+        rows = inputs.unflatten(2, (self.shape.height, self.joined)).transpose(1, 2)  # (n, height, features, joined)
+        within = rows[:, :, -1:].mean(3, keepdim=True).expand(-1, -1, self.shape.width, -1)
+        return torch.cat([rows[:, :, :-1], within], 3).permute(0, 3, 1, 2)
 
 
 class GridReadout(nn.Module):
@@ -103,9 +145,13 @@ class StagedNetwork(nn.Module):
     that the whole network makes with each.
     """
 
-    def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape | SeriesShape) -> None:
         super().__init__()
         self.layout = layout
+        self.image: SeriesImage | None = None
+        if isinstance(shape, SeriesShape):
+            self.image = SeriesImage(shape)
+            shape = self.image.shape
         self.stem = build.question("stem", layout.stems)
         self.depth = build.question("stages", layout.stages)
         self.depths = [int(label) for label in self.depth.labels]
@@ -140,7 +186,9 @@ class StagedNetwork(nn.Module):
         self.dropout = build.dropout("dropout", layout.dropouts, self.features)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Images ``(n, channels, height, width)`` to features ``(n, features)``."""
+        """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
+        if self.image is not None:
+            inputs = self.image(inputs)
         return self.dropout(self.stem.combine(lambda stem: self.down.combine(partial(self._features, inputs, stem))))
 
     def computed_flops(self, count: CountedFlops) -> int:

@@ -92,11 +92,11 @@ class SequenceLayer(nn.Module):
         prefix: str,
         *,
         operations: Mapping[str, Make],
-        pools: Mapping[str, Make],
         width: int,
     ) -> None:
         super().__init__()
-        questions, pools = layout.questions, {"none": nn.Identity, **pools}
+        questions = layout.questions
+        pools: Mapping[str, Make] = {"none": nn.Identity, **STEP_POOLINGS}
         build.question(f"{prefix}norm", questions["norm"])  # whatever the operation is
         normalised = partial(NormalisedOperation, build, f"{prefix}norm", questions["norm"], width=width)
         self.operation = build.choice(
@@ -141,9 +141,7 @@ class SequenceLayers(LayerStack):
             size = (self.width, steps, layout.positions)
             operations = {label: partial(make, *size) for label, make in OPERATIONS.items()}
             with self.asking(build, layout, place) as prefix:
-                layer = SequenceLayer(
-                    build, layout, prefix, operations=operations, pools=STEP_POOLINGS, width=self.width
-                )
+                layer = SequenceLayer(build, layout, prefix, operations=operations, width=self.width)
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
             self.steps[place] = steps

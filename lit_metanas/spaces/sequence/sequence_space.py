@@ -43,7 +43,8 @@ class SequenceSpace(SearchSpace):
     Args:
         operations: candidates of each layer: ``identity``; ``conv_3``, ``conv_5``, ``conv_7``; the same depthwise
             separable, ``sep_conv_3`` …; ``dil_conv_3`` (dilation 2); ``conv_2_to_5``, four sizes side by side, each
-            of a quarter of the channels (Kim 2014); ``gated_linear`` (Dauphin et al. 2017);
+            of a quarter of the channels (Kim 2014); ``inception``, sizes of 10, 20 and 40 behind a bottleneck, and a
+            maximum (Ismail Fawaz et al. 2020); ``gated_linear`` (Dauphin et al. 2017);
             ``attention_2`` and ``attention_4`` of so many heads (Vaswani et al. 2017); ``gru`` (bidirectional, Cho et
             al. 2014), the slowest; ``max_pool_3``, ``avg_pool_3`` over neighbouring steps.
         activations: names of activations, such as ``ReLU``, ``Sigmoid``, ``Tanh``, ``GELU``.
@@ -54,10 +55,8 @@ class SequenceSpace(SearchSpace):
         depths: numbers of layers.
         widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
             choose among several.
-        readouts: ``mean``, ``max``, ``attention``, ``last``; ``hops_1``, ``hops_2``, ``hops_3``, in which the first
-            step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
-            (``QuestionSentences``), for which each should be a step of its own: ``stride=1``, no ``pools``; or
-            ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
+        readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
+            each step, such as ``Transcription``.
         positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
@@ -173,7 +172,7 @@ class SequenceSpace(SearchSpace):
         """Refuse labels and numbers that no network has together."""
         layout = self.layout
         for label in layout.questions["operation"]:
-            part = {"gru": 2, "attention_2": 2, "attention_4": 4, "conv_2_to_5": 4}.get(label, 1)
+            part = {"gru": 2, "attention_2": 2, "attention_4": 4, "conv_2_to_5": 4, "inception": 4}.get(label, 1)
             for width in layout.widths:
                 if width < 1 or width % part:
                     raise ValueError(

@@ -84,13 +84,13 @@ class SeparableConvolution(nn.Sequential):
 class ParallelConvolutions(nn.Module):
     """Convolutions of several sizes, each of an equal part of the channels (Kim 2014, who takes 100 of each size)."""
 
-    def __init__(self, width: int, sizes: Sequence[int]) -> None:
+    def __init__(self, width: int, sizes: Sequence[int], each: int | None = None) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(nn.Conv1d(width, width // len(sizes), size) for size in sizes)
+        self.parts = nn.ModuleList(nn.Conv1d(width, each or width // len(sizes), size) for size in sizes)
         self.margins = [(size // 2, (size - 1) // 2) for size in sizes]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, width, steps)``, unchanged."""
+        """Shape ``(n, width, steps)`` to ``(n, width, steps)``, or so many channels of each size."""
         made = [part(F.pad(inputs, margin)) for part, margin in zip(self.parts, self.margins, strict=True)]
         return torch.cat(made, 1)
 
@@ -131,6 +131,26 @@ class StepPool(nn.Module):
     def extra_repr(self) -> str:
         """The arguments, for ``print``."""
         return f"{self.kind}, size={self.size}, stride={self.stride}"
+
+
+class InceptionModule(nn.Module):
+    """Convolutions of 10, 20 and 40 steps of a quarter of the channels, and a maximum (Ismail Fawaz et al. 2020).
+
+    Differs from the paper in that the bottleneck has a quarter of the channels, whatever their number, and that
+    convolutions have as many each as it.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        part = width // 4
+        self.bottleneck = nn.Conv1d(width, part, 1, bias=False)
+        self.convolutions = ParallelConvolutions(part, (10, 20, 40), each=part)
+        self.pool = StepPool("max", 3)
+        self.pooled = nn.Conv1d(width, part, 1, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        return torch.cat([self.convolutions(self.bottleneck(inputs)), self.pooled(self.pool(inputs))], 1)
 
 
 class Recurrence(nn.Module):
@@ -202,6 +222,7 @@ OPERATIONS: Mapping[str, MakeOperation] = {
     **{f"sep_conv_{size}": partial(_of_width, make=partial(SeparableConvolution, size=size)) for size in (3, 5, 7)},
     "conv_2_to_5": partial(_of_width, make=partial(ParallelConvolutions, sizes=(2, 3, 4, 5))),
     "dil_conv_3": partial(_convolution, size=3, dilation=2),
+    "inception": partial(_of_width, make=InceptionModule),
     "gated_linear": partial(_of_width, make=GatedLinear),
     "attention_2": partial(_attention, heads=2),
     "attention_4": partial(_attention, heads=4),

@@ -67,9 +67,10 @@ class ModelCard:
     takes: str = "FILE"  # argument of predict.py
     is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
+    measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
+    by_class: str = ""  # tables of classes, as Markdown
     named: str = "classes"  # what `classes` are the names of
     caveat: str = Objective.caveat
-    measures: dict[str, float] = field(default_factory=dict)  # of the test predictions
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -115,7 +116,7 @@ class ModelCard:
         rows = {f"test {markdown_text(self.metric)}".replace("|", "\\|"): f"{score}, of {number_of(tested, 'example')}"}
         if self.int8 is not None:
             rows[_INT8_NAME] = self.int8.told
-        rows |= {markdown_text(name): f"{value:.4g}" for name, value in self.measures.items()}
+        rows |= {f"test {name}": value for name, value in self.measures.items()}
         rows |= {"parameters": f"{self.parameters:,}", "multiply-adds for one input": f"{self.flops:,}"}
         rows["latency"] = self.latency
         for what, cost in self.costs.items():
@@ -148,6 +149,7 @@ class ModelCard:
             *(f"- {name}: {value}" for name, value in notes.items() if value),
             f"- To reproduce:{reproduce}",
             "",
+            *(["## Classes on the test part", "", self.by_class, ""] if self.by_class else []),
             "## Use",
             "",
             f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "

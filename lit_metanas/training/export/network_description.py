@@ -14,6 +14,7 @@ from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.translation import Translation
@@ -62,6 +63,8 @@ def _output_in_words(objective: Objective) -> str:
     """What the program gives."""
     if isinstance(objective, Regression):
         return "numbers in the units of the targets"
+    if isinstance(objective, Classification) and objective.temperature != 1:
+        return "scores, divided by the temperature already; softmax gives probabilities"
     return SCORES_IN_WORDS[objective.scored]
 
 

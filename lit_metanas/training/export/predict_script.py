@@ -5,6 +5,7 @@ from __future__ import annotations
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
 from lit_metanas.kinds.rows import Columns
+from lit_metanas.kinds.series import ScaledSeries
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
@@ -28,6 +29,8 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
         return "standalone_pairs.py"
     if one_answer and made == Columns.kind:
         return "standalone_rows.py"
+    if one_answer and made == ScaledSeries.kind:
+        return "standalone_series.py"
     if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
         return "standalone_sounds.py"
     return IMAGES_AND_ARRAYS

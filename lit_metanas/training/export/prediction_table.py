@@ -20,7 +20,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
+from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionWords
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
@@ -217,7 +217,7 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
         return None
     if isinstance(preprocessing, TextPreprocessing):
         room = f"{preprocessing.steps} tokens"
-    elif isinstance(preprocessing, QuestionPreprocessing):
+    elif isinstance(preprocessing, QuestionWords):
         room = preprocessing.room
     else:
         return None

@@ -59,7 +59,7 @@ if __name__ == "__main__":
     for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
         shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]
-        if "objective" not in about:
+        if about.get("objective", {}).get("kind", "classification") == "classification":
             named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
             told: Any = {name: share for share, name in named[::-1]}
         elif "means" in about["objective"]:

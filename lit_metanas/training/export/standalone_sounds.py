@@ -71,7 +71,8 @@ if __name__ == "__main__":
             print(json.dumps(_numbers(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
             continue
         shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
+        classifies = about.get("objective", {}).get("kind", "classification") == "classification"
+        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=classifies))
         said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))
-        told = " ".join(said) if "objective" in about else {name: share for share, name in named[::-1]}
+        told = {name: share for share, name in named[::-1]} if classifies else " ".join(said)
         print(json.dumps(told, ensure_ascii=False))

@@ -4,14 +4,12 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch
-from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, GuardedArchitectures, TaskArchitectures
+from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 
 __all__ = [
     "AdaptedLogits",
     "ArchitectureSchedule",
-    "GuardedArchitectures",
     "MetaLearned",
     "MetaRecipe",
     "MetaSearch",
-    "TaskArchitectures",
 ]

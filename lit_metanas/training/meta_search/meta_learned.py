@@ -35,7 +35,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     read_meta_checkpoint,
     resumable,
 )
-from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
+from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 from lit_metanas.training.outer_training import OuterTraining, validate_anew
 
@@ -96,7 +96,7 @@ class MetaLearned(OuterTraining):
         prior: Mapping[str, str] | None,
         prior_strength: float,
         start: str | None,
-        task_architectures: TaskArchitectures | None,
+        task_architectures: AdaptedLogits | None,
         seed: int,
     ) -> None:
         super().__init__()
@@ -265,18 +265,16 @@ class MetaLearned(OuterTraining):
 
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that are known here, after a test."""
-        # What the meta-training of the model and that of other architectures share is counted twice.
         assert self._protocol is not None
         own, fields = self.task_architectures, dict[str, Any]()
-        used, space, meta_cost = [self.architecture()], self.space, self.cost()
+        used = [self.architecture()]
         if own is not None:
-            used, space, meta_cost = own.found, own.space or self.space, meta_cost + own.meta_cost
-            fields = {"architecture": None, "cost": own.mean_cost}
-        costs = [space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
+            used, fields = own.found, {"architecture": None, "cost": own.mean_cost}
+        costs = [self.space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
         return {
             "seed": self.seed,
             "protocol": self._protocol,
-            "meta_cost": meta_cost,
+            "meta_cost": self.cost(),
             "parameters": round(fmean(cost.parameters for cost in costs)),
             "flops": round(fmean(cost.flops for cost in costs)),
             **fields,
@@ -340,10 +338,8 @@ class MetaLearned(OuterTraining):
                     learner=self.learner,
                     inner_loop=self.inner_loop,
                     parameters=self.meta_parameters(),
-                    statistics=self.statistics.values,
                     images=images,
                     seed=self.seed,
-                    preprocessing=self.preprocessing,
                 )
                 own.begin(trained)
 

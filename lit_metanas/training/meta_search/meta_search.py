@@ -32,7 +32,7 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
+from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -112,7 +112,7 @@ class MetaSearch(MetaLearned):
         flops: float | None = None,
         architecture: dict[str, str] | str | None = None,
         start: str | None = None,
-        task_architectures: TaskArchitectures | None = None,
+        task_architectures: AdaptedLogits | None = None,
         query_dropout: bool = True,
         gradient_clip: float | None = None,
         skipped: int = 20,
@@ -178,7 +178,7 @@ class MetaSearch(MetaLearned):
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
-        gradients, metrics = self.meta_gradient.mean(
+        gradients, metrics = self.meta_gradient(
             self.learner, self.inner_loop, parameters, batch, noises, progress=progress
         )
         tasks = zip(batch, noises, strict=True)
@@ -196,7 +196,6 @@ class MetaSearch(MetaLearned):
             self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
             self.log("train/skipped", float(self.account.skipped))
         if bool(finite.any()):
-            gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
                 gradients = gradients._replace(logits=self.logits.tie(gradients.logits))
             self._step(gradients, progress)
@@ -222,7 +221,6 @@ class MetaSearch(MetaLearned):
             episode,
             generator,
             steps=self.inner_loop.steps,
-            draws=self.meta_gradient.draws,
             query_dropout=self.query_dropout,
         )
         if tied:

@@ -8,13 +8,10 @@ times of layers by a neural network; sums of work that have a meaning need fewer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.yaml_files import parse_yaml
@@ -29,11 +26,9 @@ class StepTimes:
 
     Attributes:
         rates: seconds for a unit of each kind of work.
-        probes: seconds of a step of each network by which machines are compared; none for a machine that was.
     """
 
     rates: Mapping[str, float]
-    probes: tuple[float, ...] = ()
 
     def seconds(self, work: Mapping[str, float]) -> float:
         """The predicted seconds for some work; kinds without a rate take none."""
@@ -53,7 +48,7 @@ def nominal_times(precision: str = FLOAT32) -> StepTimes:
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    return StepTimes(tables[precision]["rates"], tuple(tables[precision]["probes"]))
+    return StepTimes(tables[precision]["rates"])
 
 
 def step_seconds(
@@ -91,41 +86,3 @@ def step_seconds(
     found = times or nominal_times()
     work: StepWork = step_work(space, architecture, shape, way)
     return found.seconds(work.total(batch_size))
-
-
-def fit_rates(
-    works: Sequence[Mapping[str, float]], seconds: Sequence[float], weights: Sequence[float] | None = None
-) -> dict[str, float]:
-    """Rates of kinds of work, none negative, with the least sum of squares of predictions' relative errors."""
-    kinds = sorted({kind for work in works for kind in work})
-    amounts = np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
-    scale = np.sqrt(np.ones(len(works)) if weights is None else np.array(weights))
-    matrix = amounts * (scale / np.array(seconds))[:, None]
-    units = np.where(matrix.any(0), matrix.max(0), 1.0)  # amounts differ by ten orders of magnitude
-    rates = nonnegative_least_squares(matrix / units, scale) / units
-    return dict(zip(kinds, rates.tolist(), strict=True))
-
-
-def nonnegative_least_squares(matrix: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ``x`` without negative elements with the least ``|matrix @ x - values|`` (Lawson and Hanson 1974, NNLS)."""
-    number = matrix.shape[1]
-    solution, free = np.zeros(number), np.zeros(number, dtype=bool)
-    least = 1e-10 * np.abs(matrix.T @ values).max(initial=0.0)
-    for _ in range(10 * number):  # each time a better solution, but for rounding
-        downhill = np.where(free, -np.inf, matrix.T @ (values - matrix @ solution))
-        if free.all() or downhill.max() <= least:
-            break
-        free[downhill.argmax()] = True
-        while True:
-            target = np.zeros(number)
-            target[free] = np.linalg.lstsq(matrix[:, free], values)[0]
-            blocked = np.flatnonzero(free & (target <= 0))
-            if not len(blocked):
-                break
-            # Go as far as to the first element that gets to zero, and leave it there.
-            steps = solution[blocked] / (solution[blocked] - target[blocked])
-            solution += steps.min() * (target - solution)
-            solution[blocked[steps.argmin()]] = 0.0
-            free &= solution > 0
-        solution = target
-    return solution

@@ -30,8 +30,7 @@ FIT = {
         "init_args": {
             "space": SPACE,
             "shape": [1, 8, 8],
-            "meta_gradient": {"class_path": "lit_metanas.meta.PairedReinforce", "init_args": {"isolate": True}},
-            "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
+            "relaxation": {"class_path": "lit_metanas.relaxations.SampledChild"},
             "schedule": {"warm_up": 0.1},
         },
     },

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lit_metanas.spaces import DARTSCell, MobileMacro, MobileStage, NASBench101, NASBench201
+from lit_metanas.spaces import DARTSCell, NASBench101, NASBench201
 from lit_metanas.tasks import Split, Task
 
 
@@ -27,7 +27,6 @@ every_space = pytest.mark.parametrize(
         NASBench201(channels=2, cells=1, merge_isomorphs=False),
         NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
         DARTSCell(channels=2, cells=3),
-        MobileMacro(stages=[MobileStage(4, 2, depths=(1, 2), skips=("none", "identity"))], stem=2, last=4, divisor=1),
     ],
     ids=lambda space: space.name,
 )

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.meta import PairedReinforce
-from lit_metanas.relaxations import Categorical
+from lit_metanas.meta import PrototypeLoss
+from lit_metanas.relaxations import SampledChild
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
 from lit_metanas.tasks.source import SUBSETS
@@ -59,7 +59,7 @@ class Losses(Callback):
 def make_model(*, weights_seed: int = 0, **options: Any) -> MetaSearch:
     """A small search; by sampled children, the harder case for processes and resuming, unless options say otherwise."""
     if not {"meta_gradient", "relaxation"} & options.keys():
-        options |= {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()}
+        options |= {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()}
     options = {"space": SPACE, "shape": SHAPE, **options}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights_seed)

@@ -21,12 +21,12 @@ from lit_metanas.training import ArchitectureSchedule, Preemption
 
 METHODS = {
     # Adam would turn the rounding errors of a gradient of zero into steps.
-    "paired, SGD": lambda: {
+    "sampled, SGD": lambda: {
         "shape": None,
         "schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3),
         "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.5),
     },
-    "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3)},
+    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
     "fomaml": lambda: {
         "shape": None,

@@ -1,0 +1,196 @@
+"""Files of series: a CSV file each, a long table with a column of ids, and files of the UCR archive (``.ts``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lit_metanas.io.class_folders import class_folders, file_groups
+from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
+from lit_metanas.kinds.texts.labelled_text import checked_text, read_utf8
+from lit_metanas.kinds.texts.text_tables import (
+    LABEL_COLUMNS,
+    LARGEST_TABLE,
+    TableRow,
+    check_columns,
+    columns_of,
+    free_columns,
+    listed,
+    number_text,
+    read_rows,
+    usual_column,
+)
+
+SeriesValues: TypeAlias = NDArray[np.float64]
+"""Of a series, shape ``(channels, steps)``, NaN where a value is missing."""
+
+SERIES_TABLES = (".csv", ".tsv")
+ARCHIVE_SUFFIX = ".ts"
+ID_COLUMNS = (
+    "id",
+    "series",
+    "series_id",
+    "case",
+    "case_id",
+    "sample",
+    "sample_id",
+    "recording",
+    "recording_id",
+    "unit",
+)
+TIME_COLUMNS = ("time", "timestamp", "t", "step", "date", "datetime")
+"""Names by which columns are found, whatever their case."""
+
+
+@dataclass(frozen=True)
+class RecordedSeries:
+    """A series of a file: where it stands, its channels, and what is known of it."""
+
+    where: str
+    values: SeriesValues
+    names: tuple[str, ...] = ()  # of the channels
+    label: str = ""
+    group: str = ""
+
+
+def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", group: str = "") -> RecordedSeries:
+    """The series of a CSV file, with a column for each channel; those of these names, if they are given."""
+    place, rows = writable(str(file)), list(read_rows(file))
+    wanted = tuple(names) or tuple(_channels(free_columns(rows, place), place))
+    check_columns(rows, place, **{f"channel {number}": name for number, name in enumerate(wanted, 1)})
+    return RecordedSeries(place, _values(rows, wanted, place), wanted, label, group)
+
+
+def read_class_folders(root: Path, group: str | None, names: Sequence[str] = ()) -> list[RecordedSeries]:
+    """The series of a folder with a folder of CSV files for each class."""
+    classes = class_folders(root, SERIES_TABLES, "series", group is not None)
+    groups, found = file_groups(root, classes, group), list[RecordedSeries]()
+    for label, files in classes.items():
+        for file in files:
+            one = read_series_file(file, names, label, groups.get(file, ""))
+            names = names or one.names
+            found.append(one)
+    return found
+
+
+def series_column(rows: Sequence[TableRow]) -> str | None:
+    """The column of a long table that says to which series a row belongs, by its name and as values repeat; or None."""
+    column = usual_column(columns_of(rows), ID_COLUMNS)
+    if column is None or len({str(row.get(column)) for _, row in rows}) == len(rows):
+        return None
+    return column
+
+
+def read_long_table(
+    path: Path, id: str | None = None, label: str | None = None, group: str | None = None, *, labelled: bool = True
+) -> list[RecordedSeries]:
+    """The series of a table with a row for each step, in the order of time, and a column of the series' ids."""
+    place, rows = writable(str(path)), list(read_rows(path))
+    free = check_columns(rows, place, id=id, label=label, group=group)
+    if id is None and (id := series_column(rows)) is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(columns_of(rows))}, and none of them says which rows are one series: "
+            "call it 'id', or name it by the argument 'id' of SeriesTask."
+        )
+    if label is None:
+        label = usual_column([name for name in free if name != id], LABEL_COLUMNS)
+    if labelled and label is None:
+        raise ValueError(f"'{place}' has no column of labels: call it 'label', or name it by the argument 'label'.")
+    names = _channels([name for name in free if name not in (id, label)], place)
+    members: dict[str, list[TableRow]] = {}
+    for where, row in rows:
+        members.setdefault(checked_text(number_text(row.get(id)), "id", where, place), []).append((where, row))
+    return [
+        RecordedSeries(
+            f"series '{printable(name, 40)}' of '{place}'",
+            _values(own, names, place),
+            tuple(names),
+            _constant(own, label, "label", name, place) if labelled else "",
+            _constant(own, group, "group", name, place),
+        )
+        for name, own in members.items()
+    ]
+
+
+def _constant(rows: Sequence[TableRow], column: str | None, what: str, name: str, place: str) -> str:
+    """The only value of a column for a series; empty where there is no column."""
+    if column is None:
+        return ""
+    found = {checked_text(number_text(row.get(column)), what, where, place): where for where, row in rows}
+    if len(found) > 1:
+        one, other, *_ = found
+        raise ValueError(
+            f"Series '{printable(name, 40)}' of '{place}' has the {what}s '{printable(one, 40)}' and "
+            f"'{printable(other, 40)}' (at {found[other]}): give all its rows one {what}."
+        )
+    return next(iter(found))
+
+
+def _channels(free: Iterable[str], place: str) -> list[str]:
+    """The columns of channels: all but those of time."""
+    found = [name for name in free if name.lower() not in TIME_COLUMNS]
+    if not found:
+        raise ValueError(f"'{place}' has no columns of numbers: give one for each channel, and a row for each step.")
+    return found
+
+
+def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> SeriesValues:
+    where = [each for each, _ in rows]
+    return np.array([_numbers(name, [row.get(name) for _, row in rows], where, place) for name in names])
+
+
+def _numbers(name: str, values: Sequence[object], where: Sequence[str], place: str) -> NDArray[np.float64]:
+    return ColumnCells(name, objects_of(values), where, f"'{place}'").numbers()
+
+
+def read_archive_file(path: Path, *, labelled: bool = True) -> list[RecordedSeries]:
+    """The series of a file of the UCR and UEA archives (``.ts``): channels between colons, and last the class."""
+    place, found, header, begun = writable(str(path)), list[RecordedSeries](), dict[str, list[str]](), False
+    for number, line in enumerate(read_utf8(path, LARGEST_TABLE).splitlines(), 1):
+        where, line = f"line {number}", line.strip()
+        if not line or line.startswith("#"):
+            continue
+        if not begun:
+            key, *values = line.lower().split()
+            header[key] = values
+            begun = key == "@data"
+            if begun:
+                _check_header(header, place, labelled)
+            elif not key.startswith("@"):
+                raise ValueError(f"'{place}' has no line '@data' above {where}: give a file of the UCR archive.")
+            continue
+        *channels, label = line.split(":")
+        if "@classlabel" not in header or header["@classlabel"][:1] != ["true"]:
+            channels, label = [*channels, label], ""
+        parts = [own.split(",") for own in channels]
+        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
+        if len({len(own) for own in numbers}) != 1:
+            raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
+        known = checked_text(label, "label", where, place) if labelled else ""
+        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=known))
+    if not found:
+        raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
+    return found
+
+
+def _check_header(header: dict[str, list[str]], place: str, labelled: bool) -> None:
+    if header.get("@timestamps", ["false"]) != ["false"]:
+        raise ValueError(f"'{place}' has time stamps, which are not read: save it without them.")
+    if labelled and header.get("@classlabel", ["false"])[:1] != ["true"]:
+        raise ValueError(f"'{place}' has no classes ('@classLabel true'): give series with a class each.")
+
+
+def archive_pair(folder: Path) -> tuple[Path, Path] | None:
+    """The files ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` of a folder with just these of their kind; None elsewhere."""
+    if not folder.is_dir():
+        return None
+    files = {file.stem.rpartition("_")[2].upper(): file for file in sorted(folder.glob(f"*{ARCHIVE_SUFFIX}"))}
+    if files.keys() != {"TRAIN", "TEST"}:
+        return None
+    return files["TRAIN"], files["TEST"]

@@ -1,0 +1,42 @@
+"""The space of a search that is given none."""
+
+from __future__ import annotations
+
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, as_shape
+from lit_metanas.spaces.grid import GridSpace
+from lit_metanas.spaces.mlp import MLPSpace
+from lit_metanas.spaces.sequence.sequence_space import SequenceSpace
+from lit_metanas.spaces.space import SearchSpace
+
+
+def default_space(shape: Shape) -> SearchSpace:
+    """The space of a search that is given none; for most of them the package ships records of other tasks.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
+        ('GridSpace', 'SequenceSpace')
+    """
+    kind = type(as_shape(shape))
+    if kind is RowShape:
+        return MLPSpace(shared=True)
+    if kind is ImageShape:
+        return GridSpace()
+    operations, activations = ("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"), ("ReLU", "GELU")
+    if kind is SeriesShape:
+        return SequenceSpace(
+            operations=operations,
+            activations=activations,
+            dropouts=(0.0, 0.2),
+            pools=("max", "avg"),
+            widths=(32, 64),
+            shared=True,
+        )
+    return SequenceSpace(
+        operations=(*operations, "conv_2_to_5"),
+        activations=activations,
+        dropouts=(0.0, 0.2, 0.5),
+        widths=(32, 64, 128),
+        token_scale=0.1,  # 64 intents, four epochs: 87.2 where a scale of 1 gives 80
+        shared=True,
+    )

@@ -1,6 +1,0 @@
-"""Stages of inverted residual blocks."""
-
-from lit_metanas.spaces.mobile.mobile_layout import MobileStage
-from lit_metanas.spaces.mobile.mobile_macro import MobileMacro
-
-__all__ = ["MobileMacro", "MobileStage"]

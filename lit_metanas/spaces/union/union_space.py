@@ -1,0 +1,248 @@
+"""Several search spaces as one: a choice among families of networks, and the choices of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.spaces.architecture import Architecture, Choice, check_given
+from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.forward_pass import Record, Statistics
+from lit_metanas.spaces.mixture import Mixture, combine
+from lit_metanas.spaces.operations import padded
+from lit_metanas.spaces.space import SearchSpace, ShapeType
+from lit_metanas.spaces.supernet import Supernet
+
+FAMILY = "family"
+"""The choice among the spaces."""
+HEAD_WEIGHTS = frozenset({"head.weight", "head.bias"})
+"""Weights that have the same names in all families."""
+
+Value = TypeVar("Value")
+
+
+def under(label: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Values under the names that they have in a union, whose family has a label.
+
+    Example:
+        >>> under("grid", {"width": "16"}), within("grid", {"family": "grid", "grid.width": "16"})
+        ({'grid.width': '16'}, {'width': '16'})
+    """
+    return {f"{label}.{name}": value for name, value in named.items()}
+
+
+def within(label: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """The inverse of ``under``, without the values of others."""
+    return {name.removeprefix(f"{label}."): named[name] for name in named if name.startswith(f"{label}.")}
+
+
+def in_family(label: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of a network of a family, in the union."""
+    return {FAMILY: label, **under(label, labels)}
+
+
+class UnionSupernet(Supernet):
+    """The supernets of all families, each of which has its own part of the mixture."""
+
+    def __init__(self, families: Mapping[str, Supernet]) -> None:
+        super().__init__()
+        self.families = tuple(families)
+        for label, supernet in families.items():
+            self.add_module(label, supernet)
+        self.features = max(supernet.features for supernet in families.values())
+        self.refusal = next((one.refusal for one in families.values() if one.refusal), "")
+
+    def forward(
+        self,
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
+    ) -> Tensor:
+        """See ``Supernet.forward``; features that a family lacks are zeros."""
+        self._refuse_to_compute()
+
+        def computed(label: str) -> Tensor:
+            parts = [None if named is None else within(label, named) for named in (noise, statistics, record)]
+            features = self._of(label)(inputs, within(label, mixture), *parts)
+            if record is not None:
+                record.update(under(label, parts[-1] or {}))
+            return padded(features, self.features)
+
+        return combine(mixture[FAMILY], self.families, computed)
+
+    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Of all families."""
+        drawn = {label: self._of(label).draw_noise(examples, generator) for label in self.families}
+        return {name: noise for label, own in drawn.items() for name, noise in under(label, own).items()}
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        computed = mixture[FAMILY].computed(self.families)
+        return sum(self._of(label).flops(within(label, mixture)) for label in computed)
+
+    def _of(self, label: str) -> Supernet:
+        supernet = self.get_submodule(label)
+        assert isinstance(supernet, Supernet)
+        return supernet
+
+
+class UnionSpace(SearchSpace):
+    """Several spaces as one: a choice among them, ``family``, and the choices of each.
+
+    The choices of a family have its label in front, such as ``grid.width``, and matter only where it is chosen.
+
+    Args:
+        families: the spaces, by labels that are names in Python, such as ``grid``.
+
+    Raises:
+        ValueError: there are no spaces, they have no kind of input in common, or their networks score different things.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.spaces.UnionSpace({"steps": lm.SequenceSpace(widths=(16,)), "grid": lm.GridSpace(widths=(8,))})
+        >>> architecture = space.sample(torch.Generator().manual_seed(1))
+        >>> architecture["family"], "grid.block" in architecture, "steps.width" in architecture
+        ('grid', True, False)
+        >>> space.child(architecture, lm.SeriesShape(9, 32), way=3)(torch.rand(2, 9, 32)).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(self, families: Mapping[str, SearchSpace]) -> None:
+        check_given(self.name, {"families": families})
+        self.families = dict(families)
+        for label in self.families:
+            if not label.isidentifier() or hasattr(UnionSupernet, label):
+                raise ValueError(f"{self.name}: '{label}' cannot be the label of a family: take a name such as 'grid'.")
+        if not self.shapes:
+            raise ValueError(f"{self.name}: 'families' take no kind of input in common: give spaces that do.")
+        if len({own.scored for own in self.families.values()}) > 1:
+            raise ValueError(f"{self.name}: 'families' score different things, such as inputs and steps: divide them.")
+        found = [Choice(FAMILY, tuple(self.families))]
+        for label, own in self.families.items():
+            chosen = ((FAMILY, frozenset({label})),) * (len(self.families) > 1)
+            for choice in own.choices:
+                conditions = tuple(under(label, dict(choice.active_if)).items())
+                group = f"{label}.{choice.group}" * bool(choice.group)
+                found.append(Choice(f"{label}.{choice.name}", choice.labels, group, (*chosen, *conditions)))
+        self.choices = tuple(found)
+
+    @property
+    def shapes(self) -> tuple[ShapeType, ...]:  # type: ignore[override]
+        """The kinds of input that all families take."""
+        first, *others = self.families.values()
+        return tuple(kind for kind in first.shapes if all(kind in own.shapes for own in others))
+
+    @property
+    def scored(self) -> Scored:
+        """What the networks of all families give scores for."""
+        return next(iter(self.families.values())).scored
+
+    @property
+    def size(self) -> int:
+        """Those of all families."""
+        return sum(self.families[label].size for label in self.choices[0].labels)
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Those of one family after the other."""
+        for label in self.choices[0].labels:
+            found = (Architecture(in_family(label, one)) for one in self.families[label].architectures())
+            yield from self._buildable(found)
+
+    def check_objective(self, objective: Objective) -> None:
+        """Refuse an objective that a family refuses."""
+        for own in self.families.values():
+            own.check_objective(objective)
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """The canonical architecture of the family that is chosen."""
+        label, own = self._split(super().canonical(labels))
+        return Architecture(in_family(label, self.families[label].canonical(own)))
+
+    def violation(self, architecture: Architecture) -> str | None:
+        """Why ``architecture`` cannot be built, or None."""
+        label, own = self._split(architecture)
+        return self.families[label].violation(Architecture(own))
+
+    def recorded(self, space: str, architecture: Architecture) -> Architecture | None:
+        """What a record of this space, or of a family's, stands for here."""
+        for label, own in self.families.items():
+            if (
+                label in self.choices[0].labels
+                and (found := own.recorded(space or self.name, architecture)) is not None
+            ):
+                return Architecture(in_family(label, found))
+        return super().recorded(space, architecture)
+
+    def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
+        """Labels of the same canonical architecture, as the family draws them."""
+        label, own = self._split(labels)
+        return {**labels, **under(label, self.families[label].equivalent(own, below))}
+
+    def proposed_labels(self, choice: Choice) -> tuple[str, ...]:
+        """Those that its family proposes."""
+        for label, own in self.families.items():
+            for each in own.choices:
+                if choice.name == f"{label}.{each.name}":
+                    return own.proposed_labels(each)
+        return choice.labels
+
+    def supernet(self, shape: Shape) -> UnionSupernet:
+        """Build the network that holds all candidates; it refuses to compute where that of a family does."""
+        self.check_shape(shape)
+        return UnionSupernet({label: self.families[label].supernet(shape) for label in self.choices[0].labels})
+
+    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
+        """Those of all families."""
+        parts = (under(label, self.families[label].first_weights(shape)) for label in self.choices[0].labels)
+        return {name: tensor for part in parts for name, tensor in part.items()}
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
+        """The family's child with newly initialised weights."""
+        label, own = self._split(self.canonical(architecture))
+        child = self.families[label].build(Architecture(own), shape, way)
+        child.family = label
+        return child
+
+    def child(
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
+    ) -> nn.Module:
+        """Build the plain network; it inherits from its own family alone."""
+        child = self.build(architecture, shape, way)
+        if own := within(child.family, weights or {}):
+            child.inherit(own | {name: value for name, value in (weights or {}).items() if name in HEAD_WEIGHTS})
+        return child
+
+    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
+        """What the family's child makes of inputs by nothing that it learns."""
+        return self._space_of(child).unlearned_part(child, inputs)
+
+    def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+        """The scores that the family's child is trained on."""
+        return self._space_of(child).training_scores(child, inputs, targets)
+
+    def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
+        """The weights of a trained child, under the names by which another one inherits them."""
+        found = super().supernet_weights(child)
+        outputs = {name: found.pop(name) for name in HEAD_WEIGHTS & found.keys()}
+        return under(str(getattr(child, FAMILY, "")), found) | outputs
+
+    def restricted(self, labels: Mapping[str, str]) -> Self:
+        """The space in which the named choices have just the given label."""
+        space = super().restricted(labels)
+        space.families = {label: own.restricted(within(label, labels)) for label, own in self.families.items()}
+        return space
+
+    def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """The label of the family, and the labels of its own choices."""
+        return labels[FAMILY], within(labels[FAMILY], labels)
+
+    def _space_of(self, child: Any) -> SearchSpace:
+        return self.families[child.family]

@@ -1,0 +1,117 @@
+"""Rare classes: by which metric networks are chosen, and how much each example counts in a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lit_metanas.io.text import printable
+from lit_metanas.objectives.classification import ACCURACY, BALANCED, Classification
+from lit_metanas.tasks.task import Split, Task
+
+RARE = 1 / 3
+"""A class is rare if it has less than this share of the examples that a class has on average."""
+
+BALANCED_WEIGHT = "balanced"
+"""All classes have the same weight in a training."""
+
+AUTO_WEIGHT = "auto"
+"""They have if networks are chosen by balanced accuracy."""
+
+ClassWeight = Literal["auto", "balanced"] | None
+
+
+def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGHT) -> tuple[Task, str]:
+    """A task with the metric that suits its classes, and examples with the weights that suit the metric.
+
+    The balanced accuracy is taken if the rarest class of the train part is rare. A metric that the task's objective
+    names stays, unless another one is given.
+
+    Args:
+        task: of any objective.
+        metric: ``accuracy`` or ``balanced accuracy``; None decides.
+        class_weight: ``balanced`` divides the weight of each example by the size of its class in the train part, with 1
+            as the mean; None leaves weights as they are; ``auto`` is ``balanced`` with the balanced accuracy. Or the
+            weight of each class by its name; others have 1.
+
+    Returns:
+        The task, and a sentence on a rare class; empty if there is none, or a metric was given.
+
+    Raises:
+        ValueError: the objective has no such metric, or has no classes; or a weight is wrong.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(60, 8, 8), torch.arange(60) // 50, classes=["common", "rare"])
+        >>> task, sentence = lm.tasks.balanced_task(task, None)
+        >>> task.goal.metric, task.train.weights.unique().tolist()
+        ('balanced accuracy', [0.6000000238418579, 3.0])
+        >>> print(sentence)
+        class 'rare' has 6 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
+    """
+    if not isinstance(task.goal, Classification):
+        given = {"metric": metric, "class_weight": class_weight if class_weight != AUTO_WEIGHT else None}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(
+                f"Task '{task.id}' is judged by {task.goal.metric} and has no classes: leave '{wrong[0]}' out."
+            )
+        return task, ""
+    sizes, sentence = task.train.labels.bincount(minlength=task.way), ""
+    rarest = int(sizes.argmin())
+    chosen = None if metric is None else metric.replace("_", " ")
+    if chosen is None and task.objective is not None:
+        chosen = task.objective.metric
+    elif chosen is None:
+        chosen = ACCURACY
+        if int(sizes[rarest]) < RARE * float(sizes.double().mean()):
+            chosen = BALANCED
+            name = printable(task.goal.names(task.classes)[rarest], 40)
+            sentence = (
+                f"class '{name}' has {sizes[rarest]:,} of {len(task.train):,} examples to learn from: networks are "
+                f"chosen by {BALANCED}, the mean recall."
+            )
+    if chosen != task.goal.metric:
+        task = replace(task, objective=_judged_by(task.goal, chosen))
+    if class_weight == AUTO_WEIGHT:
+        class_weight = BALANCED_WEIGHT if chosen == BALANCED else None
+    if class_weight is None:
+        return task, sentence
+    weights = _class_weights(task, class_weight, sizes)
+    val = task.val and _weighted(task.val, weights)
+    return replace(task, train=_weighted(task.train, weights), val=val), sentence
+
+
+def _judged_by(goal: Classification, metric: str) -> Classification:
+    """The same objective with another metric."""
+    if type(goal) is not Classification:
+        raise ValueError(f"{type(goal).__name__} is judged by {goal.metric} alone: leave 'metric' out.")
+    return replace(goal, metric=metric)  # type: ignore[arg-type]  # which its constructor checks
+
+
+def _class_weights(task: Task, class_weight: Any, sizes: Tensor) -> Tensor:
+    """The weight of an example of each class."""
+    if class_weight == BALANCED_WEIGHT:
+        return len(task.train) / (task.way * sizes.clamp(min=1).float())
+    if not isinstance(class_weight, Mapping):
+        wrong = printable(str(class_weight), 40)
+        raise ValueError(f"class_weight = '{wrong}' is unknown: give 'balanced', None, or a weight for each class.")
+    names = task.goal.names(task.classes)
+    given = {str(name): float(weight) for name, weight in class_weight.items()}
+    for name, weight in given.items():
+        if name not in names:
+            raise ValueError(f"class_weight has '{printable(name, 40)}', which is none of the classes: leave it out.")
+        if not 0 <= weight < inf:
+            raise ValueError(f"class_weight of '{printable(name, 40)}' is {weight:g}: give a number from 0 on.")
+    return torch.tensor([given.get(name, 1.0) for name in names], device=sizes.device)
+
+
+def _weighted(part: Split, weights: Tensor) -> Split:
+    """A part whose examples have the weights of their classes, times those that they had."""
+    own = weights[part.labels]
+    return replace(part, weights=own if part.weights is None else own * part.weights)

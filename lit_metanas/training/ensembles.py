@@ -1,0 +1,68 @@
+"""Networks whose scores are averaged: ensembles of one architecture, alone or with a linear model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.spaces.space import SearchSpace
+
+
+class Ensemble(nn.Module):
+    """Separately trained networks of classes, with the mean of their scores (Lakshminarayanan et al. 2017)."""
+
+    # The paper takes the arithmetic mean of probabilities. The mean of scores is their geometric mean, normalised.
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
+        first, *others = (network(inputs) for network in self.networks)
+        mean: Tensor = sum(others, start=first) * (1 / len(self.networks))
+        return mean
+
+
+class WithLinear(nn.Module):
+    """A network or an ensemble, and a linear model of plain features, with the mean of their scores."""
+
+    def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
+        # With `steps`, an input has first so many tokens for the network, and then so many for the linear model.
+        super().__init__()
+        self.network, self.linear, self.steps = network, linear, steps
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
+        own, others = inputs, inputs
+        if self.steps is not None:
+            first, second = self.steps
+            if inputs.shape[1] != first + second:
+                raise ValueError(
+                    f"The inputs have {inputs.shape[1]} tokens, and the network takes {first} of one kind and then "
+                    f"{second} of another: give texts, or what its preprocessing makes of them."
+                )
+            own, others = inputs[:, :first], inputs[:, first:]
+        mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
+        return mean
+
+
+def build_network(
+    space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int, *, ensemble: int = 1
+) -> nn.Module:
+    """A network with new weights, or an ensemble of so many."""
+    one = space.canonical(architecture)
+    if ensemble == 1:
+        return space.child(one, shape, way)
+    return Ensemble([space.child(one, shape, way) for _ in range(ensemble)])
+
+
+def members_of(network: nn.Module) -> int:
+    """The number of networks in an ensemble, not counting a linear model; 1 for a single network."""
+    if isinstance(network, WithLinear):
+        return members_of(network.network)
+    if isinstance(network, Ensemble):
+        return len(network.networks)
+    return 1

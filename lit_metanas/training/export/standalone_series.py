@@ -1,0 +1,84 @@
+"""Run the exported network beside this file: on series, a .csv or .tsv file each. Each answer is a line of JSON."""
+
+import argparse
+import csv
+import importlib
+import json
+from bisect import bisect_left
+from math import isinf, isnan, nan
+from pathlib import Path
+from typing import Any
+
+
+def without_gaps(channel: list[float], mean: float) -> list[float]:
+    """A channel whose missing values are interpolated in time, or the mean if nothing of it is known."""
+    known = [at for at, value in enumerate(channel) if not isnan(value)] or [-1]
+    found = []
+    for at, value in enumerate(channel):
+        place = bisect_left(known, at)
+        first, last = known[max(0, place - 1)], known[min(place, len(known) - 1)]
+        if first < 0:
+            value = mean
+        elif isnan(value):
+            share = max(0, min(1, (at - first) / max(1, last - first)))
+            value = channel[first] + share * (channel[last] - channel[first])
+        found.append(value)
+    return found
+
+
+def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
+    """The input of a file's series: its channels, scaled, averaged and padded, and the mask; ``(features, steps)``."""
+    form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
+    missing, channels = ("", "na", "n/a", "nan", "null", "none", "?"), list[list[float]]()
+    try:
+        head, *rows = [row for row in csv.reader(file.read_text(encoding="utf-8-sig").split("\n"), **form) if row]
+        head = [name.strip() for name in head]
+        if wrong := [name for name in made["names"] if head.count(name) != 1]:
+            raise ValueError(f"it does not name the column '{wrong[0]}' once")
+        places = [head.index(name) for name in made["names"]] or list(range(len(head)))
+        if len(places) != len(made["means"]):
+            raise ValueError(f"it has {len(places)} columns, and {len(made['means'])} were learned from")
+        if wide := [row for row in rows if len(row) != len(head)]:
+            raise ValueError(f"it has {len(wide[0])} values for {len(head)} columns")
+        texts = [[row[at].strip().lower().replace("_", "x") for row in rows] for at in places]
+        channels = [[nan if text in missing else float(ascii(text)[1:-1]) for text in own] for own in texts]
+        if any(isinf(value) for own in channels for value in own):
+            raise ValueError("it has an infinite number")
+        count = max((at + 1 for own in channels for at, value in enumerate(own) if not isnan(value)), default=0)
+        if not count:
+            raise ValueError("it has no value")
+    except (OSError, ValueError, csv.Error) as error:
+        raise SystemExit(f"{file} cannot be read ({error}): fix it.") from None
+    every, steps, inputs = made["every"], made["steps"], []
+    for own, mean, deviation in zip(channels, made["means"], made["deviations"], strict=True):
+        scaled = [max(-100.0, min(100.0, (one - mean) / deviation)) for one in without_gaps(own[:count], mean)]
+        parts = [scaled[at : at + every] for at in range(0, count, every)][:steps]
+        inputs.append([sum(part) / len(part) for part in parts])
+    return [own + [0.0] * (steps - len(own)) for own in [*inputs, [1.0] * len(inputs[0])]]
+
+
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
+    given, folder = parser.parse_args(), Path(__file__).resolve().parent
+    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
+    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
+    lib: Any = importlib.import_module("numpy" if session else "torch")
+    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    for inputs in (scaled_series(file, about["input"]["preprocessing"]) for file in given.files):
+        scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
+        if "means" in about.get("objective", {}):
+            print(json.dumps(_numbers(scores, about["classes"], about["objective"]), ensure_ascii=False))
+            continue
+        shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
+        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
+        print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))

@@ -1,0 +1,119 @@
+"""The union of spaces: its choices, its networks, and what they inherit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.records import SearchRecord, Trial
+from lit_metanas.searchers.halving.proposals import fitting
+from lit_metanas.searchers.mutation import mutate, named_networks
+from lit_metanas.spaces import OneHotEncoding, UnionSpace
+from lit_metanas.spaces.union.union_space import in_family
+from lit_metanas.testing import check_space
+
+SHAPE, WAY = lm.SeriesShape(7, 20), 3
+STEPS = lm.SequenceSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), activations=("ReLU",))
+GRID = lm.GridSpace(
+    stages=(1, 2), depths=(1,), widths=(8, 16), activations=("ReLU",), stems=("conv",), downs=("max", "avg"),
+    norms=("batch",), blocks=("conv", "residual"), readouts=("average",),
+)  # fmt: skip
+SPACE = UnionSpace({"steps": STEPS, "grid": GRID})
+GRU = {"operation": "gru"}  # of a group of choices
+
+
+@pytest.mark.parametrize("space", [SPACE, UnionSpace({"grid": GRID})], ids=["two", "one"])
+def test_it_passes_the_test_kit(space: UnionSpace) -> None:
+    check_space(space, SHAPE)
+
+
+def test_an_architecture_has_the_choices_of_its_family_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    found = [SPACE.sample(generator) for _ in range(40)]
+    assert {one["family"] for one in found} == {"steps", "grid"}
+    for one in found:
+        own = lm.Architecture({name.split(".", 1)[1]: label for name, label in one.items() if name != "family"})
+        space = SPACE.families[one["family"]]
+        assert space.canonical(own) == own
+        assert all(name == "family" or name.startswith(f"{one['family']}.") for name in one)
+        assert SPACE.cost(one, SHAPE, WAY) == space.cost(own, SHAPE, WAY)
+    assert SPACE.size == STEPS.size + GRID.size
+    all_found = list(UnionSpace({"grid": GRID}).architectures())
+    assert len(all_found) == len(set(all_found)) == len(list(GRID.architectures()))
+    vectors = OneHotEncoding(SPACE)(found)
+    same = torch.tensor([[one == other for other in found] for one in found])
+    assert torch.equal(torch.cdist(vectors, vectors) == 0, same)
+
+
+def test_searches_begin_with_named_networks_of_both_families_and_change_one_into_the_other() -> None:
+    named = ({"steps.layer1.operation": "gru"}, {"grid.block": "residual"})
+    first = named_networks(SPACE, [in_family("steps", GRU), in_family("grid", {"block": "residual"})])
+    assert [one["family"] for one in first] == ["steps", "grid"]
+    assert all(labels.items() <= one.items() for labels, one in zip(named, first, strict=True))
+    generator = torch.Generator().manual_seed(0)
+    changed = [mutate(SPACE, first[0], generator) for _ in range(80)]
+    assert {one["family"] for one in changed} == {"steps", "grid"}
+    assert all(SPACE.canonical(one) == one for one in changed)
+
+
+def test_a_child_inherits_from_its_own_family_alone() -> None:
+    one, other = named_networks(SPACE, [in_family("steps", GRU), in_family("grid", {"width": "8"})])
+    inputs = torch.rand(4, *SHAPE)
+    learned = SPACE.supernet_weights(SPACE.child(one, SHAPE, WAY))
+    torch.manual_seed(1)
+    fresh = SPACE.child(other, SHAPE, WAY).eval()
+    torch.manual_seed(1)
+    found = SPACE.child(other, SHAPE, WAY, learned).eval()
+    torch.testing.assert_close(found(inputs), fresh(inputs), rtol=0, atol=0)
+    both = {**learned, **SPACE.supernet_weights(fresh)}
+    torch.testing.assert_close(SPACE.child(other, SHAPE, WAY, both).eval()(inputs), fresh(inputs))
+    wider = SPACE.canonical({**other, "grid.width": "16"})
+    kernels = SPACE.supernet_weights(SPACE.child(wider, SHAPE, WAY, both))["grid.body.stems.conv.conv.weight"]
+    torch.testing.assert_close(kernels[:8], both["grid.body.stems.conv.conv.weight"])
+
+
+def test_first_weights_are_those_of_families_that_draw_a_supernet() -> None:
+    torch.manual_seed(0)
+    found = SPACE.first_weights(SHAPE)
+    torch.manual_seed(0)
+    own = STEPS.first_weights(SHAPE)
+    assert own
+    assert {name: value.tolist() for name, value in found.items()} == {
+        f"steps.{name}": value.tolist() for name, value in own.items()
+    }
+
+
+def test_records_of_a_family_are_records_of_the_union() -> None:
+    own = STEPS.sample(torch.Generator().manual_seed(0))
+    trials = [Trial(own, 0.5, lm.Cost(queries=1))]
+    joined = SearchRecord("t", [Trial(lm.Architecture(in_family("steps", own)), 0.5, lm.Cost())], space="UnionSpace")
+    foreign = SearchRecord("t", trials, space="LayeredSpace")
+    found = fitting([SearchRecord("t", trials, space="SequenceSpace"), joined, foreign], SPACE)
+    known = [[trial.architecture for trial in record.trials] for record in found]
+    assert known == [[joined.trials[0].architecture]] * 2
+    assert not fitting([SearchRecord("t", trials, space="SequenceSpace")], SPACE.restricted({"family": "grid"}))
+
+
+@pytest.mark.parametrize(
+    ("families", "message"),
+    [
+        ({}, "'families' is empty"),
+        ({"one two": STEPS}, "'one two' cannot be the label of a family"),
+        ({"forward": STEPS}, "'forward' cannot be the label"),
+        ({"steps": STEPS, "rows": lm.MLPSpace()}, "take no kind of input in common"),
+        ({"steps": STEPS, "each": lm.SequenceSpace(readouts=["each"])}, "score different things"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(families: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        UnionSpace(families)
+
+
+def test_a_family_that_refuses_to_be_a_supernet_is_named_before_anything_is_computed() -> None:
+    space = UnionSpace({"steps": lm.SequenceSpace(widths=(8, 16)), "grid": GRID})
+    supernet = space.supernet(SHAPE)
+    with pytest.raises(ValueError, match="SequenceSpace: a supernet is of one width"):
+        supernet(torch.rand(2, *SHAPE), lm.spaces.one_hot(space.choices, space.sample(torch.Generator())))
+    assert not space.restricted({"steps.width": "8"}).supernet(SHAPE).refusal

@@ -1,0 +1,110 @@
+"""Temperatures: learned against a plain search, better on other examples, and the same in all files of an export."""
+
+import json
+import math
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.comparisons.class_measures import class_measures
+
+
+def overconfident(number, sharpness, seed):
+    """Scores that are too large by a factor, and classes drawn by the right ones."""
+    generator = torch.Generator().manual_seed(seed)
+    right = 1.5 * torch.randn(number, 4, generator=generator, dtype=torch.float64)
+    return sharpness * right, right.softmax(1).multinomial(1, generator=generator)[:, 0]
+
+
+@pytest.mark.parametrize("sharpness", [3.0, 0.4])
+def test_other_examples_have_half_of_the_calibration_error(sharpness):
+    scores, targets = overconfident(600, sharpness, 0)
+    objective = lm.Classification(4).calibrated(scores, targets)
+    assert objective.temperature == pytest.approx(sharpness, rel=0.15)
+
+    def plain(temperature):
+        own = (scores / temperature).log_softmax(1)
+        return -sum(float(row[label]) for row, label in zip(own, targets.tolist(), strict=True))
+
+    best = min((plain(t) + math.log(t) ** 2 / 2, t) for t in np.geomspace(0.2, 6, 500))[1]
+    assert objective.temperature == pytest.approx(best, rel=0.02)
+    others, answers = overconfident(3000, sharpness, 1)
+    before, after = (
+        class_measures(answers, others.argmax(1), one.values(others)) for one in (lm.Classification(4), objective)
+    )
+    assert after["calibration error"] < before["calibration error"] / 2
+    assert after["log-loss"] < before["log-loss"]
+    assert objective.predictions(others) == lm.Classification(4).predictions(others)
+
+
+def test_few_examples_make_no_network_certain():
+    scores = 4 * torch.eye(3).repeat(10, 1)
+    targets = torch.arange(3).repeat(10)
+    assert 0.3 < lm.Classification(3).calibrated(scores, targets).temperature < 1
+    assert lm.Classification(3).calibrated(scores[:9], targets[:9]).temperature == 1
+    with pytest.raises(ValueError, match="temperature = 0 must be above 0"):
+        lm.Classification(3, temperature=0)
+
+
+def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
+    torch.manual_seed(0)
+    space = lm.LayeredSpace(depths=(1,), widths=(4,))
+    architecture = space.sample(torch.Generator())
+    network = space.child(architecture, (1, 8, 8), way=2).eval()
+    goal = lm.Classification(2, "balanced accuracy", temperature=0.25)
+    lm.export_child(
+        network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=goal, onnx=True
+    )
+    images = torch.rand(3, 1, 8, 8)
+    expected = (network(images) / 0.25).softmax(1).detach()
+    loaded = lm.load(tmp_path)
+    assert loaded.predict(images).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+    assert loaded.objective == replace(goal, temperature=1.0)
+    about = json.loads((tmp_path / "model.json").read_text())
+    assert about["objective"] == {"kind": "classification", "metric": "balanced accuracy", "temperature": 0.25}
+    np.save(tmp_path / "inputs.npy", images.numpy())
+    for model in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "predict.py", "inputs.npy", "--model", model]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [row["a"] for row in rows] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
+    plain = lm.Classification(2)
+    lm.export_child(network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=plain)
+    assert "objective" not in json.loads((tmp_path / "model.json").read_text())
+
+
+def test_auto_and_the_classifier_give_calibrated_probabilities(tmp_path):
+    draw = np.random.default_rng(0)
+    y = draw.choice(3, 400)
+    X = draw.normal(size=(400, 5)) + np.eye(5)[y]
+    result = lm.auto((X, y), flops=(3e6, 3e6), output=tmp_path / "out", progress=False, workers=1)
+    temperature = result.objective.temperature
+    assert temperature != 1
+    assert result.measures["temperature"] == temperature
+    with torch.no_grad():
+        scores = result.network(result.test.inputs).double()
+    labels = result.test.labels
+    for name, divided in (("log-loss", temperature), ("log-loss without the temperature", 1.0)):
+        assert result.measures[name] == pytest.approx(
+            float(torch.nn.functional.cross_entropy(scores / divided, labels)), rel=1e-4
+        )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"by a temperature of {temperature:.3g}" in card
+    assert "without the temperature)" in card
+    again = lm.auto((X, y), flops=(3e6, 3e6), output=tmp_path / "out", progress=False, workers=1)  # from its files
+    assert again.objective == result.objective
+    assert again.predict(X[:3]) == result.predict(X[:3])
+    found = lm.load(tmp_path / "out").predict(X[:3])
+    assert found[0].tolist() == pytest.approx([result.predict(X[:1])[0][str(label)] for label in range(3)], abs=1e-5)
+    classifier = lm.AutoClassifier(flops=(3e6, 3e6), workers=1).fit(X, y)
+    shares = classifier.predict_proba(X[:5])
+    assert classifier.objective_.temperature != 1
+    assert pickle.loads(pickle.dumps(classifier)).predict_proba(X[:5]) == pytest.approx(shares)
+    classifier.export(tmp_path / "other")
+    assert lm.load(tmp_path / "other").predict(X[:5]).numpy() == pytest.approx(shares, abs=1e-5)
