@@ -143,7 +143,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         result = _with_command(result, options, from_shell)
         if known is None and (table := class_table(result)) is not None and (never := table.never_predicted):
             names = first_few([f"'{printable(name, 40)}'" for name in never])
-            warn_of_data(f"No test example is predicted to be of {number_of(len(never), 'class')}: {names}.")
+            warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
     return result

@@ -100,9 +100,9 @@ def train_fully(
 ) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
-    The first one begins with the weights of the search, the others do not. The first one of several does not learn from
-    a few validation examples, by which all are calibrated. Those that diverge are left out, with a
-    warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
+    The first one begins with the weights of the search, the others do not. The first one of several leaves out some
+    validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
+    network is as the search trained it. If one fails, those before it are kept.
 
     Raises:
         FailedWorkError: all diverge, and the search has no weights of them.
@@ -228,33 +228,35 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, with what examples say of a candidate that has not learned from them.
 
-    An ensemble has a network that has left some out. A single network has fewer epochs, and what the same one says as
+    Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
     it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
-    The examples are those that were set apart, or else the validation part, by which the candidate was chosen.
+    The examples are those that were set apart, or else validation examples.
     """
-    candidate, goal = one.candidate, one.candidate.view.task.goal
-    if goal.scored != "input":
-        return goal
+    candidate, task = one.candidate, one.candidate.view.task
+    network: nn.Module | None = one.child.network
+    part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
+    if task.goal.scored != "input":
+        return task.goal
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
-            linear = as_scored(job, candidate.linear)
-            if linear is None:
-                return goal
-            network = candidate.joined.network(network, linear.child.network)
-        return goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, goal), part.labels)
-    members = [candidate]
-    if candidate.joined is not None and candidate.linear is not None:
-        members = [replace(candidate, view=candidate.joined.networks, linear=None, joined=None), candidate.linear]
-    found, targets = list[Tensor](), None
-    for member in members:
-        if (scored := as_scored(job, member)) is None:
-            return goal
-        part = member.view.apart or validation_part(member.view.task)
-        network, targets = scored.child.network.to(part.inputs.device).eval(), part.labels
-        found.append(scores_of(network, part, goal))
-    assert targets is not None
-    return goal.calibrated(torch.stack(found).mean(0), targets)
+            linear = _scored_network(job, candidate.linear)
+            network = linear and candidate.joined.network(network, linear)
+    elif not one.held_out:
+        network = _scored_network(job, candidate)
+    if network is None:
+        return task.goal
+    return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
+
+
+def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
+    """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
+    if one.joined is None or one.linear is None:
+        scored = as_scored(job, one)
+        return None if scored is None else scored.child.network
+    own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
+    linear = _scored_network(job, one.linear)
+    return own and linear and one.joined.network(own, linear)
 
 
 def divergence(one: Trained) -> str | None:

@@ -361,7 +361,9 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         return repr(value)
     elif isinstance(value, float):
         return plain_number(value)
-    elif value is None or isinstance(value, Integral):
+    elif value is None:
+        return "null" if from_shell else "None"  # the shell takes None for a text
+    elif isinstance(value, Integral):
         return str(value)
     if not isinstance(value, str | os.PathLike):
         return name

@@ -43,11 +43,10 @@ EVERY_APART, FEWEST_APART = 5, 20
 
 def set_apart(task: Task) -> tuple[Task, Split | None]:
     """A task without some of its examples to learn from, and these; None where it has too few."""
-    train = task.train
-    places = torch.arange(len(train), device=train.labels.device) % EVERY_APART == EVERY_APART - 1
-    if int(places.sum()) < FEWEST_APART:
+    number = len(task.train) // EVERY_APART
+    if number < FEWEST_APART:
         return task, None
-    rest, apart = (Split(train.inputs[own], train.labels[own]) for own in (~places, places))
+    apart, rest = task.train.divided(number)
     return replace(task, train=rest), apart
 
 
@@ -68,7 +67,9 @@ class View:
 
     @cached_property
     def calibrating(self) -> tuple[Split, Split]:
-        """Some validation examples, and all others but the test part."""
+        """The examples that were set apart, or some validation examples; and all others but the test part."""
+        if self.apart is not None:
+            return self.apart, all_but_test(self.task)
         val = validation_part(self.task)
         held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
         return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
@@ -177,9 +178,11 @@ class Views:
         task = joined_task(view.task, linear.task)
         if task is None:
             return None
-        return JoinedView(
-            replace(view, task=task, given=task), view, linear, (view.task.shape[-1], linear.task.shape[-1])
-        )
+        both, steps = replace(view, task=task, given=task), (view.task.shape[-1], linear.task.shape[-1])
+        if view.apart is not None and linear.apart is not None:
+            others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
+            both = replace(both, apart=None if others is None else others.train)
+        return JoinedView(both, view, linear, steps)
 
     def labelled(self, label: str) -> View:
         """The view of a label; the usual one without a choice."""

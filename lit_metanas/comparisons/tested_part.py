@@ -67,7 +67,7 @@ class TestedPart(NamedTuple):
     def rows(self) -> tuple[ExampleRow, ...]:
         """A row for each example."""
         task, number = self.task, len(self.predictions)
-        names = task.test_names or tuple(map(str, range(number)))
+        names = task.test_names if len(task.test_names) == number else tuple(map(str, range(number)))
         said, meant = (
             task.goal.show(each, task.test.inputs, task)
             for each in (self.predictions, task.goal.answers(task.test.labels))

@@ -32,8 +32,8 @@ class Split:
             float32. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective, such as
             numbers ``(n, targets)``, float32.
-        weights: how much each example counts in the loss of a training, shape ``(n,)``, float32; None is 1 each. Scores
-            do not depend on them.
+        weights: how much each example counts in the loss that trains a child, shape ``(n,)``, float32; None is 1 each.
+            Supernets are trained without them, and scores do not depend on them.
 
     Example:
         >>> import torch

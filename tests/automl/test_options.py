@@ -95,9 +95,16 @@ def test_a_command_repeats_what_was_given_and_nothing_else() -> None:
     )  # fmt: skip
     assert options.repeated((1e9, 2.5), "32-true", from_shell=True) == (
         "lit-metanas auto '--data=-my data' --flops '[1000000000,2.5]' --seed 0 --group=-g --max_latency 0.007ms "
-        "--max_size 2000000 --threads None --output out_again"
+        "--max_size 2000000 --threads null --output out_again"
     )
     assert options.repeated((1.0, 2.0), "bf16-mixed", from_shell=False) == (
         "lm.auto('-my data', flops=[1,2], seed=0, precision='bf16-mixed', group='-g', max_latency='0.007ms', "
         "max_size=2000000, threads=None)"
     )
+
+
+def test_no_weights_of_classes_are_repeated_as_such() -> None:
+    options = AutoOptions("photos", metric="accuracy", class_weight=None)
+    shell, python = (options.repeated((1e9, 1e9), "32-true", from_shell=own) for own in (True, False))
+    assert "--metric accuracy --class_weight null" in shell
+    assert "metric='accuracy', class_weight=None" in python

@@ -56,7 +56,7 @@ def test_a_search_of_one_network_or_of_a_front_is_not_drawn():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "was chosen, the best of the last round. The search ended when its part of the budget was spent, after"),
+        ({}, "Network 5 was chosen. The search ended when its part of the budget was spent, after"),
         (
             {"architecture": Architecture({"kernel": "z"}), "linear_model": "of words, has 90.0 %"},
             "Linear model: of words, has 90.0 %. The",
@@ -74,6 +74,6 @@ def test_the_end_of_a_search_is_described(changes, said):
 
 def test_a_lead_by_chance_is_named():
     text = describe_rounds(searched([("a", 50), ("b", 60), ("c", 61), ("a", 62)], untried=0))
-    assert "Network 1 was chosen, the best of the last round." in text
+    assert "Network 1 was chosen. The" in text
     text = describe_rounds(searched([("a", 50), ("c", 61), ("b", 60)]))
-    assert "Network 3 was chosen, since network 2 leads it by no more than chance." in text
+    assert "Network 3 was chosen. Network 2 scored more, but by no more than chance, or it is beyond a limit." in text

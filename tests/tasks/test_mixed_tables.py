@@ -225,8 +225,9 @@ def test_a_classifier_takes_mixed_columns() -> None:
 
 @pytest.mark.parametrize("given", [False, True])
 def test_test_rows_are_called_by_their_lines(given: bool, tmp_path: Path) -> None:
-    path = write(tmp_path / "trees.csv", rows_of())
-    tested = write(tmp_path / "tested.csv", rows_of(20)) if given else None
+    rows = rows_of(120)
+    path = write(tmp_path / "trees.csv", rows[:NUMBER])
+    tested = write(tmp_path / "tested.csv", rows[NUMBER:]) if given else None
     task = lm.TableTask(path, test_path=tested)[0]
     lines = Path(tested or path).read_text().splitlines()
     for name, label in zip(task.test_names, task.test.labels.tolist(), strict=True):

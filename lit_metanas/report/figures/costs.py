@@ -185,6 +185,7 @@ def draw_rounds(result: ResultFields) -> Figure | None:
         return None
     taken = _chosen(result)
     first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
+    itself = "chosen" if taken else "best"
     numbers = {key: number for number, key in enumerate(networks, start=1)}
     drawn, (axes,) = stacked(1)
     # The legend has the chosen network first, or the best one, and then those that were kept longest.
@@ -193,8 +194,8 @@ def draw_rounds(result: ResultFields) -> Figure | None:
         if key == first or len(points) > 1:
             colour = COLOURS[place % len(COLOURS)]
         if place < MOST_LISTED:
-            difference = _difference(trials[networks[key][0]], trials[networks[first][0]])
-            name = name_label(f"{numbers[key]}: {difference or ('chosen' if taken else 'best')}")
+            difference = _difference(trials[networks[key][0]], trials[networks[first][0]]) or itself
+            name = name_label(f"{numbers[key]}: {difference}")
         axes.plot(*zip(*points, strict=True), ".-", color=colour, linewidth=1.3, label=name)
         _end(axes, points[-1], str(numbers[key]), colour, ringed=key == taken)
     title = f"What the search tried for '{shorten(result.task_id, 30)}'"
@@ -213,10 +214,10 @@ def describe_rounds(result: ResultFields) -> str:
         parts.append(f"The training of {number_of(failed, 'network')} failed.")
     if chosen is not None:
         best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
-        why = "the best of the last round"
+        parts.append(f"Network {networks.index(chosen) + 1} was chosen.")
         if _network(best) != chosen:
-            why = f"since network {networks.index(_network(best)) + 1} leads it by no more than chance"
-        parts.append(f"Network {networks.index(chosen) + 1} was chosen, {why}.")
+            other = networks.index(_network(best)) + 1
+            parts.append(f"Network {other} scored more, but by no more than chance, or it is beyond a limit.")
     if result.linear_model:
         parts.append(f"Linear model: {result.linear_model}.")
     ended = "It was interrupted" if result.stopped else "The search ended when its part of the budget was spent"
