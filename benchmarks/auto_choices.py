@@ -45,8 +45,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
-USUAL_ROWS = {"depth": "2", "width": "64"}
-"""The network that all begin with for rows, of which there are no records."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def usual_network(task: lm.Task) -> Architecture:
     space, dataset = lm.default_space(task.shape), task.id.split("/")[0]
     others = [record for record in lm.records.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
     best = covering(others, space, 1)
-    return best[0].architecture if best else complete(space, dict(*kind_of(task).first[:1]) or USUAL_ROWS)
+    return best[0].architecture if best else complete(space, dict(*kind_of(task).first[:1]))
 
 
 def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:

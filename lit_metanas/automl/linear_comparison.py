@@ -16,7 +16,7 @@ from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Judged, Objective
+from lit_metanas.objectives.objective import Judged
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import forecast
@@ -46,25 +46,27 @@ def score_trees(job: Job, known: Known, show: Show) -> None:
     show("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
-        predictions = _by_trees(goal, features, task, job.kind.tree_features(task, val.inputs), job.options.seed)
+        predictions = _by_trees(task, features, job.kind.tree_features(task, val.inputs), job.options.seed)
         known.trees = goal.judge(predictions, val.labels.cpu())
     known.charge(Cost(seconds=perf_counter() - begin))
 
 
-def _by_trees(goal: Objective, features: Any, task: Task, asked: Any, seed: int) -> list[Any]:
+def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
     """What boosted trees predict for the rows that are asked."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    targets = task.train.labels.cpu().numpy()
-    if isinstance(goal, Classification):
-        found: list[Any] = (
-            HistGradientBoostingClassifier(random_state=seed).fit(features, targets).predict(asked).tolist()
-        )
+    targets, weights = task.train.labels.cpu().numpy(), task.train.weights
+    given = {} if weights is None else {"sample_weight": weights.cpu().numpy()}
+
+    def predicted(trees: Any, column: Any) -> list[Any]:
+        found: list[Any] = trees.fit(features, column, **given).predict(asked).tolist()
         return found
-    columns = [
-        HistGradientBoostingRegressor(random_state=seed).fit(features, one).predict(asked).tolist() for one in targets.T
-    ]
-    return list(zip(*columns, strict=True))
+
+    if isinstance(task.goal, Classification):
+        return predicted(HistGradientBoostingClassifier(random_state=seed), targets)
+    return list(
+        zip(*(predicted(HistGradientBoostingRegressor(random_state=seed), one) for one in targets.T), strict=True)
+    )
 
 
 def describe_trees(found: Judged | None, chosen: float) -> str:

@@ -146,14 +146,19 @@ def task_of_files(
         min_per_class=source.least,
         place=listing.place,
     )
-    tested, share = None, TEST
+    tested, share, named = None, TEST, list[Path]()
     if source.test is not None:
         other, others = ListedFiles.of(source.test, suffixes, noun, source).read(read, noun)
         tested, share = (others, other.labels), 0.0
+        named = [other.files[place] for place in examples.tested(other.labels, len(others))[0]]
         if other.groups is not None:
             tell_shared_groups(other.place, listing.groups, other.groups)
     divided = examples.divided(val=VAL, test=share, seed=0)
+    if tested is None:
+        named = [listing.files[place] for place in divided[2][0].tolist()]
     parts = [Split(inputs[places], own) for places, own in divided]
     name = source.path.resolve()
     id = name.name if name.is_dir() else name.stem
-    return examples.task(id, parts, tested, f"'{writable(str(source.test))}'", preprocessing)
+    return examples.task(
+        id, parts, tested, f"'{writable(str(source.test))}'", preprocessing, [str(file) for file in named]
+    )

@@ -116,7 +116,7 @@ def test_arguments_are_kept_and_the_seed_alone_decides():
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-3
     assert first.classes_.tolist() == [0, 1, 2]
-    assert (first.n_features_in_, first.shape_) == (13, lm.RowShape(14))
+    assert (first.n_features_in_, first.shape_) == (13, lm.RowShape(221))
     assert SMALL.canonical(first.architecture_) == lm.Architecture(first.architecture_)
     assert 0.8 < first.val_score_ <= 1
     assert 0 < first.cost_.flops <= 1e7

@@ -67,7 +67,7 @@ def test_a_search_of_sounds_begins_with_networks_of_both_families() -> None:
     space = kind.space(shape, lm.Classification(4))
     found = named_networks(space, kind.first)
     assert len(found) == len(kind.first) >= 6
-    assert [one["family"] for one in found][:2] == ["sequence", "grid"]
+    assert {one["family"] for one in found[:3]} == {"sequence", "grid"}
     for architecture, labels in zip(found, kind.first, strict=True):
         assert {choice.name for choice in space.choices if choice.name in labels} <= set(architecture)
         assert space.cost(architecture, shape, 4).flops < 30e6

@@ -93,7 +93,9 @@ def test_records_of_a_family_are_records_of_the_union() -> None:
     found = fitting([SearchRecord("t", trials, space="SequenceSpace"), joined, foreign], SPACE)
     known = [[trial.architecture for trial in record.trials] for record in found]
     assert known == [[joined.trials[0].architecture]] * 2
-    assert not fitting([SearchRecord("t", trials, space="SequenceSpace")], SPACE.restricted({"family": "grid"}))
+    steps = [SearchRecord("t", trials, space="SequenceSpace")]
+    assert not fitting(steps, SPACE.restricted({"family": "grid"}))
+    assert not fitting(steps, SPACE.limited(lambda one: "too large"))
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,15 @@ def read_class_folders(root: Path, group: str | None, names: Sequence[str] = ())
     return found
 
 
-def series_column(rows: Sequence[TableRow]) -> str | None:
+def series_column(rows: Iterable[TableRow]) -> str | None:
     """The column of a long table that says to which series a row belongs, by its name and as values repeat; or None."""
-    column = usual_column(columns_of(rows), ID_COLUMNS)
-    if column is None or len({str(row.get(column)) for _, row in rows}) == len(rows):
-        return None
-    return column
+    seen: set[str] = set()
+    for _, row in rows:
+        column = usual_column(list(row), ID_COLUMNS)
+        if column is None or str(row[column]) in seen:
+            return column
+        seen.add(str(row[column]))
+    return None
 
 
 def read_long_table(

@@ -73,7 +73,7 @@ class SeriesKind(Kind):
             return True
         if path.suffix.lower() not in SERIES_TABLES:
             return False
-        column = series_column(list(read_rows(path)))
+        column = series_column(read_rows(path))
         return column is not None and column != group
 
     def holds(self, task: Task) -> bool:
@@ -161,7 +161,7 @@ def _series_in(file: Path) -> list[tuple[str, Any]]:
     """The series of a file, by where they stand."""
     if file.suffix.lower() == ARCHIVE_SUFFIX:
         return [(one.where, one.values) for one in read_archive_file(file, labelled=False)]
-    if series_column(list(read_rows(file))) is None:
+    if series_column(read_rows(file)) is None:
         found = [read_series_file(file)]
     else:
         found = read_long_table(file, labelled=False)

@@ -41,9 +41,9 @@ SPECTRUM_NET: Mapping[str, str] = in_family(
 )  # fmt: skip
 """Convolutions of 16, 32, 64 and 64 channels on spectra as images."""
 SOUND_NETWORKS: tuple[Mapping[str, str], ...] = (
-    STEP_NET,
     SPECTRUM_NET,
     {**SPECTRUM_NET, "grid.down": "avg", "grid.readout": "average"},
+    STEP_NET,
     {**STEP_NET, "sequence.operation": "gru", "sequence.depth": "2"},
     {**SPECTRUM_NET, "grid.width": "32"},
     {**SPECTRUM_NET, "grid.block": "inverted", "grid.stem": "conv_2", "grid.depth": "2", "grid.growth": "1.5",
@@ -51,7 +51,11 @@ SOUND_NETWORKS: tuple[Mapping[str, str], ...] = (
      "grid.squeeze": "none", "grid.branch_dropout": "0"},
     {**STEP_NET, "sequence.operation": "sep_conv_7", "sequence.readout": "attention"},
 )  # fmt: skip
-"""Of different structure, those first that did best on validation parts of environmental sounds and spoken digits."""
+"""Of different structure, those first that did best on validation parts; records name networks of steps before them.
+
+After 1e11 FLOPs the first has 77.5 to 86.2 % on four folds of environmental sounds, where ``STEP_NET`` has 75.0 to
+80.0; on digits of a new speaker that one leads, with 76.2 against 56.6 %.
+"""
 
 
 class SoundKind(Kind):

@@ -174,11 +174,9 @@ class UnionSpace(SearchSpace):
     def recorded(self, space: str, architecture: Architecture) -> Architecture | None:
         """What a record of this space, or of a family's, stands for here."""
         for label, own in self.families.items():
-            if (
-                label in self.choices[0].labels
-                and (found := own.recorded(space or self.name, architecture)) is not None
-            ):
-                return Architecture(in_family(label, found))
+            found = own.recorded(space or self.name, architecture)
+            if found is not None:
+                return super().recorded("", Architecture(in_family(label, found)))  # which may be left out here
         return super().recorded(space, architecture)
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
