@@ -131,7 +131,9 @@ class Classification(Objective):
         scores, targets = scores.double(), targets.to(scores.device)
 
         def best(logarithms: Tensor) -> float:
-            losses = [F.cross_entropy(scores / t.exp(), targets, reduction="sum") + (t / SPREAD) ** 2 / 2 for t in logarithms]
+            losses = [
+                F.cross_entropy(scores / t.exp(), targets, reduction="sum") + (t / SPREAD) ** 2 / 2 for t in logarithms
+            ]
             return float(logarithms[int(torch.stack(losses).argmin())])
 
         rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
