@@ -74,9 +74,11 @@ def describe_trees(found: Judged | None, chosen: float) -> str:
     if found is None:
         return ""
     ahead = found.value - chosen
-    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} on the same validation part, "
+    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} % on the same validation part, "
     if ahead >= max(found.half / 1.96, 1e-9):  # its standard error
         return f"{text}{100 * ahead:.1f} points more: use it here"
+    if abs(ahead) < 5e-4:
+        return f"{text}as much"
     more = "more, which may be chance" if ahead > 0 else "less"
     return f"{text}{100 * abs(ahead):.1f} points {more}"
 

@@ -100,10 +100,20 @@ def measures_in_words(result: ResultFields) -> dict[str, str]:
     words = dict[str, str]()
     for name, value in result.measures.items():
         if name.endswith(UNCALIBRATED):  # next to the same with it
-            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({value:.4g} {UNCALIBRATED})"
+            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
         elif name != result.metric:
-            words[name] = f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.4g}"
+            words[name] = f"{100 * value:.1f} %" if "accuracy" in name else short_measure(value)
     return words
+
+
+def short_measure(value: float) -> str:
+    """Four digits, or a whole number with commas: ``0.2513``, ``16,420``.
+
+    Errors of prices are such large numbers.
+    """
+    if 1e4 <= value < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
 
 
 def class_table(result: ResultFields) -> ClassTable | None:
