@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -30,6 +30,24 @@ STRATA, LEAST_OF_A_STRATUM = 10, 10
 
 _NUMBER_WITH_UNIT = re.compile(r"\s*(?:[$€£]\s*)?[-+]?[0-9][0-9.,'  ]*\s*[^\W\d]*[%°²³$€£]?\s*")
 
+_MEASURE = re.compile(
+    r"(?P<before>[$€£]\s*)?[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"
+    r"\s*(?P<unit>[^\d\s.,'+-][^\d\s]{0,5}[23]?)?"
+)
+"""One number, as people write it."""
+
+
+def are_measures(texts: Iterable[str]) -> bool:
+    """Whether all texts are numbers, written with separators or one unit.
+
+    Example:
+        >>> are_measures(["3 kg", "12.5 kg", "7"]), are_measures(["1,5", "2,25"]), are_measures(["12a", "12b"])
+        (True, True, False)
+    """
+    found = [_MEASURE.fullmatch(text.strip()) for text in texts]
+    units = {(one["before"], one["unit"]) for one in found if one is not None}
+    return None not in found and len(units - {(None, None)}) <= 1
+
 
 def are_numbers(labels: Sequence[Hashable]) -> bool:
     """Whether labels are numbers to be predicted, and no classes.
@@ -40,6 +58,8 @@ def are_numbers(labels: Sequence[Hashable]) -> bool:
         >>> are_numbers([0.5 * n for n in range(20)]), are_numbers([n % 20 for n in range(100)])
         (True, False)
     """
+    if not all(isinstance(label, Hashable) for label in labels):
+        return False
     counts = Counter(label for label in labels if not _is_absent(label))
     if len(counts) < FEWEST_NUMBERS:
         return False
@@ -67,7 +87,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return "classification"
     digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
     if are_numbers(digits):
-        raise ValueError(f"{_no_number(wrong)}; if these are classes, give objective 'classification'.")
+        raise ValueError(f"{_no_number(wrong)}; if these are classes, give objective='classification'.")
     return "classification"
 
 
@@ -116,14 +136,14 @@ def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")
     found = _number(plain_label(value))
     if found is None:
-        raise ValueError(f"The target {at} {name} is no number. {_no_number(str(value))}.")
+        raise ValueError(f"The target {at} {name} is no number: {_no_number(str(value))}.")
     return found
 
 
 def _no_number(text: str) -> str:
     shown = printable(text.strip(), 40)
     if not _NUMBER_WITH_UNIT.fullmatch(text):
-        return f"'{shown}' is none that is finite: fix it, or leave this example out"
+        return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
     if re.search(r"[^\W\d]|[%°²³$€£]", text):
         return f"'{shown}' has a unit: give the numbers alone, all in one unit"
     return f"'{shown}' has separators: write numbers with a point and nothing else, as 1234.5"

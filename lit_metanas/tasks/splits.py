@@ -204,17 +204,20 @@ def split_examples(
 
 
 def _check_no_targets(numbers: Mapping[str, int]) -> None:
-    """Refuse class names that are numbers with fractions and hardly repeat, as the targets of a regression."""
-    if len(numbers) < FEWEST_NUMBERS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
+    """Refuse class names that are numbers and hardly repeat, as the targets of a regression."""
+    examples = sum(numbers.values())
+    if len(numbers) < FEWEST_NUMBERS or FEWEST_OF_A_LABEL * len(numbers) <= examples:
         return
     try:
         values = [float(name) for name in numbers]
     except ValueError:  # names
         return
-    if all(map(isfinite, values)) and not all(value.is_integer() for value in values):
+    # Whole numbers that stand twice may be classes.
+    targets = 3 * len(numbers) > 2 * examples or not all(value.is_integer() for value in values)
+    if all(map(isfinite, values)) and targets:
         some = ", ".join(printable(name, 20) for name in [*numbers][:3])
         raise ValueError(
-            f"The labels are numbers that hardly repeat ({some} …), and no classes: give objective 'regression', which "
+            f"The labels are numbers that hardly repeat ({some} …), and no classes: give objective='regression', which "
             "predicts numbers, or labels that are classes."
         ) from None
 

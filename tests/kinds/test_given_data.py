@@ -605,8 +605,12 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
     [
         ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         (
+            "a,d,c\n" + "".join(f"{n},how are you {n},x\n" for n in range(9)),
+            "the columns a, d, c: name that of the labels",
+        ),
+        (
             "a,body,target\n" + "".join(f"1,how are you {n},x\n2,I am well {n},y\n" for n in range(5)),
-            r"Column 'body' .* holds texts; where texts are to be learned from, call their column 'text'",
+            r"Column 'body' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
         ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
@@ -638,10 +642,16 @@ def test_a_name_that_is_a_label_too_is_one(tmp_path: Path) -> None:
 
 def test_what_is_absent_is_told_by_its_key(images: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,label\n" + "1,x\n2,y\n" * 9)
+    (tmp_path / "counted.csv").write_text("country,amount,label\n" + "DE,1,x\nFR,2,y\n" * 9)
+    (tmp_path / "short.csv").write_text("amount,label\n" + "1,x\n" * 9)
+    (tmp_path / "sets.jsonl").write_text('{"a": 1, "label": ["x", "y"]}\n' * 9)
     for data, options, told in (
         (tmp_path / "none", {}, "give the path of your data"),
         (images, {"test": tmp_path / "none"}, "give by 'test' the path of the test part"),
         (tmp_path / "rows.csv", {"group": "who"}, r"has no column 'who': it has a, label\.$"),
+        # 'amount' is like 'country', and is learned from, too.
+        (tmp_path / "counted.csv", {"test": tmp_path / "short.csv"}, r"has no column 'country': it has amount, label"),
+        (tmp_path / "sets.jsonl", {}, r"The label at line 1 of '.*' is a list: give a text\."),
     ):
         with pytest.raises((FileNotFoundError, ValueError), match=told):
             read_given(data, **options)
@@ -674,7 +684,7 @@ def test_numbers_are_predicted_and_divided_by_quantiles(kind: str) -> None:
     tested = read_given((X[5:], y[5:]), test=(X[:5], y[:5]))
     assert tested.test.labels[:, 0].tolist() == pytest.approx(y[:5])
     assert read_given((X, (y / 100).round()), objective="regression").goal.kind == "regression"
-    with pytest.raises(ValueError, match=r"The labels are numbers that hardly repeat .*: give objective 'regression'"):
+    with pytest.raises(ValueError, match=r"The labels are numbers that hardly repeat .*: give objective='regression'"):
         read_given((X, y), objective="classification")
     with pytest.raises(ValueError, match="has numbers and no classes: leave 'min_per_class' out"):
         read_given((X, y), min_per_class=2)
@@ -723,7 +733,7 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
         (
             ["3.5"] * 20 + ["2", "x"],
             "regression",
-            "The target at line 23 of .* is no number. 'x' is none that is finite: fix it",
+            "The target at line 23 of .* is no number: 'x' is not finite, or a text: fix it",
         ),
         (
             [f"{n} kg" for n in range(30)],
@@ -731,6 +741,7 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
             "'0 kg' has a unit: give the numbers alone, all in one unit; if these are",
         ),
         ([f"{n},5" for n in range(30)], None, "'0,5' has separators: write numbers with a point and nothing else"),
+        ([f"{n * 1000}" for n in range(30)], "classification", "numbers that hardly repeat .* give objective='regres"),
         (["7.5"] * 30, "regression", "All targets to learn from are 7.5: there is nothing to predict"),
     ],
 )

@@ -121,8 +121,18 @@ def test_new_rows_are_predicted_by_python_and_command(
 @pytest.mark.parametrize(
     ("column", "values", "told"),
     [
-        ("weight", ["3 kg", *range(2, 40)], "'3 kg' at line 2, which is no finite number: give numbers without a unit"),
-        ("on", ["2020-01-31", *["31.01.2020"] * 38], "'31.01.2020' at line 3, which is no date in the form of '2020-0"),
+        ("weight", ["3 kg", *range(2, 40)], "'3 kg' at line 2, which is no finite number: give numbers with a point"),
+        (
+            "weight",
+            [f"{n},5" for n in range(40)],
+            "'0,5' at line 2, which is no finite number: give numbers with a point",
+        ),
+        (
+            "weight",
+            [f"{n} kg" for n in range(40)],
+            "'0 kg' at line 2, which is no finite number: give numbers with a point",
+        ),
+        ("on", ["2020-01-31", *["31.01.2020"] * 38], "'2020-01-31' at line 2, which is no date in the form of '31.01."),
         (
             "on",
             ["soon", *["31.01.2020 10:00"] * 38],
@@ -166,7 +176,7 @@ def test_what_a_table_is_taken_for(kind: str, head: str, rows: list[str], tmp_pa
 
 
 def test_sentences_are_not_left_out_unasked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"Column 'body' of '.*' holds texts; where texts are to be learned"):
+    with pytest.raises(ValueError, match=r"Column 'body' of '.*' holds texts: say kind='rows' to leave it out, or"):
         table_kind(tmp_path / "t.csv", "body,age,label", "how are you #,1,a", "I am # well,#,b")
     task = read_given(str(tmp_path / "t.csv"), kind="rows")
     assert isinstance(task.preprocessing, lm.kinds.Columns)

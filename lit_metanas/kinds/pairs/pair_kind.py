@@ -121,10 +121,7 @@ def _refuse_numbers(
         numbers = all_numbers(rows)
         labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
         if labelled and reason and (label is None or numbers):
-            others = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
-            if all_numbers(others):
-                raise ValueError(reason)
-            raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
+            raise ValueError(reason)
         if label in (None, numbered) and (numbered is not None or numbers):
             raise ValueError(_no_labels(place, numbered))
     elif label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import first_few, printable
 from lit_metanas.tasks.labels import MISSING, is_missing
+from lit_metanas.tasks.number_targets import are_measures
 
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
@@ -39,7 +40,7 @@ _DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
 DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
 """How dates are written; of one that may be read in two ways the first is taken."""
 
-NO_NUMBER = "no finite number: give numbers without a unit, and leave gaps empty."
+NO_NUMBER = "no finite number: give numbers with a point and without a unit, and leave gaps empty."
 """What is wrong with a text in a column of numbers."""
 
 TRUTH = {"true": 1.0, "false": 0.0}
@@ -330,6 +331,8 @@ def kind_of_cells(cells: ColumnCells) -> CellKind:
     if form_of_dates(cells, texts):
         return "dates"
     if hardly_repeat(counts):
+        if are_measures(counts):
+            raise cells.refusal(strays[0], NO_NUMBER)
         return "texts"
     return "categories"
 
@@ -346,10 +349,12 @@ def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
         ValueError: nearly all are dates, and there are several forms, or one is something else.
     """
     known = [(row, text) for row, text in enumerate(texts) if text]
-    dates = [(row, text) for row, text in known if _LIKE_A_DATE.match(text)]
-    if not dates or len(known) - len(dates) > STRAYS * len(known):
+    shapes = {row: (found[1], found[0].index(found[1])) for row, text in known if (found := _LIKE_A_DATE.match(text))}
+    if not shapes or len(known) - len(shapes) > STRAYS * len(known):
         return ""
-    first, example = dates[0]
+    [(usual, _)] = Counter(shapes.values()).most_common(1)
+    first = next(row for row, shape in shapes.items() if shape == usual)
+    example = texts[first]
     forms = [form for form in DATE_FORMS if read_date(example, form)]
     if not forms:
         return ""

@@ -259,7 +259,7 @@ def find_row_columns(
         if len(named) != 1:
             raise ValueError(
                 f"'{place}' has the columns {listed(free)}: name that of the labels, or of the numbers to predict, by "
-                "'label', in the shell --label."
+                "'label'."
             )
         (label,) = named
         if nameless and is_own_value(rows, label):
@@ -279,10 +279,15 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     table = table_of(rows, place, columns)
     texts = next((cells for cells in table.columns if _holds_texts(cells)), None)
     if texts is not None:
-        raise ValueError(f"{texts.called} holds texts.")
+        raise ValueError(
+            f"{texts.called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
+        )
     kinds = [kind_of_cells(cells) for cells in table.columns]
     if not {"numbers", "dates"} & {*kinds} and ("categories" not in kinds or len(kinds) == 1):
-        raise ValueError(f"{table.columns[0].called} holds '{printable(str(table.columns[0].values[0]), 40)}'.")
+        first = printable(str(table.columns[0].values[0]), 40)
+        raise ValueError(
+            f"{table.columns[0].called} holds '{first}': call it 'text' where it is of texts, else say kind='rows'."
+        )
     return label
 
 
@@ -303,9 +308,8 @@ def all_numbers(rows: Sequence[TableRow]) -> bool:
 
 
 def seem_rows(rows: Sequence[TableRow], place: str) -> bool:
-    """Whether a table has numbers and no texts, whatever its labels are."""
-    columns = table_of(rows, place, columns_of(rows)).columns
-    return any(cells.values.dtype.kind == "f" for cells in columns) and not any(map(_holds_texts, columns))
+    """Whether a table has numbers, whatever its labels are."""
+    return any(cells.values.dtype.kind == "f" for cells in table_of(rows, place, columns_of(rows)).columns)
 
 
 def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:

@@ -251,7 +251,8 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:
         if name not in names:
-            raise ValueError(f"'{place}' has no column '{name}': {hint(name, names, f'it has {listed(names)}.')}")
+            others = [other for other in names if other not in chosen]
+            raise ValueError(f"'{place}' has no column '{name}': {hint(name, others, f'it has {listed(names)}.')}")
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
