@@ -144,7 +144,7 @@ class AutoOptions:
         shell=str | None,
     )
     class_weight: Literal["auto", "balanced"] | Mapping[Any, float] | None = option(
-        "balanced (each class counts alike), null, or auto, by the metric",
+        "balanced (classes count alike), null, or auto, by metric",
         "auto",
         shell=Literal["auto", "balanced"] | None,
     )
@@ -165,7 +165,7 @@ class AutoOptions:
         "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
-    int8: bool = option("also writes it with weights of 8 bits, and reports what these cost", False, shell=bool)
+    int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
         "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,

@@ -43,15 +43,12 @@ WORDS = lm.SequenceSpace(operations=("identity", "conv_3"), depths=(1,), widths=
 
 
 def test_it_passes_the_checks_of_estimators():
-    """Two are expected to fail, for the reasons given. Those are skipped that need packages which are not installed.
+    """One is expected to fail, for the reason given. Those are skipped that need packages which are not installed.
 
     Within minutes ``check_fit_idempotent`` would fail: time decides how much two fits train. Their ``budget_`` repeats
     them.
     """
-    expected = {
-        "check_sample_weight_equivalence_on_dense_data": "copies of an example may come into both parts",
-        "check_class_weight_classifiers": "its training is too short; see test_weights_of_classes_and_examples",
-    }
+    expected = {"check_sample_weight_equivalence_on_dense_data": "copies of an example may come into both parts"}
     results = check_estimator(quick(flops=2e6), on_skip=None, on_fail=None, expected_failed_checks=expected)
     failed = [(one["check_name"], one["exception"]) for one in results if one["status"] == "failed"]
     assert failed == []
@@ -88,6 +85,7 @@ def test_a_rare_class_is_judged_by_balanced_accuracy(capsys):
 NEED_OTHER_PACKAGES = {
     "check_array_api_input",  # runs where the variable SCIPY_ARRAY_API is set
     "check_classifier_data_not_an_array",  # needs pandas
+    "check_sample_weights_pandas_series",
 }
 
 

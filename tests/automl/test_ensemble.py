@@ -282,7 +282,7 @@ def test_what_each_takes_besides_its_training_comes_off_the_minutes(
 
 
 def test_networks_that_write_and_those_for_tables_are_single() -> None:
-    assert {kind.name for kind in known_kinds() if kind.member_epochs} == {"images", "sounds", "texts"}
+    assert {kind.name for kind in known_kinds() if kind.member_epochs} == {"images", "series", "sounds", "texts"}
 
 
 def test_an_estimator_is_pickled_with_all_members(

@@ -89,7 +89,7 @@ def test_every_test_example_of_auto_has_a_row(tmp_path):
     draw = np.random.default_rng(1)
     y = np.array(["bird", "สุนัข", "猫"])[draw.choice(3, 300, p=(0.1, 0.4, 0.5))]
     X = draw.normal(size=(300, 4)) + (y == "bird")[:, None]
-    result = lm.auto((X, y), flops=(2e6, 2e6), output=tmp_path / "out", progress=False, workers=1)
+    result = lm.auto((X, y), flops=(2e7, 2e7), output=tmp_path / "out", progress=False, workers=1)
     rows = read_example_rows(tmp_path / "out" / "predictions.csv")
     assert len(rows) == result.images[1]
     assert [row.truth for row in rows] == [y[int(row.example)] for row in rows]

@@ -20,10 +20,11 @@ from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.training import ExportedModel
 
-NETWORK = "front/1-8-parameters"
+NETWORK = "front/1-72-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
 FILES = (
     "auto.json", "README.md", "predict.py", "model.pt2", "weights.pt", "results.json", "predictions.json",
+    "predictions.csv", "errors.json",
     f"{NETWORK}/README.md", f"{NETWORK}/weights.pt",
 )  # fmt: skip
 INNER = ("trainings/" + "0" * 64 + ".pt", "report/report.md", "front/front.md")

@@ -73,7 +73,7 @@ def task_from_arrays(
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
         (ImageShape(channels=1, height=8, width=8), ('cat', 'dog'), 12, 4, 4)
-        >>> lm.task_from_arrays(np.random.rand(20, 3), y).shape
+        >>> lm.task_from_arrays(np.random.rand(20, 3), y, preprocessing=lm.kinds.Columns(scale="standardised")).shape
         RowShape(numbers=4)
     """
     if (X_test is None) != (y_test is None):

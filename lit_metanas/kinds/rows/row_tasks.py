@@ -89,8 +89,8 @@ class TableTask(SingleTask):
         >>> rows = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
         >>> size = Path("sizes.csv").write_text("\n".join(["height,rest,size", *rows]))
         >>> task = lm.TableTask("sizes.csv")[0]
-        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
-        (('large', 'small'), RowShape(numbers=3), 6, 2, 2)
+        >>> task.classes, task.preprocessing.names, len(task.train), len(task.val), len(task.test)
+        (('large', 'small'), ('height', 'rest'), 6, 2, 2)
     """
 
     def __init__(
