@@ -178,9 +178,11 @@ def _read(
         views = Views(task, ways, space, options.limits, start, linear=apart, apart=intervals)
         if start is not None:
             place = writable(str(options.start))
-            which = "the first network is that of"
-            if views.known is None:
-                which = "all networks begin with" if views.weights else "inputs are made as those of"
+            which = "inputs are made as those of"
+            if views.known is not None:
+                which = "the first network is that of"
+            elif views.weights:
+                which = "all networks begin with"
             options.say(f"{which} '{place}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
