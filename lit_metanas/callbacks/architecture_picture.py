@@ -99,12 +99,13 @@ def draw_architecture(
     if title:
         axes.text(0.2, height - 0.32, label(title), fontsize=11, fontweight="bold", color=INK)
     top, middles = height - head, []
+    last_box = "classifier" if outputs != 1 else "output"  # which is a number
     scores = [number_of(outputs, "output")] if outputs else ()
     for lane, own, over, under in zip(lanes, tall, above, below, strict=True):
         middles.append(top - over - own / 2)
         _stop(axes, 0.6, middles[-1], "input", given)
         _lane(axes, lane, right, middles[-1], top - over)
-        _stop(axes, right + 0.45, middles[-1], "classifier", scores)
+        _stop(axes, right + 0.45, middles[-1], last_box, scores)
         top -= own + over + under
         given = []  # only the first lane shows the input's shape
     if linear is not None:

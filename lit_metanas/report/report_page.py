@@ -14,6 +14,7 @@ from lit_metanas.callbacks.figures import natural, save
 from lit_metanas.comparisons.class_measures import ClassTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.result_files import (
     ERRORS,
@@ -136,10 +137,10 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     except ValueError as error:
         warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
         return ""
-    right = sum(one.right for one in predictions)
+    right = f"{sum(one.right for one in predictions)} {_right_by(network.row.metric)}"
     parts = [
         f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(task)}, of "
-        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
+        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
     ]
     if len(networks) > 1:
         why = "It is the first one: no network has a validation score, and"
@@ -155,6 +156,13 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if any(UNKNOWN_MARK in one.example for one in predictions):
         parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
     return "\n\n".join(["## Predictions", *parts]) + "\n"
+
+
+def _right_by(metric: str) -> str:
+    """What a prediction that counts as right is called, by the metric; numbers are hardly ever equal."""
+    if metric.endswith(Regression.metric):
+        return "with the truth in the 90 % interval (✓)"
+    return "right"
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:

@@ -156,6 +156,8 @@ def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
 def test_a_network_without_layers_and_a_linear_model_are_told():
     shown = texts(draw_architecture(Architecture({"depth": "0"}), space=MLPSpace, shape=RowShape(13), outputs=3))
     assert shown == ["input", "rows of 13", "numbers", "no layers: linear", "depth 0", "classifier", "3 outputs"]
+    number = texts(draw_architecture(Architecture({"depth": "0"}), space=MLPSpace, shape=RowShape(13), outputs=1))
+    assert number[-2:] == ["output", "1 output"]
     linear = Architecture({"detail": "fine"})
     assert texts(draw_architecture(linear, space=LinearSpace)) == [
         "input", "detail: fine", "linear model", "classifier"

@@ -81,6 +81,7 @@ def test_all_files_hold_the_same_series(tmp_path: Path) -> None:
         assert kind_of(task).name == "series"
         assert (task.classes, task.shape.features) == (("fast", "slow"), 3)
         assert isinstance(task.preprocessing, ScaledSeries)
+        assert {name.rpartition(".")[2].strip("'") for name in task.test_names} <= {"csv", "ts"}, task.test_names
         every = {tuple(one.flatten().tolist()) for part in (task.train, task.val) for one in part.inputs}
         assert len(every) == len(task.train) + len(task.val)
     archive = read_given(paths[2])

@@ -190,7 +190,9 @@ class SeriesTask(SingleTask):
             tested = [series_array(one.values, one.where) for one in self._tested], [one.label for one in self._tested]
         series = [series_array(one.values, one.where) for one in own]
         made = replace(self.preprocessing, names=own[0].names)
-        return _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
+        task = _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
+        named = self._tested or own
+        return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
 
 
 def read_labelled(
