@@ -108,7 +108,7 @@ def test_numbers_keep_their_meaning_under_another_scale(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for name, middle in (("first", 100.0), ("more", 900.0)):
         X = generator.normal(size=(80, 3))
-        y = middle + 30 * X[:, 0] - 8 * X[:, 1]
+        y = middle + 30 * np.sin(2 * X[:, 0]) * X[:, 1]  # which no linear model predicts
         lines = [",".join(f"{each:.4f}" for each in (*row, target)) for row, target in zip(X, y, strict=True)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,target", *lines]))
     options = {"flops": (3e7, 3e7), "records": (), "progress": False, "workers": 1}
