@@ -173,9 +173,9 @@ def begin(job: Job) -> Beginning:
     usual = {name: value for name, value in asdict(recipe).items() if name in train}
     named = [Query.of(one, usual) for one in named_networks(space, kind.first)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
-    # The records are one vote: of the first networks they name the first one, and of those after them every other one.
+    # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
-    chosen = list(dict.fromkeys([*covers[:1], *named[:own], *_in_turn(covers[1:], named[own:])]))
+    chosen = list(dict.fromkeys([*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]))
     chosen = chosen or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
     if views.known is not None:
         chosen = list(dict.fromkeys([Query.of(views.known, usual), *chosen]))

@@ -185,7 +185,9 @@ class Regression(Objective):
 
     def columns(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, float]:
         """A prediction and both ends of its interval, by their columns; of several targets with their names."""
-        ends = {"prediction": 0, "lower": -1, "upper": 1} if self.reaches else {"prediction": 0}
+        ends = {"prediction": 0}
+        if self.reaches:
+            ends |= {"lower": -1, "upper": 1}
         shown = [f"({name})" if self.outputs > 1 else "" for name in self.names(names)]
         named = list(zip(shown, prediction, self.reaches or prediction, strict=True))
         return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}

@@ -53,9 +53,9 @@ def wilson_reach(share: float, number: int) -> float:
     return abs(middle - share) + wilson(share, number)
 
 
-def clearly_above(score: float, other: float, number: int) -> bool:
-    """Whether a score on ``number`` examples exceeds another one by that one's standard error, by ``wilson``."""
-    return score - other >= wilson(other, number, z=1)
+def clearly_above(score: float, other: float, number: int, *, errors: float = 1.0) -> bool:
+    """Whether a score on ``number`` examples exceeds another one by so many of its standard errors, by ``wilson``."""
+    return score - other >= wilson(other, number, z=errors)
 
 
 def bounds(mean: float, half: float) -> tuple[float, float]:

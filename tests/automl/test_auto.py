@@ -217,7 +217,7 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     whole = json.loads((folder / "auto.json").read_text())
     for changed, told in (
         ({"recipe": {**whole["done"]["recipe"], "learning_rate": -1}}, "learning_rate is -1.*; it must be at least 0"),
-        ({"rate": 1}, "it is damaged, or of an earlier version"),
+        ({"rate": 1}, "it is damaged, or of another version"),
         ({"ensemble": 10**9}, "an ensemble of 1000000000 networks"),
     ):
         (folder / "auto.json").write_text(json.dumps({**whole, "done": {**whole["done"], **changed}}))

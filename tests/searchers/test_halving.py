@@ -178,12 +178,19 @@ def test_wrong_settings_are_refused():
 
 
 def led(scores, begun, examples):
-    """The best of a rung; of what it began with where nothing leads by a standard error, as Wilson has it."""
+    """The best of a rung; where nothing leads by a standard error, as Wilson has it, of what it began with.
+
+    Of these, the one that comes first, unless the best of them leads it by half an error.
+    """
+
+    def error(p, z, n=examples):
+        return z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+
     first = max(scores, key=scores.__getitem__)
     best = max(begun, key=scores.__getitem__, default=first)
-    p, n = scores[best], examples
-    error = math.sqrt(p * (1 - p) / n + 1 / (4 * n**2)) / (1 + 1 / n)
-    return first if scores[first] - p >= error else best
+    if not begun or scores[first] - scores[best] >= error(scores[best], 1):
+        return first
+    return next(one for one in begun if scores[best] - scores[one] < error(scores[one], 0.5))
 
 
 @settings(max_examples=60, deadline=None)

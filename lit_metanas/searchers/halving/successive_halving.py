@@ -138,10 +138,12 @@ class EvolvingHalving(Halving):
             ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Records of the problem itself are not
             used.
         proposals: most candidates of the first rung that come from the records.
-        first: architectures with recipes that fill the first rung instead of the incumbent and the records' candidates.
+        first: architectures with recipes that fill the first rung instead of the incumbent and the records' candidates,
+            the best guess first.
         examples: number of examples whose mean is a score from 0 to 1. The best so far, or the best of ``first``, is
             then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
-            replace it again and again. With None any lead is enough.
+            replace it again and again; and of those of ``first`` the best guess leads, unless another is ahead by half
+            a standard error. With None any lead is enough.
 
     Example:
         >>> import lit_metanas as lm
@@ -213,7 +215,14 @@ class EvolvingHalving(Halving):
         best = next((each for each in ranked if each.query in begun), ranked[0])
         if self.examples is None or clearly_above(ranked[0].value, best.value, self.examples):
             return ranked
+        if best.query in self.first:
+            guesses = sorted((one for one in ranked if one.query in self.first), key=self._place)
+            best = next(one for one in guesses if not clearly_above(best.value, one.value, self.examples, errors=0.5))
         return [best, *(each for each in ranked if each is not best)]
+
+    def _place(self, contender: Contender) -> int:
+        """Where a contender stands in ``first``."""
+        return self.first.index(contender.query)
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         """The contenders of the first rung before its mutants."""

@@ -56,9 +56,12 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
     given, folder = parser.parse_args(), Path(__file__).resolve().parent
     about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
-    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
-    lib: Any = importlib.import_module("numpy" if session else "torch")
-    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    if path.endswith(".pt2"):
+        lib: Any = importlib.import_module("torch")
+        run: Any = lib.export.load(path).module()
+    else:
+        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
+        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for file in given.files:
         try:
             texts = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().split("\n")]

@@ -41,7 +41,9 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
 
 def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
     """Numbers by their columns, with both ends of their intervals if these are known."""
-    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    ends = {"prediction": 0}
+    if "reaches" in goal:
+        ends |= {"lower": -1, "upper": 1}
     shown = [f"({name})" if len(names) > 1 else "" for name in names]
     named = list(zip(shown, row, goal.get("reaches", row), strict=True))
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
@@ -53,9 +55,12 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
     words, folder = parser.parse_args(), Path(__file__).resolve().parent
     about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / words.model)
-    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
-    lib: Any = importlib.import_module("numpy" if session else "torch")
-    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    if path.endswith(".pt2"):
+        lib: Any = importlib.import_module("torch")
+        run: Any = lib.export.load(path).module()
+    else:
+        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
+        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
         shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]

@@ -92,7 +92,9 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
 
 def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
     """Numbers by their columns, with both ends of their intervals if these are known."""
-    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    ends = {"prediction": 0}
+    if "reaches" in goal:
+        ends |= {"lower": -1, "upper": 1}
     shown = [f"({name})" if len(names) > 1 else "" for name in names]
     named = list(zip(shown, row, goal.get("reaches", row), strict=True))
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
@@ -104,9 +106,12 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
     given, folder = parser.parse_args(), Path(__file__).resolve().parent
     about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
-    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
-    lib: Any = importlib.import_module("numpy" if session else "torch")
-    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    if path.endswith(".pt2"):
+        lib: Any = importlib.import_module("torch")
+        run: Any = lib.export.load(path).module()
+    else:
+        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
+        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
