@@ -26,7 +26,7 @@ from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options,
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
 from lit_metanas.automl.views import Views
-from lit_metanas.comparisons.result_text import class_table
+from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -35,7 +35,7 @@ from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import first_few, number_of, printable, writable
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.given_data import (
     describe_columns,
     describe_given,
@@ -137,13 +137,11 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         job = held.enter_context(_read(options, output, start, began))
         known = job.folder and job.folder.finished(job.views)
         result = known or _searched(job)
-        if known is None and isinstance(start, ModelStart):
-            read = partial(_read_as, options)
-            result = replace(result, earlier=start.compare(result, job.task, read))
+        if known is None:
+            warn_of_classes(result)
+            if isinstance(start, ModelStart):
+                result = replace(result, earlier=start.compare(result, job.task, partial(_read_as, options)))
         result = _with_command(result, options, from_shell)
-        if known is None and (table := class_table(result)) is not None and (never := table.never_predicted):
-            names = first_few([f"'{printable(name, 40)}'" for name in never])
-            warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
     return result
@@ -169,21 +167,12 @@ def _read(
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
-        ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
-        if start is not None:  # networks take inputs as before, linear models those that suit them
-            usual = [*ways][: any(label in ways for label in apart)]
-            ways = {label: way for label, way in ways.items() if label in (*usual, *apart)}
+        ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
         # Examples of a group that is learned from would say too little of new ones.
-        intervals = isinstance(task.goal, Regression) and options.group is None
-        views = Views(task, ways, space, options.limits, start, linear=apart, apart=intervals)
+        apart = isinstance(task.goal, Regression) and options.group is None
+        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart)
         if start is not None:
-            place = writable(str(options.start))
-            which = "inputs are made as those of"
-            if views.known is not None:
-                which = "the first network is that of"
-            elif views.weights:
-                which = "all networks begin with"
-            options.say(f"{which} '{place}', on {describe_shape(task.shape)}.")
+            options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
             linear = views.in_space(LinearSpace())

@@ -177,7 +177,7 @@ def begin(job: Job) -> Beginning:
     own = LEAST_FIRST - 1
     chosen = list(dict.fromkeys([*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]))
     chosen = chosen or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
-    if views.known is not None and space.violation(views.known) is None:
+    if views.known is not None:
         chosen = list(dict.fromkeys([Query.of(views.known, usual), *chosen]))
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]

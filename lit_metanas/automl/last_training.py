@@ -230,12 +230,13 @@ def calibrated(job: Job, one: Trained) -> Objective:
 
     Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
     it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
-    The examples are those that were set apart, or else validation examples.
+    The examples are those that were set apart, or else validation examples. If a search has begun with an exported
+    model, that may have learned from them, so its networks and their mutants have none.
     """
     candidate, task = one.candidate, one.candidate.view.task
     network: nn.Module | None = one.child.network
     part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
-    if task.goal.scored != "input":
+    if task.goal.scored != "input" or (job.views.known is not None and not candidate.features):
         return task.goal
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest

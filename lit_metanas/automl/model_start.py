@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.inputs.batches import inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.text import writable
@@ -117,7 +118,8 @@ class ModelStart:
             known = joined
 
         def scores(inputs: Tensor) -> Tensor:
-            own = self.model.network(inputs.cpu()).movedim(-1, 0)  # exported programs stay on the CPU
+            # Exported programs stay on the CPU, in single precision.
+            own = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32))).movedim(-1, 0)
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
         assert result.test is not None

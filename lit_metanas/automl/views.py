@@ -123,19 +123,38 @@ class Views:
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
         self.known: Architecture | None = None  # the network of an exported model that is the start
         self._known_weights: dict[str, Tensor] = {}
-        if start is not None:
-            self.meta_cost = start.cost
-            device = task.train.inputs.device
-            with torch.random.fork_rng(devices=[]):
-                if not isinstance(start, ModelStart):
-                    self.weights = _on(start.for_task(space, task), device)
-                elif network := start.network(space, task):
-                    self.known, self._known_weights = network[0], _on(network[1], device)
+        if start is not None:  # networks take inputs as before, linear models those that suit them
+            usual = [*ways][: any(label in linear for label in ways)]
+            ways = {label: way for label, way in ways.items() if label in (*usual, *linear)}
         self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}
         self._failed: dict[str, str] = {}
+        if start is not None:
+            self._begin_with(start)
+
+    def _begin_with(self, start: TaskStart | ModelStart) -> None:
+        """Take the weights of a start; a network that is not within the limits is left out."""
+        task = self.usual.task
+        device = task.train.inputs.device
+        self.meta_cost = start.cost
+        with torch.random.fork_rng(devices=[]):
+            if not isinstance(start, ModelStart):
+                self.weights = _on(start.for_task(self.space, task), device)
+            elif network := start.network(self.space, task):
+                architecture, weights = network
+                if self.usual.limited.within.violation(architecture) is None:
+                    self.known, self._known_weights = architecture, _on(weights, device)
+
+    @property
+    def beginning(self) -> str:
+        """What comes from a start, as the beginning of a sentence that names it."""
+        if self.known is not None:
+            return "the first network is that of"
+        if self.weights is not None:
+            return "all networks begin with"
+        return "inputs are made as those of"
 
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""

@@ -8,13 +8,15 @@ import textwrap
 from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
-from lit_metanas.io.text import at_once, number_of, printable
+from lit_metanas.io.text import at_once, first_few, number_of, printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
+from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.onnx_program import Int8Loss
 from lit_metanas.training.export.predict_script import script_packages, script_takes
@@ -86,6 +88,8 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
 
 def _caveat(objective: Objective) -> str:
     """What the card says of the limits of predictions."""
+    if isinstance(objective, Regression) and objective.reaches is None:
+        return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
     if not isinstance(objective, Classification) or objective.temperature == 1:
         return objective.caveat
     return (
@@ -125,6 +129,14 @@ def class_table(result: ResultFields) -> ClassTable | None:
         [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)
     )
     return ClassTable.of(labels, said, result.classes)
+
+
+def warn_of_classes(result: ResultFields) -> None:
+    """Warn of classes that the network never predicts."""
+    table = class_table(result)
+    if table is not None and (never := table.never_predicted):
+        names = first_few([f"'{printable(name, 40)}'" for name in never])
+        warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
 
 
 def _recipe_sentence(result: ResultFields) -> str:

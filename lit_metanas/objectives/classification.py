@@ -124,7 +124,8 @@ class Classification(Objective):
         """With the temperature of the lowest log-loss on examples that the network has not learned from.
 
         Differs from the paper in that its logarithm has a normal prior around 0. Few examples say little, and look too
-        well recognised if networks were chosen by them. It is found on a grid, to within a hundredth.
+        well recognised if networks were chosen by them. It is found on a grid, to within a hundredth. One that lowers
+        the log-loss by less than the standard error of that difference is left out, as it may be chance.
         """
         if len(targets) < FEWEST_CALIBRATING:
             return self
@@ -138,7 +139,11 @@ class Classification(Objective):
 
         rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
         found = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
-        return replace(self, temperature=round(math.exp(found), 4))
+        cooled = replace(self, temperature=round(math.exp(found), 4))
+        gains = self.losses(scores, targets) - self.losses(scores / cooled.temperature, targets)
+        if gains.sum() < gains.std() * len(gains) ** 0.5:
+            return self
+        return cooled
 
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
         """A network whose scores are divided by the temperature already."""

@@ -28,7 +28,8 @@ FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
 
-_NUMBER_WITH_UNIT = re.compile(r"\s*(?:[$€£]\s*)?[-+]?[0-9][0-9.,'  ]*\s*[^\W\d]*[%°²³$€£]?\s*")
+# Of a stripped text. No two parts take the same letter, or long texts would take minutes.
+_NUMBER_WITH_UNIT = re.compile(r"(?:[$€£]\s*)?[-+]?[0-9][0-9.,'\s]*[^\W\d]*[%°²³$€£]?")
 
 _MEASURE = re.compile(
     r"(?P<before>[$€£]\s*)?[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"
@@ -81,7 +82,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return wanted
     if are_numbers(labels):
         return "regression"
-    texts = {label for label in labels if isinstance(label, str) and not _is_absent(label)}
+    texts = {label.strip() for label in labels if isinstance(label, str) and not _is_absent(label)}
     wrong = next((text for text in sorted(texts) if _number(text) is None), None)
     if wrong is None or len(texts) < FEWEST_NUMBERS or not all(map(_NUMBER_WITH_UNIT.fullmatch, texts)):
         return "classification"
@@ -142,7 +143,7 @@ def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
 
 def _no_number(text: str) -> str:
     shown = printable(text.strip(), 40)
-    if not _NUMBER_WITH_UNIT.fullmatch(text):
+    if not _NUMBER_WITH_UNIT.fullmatch(text.strip()):
         return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
     if re.search(r"[^\W\d]|[%°²³$€£]", text):
         return f"'{shown}' has a unit: give the numbers alone, all in one unit"

@@ -222,7 +222,7 @@ class Child(LightningModule):
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """Predict a batch of the validation part, for the objective's metric of the whole part."""
-        self._evaluate(batch)
+        self._evaluate(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metric of the validation part."""
@@ -230,7 +230,7 @@ class Child(LightningModule):
 
     def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """Predict a batch of the test part, for the objective's metric of the whole part."""
-        self._evaluate(batch)
+        self._evaluate(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
         """Log the metric of the test part."""
@@ -258,7 +258,9 @@ class Child(LightningModule):
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)
 
-    def _evaluate(self, batch: Sequence[Tensor]) -> None:
+    def _evaluate(self, batch: Sequence[Tensor], batch_idx: int) -> None:
+        if not batch_idx:
+            self._answers.clear()  # those of an evaluation that was interrupted
         inputs, labels = batch[:2]
         self._answers.append((self.objective.predictions(self(inputs)), labels.cpu()))
 

@@ -71,6 +71,9 @@ def test_intervals_several_numbers_pickles_and_exports(tmp_path):
     with pytest.raises(ValueError, match="There are no intervals"):
         both.predict_interval(X)
     assert pickle.loads(pickle.dumps(both)).predict(X) == pytest.approx(both.predict(X))
+    grouped = lm.AutoRegressor(space=SMALL, flops=(1e6, 5e5)).fit(X, Y, groups=np.arange(120) // 4)
+    with pytest.raises(ValueError, match="There are no intervals"):
+        grouped.predict_interval(X)
 
 
 @pytest.mark.parametrize(

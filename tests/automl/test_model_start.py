@@ -108,17 +108,20 @@ def test_numbers_keep_their_meaning_under_another_scale(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for name, middle in (("first", 100.0), ("more", 900.0)):
         X = generator.normal(size=(80, 3))
-        y = middle + 30 * X[:, 0] - 8 * X[:, 1]
+        y = middle + 30 * np.sin(2 * X[:, 0]) * X[:, 1]  # which no linear model predicts
         lines = [",".join(f"{each:.4f}" for each in (*row, target)) for row, target in zip(X, y, strict=True)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,target", *lines]))
     options = {"flops": (3e7, 3e7), "records": (), "progress": False, "workers": 1}
-    lm.auto(tmp_path / "first.csv", output=tmp_path / "model", **options)
+    first = lm.auto(tmp_path / "first.csv", output=tmp_path / "model", **options)
     start, task, network = begun(tmp_path / "model", tmp_path / "more.csv")
     with torch.no_grad():
         own, before = task.goal.values(network(task.test.inputs)), start.model.network(task.test.inputs)
     torch.testing.assert_close(own.float(), before)
-    after = lm.auto(tmp_path / "more.csv", start=tmp_path / "model", **options)
+    after = lm.auto(tmp_path / "more.csv", start=tmp_path / "model", output=tmp_path / "again", **options)
     assert "on the same 16 test examples" in after.earlier
+    assert first.objective.reaches is not None
+    assert after.objective.reaches is None  # the earlier model may have learned from the examples that show its errors
+    assert "It has no prediction intervals, and it" in (tmp_path / "again" / "README.md").read_text()
 
 
 def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> None:
@@ -131,6 +134,23 @@ def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"There is no 'model.json' in '.*empty'"):
         lm.auto(data, start=tmp_path / "empty", flops=FLOPS, progress=False)
+
+
+def test_a_model_that_is_not_within_the_limits_is_compared_alone(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = photographs(tmp_path / "more", "cat", "dog", number=15, seed=2)
+    start = read_start(learned)
+    assert isinstance(start, ModelStart)
+    task = read_given(data, start=start.made_before)
+    for part in (task.train, task.val, task.test):
+        part.inputs = as_floats(part.inputs).double()  # exported programs take float32 alone
+    most = lm.default_space(task.shape).cost(start.model.architecture, task.shape, 2).parameters - 1
+    result = lm.auto(task, start=learned, max_parameters=most, flops=FLOPS, records=(), workers=1)
+    assert result.parameters <= most
+    assert dict(result.record.trials[0].architecture) != start.model.architecture
+    assert f"inputs are made as those of '{learned}'" in capsys.readouterr().err
+    assert result.earlier
 
 
 @pytest.mark.filterwarnings("ignore:.* are nearly the same")  # with so few pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.metrics import r2_score
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives.regression import COVERAGE
-from lit_metanas.tasks.number_targets import are_numbers
+from lit_metanas.tasks.number_targets import are_numbers, learned_as
 
 
 @pytest.mark.parametrize("targets", [1, 3])
@@ -109,3 +110,10 @@ def test_a_damaged_file_is_refused(change: dict[str, object], sentence: str) -> 
 )
 def test_labels_are_numbers_or_classes_by_how_they_look(labels: list[object], expected: bool) -> None:
     assert are_numbers(labels) is expected
+
+
+def test_long_texts_that_begin_with_a_digit_are_classes_at_once() -> None:
+    labels = [f"{n}{' ' * 5000}!" for n in range(12)]
+    begin = perf_counter()
+    assert learned_as(labels, None) == "classification"
+    assert perf_counter() - begin < 2  # minutes, if parts of the pattern take the same letters

@@ -43,6 +43,20 @@ def test_other_examples_have_half_of_the_calibration_error(sharpness):
     assert objective.predictions(others) == lm.Classification(4).predictions(others)
 
 
+def test_a_temperature_that_may_be_chance_is_left_out():
+    kept = []
+    for seed in range(40):
+        scores, targets = overconfident(50, 1.0, seed)  # the right temperature is 1
+        found = lm.Classification(4).calibrated(scores, targets)
+        gains = [
+            float(lm.Classification(4).loss(row, label) - lm.Classification(4).loss(row / found.temperature, label))
+            for row, label in zip(scores.split(1), targets.split(1), strict=True)
+        ]
+        assert np.sum(gains) >= np.std(gains, ddof=1) * 50**0.5
+        kept.append(found.temperature != 1)
+    assert 0 < sum(kept) < 12
+
+
 def test_few_examples_make_no_network_certain():
     scores = 4 * torch.eye(3).repeat(10, 1)
     targets = torch.arange(3).repeat(10)

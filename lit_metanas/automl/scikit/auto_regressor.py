@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -60,7 +60,7 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         Args:
             X: examples; see ``AutoClassifier.fit``.
             y: a number for each, shape ``(n,)``, or several, ``(n, targets)``.
-            groups: which examples belong together; see ``AutoClassifier.fit``.
+            groups: which examples belong together; see ``AutoClassifier.fit``. There are then no intervals.
 
         Raises:
             ValueError: see the class.
@@ -83,6 +83,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         # Nobody looks at a test part.
         found = self._learn(examples.task(kind, [train, val, val], preprocessing=preprocessing), kind, seed)
         self.targets_, self._flat = tuple(examples.names), y.ndim == 1
+        if groups is not None:  # errors on examples of groups that were learned from say too little of new groups
+            self.objective_ = replace(self._goal, reaches=None)
         self._keep_columns(checking)
         return self._ended(found)
 
@@ -106,8 +108,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         middle = self.predict(X)
         if (reaches := self._goal.reaches) is None:
             raise ValueError(
-                "There are no intervals: give AutoRegressor 'minutes', or two numbers of 'flops' as in (1e9, 1e9), and 45 "
-                "examples or more."
+                "There are no intervals: give AutoRegressor 'minutes', or two numbers of 'flops' as in (1e9, 1e9), 45 "
+                "examples or more, and no groups."
             )
         reach = reaches[0] if self._flat else np.array(reaches)
         return np.stack([middle - reach, middle + reach], axis=-1)

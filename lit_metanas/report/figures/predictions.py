@@ -55,8 +55,12 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture, or the curves of a series, which fill the tile, whatever their length."""
     aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
     if one.series and len(one.picture) <= MOST_CURVES:
-        for place, levels in enumerate(reversed(one.levels())):
-            axes.plot([place + level / 256 for level in levels], color=COLOURS[place % len(COLOURS)], linewidth=0.8)
+        for place, row in enumerate(reversed(one.picture)):
+            axes.plot(
+                [place + level / 256 for level in bytes.fromhex(row)],
+                color=COLOURS[place % len(COLOURS)],
+                linewidth=0.8,
+            )
     else:
         axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
     axes.set_anchor("NW")
