@@ -78,6 +78,8 @@ def test_tiles_have_the_room_that_their_titles_need():
     assert [list(one) for one in curves] == [[at, at + 255 / 256, at + 136 / 256] for at in (0, 1)]
     (grey,) = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)]).axes
     assert (len(grey.images), len(grey.lines)) == (1, 0)
+    number = draw_predictions([lm.records.ShownPrediction("69.3", "70.1", True, picture=("00ff",) * 2)])
+    assert number.axes[0].get_title("left") == "✓ 69.3\nis: 70.1"
     short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
     assert short.axes[0].get_xlabel() == ""
     assert short.get_figheight() < drawn.get_figheight()

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TEXT_COLUMNS, columns_of, read_rows, usual_column
+from lit_metanas.kinds.texts.text_tables import (
+    SUFFIXES_OF_TABLES,
+    TEXT_COLUMNS,
+    columns_of,
+    listed,
+    read_rows,
+    usual_column,
+)
 from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_TEXT = 1 << 28
@@ -44,14 +51,24 @@ def _texts(file: Path, column: list[str] | None) -> list[str]:
 
 
 def usual_texts(file: Path) -> list[str] | None:
-    """The column of a table that is called ``text`` or alike; None where there is none, or the file holds lines."""
+    """The column of a table that is called ``text`` or alike; None where the file holds lines.
+
+    Raises:
+        ValueError: it has several columns, of which none is called so.
+    """
     if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
         return None
     try:
         rows = list(read_rows(file))
     except ValueError:  # lines of text
         return None
-    text = usual_column(columns_of(rows), TEXT_COLUMNS)
+    names = columns_of(rows)
+    text = usual_column(names, TEXT_COLUMNS)
+    if text is None and len(names) > 1:
+        raise ValueError(
+            f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
+            "of the texts so, or give a file that ends in .txt, with one text a line."
+        )
     if text is None:
         return None
     return [str(row.get(text) or "").strip() for _, row in rows]

@@ -73,9 +73,9 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
 
 
 def _title(one: ShownPrediction) -> list[str]:
-    """The prediction, and the right answer if it differs, in lines."""
+    """The prediction, and the answer if it differs, as that of a number in the interval does, in lines."""
     texts = [f"{VERDICTS[one.right][0]} {one.said}"]
-    if not one.right:
+    if one.said != one.meant:
         texts.append(f"is: {one.meant}")
     lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
     return [label(line) for line in lines]
