@@ -88,7 +88,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return "classification"
     digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
     if are_numbers(digits):
-        raise ValueError(f"{_no_number(wrong)}; if these are classes, give objective='classification'.")
+        raise ValueError(f"The label {_no_number(wrong)}; if these are classes, give objective='classification'.")
     return "classification"
 
 
