@@ -60,9 +60,10 @@ def read_given(
     if shape is not None and start is not None:
         raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
     if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
-        raise ValueError(
-            f"label = '{printable(label, 40)}' names a column of a table, and the data are none: leave it out."
-        )
+        fix = "leave it out"
+        if hasattr(data, "columns"):
+            fix = f"give a data frame as the pair (data.drop(columns={label!r}), data[{label!r}])"
+        raise ValueError(f"label = '{printable(label, 40)}' names a column of a file, and the data are none: {fix}.")
     named = None if kind is None else kind_named(kind)
     targets, wanted = named_targets(objective), None
     if objective is not None and targets is None:
@@ -174,7 +175,7 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ValueError(
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, or a pair of "
-            "examples and labels, such as (X, y)."
+            "examples and labels, such as (X, y); of a data frame the column of labels is y."
         )
     return given[0], given[1]
 

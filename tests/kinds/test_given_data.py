@@ -717,8 +717,11 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
         assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
     with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
         read_given(tmp_path / "t.csv", label="prize")
-    with pytest.raises(ValueError, match="label = 'b' names a column of a table, and the data are none"):
+    with pytest.raises(ValueError, match="label = 'b' names a column of a file, and the data are none: leave"):
         read_given(([1], [2]), label="b")
+    frame = type("Frame", (), {"columns": ["a", "b"]})()
+    with pytest.raises(ValueError, match=r"give a data frame as the pair \(data.drop\(columns='b'\), data\['b'\]\)"):
+        read_given(frame, label="b")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,10 @@ def test_tiles_have_the_room_that_their_titles_need():
     assert axes.get_title("left") == "✓ Old Italic/U+10301 OLD\nITALIC LETTER BE"
     assert axes.get_aspect() == "auto"  # a series of any length fills its tile
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps →", "features →")
+    curves = [curve.get_ydata() for curve in axes.lines]
+    assert [list(one) for one in curves] == [[at, at + 255 / 256, at + 136 / 256] for at in (0, 1)]
+    (grey,) = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)]).axes
+    assert (len(grey.images), len(grey.lines)) == (1, 0)
     short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
     assert short.axes[0].get_xlabel() == ""
     assert short.get_figheight() < drawn.get_figheight()

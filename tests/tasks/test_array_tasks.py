@@ -166,7 +166,11 @@ def nan():
         ({"y": [1, "1"] * 15}, "Two classes are named '1': give each a name of its own."),
         ({"X": nan()}, "X has values that are not finite, the first in image 4: leave it out or fix it."),
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
-        ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1]."),
+        (
+            {"X": torch.linspace(-1, 1, 900).view(30, 6, 5)},
+            "X has floats from -1 to 1: scale them to [0, 1], or say kind='series' if they are series, (n, channels, "
+            "steps).",
+        ),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
         ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         (

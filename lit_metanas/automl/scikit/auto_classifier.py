@@ -19,6 +19,7 @@ from lit_metanas.kinds.given_data import ExampleKind
 from lit_metanas.kinds.rows.cells import RawTable
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
+from lit_metanas.tasks.number_targets import are_numbers
 from lit_metanas.tasks.splits import by_class, split_examples
 from lit_metanas.tasks.task import Split, Task
 
@@ -187,6 +188,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         members = [torch.from_numpy(np.flatnonzero(labels == place))[:, None] for place in range(len(names))]
         few = next((name for name, places in zip(names, members, strict=True) if len(places) < 2), None)
         if few is not None:
+            if are_numbers([label for label, places in zip(classes.tolist(), members, strict=True) for _ in places]):
+                raise ValueError("y looks continuous: use AutoRegressor, or give classes of two examples or more.")
             raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
         labelled = {str(label): places for label, places in enumerate(members)}
         train, val, _ = split_examples(

@@ -108,8 +108,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         middle = self.predict(X)
         if (reaches := self._goal.reaches) is None:
             raise ValueError(
-                "There are no intervals, which need minutes or two flops, nine examples that choose among "
-                "architectures, and no groups."
+                "There are no intervals: give AutoRegressor 'minutes', or two numbers of 'flops' as in (1e9, 1e9), 45 "
+                "examples or more, and no groups."
             )
         reach = reaches[0] if self._flat else np.array(reaches)
         return np.stack([middle - reach, middle + reach], axis=-1)

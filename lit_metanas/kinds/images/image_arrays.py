@@ -68,6 +68,8 @@ def _check_range(images: Tensor, name: str) -> None:
     if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
         low, high = float(images.min()), float(images.max())
         fix = "divide them by 255" if low >= 0 and high <= 255 else "scale them to [0, 1]"
+        if images.dim() == 3 and low < 0:
+            fix += ", or say kind='series' if they are series, (n, channels, steps)"
         raise ValueError(f"{name} has floats from {low:g} to {high:g}: {fix}.")
 
 

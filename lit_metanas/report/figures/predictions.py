@@ -26,6 +26,9 @@ TILE_LETTERS, LONGEST_NAME = 27, 54
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
 """The mark and the colour of a right and of a wrong prediction."""
 
+MOST_CURVES = 9
+"""Features of a series that are drawn as curves, one above another; more are grey levels."""
+
 LONGEST_EXAMPLE = 400
 """Characters of an example in a table."""
 
@@ -49,9 +52,17 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
 
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
-    """One picture; a series fills its tile, whatever its length."""
+    """One picture, or the curves of a series, which fill the tile, whatever their length."""
     aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
-    axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
+    if one.series and len(one.picture) <= MOST_CURVES:
+        for place, row in enumerate(reversed(one.picture)):
+            axes.plot(
+                [place + level / 256 for level in bytes.fromhex(row)],
+                color=COLOURS[place % len(COLOURS)],
+                linewidth=0.8,
+            )
+    else:
+        axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
     axes.set_anchor("NW")
     axes.set_xticks([])
     axes.set_yticks([])
