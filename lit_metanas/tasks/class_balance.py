@@ -21,7 +21,7 @@ BALANCED_WEIGHT = "balanced"
 """All classes have the same weight in a training."""
 
 AUTO_WEIGHT = "auto"
-"""They have if networks are chosen by balanced accuracy."""
+"""All classes have the same weight if networks are chosen by balanced accuracy."""
 
 ClassWeight = Literal["auto", "balanced"] | None
 

@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import printable
 from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
+from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "regression"]
 """What labels are learned as."""
@@ -24,6 +26,9 @@ FEWEST_NUMBERS = 10
 
 FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 """Whole numbers are targets if more than this share of them are the label of fewer examples."""
+
+MOST_ROUNDED = 0.01
+"""Rounding to single precision that is worth a warning, as a share of the numbers' standard deviation."""
 
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
@@ -111,10 +116,10 @@ def number_targets(
     if len(array) != number:
         raise ValueError(f"There are {number} {noun}, but {name} has {len(array)} targets: give as many.")
     if array.dtype.kind in "biuf" and bool(np.isfinite(array).all()):
-        return torch.from_numpy(array.astype(np.float32).reshape(number, -1))
+        return _in_float32(array.astype(np.float64).reshape(number, -1), name)
     rows = [array[:, place].tolist() for place in range(array.shape[1])] if array.ndim == 2 else [array.tolist()]
     found = np.array([[_checked(value, place, name, where) for place, value in enumerate(row)] for row in rows])
-    return torch.from_numpy(found.T.astype(np.float32))
+    return _in_float32(found.T, name)
 
 
 def strata_of(targets: Tensor) -> list[Tensor]:
@@ -128,6 +133,22 @@ def strata_of(targets: Tensor) -> list[Tensor]:
 def named_targets(name: str | None) -> Targets | None:
     """The kind of targets that an objective's name stands for; None for another text."""
     return next((one for one in get_args(Targets) if one == name), None)
+
+
+def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
+    """Numbers of float64, shape ``(n, targets)``, as float32, with a warning if rounding changes them much."""
+    if (np.abs(numbers) > np.finfo(np.float32).max).any():
+        raise ValueError(f"{name} has a number beyond 3.4e38: give all in a larger unit.")
+    rounded = torch.from_numpy(numbers.astype(np.float32))
+    errors, spread = (rounded.double() - torch.from_numpy(numbers)).abs(), numbers.std(0)
+    for place in range(len(spread)):
+        error = float(errors[:, place].max())
+        if error > MOST_ROUNDED * spread[place] > 0:
+            warn_of_data(
+                f"{name} has numbers that differ by {spread[place]:.2g} and are rounded by up to {error:.2g}, as they "
+                "are kept in single precision: subtract a constant from them."
+            )
+    return rounded
 
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:

@@ -25,10 +25,11 @@ from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.texts.text_kind import TextKind
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering
-from lit_metanas.searchers.mutation import complete
+from lit_metanas.searchers.mutation import complete, named_networks
 from lit_metanas.searchers.query.ledger import Query
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -366,11 +367,13 @@ def test_other_records_of_the_package_are_another_search(
 
 
 def test_texts_get_a_network_for_texts(texts: Path) -> None:
-    result = lm.auto(texts, flops=3e8, progress=False)
-    assert result.space == "SequenceSpace"
-    (best,) = covering(read_record_lines(SHIPPED), lm.default_space(result.shape), 1)
-    assert result.record.trials[0].architecture == best.architecture
+    result = lm.auto(texts, flops=3e9, progress=False)
+    space = lm.default_space(result.shape)
+    assert result.space == space.name == "SequenceSpace"
+    (best,) = covering(read_record_lines(SHIPPED), space, 1)
+    named, recorded = result.record.trials[:2]
+    assert named.architecture == named_networks(space, TextKind.first)[0]
     usual = {"augmentation": "none", "preprocessing": "words"}
-    assert result.record.trials[0].recipe == {**dict(best.recipe), **usual}
+    assert (recorded.architecture, recorded.recipe) == (best.architecture, {**dict(best.recipe), **usual})
     assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}

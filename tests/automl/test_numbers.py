@@ -82,7 +82,7 @@ def test_numbers_of_images_and_texts(kind: str) -> None:
         "texts": [" ".join(["so"] * int(value) + ["good", "bad"][: 1 + int(value) % 2]) for value in y],
     }[kind]
     space = lm.LayeredSpace(depths=(1,), widths=(8,)) if kind == "images" else None
-    result = lm.auto((X, y), flops=(1e8, 1e8), space=space, workers=1, progress=False)
+    result = lm.auto((X, y), flops=(1e9, 1e9), space=space, workers=1, progress=False)
     assert result.metric == "R2"
     assert result.test_score > 0.5
     (said,) = result.predict(X[:1])

@@ -30,7 +30,7 @@ def trials(number, shift=0):
 
 
 def content(digest):
-    return digest.trials, digest.completed, digest.tried, digest.by_names, digest.distributions
+    return digest.trials, digest.completed, digest.tried, digest.distributions
 
 
 def test_a_study_read_bit_by_bit_is_the_study_read_at_once():

@@ -4,7 +4,8 @@ import torch
 from meta_toys import make_model, make_trainer
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.meta import JointInnerLoop, LinearHead
+from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
+from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split
 
@@ -89,5 +90,7 @@ def test_the_families_are_what_they_should_be():
     assert plain_loss(0.5, **HARMS) > 1.2 * plain_loss(0.0, **HARMS)
 
 
-def test_dropout_is_chosen_where_it_helps():
-    assert chosen(**HELPS, query_dropout=False)["0.5"] > 0.75
+def test_dropout_is_chosen_where_it_helps_and_nowhere_else():
+    learn = {"query_dropout": False, "meta_gradient": MAML(), "relaxation": Softmax()}  # by second-order terms
+    assert chosen(**HELPS, **learn)["0.5"] > 0.65
+    assert chosen(**HARMS, **learn)["0.5"] < 0.45
