@@ -159,9 +159,9 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
 
 
 def _right_by(metric: str) -> str:
-    """What a prediction that counts as right is called, by the metric; numbers are hardly ever equal."""
+    """What a prediction that counts as right is called, by the metric; see ``Regression.agrees``."""
     if metric.endswith(Regression.metric):
-        return "with the truth in the 90 % interval (✓)"
+        return "near the truth (✓: in the 90 % interval or, without one, within a standard deviation)"
     return "right"
 
 

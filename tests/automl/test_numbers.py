@@ -43,7 +43,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
     assert "test R2: 9" in told.out
     assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-regression"
-    assert "with the truth in the 90 % interval (✓)." in Path("model/report/report.md").read_text()
+    assert "near the truth (✓: in the 90 % interval or" in Path("model/report/report.md").read_text()
     main(["predict", "model", "new.csv"])
     assert "line 2: prediction 1" in capsys.readouterr().out
     with Path("predictions.csv").open() as opened:
