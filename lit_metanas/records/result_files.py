@@ -150,6 +150,12 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
 
     Raises:
         ValueError: it is damaged, or another kind of file.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.records.write_example_rows("predictions.csv", [])
+        >>> lm.records.read_example_rows("predictions.csv")
+        []
     """
     fix = "delete it, or run `auto` again into another folder"
     try:

@@ -48,12 +48,12 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(60, 8, 8), torch.arange(60) // 50, classes=["common", "rare"])
+        >>> task = lm.task_from_arrays(torch.rand(60, 8, 8), torch.arange(60) // 52, classes=["common", "rare"])
         >>> task, sentence = lm.tasks.balanced_task(task, None)
         >>> task.goal.metric, task.train.weights.unique().tolist()
-        ('balanced accuracy', [0.6000000238418579, 3.0])
+        ('balanced accuracy', [0.5625, 4.5])
         >>> print(sentence)
-        class 'rare' has 6 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
+        class 'rare' has 4 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
     """
     if not isinstance(task.goal, Classification):
         given = {"metric": metric, "class_weight": class_weight if class_weight != AUTO_WEIGHT else None}
