@@ -61,6 +61,13 @@ def rows(file: Path) -> Path:
 WRITERS = {"images": images, "sounds": sounds, "texts": texts, "rows": rows}
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """References take all cores; other tests have one thread."""
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_references_learn_what_is_easy(kind, load, tmp_path, monkeypatch):
     clock = SimpleNamespace(perf_counter=count().__next__)  # a second for each step
