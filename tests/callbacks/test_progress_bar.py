@@ -146,7 +146,8 @@ def test_a_search_counts_tasks(made, line, tmp_path, capfd):
     assert any(each.startswith(line) for each in capfd.readouterr().err.splitlines())
 
 
-def test_terminal_gets_one_line_in_place(module, batches, tmp_path, capfd, monkeypatch):
+def test_terminal_gets_one_line_in_place(module, batches, tmp_path, capfd, caplog, monkeypatch):
+    caplog.set_level("WARNING", logger="lightning.pytorch")  # which may write to the same terminal
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
     trainer_with(EpisodeProgressBar(), tmp_path, max_epochs=2).fit(module, batches(), batches())
