@@ -14,7 +14,7 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES
-from lit_metanas.automl.views import ViewEstimator, Views
+from lit_metanas.automl.views import View, ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
@@ -263,29 +263,30 @@ class OutputFolder:
 
     def _with_network(self, result: SearchResult, folder: Path, views: Views) -> SearchResult:
         """A result with its network, whose weights are read, and the parts of its task."""
-        network, task = _fresh_network(result, views)
+        network, view = _fresh_network(result, views)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        network = network.to(task.train.inputs.device).eval()
+        network, made = network.to(view.task.train.inputs.device).eval(), view.task.preprocessing
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        return replace(result, network=network, preprocessing=task.preprocessing, objective=objective, test=task.test)
+        return replace(result, network=network, preprocessing=made, objective=objective, test=view.tested)
 
 
-def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, Task]:
-    """The network or ensemble of a result, alone or with a linear model, with fresh weights, and its task."""
+def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
+    """The network or ensemble of a result, alone or with a linear model, with fresh weights, and the data for it."""
     if not 1 <= result.ensemble <= MOST_MEMBERS:
         raise ValueError(f"'{STATE}' has an ensemble of {result.ensemble} networks")
-    view, task = views.labelled(result.view), views.labelled(result.view).task
+    view = views.labelled(result.view)
+    task = view.task
     space = views.space if result.space == views.space.name else LinearSpace()
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
     if result.linear is None:
-        return network, task
+        return network, view
     other = views.in_space(LinearSpace()).labelled(result.linear_view)
     if (joined := views.joined(view, other)) is None:
         raise ValueError(f"'{STATE}' has a linear model that reads other examples")
     with torch.random.fork_rng(devices=[]):
         model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
-    return joined.network(network, model), joined.view.task
+    return joined.network(network, model), joined.view
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

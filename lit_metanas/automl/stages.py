@@ -236,7 +236,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         untried = network.found.untried
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     result = result_of(
-        replace(view.task, objective=calibrated(job, one)),
+        replace(view.task, objective=calibrated(job, one), test=view.tested),
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),

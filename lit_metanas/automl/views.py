@@ -17,6 +17,7 @@ from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -64,6 +65,11 @@ class View:
     def learned(self) -> Split:
         """All but the test part."""
         return all_but_test(self.given)
+
+    @cached_property
+    def tested(self) -> Split:
+        """The test part as a network takes it."""
+        return replace(self.task.test, inputs=as_floats(self.task.test.inputs))
 
     @cached_property
     def calibrating(self) -> tuple[Split, Split]:
@@ -124,8 +130,9 @@ class Views:
         self.known: Architecture | None = None  # the network of an exported model that is the start
         self._known_weights: dict[str, Tensor] = {}
         if start is not None:  # networks take inputs as before, linear models those that suit them
-            usual = [*ways][: any(label in linear for label in ways)]
-            ways = {label: way for label, way in ways.items() if label in (*usual, *linear)}
+            suited = {label: way for label, way in ways.items() if label in linear}
+            usual = list(ways.items())[:1] if suited else []
+            ways = {**dict(usual), **suited}
         self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)

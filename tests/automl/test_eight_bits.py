@@ -51,6 +51,16 @@ def test_a_search_is_the_same_as_of_floats(photographs: Path) -> None:
     assert first.predict(small.test.inputs) == second.predict(usual.test.inputs)
 
 
+def test_the_test_part_of_a_result_is_as_its_network_takes_it(photographs: Path, tmp_path: Path) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(photographs, shape=8, flops=(5e8, 5e8), records=(), output=tmp_path / "out", progress=False)
+
+    for result in (call(), call()):  # the second one is read from its files
+        assert result.test.inputs.dtype == torch.float32
+        right = result.network(result.test.inputs).argmax(1) == result.test.labels
+        assert float(right.double().mean()) == pytest.approx(result.test_score)
+
+
 @pytest.mark.parametrize("detail", ["coarse", "fine"])
 def test_linear_models_are_the_same_as_of_floats(photographs: Path, detail: str) -> None:
     small, space = read_given(photographs, shape=8), lm.spaces.LinearSpace()
