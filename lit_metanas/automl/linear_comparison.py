@@ -34,8 +34,10 @@ looks at a number, as measured on a few tables."""
 def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
+    if not isinstance(goal, Classification | Regression) or find_spec("sklearn") is None:
+        return
     features = job.kind.tree_features(task, task.train.inputs)
-    if not isinstance(goal, Classification | Regression) or features is None or find_spec("sklearn") is None:
+    if features is None:
         return
     ensembles = goal.outputs  # of trees
     if isinstance(goal, Classification) and goal.outputs == 2:

@@ -14,9 +14,11 @@ from torch import Tensor
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.inputs.batches import inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import same_shape
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import MadeBefore
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged, Objective
@@ -72,7 +74,8 @@ class ModelStart:
                 f"{task.goal.kind}: leave 'start' out."
             )
         before = self.made_before
-        if tuple(before.shape) != tuple(task.shape) or _digest(before.inputs) != _digest(task.preprocessing):
+        made, known = InputMeaning.of(task.preprocessing), InputMeaning.of(before.inputs)
+        if not same_shape(before.shape, task.shape) or made.digest != known.digest:
             raise ValueError(
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
                 "which its preprocessing reads, or leave 'start' out."
@@ -89,9 +92,7 @@ class ModelStart:
         except ValueError:
             raise foreign from None
         own = child.state_dict()
-        for begin in BEGINNINGS:
-            if all(f"{begin}{name}" in self.weights for name in own):
-                break
+        begin = next((one for one in BEGINNINGS if all(f"{one}{name}" in self.weights for name in own)), "")
         found = {name: self.weights.get(f"{begin}{name}") for name in own}
         if any(each is None or each.shape != own[name].shape for name, each in found.items()):
             raise foreign
@@ -163,7 +164,3 @@ def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
         return read_task_start(path)
     model, weights = load(path), read_weights(Path(path) / WEIGHTS)
     return ModelStart(writable(os.fspath(path)), model, weights, read_description(Path(path) / DESCRIPTION).objective)
-
-
-def _digest(preprocessing: Preprocessing | None) -> str:
-    return "" if preprocessing is None else preprocessing.digest

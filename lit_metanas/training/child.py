@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -43,8 +43,7 @@ def examples_at_once(objective: Objective, most: int) -> int:
 @torch.no_grad()
 def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Tensor:
     """A network's scores of a split's examples, some at once."""
-    parts = split.inputs.split(examples_at_once(objective, 500))
-    return torch.cat([network(as_floats(part)) for part in parts])
+    return torch.cat([network(part) for part in _parts(split, objective, 500)])
 
 
 @torch.no_grad()
@@ -52,9 +51,14 @@ def judge(
     scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
 ) -> tuple[list[Any], Judged]:
     """The predictions for a split's examples, and how good they are; ``scores`` maps inputs to a network's scores."""
-    parts = split.inputs.split(examples_at_once(objective, batch_size))
-    predictions = [each for part in parts for each in objective.predictions(scores(as_floats(part)))]
+    parts = _parts(split, objective, batch_size)
+    predictions = [each for part in parts for each in objective.predictions(scores(part))]
     return predictions, objective.judge(predictions, split.labels)
+
+
+def _parts(split: Split, objective: Objective, most: int) -> Iterator[Tensor]:
+    """A split's inputs as networks take them, some at once."""
+    return map(as_floats, split.inputs.split(examples_at_once(objective, most)))
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:

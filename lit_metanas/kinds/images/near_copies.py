@@ -42,9 +42,11 @@ def near_copies(images: Tensor, others: Tensor) -> Tensor:
 def describe_near_copies(task: Task) -> list[str]:
     """A sentence on test images that are near copies of some that are learned from, apart from equal ones, if any."""
     learned = [part.inputs for part in (task.train, task.val) if part is not None]
+    found = torch.stack([near_copies(task.test.inputs, part) for part in learned]).any(0)
+    if not bool(found.any()):
+        return []
     equal = {own for part in learned for own in digests(part)}
-    found = torch.stack([near_copies(task.test.inputs, part) for part in learned]).any(0).tolist()
-    number = sum(near and own not in equal for near, own in zip(found, digests(task.test.inputs), strict=True))
+    number = sum(own not in equal for own in digests(task.test.inputs[found]))
     if not number:
         return []
     return [
