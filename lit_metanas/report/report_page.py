@@ -149,7 +149,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
             score = markdown_text(_score(best))
             why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
-    parts += _tiles(folder / PREDICTED, predictions, numbers_of(class_names(network, predictions)))
+    parts += _tiles(folder / PREDICTED, predictions, numbers_of(names_shown(network, predictions)))
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
@@ -157,7 +157,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     return "\n\n".join(["## Predictions", *parts]) + "\n"
 
 
-def class_names(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> list[str]:
+def names_shown(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> list[str]:
     """All names that figures of a network's predictions may show, in the order of their numbers."""
     return sorted({*network.row.classes, *(text for one in predictions for text in (one.said, one.meant))}, key=natural)
 
@@ -256,7 +256,7 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
     if not rows or math.isnan(rows[0].probability):
         return "", []
     names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
-    numbers = numbers_of(class_names(network, errors))
+    numbers = numbers_of(names_shown(network, errors))
     places = {name: place for place, name in enumerate(names)}
     table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
     parts = ["## Classes", table.markdown()]

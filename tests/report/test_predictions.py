@@ -205,7 +205,8 @@ def test_a_table_names_the_metric_that_it_shows():
 
 def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch):
     """matplotlib's own font has German and Arabic letters; the page has the others, in the browser's fonts."""
-    monkeypatch.setattr(figures, "_fonts", lambda own=figures._fonts()[:1]: own)  # as on a machine without others
+    usual = figures._fonts()[:1]
+    monkeypatch.setattr(figures, "_fonts", lambda: usual)  # as on a machine without others
     figures._font_of.cache_clear()
     names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
     said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
