@@ -116,7 +116,7 @@ class SchemaBuilder:
 
     def described(self, base: type) -> Schema:
         """What describes an object of a class or of one of its subclasses, as a reference; or the path of a file."""
-        name = f"any {base.__qualname__}"
+        name = f"any.{base.__qualname__}"
         if name not in self.definitions:
             self.definitions[name] = {}  # a class may take objects of its own kind
             self.definitions[name] |= self._description(base)
@@ -224,7 +224,7 @@ def _subclasses(base: type) -> Iterator[type]:
 
 def _place(name: str) -> str:
     """The name of a definition with the arguments of a class."""
-    return f"arguments of {name}"
+    return f"arguments.{name}"
 
 
 def _object(

@@ -79,7 +79,7 @@ def test_the_verb_writes_it_and_replaces_nothing_else(tmp_path, monkeypatch, cap
     assert "$schema=schema.json" in capsys.readouterr().out
     made = json.loads(Path("schema.json").read_text())
     assert made == configuration_schema()
-    assert made["$defs"]["arguments of MetaSearch"]["properties"]["space"]["description"]
+    assert made["$defs"]["arguments.MetaSearch"]["properties"]["space"]["description"]
     Path("mine.json").write_text("{}")
     assert main(["schema", "mine.json"]) == 2
     assert "'mine.json' is there already, and holds no schema" in capsys.readouterr().err
