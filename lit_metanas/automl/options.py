@@ -45,7 +45,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,10 @@ class AutoOptions:
         "auto",
         shell=str,
     )
+    wandb: str | None = option(
+        "a project of Weights & Biases that gets the trials, figures and confusions; offline, unless WANDB_MODE=online",
+        shell=str | None,
+    )
     progress: bool = option("whether progress is shown on stderr", True)
 
     def __post_init__(self) -> None:
@@ -207,6 +211,8 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 
