@@ -182,17 +182,17 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "processes that train side by side, with the same result for any number; auto is one for each core",
         "auto",
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
         "auto",
         shell=str,
     )
     wandb: str | None = option(
-        "a project of Weights & Biases that gets the trials, figures and confusions; offline, unless WANDB_MODE=online",
+        "a project of Weights & Biases that gets trials and figures, offline unless WANDB_MODE=online",
         shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
