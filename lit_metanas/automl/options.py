@@ -165,12 +165,12 @@ class AutoOptions:
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+        "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
@@ -192,7 +192,7 @@ class AutoOptions:
         shell=str,
     )
     wandb: str | None = option(
-        "a project of Weights & Biases that gets trials and figures, offline unless WANDB_MODE=online",
+        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
         shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
