@@ -32,7 +32,6 @@ class Argmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
-        del noise, progress
         weights = hard(logits.detach())
         return Gate(weights, int(weights.argmax()))
 
@@ -61,7 +60,6 @@ class Derived(Relaxation):
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
-        del noise, progress
         architecture = self.space.derive({name: value.detach() for name, value in logits.items()})
         gates = one_hot(self.space.choices, architecture)
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
@@ -83,7 +81,6 @@ class Categorical(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
-        del progress
         weights = hard(perturb(logits.detach(), noise))
         return Gate(weights, int(weights.argmax()))
 

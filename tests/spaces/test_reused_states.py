@@ -25,7 +25,9 @@ def both(request, double_supernet):
     kind, options = SPACES[request.param]
     space = kind(channels=2, cells=3, **options)
     net, weights = double_supernet(space, SHAPE)
-    plain = kind(channels=2, cells=3, reuse=False, **options).supernet(SHAPE).double()
+    plain = kind(channels=2, cells=3, **options).supernet(SHAPE).double()
+    for cell in plain.body.cells:
+        cell.reuse = False
     plain.load_state_dict(weights)
     return space, net.to(memory_format=torch.channels_last), plain
 

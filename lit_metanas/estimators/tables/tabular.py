@@ -51,12 +51,10 @@ class Table(ABC):
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after a shortened training, or None."""
-        del signal
         return None
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """Cost of the training for this signal: 3 x forward multiply-adds x images; 0 if unknown."""
-        del architecture, signal
         return 0
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
@@ -172,7 +170,6 @@ class TabularEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Look a score up; ValueError if the fidelity is below 1, and the table has only one training."""
-        del start
         return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
 
     def _signal(self, fidelity: float) -> str:

@@ -84,17 +84,9 @@ class DARTSTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.DARTSTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     relaxation=lm.relaxations.Softmax(),
-        ...     gradient=lm.training.FirstOrder(),
-        ...     rates=lm.training.DARTSRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     validate_every=5,
-        ...     seed=0,
-        ... )
+        >>> how = {"relaxation": lm.relaxations.Softmax(), "gradient": lm.training.FirstOrder(), "seed": 0}
+        >>> how |= {"rates": lm.training.DARTSRates(), "budget": lm.Budget(flops=1e9), "steps": 9, "validate_every": 5}
+        >>> training = lm.training.DARTSTraining(space=lm.LayeredSpace(), task=task, **how)
         >>> training.probabilities()["layer1.pool"].shape
         torch.Size([2])
     """

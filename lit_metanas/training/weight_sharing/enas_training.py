@@ -83,16 +83,9 @@ class ENASTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.ENASTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     rates=lm.training.WeightRates(),
-        ...     controller=lm.training.ControllerRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     validate_every=5,
-        ...     seed=0,
-        ... )
+        >>> how = {"rates": lm.training.WeightRates(), "controller": lm.training.ControllerRates(), "seed": 0}
+        >>> how |= {"budget": lm.Budget(flops=1e9), "steps": 9, "validate_every": 5}
+        >>> training = lm.training.ENASTraining(space=lm.LayeredSpace(), task=task, **how)
         >>> isinstance(training.draw(), lm.Architecture)
         True
     """

@@ -328,14 +328,8 @@ class SinglePathTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.SinglePathTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     rates=lm.training.WeightRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     seed=0,
-        ... )
+        >>> how = {"rates": lm.training.WeightRates(), "budget": lm.Budget(flops=1e9), "steps": 9, "seed": 0}
+        >>> training = lm.training.SinglePathTraining(space=lm.LayeredSpace(), task=task, **how)
         >>> training.progress
         0.0
     """
