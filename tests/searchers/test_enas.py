@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sharing_toys import TASK, check_found, every_space
+from sharing_toys import TASK
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher
@@ -119,12 +119,6 @@ def test_the_budget_is_never_overdrawn(flops, queries):
     assert queries is None or budget.spent.queries <= queries
     assert found.record.trials[-1].cost == budget.spent
     assert found.architecture in [trial.architecture for trial in found.record.trials]
-
-
-@every_space
-def test_other_spaces_are_searched_too(space):
-    found = search(space=space, epochs=1, candidates=3)
-    check_found(found, space, max(t.value for t in found.record.trials[-3:]))
 
 
 def test_mistakes_are_named():

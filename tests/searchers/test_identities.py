@@ -1,9 +1,7 @@
 """Parameter sets that are the same, and those that are not."""
 
-import torch
-
 from lit_metanas.searchers.samplers.memory import Identities
-from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 
 class Pair(ChoiceSpace):
@@ -33,23 +31,3 @@ def test_a_space_tells_what_is_inactive_and_what_cannot_be_built():
     assert identify({"arch.x": "a", "arch.y": "a"}).inactive == frozenset()
     assert identify({"arch.x": "b", "arch.y": "a", "rate": 0.2}).number != first.number
     assert identify({"arch.x": "a"}).allowed  # a part of an architecture is told apart by its values
-
-
-def test_equivalent_parameters_have_one_identity_and_the_same_others():
-    space = NASBench101(vertices=4)
-    identify = Identities(space)
-    generator = torch.Generator().manual_seed(0)
-    labels = space.sample(generator)
-    parameters = {**{f"arch.{name}": label for name, label in labels.items()}, "rate": 0.1}
-
-    def below(number):
-        return int(torch.randint(number, (), generator=generator))
-
-    drawn = [identify.equivalent(parameters, below) for _ in range(50)]
-    assert {identify(one).number for one in drawn} == {identify(parameters).number}
-    assert {one["rate"] for one in drawn} == {0.1}
-    assert all(one.keys() == parameters.keys() for one in drawn)
-    assert len({tuple(one.values()) for one in drawn}) > 5
-    parameters.pop("arch.op1")
-    assert identify.equivalent(parameters, below) == parameters
-    assert Identities().equivalent({"p": 1}, below) == {"p": 1}

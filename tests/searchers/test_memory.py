@@ -1,7 +1,6 @@
 """What is remembered of a study is what a new reading gives."""
 
-import pickle
-from copy import copy, deepcopy
+from copy import copy
 
 import optuna
 from optuna.trial import TrialState, create_trial
@@ -33,15 +32,6 @@ def content(digest):
     return digest.trials, digest.completed, digest.tried, digest.distributions
 
 
-def test_a_study_read_bit_by_bit_is_the_study_read_at_once():
-    study = trials(60)
-    memory = Memory()
-    for number in (0, 1, 2, 17, 17, 40, 60):
-        digest = memory.read(study[:number])
-        assert content(digest) == content(Memory().read(study[:number]))
-    assert memory.read(study) is digest
-
-
 def test_a_change_in_what_was_read_is_noticed():
     study = trials(40)
     memory = Memory()
@@ -55,10 +45,3 @@ def test_a_change_in_what_was_read_is_noticed():
         fresh.identities = memory.identities
         fresh._digest._identities = memory.identities
         assert content(memory.read(other)) == content(fresh.read(other))
-
-
-def test_copies_share_the_memory_and_pickles_begin_without():
-    memory = Memory()
-    memory.read(trials(9))
-    assert deepcopy({"sampler": memory})["sampler"] is memory
-    assert pickle.loads(pickle.dumps(memory))._digest.trials == []

@@ -4,10 +4,8 @@ import random
 from time import sleep
 
 import optuna
-from optuna.trial import TrialState
 
 from lit_metanas.searchers import RegularisedEvolution
-from lit_metanas.searchers.samplers.memory import Proposals
 from lit_metanas.spaces import Choice, ChoiceSpace
 
 
@@ -18,22 +16,6 @@ class Letters(ChoiceSpace):
 
 
 SPACE = Letters()
-
-
-def test_a_proposal_is_shown_until_its_trial_ends():
-    study = optuna.create_study()
-    proposals = Proposals()
-    trial, other = study.ask(), study.ask()
-    proposals.keep(study.study_name, trial.number, {"x": 1, "y": "a"})
-    proposals.keep("another study", other.number, {"x": 2})
-    assert [one.params for one in proposals.with_proposals(study.study_name, study.trials)] == [{"x": 1, "y": "a"}, {}]
-    trial.suggest_int("x", 3, 3)
-    assert proposals.with_proposals(study.study_name, study.trials)[0].params == {"x": 3, "y": "a"}
-    study.tell(trial, 0.0)
-    shown = proposals.with_proposals(study.study_name, study.trials)
-    assert [one.params for one in shown] == [{"x": 3}, {}]
-    assert [one.state for one in shown] == [TrialState.COMPLETE, TrialState.RUNNING]
-    assert [one.params for one in proposals.with_proposals("another study", study.trials)] == [{"x": 3}, {"x": 2}]
 
 
 def test_threads_try_nothing_twice():

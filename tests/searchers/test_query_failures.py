@@ -7,7 +7,7 @@ import pytest
 import torch
 from query_toys import Sums, search, told, value
 
-from lit_metanas.estimators import Score, TrainingEstimator
+from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.spaces import LayeredSpace
@@ -36,38 +36,11 @@ def test_failing_children_are_kept_with_their_reason_and_never_chosen(error):
     assert {t.state for t in kept} == {optuna.trial.TrialState.FAIL}
 
 
-def test_a_failed_training_is_charged_in_full_and_not_tried_again():
-    estimator = Sums(lambda architecture: RuntimeError("boom") if architecture["x"] != "7" else None)
-    budget = Budget(flops=5000)
-    found = search(estimator, budget=budget, failures=1000, patience=1000)
-    assert len({a for a, _, _ in estimator.calls}) == len(estimator.calls) == 50
-    assert budget.spent.flops == 5000
-    repeated = [t for t in found.record.trials if t.duplicate and t.failure]
-    assert all(t.failure == "RuntimeError: boom" for t in repeated)
-
-
-def test_a_score_that_is_no_number_is_a_failure():
-    class Nan(Sums):
-        def __call__(self, architecture, *, fidelity, start=None):
-            score = super().__call__(architecture, fidelity=fidelity, start=start)
-            return Score(math.nan if architecture["x"] == "7" else score.value, score.cost)
-
-    found = search(Nan(), budget=Budget(queries=40))
-    failures = {t.failure for t in found.record.trials if t.architecture["x"] == "7"}
-    assert failures == {"ArithmeticError: its score is not a number"}
-
-
 def test_too_many_failures_in_a_row_stop_the_search_and_name_the_last():
     estimator = Sums(lambda architecture: ValueError(f"cannot build {architecture['x']}"))
     with pytest.raises(FailedWorkError, match=r"stopped after 4 failures in a row, the last of x=. y=. z=.: Val"):
         search(estimator, failures=4)
     assert len(estimator.calls) == 4
-
-
-def test_a_search_in_which_all_failed_names_the_last_reason():
-    estimator = Sums(lambda architecture: ValueError("broken"))
-    with pytest.raises(FailedWorkError, match=r"scored no architecture in 2 trials; .* because: ValueError: broken"):
-        search(estimator, failures=3, budget=Budget(queries=2))
 
 
 def test_a_search_with_failures_resumes_as_if_uninterrupted():

@@ -20,15 +20,6 @@ def test_what_was_trained_is_handed_over_after_an_interruption(stop_at):
     assert len(resumed.calls) <= 20 - stop_at + 1  # the chosen one once more, at most
 
 
-def test_nothing_is_trained_again_where_the_estimator_trains_nothing():
-    storage = optuna.storages.InMemoryStorage()
-    with pytest.raises(KeyboardInterrupt):
-        search(Sums(stop_at=19), storage=storage)
-    resumed = Sums()
-    assert search(resumed, storage=storage).weights is None
-    assert len(resumed.calls) == 1
-
-
 def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():
     storage = optuna.storages.InMemoryStorage()
     whole = search(Sums(weights=True), storage=storage)

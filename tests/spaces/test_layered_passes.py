@@ -49,3 +49,19 @@ def test_whole_parameters_are_not_cut():
     wider = LayeredSpace(kernels=(3,), widths=(4, 6), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
     narrow = wider.canonical({**wider.sample(torch.Generator()), **{f"layer{i}.width": "4" for i in range(1, 5)}})
     assert "slice" in operations(wider, one_hot(wider.choices, narrow))
+
+
+def test_first_block_is_channels_last():
+    space = LayeredSpace(depths=(2,))
+    net = space.supernet((1, 12, 12)).to(memory_format=torch.channels_last)
+    seen = []
+    net.layers[0].register_forward_hook(
+        lambda module, inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    net(torch.rand(5, 1, 12, 12), one_hot(space.choices, space.sample(torch.Generator())))
+    assert seen == [True]
+
+
+def test_noise_lies_where_the_network_lies():
+    net = LayeredSpace(dropouts=(0.0, 0.3), depths=(1,), widths=(6,)).supernet((1, 4, 4)).to("meta")
+    assert net.draw_noise(2, torch.Generator().manual_seed(0))["layers.0.dropout"].device.type == "meta"

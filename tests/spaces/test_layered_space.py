@@ -2,25 +2,9 @@
 
 import re
 
-import jsonargparse
 import pytest
-import torch
 
-from lit_metanas.spaces import LayeredSpace, SearchSpace
-
-
-def test_groups_tie_equal_questions():
-    space = LayeredSpace(depths=(2, 4))
-    assert space.size == 2 * 54**4
-    by_group = {}
-    for choice in space.choices:
-        by_group.setdefault(choice.group, []).append(choice)
-    assert {group: len(choices) for group, choices in by_group.items()} == {
-        "depth": 1,
-        **dict.fromkeys(("kernel", "width", "norm", "skip", "activation", "pool", "dropout"), 4),
-    }
-    assert all(len({choice.labels for choice in choices}) == 1 for choices in by_group.values())
-    assert [c.active_if for c in by_group["pool"]] == [(), ()] + [(("depth", frozenset({"4"})),)] * 2
+from lit_metanas.spaces import LayeredSpace
 
 
 def test_fixed_labels_restrict_single_choices():
@@ -29,18 +13,6 @@ def test_fixed_labels_restrict_single_choices():
     assert labels["layer1.width"] == ("16",)
     assert labels["layer2.width"] == ("16", "32")
     assert labels["layer2.kernel"] == ("3", "5")
-
-
-def test_restricted_keeps_everything_else(rich_space):
-    shared = rich_space.restricted({"layer2.kernel": "11", "depth": "2"})
-    before = {choice.name: choice for choice in rich_space.choices}
-    assert [choice.name for choice in shared.choices] == list(before)
-    for choice in shared.choices:
-        expected = {"layer2.kernel": ("11",), "depth": ("2",)}.get(choice.name, before[choice.name].labels)
-        assert choice.labels == expected
-        assert (choice.group, choice.active_if) == (before[choice.name].group, before[choice.name].active_if)
-    assert (shared.mix, shared.shared) == (rich_space.mix, rich_space.shared)
-    assert "layer3.kernel" not in shared.sample(torch.Generator().manual_seed(0))
 
 
 def test_restricted_never_widens():
@@ -76,28 +48,3 @@ def test_errors_are_one_sentence(arguments, text):
     assert message[-1] in ".?…"
     assert ". " not in message
     assert "\n" not in message
-
-
-def test_yaml_builds_a_space_by_class_path():
-    parser = jsonargparse.ArgumentParser()
-    parser.add_argument("--space", type=SearchSpace)
-    config = parser.parse_string(
-        """
-        space:
-          class_path: lit_metanas.spaces.LayeredSpace
-          init_args:
-            kernels: [3, 5]
-            norms: [none, layer]
-            skips: [none]
-            depths: [2, 3]
-            widths: [8, 16]
-            mix: normalised
-            fixed: {layer1.width: ["16"]}
-        """
-    )
-    space = parser.instantiate(config).space
-    assert isinstance(space, LayeredSpace)
-    labels = {choice.name: choice.labels for choice in space.choices}
-    assert labels["layer1.width"] == ("16",)
-    assert labels["layer3.norm"] == ("none", "layer")
-    assert space.mix == "normalised"
