@@ -7,13 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.relaxations.relaxation import (
-    ChoicewiseRelaxation,
-    LinearTemperature,
-    Relaxation,
-    hard,
-    perturb,
-)
+from lit_metanas.relaxations.relaxation import ChoicewiseRelaxation, LinearTemperature, Relaxation, hard, perturb
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 

@@ -168,11 +168,7 @@ class SearchSpace(ChoiceSpace):
         return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
 
     def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
     ) -> nn.Module:
         """Build the plain network that ``architecture`` describes: inputs in, ``(n, way)`` scores out.
 

@@ -142,9 +142,7 @@ def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
 
 
 @pytest.mark.parametrize(
-    "space",
-    [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
-    ids=lambda space: space.__name__,
+    "space", [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace], ids=lambda space: space.__name__
 )
 def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
     choices = space().choices

@@ -24,12 +24,7 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.relaxations import (
-    AnnealedSoftmax,
-    GumbelSoftmax,
-    SampledChild,
-    Softmax,
-)
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 

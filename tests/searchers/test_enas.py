@@ -9,7 +9,7 @@ from sharing_toys import TASK
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.training import ENASTraining
+from lit_metanas.training import ENASTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
@@ -26,16 +26,8 @@ def search(budget=None, seed=0, space=SPACE, **options):
 
 
 def module(budget=None, rates=RATES, steps=6):
-    return ENASTraining(
-        space=SPACE,
-        task=TASK,
-        rates=WeightRates(weights=0.1),
-        controller=rates,
-        budget=budget or Budget(),
-        steps=steps,
-        validate_every=3,
-        seed=4,
-    )
+    plan = SupernetPlan(SPACE, TASK, budget or Budget(), steps, validate_every=3, seed=4)
+    return ENASTraining(plan, rates=WeightRates(weights=0.1), controller=rates)
 
 
 def fit(made):

@@ -11,9 +11,7 @@ from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
-SAMPLERS = {
-    "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options),
-}
+SAMPLERS = {"evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options)}
 every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 
 

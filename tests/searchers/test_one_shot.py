@@ -11,7 +11,7 @@ from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import SinglePathTraining
+from lit_metanas.training import SinglePathTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
 
@@ -55,7 +55,7 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
     task = TASK
     double = {part: Split(getattr(task, part).inputs.double(), getattr(task, part).labels) for part in ("train", "val")}
     task = Task("patterns", 3, double["train"], double["val"], double["val"])
-    module = SinglePathTraining(space=SPACE, task=task, rates=RATES, budget=Budget(), steps=12, seed=3).double()
+    module = SinglePathTraining(SupernetPlan(SPACE, task, Budget(), 12, 12, seed=3), rates=RATES).double()
     start = {name: weight.detach().clone() for name, weight in module.weights.items()}
     generator = torch.Generator().manual_seed(3)
     architectures = [SPACE.sample(generator) for _ in range(12)]
@@ -79,8 +79,8 @@ def test_only_what_can_be_built_is_trained(monkeypatch):
     monkeypatch.setattr(SinglePathTraining, "step_weights", lambda _, mixture, *rest: trained.append(mixture))
 
     def module(refusal):
-        space = SPACE.limited(refusal)
-        return SinglePathTraining(space=space, task=TASK, rates=RATES, budget=Budget(), steps=12, seed=3)
+        plan = SupernetPlan(SPACE.limited(refusal), TASK, Budget(), 12, 12, seed=3)
+        return SinglePathTraining(plan, rates=RATES)
 
     limited = module(lambda one: "too deep" if one["depth"] == "2" else None)
     (pair,) = Minibatches(TASK.train, TASK.val, batch_size=10, steps=1, seed=5)

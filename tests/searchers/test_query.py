@@ -20,11 +20,7 @@ LABELS = ("a", "b", "c")
 class Letters(ChoiceSpace):
     """Three letters; the third matters only after an a; two b's cannot be built."""
 
-    choices = (
-        Choice("x", LABELS),
-        Choice("y", LABELS),
-        Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
-    )
+    choices = (Choice("x", LABELS), Choice("y", LABELS), Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)))
 
     def violation(self, architecture):
         return "two b's" if architecture["x"] == architecture["y"] == "b" else None

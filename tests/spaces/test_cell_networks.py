@@ -4,12 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from space_toys import (
-    PlainNetwork,
-    check_statistics,
-    convolution,
-    images,
-)
+from space_toys import PlainNetwork, check_statistics, convolution, images
 
 from lit_metanas.spaces import DARTSCell, MetaNASCell
 

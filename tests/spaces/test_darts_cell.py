@@ -21,11 +21,7 @@ V2 = (
 )
 
 
-@pytest.mark.parametrize(
-    ("genotype", "millions"),
-    [(V1, 3.169414), (V2, 3.349342)],
-    ids=["DARTS_V1", "DARTS_V2"],
-)
+@pytest.mark.parametrize(("genotype", "millions"), [(V1, 3.169414), (V2, 3.349342)], ids=["DARTS_V1", "DARTS_V2"])
 def test_published_parameter_counts(genotype, millions):
     """On CIFAR-10 with 36 channels and 20 cells, without the auxiliary classifier."""
     space = DARTSCell(channels=36, cells=20, normalised_pools=False)

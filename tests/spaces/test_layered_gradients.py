@@ -90,9 +90,7 @@ def test_vmap_of_second_order_grad_is_the_loop(tasks):
         """The same step by ``torch.autograd.grad``."""
         places = [(part, name) for part in leaves for name in leaves[part]]
         found = torch.autograd.grad(
-            loss(net, leaves, support, target, noise),
-            [leaves[part][name] for part, name in places],
-            create_graph=True,
+            loss(net, leaves, support, target, noise), [leaves[part][name] for part, name in places], create_graph=True
         )
         moved = {part: dict(values) for part, values in leaves.items()}
         for (part, name), value in zip(places, found, strict=True):

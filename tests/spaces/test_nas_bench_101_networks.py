@@ -5,15 +5,7 @@ from itertools import product
 import pytest
 import torch
 from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, POOL
-from space_toys import (
-    PlainNetwork,
-    check_channels_last,
-    check_export,
-    check_statistics,
-    convolution,
-    decided,
-    images,
-)
+from space_toys import PlainNetwork, check_channels_last, check_export, check_statistics, convolution, decided, images
 
 from lit_metanas.spaces import Gate, NASBench101, one_hot
 

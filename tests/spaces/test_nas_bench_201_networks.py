@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from space_toys import (
-    PlainNetwork,
-    check_channels_last,
-    check_statistics,
-    convolution,
-    images,
-)
+from space_toys import PlainNetwork, check_channels_last, check_statistics, convolution, images
 
 from lit_metanas.spaces import NASBench201
 

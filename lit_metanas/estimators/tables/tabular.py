@@ -136,13 +136,8 @@ class TabularEstimator(Estimator):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Kernels(lm.estimators.Table):
-        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
-        ...
-        ...     def score(self, architecture, signal):
-        ...         return int(architecture["kernel"]) / 10
-        >>> lm.estimators.TabularEstimator(Kernels(), "val")(lm.Architecture({"kernel": "5"}), fidelity=1.0).value
-        0.5
+        >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
     def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
