@@ -42,19 +42,6 @@ def test_overlay_writes_the_leading_part_and_adds_names():
     assert torch.equal(base["a"], torch.zeros(3, 3))
 
 
-@pytest.mark.parametrize("architecture", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_what_a_child_learned_is_what_the_next_child_inherits(architecture):
-    torch.manual_seed(0)
-    child = SPACE.child(architecture, (1, 8, 8), 3)
-    child.train()(torch.rand(20, 1, 8, 8))
-    base = fresh_weights(SPACE, (1, 8, 8), 5)
-    merged = overlay(base, SPACE.supernet_weights(child))
-    assert {name: merged[name].shape for name in base} == {name: base[name].shape for name in base}
-    twin = SPACE.child(architecture, (1, 8, 8), 3, merged)
-    inputs = torch.rand(5, 1, 8, 8)
-    assert torch.equal(child.eval()(inputs), twin.eval()(inputs))
-
-
 def test_training_cost_is_known_beforehand_and_follows_the_formula():
     task = make_task()
     estimator = TrainingEstimator(task, SPACE, 0, RECIPE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.records import Cost, SearchRecord, Trial, read_records, read_results, write_records
+from lit_metanas.records import Cost, SearchRecord, Trial, read_records, read_results
 from lit_metanas.records.statistics import hypervolume, non_dominated, widest
 from lit_metanas.spaces import Architecture
 
@@ -52,16 +52,6 @@ def test_the_front_and_the_best_of_a_record():
     assert record.value_of(Architecture({"n": "c"})) == 0.7
     assert math.isnan(record.value_of(Architecture({"n": "f"})))  # given up
     assert math.isnan(record.value_of(Architecture({"n": "z"})))
-
-
-def test_records_with_all_that_a_trial_may_have_come_back_equal(tmp_path):
-    trial = Trial(
-        Architecture({"a": "1"}), 0.5, Cost(queries=1), fidelity=0.25, pruned=True, failure="OutOfMemoryError: much",
-        measures={"latency": 1e-4}, recipe={"learning_rate": 0.1, "batch_size": 20},
-    )  # fmt: skip
-    record = SearchRecord("t", [trial], ("accuracy", "latency"))
-    write_records(tmp_path / "record.json", [record])
-    assert repr(read_records(tmp_path / "record.json")) == repr([record])
 
 
 OLD_RECORD = {

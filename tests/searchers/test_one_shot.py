@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from sharing_toys import TASK
+from sharing_toys import TASK, check_found, every_space
 
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
@@ -110,6 +110,12 @@ def test_the_best_candidate_is_found_and_its_child_computes_what_was_ranked(samp
     child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
     right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
     assert right == pytest.approx(found.record.best.value)
+
+
+@every_space
+def test_other_spaces_are_searched_too(space):
+    found = search(space=space, epochs=1, candidates=3)
+    check_found(found, space, found.record.best.value)
 
 
 def test_what_its_sampler_learned_from_has_its_cost():
