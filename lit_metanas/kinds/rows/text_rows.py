@@ -49,9 +49,9 @@ class TextRows(Preprocessing):
         >>> rows = [[1.0, "a very good pen"], [3.0, "no good at all"], [2.0, "a pen for all"], [2.0, "all very good"]]
         >>> made = lm.kinds.TextRows(("price", "review"), lm.kinds.Columns(scale="standardised")).fitted(rows)
         >>> made.shape
-        TextRowShape(numbers=2, vocabulary=8, steps=32)
+        TextRowShape(numbers=2, vocabulary=7, steps=32)
         >>> made.encode([{"review": "good pen", "price": 2}])[0, :5].tolist()
-        [0.0, 0.0, 3.0, 6.0, 0.0]
+        [0.0, 0.0, 3.0, 5.0, 0.0]
         >>> made.show(made.encode([[3.0, "good pen"]]))
         ['price 3: good pen']
     """
