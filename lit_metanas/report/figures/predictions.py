@@ -84,8 +84,9 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if one.series:
-        axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
+    if one.series and not one.heat:
+        axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
     axes.set_title("\n".join(_title(one)), fontsize=8.5, color=VERDICTS[one.right][1], loc="left", pad=4)
 
 
