@@ -35,10 +35,6 @@ class ColumnParts:
     parts: Mapping[str, int]
     told: str
 
-    def of(self, where: Sequence[str]) -> list[int]:
-        """The parts of some rows."""
-        return [self.parts[each] for each in where]
-
 
 def parts_by_column(
     rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, column: str, *, val: float = 0.2, test: float = 0.2
