@@ -144,7 +144,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         result = _with_command(result, options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
-        if options.wandb is not None and known is None:
+        if options.wandb is not None and known is None and not result.stopped:
             _log(result, options.wandb, options)
     return result
 

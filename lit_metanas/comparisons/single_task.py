@@ -242,7 +242,7 @@ def result_of(
         predictions=shown_predictions(task, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
-        errors=tested.worst_explained(child.network),
+        errors=tested.worst_explained(child.network, size.flops),
         ensemble=ensemble,
         ordinal=found.ordinal,
         test=task.test,

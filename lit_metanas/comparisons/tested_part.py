@@ -92,12 +92,12 @@ class TestedPart(NamedTuple):
         wrong = self.judged.right == 0
         return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
 
-    def worst_explained(self, network: nn.Module) -> tuple[ShownPrediction, ...]:
-        """The worst errors, of images and sounds with what speaks for the prediction of a network."""
+    def worst_explained(self, network: nn.Module, flops: float) -> tuple[ShownPrediction, ...]:
+        """The worst errors, of images and sounds with what speaks for a network's prediction; see ``explained``."""
         if not (shown := self.worst):
             return ()
         places = self.worst_places
-        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places])
+        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places], flops=flops)
 
     @property
     def _losses(self) -> Tensor:
