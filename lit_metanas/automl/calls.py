@@ -91,7 +91,6 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
         >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
         >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])

@@ -102,7 +102,6 @@ class AutoOptions:
         ValueError: one is out of its range, or two exclude each other; the sentence names it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> options = lm.automl.AutoOptions("photos", max_latency="5ms")
         >>> options.minutes, options.limits.latency
         (10.0, 0.005)

@@ -46,7 +46,6 @@ class Builder:
 
     Example:
         >>> from torch import nn
-        >>> import lit_metanas as lm
         >>> build = lm.Builder()
         >>> _ = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         >>> build.choices["activation"].labels
