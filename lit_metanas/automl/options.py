@@ -135,8 +135,7 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
-        "if targets are numbers that have fractions or hardly repeat",
+        "classification, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(
@@ -149,6 +148,10 @@ class AutoOptions:
         shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
+    window: float | None = option(
+        "seconds of sounds that networks hear at once; by default up to 10",
+        shell=float | None,
+    )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
@@ -173,8 +176,8 @@ class AutoOptions:
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
     threads: int | Literal["auto"] | None = option(
-        "torch's threads in the last training of a single network, and for the latency, on a CPU; auto is one, or one "
-        "for each core if minutes are given, no latency is limited, and the training is then faster",
+        "torch's threads in the last training of a single network, and for the latency; auto is one, or with minutes "
+        "one for each core if that is faster",
         "auto",
         shell=int | Literal["auto"] | None,
     )
@@ -218,7 +221,7 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape")
+        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
