@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 import torch
 
 from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.model_start import ModelStart, read_start
@@ -159,18 +160,22 @@ def _read(
     kind = _describe(task, options)
     if why:
         options.say(why)
-    space = options.space or kind.space(task.shape, task.goal)
-    space.check_shape(task.shape)
-    space.check_objective(task.goal)
+    encoders = read_encoders(options, kind)
     flops = inf if options.minutes is not None else sum(options.parts)
     with undisturbed(task, 1), ExitStack() as held:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+        if encoders:
+            kind, task, ways = with_encoders(options, kind, task, ways, encoders)
+        space = options.space or kind.space(task.shape, task.goal)
+        space.check_shape(task.shape)
+        space.check_objective(task.goal)
         # Examples of a group that is learned from would say too little of new ones.
         apart = isinstance(task.goal, Regression) and options.group is None
-        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart)
+        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders)
+        views.read_encoded()
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear = None
@@ -245,6 +250,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
+        "encoders": [one if isinstance(one, str) else one.digest for one in options.encoders or ()],
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,

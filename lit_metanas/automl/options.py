@@ -45,6 +45,9 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
+NO_ENCODER = "none"
+"""Among encoders, what stands for the networks without one."""
+
 _NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
 
 
@@ -115,7 +118,7 @@ class AutoOptions:
     )
     _: KW_ONLY
     minutes: float | None = option(
-        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        "how long everything may take; pairs need two; 10 without flops",
         shell=float | None,
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
@@ -153,6 +156,8 @@ class AutoOptions:
         shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
+    encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
+    download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
         shell=str | None,
@@ -164,9 +169,7 @@ class AutoOptions:
     )
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
-    pareto: str | None = option(
-        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
-    )
+    pareto: str | None = option("a whole front: accuracy against parameters, flops or latency", shell=str | None)
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
@@ -204,8 +207,12 @@ class AutoOptions:
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
-        self.records = tuple(map(os.fspath, several))
+        self.records = tuple(map(os.fspath, _several(self.records)))
+        self.encoders = self.encoders and _several(self.encoders)
+        if self.encoders and self.start is not None:
+            raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
+        if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
+            raise ValueError("auto: a 'space' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
@@ -318,6 +325,13 @@ def whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def _several(given: Any) -> tuple[Any, ...]:
+    """One value or several."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)
+
+
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
@@ -362,6 +376,8 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
+    elif name == "encoders" and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"[{','.join(value)}]" if from_shell else repr([*value])
     elif isinstance(value, float):
         return plain_number(value)
     elif value is None:

@@ -146,7 +146,7 @@ class ResultFields:
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()
     encoder: str = ""
-    encoding_cost: Cost = Cost()
+    encoding_cost: Cost = field(default_factory=Cost)
 
     @property
     def metric(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,7 +33,7 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
-    first: ClassVar = (
+    first: ClassVar[Sequence[Mapping[str, str]]] = (
         {"depth": "1", "width": "128", "activation": "ReLU", "norm": "none", "dropout": "0.5"},
         {"depth": "2", "width": "128", "activation": "ReLU", "norm": "layer", "dropout": "0.2", "skip": "none"},
         {"depth": "3", "width": "128", "activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"},
@@ -42,7 +42,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
-    features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
+    features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of labels that repeat, and columns of which none holds sentences."""
@@ -122,6 +122,30 @@ class RowKind(Kind):
         rows = list(read_rows(source.path))
         label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
+
+
+class EncodedRows(RowKind):
+    """Features that an encoder has made of other examples, which are read by their own kind."""
+
+    name = "features"
+    noun = "features"
+    first: ClassVar[Sequence[Mapping[str, str]]] = ({"depth": "0"}, *RowKind.first[:3])
+    features: ClassVar = {}
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """None: no file has them."""
+        return False
+
+    def holds(self, task: Task) -> bool:
+        """None: rows are of the kind ``rows``."""
+        return False
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """No other."""
+        return {}
+
+    def tree_features(self, task: Task, inputs: Tensor) -> None:
+        """None: networks are better on features."""
 
 
 def _whole_rows(file: Path) -> list[TableRow]:

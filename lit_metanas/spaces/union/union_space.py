@@ -98,9 +98,8 @@ class UnionSupernet(Supernet):
 class UnionSpace(SearchSpace):
     """Several spaces as one: a choice among them, ``family``, and the choices of each.
 
-    The choices of a family have its label in front, such as ``grid.width``, and matter only where it is chosen. Families
-    that take different kinds of input are for examples under several preprocessings: ``restricted`` to a family, the
-    space is for its inputs alone.
+    The choices of a family have its label in front, such as ``grid.width``, and matter only where it is chosen. If the
+    families take different kinds of input, the space is used ``restricted`` to one of them.
 
     Args:
         families: the spaces, by labels that are names in Python, such as ``grid``.
@@ -262,7 +261,8 @@ class UnionSpace(SearchSpace):
     @property
     def _labels(self) -> tuple[str, ...]:
         """The families that may be chosen."""
-        return self.choices[0].labels if "choices" in vars(self) else tuple(self.families)
+        return self.choices[0].labels
+
     def _window(self, shape: Shape) -> SeriesShape | None:
         """The shape of a window of inputs; None if networks take them whole."""
         whole = as_shape(shape)

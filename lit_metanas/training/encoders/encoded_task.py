@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats, join_inputs
 from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.encoders.encoder import Encoder
@@ -59,6 +61,7 @@ class EncodedTask(Task):
     Attributes:
         encoder: what made the features.
         front: the same with the features standardised, as the networks that are searched take them.
+        encoding_cost: of the features: forward FLOPs, once for each example, and seconds.
         seen: the examples as the encoder takes them; of those to learn from and to choose by only the first is kept.
 
     Example:
@@ -75,6 +78,7 @@ class EncodedTask(Task):
     encoder: Encoder
     front: nn.Module
     seen: Task
+    encoding_cost: Cost
 
 
 def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask:
@@ -103,6 +107,7 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
             f"The encoder '{encoder.name}' takes {describe_shape(encoder.shape)}, and task '{task.id}' has "
             f"{describe_shape(task.shape)}: make the task with such inputs."
         )
+    begin = perf_counter()
     parts = [task.train, *([] if task.val is None else [task.val]), task.test]
     features = encoder.features(join_inputs([part.inputs for part in parts]), seconds=seconds)
     own = dict(zip(map(id, parts), features.split([len(part) for part in parts]), strict=True))
@@ -115,7 +120,9 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
     given: dict[str, Any] = {one.name: getattr(task, one.name) for one in fields(Task)}
     given |= {"train": encoded(task.train), "val": task.val and encoded(task.val), "test": encoded(task.test)}
     given |= {"vocabulary": None, "preprocessing": None}
-    return EncodedTask(**given, encoder=encoder, front=front, seen=first)
+    number = sum(map(len, parts))
+    cost = Cost(images=number, flops=number * encoder.cost.flops, seconds=perf_counter() - begin)
+    return EncodedTask(**given, encoder=encoder, front=front, seen=first, encoding_cost=cost)
 
 
 def _first(part: Split) -> Split:

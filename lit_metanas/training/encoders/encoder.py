@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from math import inf
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,6 +102,18 @@ class Encoder:
         weights = sum(one.numel() for one in self.network.state_dict().values() if one.is_floating_point())
         return NetworkCost(weights, counter.get_total_flops() // 2)
 
+    @property
+    def prepared(self) -> Any:
+        """What makes its inputs, as kinds of data have it: the shape of images, or a preprocessing."""
+        return self.preprocessing or self.shape
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of data that it is for, by name."""
+        if self.preprocessing is None:
+            return ("images",)
+        return (self.preprocessing.noun,)
+
     @cached_property
     def digest(self) -> str:
         """Of its weights, of what it is, and of its inputs."""
@@ -175,7 +187,7 @@ class Encoder:
     def _write(self, known: Mapping[bytes, Tensor]) -> None:
         """Keep features; a full disk loses no more than the time to compute them again."""
         most = LARGEST_CACHE // (NAME_BYTES + 4 * self.numbers)
-        kept = dict(islice(reversed(known.items()), most))
+        kept = dict([*known.items()][-most:])
         names = np.frombuffer(b"".join(kept), np.uint8).reshape(-1, NAME_BYTES).copy()
         with suppress(OSError):
             write_weights(self._file, {"names": torch.from_numpy(names), "features": torch.stack([*kept.values()])})

@@ -8,6 +8,8 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -30,7 +32,7 @@ MADE_FOR = 224
 PROGRAM_SUFFIX = ".pt2"
 """Of files of ``torch.export.save``."""
 
-PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
+NAME_PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
 """What programs put in front of the names of weights."""
 
 
@@ -134,13 +136,16 @@ def _weights_in(path: Path) -> dict[str, Tensor]:
             "torch.save(network.state_dict(), file)"
         ) from None
     parts = [content, *(content.values() if isinstance(content, Mapping) else ())]
-    named = [{str(name): own for name, own in part.items() if isinstance(own, Tensor)} for part in parts
-             if isinstance(part, Mapping)]
+    named = [
+        {str(name): own for name, own in part.items() if isinstance(own, Tensor)}
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
     weights = max(named, key=len, default={})
     if not weights:
         raise ValueError("holds no weights by their names: save some by torch.save(network.state_dict(), file)")
-    while all(PREFIX.match(name) for name in weights):
-        weights = {PREFIX.sub("", name, count=1): own for name, own in weights.items()}
+    while all(NAME_PREFIX.match(name) for name in weights):
+        weights = {NAME_PREFIX.sub("", name, count=1): own for name, own in weights.items()}
     return weights
 
 
@@ -149,10 +154,21 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
     content = read_regular(path, LARGEST_PROGRAM)
     try:
         program = read_program(content)
+        channels, height, width = program.traced_on[1:]
+        with torch.no_grad():
+            (features,) = program(torch.zeros(1, channels, height, width)).shape[1:]
+        program.check(ImageShape(channels, height, width), features)
     except DAMAGED as error:
-        reason = str(error) if type(error) is ValueError else "is damaged, or was downloaded in part: get it again"
+        reason = "is damaged, was downloaded in part, or gives no vector of features for each image"
+        if type(error) is ValueError:
+            reason = f"{error} and cannot be read: write it by torch.export.save(program.run_decompositions(), file)"
         raise ValueError(reason) from None
-    raise NotImplementedError
+    if side not in (None, height):
+        raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
+    about = f"a program for {height}x{width} pixels, normalised as ImageNet {sha256(content).hexdigest()[:8]}"
+    mean, deviation = (MEAN, DEVIATION) if channels == 3 else ([sum(MEAN) / 3], [sum(DEVIATION) / 3])
+    whole = Normalised(program, mean, deviation)
+    return Encoder(path.name, whole, ImageShape(channels, height, width), about, license=license)
 
 
 def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, license: str) -> Encoder:
@@ -211,13 +227,20 @@ def _classifiers(stem: str) -> Iterator[tuple[str, nn.Module, str]]:
     """The classifiers of torchvision without numbers, each with its last linear map; those first that a file names."""
     from torchvision import models
 
-    known = models.list_models(module=models)
-    for name in sorted(known, key=lambda one: -len(one) * (one in stem.lower())):
-        # Some look at numbers while they are made, or warn of how they begin: their weights are read anyway.
-        with suppress(NotImplementedError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with torch.device("meta"):
-                network = models.get_model(name)
-            linear = [each for each, layer in network.named_modules() if isinstance(layer, nn.Linear)]
-            if linear:
-                yield name, network, linear[-1]
+    for name in sorted(models.list_models(module=models), key=lambda one: -len(one) * (one in stem.lower())):
+        network = _without_numbers(name)
+        linear = [each for each, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+        if linear:
+            yield name, network, linear[-1]
+
+
+@cache
+def _without_numbers(name: str) -> nn.Module:
+    """A classifier of torchvision on the device ``meta``; an empty network for those that need numbers to be made."""
+    from torchvision import models
+
+    with suppress(NotImplementedError), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")  # of how the weights begin, which are replaced
+        network: nn.Module = models.get_model(name)
+        return network
+    return nn.Identity()
