@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.given_data import (
     describe_columns,
     describe_given,
@@ -55,6 +55,7 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
+from lit_metanas.training.encoders import Encoder
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
@@ -145,6 +146,8 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         result = _with_command(result, options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
+        if options.wandb is not None and known is None:
+            _log(result, options.wandb, options)
     return result
 
 
@@ -181,7 +184,7 @@ def _read(
         linear = None
         if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
             linear = views.in_space(LinearSpace())
-        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
+        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear, encoders))
         yield Job(options, kind, views, linear, folder, began, reading)
 
 
@@ -242,7 +245,9 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     return kind
 
 
-def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | None) -> dict[str, Any]:
+def _settings(
+    options: AutoOptions, kind: Kind, views: Views, linear: Views | None, encoders: Mapping[str, Encoder]
+) -> dict[str, Any]:
     """What decides the result, as plain values."""
     return {
         "task": task_settings(views.usual.task),
@@ -250,7 +255,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
-        "encoders": [one if isinstance(one, str) else one.digest for one in options.encoders or ()],
+        "encoders": [one.digest for one in encoders.values()] or None,
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,
@@ -305,6 +310,25 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
     if finished:
         what = "missing ONNX files were added" if added else "nothing was done"
         options.say(f"the search in '{folder.path}' was already finished: {what}.")
+
+
+def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
+    """Log a result to Weights & Biases; a failure is a warning, as the result is more than its log."""
+    from wandb.errors import Error
+
+    from lit_metanas.report.logged_search import log_search
+
+    try:
+        place = log_search(result, project, folder=options.output or ".")
+    except (Error, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        warnings.warn(
+            f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "
+            "unset WANDB_MODE to keep the run on this machine. The result is complete.",
+            stacklevel=4,
+        )
+        return
+    options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
 def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:

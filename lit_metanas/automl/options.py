@@ -48,7 +48,7 @@ AUTO_THREADS = "auto"
 NO_ENCODER = "none"
 """Among encoders, what stands for the networks without one."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ class AutoOptions:
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
-        "images, sounds, transcripts, texts, rows, series, pairs, questions or a class path, if it is not clear",
+        "images, sounds, transcripts, texts, rows, tables (of both), series, pairs, questions or a class path, "
+        "if it is not clear",
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
@@ -169,11 +170,13 @@ class AutoOptions:
     )
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
-    pareto: str | None = option("a whole front: accuracy against parameters, flops or latency", shell=str | None)
+    pareto: str | None = option(
+        "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
+    )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
@@ -185,14 +188,18 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "processes that train side by side, with the same result for any number; auto is one for each core",
         "auto",
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
         "auto",
         shell=str,
+    )
+    wandb: str | None = option(
+        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
+        shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
 
@@ -217,6 +224,8 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Hypergradient,
         SecondOrder,
         SinglePathTraining,
+        SupernetPlan,
         WeightRates,
     )
 
@@ -44,7 +45,7 @@ _NAMES = {
     "trainers": "Trainer",
     "weight_sharing": (
         "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "WeightRates"
+        "SupernetPlan WeightRates"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -69,6 +70,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "SupernetPlan",
     "TaskReptile",
     "Trainer",
     "WeightRates",
