@@ -16,7 +16,7 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_plan
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.training.encoders import encoder as encoder_module
-from lit_metanas.training.encoders.read_encoder import DEVIATION, MEAN
+from lit_metanas.training.encoders.read_encoder import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 SEARCHED: dict[str, Any] = {"shape": 32, "records": (), "progress": False, "threads": 1}
 NAME = "shufflenet_v2_x0_5"
@@ -60,7 +60,9 @@ def plain_features(network: torch.nn.Module, images: torch.Tensor) -> torch.Tens
     kept: list[torch.Tensor] = []
     network.get_submodule("fc").register_forward_pre_hook(lambda layer, inputs: kept.append(inputs[0]))
     with torch.no_grad():
-        network.eval()((images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None])
+        network.eval()(
+            (images - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_DEVIATION)[:, None, None]
+        )
     return kept[0]
 
 

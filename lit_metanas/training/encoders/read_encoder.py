@@ -23,7 +23,7 @@ from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours of ImageNet, by which most encoders normalise images."""
 
 MADE_FOR = 224
@@ -166,7 +166,11 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
     if side not in (None, height):
         raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
     about = f"a program for {height}x{width} pixels, normalised as ImageNet {sha256(content).hexdigest()[:8]}"
-    mean, deviation = (MEAN, DEVIATION) if channels == 3 else ([sum(MEAN) / 3], [sum(DEVIATION) / 3])
+    mean, deviation = (
+        (IMAGENET_MEAN, IMAGENET_DEVIATION)
+        if channels == 3
+        else ([sum(IMAGENET_MEAN) / 3], [sum(IMAGENET_DEVIATION) / 3])
+    )
     whole = Normalised(program, mean, deviation)
     return Encoder(path.name, whole, ImageShape(channels, height, width), about, license=license)
 
