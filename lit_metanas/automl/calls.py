@@ -48,6 +48,7 @@ from lit_metanas.kinds.given_data import (
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -173,8 +174,8 @@ def _read(
         views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart)
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
-        linear = None
-        if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
+        linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
+        if options.space is None and one_answer and kind.features:
             linear = views.in_space(LinearSpace())
         folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
         yield Job(options, kind, views, linear, folder, began, reading)
@@ -231,6 +232,12 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     options.say(text + describe_columns(options.data, kind, options.group, options.label))
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
+    if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[:1]), task.train.inputs[:1], task)
+        options.say(
+            f"an example may have several labels, as '{shown}': several labels; give --objective classification if "
+            "all together are one class."
+        )
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):
         warn_of_data(sentence)

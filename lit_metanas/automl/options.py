@@ -129,14 +129,17 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
+        "the column of labels, or of numbers to predict, of a table, or columns of 0 and 1, as in red,round; by "
+        "default found by its name",
+        shell=str | None,
     )
     min_per_class: int | None = option(
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
-        "if targets are numbers that have fractions or hardly repeat",
+        "classification, several labels, regression, or the path of a class, such as grades.Ordinal; by default "
+        "several labels if there is a separator between them, and regression if targets are numbers that have "
+        "fractions or hardly repeat",
         shell=str | None,
     )
     metric: str | None = option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -14,16 +13,11 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.objectives.objective import Examples, Judged, Objective
+from lit_metanas.objectives.temperature import best_temperature, cooled, is_temperature
 
 ClassMetric = Literal["accuracy", "balanced accuracy"]
 
 ACCURACY, BALANCED = get_args(ClassMetric)
-
-SPREAD = 0.3
-"""Standard deviation of the logarithm of a temperature before any example is seen."""
-
-FEWEST_CALIBRATING = 10
-"""Examples that a temperature is learned on; fewer would say nothing."""
 
 HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
 """What the Hub calls inputs."""
@@ -70,7 +64,7 @@ class Classification(Objective):
         if self.metric not in get_args(ClassMetric):
             known = " or ".join(get_args(ClassMetric))
             raise ValueError(f"Classification: there is no metric '{self.metric}': give {known}.")
-        if not 0 < self.temperature < math.inf:
+        if not is_temperature(self.temperature):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
 
     @property
@@ -100,7 +94,7 @@ class Classification(Objective):
         if metric not in get_args(ClassMetric):
             raise ValueError(f"its metric is none of {', '.join(get_args(ClassMetric))}")
         temperature = plain.get("temperature", 1.0)
-        if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
+        if not is_temperature(temperature):
             raise ValueError("its temperature is no number above 0")
         return cls(names, metric, temperature)
 
@@ -121,35 +115,16 @@ class Classification(Objective):
         return (at_least_float32(scores) / self.temperature).softmax(dim=-1)
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
-        """With the temperature of the lowest log-loss on examples that the network has not learned from.
-
-        Differs from the paper in that its logarithm has a normal prior around 0. Few examples say little, and look too
-        well recognised if networks were chosen by them. It is found on a grid, to within a hundredth. One that lowers
-        the log-loss by less than the standard error of that difference is left out, as it may be chance.
-        """
-        if len(targets) < FEWEST_CALIBRATING:
-            return self
-        scores, targets = scores.double(), targets.to(scores.device)
-
-        def best(logarithms: Tensor) -> float:
-            losses = [
-                F.cross_entropy(scores / t.exp(), targets, reduction="sum") + (t / SPREAD) ** 2 / 2 for t in logarithms
-            ]
-            return float(logarithms[int(torch.stack(losses).argmin())])
-
-        rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
-        found = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
-        cooled = replace(self, temperature=round(math.exp(found), 4))
-        gains = self.losses(scores, targets) - self.losses(scores / cooled.temperature, targets)
-        if gains.sum() < gains.std() * len(gains) ** 0.5:
-            return self
-        return cooled
+        """With the best temperature; see ``best_temperature``."""
+        targets = targets.to(scores.device)
+        found = best_temperature(scores.double(), lambda own: F.cross_entropy(own, targets, reduction="none"))
+        return replace(self, temperature=found) if found != 1 else self
 
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
         """A network whose scores are divided by the temperature already."""
         if self.temperature == 1:
             return network, self
-        return nn.Sequential(network, _Cooled(1 / self.temperature)), replace(self, temperature=1.0)
+        return cooled(network, self.temperature), replace(self, temperature=1.0)
 
     def examples_worth(self, targets: Tensor) -> int:
         """Fewer than there are if each class counts alike, and one is rare."""
@@ -186,15 +161,3 @@ class Classification(Objective):
         if self.metric == BALANCED:
             whole = 1 / targets.bincount(minlength=self.way).double()[targets]
         return Judged(right * whole, whole)
-
-
-class _Cooled(nn.Module):
-    """Scores times a number."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Of any shape."""
-        return scores * self.factor

@@ -6,7 +6,7 @@ import importlib
 import json
 from datetime import datetime
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, tanh
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def normal_score(value: float, knots: list[float]) -> float:
     return max(0.0, min(48.0, place)) / 8 - 3
 
 
-def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
+def cell_columns(text: str, column: dict[str, Any]) -> list[float]:
     """What the network gets of a cell that is no gap, by the kind of its column."""
     if column["kind"] == "number":
         return [standardised(number_in(text), column)]
@@ -56,7 +56,7 @@ def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
     return [standardised(value, part) for value, part in zip(parts, column["parts"], strict=True)]
 
 
-def gap_numbers(column: dict[str, Any]) -> list[float]:
+def gap_columns(column: dict[str, Any]) -> list[float]:
     """What the network gets of a gap."""
     if column["kind"] == "pieces":
         edges = len(column["edges"])
@@ -81,7 +81,7 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
             found, gaps = list[float](), 0
             for place, (_, column) in zip(places, used, strict=True):
                 gap = (text := row[place].strip()).lower() in GAPS
-                found += gap_numbers(column) if gap else cell_numbers(text, column)
+                found += gap_columns(column) if gap else cell_columns(text, column)
                 found += [float(gap)] * column["gaps"]
                 gaps += gap
             inputs.append([*found, gaps / len(used)])
@@ -90,8 +90,12 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return inputs
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -115,8 +119,8 @@ if __name__ == "__main__":
     rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
-            if "means" in about.get("objective", {}):
-                print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+            if {"means", "thresholds"} & about.get("objective", {}).keys():
+                print(json.dumps(_columns(row, about["classes"], about["objective"]), ensure_ascii=False))
                 continue
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
