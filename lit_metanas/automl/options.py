@@ -45,7 +45,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ class AutoOptions:
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
-        "images, sounds, transcripts, texts, rows, series, pairs, questions or a class path, if it is not clear",
+        "images, sounds, transcripts, texts, rows, tables (of both), series, pairs, questions or a class path, "
+        "if it is not clear",
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
@@ -129,17 +130,14 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict, of a table, or columns of 0 and 1, as in red,round; by "
-        "default found by its name",
+        "the column of labels, or of numbers to predict, or several of 0 and 1, as in red,round; by default by name",
         shell=str | None,
     )
     min_per_class: int | None = option(
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, several labels, regression, or the path of a class, such as grades.Ordinal; by default "
-        "several labels if there is a separator between them, and regression if targets are numbers that have "
-        "fractions or hardly repeat",
+        "classification, several labels, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(
@@ -152,6 +150,10 @@ class AutoOptions:
         shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
+    window: float | None = option(
+        "seconds of sounds that networks hear at once; by default up to 10",
+        shell=float | None,
+    )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
@@ -165,31 +167,35 @@ class AutoOptions:
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+        "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
     threads: int | Literal["auto"] | None = option(
-        "torch's threads in the last training of a single network, and for the latency, on a CPU; auto is one, or one "
-        "for each core if minutes are given, no latency is limited, and the training is then faster",
+        "torch's threads in the last training of a single network, and for the latency; auto is one, or with minutes "
+        "one for each core if that is faster",
         "auto",
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "processes that train side by side, with the same result for any number; auto is one for each core",
         "auto",
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
         "auto",
         shell=str,
+    )
+    wandb: str | None = option(
+        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
+        shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
 
@@ -210,6 +216,8 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 
@@ -221,7 +229,7 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape")
+        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
@@ -39,6 +40,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "tables": "rows.text_row_kind.TextRowKind",
     "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
@@ -68,6 +70,7 @@ class Source:
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
+        window: seconds of sounds that networks take at once; None is the usual number.
 
     Example:
         >>> from pathlib import Path
@@ -84,6 +87,7 @@ class Source:
     targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
+    window: float | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -124,7 +128,8 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
-        sided: whether ``Source.side`` and ``resized`` set the size of examples.
+        own_options: those among ``shape`` and ``window`` that say how its examples are read; with ``shape``, also
+            ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
@@ -162,7 +167,7 @@ class Kind(ABC):
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
-    sided: ClassVar[bool] = False
+    own_options: ClassVar[Collection[str]] = ()
     member_epochs: ClassVar[int] = 0
 
     @abstractmethod
@@ -268,7 +273,7 @@ class Kind(ABC):
         raise ValueError(f"The kind '{self.name}' makes inputs of raw examples alone: read them again.")
 
     def resized(self, task: Task, side: int) -> Task:
-        """The examples of a task, which are in memory, with sides of so many pixels, where ``sided``."""
+        """The examples of a task, which are in memory, with sides of so many pixels, where it has ``shape``."""
         raise ValueError(f"Data of the kind '{self.name}' have no 'shape': leave it out.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
@@ -396,9 +401,7 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 
 def _numbers(shape: Shape) -> int:
-    if isinstance(shape, TokenShape):
-        return shape.steps
-    return prod(shape)
+    return prod(input_size(shape))
 
 
 def _made(path: str) -> Kind:

@@ -7,7 +7,7 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.inputs import RowShape
-from lit_metanas.report.figures import confusions
+from lit_metanas.report.figures import panel
 from lit_metanas.spaces import (
     Architecture,
     ChoiceSpace,
@@ -43,24 +43,6 @@ def history(labels: dict[str, list[str]], count: int = 5) -> ProbabilityHistory:
         for i in range(1, count + 1)
     ]
     return ProbabilityHistory(labels, moments)
-
-
-def test_heat_map_has_a_strip_a_choice():
-    labels = {
-        f"layer{i}.{q}": own for i in (1, 2) for q, own in {"kernel": ["3", "5", "7"], "pool": ["max", "avg"]}.items()
-    }
-    figure = draw_probabilities(history({"depth": ["2", "4"], **labels}))
-    strips = [axes for axes in figure.axes if axes.get_yticklabels()]
-    assert len(strips) == 5
-    kernel = next(axes for axes in strips if [t.get_text() for t in axes.get_yticklabels()] == ["3", "5", "7"])
-    mesh = kernel.collections[0]
-    assert mesh.get_array().shape == (3, 5)
-    assert mesh.get_array()[:, -1].sum() == pytest.approx(1)
-    weights = [label.get_fontweight() for label in kernel.get_yticklabels()]
-    assert weights == ["normal", "normal", "bold"]
-    assert {"layer1", "layer2"} <= set(texts(figure))
-    assert any(axes.get_xlabel() == "batches trained" for axes in figure.axes)
-    assert boxes_overlap(figure) == []
 
 
 def test_heat_map_draws_a_single_moment():
@@ -142,9 +124,7 @@ def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
 
 
 @pytest.mark.parametrize(
-    "space",
-    [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
-    ids=lambda space: space.__name__,
+    "space", [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace], ids=lambda space: space.__name__
 )
 def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
     choices = space().choices
@@ -196,8 +176,7 @@ def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
     text = drawn.text(0, 0, "a 猫")
     figures.save(drawn, tmp_path / "one.png")
     assert text.get_text() == "a \N{REPLACEMENT CHARACTER}"
-    assert confusions.shown_names(["bird", "猫"]) == ["bird", "no. 2"]
-    assert "no. 2 is 猫" in confusions.numbers_in_words(["bird", "猫"])
+    assert panel.numbers_of(["bird", "猫"]) == {"猫": "no. 2"}
     # With a font that has the letters nothing changes.
     known = [*usual, ("Some Han", lambda: {ord("猫")})]
     monkeypatch.setattr(figures, "_fonts", lambda: known)
