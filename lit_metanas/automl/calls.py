@@ -235,10 +235,11 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
     if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
-        (shown,) = task.goal.show(task.goal.answers(task.train.labels[:1]), task.train.inputs[:1], task)
+        most = int(task.train.labels.sum(1).argmax())
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
         options.say(
-            f"an example may have several labels, as '{shown}': several labels; give --objective classification if "
-            "all together are one class."
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give --objective classification "
+            "if these are one class."
         )
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):

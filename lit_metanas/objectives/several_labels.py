@@ -178,16 +178,18 @@ class SeveralLabels(Objective):
 
     def show(self, predictions: Sequence[tuple[float, ...]], inputs: Tensor, examples: Examples) -> list[str]:
         """The labels from their thresholds on, in the order of the classes."""
-        names = self.names(examples.classes)
-        found = [self.labels_of(row, names) for row in predictions]
-        return [label_text(name for name in names if name in own) for own in found]
+        return [self._shown(row, examples.classes) for row in predictions]
+
+    def _shown(self, prediction: Sequence[float], names: Sequence[str]) -> str:
+        found = self.labels_of(prediction, names)
+        return label_text(name for name in self.names(names) if name in found)
 
     def columns(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, str | float]:
         """The labels of a prediction as a text, and the probability of each class, by their columns."""
         shares: dict[str, str | float] = {
             f"p({name})": round(value, 6) for name, value in zip(self.names(names), prediction, strict=True)
         }
-        return {LABELS: label_text(self.labels_of(prediction, names))} | shares
+        return {LABELS: self._shown(prediction, names)} | shares
 
     def chosen(self, predictions: Sequence[tuple[float, ...]]) -> Tensor:
         """Which labels are predicted, shape ``(n, way)``, bool."""
