@@ -21,7 +21,7 @@ from torchmetrics.functional.classification import (
 )
 
 from lit_metanas.io.text import markdown_lines, markdown_text, shorten
-from lit_metanas.objectives.several_labels import labels_in
+from lit_metanas.objectives.several_labels import labels_of_text
 from lit_metanas.records.rows import ExampleRow
 
 CALIBRATION_BINS = 15
@@ -158,7 +158,7 @@ class LabelTable:
         """That of the rows of test examples."""
         names = tuple(name for name, _ in rows[0].shares)
         wanted, said = (
-            torch.tensor([[int(name in own) for name in names] for own in map(labels_in, texts)])
+            torch.tensor([[int(name in own) for name in names] for own in map(labels_of_text, texts)])
             for texts in ([row.truth for row in rows], [row.prediction for row in rows])
         )
         shares = torch.tensor([[value for _, value in row.shares] for row in rows])

@@ -230,7 +230,7 @@ def label_text(labels: Any) -> str:
     return f"{LABEL_SEPARATOR} ".join(labels) or NO_LABEL
 
 
-def labels_in(text: str) -> frozenset[str]:
+def labels_of_text(text: str) -> frozenset[str]:
     """The inverse of ``label_text``."""
     return frozenset({part.strip() for part in text.split(LABEL_SEPARATOR)} - {"", NO_LABEL})
 

@@ -15,7 +15,7 @@ import lit_metanas as lm
 from lit_metanas.comparisons.class_measures import LabelTable, label_measures
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives import SeveralLabels
-from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_in
+from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_of_text
 from lit_metanas.records import ExampleRow, read_example_rows, write_example_rows
 from lit_metanas.tasks.label_sets import are_label_sets, label_sets, separator_of
 from lit_metanas.tasks.splits import deal_labels
@@ -161,7 +161,7 @@ def test_measures_and_the_table_are_those_of_scikit_learn(tmp_path) -> None:
     for column in range(3):
         alone = average_precision_score(targets[:, column], scores[:, column])
         assert float(table.average_precision[column]) == pytest.approx(alone, abs=1e-5)
-    assert [labels_in(text) for text in (label_text([]), "red; round")] == [frozenset(), {"red", "round"}]
+    assert [labels_of_text(text) for text in (label_text([]), "red; round")] == [frozenset(), {"red", "round"}]
 
 
 def test_an_objective_is_the_same_after_files_and_pickles() -> None:
