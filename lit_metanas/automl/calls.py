@@ -231,7 +231,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
-    options.say(text + describe_columns(options.data, kind, options.group, options.label))
+    columns = describe_columns(options.data, kind, options.group, options.label, options.test_by, options.exclude)
+    options.say(text + columns)
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
     if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
@@ -251,7 +252,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
     """What decides the result, as plain values."""
     return {
         "task": task_settings(views.usual.task),
-        READ_DATA: raw_digest(options.data, kind, options.test, options.group),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),

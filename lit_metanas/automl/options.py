@@ -125,6 +125,12 @@ class AutoOptions:
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
+    test_by: str | None = option(
+        "a column with train, val, test, or with dates: the newest are tested", shell=str | None
+    )
+    exclude: str | Sequence[str] | None = option(
+        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+    )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         shell=str | None,
@@ -134,7 +140,7 @@ class AutoOptions:
         shell=str | None,
     )
     min_per_class: int | None = option(
-        "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
+        "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
         "classification, several labels, regression, or the path of a class; by default what targets look like",
@@ -156,7 +162,7 @@ class AutoOptions:
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
-        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
@@ -210,6 +216,8 @@ class AutoOptions:
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
+        if self.exclude is not None:
+            self.exclude = (self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude)
         several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
         self.records = tuple(map(os.fspath, several))
         if self.pareto is not None and self.pareto not in MEASURES:
@@ -229,7 +237,18 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
+        names = [
+            "kind",
+            "test",
+            "group",
+            "label",
+            "min_per_class",
+            "objective",
+            "shape",
+            "window",
+            "test_by",
+            "exclude",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
@@ -370,6 +389,8 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
+    elif name == "exclude" and isinstance(value, tuple):
+        return f"[{','.join(value)}]" if from_shell else repr(list(value))
     elif isinstance(value, float):
         return plain_number(value)
     elif value is None:

@@ -9,11 +9,13 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from lit_metanas.comparisons.class_measures import class_measures
+from lit_metanas.comparisons.class_measures import class_measures, label_measures
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import ACCURACY, BALANCED
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.statistics import percent, wilson_reach
+from lit_metanas.tasks.label_sets import indicator, label_sets, separator_of
 from lit_metanas.training.export.exported_program import Exported
 
 
@@ -27,6 +29,8 @@ def describe_predictions(exported: Exported, found: Tensor, labels: Sequence[str
     """
     if isinstance(exported.objective, Regression):
         return _of_numbers(exported.objective, found, labels)
+    if isinstance(exported.objective, SeveralLabels):
+        return _of_sets(exported.objective, exported.classes, found, labels)
     known = [place for place, label in enumerate(labels) if label in exported.classes]
     strange = Counter(printable(label, 40) for label in labels if label and label not in exported.classes)
     said = ""
@@ -42,6 +46,22 @@ def describe_predictions(exported: Exported, found: Tensor, labels: Sequence[str
     others = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
     which = number_of(len(known), "example")
     return f"Of the {which} with a label {accuracy} % are right; balanced accuracy {balanced} %, {others}.{said}"
+
+
+def _of_sets(objective: SeveralLabels, classes: Sequence[str], found: Tensor, labels: Sequence[str]) -> str:
+    """The same of several labels, of which an example may have none."""
+    sets = label_sets(labels, len(labels), separator=separator_of(labels))
+    strange = sorted({printable(str(label), 40) for own in sets for label in own} - {*classes})
+    targets, said = indicator(sets, classes), list(map(tuple, found.double().tolist()))
+    if not bool(targets.any()):
+        return ""
+    measures = {
+        objective.metric: objective.judge(said, targets).value,
+        **label_measures(targets, objective.chosen(said), found),
+    }
+    named = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
+    more = f" The network does not know {first_few(strange)}." if strange else ""
+    return f"On the {number_of(len(sets), 'example')}: {named}.{more}"
 
 
 def _of_numbers(objective: Regression, found: Tensor, labels: Sequence[str]) -> str:

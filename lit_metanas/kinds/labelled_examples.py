@@ -82,19 +82,48 @@ class LabelledExamples(ABC):
         self._groups = None if group is None else group_names(group, number, noun)
         self._tested: list[int] = []
 
-    def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
-        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
-        parts = split_examples(
-            {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
-            train=train,
-            val=val,
-            test=test,
-            seed=seed,
-            culprit=self._culprit,
-            groups=by_class(self._groups, self.strata),
-        )
+    def divided(
+        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Places and targets of the train, val and test part; ``train`` is all that is left by default.
+
+        The part of each example may be ``given``: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
+        """
+        if given:
+            parts = self._placed(given, seed=seed, val=val)
+        else:
+            parts = split_examples(
+                {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
+                train=train,
+                val=val,
+                test=test,
+                seed=seed,
+                culprit=self._culprit,
+                groups=by_class(self._groups, self.strata),
+            )
         self._tested = parts[2].inputs[:, 0].tolist()
         return [(part.inputs[:, 0], self._targets(part)) for part in parts]
+
+    def _placed(self, given: Sequence[int], *, val: float, seed: int) -> list[Split]:
+        """The places of examples whose parts are given."""
+        own = [
+            {
+                name: torch.tensor([at for at in places if given[at] == part], dtype=torch.int64)[:, None]
+                for name, places in self.strata.items()
+            }
+            for part in range(3)
+        ]
+        for name, places in own[0].items():
+            if not len(places):
+                raise ValueError(
+                    f"{printable(self._culprit(name))} has no example to learn from, as all are in other parts: leave "
+                    "it out."
+                )
+        if any(map(len, own[1].values())) or not val:
+            return [join_classes(list(classes.values())) for classes in own]
+        share = val * len(given) / sum(map(len, own[0].values()))  # of all examples
+        drawn = split_examples(own[0], train=None, val=min(share, 0.5), test=0.0, seed=seed, culprit=self._culprit)
+        return [*drawn[:2], join_classes(list(own[2].values()))]
 
     def task(
         self,
@@ -211,20 +240,33 @@ class LabelSetExamples(LabelledExamples):
         self.strata = {name: members[name] for name in self.names}
         super().__init__(number, noun=noun, group=group, place=place)
 
-    def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
+    def divided(
+        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+    ) -> list[tuple[Tensor, Tensor]]:
         """By iterative stratification; groups as those of classes are, of which an example may have several."""
-        shares: dict[str, Any] = {"train": train, "val": val, "test": test, "seed": seed}
-        if self._groups is None:
-            parts = deal_labels(self.targets, **shares, culprit=lambda label: self._culprit(self.names[label]))
+        if given:
+            parts = [torch.tensor([at for at, own in enumerate(given) if own == part]) for part in range(3)]
+            if not len(parts[1]) and val:
+                share = min(val * len(given) / max(1, len(parts[0])), 0.5)
+                drawn = self._dealt(parts[0], train=None, val=share, test=0.0, seed=seed)
+                parts[:2] = drawn[:2]
         else:
-            unlabelled = (~self.targets.bool().any(1)).nonzero()[:, 0].tolist()
-            held = {**self.strata, **({"": unlabelled} if unlabelled else {})}
-            held_groups = {name: [self._groups[place] for place in own] for name, own in held.items()}
-            dealt = deal_groups(held_groups, **shares, culprit=self._culprit)
-            places = [[at for at, own in enumerate(self._groups) if dealt[own] == part] for part in SUBSETS]
-            parts = [torch.tensor(own, dtype=torch.int64) for own in places]
+            parts = self._dealt(torch.arange(len(self.targets)), train=train, val=val, test=test, seed=seed)
         self._tested = parts[2].tolist()
         return [(own, self.targets[own]) for own in parts]
+
+    def _dealt(self, places: Tensor, **shares: Any) -> list[Tensor]:
+        """The places of each part, of some examples."""
+        targets = self.targets[places]
+        if self._groups is None:
+            dealt = deal_labels(targets, **shares, culprit=lambda label: self._culprit(self.names[label]))
+            return [places[own] for own in dealt]
+        groups = [self._groups[place] for place in places.tolist()]
+        held = {name: own.nonzero()[:, 0].tolist() for name, own in zip(self.names, targets.T, strict=True)}
+        held[""] = (targets.sum(1) == 0).nonzero()[:, 0].tolist()
+        named = {name: [groups[place] for place in own] for name, own in held.items() if own}
+        part_of = deal_groups(named, **shares, culprit=self._culprit)
+        return [places[torch.tensor([part_of[own] == part for own in groups])] for part in SUBSETS]
 
     def tested(
         self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"

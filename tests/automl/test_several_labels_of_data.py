@@ -63,7 +63,9 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert heading == ["example", "truth", "prediction", "loss", *(f"p({name})" for name in NAMES)]
 
     main(["predict", "model", "new.csv"])
-    assert "line 2: " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "line 2: " in told
+    assert "On the 80 examples: mAP 0.9" in told
     with Path("predictions.csv").open() as opened:
         rows = list(csv.DictReader(opened))
     assert list(rows[0]) == ["row", "labels", *(f"p({name})" for name in NAMES)]
@@ -79,7 +81,9 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
         for line, row in zip(map(json.loads, done.stdout.splitlines()), rows, strict=True):
             assert "; ".join(line.pop("labels")) == row["labels"].replace("–", "")
             assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
+    table(Path("new.csv"), 80, 1, columns=True)
     main(["predict", "model", "new.csv"])  # replaces its own table
+    assert "On the 80 examples: mAP 0.9" in capsys.readouterr().out
 
     # The same call reads the finished search.
     monkeypatch.setattr(calls, "_searched", None)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.kinds.column_parts import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -20,7 +23,7 @@ from lit_metanas.kinds.texts.labelled_text import (
     read_utf8,
 )
 from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
-from lit_metanas.objectives.several_labels import LABEL_SEPARATOR
+from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.labels import warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
@@ -113,6 +116,32 @@ class TextTable(TextSource):
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
+    """The rows of a table, without columns that are excluded."""
+    for where, row in read_whole_rows(path, blank=blank):
+        yield where, kept_cells(row)
+
+
+def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands.
+
+    Columns of labels are one, as in ``table_rows``.
+    """
+    if test_by is None:
+        return table_rows(path, label), {}
+    rows, place = list(read_whole_rows(path)), writable(str(path))
+    parts = parts_by_column(rows, place, test_by).parts
+    with excluding([test_by]):
+        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label), parts
+
+
+def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without the columns that are excluded."""
+    if not EXCLUDED.get():
+        return row
+    return {name: value for name, value in row.items() if not is_excluded(name)}
+
+
+def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table."""
     kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:
@@ -313,13 +342,16 @@ def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
 
     That holds the names of the columns that are 1, each with a separator behind it.
     """
-    rows, place = list(read_rows(path)), writable(str(path))
+    return _with_one_label(list(read_rows(path)), writable(str(path)), label)
+
+
+def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list[TableRow]:
+    """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
     names = [] if label is None else [name.strip() for name in label.split(",")]
     known = columns_of(rows)
-    if len(names) < 2 or label in known or not {*names} & {*known}:
+    if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
         return rows
     check_columns(rows, place, **{f"'label' {number}": name for number, name in enumerate(names, 1)})
-    assert label is not None
     return [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
 
 
@@ -367,12 +399,15 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
         classes: names of the classes, or of the numbers to predict.
         numbers: whether numbers are predicted; their column has the name that it had, or a usual one.
     """
-    columns = {name: [str(row.get(name) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    columns = {name: [str(label_text_of(row.get(name)) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    if len(classes) > 1 and {*classes} <= columns.keys():
+        with suppress(ValueError):  # no columns of 0 and 1
+            return [_with_labels(row, classes, "", where, "")[""] for where, row in rows]
     usual = usual_column(list(columns), LABEL_COLUMNS)
     if numbers:
         named = next((name for name in columns if name in classes), usual)
         return columns.get(named or "", []) if len(classes) == 1 else []
-    if usual is not None and any(label in classes for label in columns[usual]):
+    if usual is not None and any(not {label, *labels_of_text(label)}.isdisjoint(classes) for label in columns[usual]):
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
     return holding[0] if len(holding) == 1 else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.text_folders import text_files
-from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
@@ -43,6 +43,7 @@ class TextTask(SingleTask):
             for text files what ``FolderTask`` takes.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         targets: what labels are learned as, as in ``task_from_arrays``.
+        test_by: the column of a table that says which texts are tested, as in ``TableTask``.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -71,6 +72,7 @@ class TextTask(SingleTask):
         group: str | None = None,
         min_per_class: int | None = None,
         targets: Targets | None = None,
+        test_by: str | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -80,9 +82,15 @@ class TextTask(SingleTask):
         self.seed = seed
         self.group = group
         place = writable(str(self.path))
-        found = list(labelled_texts(self.path, text, label, group))
+        parts: Mapping[str, int] = {}
+        if test_by is None:
+            found = list(labelled_texts(self.path, text, label, group))
+        else:
+            table, parts = read_divided(self.path, test_by, label)
+            found = labelled_rows(table, place, text, label, group)
         several = learned_as_sets([row.label for row in found], targets)
         rows = distinct_texts(found, place, unlabelled=several)
+        self._parts = [parts[row.where] for row in rows if parts]
         self._texts = [row.text for row in rows]
         labels: Labels = [row.label for row in rows]
         targets = "several labels" if several else learned_as([row.label for row in rows], targets)
@@ -122,7 +130,7 @@ class TextTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         shares = {"train": self.train, "val": self.val, "test": self.test}
-        divided = self._labelled.divided(**shares, seed=self.seed)
+        divided = self._labelled.divided(**shares, seed=self.seed, given=self._parts)
         return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given)
 
 
