@@ -12,9 +12,14 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.objectives.classification import HUB_NOUNS
+from lit_metanas.objectives.classification import (
+    FEWEST_CALIBRATING,
+    HUB_NOUNS,
+    best_temperature,
+    cooled,
+    is_temperature,
+)
 from lit_metanas.objectives.objective import Examples, Judged, Objective
-from lit_metanas.objectives.temperature import FEWEST_CALIBRATING, best_temperature, cooled, is_temperature
 
 LABEL_SEPARATOR = ";"
 """Stands between the labels of an example wherever they are a text."""
