@@ -39,8 +39,8 @@ class ResultFields:
         test_score: score on the test part, by the objective's metric; for classification mostly the share of examples
             that the network classifies correctly.
         ci95: distance from ``test_score`` to the end of its 95 % confidence interval; NaN for one or two test examples.
-        class_accuracy: for classification, the share of the test examples of each class that is recognised (recall), by
-            the class's name.
+        class_accuracy: for classification and several labels, the share of the test examples of each class that is
+            recognised (recall), by the class's name.
         images: the numbers of images that the network was trained and tested on.
         cost: cost of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: cost of all training after the search: of the chosen network, or of all that are averaged; with
@@ -48,7 +48,7 @@ class ResultFields:
         unreturned: with ``auto``, the FLOPs in ``training_cost`` of models that are not returned: linear models and
             networks that were only compared, and networks whose training diverged; 0 for a stopped search.
         meta_cost: cost of the meta-training that the method starts from, paid once; zero without one.
-        parameters: trainable parameters of the network, or of all that are averaged.
+        parameters: parameters of the network, or of all that are averaged.
         flops: forward multiply-adds for one image, of the network or of all that are averaged.
         record: everything that the search tried.
         untried: number of planned architectures that the budget did not pay for.
@@ -57,7 +57,8 @@ class ResultFields:
         preprocessing: makes inputs of raw examples; None if these are images.
         predictions: the network's predictions for ten test examples, with the right answers.
         measures: what else is known of the test predictions, by its name. For classification these are accuracy,
-            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for a regression RMSE and MAE.
+            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for several labels F1, exact
+            matches, log-loss and calibration error; for a regression RMSE and MAE.
         examples: a row for each test example: its name, the right answer, and what the network says. A copy that was
             read from files has none.
         errors: for classification, the test errors of the highest loss, at most 20. A copy that was read from files has
@@ -92,6 +93,10 @@ class ResultFields:
             search and for other searches.
         earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the
             paired difference; otherwise empty.
+        encoder: the frozen encoder in front of the network, its size and its licence, in words; empty without one.
+            ``parameters``, ``flops`` and ``latency`` include it.
+        encoding_cost: with ``auto``, cost of the features of encoders: forward FLOPs, once for each example, and
+            seconds, fewer where the features were in the cache.
         test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
     """
 
@@ -141,6 +146,8 @@ class ResultFields:
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()
+    encoder: str = ""
+    encoding_cost: Cost = field(default_factory=Cost)
 
     @property
     def metric(self) -> str:

@@ -28,6 +28,7 @@ from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
@@ -227,9 +228,18 @@ def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], 
     offered = within_memory(task, own.preprocessings(task, source))
     if len(offered) < 2:
         return {}
-    if source is None and own.converts:
-        return {label: partial(own.convert, task, one) for label, one in offered.items()}
-    return {label: partial(read_given, data, prepared=one, **given) for label, one in offered.items()}
+    return {label: partial(read_under, data, task, one, **given) for label, one in offered.items()}
+
+
+def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
+    """The same task under another preprocessing: read again, or made of what is in memory.
+
+    The arguments are those of ``read_given``, and the task that it gave.
+    """
+    own = kind_of(task, given.get("kind"))
+    if not isinstance(data, str | os.PathLike) and own.converts:
+        return own.convert(task, prepared)
+    return read_given(data, prepared=prepared, **given)
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
@@ -239,6 +249,9 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
     examples = f"{sum(sizes.values()):,} {kind.noun}"
     if isinstance(task.goal, Classification):
         examples += f" of {number_of(task.way, 'class')}"
+    if isinstance(task.goal, SeveralLabels):
+        mean = float(sum(part.labels.sum() for part in parts.values() if part is not None)) / sum(sizes.values())
+        examples += f" with {mean:.2g} of {number_of(task.way, 'label')} on average"
     shares = [f"{size:,} {what}" for what, size in sizes.items()]
     if grouped:
         shares.append("in whole groups")

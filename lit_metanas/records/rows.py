@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,7 +25,6 @@ class Protocol:
         account: unit of a search's cost and anytime curve: ``flops`` or ``queries``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support").account
         'flops'
     """
@@ -75,7 +75,6 @@ class ResultRow:
         stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support")
         >>> measured = {"value": 0.9, "ci95": 0.01, "cost": lm.Cost(), "parameters": 0, "flops": 0}
         >>> made_by = {"method": "random", "space": "", "architecture": None, "recipe": {}, "meta_cost": lm.Cost()}
@@ -141,7 +140,6 @@ class ArchitectureRow:
             weights are called ``linear``, and the networks' ``network``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> row.metric
         'validation accuracy'
@@ -207,7 +205,6 @@ class ShownPrediction:
         ValueError: the picture is malformed or too large.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.ShownPrediction("mail", "letter", False, picture=("00ff", "ff00")).levels()
         [[0, 255], [255, 0]]
     """
@@ -245,7 +242,6 @@ class ExampleRow(NamedTuple):
     """A test example, and what a network says of it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3).right
         False
     """
@@ -253,8 +249,9 @@ class ExampleRow(NamedTuple):
     example: str  # its file, its text, or its row
     truth: str
     prediction: str
-    probability: float  # of the prediction; NaN if the network gives none
-    loss: float  # the higher, the worse
+    probability: float = math.nan  # of the prediction; NaN if the network gives none
+    loss: float = math.nan  # the higher, the worse; NaN if the prediction is no probability
+    shares: tuple[tuple[str, float], ...] = ()  # of several labels, each class and its probability
 
     @property
     def right(self) -> bool:

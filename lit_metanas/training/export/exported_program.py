@@ -34,6 +34,7 @@ from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -68,8 +69,6 @@ class Exported:
         objective: what it was trained for; None is to tell the classes apart.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
         >>> exported = lm.training.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
         >>> exported.predict(torch.rand(3, 3, 100, 80)).shape  # colour images of another size
@@ -108,7 +107,7 @@ class Exported:
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
-        """The class of each example, its symbols with spaces between, the text that is written, or an answer's words.
+        """The class or labels of each example, its symbols with spaces between, a text that is written, or an answer.
 
         Args:
             examples: as ``predict`` takes them.
@@ -231,8 +230,6 @@ def export_child(
             made of it; or see ``check_export_place``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
@@ -301,8 +298,6 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         ValueError: a file is damaged, newer, or holds more than the program of a space's network and tensors.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
@@ -363,7 +358,7 @@ def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes
     """Refuse a network that has not one output for each name, or for each of the objective's outputs."""
     with torch.no_grad():
         size = tuple(network(example).shape)
-    if isinstance(goal, Classification) and size[1:] != (len(classes),):
+    if isinstance(goal, Classification | SeveralLabels) and size[1:] != (len(classes),):
         given = number_of(len(classes), "name")
         raise ValueError(
             f"The network tells {number_of(size[1], 'class')} apart, but {given} were given: name each once."
