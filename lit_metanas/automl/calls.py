@@ -322,13 +322,11 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
 
 def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     """Log a result to Weights & Biases; a failure is a warning, as the result is more than its log."""
-    from wandb.errors import Error
-
-    from lit_metanas.report.logged_search import log_search
-
     try:
+        from lit_metanas.report.logged_search import log_search
+
         place = log_search(result, project, folder=options.output or ".")
-    except (Error, OSError) as error:
+    except Exception as error:  # whatever W&B or the network raise
         reason = " ".join(str(error).split()).rstrip(".")
         warnings.warn(
             f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "

@@ -40,26 +40,30 @@ class ReadExamples(NamedTuple):
     unreadable: list[str]  # why files were left out
 
 
-def read_new_examples(paths: Sequence[str], kind: str) -> ReadExamples:
+def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack) -> ReadExamples:
     """New examples of the kind that a user names, without files that cannot be read, which a warning names.
+
+    Args:
+        paths: of files and folders.
+        kind: what they are.
+        held: keeps a copy of standard input, which ``labels_of_new`` reads again.
 
     Raises:
         FileNotFoundError: there is no such path.
         ValueError: there are no examples, or none can be read.
     """
     own, found = kind_named(kind), ReadExamples([], [], [])
-    with ExitStack() as held:
-        files = list(_files(own, _with_standard_input(paths, own, held)))
-        for file in files:
-            try:
-                examples = _examples(own, file, several=len(files) > 1)
-            except (OSError, ValueError) as error:
-                if len(files) == 1:
-                    raise
-                found.unreadable.append(str(error))
-                continue
-            found.examples.extend(examples)
-            found.files.extend([file] * len(examples))
+    files = list(_files(own, _with_standard_input(paths, own, held)))
+    for file in files:
+        try:
+            examples = _examples(own, file, several=len(files) > 1)
+        except (OSError, ValueError) as error:
+            if len(files) == 1:
+                raise
+            found.unreadable.append(str(error))
+            continue
+        found.examples.extend(examples)
+        found.files.extend([file] * len(examples))
     if not found.examples:
         if found.unreadable:
             raise ValueError(f"{found.unreadable[0]} Nor can {len(files) - 1} other files be read.")
@@ -85,7 +89,7 @@ def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numb
         if not numbers and file.root is not None:
             folder = file.path.relative_to(file.root).parts[0]
             own = [folder] * count if folder in classes else []
-        if not own and file.path.exists():
+        if not own:
             own = kind_named(kind).new_labels(file.path, classes, numbers=numbers)
         labels += own if len(own) == count else [""] * count
     return labels
