@@ -216,8 +216,7 @@ EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: r
 
 
 @pytest.mark.parametrize(
-    ("suffix", "samples", "message"),
-    [("wav", *EMPTY), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])],
+    ("suffix", "samples", "message"), [("wav", *EMPTY), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])]
 )
 def test_useless_recordings_are_named(folder, samples, message, suffix):
     soundfile.write(folder / "no" / f"a.{suffix}", samples, 8000)

@@ -284,11 +284,7 @@ class Stops(Callback):
 
 
 @pytest.mark.parametrize(
-    ("settings", "steps"),
-    [
-        ({"max_epochs": -1, "callbacks": [Stops()]}, 25),
-        ({"max_time": {"seconds": 0}}, 0),
-    ],
+    ("settings", "steps"), [({"max_epochs": -1, "callbacks": [Stops()]}, 25), ({"max_time": {"seconds": 0}}, 0)]
 )
 def test_every_other_limit_is_lightnings(settings: dict[str, Any], steps: int) -> None:
     trainer = without_limit(**settings)
