@@ -190,3 +190,15 @@ def test_a_child_can_be_trained_within_a_prediction():
     with torch.inference_mode():
         fit_child(bound, Split(train.inputs.clone(), train.labels.clone()), seed=0)
     assert torch.equal(weights_of(bound), weights_of(free))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"label_smoothing": 1.5}, "label_smoothing is 1.5; it must be at most 1"),
+    ],
+)
+def test_recipes_out_of_range(options, sentence):
+    with pytest.raises(ValueError, match=f"Recipe: {sentence}"):
+        Recipe(**options)

@@ -227,9 +227,8 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     for name in ("warmup", "average", "label_smoothing"):
         with pytest.raises(ValueError, match=f"Recipe: {name} is 1.5; it must be at most 1"):
             lm.Recipe(**{name: 1.5})
-    for name, number, least in (("mixup", -1, 0), ("epochs", 0, 1)):
-        with pytest.raises(ValueError, match=f"Recipe: {name} is {number}; it must be at least {least}"):
-            lm.Recipe(**{name: number})
+    with pytest.raises(ValueError, match="Recipe: mixup is -1; it must be at least 0"):
+        lm.Recipe(mixup=-1)
     tokens: dict[str, Any] = {
         "shape": lm.TokenShape(50, 20),
         "way": 3,
