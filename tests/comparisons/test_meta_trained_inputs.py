@@ -1,7 +1,5 @@
 """Searches from a meta-trained checkpoint give a network the inputs that it knows: its vocabulary, its features."""
 
-from __future__ import annotations
-
 import math
 import struct
 import wave

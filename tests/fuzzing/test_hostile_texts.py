@@ -1,7 +1,5 @@
 """Texts and tables that would take minutes or the whole memory: what was read, or one sentence, within seconds."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

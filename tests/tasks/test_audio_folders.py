@@ -1,7 +1,5 @@
 """Folders and tables of sound files: as a source, and as one target task."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sound files: as they are written, and as an attacker would give them."""
 
-from __future__ import annotations
-
 import os
 import struct
 import sys
