@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -198,6 +199,7 @@ class ShownPrediction:
             three levels a pixel for a coloured picture; empty if a text shows it.
         coloured: whether the picture is coloured.
         series: whether the picture shows a series, its steps from left to right and its first feature at the bottom.
+        heat: how much each place of the picture speaks for the prediction, as levels of grey; empty if unknown.
 
     Raises:
         ValueError: the picture is malformed or too large.
@@ -214,6 +216,7 @@ class ShownPrediction:
     picture: tuple[str, ...] = ()
     coloured: bool = False
     series: bool = False
+    heat: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         digits = 6 if self.coloured else 2
@@ -222,7 +225,9 @@ class ShownPrediction:
             raise ValueError("the rows of its picture are not of one length")
         if len(self.picture) > MOST_ROWS or any(width > 2 * LONGEST_ROW for width in widths):
             raise ValueError(f"its picture has more than {MOST_ROWS} rows, or {LONGEST_ROW} levels in a row")
-        if not all(re.fullmatch("[0-9a-f]+", row) for row in self.picture):
+        if self.heat and [len(row) for row in self.heat] != [2 * len(row) // digits for row in self.picture]:
+            raise ValueError("its heat is not of the size of its picture")
+        if not all(re.fullmatch("[0-9a-f]+", row) for row in (*self.picture, *self.heat)):
             raise ValueError("its picture is not one of hexadecimal digits")
 
     def levels(self) -> list[list[int]] | list[list[list[int]]]:
@@ -244,8 +249,9 @@ class ExampleRow(NamedTuple):
     example: str  # its file, its text, or its row
     truth: str
     prediction: str
-    probability: float  # of the prediction; NaN if the network gives none
-    loss: float  # the higher, the worse
+    probability: float = math.nan  # of the prediction; NaN if the network gives none
+    loss: float = math.nan  # the higher, the worse; NaN if the prediction is no probability
+    shares: tuple[tuple[str, float], ...] = ()  # of several labels, each class and its probability
 
     @property
     def right(self) -> bool:

@@ -1,4 +1,4 @@
-"""How well classes are told apart on a test part: for each class, and by measures that do not choose."""
+"""How well classes are told on a test part: for each class, and by measures that do not choose."""
 
 from __future__ import annotations
 
