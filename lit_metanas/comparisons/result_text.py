@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 
-from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable, LabelTable
+from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, ClassTable
+from lit_metanas.comparisons.measures.label_measures import LabelTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, first_few, number_of, printable

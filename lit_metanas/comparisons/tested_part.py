@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lit_metanas.comparisons.class_measures import UNCALIBRATED, binary_losses, class_measures, label_measures
+from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, class_measures
+from lit_metanas.comparisons.measures.label_measures import binary_losses, label_measures
+from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
@@ -101,10 +103,22 @@ class TestedPart(NamedTuple):
         """The errors of the highest loss, the highest first; none without classes."""
         if self.probabilities is None:
             return ()
+        return shown_predictions(self.task, self.predictions, self.worst_places)
+
+    @property
+    def worst_places(self) -> Tensor:
+        """Their places among the examples."""
         pairs = zip(self.predictions, self.task.goal.answers(self.task.test.labels), strict=True)
         wrong = torch.tensor([not self.task.goal.agrees(*pair) for pair in pairs])
-        places = torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
-        return shown_predictions(self.task, self.predictions, places)
+        return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
+
+    def worst_explained(self, network: nn.Module) -> tuple[ShownPrediction, ...]:
+        """The worst errors, of classes of images and sounds with what speaks for the prediction of a network."""
+        shown = self.worst
+        if not shown or not isinstance(self.task.goal, Classification):
+            return shown
+        places = self.worst_places
+        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places])
 
     @property
     def _losses(self) -> Tensor:

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.comparisons.class_measures import LabelTable, label_measures
+from lit_metanas.comparisons.measures.label_measures import LabelTable, label_measures
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_of_text

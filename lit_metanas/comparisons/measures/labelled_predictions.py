@@ -9,36 +9,40 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from lit_metanas.comparisons.class_measures import class_measures, label_measures
+from lit_metanas.comparisons.measures.class_measures import class_measures
+from lit_metanas.comparisons.measures.label_measures import label_measures
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import ACCURACY, BALANCED
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.statistics import percent, wilson_reach
 from lit_metanas.tasks.label_sets import indicator, label_sets, separator_of
-from lit_metanas.training.export.exported_program import Exported
 
 
-def describe_predictions(exported: Exported, found: Tensor, labels: Sequence[str]) -> str:
+def describe_predictions(
+    objective: Objective | None, classes: Sequence[str], found: Tensor, labels: Sequence[str]
+) -> str:
     """A sentence on the predictions of examples, of which those without a label, an empty text, are left out.
 
     Args:
-        exported: the network.
+        objective: the network's; None tells classes apart.
+        classes: their names.
         found: what it says of each, probabilities or numbers, shape ``(n, outputs)``.
         labels: of each example.
     """
-    if isinstance(exported.objective, Regression):
-        return _of_numbers(exported.objective, found, labels)
-    if isinstance(exported.objective, SeveralLabels):
-        return _of_sets(exported.objective, exported.classes, found, labels)
-    known = [place for place, label in enumerate(labels) if label in exported.classes]
-    strange = Counter(printable(label, 40) for label in labels if label and label not in exported.classes)
+    if isinstance(objective, Regression):
+        return _of_numbers(objective, found, labels)
+    if isinstance(objective, SeveralLabels):
+        return _of_sets(objective, classes, found, labels)
+    known = [place for place, label in enumerate(labels) if label in classes]
+    strange = Counter(printable(label, 40) for label in labels if label and label not in classes)
     said = ""
     if strange:
         said = f" {number_of(strange.total(), 'label')} more, which the network does not know: {first_few([*strange])}."
     if not known:
         return said.strip()
-    truths, shares = torch.tensor([exported.classes.index(labels[place]) for place in known]), found[known]
+    truths, shares = torch.tensor([classes.index(labels[place]) for place in known]), found[known]
     measures = class_measures(truths, shares.argmax(1), shares)
     right = measures.pop(ACCURACY)
     accuracy = percent(right, wilson_reach(right, len(known)))
