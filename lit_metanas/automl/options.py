@@ -149,6 +149,16 @@ class AutoOptions:
         shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
+    sample: float | None = option(
+        "share of the files of images or sounds, of each class, that is read; by default all, or with minutes as many "
+        "as can be read in a fifth of them",
+        shell=float | None,
+    )
+    max_memory: float | str | None = option(
+        "most memory for images and sounds that are read, as in 2GB; others lie on disk; half of what is free by "
+        "default",
+        shell=str | None,
+    )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
@@ -200,6 +210,9 @@ class AutoOptions:
         self.limits = NetworkLimits.of(self)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
+        if self.sample is not None:
+            self.sample = positive("auto: sample", self.sample, 1)
+        self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
         self.records = tuple(map(os.fspath, several))
@@ -214,6 +227,11 @@ class AutoOptions:
     def given_threads(self) -> int:
         """The number of threads; 1 if it is to be found, or is that of the caller."""
         return self.threads if isinstance(self.threads, int) else 1
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """The most memory of what is read; None if it is not limited."""
+        return None if self.max_memory is None else bytes_of(self.max_memory)
 
     @property
     def read_as(self) -> dict[str, Any]:

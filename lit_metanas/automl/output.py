@@ -63,6 +63,9 @@ FRONT_CAPTION = (
 READ_DATA = "data"
 """The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
 
+READ_SHARE = "sample"
+"""The setting that is the share of the files which were read; there is none if all were."""
+
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
 EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
@@ -267,7 +270,7 @@ class OutputFolder:
         network.load_state_dict(read_weights(folder / WEIGHTS))
         network, made = network.to(view.task.train.inputs.device).eval(), view.task.preprocessing
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        return replace(result, network=network, preprocessing=made, objective=objective, test=view.tested)
+        return replace(result, network=network, preprocessing=made, objective=objective, tested=view.task.test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
@@ -287,6 +290,16 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     with torch.random.fork_rng(devices=[]):
         model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
     return joined.network(network, model), joined.view
+
+
+def kept_sample(path: Path) -> float | None:
+    """The share of the files that a search in a folder has read; None if there is no search."""
+    if not (path / STATE).is_file():
+        return None
+    kept = read_json(path / STATE, "delete the folder, or give another 'output'")
+    settings = kept.get("settings") if isinstance(kept, dict) else None
+    found = settings.get(READ_SHARE, 1.0) if isinstance(settings, dict) else None
+    return found if isinstance(found, float) and 0 < found <= 1 else None
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

@@ -92,7 +92,7 @@ class ResultFields:
             search and for other searches.
         earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the
             paired difference; otherwise empty.
-        test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
+        tested: the test part; of images in files with 8 bits, where ``test`` has floats. A copy or a pickle has none.
     """
 
     task_id: str
@@ -132,7 +132,7 @@ class ResultFields:
     linear_view: str = ""
     ordinal: bool = False
     command: str = ""
-    test: Split | None = None
+    tested: Split | None = None
     latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0

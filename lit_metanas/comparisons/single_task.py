@@ -245,7 +245,7 @@ def result_of(
         errors=tested.worst,
         ensemble=ensemble,
         ordinal=found.ordinal,
-        test=task.test,
+        tested=task.test,
         precision=precision,
     )
 

@@ -18,6 +18,7 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
@@ -51,11 +52,12 @@ def read_given(
     shape: int | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
+    reading: FileReading | None = None,
 ) -> Task:
     """The task of what was given to ``auto``, split as the task's class splits it.
 
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
-    with sides of ``shape`` pixels.
+    with sides of ``shape`` pixels. Files of images and sounds are read by ``reading``.
     """
     if shape is not None and start is not None:
         raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
@@ -74,7 +76,9 @@ def read_given(
             raise ValueError("A task has its inputs: leave 'shape' out, or give it to what makes the task.")
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
+        reading = reading or FileReading()
         source = replace(_source(data, test, group), label=label, targets=targets, side=shape, prepared=prepared)
+        source = replace(source, reading=reading)
         task = _of_path(data, source, named, min_per_class, start)
     elif named is None or named.labelled:
         task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
@@ -191,6 +195,7 @@ def other_ways(
     min_per_class: int | None = None,
     objective: str | None = None,
     shape: int | None = None,
+    reading: FileReading | None = None,
 ) -> dict[str, Callable[[], Task]]:
     """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
 
@@ -217,6 +222,7 @@ def other_ways(
         min_per_class=min_per_class,
         objective=objective,
         shape=shape,
+        reading=reading,
     )
     return {label: partial(again, prepared=one) for label, one in offered.items()}
 
@@ -241,7 +247,9 @@ def describe_columns(data: Given, kind: Kind, group: str | Groups | None, label:
     return kind.describe_columns(Source(Path(data), group=group if isinstance(group, str) else None, label=label))
 
 
-def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups | None) -> str | None:
+def raw_digest(
+    data: Given, kind: Kind, test: Given | None, group: str | Groups | None, reading: FileReading
+) -> str | None:
     """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals.
 
     None of other data, of which the task shows all.
@@ -252,6 +260,8 @@ def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups 
             continue
         if isinstance(given, str | os.PathLike):
             for name, file in _files_read(Path(given), kind, deep=group is not None):
+                if reading.leaves_out(file) and file.suffix.lower() in kind.class_files:
+                    continue
                 digest.update(json.dumps([name, _content(file)]).encode())
         elif isinstance(given, tuple | list) and kind_of_examples(given[0]) == "texts":
             digest.update(json.dumps(list(map(str, given[0]))).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from math import prod
@@ -20,6 +20,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
@@ -68,6 +69,7 @@ class Source:
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
+        reading: reads files.
 
     Example:
         >>> from pathlib import Path
@@ -84,6 +86,7 @@ class Source:
     targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
+    reading: FileReading = field(default_factory=FileReading)
 
     @property
     def test_path(self) -> str | None:

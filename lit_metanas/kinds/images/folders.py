@@ -13,8 +13,9 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.class_folders import class_folders, file_groups, read_classes
+from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading, ReadFiles
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
@@ -127,28 +128,30 @@ class FolderTask(SingleTask):
             part.inputs = as_floats(part.inputs)
         return task
 
-    def in_eight_bits(self) -> Task:
-        """The same task with images as uint8, which take a quarter of the memory."""
-        images, files = self._read(self._files)
-        images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
-        tested, tested_files = (None, None) if self._tested is None else self._read(self._tested)
+    def in_eight_bits(self, reading: FileReading | None = None) -> Task:
+        """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
+        reading, tested = reading or FileReading(), self._tested
+        further = sum(map(len, (tested or {}).values()))
+        images = self._read(reading, self._files, self._groups, further)
         return task_of_classes(
             self.root.resolve().name,
             images,
+            large_classes(images.places, self.min_per_class, f"'{writable(str(self.root))}'"),
             shares=self.shares,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
-            groups=by_class(self._groups or None, {name: files[name] for name in images}),
-            tested=tested,
+            groups=by_class(self._groups or None, images.files),
+            tested=None if tested is None else self._read(reading, tested, {}),
             tested_in=f"'{self.test_root}'",
-            files=files,
-            tested_files=tested_files,
         )
 
-    def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
-        """The images of each class and their files."""
+    def _read(
+        self, reading: FileReading, classes: Mapping[str, Sequence[Path]], groups: Mapping[Path, str], further: int = 0
+    ) -> ReadFiles:
+        """Images of each class, and their files."""
         read = partial(read_image, shape=self.shape)
-        return read_classes(classes, read, "images", skip_unreadable=self.skip_unreadable)
+        files = reading.sample(classes, read, groups, further=further)
+        return reading.inputs(files, read, "images", skip_unreadable=self.skip_unreadable)
 
 
 def _begins_in_colour(files: Sequence[Path]) -> bool:

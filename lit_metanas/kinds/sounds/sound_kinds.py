@@ -106,7 +106,7 @@ class SoundKind(Kind):
             test_table=_label_table(source.test, deep),
             group=source.group,
             min_per_class=source.least,
-        )[0]
+        ).read_by(source.reading)
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """Networks of steps, and networks of spectra as images."""

@@ -35,10 +35,8 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
         True
     """
     child.eval()
-    right = []
-    for inputs in (val.inputs, val.inputs.flip(-1)):
-        _, judged = judge(child, Split(inputs, val.labels), child.objective)
-        right.append(judged.right > 0)
+    both = (child, lambda inputs: child(inputs.flip(-1)))
+    right = [judge(scores, val, child.objective)[1].right > 0 for scores in both]
     recognised = int(right[0].sum())
     if not recognised:
         return False
