@@ -135,8 +135,7 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
-        "if targets are numbers that have fractions or hardly repeat",
+        "classification, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(
@@ -158,6 +157,10 @@ class AutoOptions:
         "most memory for images and sounds that are read, as in 2GB; others lie on disk; half of what is free by "
         "default",
         shell=str | None,
+    )
+    window: float | None = option(
+        "seconds of sounds that networks hear at once; by default up to 10",
+        shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
@@ -183,8 +186,8 @@ class AutoOptions:
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
     threads: int | Literal["auto"] | None = option(
-        "torch's threads in the last training of a single network, and for the latency, on a CPU; auto is one, or one "
-        "for each core if minutes are given, no latency is limited, and the training is then faster",
+        "torch's threads in the last training of a single network, and for the latency; auto is one, or with minutes "
+        "one for each core if that is faster",
         "auto",
         shell=int | Literal["auto"] | None,
     )
@@ -236,7 +239,7 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape")
+        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:

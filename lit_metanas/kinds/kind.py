@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from math import prod
@@ -69,7 +69,8 @@ class Source:
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
-        reading: reads files.
+        window: seconds of sounds that networks take at once; None is the usual number.
+        reading: reads files; None reads all, into half of the free memory.
 
     Example:
         >>> from pathlib import Path
@@ -86,7 +87,8 @@ class Source:
     targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
-    reading: FileReading = field(default_factory=FileReading)
+    window: float | None = None
+    reading: FileReading | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -127,7 +129,8 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
-        sided: whether ``Source.side`` and ``resized`` set the size of examples.
+        own_options: those among ``shape`` and ``window`` that say how its examples are read; with ``shape``, also
+            ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
@@ -165,7 +168,7 @@ class Kind(ABC):
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
-    sided: ClassVar[bool] = False
+    own_options: ClassVar[Collection[str]] = ()
     member_epochs: ClassVar[int] = 0
 
     @abstractmethod
@@ -271,7 +274,7 @@ class Kind(ABC):
         raise ValueError(f"The kind '{self.name}' makes inputs of raw examples alone: read them again.")
 
     def resized(self, task: Task, side: int) -> Task:
-        """The examples of a task, which are in memory, with sides of so many pixels, where ``sided``."""
+        """The examples of a task, which are in memory, with sides of so many pixels, where it has ``shape``."""
         raise ValueError(f"Data of the kind '{self.name}' have no 'shape': leave it out.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:

@@ -148,9 +148,9 @@ def task_of_files(
     listing, other, labels = ListedFiles.of(source.path, suffixes, noun, source), None, list[str]()
     if source.test is not None:
         other = ListedFiles.of(source.test, suffixes, noun, source)
-    targets = learned_as(listing.labels, source.targets)
+    targets, reading = learned_as(listing.labels, source.targets), source.reading or FileReading()
     further = len(other.files) if other is not None else 0
-    listing, inputs = listing.read(source.reading, read, noun, targets, further)
+    listing, inputs = listing.read(reading, read, noun, targets, further)
     given: Labels = listing.labels
     if targets == "regression":
         given = number_targets(listing.labels, len(inputs), name=listing.place, noun=noun, where=listing.where)
@@ -167,7 +167,7 @@ def task_of_files(
     )
     tested, share, named = None, TEST, list[Path]()
     if other is not None:
-        other, others = other.read(source.reading, read, noun, targets)
+        other, others = other.read(reading, read, noun, targets)
         tested, share = (others, other.labels), 0.0
         named = [other.files[place] for place in examples.tested(other.labels, len(others))[0]]
         if other.groups is not None:

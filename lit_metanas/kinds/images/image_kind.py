@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
@@ -81,7 +82,7 @@ class ImageKind(Kind):
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     mirrors = True
     converts = True
-    sided = True
+    own_options = ("shape",)
     member_epochs = 150
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -94,7 +95,8 @@ class ImageKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table; grey images are read with one channel."""
-        shape = source.prepared
+        shape, reading = source.prepared, source.reading or FileReading()
+        source = replace(source, reading=reading)
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if table_of_files(source.path, SUFFIXES) is not None:
@@ -106,11 +108,11 @@ class ImageKind(Kind):
                 test_root=source.test_path,
                 group=source.group,
                 min_per_class=source.least,
-            ).in_eight_bits(source.reading)
+            ).in_eight_bits(reading)
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
         colours = [part.inputs for part in _parts(task)]
-        whole = source.reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
+        whole = reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
         greys = whole.split([len(own) for own in colours])
         return _with_inputs(task, [grey.copy_(own[:, :1]) for grey, own in zip(greys, colours, strict=True)])
 

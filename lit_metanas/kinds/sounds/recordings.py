@@ -164,19 +164,22 @@ class HasFeatures:
     _asked_for: bool
     _features: LogMel | None
     _files: Sequence[Path]
-    _suited = staticmethod(features_for)
+    _window: float | None = None
 
     @property
     def features(self) -> LogMel:
         """How sound becomes a series."""
         if self._features is None:
-            self._features = self._suited(self._files)
+            self._features = self._suited()
         return self._features
 
     @property
     def shape(self) -> SeriesShape:
         """The shape of the features."""
         return self.features.shape
+
+    def _suited(self) -> LogMel:
+        return features_for(self._files, self._window)
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the features of a meta-training, unless features were asked for.
@@ -208,6 +211,7 @@ class RecordingsTask(HasFeatures):
         test_table: str | None,
         group: str | None,
         min_per_class: int | None = None,
+        window: float | None = None,
     ) -> None:
         owner = type(self).__name__
         check_shares(owner, train=train, val=val, test=test, seed=seed)
@@ -222,6 +226,7 @@ class RecordingsTask(HasFeatures):
         self.test_root = test_root
         self._asked_for = features is not None
         self._features = features
+        self._window = window
         found = find_recordings(self.root, table, columns, noun, group)
         self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
         self._labels = frozenset(found)
@@ -250,10 +255,10 @@ class RecordingReader:
     def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
         self.cuts = cuts
-        self._read = 0
+        self._read = list[Path]()
         self._cut: dict[Path, float] = {}
-        self._resampled = 0
-        self._silent = 0
+        self._resampled = list[Path]()
+        self._silent = list[Path]()
         self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
@@ -275,9 +280,11 @@ class RecordingReader:
         begins_silent = not bool(recording.samples.any())
         if begins_silent and not self._sounds_later(file, recording):
             raise ValueError(f"{shown} is silent: record it again or remove it.")
-        self._read += 1
-        self._silent += begins_silent
-        self._resampled += recording.rate != self.features.rate
+        self._read.append(file)  # of several threads, which would lose some by counting
+        if begins_silent:
+            self._silent.append(file)
+        if recording.rate != self.features.rate:
+            self._resampled.append(file)
         if self.features.cuts(recording.seconds):
             self._cut[file] = recording.seconds
         return self.features.encode([recording[:2]])[0]
@@ -286,17 +293,17 @@ class RecordingReader:
         """Warn, once, that not all of the sounds that were read is heard."""
         lost = []
         if self._cut:
-            longest = max(self._cut, key=self._cut.__getitem__)
+            longest = max(sorted(self._cut), key=self._cut.__getitem__)
             most = f"{self._cut[longest]:.2f} s ('{writable(os.fspath(longest))}')"
             lost.append(f"longer and cut: {len(self._cut)}, up to {most}")
         if self._resampled:
-            lost.append(f"of other rates and resampled: {self._resampled}")
+            lost.append(f"of other rates and resampled: {len(self._resampled)}")
         if self._silent:
-            lost.append(f"silent as far as heard: {self._silent}")
+            lost.append(f"silent as far as heard: {len(self._silent)}")
         if lost and not self._warned:
             self._warned = True
             warn_of_data(
-                f"Heard of {number_of(self._read, 'sound')}, by the task's 'features': {self.features.heard}; "
+                f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
                 f"{'; '.join(lost)}."
             )
 

@@ -10,10 +10,11 @@ from typing import ClassVar
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
-from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel, features_for
 from lit_metanas.kinds.sounds.recordings import RecordingReader
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
@@ -77,6 +78,7 @@ class SoundKind(Kind):
     }
     features: ClassVar = {"coarse": "mean spectra", "fine": "mean spectra from beginning to end"}
     member_epochs = 60
+    own_options: ClassVar[Collection[str]] = ("window",)
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts, or a table that names sounds."""
@@ -89,9 +91,8 @@ class SoundKind(Kind):
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table of classes or numbers."""
         if source.path.is_file() or _has_numbers(source):
-            features = source.prepared or features_for(
-                ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
-            )
+            files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
+            features = source.prepared or features_for(files, source.window)
             reader = RecordingReader(features)
             task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
             reader.warn()
@@ -106,11 +107,12 @@ class SoundKind(Kind):
             test_table=_label_table(source.test, deep),
             group=source.group,
             min_per_class=source.least,
-        ).read_by(source.reading)
+            window=source.window,
+        ).read_by(source.reading or FileReading())
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
-        """Networks of steps, and networks of spectra as images."""
-        return UnionSpace({"sequence": default_space(shape), "grid": GridSpace()})
+        """Networks of steps, and networks of spectra as images; both hear long sounds window by window."""
+        return UnionSpace({"sequence": default_space(shape), "grid": GridSpace()}, window=WINDOW_STEPS)
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands, and windows of twice the length."""
@@ -147,6 +149,7 @@ class TranscriptKind(SoundKind):
     recipe: ClassVar = {}
     features: ClassVar = {}
     member_epochs = 0
+    own_options = ()
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has transcripts."""
