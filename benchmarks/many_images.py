@@ -54,7 +54,7 @@ def measure(command: list[str], output: Path) -> dict[str, float]:
         if not prepared and (output / "auto.json").is_file():
             plan = json.loads((output / "auto.json").read_text()).get("plan")
             prepared = perf_counter() - begin if plan else 0.0
-        sleep(0.2)
+        sleep(0.4)
     seconds = perf_counter() - begin
     return {"exit": process.returncode, "MB": most, "largest MB": single, "before search": prepared, "s": seconds}
 

@@ -352,8 +352,9 @@ def _fit(
     number, places = len(train), None
     if isinstance(train, Portion):
         places, train = train.places, train.split
-        if train.inputs.dtype != torch.uint8 or not child.recipe.changes_examples:
-            train, places = train.at(places), None  # which are changed as a whole
+        floats = train.inputs.dim() == 4 and train.inputs.dtype != torch.uint8
+        if floats or not child.recipe.changes_examples:  # all are brought to another form at once
+            train, places = train.at(places), None
     epochs, device = child.recipe.epochs, train.inputs.device
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
