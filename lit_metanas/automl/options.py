@@ -234,7 +234,7 @@ class AutoOptions:
     @property
     def memory_bytes(self) -> float | None:
         """The most memory of what is read; None if it is not limited."""
-        return None if self.max_memory is None else bytes_of(self.max_memory)
+        return None if self.max_memory is None else bytes_of(self.max_memory, "max_memory")
 
     @property
     def read_as(self) -> dict[str, Any]:
@@ -309,10 +309,14 @@ def milliseconds(seconds: float) -> str:
     return text if seconds_of(text) == seconds else plain_number(seconds)
 
 
-def bytes_of(size: float | str) -> float:
-    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``."""
+def bytes_of(size: float | str, name: str = "") -> float:
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
+
+    The message of the error begins with a name, if there is one.
+    """
     if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
-        raise ValueError(f"'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB.")
+        shown = f"auto: {name} = " * bool(name) + f"'{printable(str(size), 40)}'"
+        raise ValueError(f"{shown} is no size: give bytes, or a number with kB or MB, as 500kB.")
     return number
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
+import os
+import signal
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import ceil, floor
+from multiprocessing import get_context, parent_process
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.example_memory import ExampleMemory
@@ -22,8 +29,8 @@ from lit_metanas.io.cores import own_cores
 from lit_metanas.io.text import first_few, writable
 from lit_metanas.tasks.task import warn_of_data
 
-READ_AT_ONCE, TAKEN_AT_ONCE = 1024, 16
-"""Files whose inputs wait to be put in their place, and those that a thread takes at once."""
+TAKEN_AT_ONCE, WORTH_PROCESSES = 16, 500
+"""Files that a process or thread takes at once, and the number from which on processes are worth their start."""
 
 FIRST_FILES, TIMED_FILES = 16, 256
 """Files that are read before the clock is looked at, since the first one loads what reads it; and while it runs."""
@@ -33,6 +40,12 @@ SHARE_STEP = 0.001
 
 FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
 """Files of a class, and groups with such, that are read even if there is no time."""
+
+
+Read: TypeAlias = Callable[[Path], Tensor]
+"""Makes an input of a file; one that is unreadable is a ValueError."""
+
+_Found: TypeAlias = NDArray[Any] | ValueError
 
 
 class ReadFiles(NamedTuple):
@@ -67,10 +80,11 @@ class FileReading:
     def sample(
         self,
         classes: Mapping[str, Sequence[Path]],
-        read: Callable[[Path], Tensor],
+        read: Read,
         groups: Mapping[Path, str],
         *,
         further: int = 0,
+        counted: bool = False,
     ) -> dict[str, list[Path]]:
         """The files of each class that are read: the same share of each, groups as a whole.
 
@@ -79,10 +93,11 @@ class FileReading:
             read: makes an input of a file, and is timed on some of them.
             groups: of files, if they have any.
             further: files that are read after these.
+            counted: see ``inputs``.
         """
         files = [*chain.from_iterable(classes.values())]
         if self.share is None:
-            self.share = self._affordable(files, read, len(files) + further)
+            self.share = self._affordable(files, read, len(files) + further, counted)
         if self.share >= 1:
             return {name: [*own] for name, own in classes.items()}
         chosen = _chosen(classes, groups, self.share)
@@ -98,29 +113,33 @@ class FileReading:
     def inputs(
         self,
         classes: Mapping[str, Sequence[Path]],
-        read: Callable[[Path], Tensor],
+        read: Read,
         noun: str,
         *,
         skip_unreadable: bool,
+        counted: bool = False,
     ) -> ReadFiles:
         """The inputs of all files; unreadable ones are left out, with a warning.
+
+        Where files are ``counted`` by what reads them, threads read them, and no processes.
 
         Raises:
             ValueError: one is unreadable and none may be left out, or all are unreadable.
         """
         files = [*chain.from_iterable(classes.values())]
         inputs, kept, unreadable = torch.zeros(0), list[bool](), list[str]()
-        with ThreadPoolExecutor(own_cores()) as pool:
-            for file, found in zip(files, _in_order(pool, read, files), strict=True):
-                kept.append(isinstance(found, Tensor))
-                if isinstance(found, Tensor):
-                    if not len(inputs):
-                        inputs = self.memory.empty(len(files), *found.shape, dtype=found.dtype)
-                    inputs[len(kept) - len(unreadable) - 1] = found
+        with _readers(len(files), counted) as taken:
+            for file, found in zip(files, taken(read, files), strict=True):
+                kept.append(not isinstance(found, ValueError))
+                if isinstance(found, ValueError):
+                    unreadable.append(f"'{writable(str(file))}'")
+                    if not skip_unreadable or len(unreadable) == len(files):
+                        raise found
                     continue
-                unreadable.append(f"'{writable(str(file))}'")
-                if not skip_unreadable or len(unreadable) == len(files):
-                    raise found
+                row = torch.from_numpy(found)
+                if not len(inputs):
+                    inputs = self.memory.empty(len(files), *row.shape, dtype=row.dtype)
+                inputs[len(kept) - len(unreadable) - 1] = row
         if unreadable:
             verb = "is" if len(unreadable) == 1 else "are"
             number = f"{len(unreadable)} of {len(files)} {noun}"
@@ -129,37 +148,63 @@ class FileReading:
         readable = {name: [file for file in own if next(left)] for name, own in classes.items()}
         return ReadFiles(inputs[: sum(kept)], readable)
 
-    def _affordable(self, files: Sequence[Path], read: Callable[[Path], Tensor], number: int) -> float:
+    def _affordable(self, files: Sequence[Path], read: Read, number: int, counted: bool) -> float:
         """The share of so many files that can be read in time."""
         if self.until is None or len(files) <= FIRST_FILES + TIMED_FILES:
             return 1.0
         places = np.linspace(0, len(files) - 1, FIRST_FILES + TIMED_FILES).round().astype(int)
-        some = [files[place] for place in np.random.default_rng(0).permutation(places)]
-        with ThreadPoolExecutor(own_cores()) as pool:
-            deque(_in_order(pool, read, some[:FIRST_FILES]), maxlen=0)
-            begin = perf_counter()
-            deque(_in_order(pool, read, some[FIRST_FILES:]), maxlen=0)
-        each = (perf_counter() - begin) / TIMED_FILES
+        some, begin = [files[place] for place in np.random.default_rng(0).permutation(places)], 0.0
+        with _readers(number, counted) as taken:
+            for place, _ in enumerate(taken(read, some)):
+                if place == FIRST_FILES - 1:
+                    begin = perf_counter()
+            each = (perf_counter() - begin) / TIMED_FILES
         share = max(0.0, self.until - perf_counter()) / (each * number)
         return min(1.0, max(SHARE_STEP, floor(share / SHARE_STEP) * SHARE_STEP))
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, read: Callable[[Path], Tensor], files: Sequence[Path]
-) -> Iterator[Tensor | ValueError]:
-    """The inputs of files, or why they cannot be read."""
-    for start in range(0, len(files), READ_AT_ONCE):
-        some = files[start : start + READ_AT_ONCE]
-        together = [some[place : place + TAKEN_AT_ONCE] for place in range(0, len(some), TAKEN_AT_ONCE)]
-        yield from chain.from_iterable(pool.map(partial(_tried, read), together))
+@contextmanager
+def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
+    """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
+    cores, forks = own_cores(), not counted and number >= WORTH_PROCESSES and sys.platform == "linux"
+    with ExitStack() as held:
+        work: Callable[..., Iterator[list[_Found]]] = map
+        if cores > 1 and forks:
+            # The work of small images is Python's own, of which threads do one at a time.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
+                work = held.enter_context(get_context("fork").Pool(cores, _begin)).imap
+        elif cores > 1:
+            work = held.enter_context(ThreadPool(cores)).imap
+
+        def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
+            together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
+            return chain.from_iterable(work(partial(_tried, read), together))
+
+        yield taken
 
 
-def _tried(read: Callable[[Path], Tensor], files: Sequence[Path]) -> list[Tensor | ValueError]:
-    """The inputs of files, or why they cannot be read."""
-    found = list[Tensor | ValueError]()
+def _begin() -> None:
+    """Begin a process: Ctrl-C comes to all, and the main one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)  # others do not survive a fork
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _tried(read: Read, files: Sequence[Path]) -> list[_Found]:
+    """The inputs of files as arrays, which are quicker to send than tensors, or why they cannot be read."""
+    found = list[_Found]()
     for file in files:
         try:
-            found.append(read(file))
+            found.append(read(file).numpy())
         except ValueError as error:
             found.append(error)
     return found

@@ -126,14 +126,18 @@ class ListedFiles:
         noun: str,
         targets: Targets,
         further: int = 0,
+        *,
+        counted: bool,
     ) -> tuple[Self, Tensor]:
         """The files that are read, and their inputs; where labels are classes, each has its share of the files."""
         classes = dict[str, list[Path]]()
         for file, label in zip(self.files, self.labels, strict=True):
             classes.setdefault(label if targets == "classification" else "", []).append(file)
         groups = dict(zip(self.files, self.groups or (), strict=self.groups is not None))
-        sampled = self.taken([*chain.from_iterable(reading.sample(classes, read, groups, further=further).values())])
-        inputs, kept = reading.inputs({"": sampled.files}, read, noun, skip_unreadable=True)
+        sampled = self.taken(
+            [*chain.from_iterable(reading.sample(classes, read, groups, further=further, counted=counted).values())]
+        )
+        inputs, kept = reading.inputs({"": sampled.files}, read, noun, skip_unreadable=True, counted=counted)
         return sampled.taken(kept[""]), inputs
 
 
@@ -143,14 +147,16 @@ def task_of_files(
     noun: str,
     read: Callable[[Path], Tensor],
     preprocessing: Preprocessing | None = None,
+    *,
+    counted: bool = False,
 ) -> Task:
-    """The task of the files of a table; ``read`` makes an input of one."""
+    """The task of the files of a table; ``read`` makes an input of one, and may count them."""
     listing, other, labels = ListedFiles.of(source.path, suffixes, noun, source), None, list[str]()
     if source.test is not None:
         other = ListedFiles.of(source.test, suffixes, noun, source)
     targets, reading = learned_as(listing.labels, source.targets), source.reading or FileReading()
     further = len(other.files) if other is not None else 0
-    listing, inputs = listing.read(reading, read, noun, targets, further)
+    listing, inputs = listing.read(reading, read, noun, targets, further, counted=counted)
     given: Labels = listing.labels
     if targets == "regression":
         given = number_targets(listing.labels, len(inputs), name=listing.place, noun=noun, where=listing.where)
@@ -167,7 +173,7 @@ def task_of_files(
     )
     tested, share, named = None, TEST, list[Path]()
     if other is not None:
-        other, others = other.read(reading, read, noun, targets)
+        other, others = other.read(reading, read, noun, targets, counted=counted)
         tested, share = (others, other.labels), 0.0
         named = [other.files[place] for place in examples.tested(other.labels, len(others))[0]]
         if other.groups is not None:

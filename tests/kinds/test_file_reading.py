@@ -103,8 +103,13 @@ def test_free_memory_is_that_of_machine_and_container(
     assert ExampleMemory().most == free / 2
 
 
-@pytest.mark.parametrize("most", [0, 1e9])
-def test_parts_are_as_of_copies_and_lie_in_one_memory(folder: Path, tmp_path: Path, most: float) -> None:
+@pytest.mark.parametrize(("most", "processes"), [(0, False), (1e9, True)])
+def test_parts_are_as_of_copies_and_lie_in_one_memory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: float, processes: bool
+) -> None:
+    monkeypatch.setattr(file_reading, "own_cores", lambda: 2)
+    if processes:
+        monkeypatch.setattr(file_reading, "WORTH_PROCESSES", 1)
     reading = FileReading(ExampleMemory(most, tmp_path))
     with (
         pytest.warns(UserWarning, match="1 of 44 images cannot be read and is left out"),
@@ -212,7 +217,7 @@ def test_a_search_is_the_same_to_the_last_bit_from_disk_and_of_a_sample(
     with pytest.raises(ValueError, match=r"other data or settings \(.*sample"):
         lm.auto(folder, output=tmp_path / "out", sample=1.0, **options)
     # With minutes it is their share that decides.
-    monkeypatch.setattr(FileReading, "_affordable", lambda self, files, read, number: 0.4 if self.until else 1.0)
+    monkeypatch.setattr(FileReading, "_affordable", lambda self, *given: 0.4 if self.until else 1.0)
     assert lm.auto(folder, minutes=0.1, records=(), shape=8, workers=1).images[1] == third.images[1]
     assert "reads 22 of 41 files, the same share of each class; --sample 1 reads all" in capsys.readouterr().err
 
@@ -235,8 +240,8 @@ def test_files_that_vanish_are_left_out_and_named(folder: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"max_memory": "2 bananas"}, "'2 bananas' is no size: give bytes, or a number with kB or MB"),
-        ({"max_memory": 0}, "'0' is no size"),
+        ({"max_memory": "2 bananas"}, "auto: max_memory = '2 bananas' is no size: give bytes"),
+        ({"max_memory": 0}, "auto: max_memory = '0' is no size"),
         ({"sample": 2.0}, "auto: sample = 2.0 must be at most 1"),
         ({"sample": 0}, "auto: sample = 0 must be a number above 0"),
     ],

@@ -93,7 +93,9 @@ class FolderTask(SingleTask):
         if test_root is not None:
             self.shares = None, val, 0.0
             self._tested = class_folders(Path(test_root), SUFFIXES, "images", group is not None)
-            tell_shared_groups(f"'{test_root}'", self._groups, file_groups(Path(test_root), self._tested, group))
+            tested_groups = file_groups(Path(test_root), self._tested, group)
+            tell_shared_groups(f"'{test_root}'", self._groups, tested_groups)
+            self._groups |= tested_groups
             if foreign := [name for name in self._tested if name not in self._files]:
                 raise ValueError(f"'{test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
@@ -132,7 +134,7 @@ class FolderTask(SingleTask):
         """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
         reading, tested = reading or FileReading(), self._tested
         further = sum(map(len, (tested or {}).values()))
-        images = self._read(reading, self._files, self._groups, further)
+        images = self._read(reading, self._files, further)
         return task_of_classes(
             self.root.resolve().name,
             images,
@@ -141,16 +143,14 @@ class FolderTask(SingleTask):
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
             groups=by_class(self._groups or None, images.files),
-            tested=None if tested is None else self._read(reading, tested, {}),
+            tested=None if tested is None else self._read(reading, tested),
             tested_in=f"'{self.test_root}'",
         )
 
-    def _read(
-        self, reading: FileReading, classes: Mapping[str, Sequence[Path]], groups: Mapping[Path, str], further: int = 0
-    ) -> ReadFiles:
+    def _read(self, reading: FileReading, classes: Mapping[str, Sequence[Path]], further: int = 0) -> ReadFiles:
         """Images of each class, and their files."""
         read = partial(read_image, shape=self.shape)
-        files = reading.sample(classes, read, groups, further=further)
+        files = reading.sample(classes, read, self._groups, further=further)
         return reading.inputs(files, read, "images", skip_unreadable=self.skip_unreadable)
 
 

@@ -173,8 +173,8 @@ class AudioFolderTask(RecordingsTask, SingleTask):
         """Recordings of each word, and their files."""
         groups = {one.file: one.group for own in words.values() for one in own if one.group}
         files = {word: [one.file for one in own] for word, own in words.items()}
-        some = reading.sample(files, RecordingReader(reader.features).input, groups, further=further)
-        return reading.inputs(some, reader.input, "sounds", skip_unreadable=self.skip_unreadable)
+        some = reading.sample(files, RecordingReader(reader.features).input, groups, further=further, counted=True)
+        return reading.inputs(some, reader.input, "sounds", skip_unreadable=self.skip_unreadable, counted=True)
 
 
 class AudioFolder(HasFeatures, TaskSource):

@@ -94,7 +94,7 @@ class SoundKind(Kind):
             files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
             features = source.prepared or features_for(files, source.window)
             reader = RecordingReader(features)
-            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
+            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features, counted=True)
             reader.warn()
             return task
         deep = source.group is not None
