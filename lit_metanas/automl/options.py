@@ -45,7 +45,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,11 @@ class AutoOptions:
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     sample: float | None = option(
-        "share of the files of images or sounds, of each class, that is read; by default all, or with minutes as many "
-        "as can be read in a fifth of them",
+        "share of the files of each class that is read; by default all, or what a part of the minutes is enough for",
         shell=float | None,
     )
     max_memory: float | str | None = option(
-        "most memory for images and sounds that are read, as in 2GB; others lie on disk; half of what is free by "
-        "default",
+        "most memory of files that are read, as in 2GB: more lies on disk; by default half of what is free",
         shell=str | None,
     )
     window: float | None = option(
@@ -175,12 +173,12 @@ class AutoOptions:
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+        "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
@@ -192,14 +190,18 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "processes that train side by side, with the same result for any number; auto is one for each core",
         "auto",
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
         "auto",
         shell=str,
+    )
+    wandb: str | None = option(
+        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
+        shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
 
@@ -223,6 +225,8 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 
