@@ -132,7 +132,7 @@ class AutoOptions:
         "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
     )
     min_per_class: int | None = option(
-        "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
+        "classes with fewer are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
         "classification, regression, or the path of a class; by default what targets look like",
@@ -149,11 +149,11 @@ class AutoOptions:
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     sample: float | None = option(
-        "share of the files of each class that is read; by default all, or what a part of the minutes is enough for",
+        "share of the files that is read; by default all that there is time for",
         shell=float | None,
     )
     max_memory: float | str | None = option(
-        "most memory of files that are read, as in 2GB: more lies on disk; by default half of what is free",
+        "most memory of what is read, as in 2GB; more lies on disk",
         shell=str | None,
     )
     window: float | None = option(
