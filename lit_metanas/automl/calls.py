@@ -64,8 +64,12 @@ from lit_metanas.training.task_start import TaskStart
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
 
-READING_SHARE = 0.15
-"""Of the minutes, until all files that are read have been read; what is looked at before the search takes a little."""
+READING_SHARE, LEAST_READING = 0.12, 0.04
+"""Of the minutes, until all files have been read, and for reading in any case where a machine is slow to start.
+
+What is looked at between reading and search takes about half of the time of reading, so that the search begins within
+a fifth of the minutes.
+"""
 
 MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 """So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
@@ -157,12 +161,11 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
     """What reads files: all, or with minutes as many as there is time for."""
-    share, until = options.sample, None
+    share, seconds = options.sample, 60 * (options.minutes or inf)
     if share is None and output is not None:
         share = kept_sample(output)
-    if options.minutes is not None:
-        until = began + READING_SHARE * 60 * options.minutes
-    return FileReading(ExampleMemory(options.memory_bytes, output), share, until)
+    memory = ExampleMemory(options.memory_bytes, output)
+    return FileReading(memory, share, until=began + READING_SHARE * seconds, least=LEAST_READING * seconds)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from math import ceil, floor
+from math import ceil, floor, inf
 from multiprocessing import get_context, parent_process
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -68,12 +68,14 @@ class FileReading:
     Attributes:
         memory: holds the inputs.
         share: of the files of each class that are read; None is all, or as many as there is time for.
-        until: the clock when all must have been read; None takes any time.
+        until: the clock when all must have been read.
+        least: seconds that reading may take in any case.
     """
 
     memory: ExampleMemory = field(default_factory=ExampleMemory)
     share: float | None = None
-    until: float | None = None
+    until: float = inf
+    least: float = 0.0
     sampled: set[Path] = field(default_factory=set)  # the files that are read, if others are left out
     found: int = 0  # files that there are, if others are left out
 
@@ -150,7 +152,7 @@ class FileReading:
 
     def _affordable(self, files: Sequence[Path], read: Read, number: int, counted: bool) -> float:
         """The share of so many files that can be read in time."""
-        if self.until is None or len(files) <= FIRST_FILES + TIMED_FILES:
+        if self.until == inf or len(files) <= FIRST_FILES + TIMED_FILES:
             return 1.0
         places = np.linspace(0, len(files) - 1, FIRST_FILES + TIMED_FILES).round().astype(int)
         some, begin = [files[place] for place in np.random.default_rng(0).permutation(places)], 0.0
@@ -159,7 +161,7 @@ class FileReading:
                 if place == FIRST_FILES - 1:
                     begin = perf_counter()
             each = (perf_counter() - begin) / TIMED_FILES
-        share = max(0.0, self.until - perf_counter()) / (each * number)
+        share = max(self.least, self.until - perf_counter()) / (each * number)
         return min(1.0, max(SHARE_STEP, floor(share / SHARE_STEP) * SHARE_STEP))
 
 

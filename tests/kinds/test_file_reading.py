@@ -177,6 +177,8 @@ def test_the_share_is_what_there_is_time_for(monkeypatch: pytest.MonkeyPatch) ->
     assert reading.share == pytest.approx((2000 - 274) / (257 / 256 * 2000), abs=0.001)
     assert len(some["a"]) == pytest.approx(1000 * reading.share, abs=1)
     assert FileReading(until=2700.0).sample(files, slow, {}) == files
+    late = FileReading(until=0.0, least=257 / 256 * 500).sample(files, slow, {})  # seconds that it gets in any case
+    assert late == FileReading(share=0.5).sample(files, slow, {})
     assert FileReading().sample(files, slow, {}) == files
 
 
@@ -218,7 +220,7 @@ def test_a_search_is_the_same_to_the_last_bit_from_disk_and_of_a_sample(
     with pytest.raises(ValueError, match=r"other data or settings \(.*sample"):
         lm.auto(folder, output=tmp_path / "out", sample=1.0, **options)
     # With minutes it is their share that decides.
-    monkeypatch.setattr(FileReading, "_affordable", lambda self, *given: 0.4 if self.until else 1.0)
+    monkeypatch.setattr(FileReading, "_affordable", lambda self, *given: 0.4)
     assert lm.auto(folder, minutes=0.1, records=(), shape=8, workers=1).images[1] == third.images[1]
     assert "reads 22 of 41 files, the same share of each class; --sample 1 reads all" in capsys.readouterr().err
 
