@@ -25,17 +25,8 @@ class Searching(Protocol):
         space: the search space.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> class Undecided:
-        ...     space, progress = lm.LayeredSpace(shared=True), 0.0
-        ...
-        ...     def probabilities(self):
-        ...         return {choice.name: torch.ones(len(choice.labels)).softmax(0) for choice in self.space.choices}
-        ...
-        ...     def architecture(self):
-        ...         return self.space.canonical({choice.name: choice.labels[0] for choice in self.space.choices})
-        >>> module: lm.callbacks.Searching = Undecided()
+        >>> module: lm.callbacks.Searching = lm.MetaSearch(space=lm.LayeredSpace(shared=True), shape=(1, 8, 8))
         >>> module.probabilities()["kernel"]
         tensor([0.3333, 0.3333, 0.3333])
     """

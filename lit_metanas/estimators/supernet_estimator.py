@@ -64,7 +64,6 @@ class SupernetEstimator(Estimator):
         weights: Mapping[str, Tensor] | str | os.PathLike[str] | None = None,
         start: str | None = None,
     ) -> None:
-        del seed
         space.check_objective(task.goal)
         self.task = task
         self.space = space
@@ -101,7 +100,6 @@ class SupernetEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query; there is no training to charge."""
-        del architecture, fidelity
         return Cost(queries=1)
 
     @property

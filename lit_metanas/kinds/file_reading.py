@@ -1,4 +1,4 @@
-"""Files of examples: by several threads, into a memory of a limited size, and only as many as there is time for."""
+"""Files of examples: read side by side, into a memory of a limited size, and only as many as there is time for."""
 
 from __future__ import annotations
 

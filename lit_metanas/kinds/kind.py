@@ -14,8 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
@@ -40,6 +41,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "tables": "rows.text_row_kind.TextRowKind",
     "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
@@ -402,9 +404,7 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 
 def _numbers(shape: Shape) -> int:
-    if isinstance(shape, TokenShape):
-        return shape.steps
-    return prod(shape)
+    return prod(input_size(shape))
 
 
 def _made(path: str) -> Kind:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -31,19 +32,26 @@ def task_of_classes(
     shares: tuple[float | None, float, float],
     seed: int,
     culprit: Callable[[str], str],
-    groups: Mapping[str, list[str]] | None,
+    groups: Mapping[Path, str] | None,
     tested: ReadFiles | None,
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
 ) -> Task:
     """A task of what was read, whose places of each class are divided by shares of train, val and test part.
 
-    The parts take over the memory of the inputs. ``tested`` is a given test part; what it repeats is warned of where
-    ``tested_in`` says what holds it.
+    The parts take over the memory of the inputs. ``groups`` are those of files. ``tested`` is a given test part; what
+    it repeats is warned of where ``tested_in`` says what holds it.
     """
     train, val, test = shares
-    columns = {name: places[:, None] for name, places in classes.items()}
-    divided = split_examples(columns, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
+    divided = split_examples(
+        {name: places[:, None] for name, places in classes.items()},
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=culprit,
+        groups=by_class(groups, {name: read.files[name] for name in classes}),
+    )
     files, last = [*chain.from_iterable(read.files.values())], divided[2].inputs[:, 0]
     names = [files[place] for place in last.tolist()]
     inputs = arranged(read.inputs, [part.inputs[:, 0] for part in divided])

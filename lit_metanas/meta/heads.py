@@ -45,7 +45,6 @@ class Head(ABC):
             generator: draws random values.
             way: number of classes, if the data give it.
         """
-        del features, generator, way
         return {}
 
     @abstractmethod
@@ -101,12 +100,7 @@ class LinearHead(Head):
 
     Example:
         >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.FOMAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=5),
-        ...     head=lm.meta.LinearHead(),
-        ... )  # the number of classes comes from the data
+        >>> head = lm.meta.LinearHead()  # ``MetaSearch`` takes the number of classes from its data
     """
 
     def __init__(self, *, way: int | None = None) -> None:
@@ -132,14 +126,12 @@ class LinearHead(Head):
         Raises:
             ValueError: the task has another number of classes.
         """
-        del support, labels
         if way != (rows := len(meta["bias"])):
             raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
         return meta
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
-        del support, labels, way
         return features @ head["weight"].T + head["bias"]
 
 
@@ -176,14 +168,12 @@ class PrototypeHead(Head):
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
         """The logarithm of the scale, shape ``()``, if it is learned."""
-        del features, generator, way
         if not self.learned:
             return {}
         return {self._name: torch.tensor(math.log(self.scale))}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """The scale, if it is learned."""
-        del support, labels, way
         if not self.learned:
             return {}
         return meta
@@ -239,5 +229,4 @@ class PrototypeLinearHead(Head):
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
-        del support, labels, way
         return features @ head["weight"].T + head["bias"]

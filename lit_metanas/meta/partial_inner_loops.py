@@ -27,12 +27,8 @@ class HeadInnerLoop(InnerLoop):
 
     Example:
         >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.ANIL(),
-        ...     inner_loop=lm.meta.HeadInnerLoop(steps=5),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> lm.meta.HeadInnerLoop(steps=5).groups
+        ('head',)
     """
 
     def __init__(
@@ -90,13 +86,8 @@ class AlternatingInnerLoop(InnerLoop):
 
     Example:
         >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.MetaNAS(),
-        ...     inner_loop=lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ...     relaxation=lm.relaxations.AnnealedSoftmax(),
-        ... )
+        >>> lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01).restart
+        True
     """
 
     def __init__(
@@ -142,7 +133,6 @@ class AlternatingInnerLoop(InnerLoop):
 
     def support_images(self, episode: Episode, step: int) -> int:
         """The whole support set once for logits and once for weights, or each half of it."""
-        del step
         if self.logit_split:
             return len(episode.support)
         return len(episode.support) * 2

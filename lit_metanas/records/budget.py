@@ -19,10 +19,8 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
 
     Example:
         >>> import lit_metanas as lm
-        >>> budget = lm.Budget(queries=1)
-        >>> budget.charge(lm.Cost(queries=1))
         >>> try:
-        ...     budget.charge(lm.Cost(queries=1))
+        ...     lm.Budget(queries=1).charge(lm.Cost(queries=2))
         ... except lm.records.Exhausted:
         ...     print("the search is over")
         the search is over

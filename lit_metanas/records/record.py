@@ -203,10 +203,7 @@ class SearchOutcome:
 
     Example:
         >>> import lit_metanas as lm
-        >>> outcome = lm.records.SearchOutcome(
-        ...     lm.Architecture({"kernel": "3"}), weights=None, record=lm.records.SearchRecord("letters")
-        ... )
-        >>> outcome.value
+        >>> lm.records.SearchOutcome(lm.Architecture({"kernel": "3"}), None, lm.records.SearchRecord("letters")).value
         nan
     """
 

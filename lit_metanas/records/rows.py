@@ -76,21 +76,10 @@ class ResultRow:
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.records.ResultRow(
-        ...     method="random",
-        ...     task_id="letters",
-        ...     space="",
-        ...     architecture=None,
-        ...     recipe={},
-        ...     seed=0,
-        ...     protocol=lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"),
-        ...     value=0.9,
-        ...     ci95=0.01,
-        ...     cost=lm.Cost(),
-        ...     meta_cost=lm.Cost(),
-        ...     parameters=0,
-        ...     flops=0,
-        ... )
+        >>> protocol = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> measured = {"value": 0.9, "ci95": 0.01, "cost": lm.Cost(), "parameters": 0, "flops": 0}
+        >>> made_by = {"method": "random", "space": "", "architecture": None, "recipe": {}, "meta_cost": lm.Cost()}
+        >>> row = lm.records.ResultRow(task_id="letters", seed=0, protocol=protocol, **made_by, **measured)
         >>> row.metric
         'accuracy'
     """

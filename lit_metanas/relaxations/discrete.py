@@ -7,13 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.relaxations.relaxation import (
-    ChoicewiseRelaxation,
-    LinearTemperature,
-    Relaxation,
-    hard,
-    perturb,
-)
+from lit_metanas.relaxations.relaxation import ChoicewiseRelaxation, LinearTemperature, Relaxation, hard, perturb
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 
@@ -32,7 +26,6 @@ class Argmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
-        del noise, progress
         weights = hard(logits.detach())
         return Gate(weights, int(weights.argmax()))
 
@@ -61,7 +54,6 @@ class Derived(Relaxation):
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
-        del noise, progress
         architecture = self.space.derive({name: value.detach() for name, value in logits.items()})
         gates = one_hot(self.space.choices, architecture)
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
@@ -83,7 +75,6 @@ class Categorical(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
-        del progress
         weights = hard(perturb(logits.detach(), noise))
         return Gate(weights, int(weights.argmax()))
 

@@ -166,7 +166,6 @@ class Softmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Mix; ``noise`` and ``progress`` are not used."""
-        del noise, progress
         return Gate(probabilities(logits, self.temperature))
 
 
@@ -195,7 +194,6 @@ class AnnealedSoftmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Mix; ``noise`` is not used."""
-        del noise
         return Gate(probabilities(logits, self.temperature(progress)))
 
 

@@ -34,6 +34,7 @@ from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hyperg
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatches,
     SinglePathTraining,
+    SupernetPlan,
     SupernetTraining,
     WeightRates,
     copy_named,
@@ -82,21 +83,19 @@ class SupernetSearcher(Searcher, Generic[Module]):
             )
         # A prediction, which may call this, switches gradients off.
         with torch.inference_mode(False), torch.enable_grad():
-            trained = self._fit(self._training(task, space, budget, seed), seed)
+            epoch = max(1, len(task.train) // self.batch_size)
+            plan = SupernetPlan(space, task, budget, self.epochs * epoch, validate_every=epoch, seed=seed)
+            trained = self._fit(self._training(plan), seed)
             found = self._choose(trained, seed)
             return replace(found, weights=trained.inheritance(found.architecture))
 
     @abstractmethod
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Module:
+    def _training(self, plan: SupernetPlan) -> Module:
         """The training of the supernet, before its first step."""
 
     @abstractmethod
     def _choose(self, trained: Module, seed: int) -> SearchOutcome:
         """Choose an architecture with the trained weights, which the child will inherit."""
-
-    def _steps_an_epoch(self, task: Task) -> int:
-        """Steps of one pass over the train part."""
-        return max(1, len(task.train) // self.batch_size)
 
     def _fit(self, module: Module, seed: int) -> Module:
         """Train a module to the end of its schedule or of its budget, on the device that the task lies on."""
@@ -176,19 +175,8 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
         self.gradient = gradient or FirstOrder()
         self.rates = rates or DARTSRates()
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> DARTSTraining:
-        epoch = self._steps_an_epoch(task)
-        return DARTSTraining(
-            space=space,
-            task=task,
-            relaxation=self.relaxation,
-            gradient=self.gradient,
-            rates=self.rates,
-            budget=budget,
-            steps=self.epochs * epoch,
-            validate_every=epoch,
-            seed=seed,
-        )
+    def _training(self, plan: SupernetPlan) -> DARTSTraining:
+        return DARTSTraining(plan, relaxation=self.relaxation, gradient=self.gradient, rates=self.rates)
 
     def _choose(self, trained: DARTSTraining, seed: int) -> SearchOutcome:
         """The architecture of the largest logits."""
@@ -242,18 +230,8 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         self.rates = rates or WeightRates()
         self.candidates = candidates
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> ENASTraining:
-        epoch = self._steps_an_epoch(task)
-        return ENASTraining(
-            space=space,
-            task=task,
-            rates=self.rates,
-            controller=self.controller,
-            budget=budget,
-            steps=self.epochs * epoch,
-            validate_every=epoch,
-            seed=seed,
-        )
+    def _training(self, plan: SupernetPlan) -> ENASTraining:
+        return ENASTraining(plan, rates=self.rates, controller=self.controller)
 
     def _choose(self, trained: ENASTraining, seed: int) -> SearchOutcome:
         """The best of the last draws by validation, the earliest of equals."""
@@ -326,9 +304,8 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
         return super().meta_cost + self._ranking.meta_cost
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SinglePathTraining:
-        steps = self.epochs * self._steps_an_epoch(task)
-        return SinglePathTraining(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+    def _training(self, plan: SupernetPlan) -> SinglePathTraining:
+        return SinglePathTraining(plan, rates=self.rates)
 
     def _choose(self, trained: SinglePathTraining, seed: int) -> SearchOutcome:
         """The best candidate of the ranking."""

@@ -59,9 +59,7 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
         >>> import torch
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
-        >>> lm.spaces.one_hot(space.choices, space.canonical({**space.sample(torch.Generator()), "kernel": "5"}))[
-        ...     "kernel"
-        ... ]
+        >>> lm.spaces.one_hot(space.choices, {**space.sample(torch.Generator()), "kernel": "5"})["kernel"]
         Gate(weights=tensor([0., 1., 0.]), index=1)
     """
     gates = {}

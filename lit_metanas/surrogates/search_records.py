@@ -74,7 +74,6 @@ class RecordDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read the files and split the tasks; ValueError if there are too few, or if records do not fit."""
-        del stage
         if self.train:
             return
         tasks = {}

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import has_steps, join_inputs
+from lit_metanas.inputs.batches import has_steps, input_size, join_inputs
 from lit_metanas.inputs.example_memory import in_one_piece
 from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TokenShape, shape_of
+from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -185,7 +185,15 @@ class Task:
     @property
     def shape(self) -> KindShape:
         """Shape of one input."""
-        return shape_of(self.train.inputs, self.vocabulary)
+        return self.shape_of(self.train.inputs)
+
+    def shape_of(self, inputs: Tensor) -> KindShape:
+        """Shape of one of some inputs, shape ``(n, ...)``."""
+        made = None if self.preprocessing is None else self.preprocessing.shape
+        # Which of their numbers are tokens, inputs do not say.
+        if isinstance(made, TextRowShape) and tuple(inputs.shape[1:]) == input_size(made):
+            return made
+        return shape_of(inputs, self.vocabulary)
 
     @property
     def goal(self) -> Objective:
@@ -287,7 +295,7 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape{form}.")
     try:
-        shape = shape_of(inputs, task.vocabulary)
+        shape = task.shape_of(inputs)
     except ValueError as error:
         raise ValueError(f"{name} is malformed. {error}") from None
     one_each, kind = isinstance(task.goal, Classification), task.goal.target_type
@@ -315,6 +323,8 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
         check_brightness(name, inputs)
     elif isinstance(shape, TokenShape):
         check_tokens(name, inputs, shape.vocabulary)
+    elif isinstance(shape, TextRowShape):
+        check_tokens(name, shape.split(inputs)[1], shape.vocabulary)
     if has_steps(inputs):
         check_padding(name, inputs)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Hypergradient,
         SecondOrder,
         SinglePathTraining,
+        SupernetPlan,
         WeightRates,
     )
 
@@ -42,7 +43,7 @@ _NAMES = {
     "trainers": "Trainer",
     "weight_sharing": (
         "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "WeightRates"
+        "SupernetPlan WeightRates"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -65,6 +66,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "SupernetPlan",
     "TaskReptile",
     "Trainer",
     "WeightRates",

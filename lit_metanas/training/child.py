@@ -195,7 +195,8 @@ class Child(LightningModule):
         if recipe.changes_examples:
             generator = changes_generator("train", seed, epoch, step)
             with float32(inputs.device):  # places within an image need more digits than bf16 has
-                inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
+                change = {"colours": self._colours, "mirror": recipe.mirror}
+                inputs = augment(inputs, recipe.augmentation, generator, shape=self.shape, **change)
                 if recipe.mixup:
                     inputs, others, share = mixed(inputs, recipe.mixup, generator)
                     mixture = others, share

@@ -156,7 +156,6 @@ class Preemption(Callback):
             signal.signal(signal.SIGINT, before)
 
     def _note(self, trainer: Trainer, number: int) -> None:
-        del trainer
         self._received.add(number)
         if isinstance(self._module, OuterTraining):
             self._module.signalled = True

@@ -182,6 +182,15 @@ def test_the_share_is_what_there_is_time_for(monkeypatch: pytest.MonkeyPatch) ->
     assert FileReading().sample(files, slow, {}) == files
 
 
+@pytest.mark.filterwarnings("ignore:.* cannot be read", "ignore:.* left out")
+def test_a_class_that_is_left_out_moves_no_group(folder: Path) -> None:
+    with_it = read_given(folder, group="_(p[0-9]+)")
+    shutil.rmtree(folder / "cat")
+    without = read_given(folder, group="_(p[0-9]+)")
+    assert with_it.test_names == without.test_names
+    assert torch.equal(with_it.train.inputs, without.train.inputs)
+
+
 def test_a_table_is_sampled_by_its_labels(folder: Path) -> None:
     (folder / "ant" / "07_p2.png").unlink()
     rows = [

@@ -142,10 +142,12 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
         assert source_tokens(texts, plain) == expected.tolist()
 
 
-def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
-    from lit_metanas.training.export import standalone_pairs, standalone_texts
+def test_the_scripts_of_texts_pairs_and_rows_read_tokens_by_the_same_lines() -> None:
+    from lit_metanas.training.export import standalone_pairs, standalone_rows, standalone_texts
 
     for both in (
+        (standalone_rows.tokens_of_texts, standalone_texts.read_tokens),
+        (standalone_rows._n_grams, standalone_texts._n_grams),
         (standalone_pairs.source_tokens, standalone_texts.read_tokens),
         (standalone_pairs._n_grams, standalone_texts._n_grams),
     ):
@@ -329,7 +331,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
-    for found in answers("new.csv", "new.tsv", lines=125):
+    for found in answers("new.csv", "new.tsv", lines=170):
         agree(found, expected, within=1e-5)
 
 
@@ -358,7 +360,7 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
     assert expected[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
     }
-    for found in answers(file, lines=125):
+    for found in answers(file, lines=170):
         for one, other in zip(found, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4)
 

@@ -82,7 +82,6 @@ class ProxyEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Score, whatever the ``start``; UndefinedProxyError if the proxy's value is not a finite number."""
-        del start
         cost = self.cost(architecture, fidelity)
         canonical = self.space.canonical(architecture)
         if canonical not in self._values:

@@ -153,7 +153,6 @@ class Nwot(Proxy):
     @torch.no_grad()
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         """The score; labels are not used."""
-        del labels
         with _SignCounter(len(inputs)) as counter:
             network(inputs)
         sign, logarithm = torch.linalg.slogdet(counter.kernel)
@@ -197,7 +196,6 @@ class ParameterCount(Proxy):
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         """The score; images and labels are not used."""
-        del inputs, labels
         return float(sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad))
 
 
@@ -222,7 +220,6 @@ class Synflow(Proxy):
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         """The score; images and labels are not used."""
-        del labels
         network.cpu().double()  # not every accelerator has double precision
         with torch.no_grad():
             for parameter in network.parameters():

@@ -51,12 +51,10 @@ class Table(ABC):
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after a shortened training, or None."""
-        del signal
         return None
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """Cost of the training for this signal: 3 x forward multiply-adds x images; 0 if unknown."""
-        del architecture, signal
         return 0
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
@@ -138,13 +136,8 @@ class TabularEstimator(Estimator):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Kernels(lm.estimators.Table):
-        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
-        ...
-        ...     def score(self, architecture, signal):
-        ...         return int(architecture["kernel"]) / 10
-        >>> lm.estimators.TabularEstimator(Kernels(), "val")(lm.Architecture({"kernel": "5"}), fidelity=1.0).value
-        0.5
+        >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
     def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
@@ -172,7 +165,6 @@ class TabularEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Look a score up; ValueError if the fidelity is below 1, and the table has only one training."""
-        del start
         return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
 
     def _signal(self, fidelity: float) -> str:

@@ -21,7 +21,7 @@ from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.tasks.source import TaskSource
-from lit_metanas.tasks.splits import by_class, check_shares, large_classes, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -142,7 +142,7 @@ class FolderTask(SingleTask):
             shares=self.shares,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
-            groups=by_class(self._groups or None, images.files),
+            groups=self._groups or None,
             tested=None if tested is None else self._read(reading, tested),
             tested_in=f"'{self.test_root}'",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,15 +12,19 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
+from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
+from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
+from lit_metanas.tasks.labels import Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 FEW_ROWS = 1000
@@ -33,7 +37,7 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
-    first: ClassVar = (
+    first: ClassVar[Sequence[Mapping[str, str]]] = (
         {"depth": "1", "width": "128", "activation": "ReLU", "norm": "none", "dropout": "0.5"},
         {"depth": "2", "width": "128", "activation": "ReLU", "norm": "layer", "dropout": "0.2", "skip": "none"},
         {"depth": "3", "width": "128", "activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"},
@@ -59,10 +63,38 @@ class RowKind(Kind):
             source.label,
             test_path=source.test_path,
             group=source.group,
-            preprocessing=source.prepared,
+            preprocessing=source.prepared or self.made(),
             min_per_class=source.least,
             targets=source.targets,
         )[0]
+
+    def in_memory(
+        self,
+        examples: Any,
+        labels: Labels,
+        tested: tuple[Any, Any],
+        *,
+        group: Groups | None,
+        min_per_class: int | None,
+        targets: Targets | None,
+        prepared: Any,
+    ) -> Task | None:
+        """The task of a table; None of anything else."""
+        if not is_table(examples):
+            return None
+        return task_from_arrays(
+            examples,
+            labels,
+            *tested,
+            group=group,
+            min_per_class=min_per_class,
+            targets=targets,
+            preprocessing=prepared or self.made(),
+        )
+
+    def made(self) -> Columns | TextRows:
+        """What makes inputs of a table, before it is fitted: a text is left out."""
+        return Columns()
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """One that keeps a network from learning few rows by heart, as measured on validation parts of seven tables."""

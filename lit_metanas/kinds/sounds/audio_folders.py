@@ -25,7 +25,7 @@ from lit_metanas.kinds.sounds.recordings import (
     find_recordings,
 )
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, by_class, class_subsets, large_classes
+from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
 from lit_metanas.tasks.task import SingleTask, Task
 
 
@@ -161,7 +161,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             shares=self._shares,
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
-            groups=None if self.group is None else by_class(groups, read.files),
+            groups=None if self.group is None else groups,
             tested=None if given is None else self._read(reading, reader, given),
             tested_in=given_in,
             preprocessing=self.features,

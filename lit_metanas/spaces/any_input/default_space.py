@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
 from lit_metanas.spaces.grid import GridSpace
-from lit_metanas.spaces.mlp import MLPSpace
+from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 
@@ -32,7 +32,7 @@ def default_space(shape: Shape) -> SearchSpace:
             widths=(32, 64),
             shared=True,
         )
-    return SequenceSpace(
+    texts = SequenceSpace(
         operations=(*operations, "conv_2_to_5"),
         activations=activations,
         dropouts=(0.0, 0.2, 0.5),
@@ -40,3 +40,4 @@ def default_space(shape: Shape) -> SearchSpace:
         token_scale=0.1,  # 64 intents, four epochs: 87.2 where a scale of 1 gives 80
         shared=True,
     )
+    return TextRowSpace(texts, MLPSpace(shared=True)) if kind is TextRowShape else texts

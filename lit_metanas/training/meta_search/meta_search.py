@@ -217,11 +217,7 @@ class MetaSearch(MetaLearned):
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
         noise = self.learner.draw_noise(
-            parameters.logits,
-            episode,
-            generator,
-            steps=self.inner_loop.steps,
-            query_dropout=self.query_dropout,
+            parameters.logits, episode, generator, steps=self.inner_loop.steps, query_dropout=self.query_dropout
         )
         if tied:
             return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation))

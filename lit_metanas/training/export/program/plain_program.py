@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
-from lit_metanas.inputs.shapes import Shape, TokenShape, as_shape, describe_shape
+from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, as_shape, describe_shape
 from lit_metanas.training.export.program.argument_checks import AllowedArguments, fits
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
 from lit_metanas.training.export.program.operation_limits import (
@@ -267,8 +267,9 @@ def _check_inputs(inputs: Tensor, shape: Shape) -> None:
             f"Inputs of shape {tuple(inputs.shape)} do not fit a network for {describe_shape(shape)}: give the shape "
             f"(n, {', '.join(map(str, size))})."
         )
-    if isinstance(known, TokenShape) and inputs.numel():
-        for token in map(int, inputs.aminmax()):
+    tokens = known.split(inputs)[1] if isinstance(known, TextRowShape) else inputs
+    if isinstance(known, TokenShape | TextRowShape) and tokens.numel():
+        for token in map(int, tokens.aminmax()):
             if not 0 <= token < known.vocabulary:
                 raise ValueError(
                     f"There is a token {token}, and the network knows 0 to {known.vocabulary - 1}: use the "
