@@ -29,7 +29,7 @@ from lit_metanas.io.cores import own_cores
 from lit_metanas.io.text import first_few, writable
 from lit_metanas.tasks.task import warn_of_data
 
-TAKEN_AT_ONCE, WORTH_PROCESSES = 16, 500
+TAKEN_AT_ONCE, MANY_TO_READ = 16, 500
 """Files that a process or thread takes at once, and the number from which on processes are worth their start."""
 
 FIRST_FILES, TIMED_FILES = 16, 256
@@ -168,7 +168,7 @@ class FileReading:
 @contextmanager
 def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
     """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
-    cores, forks = own_cores(), not counted and number >= WORTH_PROCESSES and sys.platform == "linux"
+    cores, forks = own_cores(), not counted and number >= MANY_TO_READ and sys.platform == "linux"
     with ExitStack() as held:
         work: Callable[..., Iterator[list[_Found]]] = map
         if cores > 1 and forks:

@@ -110,7 +110,7 @@ def test_parts_are_as_of_copies_and_lie_in_one_memory(
 ) -> None:
     monkeypatch.setattr(file_reading, "own_cores", lambda: 2)
     if processes:
-        monkeypatch.setattr(file_reading, "WORTH_PROCESSES", 1)
+        monkeypatch.setattr(file_reading, "MANY_TO_READ", 1)
     reading = FileReading(ExampleMemory(most, tmp_path))
     with (
         pytest.warns(UserWarning, match="1 of 44 images cannot be read and is left out"),
