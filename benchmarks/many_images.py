@@ -37,8 +37,8 @@ def _make_class(folder: Path, images: int, label: int) -> None:
     for number in range(images):
         angle = np.pi * label / CLASSES + draw.normal(0, 0.2)
         wave = np.sin(2 * np.pi * ((4 + label % 3) * (np.cos(angle) * columns + np.sin(angle) * rows) + draw.random()))
-        colour = draw.uniform(60, 200, 3)
-        pixels = colour + 40 * wave[..., None] + draw.normal(0, 12, (SIDE, SIDE, 1))
+        light = np.kron(draw.uniform(60, 200, (4, 4, 3)), np.ones((SIDE // 4, SIDE // 4, 1)))
+        pixels = light + 40 * wave[..., None] + draw.normal(0, 12, (SIDE, SIDE, 1))
         ending = ("jpg", "png")[number % 100 == 0]
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(own / f"{number}.{ending}", quality=70)
 
@@ -99,7 +99,8 @@ def main() -> None:
             make(folder, given.images)
         output = Path(temporary, "output")
         command = [sys.executable, "-m", "lit_metanas", "auto", os.fspath(folder), "--output", os.fspath(output)]
-        print({name: round(value, 1) for name, value in measure([*command, *given.options], output).items()})
+        found = measure([*command, *given.options], output)
+        print({name: round(value, 1) for name, value in found.items()})
 
 
 if __name__ == "__main__":

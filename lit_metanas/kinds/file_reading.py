@@ -7,13 +7,14 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import ceil, floor, inf
 from multiprocessing import get_context, parent_process
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
@@ -168,28 +169,30 @@ class FileReading:
 @contextmanager
 def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
     """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
-    cores, forks = own_cores(), not counted and number >= MANY_TO_READ and sys.platform == "linux"
-    with ExitStack() as held:
-        work: Callable[..., Iterator[list[_Found]]] = map
-        if cores > 1 and forks:
-            # The work of small images is Python's own, of which threads do one at a time.
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-                work = held.enter_context(get_context("fork").Pool(cores, _begin)).imap
-        elif cores > 1:
-            work = held.enter_context(ThreadPool(cores)).imap
+    pool: Executor = ThreadPoolExecutor(own_cores())
+    if not counted and number >= MANY_TO_READ and own_cores() > 1 and sys.platform == "linux":
+        # The work of small images is Python's own, of which threads do one at a time.
+        pool = ProcessPoolExecutor(own_cores(), get_context("fork"), _begin)
 
-        def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
-            together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
-            return chain.from_iterable(work(partial(_tried, read), together))
+    def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
+        together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
+        with warnings.catch_warnings():  # of threads, which hold no lock that a process needs
+            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
+            found = pool.map(partial(_tried, read), together)
+        return chain.from_iterable(found)
 
+    try:
         yield taken
+    except BrokenProcessPool:
+        raise MemoryError("a process that read files was killed") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:
-    """Begin a process: Ctrl-C comes to all, and the main one ends the others."""
+    """Begin a process: signals come to all, and the main one ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # others do not survive a fork
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import wave
 from functools import partial
 from itertools import count
@@ -247,6 +248,18 @@ def test_files_that_vanish_are_left_out_and_named(folder: Path, monkeypatch: pyt
     with pytest.warns(UserWarning, match=r"2 of 42 images cannot be read and are left out: .*07_p2.png.*00_p0.png"):
         task = read_given(folder, reading=reading)
     assert sum(map(len, (task.train, task.val or (), task.test))) == 40
+
+
+def killed(file: Path) -> torch.Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def test_a_process_that_is_killed_ends_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_reading, "own_cores", lambda: 2)
+    files = {"a": [Path(str(place)) for place in range(600)]}
+    with pytest.raises(MemoryError, match="a process that read files was killed"):
+        FileReading().inputs(files, killed, "images", skip_unreadable=True)
 
 
 @pytest.mark.parametrize(
