@@ -169,16 +169,19 @@ class FileReading:
 @contextmanager
 def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
     """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
-    pool: Executor = ThreadPoolExecutor(own_cores())
-    if not counted and number >= MANY_TO_READ and own_cores() > 1 and sys.platform == "linux":
-        # The work of small images is Python's own, of which threads do one at a time.
-        pool = ProcessPoolExecutor(own_cores(), get_context("fork"), _begin)
+    pool: Executor | None = None
+    if own_cores() > 1:
+        pool = ThreadPoolExecutor(own_cores())
+        if not counted and number >= MANY_TO_READ and sys.platform == "linux":
+            # The work of small images is Python's own, of which threads do one at a time.
+            pool = ProcessPoolExecutor(own_cores(), get_context("fork"), _begin)
 
     def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
         together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
+        work = map if pool is None else pool.map
         with warnings.catch_warnings():  # of threads, which hold no lock that a process needs
             warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-            found = pool.map(partial(_tried, read), together)
+            found = work(partial(_tried, read), together)
         return chain.from_iterable(found)
 
     try:
@@ -186,7 +189,8 @@ def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Pa
     except BrokenProcessPool:
         raise MemoryError("a process that read files was killed") from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:
