@@ -45,6 +45,9 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
+NO_ENCODER = "none"
+"""Among encoders, what stands for the networks without one."""
+
 _NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
@@ -102,7 +105,6 @@ class AutoOptions:
         ValueError: one is out of its range, or two exclude each other; the sentence names it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> options = lm.automl.AutoOptions("photos", max_latency="5ms")
         >>> options.minutes, options.limits.latency
         (10.0, 0.005)
@@ -115,7 +117,7 @@ class AutoOptions:
     )
     _: KW_ONLY
     minutes: float | None = option(
-        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        "how long everything may take; pairs need two; 10 without flops",
         shell=float | None,
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
@@ -125,6 +127,12 @@ class AutoOptions:
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
+    test_by: str | None = option(
+        "a column with train, val, test, or with dates: the newest are tested", shell=str | None
+    )
+    exclude: str | Sequence[str] | None = option(
+        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+    )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         shell=str | None,
@@ -133,7 +141,7 @@ class AutoOptions:
         "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
     )
     min_per_class: int | None = option(
-        "classes with fewer are left out; by default those that cannot be divided", shell=int | None
+        "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
         "classification, regression, or the path of a class; by default what targets look like",
@@ -162,8 +170,10 @@ class AutoOptions:
         shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
+    encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
+    download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
-        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
@@ -220,8 +230,13 @@ class AutoOptions:
             self.sample = positive("auto: sample", self.sample, 1)
         self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
-        self.records = tuple(map(os.fspath, several))
+        self.exclude = self.exclude and _several(self.exclude)
+        self.records = tuple(map(os.fspath, _several(self.records)))
+        self.encoders = self.encoders and _several(self.encoders)
+        if self.encoders and self.start is not None:
+            raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
+        if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
+            raise ValueError("auto: a 'space' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
@@ -244,7 +259,18 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
+        names = [
+            "kind",
+            "test",
+            "group",
+            "label",
+            "min_per_class",
+            "objective",
+            "shape",
+            "window",
+            "test_by",
+            "exclude",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
@@ -345,6 +371,13 @@ def whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def _several(given: Any) -> tuple[Any, ...]:
+    """One value or several."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)
+
+
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
@@ -389,6 +422,8 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
+    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"[{','.join(value)}]" if from_shell else repr([*value])
     elif isinstance(value, float):
         return plain_number(value)
     elif value is None:

@@ -40,6 +40,7 @@ from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
 from lit_metanas.training.export.hub_card import check_card_place, tells_int8
@@ -267,10 +268,12 @@ class OutputFolder:
     def _with_network(self, result: SearchResult, folder: Path, views: Views) -> SearchResult:
         """A result with its network, whose weights are read, and the parts of its task."""
         network, view = _fresh_network(result, views)
+        network = whole_network(view.task, network)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        network, made = network.to(view.task.train.inputs.device).eval(), view.task.preprocessing
+        network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        return replace(result, network=network, preprocessing=made, objective=objective, tested=view.task.test)
+        result = replace(result, network=network, objective=objective)
+        return replace(result, preprocessing=seen.preprocessing, tested=seen.test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
