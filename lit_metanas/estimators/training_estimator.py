@@ -21,7 +21,7 @@ from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, fit_child, score, training_cost
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.recipes.recipe_batches import images_an_epoch
+from lit_metanas.training.recipes.recipe import images_an_epoch
 from lit_metanas.training.task_start import read_task_start
 
 

@@ -27,8 +27,14 @@ from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
-from lit_metanas.training.recipes.recipe import Recipe, check_changes, learning_rates
-from lit_metanas.training.recipes.recipe_batches import batches, images_an_epoch, with_halved_batch
+from lit_metanas.training.recipes.recipe import (
+    Recipe,
+    batches,
+    check_changes,
+    images_an_epoch,
+    learning_rates,
+    with_halved_batch,
+)
 from lit_metanas.training.recipes.weight_average import WeightAverage
 from lit_metanas.training.trainers import apart_from_caller
 

@@ -25,7 +25,7 @@ from lit_metanas.kinds.augmentation import (
 )
 from lit_metanas.training import child as child_module
 from lit_metanas.training.child import fit_child, score
-from lit_metanas.training.recipes.recipe_batches import batches
+from lit_metanas.training.recipes.recipe import batches
 
 
 def drawn(seed: int = 0) -> torch.Generator:

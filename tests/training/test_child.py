@@ -17,7 +17,7 @@ from lit_metanas.tasks import Split
 from lit_metanas.tasks.task import Portion
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child, score
-from lit_metanas.training.recipes.recipe_batches import batches
+from lit_metanas.training.recipes.recipe import batches
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4, 8), dropouts=(0.0, 0.2), pools=("max",))
