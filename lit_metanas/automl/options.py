@@ -138,13 +138,13 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
+        "the column of labels, or of numbers to predict; by default found by name", shell=str | None
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class; by default what targets look like",
+        "classification, regression, or a class path; by default as targets look",
         shell=str | None,
     )
     metric: str | None = option(
