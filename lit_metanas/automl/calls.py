@@ -24,19 +24,21 @@ from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.model_start import ModelStart, read_start
 from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options, with_options
-from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
+from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_data import (
     describe_columns,
     describe_given,
@@ -64,6 +66,13 @@ from lit_metanas.training.precision import check_precision
 from lit_metanas.training.task_start import TaskStart
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
+
+READING_SHARE, LEAST_READING = 0.12, 0.04
+"""Of the minutes, until all files have been read, and for reading in any case where a machine is slow to start.
+
+What is looked at between reading and search takes about half of the time of reading, so that the search begins within
+a fifth of the minutes.
+"""
 
 MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 """So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
@@ -136,14 +145,15 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     with ExitStack() as held:
         if output is not None:
             held.enter_context(directory_lock(output, "auto", "output"))
-        job = held.enter_context(_read(options, output, start, began))
+        reading = _reading(options, output, began)
+        job = held.enter_context(_read(options, output, start, began, reading))
         known = job.folder and job.folder.finished(job.views)
         result = known or _searched(job)
         if known is None:
             warn_of_classes(result)
             if isinstance(start, ModelStart):
-                result = replace(result, earlier=start.compare(result, job.task, partial(_read_as, options)))
-        result = _with_command(result, options, from_shell)
+                result = replace(result, earlier=start.compare(result, job.task, partial(_read_as, options, reading)))
+        result = _with_command(result, job.options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
         if options.wandb is not None and known is None:
@@ -151,15 +161,30 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     return result
 
 
+def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
+    """What reads files: all, or with minutes as many as there is time for."""
+    share, seconds = options.sample, 60 * (options.minutes or inf)
+    if share is None and output is not None:
+        share = kept_sample(output)
+    memory = ExampleMemory(options.memory_bytes, output)
+    return FileReading(memory, share, until=began + READING_SHARE * seconds, least=LEAST_READING * seconds)
+
+
 @contextmanager
 def _read(
-    options: AutoOptions, output: Path | None, start: TaskStart | ModelStart | None, began: float
+    options: AutoOptions, output: Path | None, start: TaskStart | ModelStart | None, began: float, reading: FileReading
 ) -> Iterator[Job]:
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
-    task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
+    before = None if start is None else start.made_before
+    task = read_given(options.data, **options.read_as, start=before, reading=reading)
+    if reading.sampled:
+        all_of_them = "; --sample 1 reads all, and takes longer" * (options.sample is None)
+        number = f"{len(reading.sampled):,} of {reading.found:,} files"
+        options.say(f"reads {number}, the same share of each class{all_of_them}.")
+        options = replace(options, sample=reading.share)
     task, why = balanced_task(task, options.metric, options.class_weight)
-    reading = perf_counter() - begin
+    seconds = perf_counter() - begin
     kind = _describe(task, options)
     if why:
         options.say(why)
@@ -169,7 +194,8 @@ def _read(
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
-        ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+        ways = other_ways(options.data, task, **options.read_as, reading=reading)
+        linear_ways = kind.linear_views.values()
         if encoders:
             kind, task, ways = with_encoders(options, kind, task, ways, encoders)
         space = options.space or kind.space(task.shape, task.goal)
@@ -184,13 +210,14 @@ def _read(
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features:
             linear = views.in_space(LinearSpace())
-        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear, encoders))
-        yield Job(options, kind, views, linear, folder, began, reading)
+        settings = _settings(options, kind, views, linear, encoders, reading)
+        folder = None if output is None else OutputFolder(output, settings)
+        yield Job(options, kind, views, linear, folder, began, seconds)
 
 
-def _read_as(options: AutoOptions, preprocessing: Preprocessing) -> Task:
+def _read_as(options: AutoOptions, reading: FileReading, preprocessing: Preprocessing) -> Task:
     """The data by another preprocessing."""
-    return read_given(options.data, **options.read_as, prepared=preprocessing).trainable()
+    return read_given(options.data, **options.read_as, prepared=preprocessing, reading=reading).trainable()
 
 
 def _searched(job: Job) -> SearchResult:
@@ -254,12 +281,18 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
 
 
 def _settings(
-    options: AutoOptions, kind: Kind, views: Views, linear: Views | None, encoders: Mapping[str, Encoder]
+    options: AutoOptions,
+    kind: Kind,
+    views: Views,
+    linear: Views | None,
+    encoders: Mapping[str, Encoder],
+    reading: FileReading,
 ) -> dict[str, Any]:
     """What decides the result, as plain values."""
     return {
+        **({READ_SHARE: reading.share} if reading.sampled else {}),
         "task": task_settings(views.usual.task),
-        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
