@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,15 +22,16 @@ from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.model_start import ModelStart, read_start
-from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options, with_options
+from lit_metanas.automl.options import AUTO_THREADS, TEACHER, AutoOptions, shell_options, with_options
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
+from lit_metanas.automl.students.teacher import Teacher
+from lit_metanas.automl.students.two_stages import teacher_and_student
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
-from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
@@ -128,19 +129,25 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         options = replace(options, threads=torch.get_num_threads())
     if options.onnx or options.int8:
         check_onnx_installed()
+    if options.student:
+        return teacher_and_student(options, run_auto, began=began, from_shell=from_shell)
     start = None if options.start is None else read_start(options.start)
+    teacher = None if options.teacher is None else Teacher.read(options.teacher)
     output = None if options.output is None else own_path(options.output, "output")
     _check_paths(options, output, "--output" if from_shell else "output=")
     with ExitStack() as held:
         if output is not None:
             held.enter_context(directory_lock(output, "auto", "output"))
-        job = held.enter_context(_read(options, output, start, began))
+        job = held.enter_context(_read(options, output, start, teacher, began))
         known = job.folder and job.folder.finished(job.views)
         result = known or _searched(job)
         if known is None:
             warn_of_classes(result)
             if isinstance(start, ModelStart):
-                result = replace(result, earlier=start.compare(result, job.task, partial(_read_as, options)))
+                read = partial(_read_as, options, job.task, job.kind)
+                result = replace(result, earlier=start.compare(result, job.task, read))
+            if teacher is not None and job.views.lesson is not None:
+                result = replace(result, teacher=teacher.compare(result, job.views.lesson))
         result = _with_command(result, options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
@@ -149,7 +156,11 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
 
 @contextmanager
 def _read(
-    options: AutoOptions, output: Path | None, start: TaskStart | ModelStart | None, began: float
+    options: AutoOptions,
+    output: Path | None,
+    start: TaskStart | ModelStart | None,
+    teacher: Teacher | None,
+    began: float,
 ) -> Iterator[Job]:
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
@@ -170,7 +181,11 @@ def _read(
         ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
         # Examples of a group that is learned from would say too little of new ones.
         apart = isinstance(task.goal, Regression) and options.group is None
-        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart)
+        lesson = None
+        if teacher is not None:
+            lesson = teacher.lesson(task, kind, partial(_read_as, options, task, kind), options.unlabelled)
+            options.say(lesson.describe(teacher.place))
+        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart, lesson=lesson)
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear = None
@@ -180,9 +195,11 @@ def _read(
         yield Job(options, kind, views, linear, folder, began, reading)
 
 
-def _read_as(options: AutoOptions, preprocessing: Preprocessing) -> Task:
-    """The data by another preprocessing."""
-    return read_given(options.data, **options.read_as, prepared=preprocessing).trainable()
+def _read_as(options: AutoOptions, task: Task, kind: Kind, prepared: Any) -> Task:
+    """The data by another preprocessing, of images by another shape."""
+    if kind.converts and not isinstance(options.data, str | os.PathLike):
+        return kind.convert(task, prepared)
+    return read_given(options.data, **options.read_as, prepared=prepared).trainable()
 
 
 def _searched(job: Job) -> SearchResult:
@@ -240,11 +257,13 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
 def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | None) -> dict[str, Any]:
     """What decides the result, as plain values."""
     return {
-        "task": task_settings(views.usual.task),
+        "task": task_settings(views.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
+        TEACHER: _start_settings(options.teacher),
+        "unlabelled": views.lesson and views.lesson.digest,
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,
@@ -285,7 +304,7 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
     try:
         if not finished:
             options.say("writing the network and the report.")
-            folder.write(job.views.labelled(result.view).task, result, seed=options.seed)
+            folder.write(job.views.labelled(result.view).given, result, seed=options.seed)
         if options.onnx or options.int8:
             added = _add_onnx(folder, options, result)
     except OSError as error:
@@ -315,15 +334,21 @@ def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) 
     return True
 
 
-def _with_keys(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb with the options as its keys."""
-    keys = shell_options(output="model").items()
-    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for name, (kind, default) in keys]
-    vars(verb)["__signature__"] = Signature(own)
-    return verb
+def with_keys(keys: Mapping[str, tuple[Any, object]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A verb with keys of these types and defaults."""
+    own = [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in keys.items()
+    ]
+
+    def keyed(verb: Callable[..., None]) -> Callable[..., None]:
+        vars(verb)["__signature__"] = Signature(own)
+        return verb
+
+    return keyed
 
 
-@_with_keys
+@with_keys(shell_options(output="model"))
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began.
 

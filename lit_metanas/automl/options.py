@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
@@ -32,6 +32,18 @@ MOST_AT_ONCE = 1_000_000
 
 PRECISION_OF_FLOPS = "32-true"
 """The precision ``auto`` without minutes: no clock decides then, so that the same FLOPs repeat a run."""
+
+STUDENT_SIZE = "500kB"
+"""The size of a network with a teacher, if no limit is given."""
+
+TEACHER = "teacher"
+"""The folder of a teacher that is trained first, in the output of its student."""
+
+STUDENT_FOLDER = "student"
+"""Where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does."""
+
+NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto")
+"""The options that ``distil`` has not."""
 
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
@@ -154,6 +166,17 @@ class AutoOptions:
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
         shell=str | None,
     )
+    teacher: str | os.PathLike[str] | None = option(
+        "an exported model that the network learns from, next to the labels; see distil", shell=str | None
+    )
+    student: bool = option(
+        "first searches and trains a teacher without limits, on three fifths of the budget", False, shell=bool
+    )
+    unlabelled: Any = option(
+        "examples without labels, of which a student learns what its teacher says: a folder or file; in Python also "
+        "what predict takes",
+        shell=str | None,
+    )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
     max_latency: float | str | None = option(
@@ -197,6 +220,7 @@ class AutoOptions:
             wanted = MINUTES if self.minutes is None else self.minutes
             self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
         self.parts = _parts(self.flops)
+        self._check_student()
         self.limits = NetworkLimits.of(self)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
@@ -209,6 +233,23 @@ class AutoOptions:
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+
+    def _check_student(self) -> None:
+        """Refuse what a student has not, and limit its size if nothing else is limited."""
+        taught = self.teacher is not None or self.student
+        if not taught:
+            if self.unlabelled is not None:
+                raise ValueError("auto: unlabelled examples need a teacher: give 'teacher', or 'student'.")
+            return
+        if self.teacher is not None and self.student:
+            raise ValueError("auto: a 'teacher' is given, so none is to be trained: leave 'student' out.")
+        for name in ("start", "pareto"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"auto: a student is one network that begins with fresh weights: leave '{name}' out.")
+        if self.student and self.output is None:
+            raise ValueError("auto: the teacher of a student is kept in the output: give 'output', too.")
+        if all(limit is None for limit in (self.max_parameters, self.max_flops, self.max_latency, self.max_size)):
+            self.max_size = STUDENT_SIZE
 
     @property
     def given_threads(self) -> int:
@@ -255,23 +296,24 @@ def shared(name: str) -> Any:
     return field(default=one.default, metadata=one.metadata)
 
 
-def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
+def shell_options(without: Collection[str] = (), **defaults: object) -> dict[str, tuple[Any, object]]:
     """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
     found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
     found["data"] = (str, Parameter.empty)
-    return found | {name: (found[name][0], value) for name, value in defaults.items()}
+    found |= {name: (found[name][0], value) for name, value in defaults.items()}
+    return {name: one for name, one in found.items() if name not in without}
 
 
-def shell_help(**defaults: object) -> dict[str, str]:
+def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, str]:
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
-    ends = {name: _default(default) for name, (_, default) in shell_options(**defaults).items()}
+    ends = {name: _default(default) for name, (_, default) in shell_options(without, **defaults).items()}
     return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
-def with_options(text: str) -> str:
+def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
-    chosen = fields(AutoOptions)
+    chosen = [one for one in fields(AutoOptions) if one.name not in without]
     return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
 
 

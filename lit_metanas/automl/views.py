@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.automl.students.teacher import Lesson
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
@@ -58,13 +59,14 @@ class View:
     label: str  # of the preprocessing
     task: Task
     limited: LimitedSpace  # networks for such inputs
-    given: Task  # the same before examples were set apart
+    given: Task  # the data as they were read
+    whole: Task  # as ``task``, before examples were set apart
     apart: Split | None = None  # examples that no candidate has learned from or was chosen by
 
     @cached_property
     def learned(self) -> Split:
         """All but the test part."""
-        return all_but_test(self.given)
+        return all_but_test(self.whole)
 
     @cached_property
     def tested(self) -> Split:
@@ -109,7 +111,8 @@ class Views:
 
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
     Networks have no choice of those that are ``linear``, which linear models alone are of. With ``apart`` the search
-    learns from fewer examples, and the errors on the others show how far the chosen network is off.
+    learns from fewer examples, and the errors on the others show how far the chosen network is off. With a ``lesson``
+    networks learn what a teacher says.
     """
 
     def __init__(
@@ -121,8 +124,10 @@ class Views:
         start: TaskStart | ModelStart | None = None,
         linear: Collection[str] = (),
         apart: bool = False,
+        lesson: Lesson | None = None,
     ) -> None:
         self.space = space
+        self.lesson = lesson
         self.apart = apart
         self.limits = limits
         self.meta_cost = Cost()
@@ -172,7 +177,7 @@ class Views:
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
         ways = {label: partial(self._given, label) for label in self._ways}
-        return Views(self.usual.given, ways, space, self.limits, apart=self.apart)
+        return Views(self.usual.given, ways, space, self.limits, apart=self.apart, lesson=self.lesson)
 
     def of(self, recipe: RecipeFields) -> View:
         """The view that a recipe names, or the usual one.
@@ -204,7 +209,7 @@ class Views:
         task = joined_task(view.task, linear.task)
         if task is None:
             return None
-        both, steps = replace(view, task=task, given=task), (view.task.shape[-1], linear.task.shape[-1])
+        both, steps = replace(view, task=task, given=task, whole=task), (view.task.shape[-1], linear.task.shape[-1])
         if view.apart is not None and linear.apart is not None:
             others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
             both = replace(both, apart=None if others is None else others.train)
@@ -250,10 +255,15 @@ class Views:
         return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
-        given, apart = task, None
+        given, limited, apart = task, LimitedSpace(self.space, self.limits, task), None
+        if self.lesson is not None:
+            task = self.lesson.taught(given)
+        whole = task
         if self.apart:
-            task, apart = set_apart(given)
-        return View(label, task, LimitedSpace(self.space, self.limits, task), given, apart)
+            task, apart = set_apart(whole)
+        if self.lesson is not None:
+            task, whole = self.lesson.further(task), self.lesson.further(whole)
+        return View(label, task, limited, given, whole, apart)
 
 
 def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
+from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import at_once
@@ -83,6 +84,8 @@ class ResultFields:
         linear: with ``auto``, the architecture of a linear model whose scores are averaged with the network's or the
             ensemble's; None without one. The validation score is then that of one network and the linear model
             together.
+        teacher: with ``auto`` and a teacher, both on the same test examples; None without one. The validation scores
+            are then the agreement with the teacher.
         rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
             of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
@@ -138,6 +141,7 @@ class ResultFields:
     unreturned: int = 0
     earlier: str = ""
     rival: str = ""
+    teacher: TeacherComparison | None = None
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
+from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, first_few, number_of, printable
 from lit_metanas.objectives.classification import Classification
@@ -83,6 +85,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         energy=_energy(result),
         measures=measures_in_words(result),
         by_class=table.markdown() if table else "",
+        teacher=teacher_section(result),
     )
 
 
@@ -129,6 +132,13 @@ def class_table(result: ResultFields) -> ClassTable | None:
         [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)
     )
     return ClassTable.of(labels, said, result.classes)
+
+
+def teacher_section(result: ResultFields) -> str:
+    """The student next to its teacher, as Markdown; empty without one."""
+    if result.teacher is None:
+        return ""
+    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
 def warn_of_classes(result: ResultFields) -> None:
@@ -189,8 +199,16 @@ def _score_lines(result: ResultFields) -> list[str]:
         lines.append(_wrap(f"also on the test part: {', '.join(f'{name} {value}' for name, value in others.items())}"))
     if result.earlier:
         lines.append(_wrap(result.earlier))
+    if result.teacher is not None:
+        lines += _teacher_lines(result, result.teacher)
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
+
+
+def _teacher_lines(result: ResultFields, teacher: TeacherComparison) -> list[str]:
+    """The student next to its teacher."""
+    rows = teacher.rows(result.metric, result.test_score, result.ci95)
+    return [*_aligned(rows), _wrap(teacher.sentence)]
 
 
 def _network_lines(result: ResultFields) -> list[str]:
@@ -252,9 +270,14 @@ def _front_lines(result: ResultFields) -> list[str]:
     rows = [row[:-1] for row in result.front_table()]
     if not rows:
         return []
+    return ["  front:", *_aligned(rows)]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines of a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["    ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return ["  front:", *(f"  {line}" for line in lines)]
+    return [f"  {line}" for line in lines]
 
 
 def _latency_text(result: ResultFields) -> str:
