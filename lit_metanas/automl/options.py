@@ -161,6 +161,10 @@ class AutoOptions:
         shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
+    window: float | None = option(
+        "seconds of sounds that networks hear at once, 2.5 to 100; by default up to 10, of sounds of up to a minute",
+        shell=float | None,
+    )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
         "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
@@ -259,7 +263,7 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape")
+        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:

@@ -49,16 +49,19 @@ def read_given(
     min_per_class: int | None = None,
     objective: str | None = None,
     shape: int | None = None,
+    window: float | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
 ) -> Task:
     """The task of what was given to ``auto``, split as the task's class splits it.
 
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
-    with sides of ``shape`` pixels.
+    with sides of ``shape`` pixels, and sounds taken in windows of ``window`` seconds.
     """
-    if shape is not None and start is not None:
-        raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
+    own = {"shape": shape, "window": window}
+    asked = [name for name, value in own.items() if value is not None]
+    if asked and start is not None:
+        raise ValueError(f"'start' keeps the preprocessing of its model: leave '{asked[0]}' out.")
     if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
         fix = "leave it out"
         if hasattr(data, "columns"):
@@ -70,14 +73,15 @@ def read_given(
         targets = "classification"
         wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
     if isinstance(data, Task | TaskCollection):
-        if shape is not None:
-            raise ValueError("A task has its inputs: leave 'shape' out, or give it to what makes the task.")
+        if asked:
+            raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
-        source = replace(_source(data, test, group), label=label, targets=targets, side=shape, prepared=prepared)
-        task = _of_path(data, source, named, min_per_class, start)
+        source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
+        task = _of_path(data, replace(source, prepared=prepared), named, asked, min_per_class, start)
     elif named is None or named.labelled:
         task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
+        _check_own(kind_of(task, kind), asked)
         if shape is not None and prepared is None:
             task = kind_of(task, kind).resized(task, shape)
     else:
@@ -95,18 +99,29 @@ def read_given(
 
 
 def _of_path(
-    data: str | os.PathLike[str], source: Source, named: Kind | None, least: int | None, start: MadeBefore | None
+    data: str | os.PathLike[str],
+    source: Source,
+    named: Kind | None,
+    asked: Sequence[str],
+    least: int | None,
+    start: MadeBefore | None,
 ) -> Task:
     own = named or kind_of_path(source.path, source.group, source.label)
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
-    if not own.sided and source.side is not None:
-        raise ValueError(f"Data of the kind '{own.name}' have no 'shape': leave it out.")
+    _check_own(own, asked)
     made = source.prepared if start is None else own.as_before(start, str(data))
     task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
+
+
+def _check_own(kind: Kind, asked: Sequence[str]) -> None:
+    """Refuse options that say how examples of other kinds are read."""
+    for name in asked:
+        if name not in kind.own_options:
+            raise ValueError(f"Data of the kind '{kind.name}' have no '{name}': leave it out.")
 
 
 def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Source:
@@ -180,45 +195,23 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
     return given[0], given[1]
 
 
-def other_ways(
-    data: Given,
-    task: Task,
-    *,
-    kind: str | None,
-    test: Given | None,
-    group: str | Groups | None,
-    label: str | None = None,
-    min_per_class: int | None = None,
-    objective: str | None = None,
-    shape: int | None = None,
-) -> dict[str, Callable[[], Task]]:
+def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], Task]]:
     """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
 
     The arguments are those of ``read_given``, and the task that it gave. A task that was given as such has no other.
     """
     if isinstance(data, Task | TaskCollection):
         return {}
-    own = kind_of(task, kind)
+    own = kind_of(task, given.get("kind"))
     source = None
     if isinstance(data, str | os.PathLike):
-        source = replace(_source(data, test, group), label=label)
+        source = replace(_source(data, given.get("test"), given.get("group")), label=given.get("label"))
     offered = within_memory(task, own.preprocessings(task, source))
     if len(offered) < 2:
         return {}
     if source is None and own.converts:
         return {label: partial(own.convert, task, one) for label, one in offered.items()}
-    again = partial(
-        read_given,
-        data,
-        kind=kind,
-        test=test,
-        group=group,
-        label=label,
-        min_per_class=min_per_class,
-        objective=objective,
-        shape=shape,
-    )
-    return {label: partial(again, prepared=one) for label, one in offered.items()}
+    return {label: partial(read_given, data, prepared=one, **given) for label, one in offered.items()}
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:

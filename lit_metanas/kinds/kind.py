@@ -68,6 +68,7 @@ class Source:
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
+        window: seconds of sounds that networks take at once; None is the usual number.
 
     Example:
         >>> from pathlib import Path
@@ -84,6 +85,7 @@ class Source:
     targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
+    window: float | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -124,7 +126,8 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
-        sided: whether ``Source.side`` and ``resized`` set the size of examples.
+        own_options: those among ``shape`` and ``window`` that say how its examples are read; with ``shape``, also
+            ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
@@ -162,7 +165,7 @@ class Kind(ABC):
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
-    sided: ClassVar[bool] = False
+    own_options: ClassVar[Collection[str]] = ()
     member_epochs: ClassVar[int] = 0
 
     @abstractmethod
@@ -268,7 +271,7 @@ class Kind(ABC):
         raise ValueError(f"The kind '{self.name}' makes inputs of raw examples alone: read them again.")
 
     def resized(self, task: Task, side: int) -> Task:
-        """The examples of a task, which are in memory, with sides of so many pixels, where ``sided``."""
+        """The examples of a task, which are in memory, with sides of so many pixels, where it has ``shape``."""
         raise ValueError(f"Data of the kind '{self.name}' have no 'shape': leave it out.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:

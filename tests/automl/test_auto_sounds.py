@@ -62,6 +62,29 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
     torch.testing.assert_close(found, exported.predict(files), atol=1e-4, rtol=0)
 
 
+def test_long_sounds_are_heard_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for name, pitch in (("high", 1500), ("low", 300)):
+        Path("long", name).mkdir(parents=True)
+        for number in range(12):
+            time = np.arange(7 * 8000 - 800 * number) / 8000
+            tone = np.where(abs(time - 0.5 * number) < 1, 0.4 * np.sin(2 * np.pi * pitch * time), 0)
+            soundfile.write(
+                Path("long", name, f"{number}.wav"), tone + 0.02 * generator.standard_normal(len(time)), 8000
+            )
+    result = lm.auto("long", window=3, flops=2e9, output="out", progress=False)
+    assert result.test.inputs.shape[2] == 750
+    assert result.test_accuracy == 1
+    assert "window=3" in result.command
+    files = [f"long/{name}/5.wav" for name in ("high", "low")]
+    found = lm.load("out").predict(files)
+    assert found.argmax(1).tolist() == [0, 1]
+    done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
+    by_script = [[row["high"], row["low"]] for row in map(json.loads, done.stdout.splitlines())]
+    torch.testing.assert_close(torch.tensor(by_script), found, atol=1e-4, rtol=0)
+
+
 def test_a_search_of_sounds_begins_with_networks_of_both_families() -> None:
     kind, shape = kind_named("sounds"), lm.SeriesShape(41, 100)
     space = kind.space(shape, lm.Classification(4))

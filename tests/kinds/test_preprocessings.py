@@ -66,8 +66,9 @@ def test_a_person_sets_the_size_of_images(tmp_path: Path) -> None:
     assert read_given(arrays, shape=6).shape == (1, 6, 6)
     assert {make().shape for make in ways_of(arrays, shape=24).values()} == {(1, 24, 24), (1, 12, 12)}
     texts = [f"text {place}" for place in range(20)], ["a", "b"] * 10
-    with pytest.raises(ValueError, match="Data of the kind 'texts' have no 'shape': leave it out"):
-        read_given(texts, shape=6)
+    for option, value in (("shape", 6), ("window", 5.0)):
+        with pytest.raises(ValueError, match=f"Data of the kind 'texts' have no '{option}': leave it out"):
+            read_given(texts, **{option: value})
     with pytest.raises(ValueError, match="A task has its inputs: leave 'shape' out"):
         read_given(read_given(root), shape=6)
 

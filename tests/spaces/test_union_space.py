@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -119,3 +120,50 @@ def test_a_family_that_refuses_to_be_a_supernet_is_named_before_anything_is_comp
     with pytest.raises(ValueError, match="SequenceSpace: a supernet is of one width"):
         supernet(torch.rand(2, *SHAPE), lm.spaces.one_hot(space.choices, space.sample(torch.Generator())))
     assert not space.restricted({"steps.width": "8"}).supernet(SHAPE).refusal
+
+
+@pytest.mark.parametrize(
+    "architecture", named_networks(SPACE, [in_family("steps", GRU), in_family("grid", {})]), ids=str
+)
+def test_scores_of_a_long_series_are_the_mean_over_its_windows(architecture: lm.Architecture) -> None:
+    space, long = UnionSpace(SPACE.families, window=10), lm.SeriesShape(7, 28)  # three windows of ten steps
+    network = space.child(architecture, long, WAY).eval()
+    inputs = torch.rand(4, *long)
+    inputs[:, -1] = 1
+    for row, steps in enumerate((28, 20, 3, 0)):
+        inputs[row, :, steps:] = 0
+    padded = torch.nn.functional.pad(inputs, (0, 2))
+    plain = space.families[architecture["family"]]
+    own = {name.split(".", 1)[1]: label for name, label in architecture.items() if "." in name}
+    whole = lm.SeriesShape(7, 10)
+    window = plain.child(lm.Architecture(own), whole, WAY).eval()
+    window.load_state_dict(network.get_submodule("window").state_dict())
+    scores = network(inputs)
+    for row, windows in enumerate((3, 2, 1, 1)):
+        parts = [window(padded[row : row + 1, :, 10 * at : 10 * at + 10]) for at in range(windows)]
+        torch.testing.assert_close(scores[row], torch.cat(parts).mean(0))
+    with patch("lit_metanas.spaces.union.windowed_child.WINDOWS_AT_ONCE", 5):
+        torch.testing.assert_close(network(inputs), scores)
+    program = torch.export.export(network, (inputs,), dynamic_shapes=({0: torch.export.Dim.AUTO},)).module()
+    torch.testing.assert_close(program(inputs[:3]), scores[:3])
+    assert space.cost(architecture, long, WAY) == plain.cost(lm.Architecture(own), whole, WAY)
+    heir = space.child(architecture, long, WAY, space.supernet_weights(network)).eval()
+    torch.testing.assert_close(heir(inputs), scores)
+
+
+def test_a_network_is_trained_on_one_window_that_sounds() -> None:
+    space, long = UnionSpace({"steps": STEPS}, window=10), lm.SeriesShape(7, 30)
+    network = space.child(space.sample(torch.Generator().manual_seed(0)), long, WAY).train()
+    inputs = torch.arange(3.0).repeat_interleave(10).expand(200, 7, 30).clone()  # each window has its number
+    inputs[:, -1] = 1
+    inputs[:, :, 20:] = 0
+    with patch.object(
+        type(network.get_submodule("window")), "embed", side_effect=lambda given: given[:, :, 0]
+    ) as embed:
+        network.embed(inputs)
+    (taken,) = embed.call_args.args
+    assert taken.shape == (200, 7, 10)
+    assert taken[:, 0].unique().tolist() == [0, 1]
+    assert space.supernet(long).features == space.supernet(lm.SeriesShape(7, 10)).features
+    with pytest.raises(ValueError, match="window = 0 must be at least one step"):
+        UnionSpace({"steps": STEPS}, window=0)

@@ -160,7 +160,7 @@ def test_other_rates_and_long_sounds_are_told_once(folder):
         (4000, 0.3, LogMel()),
         (8000, 1.9, LogMel(steps=189)),
         (16000, 9.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=224)),
-        (16000, 70.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=250)),
+        (16000, 70.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=1499)),  # six windows, a minute
     ],
 )
 def test_features_are_of_the_rate_and_length_of_most_recordings(tmp_path, rate, seconds, made):
@@ -183,6 +183,15 @@ def test_many_long_recordings_get_fewer_steps(tmp_path, monkeypatch):
         monkeypatch.setattr("lit_metanas.kinds.sounds.log_mel.MOST_USUAL_BYTES", inputs * steps)
         found.append(features_for(files))
     assert [(made.hop, made.steps) for made in found] == [(0.04, 224), (0.04, 150), (0.04, 100)]
+
+
+def test_a_window_has_250_steps_and_recordings_any_length(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(4000 * 130, np.int16), 4000)
+    found = [features_for([tmp_path / "a.wav"], window) for window in (2.5, 20.0)]
+    assert [(made.hop, made.window, made.steps) for made in found] == [(0.01, 0.025, 13_000), (0.08, 0.2, 1750)]
+    for window in (2.0, 101.0):
+        with pytest.raises(ValueError, match=f"window = {window:g} must be from 2.5 to 100 seconds"):
+            features_for([tmp_path / "a.wav"], window)
 
 
 def test_sounds_that_begin_in_silence_are_read(folder):

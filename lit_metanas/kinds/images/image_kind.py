@@ -81,7 +81,7 @@ class ImageKind(Kind):
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     mirrors = True
     converts = True
-    sided = True
+    own_options = ("shape",)
     member_epochs = 150
 
     def claims(self, path: Path, group: str | None) -> bool:

@@ -42,7 +42,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             of the test part are not heard in the other parts.
         features: how sound becomes a series; None takes those of the meta-trained checkpoint which a search starts
             from, or else the rate of most recordings (8 to 16 kHz) and the length of 95 % of them: ``LogMel()`` for up
-            to a second, 250 steps at most, and ten seconds. A warning says how much is cut.
+            to a second, 250 steps for up to ten, and more up to a minute. A warning says how much is cut.
         train: share of each word's recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on; where speakers are known, the share of these.
@@ -55,6 +55,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
         group: which recordings belong together, and so into one part: the column of the table, or without a table what
             ``FolderTask`` takes. Speakers are then not held out otherwise.
         min_per_class: words with fewer recordings are left out, as classes of ``FolderTask`` are.
+        window: seconds of 250 steps, 2.5 to 100, of recordings of any length; None takes what ``features`` says.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -94,6 +95,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
         test_table: str | None = None,
         group: str | None = None,
         min_per_class: int | None = None,
+        window: float | None = None,
     ) -> None:
         super().__init__(
             root,
@@ -110,6 +112,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             test_table=test_table,
             group=group,
             min_per_class=min_per_class,
+            window=window,
         )
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class

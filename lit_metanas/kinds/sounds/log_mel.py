@@ -42,8 +42,11 @@ LOWEST_USUAL_RATE, HIGHEST_USUAL_RATE = 8_000, 16_000
 WHOLE_SHARE = 0.95
 """Share of the recordings that are not cut."""
 
-MOST_USUAL_STEPS, MOST_USUAL_BYTES = 250, 1 << 30
-"""Of an input, whose cost grows with its steps, and of all inputs together."""
+WINDOW_STEPS, MOST_WINDOWS, MOST_USUAL_BYTES = 250, 6, 1 << 30
+"""Steps that a network hears at once, whose cost grows with them; windows of a recording; bytes of all recordings."""
+
+SHORTEST_WINDOW, LONGEST_WINDOW = 2.5, 100.0
+"""Seconds of 250 steps: every 10 ms, and every 400 ms with spectra of a second."""
 
 COARSENINGS = (1, 2, 4)
 """Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too."""
@@ -279,12 +282,22 @@ def _mel_filters(bins: int, transform: int, rate: int, lowest: float, highest: f
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
-def features_for(files: Collection[Path]) -> LogMel:
+def features_for(files: Collection[Path], window: float | None = None) -> LogMel:
     """Features that describe nearly all readable recordings from beginning to end, where that is not too much.
 
     ``LogMel()`` hears one second, every 10 ms. Longer recordings get up to 250 steps, then steps that are twice and
-    four times as far apart; what lies behind ten seconds is cut, and of many files even earlier.
+    four times as far apart. Those of more than ten seconds are several windows of 250 steps, up to a minute. What lies
+    behind is cut, and of many files even earlier.
+
+    Args:
+        files: the recordings.
+        window: seconds of a window, 250 steps; recordings may then be of any length.
+
+    Raises:
+        ValueError: the window is out of its range.
     """
+    if window is not None and not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
+        raise ValueError(f"window = {window:g} must be from {SHORTEST_WINDOW:g} to {LONGEST_WINDOW:g} seconds.")
     usual, found = LogMel(), list[tuple[float, int]]()
     for file in files:
         with suppress(ValueError):
@@ -292,14 +305,22 @@ def features_for(files: Collection[Path]) -> LogMel:
     if not found:
         return usual
     seconds = float(np.quantile([length for length, _ in found], WHOLE_SHARE, method="inverted_cdf"))
-    in_memory = MOST_USUAL_BYTES // (4 * (usual.bins + 1) * len(files))
-    most = max(usual.steps, min(MOST_USUAL_STEPS, in_memory))
+    in_memory = max(usual.steps, MOST_USUAL_BYTES // (4 * (usual.bins + 1) * len(files)))
+    if window is not None:
+        times = window / WINDOW_STEPS / usual.hop
+        features = _coarser(usual, _usual_rate(found), times)
+        return replace(features, steps=min(in_memory, WINDOW_STEPS * math.ceil(seconds / window)))
     for times in COARSENINGS:
-        features = replace(usual, rate=_usual_rate(found), window=times * usual.window, hop=times * usual.hop)
+        features = _coarser(usual, _usual_rate(found), times)
         steps = features.steps_of(math.ceil(min(seconds, LONGEST_RECORDING) * features.rate))
-        if steps <= most:
+        if steps <= min(WINDOW_STEPS, in_memory):
             break
-    return replace(features, steps=min(most, max(usual.steps, steps)))
+    return replace(features, steps=min(MOST_WINDOWS * WINDOW_STEPS, in_memory, max(usual.steps, steps)))
+
+
+def _coarser(usual: LogMel, rate: int, times: float) -> LogMel:
+    """Features of another rate, whose windows and hops are so many times as long."""
+    return replace(usual, rate=rate, window=times * usual.window, hop=times * usual.hop)
 
 
 def whole_features_for(files: Collection[Path]) -> LogMel:

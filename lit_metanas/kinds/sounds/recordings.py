@@ -164,19 +164,22 @@ class HasFeatures:
     _asked_for: bool
     _features: LogMel | None
     _files: Sequence[Path]
-    _suited = staticmethod(features_for)
+    _window: float | None = None
 
     @property
     def features(self) -> LogMel:
         """How sound becomes a series."""
         if self._features is None:
-            self._features = self._suited(self._files)
+            self._features = self._suited()
         return self._features
 
     @property
     def shape(self) -> SeriesShape:
         """The shape of the features."""
         return self.features.shape
+
+    def _suited(self) -> LogMel:
+        return features_for(self._files, self._window)
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the features of a meta-training, unless features were asked for.
@@ -208,6 +211,7 @@ class RecordingsTask(HasFeatures):
         test_table: str | None,
         group: str | None,
         min_per_class: int | None = None,
+        window: float | None = None,
     ) -> None:
         owner = type(self).__name__
         check_shares(owner, train=train, val=val, test=test, seed=seed)
@@ -222,6 +226,7 @@ class RecordingsTask(HasFeatures):
         self.test_root = test_root
         self._asked_for = features is not None
         self._features = features
+        self._window = window
         found = find_recordings(self.root, table, columns, noun, group)
         self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
         self._labels = frozenset(found)

@@ -13,7 +13,7 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
-from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel, features_for
 from lit_metanas.kinds.sounds.recordings import RecordingReader
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
@@ -77,6 +77,7 @@ class SoundKind(Kind):
     }
     features: ClassVar = {"coarse": "mean spectra", "fine": "mean spectra from beginning to end"}
     member_epochs = 60
+    own_options: ClassVar[Collection[str]] = ("window",)
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts, or a table that names sounds."""
@@ -89,9 +90,8 @@ class SoundKind(Kind):
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table of classes or numbers."""
         if source.path.is_file() or _has_numbers(source):
-            features = source.prepared or features_for(
-                ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
-            )
+            files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
+            features = source.prepared or features_for(files, source.window)
             reader = RecordingReader(features)
             task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
             reader.warn()
@@ -106,11 +106,12 @@ class SoundKind(Kind):
             test_table=_label_table(source.test, deep),
             group=source.group,
             min_per_class=source.least,
+            window=source.window,
         )[0]
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
-        """Networks of steps, and networks of spectra as images."""
-        return UnionSpace({"sequence": default_space(shape), "grid": GridSpace()})
+        """Networks of steps, and networks of spectra as images; both hear long sounds window by window."""
+        return UnionSpace({"sequence": default_space(shape), "grid": GridSpace()}, window=WINDOW_STEPS)
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands, and windows of twice the length."""
@@ -147,6 +148,7 @@ class TranscriptKind(SoundKind):
     recipe: ClassVar = {}
     features: ClassVar = {}
     member_epochs = 0
+    own_options = ()
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has transcripts."""

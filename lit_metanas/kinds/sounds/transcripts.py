@@ -110,7 +110,8 @@ class TranscriptTask(RecordingsTask, SingleTask):
         self._files = [one.file for one, _ in (*self._spoken, *self._tests)]
         self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
 
-    _suited = staticmethod(whole_features_for)
+    def _suited(self) -> LogMel:
+        return whole_features_for(self._files)
 
     def make(self) -> Task:
         """Read the files and split them."""

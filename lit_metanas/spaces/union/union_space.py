@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, check_given
 from lit_metanas.spaces.child_network import ChildNetwork
@@ -17,6 +17,7 @@ from lit_metanas.spaces.mixture import Mixture, combine
 from lit_metanas.spaces.operations import padded
 from lit_metanas.spaces.space import SearchSpace, ShapeType
 from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.spaces.union.windowed_child import WindowedChild, window_of
 
 FAMILY = "family"
 """The choice among the spaces."""
@@ -49,9 +50,10 @@ def in_family(label: str, labels: Mapping[str, str]) -> dict[str, str]:
 class UnionSupernet(Supernet):
     """The supernets of all families, each of which has its own part of the mixture."""
 
-    def __init__(self, families: Mapping[str, Supernet]) -> None:
+    def __init__(self, families: Mapping[str, Supernet], window: int | None = None) -> None:
         super().__init__()
         self.families = tuple(families)
+        self.window = window  # steps of a long series that are taken
         for label, supernet in families.items():
             self.add_module(label, supernet)
         self.features = max(supernet.features for supernet in families.values())
@@ -70,7 +72,7 @@ class UnionSupernet(Supernet):
 
         def computed(label: str) -> Tensor:
             parts = [None if named is None else within(label, named) for named in (noise, statistics, record)]
-            features = self._of(label)(inputs, within(label, mixture), *parts)
+            features = self._of(label)(inputs[..., : self.window], within(label, mixture), *parts)
             if record is not None:
                 record.update(under(label, parts[-1] or {}))
             return padded(features, self.features)
@@ -100,9 +102,13 @@ class UnionSpace(SearchSpace):
 
     Args:
         families: the spaces, by labels that are names in Python, such as ``grid``.
+        window: steps of a series that a network takes at once; None has no limit. It takes a longer series in several
+            windows, and its scores are the mean of theirs. It is trained on one window of each series, drawn anew in
+            each step; a supernet hears the first one.
 
     Raises:
-        ValueError: there are no spaces, they have no kind of input in common, or their networks score different things.
+        ValueError: there are no spaces, they have no kind of input in common, their networks score different things, or
+            the window has no steps.
 
     Example:
         >>> import torch
@@ -115,9 +121,12 @@ class UnionSpace(SearchSpace):
         torch.Size([2, 3])
     """
 
-    def __init__(self, families: Mapping[str, SearchSpace]) -> None:
+    def __init__(self, families: Mapping[str, SearchSpace], window: int | None = None) -> None:
         check_given(self.name, {"families": families})
+        if window is not None and window < 1:
+            raise ValueError(f"{self.name}: window = {window} must be at least one step, or None.")
         self.families = dict(families)
+        self.window = window
         for label in self.families:
             if not label.isidentifier() or hasattr(UnionSupernet, label):
                 raise ValueError(f"{self.name}: '{label}' cannot be the label of a family: take a name such as 'grid'.")
@@ -195,17 +204,23 @@ class UnionSpace(SearchSpace):
     def supernet(self, shape: Shape) -> UnionSupernet:
         """Build the network that holds all candidates; it refuses to compute where that of a family does."""
         self.check_shape(shape)
-        return UnionSupernet({label: self.families[label].supernet(shape) for label in self.choices[0].labels})
+        window = self._window(shape)
+        supernets = {label: self.families[label].supernet(window or shape) for label in self.choices[0].labels}
+        return UnionSupernet(supernets, window and window.steps)
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """Those of all families."""
-        parts = (under(label, self.families[label].first_weights(shape)) for label in self.choices[0].labels)
+        taken = self._window(shape) or shape
+        parts = (under(label, self.families[label].first_weights(taken)) for label in self.choices[0].labels)
         return {name: tensor for part in parts for name, tensor in part.items()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The family's child with newly initialised weights."""
         label, own = self._split(self.canonical(architecture))
-        child = self.families[label].build(Architecture(own), shape, way)
+        window = self._window(shape)
+        child = self.families[label].build(Architecture(own), window or shape, way)
+        if window is not None:
+            child = WindowedChild(child, window.steps)
         child.family = label
         return child
 
@@ -237,6 +252,13 @@ class UnionSpace(SearchSpace):
         space = super().restricted(labels)
         space.families = {label: own.restricted(within(label, labels)) for label, own in self.families.items()}
         return space
+
+    def _window(self, shape: Shape) -> SeriesShape | None:
+        """The shape of a window of inputs; None if networks take them whole."""
+        whole = as_shape(shape)
+        if self.window is None or not isinstance(whole, SeriesShape) or whole.steps <= self.window:
+            return None
+        return window_of(whole, self.window)
 
     def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """The label of the family, and the labels of its own choices."""
