@@ -57,7 +57,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class AutoOptions:
     )
     _: KW_ONLY
     minutes: float | None = option(
-        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        "how long everything may take, 10 without flops; one is enough for small data",
         shell=float | None,
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
@@ -137,14 +137,14 @@ class AutoOptions:
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
     group: str | Groups | None = option(
-        "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
+        "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
+        "a table's column of labels, or of numbers to predict; by default found by name", shell=str | None
     )
     min_per_class: int | None = option(
-        "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
+        "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
         "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
@@ -167,18 +167,15 @@ class AutoOptions:
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
-        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        "an exported model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
     teacher: str | os.PathLike[str] | None = option(
-        "an exported model that the network learns from, next to the labels; see distil", shell=str | None
+        "an exported model that the network learns from, next to the labels; see ``distil``"
     )
-    student: bool = option(
-        "first searches and trains a teacher without limits, on three fifths of the budget", False, shell=bool
-    )
+    student: bool = option("learns from a network without limits that is trained first", False, shell=bool)
     unlabelled: Any = option(
-        "examples without labels, of which a student learns what its teacher says: a folder or file; in Python also "
-        "what predict takes",
+        "a folder or file of examples without labels, which a teacher labels",
         shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
@@ -189,12 +186,12 @@ class AutoOptions:
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+        "a front: networks that trade accuracy against parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
@@ -206,7 +203,7 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "processes that train networks side by side; auto is one a core",
         "auto",
         shell=int | Literal["auto"],
     )
@@ -284,14 +281,17 @@ class AutoOptions:
                 continue
             given[one.name] = _word(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
+        verb, model = "auto", list[str]()
+        if self.teacher is not None:
+            verb, model = "distil", [os.fspath(self.teacher)]
         if not from_shell:
-            words = ["data" if path is None else repr(path), *(f"{name}={value}" for name, value in given.items())]
-            return f"lm.auto({', '.join(words)})"
+            words = [*map(repr, model), "data" if path is None else repr(path)]
+            return f"lm.{verb}({', '.join([*words, *(f'{name}={value}' for name, value in given.items())])})"
         # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
         given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
         words = [word for name, value in given.items() for word in _key(name, value)]
         first = f"--data={path}" if path is None or path.startswith("-") else path
-        return shlex.join(["lit-metanas", "auto", first, *words])
+        return shlex.join(["lit-metanas", verb, *(f"--model={one}" for one in model), first, *words])
 
 
 def shared(name: str) -> Any:
