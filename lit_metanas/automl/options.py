@@ -147,8 +147,7 @@ class AutoOptions:
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
-        "if targets are numbers that have fractions or hardly repeat",
+        "classification, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(
@@ -162,7 +161,7 @@ class AutoOptions:
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     window: float | None = option(
-        "seconds of sounds that networks hear at once, 2.5 to 100; by default up to 10, of sounds of up to a minute",
+        "seconds of sounds that networks hear at once; by default up to 10",
         shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
@@ -197,8 +196,8 @@ class AutoOptions:
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
     threads: int | Literal["auto"] | None = option(
-        "torch's threads in the last training of a single network, and for the latency, on a CPU; auto is one, or one "
-        "for each core if minutes are given, no latency is limited, and the training is then faster",
+        "torch's threads in the last training of a single network, and for the latency; auto is one, or with minutes "
+        "one for each core if that is faster",
         "auto",
         shell=int | Literal["auto"] | None,
     )

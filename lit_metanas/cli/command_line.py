@@ -50,6 +50,7 @@ _MODULES = {
     "push": "lit_metanas.training.export.hub_card",
     "dashboard": "lit_metanas.report.dashboard",
     "configs": "lit_metanas.cli.shipped_configurations",
+    "schema": "lit_metanas.cli.schema",
 }
 """The modules of the verbs that are functions of the same name."""
 
@@ -59,7 +60,9 @@ _SEARCHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 """The modules and functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "push": ("folder", "repo"), "configs": ("name",)}
+_BARE: dict[str, tuple[str, ...]] = {
+    "run": ("config",), "push": ("folder", "repo"), "configs": ("name",), "schema": ("path",),
+}  # fmt: skip
 """The keys of the words that stand right after a verb."""
 
 

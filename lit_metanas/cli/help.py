@@ -38,6 +38,7 @@ EXAMPLES = {
     "push": "out NAME/MODEL --dry-run",
     "dashboard": "--output dashboard.json",
     "configs": "meta_search",
+    "schema": "schema.json",
 }
 
 CHECKPOINTS = {
@@ -88,6 +89,7 @@ OPERANDS = {
     "predict": "EXPORTED PATH ... [--csv]",
     "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
+    "schema": "[PATH]",
 }
 """What stands right after a verb, without keys."""
 

@@ -22,6 +22,7 @@ VERBS = {
     "push": "send an exported network with its model card to the Hugging Face Hub",
     "dashboard": "make a Weights & Biases workspace of what was logged",
     "configs": "list the shipped configurations, or print one",
+    "schema": "make a JSON schema, by which editors complete and check configurations",
 }
 """All verbs, in the order in which the help lists them."""
 
@@ -92,5 +93,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "output": "a file for the specification; then nothing is sent, and no login is needed",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
+    "schema": {"path": "the file to write; may be the first word (default: it is printed)"},
 }
 """All keys of the verbs that are functions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +25,10 @@ from lit_metanas.records.result_files import (
     read_example_rows,
     read_predictions,
 )
-from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.figures.confusions import draw_confusions, numbers_in_words
+from lit_metanas.report.figures.confusions import MOST_NAMED_CLASSES, draw_confusions
+from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
@@ -148,14 +149,28 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
             score = markdown_text(_score(best))
             why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
-    if (drawn := draw_predictions(predictions)) is not None:
-        save(drawn, folder / PREDICTED)
-        parts.append(f"![Predictions]({PREDICTED})")
+    parts += _tiles(folder / PREDICTED, predictions, numbers_of(names_shown(network, predictions)))
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
         parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
     return "\n\n".join(["## Predictions", *parts]) + "\n"
+
+
+def names_shown(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> list[str]:
+    """All names that figures of a network's predictions may show, in the order of their numbers."""
+    return sorted({*network.row.classes, *(text for one in predictions for text in (one.said, one.meant))}, key=natural)
+
+
+def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> list[str]:
+    """Predictions as a figure in a file, and the names that numbers replace in it, as Markdown; nothing for texts."""
+    if (drawn := draw_predictions(predictions, numbers)) is None:
+        return []
+    save(drawn, file)
+    seen = {text for one in predictions for text in (one.said, one.meant)}
+    names = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
+    picture = f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})"
+    return [part for part in (picture, markdown_text(names)) if part]
 
 
 def _right_by(metric: str) -> str:
@@ -241,21 +256,21 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
     if not rows or math.isnan(rows[0].probability):
         return "", []
     names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
+    numbers = numbers_of(names_shown(network, errors))
     places = {name: place for place, name in enumerate(names)}
     table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
     parts = ["## Classes", table.markdown()]
     pictures = []
-    if (drawn := draw_confusions(table)) is not None:
+    if (drawn := draw_confusions(table, numbers)) is not None:
         save(drawn, folder / CONFUSIONS.file)
-        pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption}{numbers_in_words(names)}"))
+        said = numbers_in_words(numbers) if len(names) <= MOST_NAMED_CLASSES else ""
+        pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {said}".rstrip()))
     wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
     if wrong:
         all_wrong = number_of(sum(not row.right for row in rows), "error")
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        if (tiles := draw_predictions(errors)) is not None:
-            save(tiles, folder / WORST)
-            parts.append(f"![Worst errors]({WORST})")
+        parts += _tiles(folder / WORST, errors, numbers)
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
     return "\n\n".join(parts) + "\n", pictures
 

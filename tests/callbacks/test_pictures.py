@@ -7,7 +7,7 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.inputs import RowShape
-from lit_metanas.report.figures import confusions
+from lit_metanas.report.figures import panel
 from lit_metanas.spaces import (
     Architecture,
     ChoiceSpace,
@@ -196,8 +196,7 @@ def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
     text = drawn.text(0, 0, "a 猫")
     figures.save(drawn, tmp_path / "one.png")
     assert text.get_text() == "a \N{REPLACEMENT CHARACTER}"
-    assert confusions.shown_names(["bird", "猫"]) == ["bird", "no. 2"]
-    assert "no. 2 is 猫" in confusions.numbers_in_words(["bird", "猫"])
+    assert panel.numbers_of(["bird", "猫"]) == {"猫": "no. 2"}
     # With a font that has the letters nothing changes.
     known = [*usual, ("Some Han", lambda: {ord("猫")})]
     monkeypatch.setattr(figures, "_fonts", lambda: known)

@@ -3,13 +3,19 @@ import json
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 
 import lit_metanas as lm
+from lit_metanas.callbacks import figures
+from lit_metanas.comparisons.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.io.text import markdown_lines
-from lit_metanas.records.result_files import kept_networks
+from lit_metanas.records.result_files import KeptNetwork, kept_networks, write_example_rows
+from lit_metanas.report.figures.confusions import draw_confusions
+from lit_metanas.report.figures.panel import numbers_of
 from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
+from lit_metanas.report.report_page import class_section, prediction_section
 from lit_metanas.report.report_verb import report
 
 TEXTS = (
@@ -50,13 +56,13 @@ def test_texts_are_shown_as_they_are():
     shown = "a \\| cab &lt;script&gt;!\\[x](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
     assert lines[3].startswith(f"| ✗ | {shown} | ")
     assert prediction_lines([lm.records.ShownPrediction("", "", True, example="x" * 500)])[2][1] == "x" * 399 + "…"
-    assert draw_predictions(TEXTS) is None
+    assert draw_predictions(TEXTS, {}) is None
     assert prediction_lines(()) == []
 
 
 def test_pictures_are_drawn_upright(tmp_path):
     rows = tuple(bytes([255 if row < 2 else 0] * 6).hex() for row in range(6))  # white above, black below
-    drawn = draw_predictions([lm.records.ShownPrediction("a $b", "c", False, picture=rows)])
+    drawn = draw_predictions([lm.records.ShownPrediction("a $b", "c", False, picture=rows)], {})
     drawn.savefig(tmp_path / "drawn.png")
     (axes,) = drawn.axes
     (shown,) = axes.images
@@ -70,17 +76,19 @@ def test_pictures_are_drawn_upright(tmp_path):
 def test_tiles_have_the_room_that_their_titles_need():
     name = "Old Italic/U+10301 OLD ITALIC LETTER BE"
     series = lm.records.ShownPrediction(name, name, True, picture=("00ff88",) * 2, series=True)
-    (axes,) = (drawn := draw_predictions([series])).axes
+    (axes,) = (drawn := draw_predictions([series], {})).axes
     assert axes.get_title("left") == "✓ Old Italic/U+10301 OLD\nITALIC LETTER BE"
     assert axes.get_aspect() == "auto"  # a series of any length fills its tile
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps →", "features →")
     curves = [curve.get_ydata() for curve in axes.lines]
     assert [list(one) for one in curves] == [[at, at + 255 / 256, at + 136 / 256] for at in (0, 1)]
-    (grey,) = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)]).axes
+    (grey,) = draw_predictions(
+        [lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)], {}
+    ).axes
     assert (len(grey.images), len(grey.lines)) == (1, 0)
-    number = draw_predictions([lm.records.ShownPrediction("69.3", "70.1", True, picture=("00ff",) * 2)])
+    number = draw_predictions([lm.records.ShownPrediction("69.3", "70.1", True, picture=("00ff",) * 2)], {})
     assert number.axes[0].get_title("left") == "✓ 69.3\nis: 70.1"
-    short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
+    short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)], {})
     assert short.axes[0].get_xlabel() == ""
     assert short.get_figheight() < drawn.get_figheight()
 
@@ -193,3 +201,30 @@ def test_a_table_names_the_metric_that_it_shows():
     assert "Word accuracy: over the test examples, with its 95 % interval." in text
     assert "| accuracy % |" in lm.report.to_markdown(classes)
     assert "\nchrF: over the test examples, with" in lm.report.to_markdown(texts)
+
+
+def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch):
+    """matplotlib's own font has German and Arabic letters; the page has the others, in the browser's fonts."""
+    usual = figures._fonts()[:1]
+    monkeypatch.setattr(figures, "_fonts", lambda: usual)  # as on a machine without others
+    figures._font_of.cache_clear()
+    names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
+    said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
+    row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=tuple(names))
+    lm.records.write_predictions(tmp_path / "predictions.json", said)
+    lm.records.write_predictions(tmp_path / "errors.json", said[:3])
+    rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
+    write_example_rows(tmp_path / "predictions.csv", rows)
+    text, pictures = class_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    numbers = "no. 3 is बिल्ली, no. 4 is 猫と犬."
+    assert numbers in text
+    assert pictures[0].caption.endswith(numbers)
+    assert numbers in prediction_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    drawn = [draw_confusions(ClassTable.of([0, 1, 2, 3], [3] * 4, names), numbers_of(names))]
+    drawn.append(draw_predictions(said, numbers_of(names)))
+    for one in drawn:
+        figures.save(one, tmp_path / "one.png")  # no warning of a missing letter, and no sign in place of one
+        shown = " ".join(text.get_text() for text in one.findobj(Text))
+        assert all(part in shown for part in ("Größe", "قطة", "no. 3", "no. 4"))
+        assert figures.NO_LETTER not in shown
+    figures._font_of.cache_clear()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import FAINT, INK, figure, has_letters, label
+from lit_metanas.callbacks.figures import FAINT, INK, figure, label
 from lit_metanas.comparisons.class_measures import ClassTable
 
 if TYPE_CHECKING:
@@ -21,12 +21,15 @@ SHORT_NAME = 24
 MATRIX_COLOURS = "Blues"
 
 
-def draw_confusions(table: ClassTable) -> Figure | None:
-    """Draw the share of the examples of each class (a row) that were taken for each class; None for too many."""
+def draw_confusions(table: ClassTable, numbers: Mapping[str, str]) -> Figure | None:
+    """Draw the share of the examples of each class (a row) that were taken for each class; None for too many.
+
+    ``numbers`` stand for the names that no font can write.
+    """
     number = len(table.names)
     if number > MOST_DRAWN_CLASSES:
         return None
-    names = shown_names(table.names) if number <= MOST_NAMED_CLASSES else []
+    names = [label(numbers.get(name, name), SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
     cell = min(0.5, max(0.17, 7 / number)) if names else 7 / number
     side, room = number * cell, 0.4 + 0.085 * max(map(len, names), default=4)
     width, height = side + room + 0.3, side + room + 0.5
@@ -56,16 +59,3 @@ def _write_numbers(axes: Axes, counts: list[list[int]], shares: list[list[float]
             colour = "white" if shares[row][column] > 0.55 else INK
             size, alpha = min(8.5, 34 * cell / len(str(count)) ** 0.5), 1.0 if count else 0.3
             axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour, alpha=alpha)
-
-
-def shown_names(names: Sequence[str]) -> list[str]:
-    """Names for a figure; the number of one that no font of this machine can write."""
-    return [label(name, SHORT_NAME) if has_letters(name) else f"no. {place}" for place, name in enumerate(names, 1)]
-
-
-def numbers_in_words(names: Sequence[str]) -> str:
-    """A sentence on the names that a figure replaces by numbers; empty if there are none."""
-    replaced = [f"no. {place} is {name}" for place, name in enumerate(names, 1) if not has_letters(name)]
-    if not replaced or len(names) > MOST_NAMED_CLASSES:
-        return ""
-    return f" No font of this machine has the letters of some names: {', '.join(replaced)}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
@@ -33,9 +34,12 @@ LONGEST_EXAMPLE = 400
 """Characters of an example in a table."""
 
 
-def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
-    """Draw the examples that are pictures, each with its prediction and the right answer; None without any."""
-    shown = [one for one in predictions if one.picture][:MOST_SHOWN]
+def draw_predictions(predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> Figure | None:
+    """Draw the examples that are pictures, each with its prediction and the right answer; None without any.
+
+    ``numbers`` stand for the names that no font can write.
+    """
+    shown = [_with_numbers(one, numbers) for one in predictions if one.picture][:MOST_SHOWN]
     if not shown:
         return None
     rows = [shown[first : first + TILES_A_ROW] for first in range(0, len(shown), TILES_A_ROW)]
@@ -49,6 +53,11 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
             left = MARGIN + column * (TILE + MARGIN)
             _tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     return drawn
+
+
+def _with_numbers(one: ShownPrediction, numbers: Mapping[str, str]) -> ShownPrediction:
+    """A prediction with numbers for the names that no font can write."""
+    return replace(one, said=numbers.get(one.said, one.said), meant=numbers.get(one.meant, one.meant))
 
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
