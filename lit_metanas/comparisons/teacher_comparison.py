@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
 
 
@@ -21,11 +22,13 @@ class TeacherComparison:
         agreement: the student's score, with what the teacher says as the truth.
         sizes: bytes of the exported programs, of the student and of the teacher.
         latencies: seconds of a forward pass of each; NaN if it was not measured.
+        cost: of the teacher's outputs: forward passes of each example, once.
         unlabelled: examples without targets that the student learned from.
 
     Example:
         >>> import lit_metanas as lm
-        >>> found = lm.comparisons.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, (400_000, 9_000_000), (1e-3, 2e-2))
+        >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
+        >>> found = lm.comparisons.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
         >>> found.rows("accuracy", 0.89, 0.01)[2]
         ('size of the program', '0.400 MB', '9.000 MB')
     """
@@ -37,6 +40,7 @@ class TeacherComparison:
     agreement: float
     sizes: tuple[int, int]
     latencies: tuple[float, float]
+    cost: Cost
     unlabelled: int = 0
 
     def rows(self, metric: str, value: float, reach: float) -> list[tuple[str, ...]]:
@@ -70,5 +74,6 @@ class TeacherComparison:
             learned = f" It also learned from {number_of(self.unlabelled, 'unlabelled example')}."
         return (
             f"the student is {100 * self.ahead:+.1f} ± {100 * self.half:.1f} points ahead of its teacher in "
-            f"'{self.place}', pair by pair, and agrees with it by {100 * self.agreement:.1f} %.{learned}"
+            f"'{self.place}', pair by pair, and agrees with it by {100 * self.agreement:.1f} %.{learned} The teacher's "
+            f"outputs cost {self.cost.flops:.3g} FLOPs, once."
         )

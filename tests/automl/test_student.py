@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,12 @@ def sentences(file: Path, words: dict[str, str]) -> Path:
     return file
 
 
+def result_of(output: Path) -> dict[str, Any]:
+    """What the files of a search say of its result."""
+    done: dict[str, Any] = json.loads((output / "auto.json").read_text())["done"]
+    return done
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cats and dogs."""
@@ -82,6 +89,11 @@ def test_a_student_is_compared_with_its_teacher(
     assert compared.agreement == np.mean([one == other for one, other in zip(*said, strict=True)])
     assert compared.sizes == tuple((folder / "model.pt2").stat().st_size for folder in (tmp_path / "out", teacher))
     assert compared.sizes[0] <= 100_000 < compared.sizes[1]
+    before = lm.load(teacher)
+    assert compared.cost.images == 40
+    members = result_of(teacher)["ensemble"]
+    cost = lm.default_space(before.shape).cost(lm.Architecture(before.architecture), before.shape, 2)
+    assert compared.cost.flops == 40 * members * cost.flops
     for text in (str(result), *((tmp_path / "out" / name).read_text() for name in ("README.md", "report/report.md"))):
         assert "of its teacher in" in " ".join(text.split())
     assert call().teacher == compared  # read from the files of the finished search

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.estimators.estimator import latency
-from lit_metanas.inputs.batches import inputs_like
+from lit_metanas.inputs.batches import blank_inputs, inputs_like
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
@@ -26,6 +28,7 @@ from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Judged
+from lit_metanas.records.budget import Cost
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import judge, scores_of
@@ -57,6 +60,7 @@ class Lesson:
     train: Tensor  # shape (n, outputs)
     val: Tensor | None
     test: Tensor  # only for reports
+    cost: Cost
     unlabelled: Unlabelled | None = None
 
     @property
@@ -123,7 +127,7 @@ class Teacher:
             ValueError: the model is for other data, classes or numbers, or there are no unlabelled examples.
         """
         objective = Distillation(task.goal)
-        columns = self._columns(task, kind)
+        columns, begin = self._columns(task, kind), perf_counter()
         known = self._as_taken(task, kind, read)
         train, test = (self._outputs(part, columns) for part in (known.train, known.test))
         val, further = None, None
@@ -132,9 +136,12 @@ class Teacher:
         if unlabelled is not None:
             examples = self._new_ones(unlabelled, kind, known)
             inputs = _as_of(known, network_inputs(examples, known.shape, known.preprocessing))
-            outputs = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
-            further = Unlabelled(examples, tensor_digest(inputs), outputs)
-        return Lesson(objective, train, val, test, further)
+            said = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
+            further = Unlabelled(examples, tensor_digest(inputs), said)
+        outputs = (train, val, test, None if further is None else further.outputs)
+        number = sum(len(one) for one in outputs if one is not None)
+        cost = Cost(images=number, flops=number * self._multiply_adds(), seconds=perf_counter() - begin)
+        return Lesson(objective, train, val, test, cost, further)
 
     def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
         """This model and its student on the same test examples."""
@@ -153,8 +160,17 @@ class Teacher:
             agreement=Distillation(goal).judge(own, by_teacher).value,
             sizes=(program_bytes(result), self.size),
             latencies=(result.latency, latency(self.model.network, self.model.shape, batch=result.latency_batch)),
+            cost=lesson.cost,
             unlabelled=0 if lesson.unlabelled is None else len(lesson.unlabelled.outputs),
         )
+
+    def _multiply_adds(self) -> int:
+        """Those of the forward pass of an example."""
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter:
+            self.model.network(blank_inputs(2, self.model.shape))
+        # The counter's flop is half a multiply-add, and there are two inputs.
+        return counter.get_total_flops() // 4
 
     def _columns(self, task: Task, kind: Kind) -> list[int]:
         """The place of each of a task's outputs among the model's."""
