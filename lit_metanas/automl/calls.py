@@ -199,7 +199,9 @@ def _read_as(options: AutoOptions, task: Task, kind: Kind, prepared: Any) -> Tas
     """The data by another preprocessing, of images by another shape."""
     if kind.converts and not isinstance(options.data, str | os.PathLike):
         return kind.convert(task, prepared)
-    return read_given(options.data, **options.read_as, prepared=prepared).trainable()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the usual preprocessing has warned of files that are left out
+        return read_given(options.data, **options.read_as, prepared=prepared).trainable()
 
 
 def _searched(job: Job) -> SearchResult:
@@ -364,6 +366,8 @@ def auto_verb(*, began: float, **given: Any) -> None:
         signal.signal(signal.SIGTERM, before)
     print(found)
     output = os.fspath(options.output or "")
+    if options.student and found.teacher is None:
+        output = os.path.join(output, TEACHER)
     kept = f"the best so far is in '{output}', and"
     if found.failure:
         raise FailedWorkError(f"the last training failed; {kept} once the cause is fixed the same command goes on.")

@@ -36,7 +36,8 @@ def describe_result(result: ResultFields) -> str:
         lines.append(f"  preprocessing: {_views(result)}")
     if len(scores := _scores_by_view(result)) > 1:
         each = ", ".join(f"{view} {100 * score:.1f} %" for view, score in scores.items())
-        lines.append(_wrap(f"best validation {result.metric} of the search with each: {each}"))
+        chosen_by = result.metric if result.teacher is None else "agreement"
+        lines.append(_wrap(f"best validation {chosen_by} of the search with each: {each}"))
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -134,8 +135,7 @@ class Teacher:
         if known.val is not None:
             val = self._outputs(known.val, columns)
         if unlabelled is not None:
-            examples = self._new_ones(unlabelled, kind, known)
-            inputs = _as_of(known, network_inputs(examples, known.shape, known.preprocessing))
+            examples, inputs = self._new_ones(unlabelled, kind, known)
             said = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
             further = Unlabelled(examples, tensor_digest(inputs), said)
         outputs = (train, val, test, None if further is None else further.outputs)
@@ -223,8 +223,8 @@ class Teacher:
 
         return scores_of(own, part, goal)[:, columns].float()
 
-    def _new_ones(self, given: Any, kind: Kind, known: Task) -> Any:
-        """Unlabelled examples, without those that are chosen by or tested with."""
+    def _new_ones(self, given: Any, kind: Kind, known: Task) -> tuple[Any, Tensor]:
+        """Unlabelled examples without those that are chosen by or tested with, and these as the model takes them."""
         if isinstance(given, str | os.PathLike):
             given = [example for _, example in read_new_examples([os.fspath(given)], kind.name)]
         if not len(given):
@@ -236,9 +236,9 @@ class Teacher:
             raise ValueError(
                 f"All unlabelled {kind.noun} are chosen by or tested with: give others, or leave 'unlabelled' out."
             )
-        if isinstance(given, Tensor) or hasattr(given, "dtype"):
-            return given[kept]
-        return [given[place] for place in kept]
+        if isinstance(given, Tensor | np.ndarray):
+            return given[kept], inputs[kept]
+        return [given[place] for place in kept], inputs[kept]
 
 
 def program_bytes(result: SearchResult) -> int:
