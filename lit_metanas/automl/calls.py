@@ -36,7 +36,7 @@ from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.given_data import (
     describe_columns,
     describe_given,
@@ -151,6 +151,8 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         result = _with_command(result, options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
+        if options.wandb is not None and known is None:
+            _log(result, options.wandb, options)
     return result
 
 
@@ -320,6 +322,25 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
     if finished:
         what = "missing ONNX files were added" if added else "nothing was done"
         options.say(f"the search in '{folder.path}' was already finished: {what}.")
+
+
+def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
+    """Log a result to Weights & Biases; a failure is a warning, as the result is more than its log."""
+    from wandb.errors import Error
+
+    from lit_metanas.report.logged_search import log_search
+
+    try:
+        place = log_search(result, project, folder=options.output or ".")
+    except (Error, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        warnings.warn(
+            f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "
+            "unset WANDB_MODE to keep the run on this machine. The result is complete.",
+            stacklevel=4,
+        )
+        return
+    options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
 def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:

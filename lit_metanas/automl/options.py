@@ -57,7 +57,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
-_NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision")
+_NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class AutoOptions:
     latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "a front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+        "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
     int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
@@ -207,9 +207,13 @@ class AutoOptions:
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
         "auto",
         shell=str,
+    )
+    wandb: str | None = option(
+        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
+        shell=str | None,
     )
     progress: bool = option("whether progress is shown on stderr", True)
 
@@ -231,6 +235,8 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 

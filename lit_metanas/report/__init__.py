@@ -1,5 +1,6 @@
 """From result files to tables with confidence intervals, figures and a Markdown report."""
 
+from lit_metanas.report.logged_search import log_search
 from lit_metanas.report.paired_statistics import Difference, paired_difference
 from lit_metanas.report.report_verb import Report, write_report
 from lit_metanas.report.table import MethodRow, ProtocolTable, tables
@@ -10,6 +11,7 @@ __all__ = [
     "MethodRow",
     "ProtocolTable",
     "Report",
+    "log_search",
     "paired_difference",
     "tables",
     "to_markdown",

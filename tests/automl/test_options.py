@@ -56,6 +56,7 @@ def test_sizes() -> None:
         ({"max_parameters": "10k"}, "max_parameters = '10k' must be a number above 0"),
         ({"max_flops": 0}, "max_flops = 0 must be a number above 0"),
         ({"latency_batch": 0}, r"latency_batch = 0 must be a whole number from 1 to 1,000,000\."),
+        ({"wandb": "me/letters"}, "auto: wandb = 'me/letters' must be a project's name, without any of"),
         ({"latency_batch": True}, "latency_batch = True must be a whole number"),
         ({"latency_batch": 10**30}, "latency_batch = .* must be a whole number"),
         ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),

@@ -19,7 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
-from lit_metanas.callbacks.results import _trials
+from lit_metanas.callbacks.results import trial_cells
 from lit_metanas.cli.command_line import main
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.kinds import ArraySource
@@ -217,7 +217,7 @@ def test_a_trial_says_what_became_of_it():
         Trial(kernel, -math.inf, cost, failure="out of\nmemory", recipe={"learning_rate": 0.1}),
         Trial(kernel, 0.5, cost, duplicate=True),
     ]
-    found = list(_trials([SearchRecord("letters", trials, method="random")]))
+    found = list(trial_cells([SearchRecord("letters", trials, method="random")]))
     assert [row[4] for row in found] == ["given up", "failed: out of memory", "known"]
     assert math.isnan(found[1][3])
     assert found[1][9:] == ["learning_rate=0.1", "kernel=3"]

@@ -1,0 +1,145 @@
+"""The search of one task as a run of Weights & Biases."""
+
+from __future__ import annotations
+
+import os
+from math import isfinite
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from lit_metanas import spaces
+from lit_metanas.callbacks.architecture_picture import draw_architecture
+from lit_metanas.callbacks.figures import natural, pixels
+from lit_metanas.callbacks.results import TRIAL_COLUMNS, TRIAL_TABLE, trial_cells
+from lit_metanas.callbacks.trial_coordinates import COORDINATES, columns_of_trials, draw_coordinates
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.report.figures.costs import draw_rounds
+from lit_metanas.spaces import ChoiceSpace
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+MODE = "WANDB_MODE"
+"""W&B's variable. ``online`` uploads the run; without it the run stays on this machine, without login or network."""
+
+CONFUSION = "test/confusions"
+"""The confusion matrix's name in logs."""
+
+
+def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[str] = ".") -> Path:
+    """Log a search as a run of Weights & Biases, offline unless the variable ``WANDB_MODE`` is ``online``.
+
+    The run has a row for each trial, as a table and in its history; parallel coordinates of the trials, if plotly is
+    installed (extra ``dashboard``); the confusion matrix of the test part; drawings of the search and of the chosen
+    architecture; and all final figures in its summary. An online run also gets the exported network as an artifact.
+
+    Args:
+        result: of ``auto`` or ``search``.
+        project: the project's name.
+        folder: gets a folder ``wandb`` with the run's files.
+
+    Returns:
+        The folder of the run; ``wandb sync FOLDER`` uploads it later.
+
+    Raises:
+        wandb.errors.Error: W&B cannot be reached, or there is no login; never offline.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> method, space = lm.RandomArchitecture(), lm.LayeredSpace(widths=(4,))
+        >>> result = lm.search(task, space, method=method, recipe=lm.Recipe(epochs=1), progress=False)
+        >>> lm.report.log_search(result, "letters").parent.name
+        'wandb'
+    """
+    import wandb
+
+    online = os.environ.get(MODE) == "online"
+    settings = wandb.Settings(silent=True, x_disable_stats=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    run = wandb.init(
+        project=project,
+        dir=os.fspath(folder),
+        mode="online" if online else "offline",
+        job_type="search",
+        config=_configuration(result),
+        settings=settings,
+        reinit="create_new",  # a run of the caller's goes on
+    )
+    with run:
+        _log_trials(run, result)
+        _log_test(run, result)
+        if online:
+            _keep_network(run, result)
+    if wandb.run is None:
+        wandb.teardown()  # W&B reads the environment once; a later run may have another one
+    return Path(run.dir).parent
+
+
+def _configuration(result: SearchResult) -> dict[str, Any]:
+    """What was chosen."""
+    chosen = {f"architecture.{name}": label for name, label in result.architecture.items()}
+    recipe = {f"recipe.{name}": value for name, value in result.whole_recipe.items()}
+    return {"task": result.task_id, "space": result.space, "seed": result.record.seed, **chosen, **recipe}
+
+
+def _log_trials(run: Run, result: SearchResult) -> None:
+    """Each trial as a row of a table and of the history, and the drawings of the search."""
+    import wandb
+
+    rows = list(trial_cells([result.record]))
+    scored = columns_of_trials([result.record])
+    for values in zip(*scored.values(), strict=True):
+        run.log({f"trial/{name}": value for name, value in zip(scored, values, strict=True)})
+    space = getattr(spaces, result.space, None)
+    if not (isinstance(space, type) and issubclass(space, ChoiceSpace)):
+        space = ChoiceSpace
+    drawn = {
+        "search/rounds": draw_rounds(result),
+        "search/architecture": draw_architecture(result.architecture, space=space, linear=result.linear),
+    }
+    logged: dict[str, Any] = {name: wandb.Image(pixels(one)) for name, one in drawn.items() if one is not None}
+    if rows:
+        logged[TRIAL_TABLE] = wandb.Table(columns=list(TRIAL_COLUMNS), data=rows)
+    if (chart := draw_coordinates([result.record])) is not None:
+        logged[COORDINATES] = wandb.Plotly(chart)
+    run.log(logged)
+
+
+def _log_test(run: Run, result: SearchResult) -> None:
+    """The final figures, and the confusion matrix."""
+    import wandb
+
+    if result.examples and isinstance(result.objective, Classification):
+        names = sorted({*result.classes, *(row.prediction for row in result.examples)}, key=natural)
+        truths = [names.index(row.truth) for row in result.examples]
+        said = [names.index(row.prediction) for row in result.examples]
+        chart = wandb.plot.confusion_matrix(y_true=truths, preds=said, class_names=names, title="Confusion matrix")
+        run.log({CONFUSION: chart})
+    figures: dict[str, float] = {
+        f"test/{result.metric}": result.test_score,
+        "test/ci95": result.ci95,
+        f"validation/{result.metric}": result.val_score,
+        "parameters": result.parameters,
+        "multiply-adds": result.flops,
+        "latency": result.latency,
+        "search FLOPs": result.cost.flops,
+        "training FLOPs": result.training_cost.flops,
+        "seconds": result.cost.seconds + result.training_cost.seconds,
+        **{f"test/{name}": value for name, value in result.measures.items()},
+    }
+    run.summary.update({name: value for name, value in figures.items() if isfinite(value)})
+
+
+def _keep_network(run: Run, result: SearchResult) -> None:
+    """The exported network as an artifact."""
+    import wandb
+
+    with TemporaryDirectory() as folder:
+        result.export(folder)
+        artifact = wandb.Artifact(f"network-{run.id}", type="model", metadata={"metric": result.metric})
+        artifact.add_dir(folder)
+        run.log_artifact(artifact).wait()

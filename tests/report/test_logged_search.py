@@ -1,0 +1,165 @@
+"""What Weights & Biases gets of a search: offline without login or network, online by a stand-in."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import wandb
+from wandb.errors import CommError
+
+import lit_metanas as lm
+from lit_metanas.callbacks import trial_coordinates
+from lit_metanas.callbacks.trial_coordinates import columns_of_trials, draw_coordinates
+from lit_metanas.report.logged_search import log_search
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wandb_file import records
+
+FLOPS, SPACE = (2e7, 1e7), lm.LayeredSpace(widths=(4,), depths=(1, 2))
+
+
+def data():
+    images = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return images, ["قطة", "Größe", "猫"] * 20
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logged")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WANDB_API_KEY", "WANDB_MODE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("WANDB_DATA_DIR", str(folder / "data"))
+        options = {"flops": FLOPS, "space": SPACE, "progress": False, "workers": 1}
+        result = lm.auto(data(), output=folder / "model", wandb="letters", **options)
+        again = lm.auto(data(), output=folder / "model", wandb="letters", **options)  # is read: no second run
+    (file,) = folder.rglob("*.wandb")
+    assert again.test_score == result.test_score
+    assert "wandb" not in result.command
+    return SimpleNamespace(result=result, file=file, folder=folder)
+
+
+def test_an_offline_run_has_trials_confusions_drawings_and_figures(logged):
+    result, history = logged.result, []
+    for step in records(logged.file, "history"):
+        items = [(list(item.nested_key) or [item.key], json.loads(item.value_json)) for item in step.item]
+        history.append({key[0] if len(key) == 1 else tuple(key): value for key, value in items})
+    scored = [trial for trial in result.record.trials if trial.scored]
+    rows = [row for row in history if "trial/score" in row]
+    assert [row["trial/score"] for row in rows] == [trial.value for trial in scored]
+    keys = {key[0] if isinstance(key, tuple) else key for row in history for key in row}
+    assert {"search/rounds", "search/architecture", "search/trials", "search/coordinates"} <= keys
+    (table,) = logged.folder.rglob("search/trials_*.table.json")
+    found = json.loads(table.read_text())
+    assert len(found["data"]) == len(result.record.trials)
+    assert [row[-1] for row in found["data"]] == [str(trial.architecture) for trial in result.record.trials]
+    (chart,) = logged.folder.rglob("*.plotly.json")
+    (drawn,) = json.loads(chart.read_text())["data"]
+    assert drawn["dimensions"][-1]["values"] == [trial.value for trial in scored]
+    (table,) = logged.folder.rglob("confusions_table_*.table.json")
+    counts = {(is_, said): number for is_, said, number in json.loads(table.read_text())["data"]}
+    assert set(counts) == {(one, other) for one in set(data()[1]) for other in set(data()[1])}
+    right = sum(number for (is_, said), number in counts.items() if is_ == said)
+    assert right / sum(counts.values()) == pytest.approx(result.test_accuracy)
+    kept = {
+        item.key or ".".join(item.nested_key): item.value_json
+        for each in records(logged.file, "summary")
+        for item in each.update
+    }
+    assert float(kept["test/accuracy"]) == pytest.approx(result.test_score)
+    assert float(kept["parameters"]) == result.parameters
+    assert records(logged.file, "artifact") == [] or all(
+        one.type != "model" for one in records(logged.file, "artifact")
+    )
+
+
+class StandIn:
+    """A run that remembers what it gets."""
+
+    id = "1"
+
+    def __init__(self, folder):
+        self.dir = str(folder / "wandb" / "run-1" / "files")
+        self.kept, self.logged, self.summary = [], {}, {}
+        self.log = self.logged.update
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ends):
+        return None
+
+    def log_artifact(self, artifact):
+        self.kept.append((artifact.type, sorted(artifact.manifest.entries)))
+        return SimpleNamespace(wait=lambda: None)
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_the_network_is_an_artifact_online_alone(logged, tmp_path, monkeypatch, mode):
+    run, given = StandIn(tmp_path), {}
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(wandb, "init", lambda **options: given.update(options) or run)
+    assert log_search(logged.result, "letters", folder=tmp_path) == tmp_path / "wandb" / "run-1"
+    assert given["project"] == "letters"
+    assert given["mode"] == ("online" if mode == "online" else "offline")
+    assert given["config"]["architecture.depth"] == logged.result.architecture["depth"]
+    assert run.summary["parameters"] == logged.result.parameters
+    if mode == "online":
+        ((kind, files),) = run.kept
+        assert kind == "model"
+        assert {"model.pt2", "model.json", "predict.py", "README.md"} <= {*files}
+    else:
+        assert run.kept == []
+
+
+def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, tmp_path):
+    def refuse(**options):
+        raise CommError("no network.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match=r"Weights & Biases got nothing of this search \(no network\): log in"):
+        result = lm.auto(data(), flops=FLOPS, space=SPACE, progress=False, workers=1, wandb="letters")
+    assert result.parameters > 0
+
+
+def test_coordinates_have_what_differs_and_need_plotly(monkeypatch):
+    cost = lm.Cost()
+
+    def trial(value, recipe, failure="", **labels):
+        return lm.records.Trial(
+            lm.Architecture(labels), value, cost, recipe=recipe, trained=10.0 * value, failure=failure
+        )
+
+    trials = [
+        trial(0.5, {"learning_rate": 0.1, "mirror": True}, kernel="3", depth="1"),
+        trial(-math.inf, {"learning_rate": 0.3}, "diverged", kernel="5", depth="1"),
+        trial(0.7, {"learning_rate": 0.3, "mirror": True}, kernel="5", depth="1", width="8"),
+    ]
+    record = lm.records.SearchRecord("letters", trials)
+    assert columns_of_trials([record]) == {
+        "kernel": ["3", "5"], "learning_rate": [0.1, 0.3], "width": ["–", "8"],
+        "training FLOPs": [5.0, 7.0], "score": [0.5, 0.7],
+    }  # fmt: skip
+    (chart,) = draw_coordinates([record]).data
+    (width,) = [one for one in chart.dimensions if one.label == "width"]
+    assert (list(width.values), list(width.ticktext)) == ([1, 0], ["8", "–"])
+    monkeypatch.setattr(trial_coordinates, "find_spec", lambda name: None)
+    assert draw_coordinates([record]) is None
+
+
+def test_without_the_option_nothing_of_wandb_is_imported():
+    lines = [
+        "import sys, torch, lit_metanas as lm",
+        "data = torch.rand(40, 1, 8, 8), ['a', 'b'] * 20",
+        f"lm.auto(data, flops={FLOPS}, space=lm.LayeredSpace(widths=(4,), depths=(1,)), progress=False, workers=1)",
+        "assert not {'wandb', 'plotly'} & {*sys.modules}",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
