@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 import torch
 
 from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.model_start import ModelStart, read_start
@@ -45,6 +46,7 @@ from lit_metanas.kinds.given_data import (
     other_ways,
     raw_digest,
     read_given,
+    read_under,
 )
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.objectives.classification import Classification
@@ -55,6 +57,7 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
+from lit_metanas.training.encoders import Encoder
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
@@ -92,7 +95,6 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
         >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
         >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
@@ -144,7 +146,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         if known is None:
             warn_of_classes(result)
             if isinstance(start, ModelStart):
-                read = partial(_read_as, options, job.task, job.kind)
+                read = partial(read_under, options.data, job.task, **options.read_as)
                 result = replace(result, earlier=start.compare(result, job.task, read))
             if teacher is not None and job.views.lesson is not None:
                 result = replace(result, teacher=teacher.compare(result, job.views.lesson))
@@ -172,38 +174,36 @@ def _read(
     kind = _describe(task, options)
     if why:
         options.say(why)
-    space = options.space or kind.space(task.shape, task.goal)
-    space.check_shape(task.shape)
-    space.check_objective(task.goal)
+    encoders = read_encoders(options, kind)
     flops = inf if options.minutes is not None else sum(options.parts)
     with undisturbed(task, 1), ExitStack() as held:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+        if encoders:
+            kind, task, ways = with_encoders(options, kind, task, ways, encoders)
+        space = options.space or kind.space(task.shape, task.goal)
+        space.check_shape(task.shape)
+        space.check_objective(task.goal)
         # Examples of a group that is learned from would say too little of new ones.
         apart = isinstance(task.goal, Regression) and options.group is None
         lesson = None
         if teacher is not None:
-            lesson = teacher.lesson(task, kind, partial(_read_as, options, task, kind), options.unlabelled)
+            read = partial(read_under, options.data, task, **options.read_as)
+            lesson = teacher.lesson(task, kind, read, options.unlabelled)
             options.say(lesson.describe(teacher.place))
-        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart, lesson=lesson)
+        views = Views(
+            task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders, lesson=lesson
+        )
+        views.read_encoded()
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
             linear = views.in_space(LinearSpace())
-        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
+        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear, encoders))
         yield Job(options, kind, views, linear, folder, began, reading)
-
-
-def _read_as(options: AutoOptions, task: Task, kind: Kind, prepared: Any) -> Task:
-    """The data by another preprocessing, of images by another shape."""
-    if kind.converts and not isinstance(options.data, str | os.PathLike):
-        return kind.convert(task, prepared)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the usual preprocessing has warned of files that are left out
-        return read_given(options.data, **options.read_as, prepared=prepared).trainable()
 
 
 def _searched(job: Job) -> SearchResult:
@@ -249,7 +249,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
-    options.say(text + describe_columns(options.data, kind, options.group, options.label))
+    columns = describe_columns(options.data, kind, options.group, options.label, options.test_by, options.exclude)
+    options.say(text + columns)
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
@@ -258,16 +259,19 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     return kind
 
 
-def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | None) -> dict[str, Any]:
+def _settings(
+    options: AutoOptions, kind: Kind, views: Views, linear: Views | None, encoders: Mapping[str, Encoder]
+) -> dict[str, Any]:
     """What decides the result, as plain values."""
     return {
         "task": task_settings(views.usual.given),
-        READ_DATA: raw_digest(options.data, kind, options.test, options.group),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
         TEACHER: _start_settings(options.teacher),
         "unlabelled": views.lesson and views.lesson.digest,
+        "encoders": [one.digest for one in encoders.values()] or None,
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,

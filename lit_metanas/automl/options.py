@@ -42,7 +42,7 @@ TEACHER = "teacher"
 STUDENT_FOLDER = "student"
 """Where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does."""
 
-NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto")
+NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "download")
 """The options that ``distil`` has not."""
 
 MEASURES = ("parameters", "flops", "latency")
@@ -56,6 +56,9 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
+
+NO_ENCODER = "none"
+"""Among encoders, what stands for the networks without one."""
 
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
@@ -114,7 +117,6 @@ class AutoOptions:
         ValueError: one is out of its range, or two exclude each other; the sentence names it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> options = lm.automl.AutoOptions("photos", max_latency="5ms")
         >>> options.minutes, options.limits.latency
         (10.0, 0.005)
@@ -127,22 +129,27 @@ class AutoOptions:
     )
     _: KW_ONLY
     minutes: float | None = option(
-        "how long everything may take, 10 without flops; one is enough for small data",
+        "how long everything may take; pairs need two; 10 without flops",
         shell=float | None,
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
-        "images, sounds, transcripts, texts, rows, series, pairs, questions or a class path, if it is not clear",
+        "images, sounds, transcripts, texts, rows, tables (of both), series, pairs, questions or a class path, "
+        "if it is not clear",
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
+    test_by: str | None = option(
+        "a column with train, val, test, or with dates: the newest are tested", shell=str | None
+    )
+    exclude: str | Sequence[str] | None = option(
+        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+    )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
-    label: str | None = option(
-        "a table's column of labels, or of numbers to predict; by default found by name", shell=str | None
-    )
+    label: str | None = option("a table's column of labels or of numbers; by default found by name", shell=str | None)
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
@@ -165,14 +172,16 @@ class AutoOptions:
         shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
+    encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
+    download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
-        "an exported model, to go on with more data; or a checkpoint of TaskReptile",
+        "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
     teacher: str | os.PathLike[str] | None = option(
         "an exported model that the network learns from, next to the labels; see ``distil``"
     )
-    student: bool = option("learns from a network without limits that is trained first", False, shell=bool)
+    student: bool = option("learns from a large network that is trained first", False, shell=bool)
     unlabelled: Any = option(
         "a folder or file of examples without labels, which a teacher labels",
         shell=str | None,
@@ -229,8 +238,13 @@ class AutoOptions:
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
-        self.records = tuple(map(os.fspath, several))
+        self.exclude = self.exclude and _several(self.exclude)
+        self.records = tuple(map(os.fspath, _several(self.records)))
+        self.encoders = self.encoders and _several(self.encoders)
+        if self.encoders and self.start is not None:
+            raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
+        if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
+            raise ValueError("auto: a 'space' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
@@ -247,6 +261,8 @@ class AutoOptions:
             if self.unlabelled is not None:
                 raise ValueError("auto: unlabelled examples need a teacher: give 'teacher', or 'student'.")
             return
+        if self.teacher is not None and self.encoders is not None:
+            raise ValueError("auto: a student reads raw inputs: leave 'encoders' out.")
         if self.teacher is not None and self.student:
             raise ValueError("auto: a 'teacher' is given, so none is to be trained: leave 'student' out.")
         for name in ("start", "pareto"):
@@ -265,7 +281,18 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
+        names = [
+            "kind",
+            "test",
+            "group",
+            "label",
+            "min_per_class",
+            "objective",
+            "shape",
+            "window",
+            "test_by",
+            "exclude",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
@@ -366,6 +393,13 @@ def whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def _several(given: Any) -> tuple[Any, ...]:
+    """One value or several."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)
+
+
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
@@ -410,6 +444,8 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
+    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"[{','.join(value)}]" if from_shell else repr([*value])
     elif isinstance(value, float):
         return plain_number(value)
     elif value is None:

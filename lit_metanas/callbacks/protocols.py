@@ -25,17 +25,7 @@ class Searching(Protocol):
         space: the search space.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> class Undecided:
-        ...     space, progress = lm.LayeredSpace(shared=True), 0.0
-        ...
-        ...     def probabilities(self):
-        ...         return {choice.name: torch.ones(len(choice.labels)).softmax(0) for choice in self.space.choices}
-        ...
-        ...     def architecture(self):
-        ...         return self.space.canonical({choice.name: choice.labels[0] for choice in self.space.choices})
-        >>> module: lm.callbacks.Searching = Undecided()
+        >>> module: lm.callbacks.Searching = lm.MetaSearch(space=lm.LayeredSpace(shared=True), shape=(1, 8, 8))
         >>> module.probabilities()["kernel"]
         tensor([0.3333, 0.3333, 0.3333])
     """
@@ -80,7 +70,6 @@ class Tested(Protocol):
         test_values: one score an episode, in the episodes' order, gathered over all ranks.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Scores:
         ...     test_values = (0.9, 0.8)
         ...
@@ -106,7 +95,6 @@ class Searched(Protocol):
         directory: the folder of ``architectures.json``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> methods = {"random": lm.RandomArchitecture()}
         >>> isinstance(lm.comparisons.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.callbacks.Searched)
         True

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import card_of, describe_result
-from lit_metanas.inputs.batches import blank_inputs, inputs_like
-from lit_metanas.inputs.shapes import TokenShape, as_shape, describe_shape
+from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
+from lit_metanas.inputs.shapes import as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.objectives.classification import ACCURACY, Classification
@@ -55,8 +55,6 @@ class SearchResult(ResultFields):
     Its fields are those of ``ResultFields``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
@@ -119,10 +117,8 @@ class SearchResult(ResultFields):
         given = one_or_more(examples, shape)
         if self.preprocessing is None and not isinstance(given, Tensor) and not image_paths(given):
             given = np.asarray(given)
-        if isinstance(given, Tensor | np.ndarray):
-            single = 1 if isinstance(shape, TokenShape) else len(shape)
-            if given.ndim == single:
-                given = given[None]
+        if isinstance(given, Tensor | np.ndarray) and given.ndim == len(input_size(shape)):
+            given = given[None]
         inputs = network_inputs(given, shape, self.preprocessing)
         parts = inputs_like(inputs, weight).split(examples_at_once(self.objective, PREDICTED_AT_ONCE))
         scores = (self.network(part) for part in parts)

@@ -26,7 +26,6 @@ class TeacherComparison:
         unlabelled: examples without targets that the student learned from.
 
     Example:
-        >>> import lit_metanas as lm
         >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
         >>> found = lm.comparisons.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
         >>> found.rows("accuracy", 0.89, 0.01)[2]

@@ -1,14 +1,7 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
-from lit_metanas.estimators.proxies import (
-    Nwot,
-    ParameterCount,
-    Proxy,
-    ProxyEstimator,
-    Snip,
-    Synflow,
-)
+from lit_metanas.estimators.proxies import Nwot, ParameterCount, Proxy, ProxyEstimator, Snip, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
     NASBench101Table,

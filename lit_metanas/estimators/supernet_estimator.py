@@ -46,8 +46,6 @@ class SupernetEstimator(Estimator):
             or the task, or both or neither of ``weights`` and ``start`` are given.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> weights = dict(space.supernet(task.shape).named_parameters())
@@ -64,7 +62,6 @@ class SupernetEstimator(Estimator):
         weights: Mapping[str, Tensor] | str | os.PathLike[str] | None = None,
         start: str | None = None,
     ) -> None:
-        del seed
         space.check_objective(task.goal)
         self.task = task
         self.space = space
@@ -101,7 +98,6 @@ class SupernetEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query; there is no training to charge."""
-        del architecture, fidelity
         return Cost(queries=1)
 
     @property

@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import PADDING, ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.inputs.shapes import (
+    PADDING,
+    ImageShape,
+    RowShape,
+    SeriesShape,
+    Shape,
+    TextRowShape,
+    TokenShape,
+    as_shape,
+)
 
 
 def blank_inputs(examples: int, shape: Shape) -> Tensor:
@@ -17,10 +26,22 @@ def blank_inputs(examples: int, shape: Shape) -> Tensor:
     found = as_shape(shape)
     if isinstance(found, TokenShape):
         return torch.ones(examples, found.steps, dtype=torch.int64)
+    if isinstance(found, TextRowShape):
+        return torch.cat([blank_inputs(examples, found.row), blank_inputs(examples, found.text)], 1)
     inputs = torch.zeros(examples, *found)
     if isinstance(found, SeriesShape):
         inputs[:, -1] = 1
     return inputs
+
+
+def input_size(shape: Shape) -> tuple[int, ...]:
+    """The sizes of one input as a tensor.
+
+    Example:
+        >>> input_size(lm.TokenShape(vocabulary=50, steps=8)), input_size((1, 28, 28))
+        ((8,), (1, 28, 28))
+    """
+    return tuple(blank_inputs(0, shape).shape[1:])
 
 
 def float_type(inputs: Tensor) -> torch.dtype:
@@ -116,6 +137,8 @@ def random_inputs(examples: int, shape: Shape) -> Tensor:
     found = as_shape(shape)
     if isinstance(found, ImageShape | RowShape):
         return torch.randn(examples, *found)
+    if isinstance(found, TextRowShape):
+        return torch.cat([random_inputs(examples, found.row), random_inputs(examples, found.text)], 1)
     lengths = torch.randint(1, found.steps + 1, (examples,))
     lengths[0] = found.steps
     within = torch.arange(found.steps) < lengths[:, None]

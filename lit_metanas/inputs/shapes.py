@@ -1,4 +1,4 @@
-"""Kinds of input: images, series of feature vectors, tokens, rows of numbers; their padding, and how they are made."""
+"""Kinds of input: images, series of feature vectors, tokens, rows of numbers, perhaps with a text; their padding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class ImageShape(NamedTuple):
         width: in pixels.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.ImageShape(3, 32, 32) == (3, 32, 32)
         True
     """
@@ -41,8 +40,6 @@ class SeriesShape(NamedTuple):
         steps: the most that an example has.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> series = torch.rand(2, 4, 10)
         >>> series[:, -1] = 1.0
         >>> lm.inputs.shape_of(series)
@@ -62,8 +59,6 @@ class TokenShape(NamedTuple):
         steps: the most that an example has.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
         TokenShape(vocabulary=5, steps=3)
     """
@@ -79,8 +74,6 @@ class RowShape(NamedTuple):
         numbers: of each row, as a network gets them. A preprocessing may make more of a row than it has columns.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.rand(5, 3))
         RowShape(numbers=3)
     """
@@ -88,16 +81,52 @@ class RowShape(NamedTuple):
     numbers: int
 
 
-KindShape = ImageShape | SeriesShape | TokenShape | RowShape
+class TextRowShape(NamedTuple):
+    """The shape of a row of a table that has a text, too: a tensor of shape ``(numbers + steps,)``, float32.
+
+    The numbers come first, and then the tokens of the text, which float32 holds exactly up to 2²⁴.
+
+    Attributes:
+        numbers: of each row, as a network gets them.
+        vocabulary: number of tokens, as in ``TokenShape``.
+        steps: the most tokens that a text has.
+
+    Example:
+        >>> numbers, tokens = lm.inputs.TextRowShape(2, 50, 3).split(torch.tensor([[0.5, -1.0, 7.0, 49.0, 0.0]]))
+        >>> numbers.tolist(), tokens.tolist()
+        ([[0.5, -1.0]], [[7, 49, 0]])
+    """
+
+    numbers: int
+    vocabulary: int
+    steps: int
+
+    @property
+    def row(self) -> RowShape:
+        """Of the numbers."""
+        return RowShape(self.numbers)
+
+    @property
+    def text(self) -> TokenShape:
+        """Of the tokens."""
+        return TokenShape(self.vocabulary, self.steps)
+
+    def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers ``(n, numbers)`` and tokens ``(n, steps)``, int64, of inputs ``(n, numbers + steps)``."""
+        return inputs[:, : self.numbers], inputs[:, self.numbers :].long()
+
+
+KindShape = ImageShape | SeriesShape | TokenShape | RowShape | TextRowShape
 """A shape that has its kind."""
 
 Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""
 
-_KINDS: dict[str, type[SeriesShape | TokenShape | RowShape]] = {
+_KINDS: dict[str, type[SeriesShape | TokenShape | RowShape | TextRowShape]] = {
     "series": SeriesShape,
     "tokens": TokenShape,
     "row": RowShape,
+    "row with text": TextRowShape,
 }
 
 
@@ -113,8 +142,6 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
         ValueError: they are no inputs, or tokens without their number.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.rand(5, 1, 28, 28))
         ImageShape(channels=1, height=28, width=28)
     """
@@ -171,6 +198,8 @@ def describe_shape(shape: Shape) -> str:
         return f"series of {found.features} features and up to {found.steps} steps"
     if isinstance(found, RowShape):
         return f"rows of {number_of(found.numbers, 'number')}"
+    if isinstance(found, TextRowShape):
+        return f"{describe_shape(found.row)} and {describe_shape(found.text)}"
     return f"sequences of up to {found.steps} of {found.vocabulary} tokens"
 
 
@@ -185,7 +214,7 @@ def same_shape(one: Shape, other: Shape) -> bool:
 
 
 def vocabulary_of(shape: Shape) -> int | None:
-    """The number of tokens; None for other kinds of input."""
+    """The number of tokens; None where inputs are no sequences of such."""
     return shape.vocabulary if isinstance(shape, TokenShape) else None
 
 

@@ -144,7 +144,6 @@ class RestrictedUnpickler(pickle.Unpickler):
         return text.encode("latin1")
 
     def _kind(self, code: str, align: bool = False, copy: bool = False) -> _Kind:
-        del align, copy
         return _Kind(code)
 
     def _scalar(self, kind: _Kind, value: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Kinds of data: images, sounds, texts, rows, series, pairs, questions; what reads each and makes tasks of it."""
+"""Kinds of data: images, sounds, texts, rows, tables, series, pairs, questions; what reads each for a task."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
-    from lit_metanas.kinds.rows import Columns, TableTask
+    from lit_metanas.kinds.rows import Columns, TableTask, TextRows
     from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
         AudioFolder,
@@ -52,7 +52,7 @@ _NAMES = {
     "new_examples": "NewExamples",
     "pairs": "NumberWords ParallelTable ParallelTask",
     "questions": "BabiTask QuestionWords SquadTask Stories",
-    "rows": "Columns TableTask",
+    "rows": "Columns TableTask TextRows",
     "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
@@ -96,6 +96,7 @@ __all__ = [
     "TableColumns",
     "TableTask",
     "TextFolder",
+    "TextRows",
     "TextSource",
     "TextTable",
     "TextTask",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import step_mask
-from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds.images.image_files import ImageAugmentation
 
@@ -54,13 +54,20 @@ def colours_can_change(inputs: Tensor) -> bool:
 
 
 def augment(
-    inputs: Tensor, augmentation: str, generator: torch.Generator, *, colours: bool = False, mirror: bool = False
+    inputs: Tensor,
+    augmentation: str,
+    generator: torch.Generator,
+    *,
+    shape: Shape | None = None,
+    colours: bool = False,
+    mirror: bool = False,
 ) -> Tensor:
     """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``.
 
     Images are turned, scaled and moved; their brightness, contrast and saturation change if ``colours`` may change:
     ``colours_can_change`` of all that are trained on, so that each batch is changed alike. With ``mirror``, half of
-    them are mirrored, without augmentation, too. The generator is on the CPU.
+    them are mirrored, without augmentation, too. The ``shape`` of an input is only needed where its last numbers are
+    tokens of a text. The generator is on the CPU.
     """
     if inputs.dim() == 4:
         change = dict(_STRENGTHS[augmentation].images) if augmentation != NO_AUGMENTATION else {}
@@ -76,7 +83,11 @@ def augment(
         return mask_series(inputs, strength.bands, strength.steps, generator)
     if not inputs.is_floating_point():
         return hide_tokens(inputs, strength.tokens, generator)
-    return add_noise(inputs, strength.noise, generator)
+    if not isinstance(shape, TextRowShape):
+        return add_noise(inputs, strength.noise, generator)
+    numbers, tokens = shape.split(inputs)
+    changed = hide_tokens(tokens, strength.tokens, generator)
+    return torch.cat([add_noise(numbers, strength.noise, generator), changed.to(inputs)], 1)
 
 
 def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> tuple[Tensor, Tensor, float]:

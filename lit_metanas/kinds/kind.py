@@ -14,8 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
@@ -39,6 +40,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "tables": "rows.text_row_kind.TextRowKind",
     "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
@@ -47,9 +49,6 @@ BUILT_IN = {
 
 MOST_BYTES = 1 << 30
 """Memory that the examples may take under a preprocessing, where they do not usually take more."""
-
-EXAMPLES_A_BATCH = 64
-"""New examples that are read and predicted at once."""
 
 Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
@@ -69,10 +68,10 @@ class Source:
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
         window: seconds of sounds that networks take at once; None is the usual number.
+        test_by: the column of a table that says which rows are tested.
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
         True
     """
@@ -86,6 +85,7 @@ class Source:
     prepared: Any = None
     side: int | None = None
     window: float | None = None
+    test_by: str | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -116,6 +116,8 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
+        new_files: how the names of files end that are read of a folder of new examples, if not ``class_files``.
+        piped: the ending of a file as which standard input is read; empty where its lines name files.
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
@@ -126,15 +128,13 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
-        own_options: those among ``shape`` and ``window`` that say how its examples are read; with ``shape``, also
-            ``resized`` sets their size.
+        own_options: those among ``shape``, ``window`` and ``test_by`` that say how its examples are read; with
+            ``shape``, also ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
     Example:
         >>> from pathlib import Path
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Lengths(lm.Kind):
         ...     name = "lengths"
         ...     def claims(self, path, group):
@@ -157,6 +157,8 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
+    new_files: ClassVar[Collection[str]] = ()
+    piped: ClassVar[str] = ""
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
@@ -302,6 +304,16 @@ class Kind(ABC):
             raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
         return [(str(file), file) for path in paths for file in self._files(Path(path))]
 
+    def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
+        """The labels of the new examples of a file, in their order; none where it has none, as by default.
+
+        Args:
+            file: with ``new_examples``.
+            classes: names of the classes, or of the numbers to predict.
+            numbers: whether numbers are predicted.
+        """
+        return []
+
     def _files(self, path: Path) -> list[Path]:
         """A file itself, or all of a folder and its sub-folders but hidden ones."""
         if path.is_dir():
@@ -360,20 +372,6 @@ def kind_named(name: str) -> Kind:
     raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
 
 
-def read_new_examples(paths: Sequence[str], kind: str) -> list[tuple[str, Any]]:
-    """New examples of the kind that a user names, each with its name in tables; ValueError where there are none."""
-    examples = kind_named(kind).new_examples(paths)
-    if not examples:
-        named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
-        raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
-    return examples
-
-
-def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
-    """Examples in lists of so many."""
-    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
-
-
 def kind_of(task: Task, named: str | None = None) -> Kind:
     """The kind of a task's examples, as a user names it, or the first that holds them."""
     if named is not None:
@@ -399,9 +397,7 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 
 def _numbers(shape: Shape) -> int:
-    if isinstance(shape, TokenShape):
-        return shape.steps
-    return prod(shape)
+    return prod(input_size(shape))
 
 
 def _made(path: str) -> Kind:

@@ -87,7 +87,6 @@ class UpdateRule(ABC):
     """A differentiable optimizer without state of its own.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, rule=lm.meta.SGD(momentum=0.9))
         >>> isinstance(loop.rule, lm.meta.UpdateRule)
         True
@@ -122,7 +121,6 @@ class SGD(UpdateRule):
         momentum: share of the last step's direction that is kept, in [0, 1).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.SGD(momentum=0.9))
     """
 
@@ -141,7 +139,6 @@ class SGD(UpdateRule):
         self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
     ) -> tuple[Tensors, Tensors]:
         """Go against the velocity."""
-        del step
         if self.momentum:
             gradients = state = {name: self.momentum * state[name] + gradients[name] for name in values}
         moved = {name: torch.sub(value, gradients[name], alpha=rates[name]) for name, value in values.items()}
@@ -159,7 +156,6 @@ class Adam(UpdateRule):
         epsilon: smallest divisor.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.meta.Adam(beta1=0.5))
     """
 
@@ -233,15 +229,8 @@ def mean_vmap(
         raise ValueError(
             "Episodes of different ways, shots or image sizes cannot be stacked by task_map 'vmap': use 'loop'."
         )
-    data = tuple(
-        torch.stack([part(episode) for episode in episodes])
-        for part in (
-            lambda e: e.support.inputs,
-            lambda e: e.support.labels,
-            lambda e: e.query.inputs,
-            lambda e: e.query.labels,
-        )
-    )
+    parts = [(e.support.inputs, e.support.labels, e.query.inputs, e.query.labels) for e in episodes]
+    data = tuple(torch.stack(each) for each in zip(*parts, strict=True))
     noise = TaskNoise(*(_stack([getattr(one, field) for one in noises]) for field in TaskNoise._fields))
 
     def one(data: tuple[Tensor, ...], noise: TaskNoise) -> tuple[Parameters, Metrics]:

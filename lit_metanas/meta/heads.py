@@ -25,8 +25,6 @@ class Head(ABC):
         compares: ``scores`` reads the support set's features.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> head: lm.meta.Head = lm.meta.PrototypeLinearHead(scale=1.0)
         >>> start = head.start({}, support, labels, way=2)
@@ -45,7 +43,6 @@ class Head(ABC):
             generator: draws random values.
             way: number of classes, if the data give it.
         """
-        del features, generator, way
         return {}
 
     @abstractmethod
@@ -100,13 +97,7 @@ class LinearHead(Head):
         way: the number of classes of every task; None takes that of the data.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.FOMAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=5),
-        ...     head=lm.meta.LinearHead(),
-        ... )  # the number of classes comes from the data
+        >>> head = lm.meta.LinearHead()  # ``MetaSearch`` takes the number of classes from its data
     """
 
     def __init__(self, *, way: int | None = None) -> None:
@@ -132,14 +123,12 @@ class LinearHead(Head):
         Raises:
             ValueError: the task has another number of classes.
         """
-        del support, labels
         if way != (rows := len(meta["bias"])):
             raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
         return meta
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
-        del support, labels, way
         return features @ head["weight"].T + head["bias"]
 
 
@@ -157,8 +146,6 @@ class PrototypeHead(Head):
             2018, Section 3.2); ``scale`` is then about 5 to 20.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> head, support, labels = lm.meta.PrototypeHead(scale=1.0), torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> head.scores({}, torch.tensor([[0.5], [1.0]]), support, labels, way=2)
         tensor([[-0.2500, -0.2500],
@@ -176,14 +163,12 @@ class PrototypeHead(Head):
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
         """The logarithm of the scale, shape ``()``, if it is learned."""
-        del features, generator, way
         if not self.learned:
             return {}
         return {self._name: torch.tensor(math.log(self.scale))}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """The scale, if it is learned."""
-        del support, labels, way
         if not self.learned:
             return {}
         return meta
@@ -216,8 +201,6 @@ class PrototypeLinearHead(Head):
             that ``PrototypeHead`` learned for distances. A scale learned for angles (``unit``) does not fit.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> lm.meta.PrototypeLinearHead(scale=1.0).start({}, support, labels, way=2)
         {'weight': tensor([[0.],
@@ -239,5 +222,4 @@ class PrototypeLinearHead(Head):
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
-        del support, labels, way
         return features @ head["weight"].T + head["bias"]

@@ -26,8 +26,6 @@ class Adaptation:
         differentiate: takes the inner gradients.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
@@ -79,19 +77,9 @@ class InnerLoop(ABC):
             of following the outer schedule.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeLinearHead())
-        >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=2)
         >>> loop: lm.meta.InnerLoop = lm.meta.JointInnerLoop(steps=2)
-        >>> loop.query_scores(parameters, lm.meta.Adaptation(learner, episode, noise)).shape
-        torch.Size([6, 2])
+        >>> loop.groups
+        ('weights', 'logits', 'head')
     """
 
     def __init__(
@@ -146,7 +134,6 @@ class InnerLoop(ABC):
 
     def support_images(self, episode: Episode, step: int) -> int:
         """The number of support images that ``step`` embeds, with repetition, for the account."""
-        del step
         return len(episode.support)
 
     def flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
@@ -188,7 +175,6 @@ class NoInnerLoop(InnerLoop):
     """Leave the parameters as they are: the head starts from the support set, or compares with it, and nothing moves.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.meta.NoInnerLoop().steps
         0
     """
@@ -203,7 +189,6 @@ class NoInnerLoop(InnerLoop):
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Return the tree."""
-        del adaptation
         return parameters
 
 
@@ -220,13 +205,8 @@ class JointInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.FOMAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.Adam()),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> lm.meta.JointInnerLoop(steps=5, groups=("head", "logits"), rule=lm.meta.Adam()).groups
+        ('logits', 'head')
     """
 
     def __init__(

@@ -35,14 +35,8 @@ class Parameters(NamedTuple):
         head: the head's parameters; empty for a head that each support set makes anew.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> sorted(parameters.flat(["logits"]))[:2]
-        ['logits.activation', 'logits.depth']
+        >>> lm.meta.Parameters({}, {"kernel": torch.zeros(2)}, {}).flat(["logits"])
+        {'logits.kernel': tensor([0., 0.])}
     """
 
     weights: dict[str, Tensor]
@@ -76,17 +70,7 @@ class TaskNoise(NamedTuple):
         query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> learner = lm.meta.Learner(supernet, lm.relaxations.GumbelSoftmax(), lm.meta.PrototypeHead())
-        >>> noise = learner.draw_noise(logits, episode, lm.meta.task_generator(0, step=0, task=0), steps=2)
-        >>> noise.relaxation["kernel"].shape  # a row for each of the two steps, and one for the query set
-        torch.Size([3, 3])
+        >>> noise = lm.meta.TaskNoise({"kernel": torch.rand(3, 4)}, {}, {})  # of two inner steps, without dropout
     """
 
     relaxation: dict[str, Tensor]
@@ -103,8 +87,6 @@ def task_generator(seed: int, step: int, task: int) -> torch.Generator:
     """A generator that is a function of (seed, step, task); the step may be one of the negative ones above.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> first, again = (lm.meta.task_generator(seed=0, step=3, task=1) for _ in range(2))
         >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
         True
@@ -131,18 +113,7 @@ class Adapted(NamedTuple):
         statistics: batch-norm means and variances of the support set; empty unless the mode is ``support``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())
-        >>> _, adapted = lm.meta.evaluate(learner, lm.meta.NoInnerLoop(), parameters, episode, torch.Generator())
-        >>> adapted.support.shape == (2, supernet.features)
-        True
+        >>> adapted = lm.meta.Adapted(lm.meta.Parameters({}, {}, {}), support=torch.rand(2, 8), statistics={})
     """
 
     parameters: Parameters
@@ -164,17 +135,11 @@ class Learner:
             the head compares them, as in Snell et al.'s code, otherwise each alone.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
-        >>> learner = lm.meta.Learner(
-        ...     supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead(), batch_norm="transductive"
-        ... )
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> mixture = learner.relaxation(logits, {}, progress=0.0)
-        >>> learner.features(dict(supernet.named_parameters()), torch.rand(5, 1, 8, 8), mixture).shape[0]
-        5
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())
+        >>> learner.looks_again
+        True
     """
 
     supernet: Supernet

@@ -37,23 +37,9 @@ class MetaGradient(ABC):
         second_order: whether inner gradients are themselves differentiated.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner, loop = (
-        ...     lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead()),
-        ...     lm.meta.NoInnerLoop(),
-        ... )
-        >>> gradient: lm.meta.MetaGradient = lm.meta.PrototypeLoss()
-        >>> noise = learner.draw_noise(parameters.logits, episode, torch.Generator(), steps=loop.steps)
-        >>> gradients, metrics = gradient(learner, loop, parameters, [episode], [noise], progress=0.0)
-        >>> gradients.logits["kernel"].shape
-        torch.Size([3])
+        >>> gradient: lm.meta.MetaGradient = lm.meta.FOMAML()
+        >>> gradient.second_order
+        False
     """
 
     second_order: bool = False
@@ -180,13 +166,8 @@ class MAML(MetaGradient):
         label_smoothing: of the query loss; only ``PrototypeLoss`` sets it.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.MAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MAML(), inner_loop=loop, head=head)
     """
 
     second_order: bool = True
@@ -211,13 +192,8 @@ class FOMAML(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.FOMAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.FOMAML(), inner_loop=loop, head=head)
     """
 
     second_order = False
@@ -230,13 +206,8 @@ class ANIL(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.ANIL(),
-        ...     inner_loop=lm.meta.HeadInnerLoop(steps=2),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> loop, head = lm.meta.HeadInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.ANIL(), inner_loop=loop, head=head)
     """
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
@@ -259,7 +230,6 @@ class PrototypeLoss(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.meta.PrototypeLoss())
     """
 

@@ -22,13 +22,8 @@ class TNAS(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.TNAS(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.TNAS(), inner_loop=loop, head=head)
     """
 
     second_order = False
@@ -54,13 +49,8 @@ class Reptile(MetaGradient):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.Reptile(weight_rate=0.5),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.Reptile(), inner_loop=loop, head=head)
     """
 
     def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 1.0, task_map: TaskMap = "auto") -> None:
@@ -96,14 +86,8 @@ class MetaNAS(Reptile):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.MetaNAS(),
-        ...     inner_loop=lm.meta.AlternatingInnerLoop(steps=2),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ...     relaxation=lm.relaxations.AnnealedSoftmax(),
-        ... )
+        >>> loop, head = lm.meta.AlternatingInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MetaNAS(), inner_loop=loop, head=head)
     """
 
     def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6, task_map: TaskMap = "auto") -> None:

@@ -26,13 +26,8 @@ class HeadInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.ANIL(),
-        ...     inner_loop=lm.meta.HeadInnerLoop(steps=5),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ... )
+        >>> lm.meta.HeadInnerLoop(steps=5).groups
+        ('head',)
     """
 
     def __init__(
@@ -89,14 +84,8 @@ class AlternatingInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.MetaNAS(),
-        ...     inner_loop=lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ...     relaxation=lm.relaxations.AnnealedSoftmax(),
-        ... )
+        >>> lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01).restart
+        True
     """
 
     def __init__(
@@ -142,7 +131,6 @@ class AlternatingInnerLoop(InnerLoop):
 
     def support_images(self, episode: Episode, step: int) -> int:
         """The whole support set once for logits and once for weights, or each half of it."""
-        del step
         if self.logit_split:
             return len(episode.support)
         return len(episode.support) * 2

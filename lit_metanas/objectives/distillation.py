@@ -47,8 +47,6 @@ class Distillation(Objective):
         ValueError: there is another objective, or a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> teacher, labels = torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0])
         >>> objective = lm.objectives.Distillation(lm.Classification(2), share=1.0)
         >>> targets = objective.targets(labels, teacher)

@@ -148,8 +148,6 @@ def rank_gaussian(scores: Tensor) -> Tensor:
         ValueError: a score is not a number, or the scores are not a vector.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.records.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
         tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
     """
@@ -157,8 +155,7 @@ def rank_gaussian(scores: Tensor) -> Tensor:
         raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")
     if bool(torch.isnan(scores).any()):
         raise ValueError("A score is not a number (NaN): leave out the architectures that were not scored.")
-    values, places, counts = torch.unique(scores.double(), sorted=True, return_inverse=True, return_counts=True)
-    del values
+    _, places, counts = torch.unique(scores.double(), sorted=True, return_inverse=True, return_counts=True)
     ranks = counts.cumsum(0).double() - (counts.double() - 1) / 2  # the mean of the ranks, from 1, of those that tie
     return torch.special.ndtri((ranks[places] - 0.5) / max(len(scores), 1))
 

@@ -7,13 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.relaxations.relaxation import (
-    ChoicewiseRelaxation,
-    LinearTemperature,
-    Relaxation,
-    hard,
-    perturb,
-)
+from lit_metanas.relaxations.relaxation import ChoicewiseRelaxation, LinearTemperature, Relaxation, hard, perturb
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 
@@ -22,8 +16,6 @@ class Argmax(ChoicewiseRelaxation):
     """Compute the candidate with the largest logit, without gradient.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.relaxations.Argmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].index
         1
     """
@@ -32,7 +24,6 @@ class Argmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
-        del noise, progress
         weights = hard(logits.detach())
         return Gate(weights, int(weights.argmax()))
 
@@ -46,8 +37,6 @@ class Derived(Relaxation):
         space: derives the architecture.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> logits = {choice.name: torch.arange(float(len(choice.labels))) for choice in space.choices}
         >>> lm.relaxations.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
@@ -61,7 +50,6 @@ class Derived(Relaxation):
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
-        del noise, progress
         architecture = self.space.derive({name: value.detach() for name, value in logits.items()})
         gates = one_hot(self.space.choices, architecture)
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
@@ -71,8 +59,6 @@ class Categorical(ChoicewiseRelaxation):
     """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation, logits = lm.relaxations.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
@@ -83,7 +69,6 @@ class Categorical(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
-        del progress
         weights = hard(perturb(logits.detach(), noise))
         return Gate(weights, int(weights.argmax()))
 
@@ -104,8 +89,6 @@ class SampledChild(ChoicewiseRelaxation):
         end: temperature at progress 1; None keeps ``temperature``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation = lm.relaxations.SampledChild(temperature=10.0, end=0.1)
         >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index

@@ -34,6 +34,7 @@ from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hyperg
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatches,
     SinglePathTraining,
+    SupernetPlan,
     SupernetTraining,
     WeightRates,
     copy_named,
@@ -82,21 +83,19 @@ class SupernetSearcher(Searcher, Generic[Module]):
             )
         # A prediction, which may call this, switches gradients off.
         with torch.inference_mode(False), torch.enable_grad():
-            trained = self._fit(self._training(task, space, budget, seed), seed)
+            epoch = max(1, len(task.train) // self.batch_size)
+            plan = SupernetPlan(space, task, budget, self.epochs * epoch, validate_every=epoch, seed=seed)
+            trained = self._fit(self._training(plan), seed)
             found = self._choose(trained, seed)
             return replace(found, weights=trained.inheritance(found.architecture))
 
     @abstractmethod
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Module:
+    def _training(self, plan: SupernetPlan) -> Module:
         """The training of the supernet, before its first step."""
 
     @abstractmethod
     def _choose(self, trained: Module, seed: int) -> SearchOutcome:
         """Choose an architecture with the trained weights, which the child will inherit."""
-
-    def _steps_an_epoch(self, task: Task) -> int:
-        """Steps of one pass over the train part."""
-        return max(1, len(task.train) // self.batch_size)
 
     def _fit(self, module: Module, seed: int) -> Module:
         """Train a module to the end of its schedule or of its budget, on the device that the task lies on."""
@@ -150,8 +149,6 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
             search, and may stop it. One callback serves all tasks, one after the other.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method = lm.DARTSSearcher(epochs=1)
         >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
@@ -176,19 +173,8 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
         self.gradient = gradient or FirstOrder()
         self.rates = rates or DARTSRates()
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> DARTSTraining:
-        epoch = self._steps_an_epoch(task)
-        return DARTSTraining(
-            space=space,
-            task=task,
-            relaxation=self.relaxation,
-            gradient=self.gradient,
-            rates=self.rates,
-            budget=budget,
-            steps=self.epochs * epoch,
-            validate_every=epoch,
-            seed=seed,
-        )
+    def _training(self, plan: SupernetPlan) -> DARTSTraining:
+        return DARTSTraining(plan, relaxation=self.relaxation, gradient=self.gradient, rates=self.rates)
 
     def _choose(self, trained: DARTSTraining, seed: int) -> SearchOutcome:
         """The architecture of the largest logits."""
@@ -220,7 +206,6 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
             logits: a head with a weight and a bias. None starts from scratch.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.searchers.ENASSearcher(epochs=1, candidates=2).batch_size
         64
     """
@@ -242,18 +227,8 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         self.rates = rates or WeightRates()
         self.candidates = candidates
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> ENASTraining:
-        epoch = self._steps_an_epoch(task)
-        return ENASTraining(
-            space=space,
-            task=task,
-            rates=self.rates,
-            controller=self.controller,
-            budget=budget,
-            steps=self.epochs * epoch,
-            validate_every=epoch,
-            seed=seed,
-        )
+    def _training(self, plan: SupernetPlan) -> ENASTraining:
+        return ENASTraining(plan, rates=self.rates, controller=self.controller)
 
     def _choose(self, trained: ENASTraining, seed: int) -> SearchOutcome:
         """The best of the last draws by validation, the earliest of equals."""
@@ -296,7 +271,6 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         head: as of ``ENASSearcher``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.searchers.OneShotSearcher(epochs=1, candidates=2).constraints
         {}
     """
@@ -326,9 +300,8 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
         return super().meta_cost + self._ranking.meta_cost
 
-    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SinglePathTraining:
-        steps = self.epochs * self._steps_an_epoch(task)
-        return SinglePathTraining(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+    def _training(self, plan: SupernetPlan) -> SinglePathTraining:
+        return SinglePathTraining(plan, rates=self.rates)
 
     def _choose(self, trained: SinglePathTraining, seed: int) -> SearchOutcome:
         """The best candidate of the ranking."""

@@ -11,7 +11,7 @@ from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
 from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
-from lit_metanas.spaces.mlp import MLPSpace
+from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
@@ -47,6 +47,7 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "Supernet",
+    "TextRowSpace",
     "UnionSpace",
     "default_space",
     "inherit",

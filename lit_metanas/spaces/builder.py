@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
+from lit_metanas.spaces.child_network import BranchDropout, ChannelDropout, UnsharedScale
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
@@ -46,7 +46,6 @@ class Builder:
 
     Example:
         >>> from torch import nn
-        >>> import lit_metanas as lm
         >>> build = lm.Builder()
         >>> _ = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         >>> build.choices["activation"].labels
@@ -64,6 +63,7 @@ class Builder:
         self.mixed = mixed
         self.sliced = False
         self._conditions: list[tuple[str, frozenset[str]]] = []
+        self._part = ""  # what stands in front of the names of choices
 
     def choice(
         self,
@@ -93,6 +93,7 @@ class Builder:
         if not isinstance(candidates, Mapping):
             raise ValueError(f"'{name}': candidates are {type(candidates).__name__}: give {{label: what makes it}}.")
         layers: dict[str, nn.Module | None] = {}
+        name = self._part + name
         by_label = {str(label): make for label, make in candidates.items()}
         for label in self._ask(name, tuple(map(str, candidates)), group):
             make = by_label[label]
@@ -101,7 +102,7 @@ class Builder:
                     f"Candidate '{label}' of '{name}' is a layer: give what makes it, for instance nn.ReLU or "
                     "partial(build.conv, 16, 32, 3)."
                 )
-            with self.where(name, (label,)):
+            with self._where(name, (label,)):
                 made = None if make is None else make()
             if not isinstance(made, nn.Module | None):
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
@@ -127,6 +128,7 @@ class Builder:
         labels = tuple(map(str, numbers))
         values = numbers.values() if isinstance(numbers, Mapping) else numbers
         by_label = dict(zip(labels, values, strict=True))
+        name = self._part + name
         left = tuple(by_label[label] for label in self._ask(name, labels, group))
         self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
@@ -138,6 +140,7 @@ class Builder:
             names: of choices that were asked for before.
             number: makes it of their labels, in the same order.
         """
+        names = [self._part + name for name in names]
         open_names = [name for name in names if len(self.choices[name].labels) > 1]
         self.sliced = self.sliced or bool(open_names)
         numbers = tuple(number(*labels) for labels in product(*map(self._left, names)))
@@ -145,6 +148,7 @@ class Builder:
 
     def question(self, name: str, labels: Sequence[str | int], *, group: str | None = None) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
+        name = self._part + name
         left = self._ask(name, tuple(map(str, labels)), group)
         return OpenChoice(left, name if self.mixed else "")
 
@@ -191,6 +195,7 @@ class Builder:
 
     def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
+        name = self._part + name
         left = self._rates(name, rates, group)
         return MixedDropout(name, left, width) if self.mixed else ChannelDropout(left[0])
 
@@ -199,6 +204,7 @@ class Builder:
 
         It stands behind the last layer of the branch, whose input is then added.
         """
+        name = self._part + name
         left = self._rates(name, rates, group)
         return MixedDropout(name, left, 1) if self.mixed else BranchDropout(left[0])
 
@@ -228,11 +234,12 @@ class Builder:
         """
         if not depths or min(depths) < 1 or max(depths) > len(layers):
             raise ValueError(f"'{name}' has {len(layers)} layers, and depths {list(depths)}: give 1 to {len(layers)}.")
+        name = self._part + name
         labels = tuple(str(depth) for depth in depths)
         left = [int(label) for label in self._ask(name, labels, group)]
         made = []
         for place, make in enumerate(layers[: max(left)], start=1):
-            with self.where(name, [label for label in labels if int(label) >= place]):
+            with self._where(name, [label for label in labels if int(label) >= place]):
                 made.append(make())
         if self.mixed:
             return MixedDepth(name, made, left, averaged)
@@ -252,6 +259,8 @@ class Builder:
         """The labels that are left of a choice."""
         if group is None:
             group = name.rpartition(".")[2]
+        if group:
+            group = self._part + group
         conditions = _open_conditions(self._conditions, self.choices)
         if (before := self.choices.get(name)) is not None:
             if before.labels != labels:
@@ -274,37 +283,26 @@ class Builder:
     @contextmanager
     def where(self, name: str, labels: Collection[str]) -> Iterator[None]:
         """Choices that are asked for within matter only where a choice, asked for before, has one of the labels."""
+        with self._where(self._part + name, labels):
+            yield
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Choices that are asked for within have a name in front, and their groups, too, as in ``text.width``."""
+        before, self._part = self._part, f"{self._part}{name}."
+        try:
+            yield
+        finally:
+            self._part = before
+
+    @contextmanager
+    def _where(self, name: str, labels: Collection[str]) -> Iterator[None]:
+        """The same as ``where``, of the whole name of a choice."""
         self._conditions.append((name, frozenset(labels)))
         try:
             yield
         finally:
             self._conditions.pop()
-
-
-class UnsharedScale(nn.BatchNorm2d):
-    """Batch-norm of a child whose supernet has no scale and shift there."""
-
-
-class ChannelDropout(nn.Dropout2d):
-    """Drops whole channels of images, or of series, or numbers of a vector, in a child."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, ...)``, unchanged."""
-        if inputs.dim() == 2:
-            return F.dropout(inputs, self.p, self.training)
-        if inputs.dim() == 3:
-            return F.dropout1d(inputs, self.p, self.training)
-        return super().forward(inputs)
-
-
-class BranchDropout(nn.Dropout):
-    """Drops all that some examples have, in a child; the others are scaled up, so that the mean stays."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, ...)``, unchanged."""
-        if not self.training or not self.p:
-            return inputs
-        return inputs * F.dropout(inputs.new_ones(len(inputs), *[1] * (inputs.dim() - 1)), self.p)
 
 
 class ChosenLayer(nn.Module):

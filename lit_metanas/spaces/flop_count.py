@@ -42,13 +42,7 @@ class LayerFlops:
         def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
             counts[layer] += counter.get_total_flops() - entered.pop()
 
-        with (
-            naming_layers(body, shape),
-            torch.no_grad(),
-            torch.device("cpu"),
-            counter,
-            _watching(body, enter, leave),
-        ):
+        with naming_layers(body, shape), torch.no_grad(), torch.device("cpu"), counter, _watching(body, enter, leave):
             inputs = blank_inputs(2, shape)  # batch-norm refuses a single value
             if inputs.is_floating_point():
                 inputs = inputs.to(next((one.dtype for one in own.values() if one.is_floating_point()), inputs.dtype))

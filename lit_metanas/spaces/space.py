@@ -15,6 +15,7 @@ from lit_metanas.inputs.shapes import (
     RowShape,
     SeriesShape,
     Shape,
+    TextRowShape,
     TokenShape,
     as_shape,
     describe_shape,
@@ -28,13 +29,14 @@ from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
-ShapeType = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape]
+ShapeType = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape] | type[TextRowShape]
 
 BODY_SHAPES: Mapping[ShapeType, Shape] = {
     ImageShape: ImageShape(3, 32, 32),
     SeriesShape: SeriesShape(4, 32),
     TokenShape: TokenShape(32, 32),
     RowShape: RowShape(8),
+    TextRowShape: TextRowShape(8, 32, 32),
 }
 """A shape of each kind, for which a body is built to find its choices."""
 
@@ -43,6 +45,7 @@ KIND_NAMES: Mapping[ShapeType, str] = {
     SeriesShape: "series",
     TokenShape: "sequences of tokens",
     RowShape: "rows of numbers",
+    TextRowShape: "rows of numbers with a text",
 }
 
 USUAL_SPACES: Mapping[ShapeType, str] = {
@@ -50,6 +53,7 @@ USUAL_SPACES: Mapping[ShapeType, str] = {
     SeriesShape: "SequenceSpace",
     TokenShape: "SequenceSpace",
     RowShape: "MLPSpace",
+    TextRowShape: "TextRowSpace",
 }
 """The space to take for a kind of input, unless there is a reason."""
 
@@ -80,7 +84,6 @@ class SearchSpace(ChoiceSpace):
     Example:
         >>> from functools import partial
         >>> from torch import nn
-        >>> import lit_metanas as lm
         >>> class Block(lm.SearchSpace):
         ...     def body(self, shape, build):
         ...         width = build.number("width", (8, 16))
@@ -168,11 +171,7 @@ class SearchSpace(ChoiceSpace):
         return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
 
     def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
     ) -> nn.Module:
         """Build the plain network that ``architecture`` describes: inputs in, ``(n, way)`` scores out.
 

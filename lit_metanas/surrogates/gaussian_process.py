@@ -100,14 +100,9 @@ class GaussianProcess:
         values: their scores, shape ``(n,)``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> features, kernel = encoding.candidates.features, lm.surrogates.MetaSurrogate(encoding=encoding).kernel
-        >>> scores = torch.tensor([-1.0, 0.0, 1.0])
-        >>> process = lm.surrogates.GaussianProcess(kernel, kernel.prior.mean, features[:3], scores)
-        >>> process(features).mean.shape == (len(features),)
-        True
+        >>> process = lm.surrogates.GaussianProcess(kernel, kernel.prior.mean, features[:2], torch.tensor([-1.0, 1.0]))
     """
 
     def __init__(self, kernel: GroupedKernel, parameters: Tensor, features: Tensor, values: Tensor) -> None:

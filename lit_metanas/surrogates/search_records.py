@@ -39,7 +39,6 @@ class RecordDataModule(LightningDataModule):
         val: the held-out tasks, after ``setup``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> data = lm.surrogates.RecordDataModule(["search/records.jsonl"], encoding=encoding, val_tasks=0.25)
         >>> data.val_tasks
@@ -74,7 +73,6 @@ class RecordDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read the files and split the tasks; ValueError if there are too few, or if records do not fit."""
-        del stage
         if self.train:
             return
         tasks = {}

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import has_steps, join_inputs
+from lit_metanas.inputs.batches import has_steps, input_size, join_inputs
 from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TokenShape, shape_of
+from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -36,8 +36,6 @@ class Split:
             Supernets are trained without them, and scores do not depend on them.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.Split(inputs=torch.rand(4, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1]))
         Split(4 examples, shape (1, 8, 8))
     """
@@ -113,8 +111,6 @@ class Task:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
         >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog"))
         Task('toy', 2 classes, train 4, val 4, test 4, shape (1, 8, 8))
@@ -158,7 +154,15 @@ class Task:
     @property
     def shape(self) -> KindShape:
         """Shape of one input."""
-        return shape_of(self.train.inputs, self.vocabulary)
+        return self.shape_of(self.train.inputs)
+
+    def shape_of(self, inputs: Tensor) -> KindShape:
+        """Shape of one of some inputs, shape ``(n, ...)``."""
+        made = None if self.preprocessing is None else self.preprocessing.shape
+        # Which of their numbers are tokens, inputs do not say.
+        if isinstance(made, TextRowShape) and tuple(inputs.shape[1:]) == input_size(made):
+            return made
+        return shape_of(inputs, self.vocabulary)
 
     @property
     def goal(self) -> Objective:
@@ -184,8 +188,6 @@ class Episode(Task):
     """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]))
         >>> episode = lm.tasks.Episode("toy", way=2, train=part, val=None, test=part)
         >>> episode.shot, len(episode.query)
@@ -234,8 +236,6 @@ def check_task(task: Task) -> None:
         ValueError: something does not; one sentence names it.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.tasks.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
@@ -260,7 +260,7 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape{form}.")
     try:
-        shape = shape_of(inputs, task.vocabulary)
+        shape = task.shape_of(inputs)
     except ValueError as error:
         raise ValueError(f"{name} is malformed. {error}") from None
     one_each, kind = isinstance(task.goal, Classification), task.goal.target_type
@@ -288,6 +288,8 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
         check_brightness(name, inputs)
     elif isinstance(shape, TokenShape):
         check_tokens(name, inputs, shape.vocabulary)
+    elif isinstance(shape, TextRowShape):
+        check_tokens(name, shape.split(inputs)[1], shape.vocabulary)
     if has_steps(inputs):
         check_padding(name, inputs)
 
@@ -296,8 +298,6 @@ class TaskCollection(Dataset[Task]):
     """Target tasks, each with train, validation and test examples, all of one input shape.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> class OneTask(lm.tasks.TaskCollection):
         ...     shape = task.shape

@@ -13,6 +13,7 @@ from lit_metanas.inputs.shapes import (
     RowShape,
     SeriesShape,
     Shape,
+    TextRowShape,
     TokenShape,
     as_shape,
     describe_shape,
@@ -29,6 +30,7 @@ EXAMPLE_SHAPES: Mapping[ShapeType, Shape] = {
     SeriesShape: SeriesShape(3, 11),
     TokenShape: TokenShape(13, 11),
     RowShape: RowShape(7),
+    TextRowShape: TextRowShape(7, 13, 11),
 }
 """Of the inputs that networks are built for, unless another one is given."""
 
@@ -61,7 +63,6 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
         ValueError: no network can be made of its body; one sentence names the layer, or the choice.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.testing.check_space(lm.LayeredSpace(depths=(1, 2), widths=(4,)), shape=(1, 8, 8))
     """
     check_choices(space, seed)
@@ -119,6 +120,8 @@ def _other_shape(shape: KindShape) -> Shape:
         return SeriesShape(shape.features + 2, 2 * shape.steps)
     if isinstance(shape, RowShape):
         return RowShape(2 * shape.numbers)
+    if isinstance(shape, TextRowShape):
+        return TextRowShape(2 * shape.numbers, shape.vocabulary + 2, 2 * shape.steps)
     return TokenShape(shape.vocabulary + 2, 2 * shape.steps)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child
+    from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
     from lit_metanas.training.export import Exported, export_child, load
     from lit_metanas.training.export.exported_model import ExportedModel
     from lit_metanas.training.meta_search import (
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
         Hypergradient,
         SecondOrder,
         SinglePathTraining,
+        SupernetPlan,
         WeightRates,
     )
 
 _NAMES = {
     "child": "Child",
+    "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
     "export.exported_model": "ExportedModel",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
@@ -42,7 +45,7 @@ _NAMES = {
     "trainers": "Trainer",
     "weight_sharing": (
         "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "WeightRates"
+        "SupernetPlan WeightRates"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -55,6 +58,8 @@ __all__ = [
     "DARTSRates",
     "DARTSTraining",
     "ENASTraining",
+    "EncodedTask",
+    "Encoder",
     "Exported",
     "ExportedModel",
     "FirstOrder",
@@ -65,12 +70,15 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "SupernetPlan",
     "TaskReptile",
     "Trainer",
     "WeightRates",
+    "encode",
     "export_child",
     "load",
     "mirror_keeps_classes",
+    "read_encoder",
 ]
 
 

@@ -122,8 +122,6 @@ class Child(LightningModule):
         ValueError: the objective and the network, or the recipe's augmentation, do not fit each other.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace()
         >>> child = lm.Child(space=space, architecture=space.sample(torch.Generator()), shape=(1, 28, 28), way=10)
         >>> child(torch.rand(2, 1, 28, 28)).shape
@@ -194,7 +192,8 @@ class Child(LightningModule):
         if recipe.changes_examples:
             generator = changes_generator("train", seed, epoch, step)
             with float32(inputs.device):  # places within an image need more digits than bf16 has
-                inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
+                change = {"colours": self._colours, "mirror": recipe.mirror}
+                inputs = augment(inputs, recipe.augmentation, generator, shape=self.shape, **change)
                 if recipe.mixup:
                     inputs, others, share = mixed(inputs, recipe.mixup, generator)
                     mixture = others, share

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_shape, same_shape
+from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
@@ -148,7 +148,7 @@ def _parse(entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
     if not all(value.ndim for value in outputs.values()):
         raise ValueError("an output has no weights")
     size = math.prod(plain.shape)
-    if isinstance(plain.shape, TokenShape):
+    if isinstance(plain.shape, TokenShape | TextRowShape):
         size = max(plain.shape)
     if min(plain.shape) < 1 or size > LARGEST_INPUT:
         raise ValueError("an input is empty or too large")

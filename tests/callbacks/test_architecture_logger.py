@@ -1,4 +1,3 @@
-import csv
 import json
 import math
 import os
@@ -6,7 +5,6 @@ import os
 import pytest
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.loggers import CSVLogger
 
 from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
 from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment
@@ -27,21 +25,6 @@ def test_history_file_holds_each_validation(fit, module, tmp_path):
         for name, values in moment.probabilities.items():
             assert values == pytest.approx(expected(module.direction[name], moment.step), abs=1e-6)
     assert not list(tmp_path.glob(".*.part"))
-
-
-def test_csv_logger_gets_the_scalars(fit, module, tmp_path):
-    fit(module, [ArchitectureLogger()], logger=CSVLogger(tmp_path, flush_logs_every_n_steps=1), epochs=2)
-    with next(tmp_path.rglob("metrics.csv")).open() as file:
-        rows = [row for row in csv.DictReader(file) if row["arch/kernel/5"]]
-    assert [int(row["step"]) for row in rows] == [4, 8]
-    p = expected(module.direction["activation"], 8)
-    last = rows[-1]
-    labels = module.space.questions["activation"]
-    assert [float(last[f"arch/activation/{label}"]) for label in labels] == pytest.approx(p, abs=1e-6)
-    assert float(last["arch/activation/entropy"]) == pytest.approx(-sum(x * math.log(x) for x in p), abs=1e-6)
-    assert float(last["arch/activation/argmax"]) == 2
-    assert float(last["arch/gap"]) == pytest.approx(0.125)
-    assert float(last["arch/skip_share"]) == 1  # the direction favours the last label, which is the skip
 
 
 def test_a_resumed_training_goes_on_with_the_history(fit, drifting, tmp_path):

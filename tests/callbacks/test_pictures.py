@@ -45,24 +45,6 @@ def history(labels: dict[str, list[str]], count: int = 5) -> ProbabilityHistory:
     return ProbabilityHistory(labels, moments)
 
 
-def test_heat_map_has_a_strip_a_choice():
-    labels = {
-        f"layer{i}.{q}": own for i in (1, 2) for q, own in {"kernel": ["3", "5", "7"], "pool": ["max", "avg"]}.items()
-    }
-    figure = draw_probabilities(history({"depth": ["2", "4"], **labels}))
-    strips = [axes for axes in figure.axes if axes.get_yticklabels()]
-    assert len(strips) == 5
-    kernel = next(axes for axes in strips if [t.get_text() for t in axes.get_yticklabels()] == ["3", "5", "7"])
-    mesh = kernel.collections[0]
-    assert mesh.get_array().shape == (3, 5)
-    assert mesh.get_array()[:, -1].sum() == pytest.approx(1)
-    weights = [label.get_fontweight() for label in kernel.get_yticklabels()]
-    assert weights == ["normal", "normal", "bold"]
-    assert {"layer1", "layer2"} <= set(texts(figure))
-    assert any(axes.get_xlabel() == "batches trained" for axes in figure.axes)
-    assert boxes_overlap(figure) == []
-
-
 def test_heat_map_draws_a_single_moment():
     assert draw_probabilities(history({"kernel": ["3", "5"]}, count=1)).axes
 
@@ -142,9 +124,7 @@ def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
 
 
 @pytest.mark.parametrize(
-    "space",
-    [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
-    ids=lambda space: space.__name__,
+    "space", [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace], ids=lambda space: space.__name__
 )
 def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
     choices = space().choices

@@ -4,7 +4,8 @@ import base64
 import json
 
 import pytest
-from nas_bench_101_records import C1, CHAIN, DIAMOND, FIRST, FIRST_HASH, POOL, SPACE, metrics, record, write
+from nas_bench_101_examples import C1, FIRST, FIRST_HASH, POOL
+from nas_bench_101_records import CHAIN, DIAMOND, SPACE, metrics, record, write
 
 from lit_metanas.estimators import NASBench101Table, TabularEstimator
 from lit_metanas.spaces import NASBench101

@@ -6,14 +6,7 @@ from optuna.samplers import RandomSampler
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from lit_metanas.estimators import (
-    Nwot,
-    ParameterCount,
-    Proxy,
-    ProxyEstimator,
-    Snip,
-    Synflow,
-)
+from lit_metanas.estimators import Nwot, ParameterCount, Proxy, ProxyEstimator, Snip, Synflow
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.spaces import NASBench201

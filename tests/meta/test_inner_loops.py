@@ -121,19 +121,6 @@ def test_one_path_evaluates_all(tiny, head, inner_loop):
         assert any(name.startswith("weights") for name in moved)
 
 
-def test_argmax_learner_is_the_derived_architecture(tiny):
-    supernet, head = tiny.supernet(), PrototypeHead()
-    parameters = tiny.parameters(supernet)
-    hard, _ = evaluate(
-        Learner(supernet, Argmax(), head), NoInnerLoop(), parameters, tiny.episode(0), task_generator(0, 0, 0)
-    )
-    sharp = parameters._replace(logits={name: value * 1e4 for name, value in parameters.logits.items()})
-    soft, _ = evaluate(
-        Learner(supernet, Softmax(), head), NoInnerLoop(), sharp, tiny.episode(0), task_generator(0, 0, 0)
-    )
-    torch.testing.assert_close(hard, soft, rtol=1e-10, atol=1e-10)
-
-
 def test_running_statistics_normalise_queries_one_by_one(tiny):
     supernet, head, episode = tiny.supernet(), LinearHead(way=3), tiny.episode(0)
     parameters = tiny.parameters(supernet, head)

@@ -14,7 +14,6 @@ from lit_metanas.meta import (
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
-    Learner,
     LinearHead,
     MetaNAS,
     NoInnerLoop,
@@ -24,12 +23,7 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.relaxations import (
-    AnnealedSoftmax,
-    GumbelSoftmax,
-    SampledChild,
-    Softmax,
-)
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 
@@ -235,20 +229,6 @@ def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map, learned):
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
 
 
-@pytest.mark.parametrize("dropout", [{}, {"query_dropout": False}, {"support_dropout": False}])
-def test_given_statistics_judge_queries_alike_beside_the_support_set(tiny, dropout):
-    supernet, episode = tiny.supernet(), tiny.episode(0)
-    statistics = {f"{moment}{layer}": torch.rand(5).double() + 0.5 for moment in ("mean", "var") for layer in (1, 2)}
-    learner = Learner(supernet, Softmax(), PrototypeHead(scale=SCALE), "running", statistics)
-    parameters = tiny.parameters(supernet)
-    noise = learner.draw_noise(parameters.logits, episode, torch.Generator().manual_seed(0), steps=0, **dropout)
-    mix = learner.mixture(parameters.logits, noise, 0, 0.5)
-    state, scores = learner.judge(parameters, episode, noise, mix)
-    apart = learner.conclude(parameters, episode, noise, mix)
-    close(scores, learner.scores(apart, episode, noise, mix))
-    close(state.support, apart.support)
-
-
 def test_label_smoothing_mixes_in_the_loss_of_every_class(tiny):
     rows = []
     for smoothing in (0.0, 0.3):
@@ -310,22 +290,6 @@ def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split, task_map):
 
     references = [Reference(run, i, second_order=False, temperature=lambda step: 1 - 0.9 * step / 3) for i in (0, 1)]
     compare_reptile(run, references, adapt, (1.0, 0.6, 1.0))
-
-
-def test_maml_gradient_equals_finite_differences(tiny):
-    loop = JointInnerLoop(steps=2, rule=Adam(), learning_rate=0.01, logit_learning_rate=0.02)
-    options = {"relaxation": Softmax(), "head": LinearHead(way=3), "inner_loop": loop}
-    run = tiny.call(MAML(), **options)
-    places = {"weights.p.conv1_0": 7, "weights.p.gamma2": 1, "weights.p.beta1": 2, "logits.conv1": 0, "head.weight": 4}
-    for name, place in places.items():
-        losses = []
-        for sign in (1, -1):
-            value = run.parameters.flat()[name].clone()
-            value.view(-1)[place] += sign * 1e-5
-            moved = run.parameters.with_tensors({name: value})
-            losses.append(tiny.call(MAML(), **options, parameters=moved).metrics["loss"])
-        slope = (losses[0] - losses[1]) / 2e-5
-        torch.testing.assert_close(run.gradients.flat()[name].view(-1)[place], slope, rtol=1e-5, atol=1e-8)
 
 
 # ---- the two maps -------------------------------------------------------------------------------------------------

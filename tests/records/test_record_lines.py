@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.records import (
-    Cost,
-    SearchRecord,
-    Trial,
-    merge_record_lines,
-    read_record_lines,
-    write_record_lines,
-)
+from lit_metanas.records import Cost, SearchRecord, Trial, merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.plain import to_plain
 from lit_metanas.spaces import Architecture, LayeredSpace, NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS

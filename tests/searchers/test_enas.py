@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sharing_toys import TASK, check_found, every_space
+from sharing_toys import TASK
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.training import ENASTraining
+from lit_metanas.training import ENASTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
@@ -26,16 +26,8 @@ def search(budget=None, seed=0, space=SPACE, **options):
 
 
 def module(budget=None, rates=RATES, steps=6):
-    return ENASTraining(
-        space=SPACE,
-        task=TASK,
-        rates=WeightRates(weights=0.1),
-        controller=rates,
-        budget=budget or Budget(),
-        steps=steps,
-        validate_every=3,
-        seed=4,
-    )
+    plan = SupernetPlan(SPACE, TASK, budget or Budget(), steps, validate_every=3, seed=4)
+    return ENASTraining(plan, rates=WeightRates(weights=0.1), controller=rates)
 
 
 def fit(made):
@@ -119,12 +111,6 @@ def test_the_budget_is_never_overdrawn(flops, queries):
     assert queries is None or budget.spent.queries <= queries
     assert found.record.trials[-1].cost == budget.spent
     assert found.architecture in [trial.architecture for trial in found.record.trials]
-
-
-@every_space
-def test_other_spaces_are_searched_too(space):
-    found = search(space=space, epochs=1, candidates=3)
-    check_found(found, space, max(t.value for t in found.record.trials[-3:]))
 
 
 def test_mistakes_are_named():

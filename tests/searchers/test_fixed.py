@@ -55,8 +55,7 @@ def write(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "method", "expected"),
-    [("x", None, ("max", "3")), ("a", None, ("avg", "7")), ("a", "darts", ("avg", "5"))],
+    ("name", "method", "expected"), [("x", None, ("max", "3")), ("a", None, ("avg", "7")), ("a", "darts", ("avg", "5"))]
 )
 def test_the_best_of_another_task_is_borrowed(tmp_path, name, method, expected):
     write(tmp_path / "architectures.json")

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.estimators import Estimator, Score, TrainingEstimator
+from lit_metanas.estimators import Estimator, Score
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
@@ -20,8 +20,6 @@ from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
-from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))
 START = complete(SPACE, {})
@@ -226,30 +224,6 @@ def test_an_incumbent_that_cannot_be_built_is_refused():
     assert {architecture["depth"] for architecture, _, _ in calls} == {"1"}
 
 
-def test_both_search_a_real_task_by_training_children():
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(2, 1, 8, 8, generator=generator)
-    labels = torch.arange(2).repeat_interleave(6)
-    split = Split((patterns[labels] + 0.2 * torch.rand(12, 1, 8, 8, generator=generator)).clamp(0, 1), labels)
-    task = Task("patterns", 2, split, split, split)
-    space = LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
-
-    def estimator(task, space, seed):
-        return TrainingEstimator(task, space, seed, Recipe(epochs=4, batch_size=6))
-
-    for searcher in (
-        SuccessiveHalving(estimator=estimator, candidates=3),
-        EvolvingHalving(estimator=estimator, candidates=(3, 2), rungs=(0.4, 0.3)),
-    ):
-        budget = Budget(flops=10**6)
-        found = searcher.search(task, space, budget, 1)
-        assert 0 < budget.spent.flops <= 10**6
-        child = space.child(found.architecture, task.shape, 2, found.weights)
-        right = (child.eval()(split.inputs).argmax(1) == labels).float().mean().item()
-        last = [t for t in found.record.trials if t.architecture == found.architecture][-1]
-        assert right == pytest.approx(last.value)
-
-
 class Fragile(Curve):
     """Fails where the quality is above a limit."""
 
@@ -263,20 +237,6 @@ class Fragile(Curve):
         if quality(architecture) > self.limit:
             raise torch.OutOfMemoryError("too large")
         return super().__call__(architecture, fidelity=fidelity, start=start)
-
-
-def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running():
-    estimator = Fragile(limit=max(quality(START), 0.6))
-    budget = Budget(flops=9000)
-    found = EvolvingHalving().run(estimator, SPACE, budget, 0, problem="curve")
-    failed = [trial for trial in found.record.trials if trial.failure]
-    assert failed
-    assert {trial.failure for trial in failed} == {"OutOfMemoryError: too large"}
-    assert [trial.architecture for trial in found.record.trials] == [
-        architecture for architecture, _ in estimator.tried
-    ]
-    assert quality(found.architecture) <= estimator.limit
-    assert budget.spent.flops == sum(estimator.cost(*tried).flops for tried in estimator.tried) <= 9000
 
 
 def test_what_has_no_number_for_a_score_has_failed():
@@ -329,25 +289,6 @@ class Rated(Curve):
 
 def search_recipes(searcher, flops):
     return searcher.run(Rated(None, SPACE, 0), SPACE, Budget(flops=flops), 0, problem="curve")
-
-
-def test_recipes_are_drawn_with_architectures():
-    found = search_recipes(SuccessiveHalving(candidates=12, train={"rate": [1, 2, 3, 4]}), 90_000)
-    assert found.recipe == {"rate": 3}
-    assert {trial.recipe["rate"] for trial in found.record.trials} == {1, 2, 3, 4}
-
-
-def test_a_mutation_changes_the_recipe_or_the_architecture():
-    searcher = EvolvingHalving(candidates=(6, 6, 6), rungs=(0.2, 0.2, 0.2), train={"rate": [1, 2, 3, 4]})
-    found = search_recipes(searcher, 90_000)
-    first = found.record.trials[0]
-    assert (first.architecture, first.recipe) == (START, {"rate": 1})
-    for trial in found.record.trials[1:6]:
-        changes = (trial.architecture != START) + (trial.recipe != first.recipe)
-        assert changes == 1
-    assert found.recipe == {"rate": 3}
-    pairs = [(trial.architecture, trial.recipe["rate"]) for trial in found.record.trials[:6]]
-    assert len(set(pairs)) == 6
 
 
 def test_a_later_field_is_tried_one_value_a_rung_and_then_mutates():

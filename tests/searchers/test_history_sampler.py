@@ -1,23 +1,17 @@
 """What every sampler that reads its state from the study must do in anyone's study."""
 
-from dataclasses import replace
-
 import optuna
 import pytest
-from letters import ALL, SPACE
+from letters import SPACE
 from optuna.samplers import PartialFixedSampler
 from optuna.trial import TrialState
 
-from lit_metanas.estimators import Estimator, Score
-from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
-SAMPLERS = {
-    "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options),
-}
+SAMPLERS = {"evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options)}
 every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 
 
@@ -80,14 +74,6 @@ def test_a_resumed_study_is_an_uninterrupted_one(make, function, space):
 
 
 @every_sampler
-def test_a_whole_space_is_searched_without_asking_for_anything_twice(make):
-    study = optimized(make(seed=0, space=SPACE), len(ALL) - 5, letters)
-    asked = [SPACE.canonical({name[5:]: label for name, label in trial.params.items()}) for trial in study.trials]
-    assert len(set(asked)) == len(asked)
-    assert set(asked) <= set(ALL)
-
-
-@every_sampler
 def test_errors_and_pruning_do_not_stop_the_search(make):
     def fragile(trial):
         found = letters(trial)
@@ -127,41 +113,3 @@ def test_fixed_parameters_stay_fixed(make):
     study = optimized(sampler, 25, letters)
     assert {trial.params["arch.x"] for trial in study.trials} == {"a"}
     assert len({tuple(trial.params.values()) for trial in study.trials}) >= 22
-
-
-class Table(Estimator):
-    def __init__(self, fail_at=None):
-        self.calls = 0
-        self.fail_at = fail_at
-
-    @property
-    def settings(self):
-        return {}
-
-    def cost(self, architecture, fidelity):
-        return Cost(queries=1)
-
-    def __call__(self, architecture, *, fidelity, start=None):
-        if self.calls == self.fail_at:
-            raise KeyboardInterrupt
-        self.calls += 1
-        return Score(value(architecture), self.cost(architecture, fidelity), {})
-
-
-def searched(make, *, fail_at=None, storage=None, seed=0, space=SPACE, queries=12):
-    searcher = QuerySearcher(sampler=make(space=space), storage=storage)
-    found = searcher.run(Table(fail_at), SPACE, Budget(queries=queries), seed, problem="letters")
-    return [replace(trial, cost=Cost()) for trial in found.record.trials]
-
-
-@every_sampler
-def test_a_query_search_resumes_from_its_storage_as_if_uninterrupted(make, tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
-    whole = searched(make)
-    for fail_at in (1, 7):
-        with pytest.raises(KeyboardInterrupt):
-            searched(make, fail_at=fail_at, storage=storage)
-    assert searched(make, storage=storage) == whole
-    assert searched(make, seed=1) != whole
-    assert not any(trial.duplicate for trial in searched(make, queries=60))
-    assert searched(make, space=None) == searched(make, space=None)

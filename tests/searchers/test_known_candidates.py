@@ -40,34 +40,9 @@ RECORDS = [
 ]
 
 
-def greedy(records, number):
-    """The portfolio in plain loops."""
-    heights = []
-    for record in records:
-        values = {trial.architecture: trial.value for trial in record.trials}
-        low, high = min(values.values()), max(values.values())
-        heights.append({a: (v - low) / (high - low) for a, v in values.items()})
-    chosen = []
-    for _ in range(number):
-        best = [max((h[a] for a in chosen), default=0.0) for h in heights]
-        gain = {a: sum(max(h[a] - b, 0) for h, b in zip(heights, best, strict=True)) for a in heights[0]}
-        chosen.append(max((a for a in gain if a not in chosen), key=lambda a: (gain[a], sum(h[a] for h in heights))))
-    return chosen
-
-
-def test_candidates_cover_the_tasks_of_the_records():
-    assert [query.architecture for query in covering(RECORDS, SPACE, 3)] == greedy(RECORDS, 3)
-
-
 def test_the_portfolio_ends_where_others_add_little():
     # Of heights 1, 8/9, 1/9, 0 and 1/9, 2/3, 1, 0 the mean of the best is 7/9, then 17/18 and 1.
     assert [len(covering(RECORDS, SPACE, 9, least)) for least in (0.0, 0.05, 0.06, 0.16, 0.17)] == [4, 3, 2, 2, 1]
-
-
-def test_what_the_space_cannot_build_is_left_out():
-    narrow = lm.SequenceSpace(widths=(8,), **OPTIONS)
-    assert {query.architecture["width"] for query in covering(RECORDS, narrow, 9)} == {"8"}
-    assert covering(RECORDS, lm.LayeredSpace(), 9) == []
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""What is remembered of a study is what a new reading gives."""
+"""What samplers remember of a study: trials, equal parameter sets, proposals to running trials."""
 
-import pickle
-from copy import copy, deepcopy
+import random
+from copy import copy
+from time import sleep
 
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from lit_metanas.searchers.samplers.memory import Memory
+from lit_metanas.searchers import RegularisedEvolution
+from lit_metanas.searchers.samplers.memory import Identities, Memory
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 STATES = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -33,15 +36,6 @@ def content(digest):
     return digest.trials, digest.completed, digest.tried, digest.distributions
 
 
-def test_a_study_read_bit_by_bit_is_the_study_read_at_once():
-    study = trials(60)
-    memory = Memory()
-    for number in (0, 1, 2, 17, 17, 40, 60):
-        digest = memory.read(study[:number])
-        assert content(digest) == content(Memory().read(study[:number]))
-    assert memory.read(study) is digest
-
-
 def test_a_change_in_what_was_read_is_noticed():
     study = trials(40)
     memory = Memory()
@@ -57,8 +51,52 @@ def test_a_change_in_what_was_read_is_noticed():
         assert content(memory.read(other)) == content(fresh.read(other))
 
 
-def test_copies_share_the_memory_and_pickles_begin_without():
-    memory = Memory()
-    memory.read(trials(9))
-    assert deepcopy({"sampler": memory})["sampler"] is memory
-    assert pickle.loads(pickle.dumps(memory))._digest.trials == []
+class Pair(ChoiceSpace):
+    choices = (Choice("x", ("a", "b")), Choice("y", ("a", "b"), active_if=(("x", frozenset({"a"})),)))
+
+    def violation(self, architecture):
+        return "no" if architecture.get("y") == "b" else None
+
+
+def test_values_tell_apart_and_the_order_of_names_does_not():
+    identify = Identities()
+    assert identify({"p": 1, "q": "a"}).number == identify({"q": "a", "p": 1}).number
+    assert identify({"p": 1, "q": "a"}).number != identify({"p": 1, "q": "b"}).number
+    assert identify({"p": None}).number != identify({}).number
+    assert identify({"p": 0.1 + 0.2}).number == identify({"p": 0.3}).number
+    assert identify({"p": 0.3}).number != identify({"p": 0.3000001}).number
+    assert identify({"p": ["no", "hash"]}).number == identify({"p": ["no", "hash"]}).number
+
+
+def test_a_space_tells_what_is_inactive_and_what_cannot_be_built():
+    identify = Identities(Pair())
+    first, second = (identify({"arch.x": "b", "arch.y": label, "rate": 0.1}) for label in "ab")
+    assert first == second
+    assert first.inactive == {"arch.y"}
+    assert first.allowed
+    assert not identify({"arch.x": "a", "arch.y": "b"}).allowed
+    assert identify({"arch.x": "a", "arch.y": "a"}).inactive == frozenset()
+    assert identify({"arch.x": "b", "arch.y": "a", "rate": 0.2}).number != first.number
+    assert identify({"arch.x": "a"}).allowed  # a part of an architecture is told apart by its values
+
+
+class Letters(ChoiceSpace):
+    """All words of six letters."""
+
+    choices = tuple(Choice(name, ("a", "b", "c")) for name in "uvwxyz")
+
+
+SPACE = Letters()
+
+
+def test_threads_try_nothing_twice():
+    def slow(trial):
+        draw = random.Random(trial.number)
+        for choice in SPACE.choices:
+            sleep(0.002 * draw.random())
+            trial.suggest_categorical(f"arch.{choice.name}", SPACE.proposed_labels(choice))
+        return draw.random()
+
+    study = optuna.create_study(sampler=RegularisedEvolution(space=SPACE, seed=0))
+    study.optimize(slow, n_trials=60, n_jobs=4)
+    assert len({SPACE.suggest(optuna.trial.FixedTrial(trial.params)) for trial in study.trials}) == 60

@@ -316,16 +316,3 @@ def test_memory_is_flat_over_a_thousand_trials():
         study.optimize(function, n_trials=100)
         memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
     assert max(memory[4:]) - memory[3] < 25
-
-
-def test_other_parameters_and_foreign_trials_are_left_alone(checkpoint):
-    def both(trial):
-        return letters(trial) - abs(trial.suggest_float("train.rate", 1e-3, 1.0, log=True) - 0.1)
-
-    study = optuna.create_study(sampler=make(checkpoint), direction="maximize")
-    study.add_trial(optuna.create_trial(value=3.0))
-    study.enqueue_trial({"arch.x": "c", "arch.y": "c", "arch.z": "c", "arch.v": "c", "arch.w": "c"})
-    unbuildable = {f"arch.{name}": label for name, label in zip("xyzvw", "bbabc", strict=True)}
-    study.add_trial(optuna.create_trial(value=9.0, params=unbuildable, distributions=SPACE.distributions()))
-    study.optimize(both, n_trials=8)
-    assert len({trial.params["train.rate"] for trial in study.trials if "train.rate" in trial.params}) == 8

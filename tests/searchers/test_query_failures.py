@@ -1,4 +1,4 @@
-"""A child that fails is a failed trial with its reason."""
+"""A child that fails is a failed trial with its reason; an interrupted search hands its weights over."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from query_toys import Sums, search, told, value
 
-from lit_metanas.estimators import Score, TrainingEstimator
+from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.spaces import LayeredSpace
@@ -36,38 +36,11 @@ def test_failing_children_are_kept_with_their_reason_and_never_chosen(error):
     assert {t.state for t in kept} == {optuna.trial.TrialState.FAIL}
 
 
-def test_a_failed_training_is_charged_in_full_and_not_tried_again():
-    estimator = Sums(lambda architecture: RuntimeError("boom") if architecture["x"] != "7" else None)
-    budget = Budget(flops=5000)
-    found = search(estimator, budget=budget, failures=1000, patience=1000)
-    assert len({a for a, _, _ in estimator.calls}) == len(estimator.calls) == 50
-    assert budget.spent.flops == 5000
-    repeated = [t for t in found.record.trials if t.duplicate and t.failure]
-    assert all(t.failure == "RuntimeError: boom" for t in repeated)
-
-
-def test_a_score_that_is_no_number_is_a_failure():
-    class Nan(Sums):
-        def __call__(self, architecture, *, fidelity, start=None):
-            score = super().__call__(architecture, fidelity=fidelity, start=start)
-            return Score(math.nan if architecture["x"] == "7" else score.value, score.cost)
-
-    found = search(Nan(), budget=Budget(queries=40))
-    failures = {t.failure for t in found.record.trials if t.architecture["x"] == "7"}
-    assert failures == {"ArithmeticError: its score is not a number"}
-
-
 def test_too_many_failures_in_a_row_stop_the_search_and_name_the_last():
     estimator = Sums(lambda architecture: ValueError(f"cannot build {architecture['x']}"))
     with pytest.raises(FailedWorkError, match=r"stopped after 4 failures in a row, the last of x=. y=. z=.: Val"):
         search(estimator, failures=4)
     assert len(estimator.calls) == 4
-
-
-def test_a_search_in_which_all_failed_names_the_last_reason():
-    estimator = Sums(lambda architecture: ValueError("broken"))
-    with pytest.raises(FailedWorkError, match=r"scored no architecture in 2 trials; .* because: ValueError: broken"):
-        search(estimator, failures=3, budget=Budget(queries=2))
 
 
 def test_a_search_with_failures_resumes_as_if_uninterrupted():
@@ -91,3 +64,48 @@ def test_a_diverging_training_fails():
     estimator = TrainingEstimator(task, space, 0, Recipe(epochs=1, batch_size=8, learning_rate=math.inf))
     with pytest.raises(ArithmeticError, match=r"training diverged: the weights '.*' are not finite"):
         estimator(space.sample(generator), fidelity=1.0)
+
+
+@pytest.mark.parametrize("stop_at", [3, 18])
+def test_what_was_trained_is_handed_over_after_an_interruption(stop_at):
+    storage = optuna.storages.InMemoryStorage()
+    whole = search(Sums(weights=True))
+    with pytest.raises(KeyboardInterrupt):
+        search(Sums(weights=True, stop_at=stop_at), storage=storage)
+    resumed = Sums(weights=True)
+    found = search(resumed, storage=storage)
+    assert told(found.record) == told(whole.record)
+    assert found.weights.keys() == whole.weights.keys()
+    assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
+    assert len(resumed.calls) <= 20 - stop_at + 1  # the chosen one once more, at most
+
+
+def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():
+    storage = optuna.storages.InMemoryStorage()
+    whole = search(Sums(weights=True), storage=storage)
+    again = Sums(weights=True)
+    found = search(again, storage=storage)
+    assert [architecture for architecture, _, _ in again.calls] == [whole.architecture]
+    assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
+    broken = Sums(lambda architecture: torch.OutOfMemoryError(), weights=True)
+    assert search(broken, storage=storage).weights is None
+
+
+@pytest.mark.parametrize("suggestion", [0, 1, 16])
+def test_a_trial_that_was_broken_off_while_it_was_drawn_is_drawn_as_in_one_go(suggestion, monkeypatch):
+    storage = optuna.storages.InMemoryStorage()
+    options = {"sampler": optuna.samplers.TPESampler(n_startup_trials=4)}
+    whole = search(Sums(weights=True), **options)
+    original, count = optuna.Trial.suggest_categorical, iter(range(1000))
+
+    def broken(self, *args):
+        if next(count) == suggestion:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(optuna.Trial, "suggest_categorical", broken)
+    with pytest.raises(KeyboardInterrupt):
+        search(Sums(weights=True), storage=storage, **options)
+    monkeypatch.undo()
+    found = search(Sums(weights=True), storage=storage, **options)
+    assert told(found.record) == told(whole.record)

@@ -66,18 +66,6 @@ def test_each_rung_is_paid_and_goes_on_from_the_weights_of_the_last(weights):
     assert (found.weights is not None) == weights
 
 
-def test_an_architecture_that_was_given_up_stays_so_at_no_cost():
-    estimator = Sums()
-    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=Budget(), patience=1000, trials=600)
-    again = [trial for trial in found.record.trials if trial.duplicate]
-    firsts = {t.architecture: t for t in found.record.trials if not t.duplicate}
-    assert len(again) > 100
-    assert len([fidelity for _, fidelity, _ in estimator.calls if fidelity == 0.1]) == len(firsts)
-    for trial in again:
-        first = firsts[trial.architecture]
-        assert (trial.value, trial.fidelity, trial.pruned) == (first.value, first.fidelity, first.pruned)
-
-
 @pytest.mark.parametrize("flops", [139, 140, 500])
 def test_what_is_begun_can_be_brought_to_its_end(flops):
     estimator = Sums()

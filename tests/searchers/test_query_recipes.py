@@ -6,11 +6,11 @@ from copy import copy
 import optuna
 import pytest
 import torch
-from query_toys import SPACE, Sums, search, told
+from query_toys import Sums, search, told
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
 from lit_metanas.records import Budget
-from lit_metanas.searchers import PortfolioSampler, QuerySearcher
+from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -78,16 +78,6 @@ def test_ranges_that_no_recipe_can_have_are_refused():
             RecipeRange(*wrong)
     with pytest.raises(ValueError, match="Sums has no recipe"):
         search(train=RANGES)
-
-
-def test_a_portfolio_begins_with_networks_and_recipes_of_an_earlier_search():
-    earlier = search(Tuned(), train=RANGES, sampler=optuna.samplers.RandomSampler(), budget=Budget(queries=20)).record
-    best = sorted(earlier.trials, key=lambda trial: -trial.value)
-    sampler = PortfolioSampler(space=SPACE, records=[earlier], size=3)
-    found = search(Tuned(), train=RANGES, sampler=sampler, budget=Budget(queries=5)).record
-    pairs = [[(trial.architecture, trial.recipe) for trial in trials] for trials in (found.trials, best)]
-    assert pairs[0][:3] == pairs[1][:3]
-    assert len(found.trials) == 5
 
 
 def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():

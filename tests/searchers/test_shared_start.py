@@ -6,10 +6,9 @@ import torch.nn.functional as F
 from sharing_toys import TASK
 
 from lit_metanas.meta import Parameters, PrototypeLinearHead
-from lit_metanas.records import Budget, Cost
+from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher, OneShotSearcher
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entry
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
@@ -46,24 +45,3 @@ def test_weights_are_taken_over_and_the_classifier_is_made_under_the_likeliest_a
     means = torch.stack([features[TASK.train.labels == label].mean(0) for label in range(3)])
     torch.testing.assert_close(found.weights["head.weight"], 0.2 * means)
     torch.testing.assert_close(found.weights["head.bias"], -0.1 * (means**2).sum(1))
-
-
-def test_the_training_goes_on_from_them(kind):
-    init = meta_trained()
-    budgets = [Budget(), Budget()]
-    ours = searcher(kind, start=init).search(TASK, SPACE, budgets[0], 0)
-    anew = searcher(kind).search(TASK, SPACE, budgets[1], 0)
-    assert budgets[0].spent.steps == budgets[1].spent.steps > 0
-    assert not torch.equal(ours.weights["layers.0.scale"], init.weights["layers.0.scale"])
-    kernel = "layers.0.kernels.3"
-    near, far = ((ours.weights[kernel] - other[kernel]).norm() for other in (init.weights, anew.weights))
-    assert near < far / 2
-
-
-def test_a_checkpoint_serves_too_and_its_cost_is_told(kind, tmp_path):
-    init, path = meta_trained(), tmp_path / "meta.ckpt"
-    state = {f"supernet.{name}": value for name, value in init.weights.items()}
-    torch.save({"state_dict": state, META_KEY: meta_entry(SPACE, SHAPE, init.logits, {}, Cost(flops=123))}, path)
-    made = searcher(kind, start=str(path))
-    assert made.meta_cost.flops == 123
-    assert searcher(kind).meta_cost == Cost()

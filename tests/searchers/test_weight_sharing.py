@@ -16,7 +16,7 @@ from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
 from lit_metanas.tasks import Split
-from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
+from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 from lit_metanas.training.weight_sharing.supernet_training import Minibatches
@@ -68,18 +68,8 @@ RATES = DARTSRates(weights=0.1, least_weights=0.02, logits=0.05, weight_decay=1e
 
 
 def module(task, gradient, budget=None, steps=12, rates=RATES):
-    made = DARTSTraining(
-        space=Smooth(),
-        task=task,
-        relaxation=Softmax(),
-        gradient=gradient,
-        rates=rates,
-        budget=budget or Budget(),
-        steps=steps,
-        validate_every=4,
-        seed=3,
-    )
-    return made.double()
+    plan = SupernetPlan(Smooth(), task, budget or Budget(), steps, validate_every=4, seed=3)
+    return DARTSTraining(plan, relaxation=Softmax(), gradient=gradient, rates=rates).double()
 
 
 def plain_loss(weights, alphas, images, labels):

@@ -15,7 +15,7 @@ from space_toys import check_export, images
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace, one_hot
+from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace
 from lit_metanas.spaces.choice_space import reserved_names
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.testing import check_space
@@ -55,14 +55,6 @@ def test_the_supernet_computes_the_plain_formulas(space, double_supernet, random
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
 
 
-def test_a_sampled_child_is_the_hard_mixture_of_its_gates(space, double_supernet, random_gates):
-    net, _ = double_supernet(space, SHAPE)
-    for seed in range(20):
-        gates = random_gates(space, "index", torch.Generator().manual_seed(seed))
-        hard = {name: Gate(gate.weights) for name, gate in gates.items()}
-        torch.testing.assert_close(net(images(7, SHAPE), gates), net(images(7, SHAPE), hard), rtol=0, atol=1e-10)
-
-
 def test_it_passes_the_test_kit(space):
     check_space(space, SHAPE)
     check_space(space.restricted({"depth": "3", "block2.kernel": "5", "block3.skip": "none", "width": "4"}), SHAPE)
@@ -81,17 +73,6 @@ def test_choices_within_a_candidate_matter_only_where_it_is_chosen(space):
     assert set(space.canonical({**labels, "depth": "1"})) == {
         "depth", "width", "block1.kernel", "block1.skip", "block1.activation", "block1.dropout"
     }  # fmt: skip
-
-
-def test_a_supernet_and_a_child_hold_what_is_left_alone(space):
-    small = space.restricted({"depth": "1", "block1.kernel": "3", "block1.skip": "none", "width": "4"})
-    names = {"body.0.0.0.3.weight", "body.0.0.0.3.bias"}
-    names |= {"body.0.0.0.norm.scale", "body.0.0.0.norm.shift"}
-    assert {name for name, _ in small.supernet(SHAPE).named_parameters()} == names
-    labels = {choice.name: choice.labels[0] for choice in small.choices}
-    child = small.child(small.canonical(labels), SHAPE, 5)
-    shapes = [tuple(parameter.shape) for parameter in child.parameters()]
-    assert shapes == [(4, 2, 3, 3), (4,), (4,), (4,), (5, 4), (5,)]
 
 
 def test_tasks_may_be_mapped(space, double_supernet):
@@ -134,20 +115,6 @@ def test_the_gradient_of_a_sampled_layer_is_not_cancelled_by_the_norm_behind_it(
     assert abs(found[1]) < 1e-4 * found[0]
 
 
-def test_means_and_variances_are_recorded_and_normalise_others(space, double_supernet):
-    net, _ = double_supernet(space, SHAPE)
-    gates = one_hot(space.choices, {"depth": "2", "block2.skip": "pool", "block1.skip": "none"})
-    gates = {name: Gate(gate.weights.double(), gate.index) for name, gate in gates.items()}
-    record = {}
-    net(images(8, SHAPE), gates, record=record)
-    norms = {"body.0.0.0.norm", "body.0.1.0.norm", "body.0.1.1.1.pool.1"}
-    assert set(record) == {f"{norm}.{kind}" for norm in norms for kind in ("mean", "var")}
-    query = images(3, SHAPE, seed=1)
-    together = net(query, gates, statistics=record)
-    torch.testing.assert_close(net(query[:1], gates, statistics=record), together[:1])
-    assert not torch.allclose(net(query, gates), together)
-
-
 def test_a_soft_mixture_normalised_apart_has_statistics_for_each_candidate(double_supernet):
     space = Body(lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=4, merge=False))
     net, _ = double_supernet(space, SHAPE)
@@ -161,16 +128,6 @@ def test_a_child_is_exported(space, tmp_path):
         labels = {choice.name: choice.labels[-1] for choice in space.choices}
         architecture = space.canonical({**labels, "depth": str(depth)})
         check_export(space.child(architecture, (3, 9, 7), 5), tmp_path / "child.pt2")
-
-
-def test_one_choice_may_stand_at_several_places():
-    def make(shape, build):
-        blocks = [lambda: build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh}) for _ in range(3)]
-        return nn.Sequential(build.conv(shape[0], 4, 3), build.norm(4), build.depth("depth", blocks, (2, 3)))
-
-    space = Body(make)
-    assert [(choice.name, choice.active_if) for choice in space.choices] == [("depth", ()), ("activation", ())]
-    check_space(space, SHAPE)
 
 
 def test_a_choice_of_several_conditions_has_either():
@@ -483,22 +440,6 @@ def test_channels_last_images_stay_so(space):
     gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
     net(images(4, (1, 8, 8), dtype=torch.float32), gates)
     assert layouts == [True]
-
-
-class Residual(SearchSpace):
-    """A sum of the input and, if anything, a normalised convolution."""
-
-    def body(self, shape, build):
-        layers = {"skip": None, "c3": partial(build.conv, 4, 4, 3), "c5": partial(build.conv, 4, 4, 5)}
-        first = build.conv(shape[0], 4, 3)
-        return nn.Sequential(first, build.sum(nn.Identity(), build.choice("stage.kernel", layers, norm=4)))
-
-
-def test_what_adds_nothing_has_no_norm():
-    space = Residual()
-    check_space(space, SHAPE)
-    skipped, kept = (space.cost(Architecture({"stage.kernel": label}), SHAPE, 2).parameters for label in ("skip", "c3"))
-    assert kept - skipped == 4 * 4 * 9 + 2 * 4
 
 
 def test_a_choice_that_is_a_group_of_others_keeps_its_label() -> None:

@@ -4,14 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from space_toys import (
-    PlainNetwork,
-    check_export,
-    check_statistics,
-    convolution,
-    images,
-)
-from torch import nn
+from space_toys import PlainNetwork, check_statistics, convolution, images
 
 from lit_metanas.spaces import DARTSCell, MetaNASCell
 
@@ -125,26 +118,3 @@ def test_statistics_are_recorded_and_used(tiny, double_supernet, random_gates, k
     check_statistics(
         net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=kind == "soft"
     )
-
-
-def test_what_a_child_learned_comes_back(tiny):
-    space, shape = tiny(), (2, 8, 8)
-    weights = dict(space.supernet(shape).named_parameters())
-    architecture = space.sample(torch.Generator().manual_seed(3))
-    child = space.child(architecture, shape, 5, weights)
-    for norm in child.modules():
-        if isinstance(norm, nn.BatchNorm2d) and norm.affine:
-            nn.init.uniform_(norm.weight)
-    child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-    learned = space.supernet_weights(child)
-    inputs = images(3, shape, 1, torch.float32)
-    twin = space.child(architecture, shape, 5, learned)
-    torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)
-    back = space.child(architecture, shape, 4, weights)
-    assert all((m.weight == 1).all() for m in back.modules() if isinstance(m, nn.BatchNorm2d) and m.affine)
-
-
-def test_child_exports(tiny, tmp_path):
-    space = tiny()
-    architecture = space.sample(torch.Generator().manual_seed(4))
-    check_export(space.child(architecture, (3, 9, 7), 5), tmp_path / "child.pt2")

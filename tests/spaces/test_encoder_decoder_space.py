@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import yaml
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
 import lit_metanas as lm
@@ -222,24 +220,6 @@ def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
         one(**options)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_it_can_be_written_in_yaml(tmp_path):
-    options = {
-        "encoder": {"class_path": "SequenceSpace", "init_args": {"readouts": ["each"], "depths": [1, 2],
-                    "fixed": {"layer2.operation": ["conv_3"]}}},
-        "decoders": ["gru", "conv"], "target_steps": 9, "fixed": {"tied": ["yes"]},
-    }  # fmt: skip
-    (tmp_path / "space.yaml").write_text(yaml.safe_dump({"class_path": "EncoderDecoderSpace", "init_args": options}))
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(lm.SearchSpace, "space")
-    space = parser.instantiate(parser.parse_args([f"--space={tmp_path / 'space.yaml'}"])).space
-    left = {choice.name: choice.labels for choice in space.choices}
-    assert left["layer2.operation"] == ("conv_3",)
-    assert left["tied"] == ("yes",)
-    assert left["decoder"] == ("gru", "conv")
-    assert space.target_steps == 9
-    assert "readout" not in left
 
 
 def test_it_takes_no_images():

@@ -57,63 +57,11 @@ class Case:
         return exact.eval()
 
 
-def soft(gates: lm.spaces.Mixture) -> dict[str, lm.spaces.Gate]:
-    """The same weights, with all candidates computed."""
-    return {name: lm.spaces.Gate(gate.weights.double()) for name, gate in gates.items()}
-
-
-@SHAPES
-def test_a_child_is_the_supernet_of_its_candidates(shape):
-    case, draws, ends = Case(SPACE, shape), torch.Generator().manual_seed(1), set()
-    with torch.no_grad():
-        for _ in range(8):
-            architecture = SPACE.sample(draws)
-            child, gates = case.child(architecture), lm.spaces.one_hot(SPACE.choices, architecture)
-            for targets in (TARGETS, None):
-                expected = child(case.inputs, targets)
-                for mixture in (gates, soft(gates)):
-                    torch.testing.assert_close(case.scores(mixture, targets), expected, rtol=0, atol=1e-10)
-            ends |= {row.index(0) if 0 in row else STEPS for row in expected.argmax(2).tolist()}
-    assert len(ends) > 1
-
-
 def uniform(space: lm.EncoderDecoderSpace) -> dict[str, lm.spaces.Gate]:
     return {
         choice.name: lm.spaces.Gate(torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64))
         for choice in space.choices
     }
-
-
-def test_a_mixture_of_depths_has_the_mean_scores_of_its_networks():
-    """Depth is the last choice before the linear classifier, so that the mixture of outputs is one of scores."""
-    space = SPACE.restricted({**SPACE.sample(torch.Generator().manual_seed(0)), "decoder": "attention"})
-    space.choices = tuple(
-        next(own for own in SPACE.choices if own.name == "decoder_depth") if one.name == "decoder_depth" else one
-        for one in space.choices
-    )
-    case, weights = Case(space, TOKENS), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
-    gates = {**uniform(space), "decoder_depth": lm.spaces.Gate(weights)}
-    only = {choice.name: choice.labels[0] for choice in space.choices}
-    with torch.no_grad():
-        children = [case.child({**only, "decoder_depth": str(depth)})(case.inputs, TARGETS) for depth in (1, 2, 3)]
-        expected = sum(weight * scores for weight, scores in zip(weights, children, strict=True))
-        torch.testing.assert_close(case.scores(gates), expected, rtol=0, atol=1e-10)
-
-
-def test_what_a_mixture_writes_has_the_scores_that_it_has_for_it():
-    gates, ends = uniform(SPACE), set()
-    for seed in range(4):
-        case = Case(SPACE, TOKENS, seed)
-        case.outputs["head.bias"][0] -= seed
-        with torch.no_grad():
-            written = case.scores(gates, None)
-            text = written.argmax(2)
-            again = case.scores(gates, text)
-        lengths = ((text == 0).cumsum(1) <= (text == 0).long()).sum(1).tolist()
-        for place, length in enumerate(lengths):
-            torch.testing.assert_close(again[place, :length], written[place, :length], rtol=0, atol=1e-10)
-        ends |= set(lengths)
-    assert len(ends) > 1
 
 
 @SHAPES
@@ -129,17 +77,6 @@ def test_a_mixture_depends_neither_on_the_batch_nor_on_padding(shape):
             found = case.scores(gates, TARGETS[place : place + 1, :said], alone)
             torch.testing.assert_close(found[0], forced[place, : found.shape[1]], rtol=0, atol=1e-10)
             torch.testing.assert_close(case.scores(gates, None, alone)[0], written[place], rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("name", ["decoder", "decoder_depth", "cross", "tied", "depth"])
-def test_a_gradient_reaches_the_logit_of_a_sampled_candidate(name):
-    case = Case(SPACE, TOKENS)
-    labels = {choice.name: choice.labels for choice in SPACE.choices}
-    gates = lm.spaces.one_hot(SPACE.choices, {**{n: own[-1] for n, own in labels.items()}})
-    weights = gates[name].weights.double().requires_grad_()
-    loss = case.scores({**gates, name: lm.spaces.Gate(weights, len(weights) - 1)}).square().sum()
-    (gradient,) = torch.autograd.grad(loss, weights)
-    assert abs(float(gradient[-1])) > 1e-6
 
 
 def test_a_choice_without_effect_is_not_looked_at():

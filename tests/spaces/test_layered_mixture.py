@@ -5,10 +5,6 @@ import torch
 import torch.nn.functional as F
 from space_toys import convolution, images
 
-from lit_metanas.spaces import Gate, LayeredSpace
-from lit_metanas.spaces.mixture import combine
-from lit_metanas.spaces.operations import merged_kernel
-
 ACTIVATIONS = {"ReLU": lambda x: x.clamp(min=0), "Sigmoid": lambda x: 1 / (1 + (-x).exp()), "Tanh": torch.tanh}
 POOLS = {"max": F.max_pool2d, "avg": F.avg_pool2d}
 
@@ -121,28 +117,3 @@ def test_statistics_are_recorded_and_used(rich_space, double_supernet, random_ga
     again = {}
     torch.testing.assert_close(net(query[:1], gates, statistics=record, record=again), actual[:1])
     assert set(again) == set(record)
-
-
-@pytest.mark.parametrize("kernels", [(1, 11, 3), (5,)])
-def test_merged_kernels_are_the_mixture_of_convolutions(kernels):
-    generator = torch.Generator().manual_seed(3)
-    weights = [torch.randn(4, 3, k, k, dtype=torch.float64, generator=generator) for k in kernels]
-    gate = Gate(torch.softmax(torch.randn(len(kernels), dtype=torch.float64, generator=generator), 0))
-    merged = merged_kernel(gate, weights)
-    assert merged.shape == (4, 3, max(kernels), max(kernels))
-    inputs = images(2, (3, 6, 9))
-    expected = sum(w * convolution(inputs, kernel) for w, kernel in zip(gate.weights, weights, strict=True))
-    torch.testing.assert_close(F.conv2d(inputs, merged, padding=max(kernels) // 2), expected, rtol=0, atol=1e-12)
-
-
-def test_narrow_blocks_at_the_end_shorten_the_features():
-    space = LayeredSpace(widths=(4, 8), depths=(1, 2), fixed={"layer2.width": ["4"], "layer1.width": ["8"]})
-    assert space.supernet((1, 8, 8)).features == 8
-    assert space.restricted({"depth": "2"}).supernet((1, 8, 8)).features == 4
-
-
-def test_channels_last_stays_channels_last():
-    inputs = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
-    mixed = combine(Gate(torch.tensor([0.25, 0.75])), (torch.tanh, torch.relu), lambda activate: activate(inputs))
-    assert mixed.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(mixed, 0.25 * inputs.tanh() + 0.75 * inputs.clamp(min=0))

@@ -1,26 +1,12 @@
-"""The layered space's choices: what can be opened, fixed and restricted, and its errors."""
+"""The layered space: what can be opened, fixed and restricted, its errors, and passes that it does without."""
 
 import re
 
-import jsonargparse
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from lit_metanas.spaces import LayeredSpace, SearchSpace
-
-
-def test_groups_tie_equal_questions():
-    space = LayeredSpace(depths=(2, 4))
-    assert space.size == 2 * 54**4
-    by_group = {}
-    for choice in space.choices:
-        by_group.setdefault(choice.group, []).append(choice)
-    assert {group: len(choices) for group, choices in by_group.items()} == {
-        "depth": 1,
-        **dict.fromkeys(("kernel", "width", "norm", "skip", "activation", "pool", "dropout"), 4),
-    }
-    assert all(len({choice.labels for choice in choices}) == 1 for choices in by_group.values())
-    assert [c.active_if for c in by_group["pool"]] == [(), ()] + [(("depth", frozenset({"4"})),)] * 2
+from lit_metanas.spaces import LayeredSpace, one_hot
 
 
 def test_fixed_labels_restrict_single_choices():
@@ -29,18 +15,6 @@ def test_fixed_labels_restrict_single_choices():
     assert labels["layer1.width"] == ("16",)
     assert labels["layer2.width"] == ("16", "32")
     assert labels["layer2.kernel"] == ("3", "5")
-
-
-def test_restricted_keeps_everything_else(rich_space):
-    shared = rich_space.restricted({"layer2.kernel": "11", "depth": "2"})
-    before = {choice.name: choice for choice in rich_space.choices}
-    assert [choice.name for choice in shared.choices] == list(before)
-    for choice in shared.choices:
-        expected = {"layer2.kernel": ("11",), "depth": ("2",)}.get(choice.name, before[choice.name].labels)
-        assert choice.labels == expected
-        assert (choice.group, choice.active_if) == (before[choice.name].group, before[choice.name].active_if)
-    assert (shared.mix, shared.shared) == (rich_space.mix, rich_space.shared)
-    assert "layer3.kernel" not in shared.sample(torch.Generator().manual_seed(0))
 
 
 def test_restricted_never_widens():
@@ -78,26 +52,62 @@ def test_errors_are_one_sentence(arguments, text):
     assert "\n" not in message
 
 
-def test_yaml_builds_a_space_by_class_path():
-    parser = jsonargparse.ArgumentParser()
-    parser.add_argument("--space", type=SearchSpace)
-    config = parser.parse_string(
-        """
-        space:
-          class_path: lit_metanas.spaces.LayeredSpace
-          init_args:
-            kernels: [3, 5]
-            norms: [none, layer]
-            skips: [none]
-            depths: [2, 3]
-            widths: [8, 16]
-            mix: normalised
-            fixed: {layer1.width: ["16"]}
-        """
+class Operations(TorchDispatchMode):
+    """Names of the operations that run in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def operations(space, mixture):
+    net = space.supernet((1, 8, 8)).to(memory_format=torch.channels_last)
+    with Operations() as seen:
+        net(torch.rand(3, 1, 8, 8), mixture).sum().backward()
+    return seen.names
+
+
+def test_a_single_relu_overwrites_its_inputs():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    names = operations(space, one_hot(space.choices, space.sample(torch.Generator())))
+    assert names.count("relu_") == 4
+    assert "relu" not in names
+
+
+def test_mixed_activations_leave_their_inputs_alone():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU", "Tanh"), pools=("avg",), dropouts=(0.0,))
+    gates = one_hot(space.choices, space.sample(torch.Generator()))
+    soft = {
+        name: type(gate)(torch.full_like(gate.weights, 1 / len(gate.weights))) if len(gate.weights) > 1 else gate
+        for name, gate in gates.items()
+    }
+    assert "relu_" not in operations(space, soft)
+
+
+def test_whole_parameters_are_not_cut():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    architecture = space.sample(torch.Generator())
+    assert "slice" not in operations(space, one_hot(space.choices, architecture))
+    wider = LayeredSpace(kernels=(3,), widths=(4, 6), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    narrow = wider.canonical({**wider.sample(torch.Generator()), **{f"layer{i}.width": "4" for i in range(1, 5)}})
+    assert "slice" in operations(wider, one_hot(wider.choices, narrow))
+
+
+def test_first_block_is_channels_last():
+    space = LayeredSpace(depths=(2,))
+    net = space.supernet((1, 12, 12)).to(memory_format=torch.channels_last)
+    seen = []
+    net.layers[0].register_forward_hook(
+        lambda module, inputs, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
     )
-    space = parser.instantiate(config).space
-    assert isinstance(space, LayeredSpace)
-    labels = {choice.name: choice.labels for choice in space.choices}
-    assert labels["layer1.width"] == ("16",)
-    assert labels["layer3.norm"] == ("none", "layer")
-    assert space.mix == "normalised"
+    net(torch.rand(5, 1, 12, 12), one_hot(space.choices, space.sample(torch.Generator())))
+    assert seen == [True]
+
+
+def test_noise_lies_where_the_network_lies():
+    net = LayeredSpace(dropouts=(0.0, 0.3), depths=(1,), widths=(6,)).supernet((1, 4, 4)).to("meta")
+    assert net.draw_noise(2, torch.Generator().manual_seed(0))["layers.0.dropout"].device.type == "meta"

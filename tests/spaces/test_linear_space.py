@@ -24,16 +24,6 @@ def test_it_passes_the_test_kit(shape):
     check_space(lm.spaces.LinearSpace(details=("fine",)), shape=shape)
 
 
-def test_nothing_but_the_classifier_and_the_vectors_of_tokens_is_learned():
-    space = lm.spaces.LinearSpace()
-    for shape, names in zip(SHAPES, [set(), set(), {"body.features.fine.vectors"}, set()], strict=True):
-        child = space.build(space.canonical({"detail": "fine"}), shape, way=3)
-        assert {name for name, _ in child.named_parameters()} == {"head.weight", "head.bias", *names}
-        assert child.features == child.body.longest
-        summed = 4 * shape.steps if names else 0  # a vector of each group of up to four
-        assert child.flops == child.features * (3 + summed)
-
-
 def test_patches_are_averaged_and_those_at_the_end_are_smaller():
     features = ImageFeatures(lm.ImageShape(1, 1, 10), "coarse")
     assert features(torch.arange(10.0).view(1, 1, 1, 10)).tolist() == [[0.5, 2.5, 4.5, 6.5, 8.5]]

@@ -5,17 +5,7 @@ from itertools import product
 import pytest
 import torch
 from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, POOL
-from space_toys import (
-    PlainNetwork,
-    check_channels_last,
-    check_child,
-    check_computed_flops,
-    check_export,
-    check_statistics,
-    convolution,
-    decided,
-    images,
-)
+from space_toys import PlainNetwork, check_channels_last, check_export, check_statistics, convolution, decided, images
 
 from lit_metanas.spaces import Gate, NASBench101, one_hot
 
@@ -167,35 +157,6 @@ def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
     check_statistics(net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=True)
 
 
-def labels_of(space, generator):
-    return {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in space.choices}
-
-
-@pytest.mark.parametrize("hard", [False, True])
-def test_one_hot_supernet_is_the_child(double_supernet, hard):
-    """Of cells with and without anything to prune, whatever the share of the channels; with their own statistics."""
-    space, shape = tiny(), (3, 9, 8)
-    net, _ = double_supernet(space, shape)
-    generator, built = torch.Generator().manual_seed(7), 0
-    for place in range(16):
-        labels = labels_of(space, generator) if place % 2 else space.sample(generator)
-        gates = decided(space, labels, torch.float64, hard)
-        if "no path" in str(space.violation(space.canonical(labels))):
-            assert not net(images(8, shape, 1), gates).any()
-            continue
-        built += 1
-        check_child(space, net, gates, space.canonical(labels), shape)
-    assert built > 10
-
-
-def test_foreign_weights_are_refused():
-    space = tiny()
-    architecture = space.from_matrix(*FIRST)
-    weights = dict(space.supernet((1, 8, 8)).named_parameters())
-    with pytest.raises(ValueError, match=r"hold 'stem.kernel' \(7, 1, 3, 3\), not \(7, 3, 3, 3\)"):
-        space.child(architecture, (3, 8, 8), 5, weights)
-
-
 def test_a_supernet_takes_isomorphs_apart():
     with pytest.raises(ValueError, match="set merge_isomorphs to false"):
         NASBench101(channels=8).supernet((1, 8, 8))
@@ -238,15 +199,6 @@ def test_an_empty_sample_is_zero_and_has_a_gradient(double_supernet):
     assert not net.stem.kernel.grad.any()
     with pytest.raises(ValueError, match="computes nothing: no path leads from input to output"):
         space.child(space.canonical({choice.name: choice.labels[0] for choice in space.choices}), (1, 8, 8), 3)
-
-
-def test_supernet_costs_what_it_computes(double_supernet, random_gates):
-    space, shape = tiny(cells=2), (3, 13, 10)
-    net, _ = double_supernet(space, shape)
-    for seed in range(4):
-        generator = torch.Generator().manual_seed(seed)
-        gates, some = (random_gates(space, kind, generator) for kind in ("soft", "index"))
-        check_computed_flops(net, gates | {name: some[name] for name in list(gates)[: 5 * seed]}, shape)
 
 
 @pytest.mark.parametrize(("cell", "parameters"), [(INCEPTION, 2_694_282), (FIRST, 8_555_530)])

@@ -58,12 +58,6 @@ def test_it_passes_the_test_kit(shape, options):
     check_space(SequenceSpace(**options), shape)
 
 
-def test_the_default_space():
-    space = SequenceSpace()
-    check_space(space.restricted({"layer1.operation": "attention_4", "depth": "2"}))
-    assert space.size == 3 * (6 * 3 * 3 * 2) ** 3 * 3
-
-
 def examples(shape, seed=0):
     """Five examples, each alone; of different lengths, one of them without steps."""
     with torch.random.fork_rng(devices=[]):
@@ -97,21 +91,6 @@ def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
                 if steps >= inputs.shape[-1]:
                     found = child(padded(inputs, steps))
                     torch.testing.assert_close(found[0], together[place], rtol=0, atol=1e-10)
-
-
-@SHAPES
-def test_scores_of_each_step_do_not_either(shape):
-    space = one(readouts=("each",), operations=("gru",), stride=2)
-    child = space.child(only(space), shape, 3).double().eval()
-    alone = examples(shape)
-    with torch.no_grad():
-        together = child(torch.cat([padded(inputs, 11) for inputs in alone]))
-        assert together.shape == (5, 6, 3)
-        for place, inputs in enumerate(alone):
-            found = child(padded(inputs, max(1, inputs.shape[-1])))
-            torch.testing.assert_close(found[0], together[place, : found.shape[1]], rtol=0, atol=1e-10)
-            behind = together[place, -(-inputs.shape[-1] // 2) :]
-            assert not behind.numel() or torch.equal(behind, behind[-1].expand_as(behind))
 
 
 @SHAPES
@@ -153,16 +132,6 @@ def test_a_gradient_is_finite_where_an_example_is_empty(shape):
     inputs = torch.cat([padded(inputs, 11) for inputs in examples(shape)])
     gradients = torch.autograd.grad((net(inputs, gates) ** 2).sum(), list(net.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
-
-
-def test_the_gradient_of_a_sampled_operation_is_not_cancelled_by_its_norm():
-    space = one(operations=("conv_3", "gru"), depths=(1,))
-    net = space.supernet(TOKENS).double()
-    gates = one_hot(space.choices, {"layer1.operation": "gru"})
-    weights = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
-    features = net(blank_inputs(2, TOKENS), {**gates, "layer1.operation": Gate(weights, 1)})
-    (gradient,) = torch.autograd.grad((features**2).sum(), weights)
-    assert abs(float(gradient[1])) > 0.01
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
@@ -233,25 +202,6 @@ def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
     assert counts[0] * 11 == counts[1] * 4
 
 
-@SHAPES
-def test_a_child_inherits_from_the_supernet_and_tells_what_it_learned(shape):
-    space = SequenceSpace(**ALL, pools=("max", "avg"))
-    net = space.supernet(shape)
-    weights = dict(net.named_parameters())
-    inputs = torch.cat([padded(inputs, 11) for inputs in examples(shape)])
-    inputs = inputs.float() if inputs.is_floating_point() else inputs
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(4):
-        architecture = space.sample(generator)
-        child = space.child(architecture, shape, 5, weights).eval()
-        features = net(inputs, one_hot(space.choices, architecture))
-        torch.testing.assert_close(child.embed(inputs), features, rtol=1e-5, atol=1e-6)
-        again = space.child(architecture, shape, 5, child.supernet_weights()).eval()
-        assert torch.equal(again(inputs), child(inputs))
-    with pytest.raises(ValueError, match="they come from another space"):
-        one(widths=(4,)).child(only(one(widths=(4,))), shape, 5, weights)
-
-
 def test_tasks_may_be_mapped(double_supernet, random_gates):
     space = SequenceSpace(operations=("conv_5", "attention_2", "avg_pool_3"), widths=(8,), depths=(1, 2))
     net, weights = double_supernet(space, TOKENS)
@@ -300,23 +250,6 @@ def test_a_supernet_computes_one_width():
     architectures = {width: space.canonical({**labels(space), "width": width}) for width in ("4", "8")}
     sizes = [space.cost(architecture, TOKENS, 5).parameters for architecture in architectures.values()]
     assert sizes[0] < sizes[1]
-
-
-@SHAPES
-def test_children_of_several_widths_begin_with_leading_parts_of_one_draw(shape):
-    space = SequenceSpace(operations=("gru", "attention_2"), widths=(4, 8), depths=(2,), positions="learned")
-    weights = lm.estimators.fresh_weights(space, shape, seed=0)
-    for width in (4, 8):
-        architecture = space.canonical({**labels(space), "width": str(width)})
-        child = space.child(architecture, shape, 5, weights)
-        own = {name: value for name, value in child.supernet_weights().items() if name in weights}
-        assert len(own) > 9
-        for name, value in own.items():
-            assert torch.equal(value, weights[name][tuple(map(slice, value.shape))])
-        learned = lm.estimators.overlay(weights, child.supernet_weights())
-        again = space.child(architecture, shape, 5, learned).eval()
-        inputs = blank_inputs(2, shape)
-        assert torch.equal(again(inputs), child.eval()(inputs))
 
 
 def labels(space):

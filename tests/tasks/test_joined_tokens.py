@@ -43,7 +43,7 @@ def test_it_is_stored_as_plain_values(joined):
     [
         ({"parts": None}, "has no two 'parts'"),
         ({"parts": [{"kind": "words"}]}, "has no two 'parts'"),
-        ({"parts": [{"kind": "sounds"}, 3]}, "a part is none of words, characters, byte pairs"),
+        ({"parts": [{"kind": "sounds"}, 3]}, "are none of words, characters, byte pairs"),
         ({"parts": [{"kind": "words"}] * 2}, "Words: the stored preprocessing"),
     ],
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from written_tables import Frame, write
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -41,36 +39,6 @@ def rows_of(number: int = NUMBER) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> str:
-    """A table of rows in the form that a name ends in."""
-    if path.suffix == ".jsonl":
-        path.write_text("\n".join(map(json.dumps, rows)))
-        return str(path)
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0].keys(), delimiter="\t" if path.suffix == ".tsv" else ",")
-    table.writeheader()
-    table.writerows(rows)
-    path.write_text(text.getvalue())
-    return str(path)
-
-
-class Frame:
-    """What this package sees of a data frame."""
-
-    def __init__(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        self.rows, self.columns, self.ndim = rows, columns, 2
-        self.shape = len(rows), len(columns)
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        values = [row[name] for row in self.rows]
-        if name == "planted":
-            return np.array(values, dtype="datetime64[ns]")
-        return np.array(values, dtype=None if name == "old" else object)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def test_files_and_data_frames_are_one_table(tmp_path: Path) -> None:
@@ -164,8 +132,9 @@ def table_kind(path: Path, head: str, *rows: str) -> str:
         ("rows", "on,label", ["true,a", "false,b"]),
         ("rows", "title,age,label", ["Mr,1,a", "Mrs,#,b"]),
         ("rows", "code,age,target", ["7,1,a", "8,#,b", "8x,#,a"]),
-        ("texts", "text,age,label", ["how are you #,1,a", "I am # well,#,b"]),
-        ("texts", "title,price,label", ["Emma #,1,a", "Ulysses #,#,b"]),
+        ("tables", "text,age,label", ["how are you #,1,a", "I am # well,#,b"]),
+        ("tables", "title,price,label", ["Emma #,1,a", "Ulysses #,#,b"]),
+        ("texts", "title,price,label", ["Emma #,1,a", "Ulysses #,1,b"]),
         ("texts", "word,label", ["walk#,a", "go#,b"]),
         ("texts", "colour,label", ["red,a", "red #,b", "blue #,a"]),
         ("pairs", "source,target", ["2020-01-#,on day # of January", "# times,that often #"]),
@@ -177,7 +146,8 @@ def test_what_a_table_is_taken_for(kind: str, head: str, rows: list[str], tmp_pa
 
 def test_sentences_are_not_left_out_unasked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Column 'body' of '.*' holds texts: say kind='rows' to leave it out, or"):
-        table_kind(tmp_path / "t.csv", "body,age,label", "how are you #,1,a", "I am # well,#,b")
+        table_kind(tmp_path / "t.csv", "body,age,label", "how are you #,1,a", "I am # well,1,b")
+    assert table_kind(tmp_path / "t.csv", "body,age,label", "how are you #,1,a", "I am # well,#,b") == "tables"
     task = read_given(str(tmp_path / "t.csv"), kind="rows")
     assert isinstance(task.preprocessing, lm.kinds.Columns)
     assert task.preprocessing.left_out == "'body' (texts that hardly repeat)"

@@ -67,12 +67,7 @@ def test_every_space_passes(name):
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [
-        ("layered, all open", 1),
-        ("macro", 1),
-        pytest.param("MetaNAS", 2, marks=pytest.mark.slow),
-        ("NAS-Bench-101", 1),
-    ],
+    [("layered, all open", 1), ("macro", 1), pytest.param("MetaNAS", 2, marks=pytest.mark.slow), ("NAS-Bench-101", 1)],
 )
 def test_they_pass_for_other_images_classes_and_seeds(name, seed):
     check_space(SPACES[name], shape=(3, 13, 10), way=3, seed=seed)

@@ -1,9 +1,12 @@
-"""The account of training against a count of what is computed."""
+"""The account of training against a count of what is computed, on any number of processes."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 from counting import MultiplyAdds
 from meta_toys import SHAPE, fit, make_data, make_model
+from torch import distributed
 
 from lit_metanas.meta import (
     ANIL,
@@ -16,6 +19,7 @@ from lit_metanas.meta import (
     LinearHead,
     MetaNAS,
     NoInnerLoop,
+    Parameters,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
@@ -23,6 +27,7 @@ from lit_metanas.meta import (
 )
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.training.collectives import outer_mean
 
 SPACE = LayeredSpace(
     kernels=(1, 3, 5), depths=(1, 2, 3), widths=(3, 6), skips=("none", "residual"), dropouts=(0.0, 0.2)
@@ -90,3 +95,36 @@ def test_a_training_sums_its_steps():
     fit(model, make_data(steps_per_epoch=6))
     assert int(model.spent) == model.cost().flops == 3 * counter.total
     assert len({SPACE.cost(SPACE.sample(torch.Generator().manual_seed(i)), SHAPE, 3).flops for i in range(9)}) > 5
+
+
+def counted(flops, world=1):
+    gradients = Parameters({"a": torch.ones(2)}, {}, {})
+    metrics = {"losses": torch.ones(1), "accuracies": torch.ones(1), "finite": torch.ones(1)}
+    return outer_mean(gradients, metrics, flops, SimpleNamespace(world_size=world, global_rank=0)).flops
+
+
+@pytest.mark.parametrize("flops", [0, 12_345, 2**44 + 3 * 2**20 + 7, (2**24 + 1) * 2**20 + 5, 2**62 - 1])
+def test_flops_are_exact(flops, monkeypatch):
+    monkeypatch.setattr(distributed, "all_reduce", lambda message: message.mul_(2))
+    assert counted(flops) == flops
+    assert counted(flops, world=2) == 2 * flops
+
+
+def test_one_process_sends_no_message_and_copies_no_gradient(monkeypatch):
+    monkeypatch.setattr(distributed, "all_reduce", None)
+    gradients = Parameters({"a": torch.ones(2)}, {}, {})
+    metrics = {"losses": torch.tensor([3.0]), "accuracies": torch.ones(1), "finite": torch.ones(1)}
+    mean = outer_mean(gradients, metrics, 1, SimpleNamespace(world_size=1, global_rank=0))
+    assert mean.gradients.weights["a"] is gradients.weights["a"]
+    assert (float(mean.metrics["loss"]), mean.finite.tolist()) == (3.0, [True])
+
+
+def test_flops_of_many_processes_are_exact(monkeypatch):
+    # The sum in float32, one process after the other, as of 65 that all count the same.
+    def all_reduce(message):
+        own = message.clone()
+        for _ in range(64):
+            message += own
+
+    monkeypatch.setattr(distributed, "all_reduce", all_reduce)
+    assert counted(2**40 - 1, world=65) == 65 * (2**40 - 1)

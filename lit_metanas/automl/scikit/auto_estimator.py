@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Any, Literal, Self
 
@@ -26,9 +26,9 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.rows import Columns
 from lit_metanas.kinds.rows.cells import as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
+from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.kinds.texts.labelled_text import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
@@ -303,7 +303,8 @@ def inputs_of(
         return in_unit_range(X), None
     if kind == "rows":
         table = as_table(X, names=columns, name="X")
-        made = Columns(columns).fitted(table.taken(learned.numpy()))
+        rows = table.taken(learned.numpy())
+        made = replace(usual_rows(rows), names=columns).fitted(rows)
         return made.encode(table), made
     tokens = usual_tokens([X[place] for place in learned.tolist()])
     return tokens.encode(X), tokens

@@ -32,7 +32,6 @@ DISTIL = """Search and train a small network that learns from an exported model.
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
         >>> _ = lm.auto((X, y), flops=1e8, output="big", progress=False)
         >>> result = lm.distil("big", (X, y), flops=1e8, max_parameters=5_000, progress=False)

@@ -23,7 +23,8 @@ from lit_metanas.inputs.batches import blank_inputs, inputs_like
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
-from lit_metanas.kinds.kind import Kind, read_new_examples
+from lit_metanas.kinds.kind import Kind
+from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
@@ -226,7 +227,7 @@ class Teacher:
     def _new_ones(self, given: Any, kind: Kind, known: Task) -> tuple[Any, Tensor]:
         """Unlabelled examples without those that are chosen by or tested with, and these as the model takes them."""
         if isinstance(given, str | os.PathLike):
-            given = [example for _, example in read_new_examples([os.fspath(given)], kind.name)]
+            given = [example for _, example in read_new_examples([os.fspath(given)], kind.name).examples]
         if not len(given):
             raise ValueError(f"There are no unlabelled {kind.noun}: give some, or leave 'unlabelled' out.")
         judged = {one for part in (known.val, known.test) if part is not None for one in digests(part.inputs)}

@@ -57,8 +57,8 @@ def _of_teacher(options: AutoOptions, output: Path) -> AutoOptions:
 
 
 def _of_student(options: AutoOptions, teacher: Path) -> AutoOptions:
-    """The options of the student."""
-    return _part(replace(options, student=False, teacher=teacher), 1 - SHARE)
+    """The options of the student, which reads raw inputs."""
+    return _part(replace(options, student=False, encoders=None, teacher=teacher), 1 - SHARE)
 
 
 def _part(options: AutoOptions, share: float) -> AutoOptions:

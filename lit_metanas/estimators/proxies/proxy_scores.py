@@ -36,8 +36,6 @@ class ProxyEstimator(Estimator):
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace(widths=(4,))
         >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
         >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
@@ -82,7 +80,6 @@ class ProxyEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Score, whatever the ``start``; UndefinedProxyError if the proxy's value is not a finite number."""
-        del start
         cost = self.cost(architecture, fidelity)
         canonical = self.space.canonical(architecture)
         if canonical not in self._values:

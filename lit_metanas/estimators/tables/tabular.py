@@ -30,7 +30,6 @@ class Table(ABC):
         devices: the devices with a measured latency.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
         ...
@@ -51,12 +50,10 @@ class Table(ABC):
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after a shortened training, or None."""
-        del signal
         return None
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """Cost of the training for this signal: 3 x forward multiply-adds x images; 0 if unknown."""
-        del architecture, signal
         return 0
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
@@ -88,7 +85,6 @@ class TableDataModule(LightningDataModule):
         datasets: the data sets, at least one.
 
     Example:
-        >>> import lit_metanas as lm
         >>> data = lm.estimators.TableDataModule(lm.estimators.NASBenchGraphTable, ["cora", "citeseer"])
         >>> data.datasets
         ['cora', 'citeseer']
@@ -137,14 +133,8 @@ class TabularEstimator(Estimator):
         ValueError: the table has no such signal, or no latency on the device.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> class Kernels(lm.estimators.Table):
-        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
-        ...
-        ...     def score(self, architecture, signal):
-        ...         return int(architecture["kernel"]) / 10
-        >>> lm.estimators.TabularEstimator(Kernels(), "val")(lm.Architecture({"kernel": "5"}), fidelity=1.0).value
-        0.5
+        >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
     def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
@@ -172,7 +162,6 @@ class TabularEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Look a score up; ValueError if the fidelity is below 1, and the table has only one training."""
-        del start
         return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
 
     def _signal(self, fidelity: float) -> str:

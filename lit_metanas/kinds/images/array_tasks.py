@@ -14,6 +14,7 @@ from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows
+from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -35,7 +36,7 @@ def task_from_arrays(
     group: Groups | None = None,
     min_per_class: int | None = None,
     targets: Targets | None = None,
-    preprocessing: Columns | None = None,
+    preprocessing: Columns | TextRows | None = None,
     id: str = "arrays",
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
@@ -60,7 +61,7 @@ def task_from_arrays(
         targets: ``classification`` or ``regression``, which predicts numbers, one for each of ``X`` or several, ``(n,
             targets)``. None looks at ``y``: ten different numbers or more are predicted if some have a fraction, or
             more than a tenth are of fewer than three examples.
-        preprocessing: of a table, in place of ``Columns()``; fitted on the rows to learn from.
+        preprocessing: of a table, in place of the usual one, see ``TableTask``; fitted on the rows to learn from.
         id: the task's name in records and results.
 
     Raises:
@@ -68,7 +69,6 @@ def task_from_arrays(
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(20, 8, 8), ["cat", "dog"] * 10
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
@@ -188,7 +188,6 @@ class ArraySource(ClassImages, TaskSource):
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(60, 8, 8), np.arange(60) % 6
         >>> source = lm.kinds.ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
         >>> source.classes("test")

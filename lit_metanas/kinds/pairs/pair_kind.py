@@ -10,13 +10,20 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import EXCLUDED
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, known_kinds
 from lit_metanas.kinds.listed_files import file_column
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
-from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows, seem_rows
+from lit_metanas.kinds.rows.row_tasks import (
+    all_numbers,
+    find_row_columns,
+    has_text_and_columns,
+    label_of_rows,
+    seem_rows,
+)
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -42,27 +49,42 @@ from lit_metanas.tasks.number_targets import FEWEST_NUMBERS, are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
 
-TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
+TableKind: TypeAlias = Literal["rows", "texts", "tables", "pairs"]
 
 _LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
 
 
 def kind_of_table(path: Path, group: str | None, label: str | None = None) -> TableKind | None:
-    """Rows or texts with labels, or pairs of texts."""
+    """Rows, texts or both with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
-    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size))
+    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size), (*EXCLUDED.get(),))
 
 
-@lru_cache(maxsize=1)  # three kinds ask for it, one after another
-def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind | None:
+@lru_cache(maxsize=1)  # four kinds ask for it, one after another
+def _kind_of_table(
+    path: Path, group: str | None, named: str | None, version: tuple[int, int], excluded: tuple[str, ...]
+) -> TableKind | None:
     """The kind of a table, as it is now; None where it names files."""
     rows, place = list(read_rows(path)), writable(str(path))
     if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:
         return None
-    if named is not None:
-        return _kind_by_label(rows, place, group, named)
+    try:
+        found = _kind_by_label(rows, place, group, named) if named is not None else _kind_of_rows(rows, place, group)
+    except NamelessColumnsError:
+        raise
+    except ValueError:
+        if not has_text_and_columns(rows, place, group, named):
+            raise
+        return "tables"
+    if found == "texts" and has_text_and_columns(rows, place, group, named):
+        return "tables"
+    return found
+
+
+def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Literal["rows", "texts", "pairs"]:
+    """Rows or texts, whose labels are in a column that is found, or pairs."""
     label = target = numbered = None
     reason = ""
     if group is not None:
@@ -95,7 +117,7 @@ def _kind_of_table(path: Path, group: str | None, named: str | None, version: tu
     return "pairs"
 
 
-def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> TableKind:
+def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> Literal["rows", "texts"]:
     """Rows or texts, by the columns beside that of the labels."""
     try:
         label_of_rows(rows, place, group, label)
@@ -163,6 +185,8 @@ class PairKind(Kind):
     name = "pairs"
     noun = "pairs of texts"
     configuration = "encoder_decoder_small.yaml"
+    new_files = frozenset({".txt", *SUFFIXES_OF_TABLES})
+    piped = ".txt"
     labelled = False
     first: ClassVar = ({"operation": "gru"},)
 

@@ -2,5 +2,6 @@
 
 from lit_metanas.kinds.rows.columns import FORMER_KINDS, Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask
+from lit_metanas.kinds.rows.text_rows import TextRows
 
-__all__ = ["FORMER_KINDS", "Columns", "TableTask"]
+__all__ = ["FORMER_KINDS", "Columns", "TableTask", "TextRows"]

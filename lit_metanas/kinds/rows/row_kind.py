@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,15 +12,19 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
+from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
+from lit_metanas.kinds.rows.text_rows import TextRows
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, labels_in, read_rows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
+from lit_metanas.tasks.labels import Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 FEW_ROWS = 1000
@@ -33,7 +37,9 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
-    first: ClassVar = (
+    new_files = SUFFIXES_OF_TABLES
+    piped = ".csv"
+    first: ClassVar[Sequence[Mapping[str, str]]] = (
         {"depth": "1", "width": "128", "activation": "ReLU", "norm": "none", "dropout": "0.5"},
         {"depth": "2", "width": "128", "activation": "ReLU", "norm": "layer", "dropout": "0.2", "skip": "none"},
         {"depth": "3", "width": "128", "activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"},
@@ -42,7 +48,8 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
-    features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
+    own_options: ClassVar = ("test_by",)
+    features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of labels that repeat, and columns of which none holds sentences."""
@@ -59,10 +66,39 @@ class RowKind(Kind):
             source.label,
             test_path=source.test_path,
             group=source.group,
-            preprocessing=source.prepared,
+            preprocessing=source.prepared or self.made(),
             min_per_class=source.least,
             targets=source.targets,
+            test_by=source.test_by,
         )[0]
+
+    def in_memory(
+        self,
+        examples: Any,
+        labels: Labels,
+        tested: tuple[Any, Any],
+        *,
+        group: Groups | None,
+        min_per_class: int | None,
+        targets: Targets | None,
+        prepared: Any,
+    ) -> Task | None:
+        """The task of a table; None of anything else."""
+        if not is_table(examples):
+            return None
+        return task_from_arrays(
+            examples,
+            labels,
+            *tested,
+            group=group,
+            min_per_class=min_per_class,
+            targets=targets,
+            preprocessing=prepared or self.made(),
+        )
+
+    def made(self) -> Columns | TextRows:
+        """What makes inputs of a table, before it is fitted: a text is left out."""
+        return Columns()
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """One that keeps a network from learning few rows by heart, as measured on validation parts of seven tables."""
@@ -108,12 +144,12 @@ class RowKind(Kind):
         return None if made.inputs is None else Columns.checked(made.inputs, writable(place))
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
-        """The rows of tables, by where they stand; of several tables also in which one."""
-        found: list[tuple[str, Any]] = []
-        for path in paths:
-            place = f" of '{writable(path)}'" * (len(paths) > 1)
-            found += [(f"{where}{place}", row) for where, row in _whole_rows(Path(path))]
-        return found
+        """The rows of tables, by where they stand."""
+        return [(where, row) for path in paths for where, row in _whole_rows(Path(path))]
+
+    def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
+        """Of a column that the table had when it was learned from."""
+        return labels_in(_whole_rows(file), classes, numbers=numbers)
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels."""
@@ -122,6 +158,30 @@ class RowKind(Kind):
         rows = list(read_rows(source.path))
         label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
+
+
+class EncodedRows(RowKind):
+    """Features that an encoder has made of other examples, which are read by their own kind."""
+
+    name = "features"
+    noun = "features"
+    first: ClassVar[Sequence[Mapping[str, str]]] = ({"depth": "0"}, *RowKind.first[:3])
+    features: ClassVar = {}
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """None: no file has them."""
+        return False
+
+    def holds(self, task: Task) -> bool:
+        """None: rows are of the kind ``rows``."""
+        return False
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """No other."""
+        return {}
+
+    def tree_features(self, task: Task, inputs: Tensor) -> None:
+        """None: networks are better on features."""
 
 
 def _whole_rows(file: Path) -> list[TableRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import RowShape
+from lit_metanas.inputs.shapes import RowShape, TextRowShape
+from lit_metanas.io.class_folders import is_excluded
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.rows.cells import (
@@ -21,17 +21,16 @@ from lit_metanas.kinds.rows.cells import (
     RawTable,
     Rows,
     as_table,
-    hardly_repeat,
     has_names,
     is_plain_number,
     kind_of_cells,
     objects_of,
 )
 from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts, usual_rows
 from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
-    TEXT_COLUMNS,
     NamelessColumnsError,
     TableRow,
     check_columns,
@@ -42,6 +41,7 @@ from lit_metanas.kinds.texts.text_tables import (
     is_own_value,
     listed,
     number_text,
+    read_divided,
     read_rows,
     usual_column,
 )
@@ -49,9 +49,6 @@ from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
-
-SENTENCE_WORDS = 3
-"""Words on average, from which on texts that hardly repeat are sentences."""
 
 
 class TableTask(SingleTask):
@@ -73,9 +70,12 @@ class TableTask(SingleTask):
         test_path: a file of the rows to report accuracy on, with the same columns by name, in place of some of
             ``path``.
         group: the column that tells which rows belong together, and so into one part; it is not learned from.
-        preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``Columns()``.
+        preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``TextRows()`` if there is a
+            text and something else to learn from, and ``Columns()`` else.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
         targets: what labels are learned as, as in ``task_from_arrays``.
+        test_by: the column that names the part of each row (train, val, test), or has dates or numbers, of which the
+            newest are tested, and those before them chosen by; it is not learned from.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -85,7 +85,6 @@ class TableTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
         >>> size = Path("sizes.csv").write_text("\n".join(["height,rest,size", *rows]))
         >>> task = lm.TableTask("sizes.csv")[0]
@@ -104,9 +103,10 @@ class TableTask(SingleTask):
         seed: int = 0,
         test_path: str | None = None,
         group: str | None = None,
-        preprocessing: Columns | None = None,
+        preprocessing: Columns | TextRows | None = None,
         min_per_class: int | None = None,
         targets: Targets | None = None,
+        test_by: str | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -115,7 +115,9 @@ class TableTask(SingleTask):
         self.preprocessing = preprocessing
         self.min_per_class = min_per_class
         self.test_path = test_path
-        rows, place = list(read_rows(self.path)), writable(str(path))
+        place = writable(str(path))
+        rows, parts = read_divided(self.path, test_by)
+        self._parts = [parts[where] for where, _ in rows if parts]
         self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
@@ -150,10 +152,10 @@ class TableTask(SingleTask):
         return labels
 
     @property
-    def shape(self) -> RowShape:
+    def shape(self) -> RowShape | TextRowShape:
         """Of one input."""
         shape = self._task.shape
-        assert isinstance(shape, RowShape)
+        assert isinstance(shape, RowShape | TextRowShape)
         return shape
 
     def make(self) -> Task:
@@ -176,6 +178,7 @@ class TableTask(SingleTask):
             tested=self._tested,
             tested_in=f"'{writable(self.test_path or '')}'",
             preprocessing=self.preprocessing,
+            parts=self._parts,
         )
         table, _ = self._tested or self._labelled
         return replace(task, test_names=tuple(table.columns[0].at(int(place)) for place in task.test_names))
@@ -196,16 +199,17 @@ def task_of_rows(
     place: str = "X",
     tested: tuple[Rows | RawTable, Labels] | None = None,
     tested_in: str = "X_test",
-    preprocessing: Columns | None = None,
+    preprocessing: Columns | TextRows | None = None,
+    parts: Sequence[int] = (),
 ) -> Task:
-    """A task of labelled rows, each class or quantile split by the shares of train, val and test part.
+    """A task of labelled rows, each class or quantile split by the shares of train, val and test part, or as given.
 
     Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
     given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
     """
-    made = preprocessing or Columns()
-    names = made.names or tuple(names) or column_names(X)
+    names = (preprocessing and preprocessing.names) or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
+    made = preprocessing or usual_rows(table)
     labelled = labelled_examples(
         len(table),
         y,
@@ -217,13 +221,13 @@ def task_of_rows(
         place=place,
     )
     train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed)
+    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=parts)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
-    parts = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
+    splits = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
     given = None
     if tested is not None:
         given = columns.encode(as_table(tested[0], names=names, name="X_test")), tested[1]
-    return labelled.task(id, parts, given, tested_in, columns)
+    return labelled.task(id, splits, given, tested_in, columns)
 
 
 def is_table(X: object) -> bool:
@@ -241,7 +245,7 @@ def is_table(X: object) -> bool:
 def column_names(X: Any) -> tuple[str, ...]:
     """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
     if has_names(X) and hasattr(X, "columns"):
-        return tuple(X.columns)
+        return tuple(name for name in X.columns if not is_excluded(name))
     return ()
 
 
@@ -277,7 +281,7 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     if group is not None:
         column_groups(rows, place, group)
     table = table_of(rows, place, columns)
-    texts = next((cells for cells in table.columns if _holds_texts(cells)), None)
+    texts = next((cells for cells in table.columns if holds_texts(cells)), None)
     if texts is not None:
         raise ValueError(
             f"{texts.called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
@@ -291,14 +295,13 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     return label
 
 
-def _holds_texts(cells: ColumnCells) -> bool:
-    """Whether cells are sentences, or texts by the name of their column, most of which differ."""
-    if cells.values.dtype.kind == "f":
+def has_text_and_columns(rows: Sequence[TableRow], place: str, group: str | None, label: str | None) -> bool:
+    """Whether a table has texts, and other columns to learn from, next to its labels."""
+    try:
+        _, columns = find_row_columns(rows, place, label, None, group)
+        return isinstance(usual_rows(table_of(rows, place, columns)), TextRows)
+    except ValueError:
         return False
-    texts = [text for text in cells.texts() if text]
-    if not hardly_repeat(Counter(texts)):
-        return False
-    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
 
 
 def all_numbers(rows: Sequence[TableRow]) -> bool:

@@ -58,7 +58,7 @@ class JoinedTokens(Preprocessing):
         parts = plain.get("parts")
         if not isinstance(parts, list) or len(parts) != 2:
             raise ValueError("JoinedTokens: the stored preprocessing has no two 'parts'.")
-        return cls(*map(_read_part, parts))
+        return cls(*map(tokens_from_plain, parts))
 
 
 def joined_task(task: Task, other: Task) -> Task | None:
@@ -79,11 +79,11 @@ def _concatenated(part: Split, other: Split) -> Split:
     return replace(part, inputs=torch.cat([part.inputs, other.inputs], 1))
 
 
-def _read_part(plain: object) -> Part:
-    """One of two preprocessings from its kind and values."""
+def tokens_from_plain(plain: object) -> Part:
+    """What makes tokens of texts, from its kind and values."""
     values = dict(plain) if isinstance(plain, Mapping) else {}
     name = values.pop("kind", None)
     for kind in JOINABLE:
         if kind.kind == name:
             return kind.from_plain(values)
-    raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in JOINABLE)}.")
+    raise ValueError(f"The stored tokens are none of {', '.join(kind.kind for kind in JOINABLE)}.")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.kinds.column_parts import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -74,7 +76,6 @@ class TextTable(TextSource):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
@@ -109,6 +110,29 @@ class TextTable(TextSource):
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
+    """The rows of a table, without columns that are excluded."""
+    for where, row in read_whole_rows(path, blank=blank):
+        yield where, kept_cells(row)
+
+
+def read_divided(path: Path, test_by: str | None) -> tuple[list[TableRow], Mapping[str, int]]:
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands."""
+    if test_by is None:
+        return list(read_rows(path)), {}
+    rows = list(read_whole_rows(path))
+    parts = parts_by_column(rows, writable(str(path)), test_by).parts
+    with excluding([test_by]):
+        return [(where, kept_cells(row)) for where, row in rows], parts
+
+
+def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without the columns that are excluded."""
+    if not EXCLUDED.get():
+        return row
+    return {name: value for name, value in row.items() if not is_excluded(name)}
+
+
+def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table."""
     kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:
@@ -303,3 +327,22 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
 def number_text(value: Any) -> Any:
     """A number as a text; anything else stays."""
     return str(value) if isinstance(value, int | float) else value
+
+
+def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
+    """The labels of new rows that have some: of a column with a usual name, or of the only one that holds classes.
+
+    Args:
+        rows: of a table.
+        classes: names of the classes, or of the numbers to predict.
+        numbers: whether numbers are predicted; their column has the name that it had, or a usual one.
+    """
+    columns = {name: [str(row.get(name) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    usual = usual_column(list(columns), LABEL_COLUMNS)
+    if numbers:
+        named = next((name for name in columns if name in classes), usual)
+        return columns.get(named or "", []) if len(classes) == 1 else []
+    if usual is not None and any(label in classes for label in columns[usual]):
+        return columns[usual]
+    holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
+    return holding[0] if len(holding) == 1 else []

@@ -37,14 +37,8 @@ class RegularisedEvolution(HistorySampler):
         prefix: of the parameters that are the space's choices.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> evolution = lm.searchers.RegularisedEvolution(population=2, sample=1)
         >>> method = lm.searchers.QuerySearcher(sampler=evolution, trials=3)
-        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
-        >>> len(result.record.trials)
-        3
     """
 
     def __init__(

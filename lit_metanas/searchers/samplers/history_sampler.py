@@ -16,13 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import (
-    FRUITLESS_DRAWS,
-    any_value,
-    can_have,
-    other_value,
-    values_by_label,
-)
+from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, can_have, other_value, values_by_label
 from lit_metanas.searchers.samplers.memory import Memory, Proposals
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
 from lit_metanas.spaces.grid import GridSpace
-from lit_metanas.spaces.mlp import MLPSpace
+from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 
@@ -13,7 +13,6 @@ def default_space(shape: Shape) -> SearchSpace:
     """The space of a search that is given none; for most of them the package ships records of other tasks.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
         ('GridSpace', 'SequenceSpace')
     """
@@ -32,7 +31,7 @@ def default_space(shape: Shape) -> SearchSpace:
             widths=(32, 64),
             shared=True,
         )
-    return SequenceSpace(
+    texts = SequenceSpace(
         operations=(*operations, "conv_2_to_5"),
         activations=activations,
         dropouts=(0.0, 0.2, 0.5),
@@ -40,3 +39,4 @@ def default_space(shape: Shape) -> SearchSpace:
         token_scale=0.1,  # 64 intents, four epochs: 87.2 where a scale of 1 gives 80
         shared=True,
     )
+    return TextRowSpace(texts, MLPSpace(shared=True)) if kind is TextRowShape else texts

@@ -11,7 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats, blank_inputs, shortened
-from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.inputs.shapes import (
+    ImageShape,
+    KindShape,
+    RowShape,
+    SeriesShape,
+    Shape,
+    TextRowShape,
+    TokenShape,
+    as_shape,
+)
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
@@ -43,7 +52,7 @@ _FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 
 
 class LinearSpace(SearchSpace):
-    """Linear classifiers of plain features of images, series, tokens and rows of numbers.
+    """Linear classifiers of plain features of images, series, tokens and rows of numbers, perhaps with a text.
 
     Images have averages of patches; ``fine`` ones have the strength of edges of eight directions in each of some larger
     patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
@@ -61,7 +70,6 @@ class LinearSpace(SearchSpace):
         ValueError: there are no details, or others.
 
     Example:
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.LinearSpace()
         >>> coarse, fine = (space.canonical({"detail": label}) for label in ("coarse", "fine"))
         >>> space.cost(coarse, lm.ImageShape(1, 28, 28), way=10)
@@ -70,7 +78,7 @@ class LinearSpace(SearchSpace):
         27
     """
 
-    shapes = (ImageShape, SeriesShape, TokenShape, RowShape)
+    shapes = (ImageShape, SeriesShape, TokenShape, RowShape, TextRowShape)
 
     def __init__(self, *, details: Sequence[str] = DETAILS) -> None:
         self.details = check_known(self.name, "details", details, DETAILS)
@@ -239,11 +247,28 @@ class RowFeatures(Features):
         return torch.cat([inputs, inputs * inputs], 1)
 
 
+class TextRowFeatures(Features):
+    """Those of a row, and behind them those of its text."""
+
+    def __init__(self, shape: TextRowShape, detail: str) -> None:
+        super().__init__()
+        self.shape = shape
+        self.row, self.text = RowFeatures(shape.row, detail), TokenFeatures(shape.text, detail)
+        self.standardised = self.row.standardised
+        self.length = self.row.length + self.text.length
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, numbers + steps)`` to ``(n, features)``."""
+        numbers, tokens = self.shape.split(inputs)
+        return torch.cat([self.row(numbers), self.text(tokens).to(numbers)], 1)
+
+
 FEATURES: Mapping[type[KindShape], Callable[..., Features]] = {
     ImageShape: ImageFeatures,
     SeriesShape: SeriesFeatures,
     TokenShape: TokenFeatures,
     RowShape: RowFeatures,
+    TextRowShape: TextRowFeatures,
 }
 
 

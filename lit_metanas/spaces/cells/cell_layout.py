@@ -67,7 +67,6 @@ class CellLayout:
     channels: int  # of each node before the first reduction; each reduction doubles them
     operations: tuple[str, ...]  # the candidates of each edge
     normalised_pools: bool
-    reuse: bool = True  # whether a supernet computes once for each state what its edges begin with
     full_convolutions: bool = False
 
     @property

@@ -25,7 +25,7 @@ class Cell(nn.Module):
         super().__init__()
         kind, width, build = site.kind, site.width, norms.build
         self.nodes = tuple(layout.targets())
-        self.reuse = layout.reuse and build.mixed
+        self.reuse = build.mixed  # in a supernet all edges of a state share what they begin with, such as ReLU
         self.before = entry(site.before, width, site.shrunk, norms)
         self.last = entry(site.last, width, False, norms)
         self.stride = STRIDES[kind]

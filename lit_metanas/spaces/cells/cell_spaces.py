@@ -61,8 +61,6 @@ class DARTSCell(SearchSpace):
         cells: of the network; those at one and two thirds of the depth are reduction cells.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift. It is in both
             supernet and child, so that a child may inherit.
-        reuse: whether a supernet computes what all edges from one state begin with (ReLU, pooling, every second pixel)
-            once for that state; the result is the same.
         auxiliary: whether a child has an auxiliary classifier in training, whose loss counts 0.4.
         fixed: labels that single choices are restricted to, for instance ``{normal.edge0-2: [skip_connect]}``. An edge
             without ``none`` is always kept.
@@ -71,8 +69,6 @@ class DARTSCell(SearchSpace):
         ValueError: a number is not positive, a choice or label is unknown, or more than two edges of a node are kept.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.DARTSCell(channels=8, cells=3)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
@@ -85,12 +81,11 @@ class DARTSCell(SearchSpace):
         channels: int = 16,
         cells: int = 8,
         normalised_pools: bool = True,
-        reuse: bool = True,
         auxiliary: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools, reuse)
+        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools)
         self.auxiliary = auxiliary
         self.choices = self._with_edges_kept(restrict(self.layout.choices(), fixed or {}, self.name))
 
@@ -192,15 +187,12 @@ class MetaNASCell(SearchSpace):
         cells: of the network; those at one and two thirds of the depth are reduction cells.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
         full_convolutions: whether ``conv_3x3`` is a full convolution instead of a depthwise-separable one.
-        reuse: see ``DARTSCell``.
         fixed: labels that single choices are restricted to, for instance ``{normal.inputs4: [0+2]}``.
 
     Raises:
         ValueError: a number is not positive, or a choice or label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.MetaNASCell(channels=8, cells=2)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
@@ -214,13 +206,10 @@ class MetaNASCell(SearchSpace):
         cells: int = 4,
         normalised_pools: bool = True,
         full_convolutions: bool = False,
-        reuse: bool = True,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(
-            3, cells, channels, METANAS_OPERATIONS, normalised_pools, reuse, full_convolutions=full_convolutions
-        )
+        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools, full_convolutions)
         self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> CellSupernet:

@@ -86,13 +86,7 @@ class SequenceLayer(nn.Module):
     """Operation, norm, activation, dropout, what a skip adds, and pooling."""
 
     def __init__(
-        self,
-        build: Builder,
-        layout: StackLayout,
-        prefix: str,
-        *,
-        operations: Mapping[str, Make],
-        width: int,
+        self, build: Builder, layout: StackLayout, prefix: str, *, operations: Mapping[str, Make], width: int
     ) -> None:
         super().__init__()
         questions = layout.questions

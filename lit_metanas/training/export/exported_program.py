@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.batches import blank_inputs, input_size
 from lit_metanas.inputs.input_checks import check_brightness
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
@@ -68,8 +68,6 @@ class Exported:
         objective: what it was trained for; None is to tell the classes apart.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
         >>> exported = lm.training.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
         >>> exported.predict(torch.rand(3, 3, 100, 80)).shape  # colour images of another size
@@ -131,7 +129,7 @@ GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
 
 def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) -> GivenExamples:
     """Examples of which a single text or file is one; arrays of texts or files as lists."""
-    numbers = isinstance(as_shape(shape), ImageShape | RowShape)
+    numbers = isinstance(as_shape(shape), ImageShape | RowShape | TextRowShape)
     if not numbers and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
         examples = examples.tolist()
     if isinstance(examples, str | os.PathLike):
@@ -153,7 +151,7 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
         inputs = fit_images(_images(examples, kind), shape)
         check_brightness("The input of predict", inputs)
         return inputs
-    if isinstance(kind, RowShape) and preprocessing is not None:
+    if isinstance(kind, RowShape | TextRowShape) and preprocessing is not None:
         if _are_inputs(examples, kind):
             return examples
         return preprocessing.encode(cast(Any, examples))
@@ -175,11 +173,12 @@ def _images(examples: GivenExamples, shape: ImageShape) -> Tensor:
     return image_tensor(examples, name="examples")
 
 
-def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
+def _are_inputs(examples: GivenExamples, shape: RowShape | TextRowShape) -> TypeGuard[Tensor]:
     """Whether rows have been through the preprocessing: they have one number more, the share that was missing."""
-    if not isinstance(examples, Tensor) or examples.shape[1:] != tuple(shape) or not examples.is_floating_point():
+    if not isinstance(examples, Tensor) or not examples.is_floating_point() or examples.shape[1:] != input_size(shape):
         return False
-    return not len(examples) or 0 <= float(examples[:, -1].min()) <= float(examples[:, -1].max()) <= 1
+    missing = examples[:, shape.numbers - 1]
+    return not len(examples) or 0 <= float(missing.min()) <= float(missing.max()) <= 1
 
 
 def show_predictions(
@@ -230,8 +229,6 @@ def export_child(
             made of it; or see ``check_export_place``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
@@ -300,8 +297,6 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         ValueError: a file is damaged, newer, or holds more than the program of a space's network and tensors.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds.rows import Columns
+from lit_metanas.kinds.rows import Columns, TextRows
 from lit_metanas.kinds.series import ScaledSeries
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
@@ -27,7 +27,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_pairs.py"
-    if one_answer and made == Columns.kind:
+    if one_answer and made in (Columns.kind, TextRows.kind):
         return "standalone_rows.py"
     if one_answer and made == ScaledSeries.kind:
         return "standalone_series.py"
@@ -45,11 +45,12 @@ def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: O
 
 def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
     """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
-    made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
-    parts = [*made, getattr(objective, "target", None)]
+    parts = ("first", "second", "tokens")  # of joined tokens, and of rows with a text
+    made = [getattr(preprocessing, part, preprocessing) for part in parts]
+    made.append(getattr(objective, "target", None))
     packages = ["PyTorch"]
     if isinstance(as_shape(shape), ImageShape):
         packages.append("Pillow")
-    if any(isinstance(part, BytePairs) for part in parts):
+    if any(isinstance(part, BytePairs) for part in made):
         packages.append("tokenizers")
     return tuple(packages)

@@ -4,11 +4,16 @@ import argparse
 import csv
 import importlib
 import json
+import re
+import sys
+from collections.abc import Iterator
 from datetime import datetime
+from io import StringIO
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
 
@@ -65,29 +70,70 @@ def gap_numbers(column: dict[str, Any]) -> list[float]:
     return [0.0] * sizes.get(column["kind"], 1)
 
 
+def _n_grams(words: list[str]) -> list[str]:
+    """Words, pairs and pieces of two to five characters, each once; words and pairs have a space at both ends."""
+    whole = [f" {' '.join(words[at : at + size])} " for size in (1, 2) for at in range(len(words) - size + 1)]
+    cut = (one[at : at + size] for one in whole[: len(words)] for size in range(2, 6) for at in range(len(one) - 1))
+    return list(dict.fromkeys([*whole, *cut]))
+
+
+def tokens_of_texts(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
+    """The words, n-grams, characters or byte pairs of each text by number, padded and cut."""
+    kind, steps = part["kind"], part["steps"]
+    known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
+    texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
+    if kind == "byte pairs":
+        tokenizers = importlib.import_module("tokenizers")
+        pairs = tokenizers.models.BPE(vocab=known, merges=[tuple(pair) for pair in part["merges"]])
+        tokenizer = tokenizers.Tokenizer(pairs)
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        found = [tokenizer.encode(normalize("NFC", text.lower())).ids for text in texts]
+    elif kind in ("words", "grams"):
+        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
+        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
+        rows = [words.findall(normalize("NFC", text.lower())) for text in texts]
+        if kind == "grams":
+            rows = [[gram for gram in _n_grams(row) if gram in known] for row in rows]
+        found = [[known.get(word, 1) for word in row] for row in rows]
+    else:
+        found = [[known.get(character, 1) for character in text] for text in texts]
+    return [((row or [1]) + [0] * steps)[:steps] for row in found]
+
+
 def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
-    """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing."""
+    """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing.
+
+    If a text is read, too, its tokens stand behind them.
+    """
     form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
-    used, inputs = [(at, one) for at, one in enumerate(made["columns"]) if one["kind"] != "unused"], list[list[float]]()
+    reads, names = made.get("places", []), made["names"]
+    columns = made["columns"]["columns"] if reads else made["columns"]
+    free = [at for at in range(len(columns) + len(reads)) if at not in reads]
+    used = [(at, one) for at, one in zip(free, columns, strict=True) if one["kind"] != "unused"]
+    wanted, inputs, texts = [*(at for at, _ in used), *reads], list[list[float]](), list[str]()
     try:
-        lines = csv.reader(file.read_text(encoding="utf-8-sig").split("\n"), **form)
+        lines = csv.reader(StringIO(file.read_text(encoding="utf-8-sig")), **form)
         head = [name.strip() for name in next(lines, [])]
-        if wrong := [one["name"] for _, one in used if made["names"] and head.count(one["name"]) != 1]:
+        if wrong := [names[at] for at in wanted if names and head.count(names[at]) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")
-        places = [head.index(one["name"]) if made["names"] else at for at, one in used]
+        places = {at: head.index(names[at]) if names else at for at in wanted}
         for row in (row for row in lines if len(row) > 1 or "".join(row).strip()):
-            if len(row) != (width := len(head) if made["names"] else len(made["columns"])):
+            if len(row) != (width := len(head) if names else len(free) + len(reads)):
                 raise ValueError(f"it has {len(row)} values for {width} columns")
             found, gaps = list[float](), 0
-            for place, (_, column) in zip(places, used, strict=True):
-                gap = (text := row[place].strip()).lower() in GAPS
+            for at, column in used:
+                gap = (text := row[places[at]].strip()).lower() in GAPS
                 found += gap_numbers(column) if gap else cell_numbers(text, column)
                 found += [float(gap)] * column["gaps"]
                 gaps += gap
             inputs.append([*found, gaps / len(used)])
+            read = (row[places[at]].strip() for at in reads)
+            texts.append("\n".join(text for text in read if text.lower() not in GAPS))
     except (OSError, ValueError, csv.Error) as error:
         raise SystemExit(f"{file} cannot be read ({error}; rows before: {len(inputs)}): fix it.") from None
-    return inputs
+    if not reads:
+        return inputs
+    return [[*row, *tokens] for row, tokens in zip(inputs, tokens_of_texts(texts, made["tokens"]), strict=True)]
 
 
 def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
@@ -99,6 +145,18 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     named = list(zip(shown, row, goal.get("reaches", row), strict=True))
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
+
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named, and left out."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+
+
+_left_out = list[Path]()
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -112,7 +170,8 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
+    tables = _each_file(given.files, lambda file: encoded_rows(file, about["input"]["preprocessing"]))
+    rows = [row for table in tables for row in table]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
             if "means" in about.get("objective", {}):
@@ -121,3 +180,5 @@ if __name__ == "__main__":
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
             print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

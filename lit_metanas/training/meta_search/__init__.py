@@ -6,10 +6,4 @@ from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 
-__all__ = [
-    "AdaptedLogits",
-    "ArchitectureSchedule",
-    "MetaLearned",
-    "MetaRecipe",
-    "MetaSearch",
-]
+__all__ = ["AdaptedLogits", "ArchitectureSchedule", "MetaLearned", "MetaRecipe", "MetaSearch"]

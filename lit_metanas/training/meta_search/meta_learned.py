@@ -344,11 +344,7 @@ class MetaLearned(OuterTraining):
                 own.begin(trained)
 
     def _evaluate(
-        self,
-        batch: list[Episode],
-        relaxation: Relaxation,
-        scores: EpisodeScores,
-        statistics: dict[str, Tensor] | None,
+        self, batch: list[Episode], relaxation: Relaxation, scores: EpisodeScores, statistics: dict[str, Tensor] | None
     ) -> None:
         learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
         # Trainers evaluate in inference mode by default, under which nothing can adapt.

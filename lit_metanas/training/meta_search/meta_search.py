@@ -83,8 +83,6 @@ class MetaSearch(MetaLearned):
         ValueError: arguments do not go together, or a file is not what it should be.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> data = lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(8,)))
@@ -217,11 +215,7 @@ class MetaSearch(MetaLearned):
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
         noise = self.learner.draw_noise(
-            parameters.logits,
-            episode,
-            generator,
-            steps=self.inner_loop.steps,
-            query_dropout=self.query_dropout,
+            parameters.logits, episode, generator, steps=self.inner_loop.steps, query_dropout=self.query_dropout
         )
         if tied:
             return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation))

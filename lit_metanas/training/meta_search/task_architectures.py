@@ -63,14 +63,8 @@ class AdaptedLogits:
         statistics: batch-norm means and variances of each architecture that was found.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.meta.FOMAML(),
-        ...     inner_loop=lm.meta.JointInnerLoop(steps=5, groups=("logits", "head")),
-        ...     head=lm.meta.PrototypeLinearHead(),
-        ...     task_architectures=lm.training.AdaptedLogits(),
-        ... )
+        >>> architectures = lm.training.AdaptedLogits()  # ``task_architectures`` of ``MetaSearch``
+        >>> architectures.check(lm.meta.JointInnerLoop(steps=5, groups=("logits", "head")))
     """
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient, SecondOrder
-from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, SupernetPlan, WeightRates
 
 __all__ = [
     "ControllerRates",
@@ -14,5 +14,6 @@ __all__ = [
     "Hypergradient",
     "SecondOrder",
     "SinglePathTraining",
+    "SupernetPlan",
     "WeightRates",
 ]

@@ -12,16 +12,15 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import Budget
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.weight_sharing.hypergradient import Hypergradient
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatch,
+    SupernetPlan,
     SupernetTraining,
     WeightRates,
     check_warm_up,
@@ -43,7 +42,6 @@ class DARTSRates(WeightRates):
         warm_up: share of the search in which only the weights are trained.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(rates=lm.training.DARTSRates(logits=1e-2, warm_up=0.2))
     """
 
@@ -70,53 +68,26 @@ class DARTSTraining(SupernetTraining):
     pass is charged beforehand; the search stops before the first step that the budget cannot pay.
 
     Args:
-        space: what is searched.
-        task: its train part trains the weights, its val part the logits.
+        plan: what is trained, and how long.
         relaxation: logits to mixture.
         gradient: how the logits' gradient is derived.
         rates: learning rates and their like.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        validate_every: steps between validations of the derived architecture.
-        seed: of weights, logits and noise.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.DARTSTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     relaxation=lm.relaxations.Softmax(),
-        ...     gradient=lm.training.FirstOrder(),
-        ...     rates=lm.training.DARTSRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     validate_every=5,
-        ...     seed=0,
-        ... )
+        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
+        >>> how = {"relaxation": lm.relaxations.Softmax(), "gradient": lm.training.FirstOrder()}
+        >>> training = lm.training.DARTSTraining(plan, rates=lm.training.DARTSRates(), **how)
         >>> training.probabilities()["layer1.pool"].shape
         torch.Size([2])
     """
 
     def __init__(
-        self,
-        *,
-        space: SearchSpace,
-        task: Task,
-        relaxation: Relaxation,
-        gradient: Hypergradient,
-        rates: DARTSRates,
-        budget: Budget,
-        steps: int,
-        validate_every: int,
-        seed: int,
+        self, plan: SupernetPlan, *, relaxation: Relaxation, gradient: Hypergradient, rates: DARTSRates
     ) -> None:
-        super().__init__(
-            space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed, validate_every=validate_every
-        )
+        super().__init__(plan, rates=rates)
         self.relaxation, self.hypergradient, self.rates = relaxation, gradient, rates
-        self.logits = ArchitectureLogits(space.choices)
+        self.logits = ArchitectureLogits(plan.space.choices)
         self.logits.perturb(1e-3, self.generator)  # as in DARTS
 
     def probabilities(self) -> dict[str, Tensor]:

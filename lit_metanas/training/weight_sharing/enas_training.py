@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch.optim import Adam, Optimizer
 
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatch,
+    SupernetPlan,
     SupernetTraining,
     WeightRates,
     check_warm_up,
@@ -39,7 +39,6 @@ class ControllerRates:
         bound: largest size of a logit.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.searchers.ENASSearcher(controller=lm.training.ControllerRates(children=2))
     """
 
@@ -70,57 +69,30 @@ class ENASTraining(SupernetTraining):
     of training are.
 
     Args:
-        space: what is searched.
-        task: its train part trains the weights, its val part the controller.
+        plan: what is trained, and how long; the controller's likeliest architecture is validated.
         rates: how the weights are trained.
         controller: how the controller is trained.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        validate_every: steps between validations of the controller's likeliest architecture.
-        seed: of weights, controller and draws.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.ENASTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     rates=lm.training.WeightRates(),
-        ...     controller=lm.training.ControllerRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     validate_every=5,
-        ...     seed=0,
-        ... )
+        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
+        >>> how = {"rates": lm.training.WeightRates(), "controller": lm.training.ControllerRates()}
+        >>> training = lm.training.ENASTraining(plan, **how)
         >>> isinstance(training.draw(), lm.Architecture)
         True
     """
 
-    def __init__(
-        self,
-        *,
-        space: SearchSpace,
-        task: Task,
-        rates: WeightRates,
-        controller: ControllerRates,
-        budget: Budget,
-        steps: int,
-        validate_every: int,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed, validate_every=validate_every
-        )
+    def __init__(self, plan: SupernetPlan, *, rates: WeightRates, controller: ControllerRates) -> None:
+        super().__init__(plan, rates=rates)
         self.rates = controller
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(plan.seed)
             self.controller = Controller(
-                space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
+                self.space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
             )
         self.baseline = 0.0
-        if space.scored == "input":
-            self.baseline = 1 / task.way  # the accuracy of a guess
+        if self.space.scored == "input":
+            self.baseline = 1 / self.task.way  # the accuracy of a guess
 
     def choice_optimizers(self) -> Sequence[Optimizer]:
         """Adam for the controller."""

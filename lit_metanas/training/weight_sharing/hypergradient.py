@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -11,12 +10,13 @@ from torch import Tensor
 
 from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.meta.learner import Tensors
 
 
 class Loss(Protocol):
     """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
 
-    def __call__(self, weights: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, weights: Tensors, logits: Tensors) -> Tensor:
         """A scalar."""
 
 
@@ -29,7 +29,6 @@ class Hypergradient(ABC):
         val_passes: forward-backward passes over the validation minibatch.
 
     Example:
-        >>> import lit_metanas as lm
         >>> gradient: lm.training.Hypergradient = lm.training.SecondOrder()
         >>> searcher = lm.DARTSSearcher(gradient=gradient)
     """
@@ -38,15 +37,7 @@ class Hypergradient(ABC):
     val_passes: int
 
     @abstractmethod
-    def __call__(
-        self,
-        *,
-        train_loss: Loss,
-        val_loss: Loss,
-        weights: Mapping[str, Tensor],
-        logits: Mapping[str, Tensor],
-        rate: float,
-    ) -> dict[str, Tensor]:
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
         """Derive the gradient.
 
         Args:
@@ -65,22 +56,13 @@ class FirstOrder(Hypergradient):
     """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0).
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(gradient=lm.training.FirstOrder())
     """
 
     train_passes = 0
     val_passes = 1
 
-    def __call__(
-        self,
-        *,
-        train_loss: Loss,
-        val_loss: Loss,
-        weights: Mapping[str, Tensor],
-        logits: Mapping[str, Tensor],
-        rate: float,
-    ) -> dict[str, Tensor]:
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
         """Derive the gradient."""
         return _gradient(val_loss(weights, logits), logits)
 
@@ -96,7 +78,6 @@ class SecondOrder(Hypergradient):
         epsilon: ``e`` is this divided by the norm of ``v`` (0.01 in the paper).
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(gradient=lm.training.SecondOrder(epsilon=0.01))
     """
 
@@ -108,15 +89,7 @@ class SecondOrder(Hypergradient):
             raise ValueError(f"The step of the finite difference is {epsilon}: give a positive number.")
         self.epsilon = epsilon
 
-    def __call__(
-        self,
-        *,
-        train_loss: Loss,
-        val_loss: Loss,
-        weights: Mapping[str, Tensor],
-        logits: Mapping[str, Tensor],
-        rate: float,
-    ) -> dict[str, Tensor]:
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
         """Derive the gradient, without autocast: bf16 does not tell ``w + e v`` from ``w``."""
         with float32(next(iter(weights.values())).device):
             slope = _gradient(train_loss(weights, logits), weights)
@@ -133,11 +106,11 @@ class SecondOrder(Hypergradient):
             return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
 
 
-def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: Tensors) -> Tensors:
     return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
 
 
-def _gradient(loss: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _gradient(loss: Tensor, inputs: Tensors) -> Tensors:
     """Gradients by name; zeros where the loss does not depend on an input."""
     if not loss.requires_grad:
         return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}

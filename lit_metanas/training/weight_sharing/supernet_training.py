@@ -73,7 +73,6 @@ class WeightRates:
         clip: largest norm of the weights' gradient; ``inf`` does not clip.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.searchers.OneShotSearcher(rates=lm.training.WeightRates(weights=0.05))
     """
 
@@ -94,6 +93,31 @@ def check_warm_up(rates: object, share: float) -> None:
         raise ValueError(f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1.")
 
 
+@dataclass(frozen=True)
+class SupernetPlan:
+    """What the training of a supernet is for, and how long it is.
+
+    Attributes:
+        space: what is searched.
+        task: its train part trains the weights, its val part what chooses architectures.
+        budget: what the steps are charged to.
+        steps: steps of the whole schedule.
+        validate_every: steps between validations of the architecture that the training prefers.
+        seed: of weights, choices and draws.
+
+    Example:
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
+    """
+
+    space: SearchSpace
+    task: Task
+    budget: Budget
+    steps: int
+    validate_every: int
+    seed: int = 0
+
+
 class SupernetTraining(LightningModule):
     """A supernet and its classifier, trained by steps that are charged to a budget beforehand."""
 
@@ -101,26 +125,17 @@ class SupernetTraining(LightningModule):
     # given the ones before it, and validated by what they write. A batch is normalised by its own statistics.
     # Validation is not charged. A subclass defines a step and the architecture that the training prefers.
 
-    def __init__(
-        self,
-        *,
-        space: SearchSpace,
-        task: Task,
-        rates: WeightRates,
-        budget: Budget,
-        steps: int,
-        seed: int,
-        validate_every: int | None = None,
-    ) -> None:
+    def __init__(self, plan: SupernetPlan, *, rates: WeightRates) -> None:
         super().__init__()
         self.automatic_optimization = False
+        space, task = plan.space, plan.task
         assert task.val is not None
         space.check_objective(task.goal)
-        self.space, self.task, self.val = space, task, task.val
-        self.weight_rates, self.budget, self.steps, self.validate_every = rates, budget, steps, validate_every
-        self.generator = torch.Generator().manual_seed(seed)
+        self.space, self.task, self.val, self.budget = space, task, task.val, plan.budget
+        self.weight_rates, self.steps, self.validate_every = rates, plan.steps, plan.validate_every
+        self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(plan.seed)
             self.supernet = space.supernet(task.shape)
             if self.supernet.refusal:
                 raise ValueError(self.supernet.refusal)
@@ -133,7 +148,7 @@ class SupernetTraining(LightningModule):
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
         self.done = 0
-        self.spent_before = budget.spent.flops
+        self.spent_before = plan.budget.spent.flops
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -192,7 +207,7 @@ class SupernetTraining(LightningModule):
             self.trainer.should_stop = True
             return
         self.done += 1
-        if self.validate_every is not None and self.done % self.validate_every == 0:
+        if self.done % self.validate_every == 0:
             self.validate()
 
     @abstractmethod
@@ -201,7 +216,7 @@ class SupernetTraining(LightningModule):
 
     def on_train_end(self) -> None:
         """Validate what was trained since the last validation."""
-        if self.validate_every is not None and not self.recorded:
+        if not self.recorded:
             self.validate()
 
     def architecture(self) -> Architecture | None:
@@ -313,29 +328,16 @@ class SinglePathTraining(SupernetTraining):
     a cell's inputs count, too.
 
     Args:
-        space: what is searched.
-        task: its train part trains the weights.
-        rates: how they are trained.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        seed: of weights and draws.
-        validate_every: unused, since this training prefers no architecture.
+        plan: what is trained, and how long; there are no validations, since this training prefers no architecture.
+        rates: how the weights are trained.
 
     Raises:
         ValueError: the supernet cannot be computed, or is not for such tasks.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.training.SinglePathTraining(
-        ...     space=lm.LayeredSpace(),
-        ...     task=task,
-        ...     rates=lm.training.WeightRates(),
-        ...     budget=lm.Budget(flops=1e9),
-        ...     steps=10,
-        ...     seed=0,
-        ... )
+        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
+        >>> training = lm.training.SinglePathTraining(plan, rates=lm.training.WeightRates())
         >>> training.progress
         0.0
     """

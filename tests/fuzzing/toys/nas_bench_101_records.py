@@ -4,25 +4,13 @@ import base64
 import json
 import struct
 
+from nas_bench_101_examples import C1, C3, POOL, cell
+
 from lit_metanas.io.tfrecord import masked_checksums
 from lit_metanas.spaces import NASBench101
 
-C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
-CHAIN = ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", C3, "output"])
-DIAMOND = ([[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]], ["input", C1, POOL, "output"])
-FIRST = (  # the first cell of the official files, and its hash there
-    [
-        [0, 1, 0, 0, 1, 1, 0],
-        [0, 0, 1, 0, 0, 0, 0],
-        [0, 0, 0, 1, 0, 0, 1],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C3, POOL, C3, C3, C1, "output"],
-)
-FIRST_HASH = "00005c142e6f48ac74fdcf73e3439874"
+CHAIN = cell("010 001 000", C3)
+DIAMOND = cell("0110 0001 0001 0000", C1, POOL)
 SPACE = NASBench101()
 
 
@@ -41,8 +29,8 @@ def metrics(epochs, parameters, val, test, seconds):
     return parts + b"\x10" + varint(parameters) + b"\x19" + struct.pack("<d", 2 * seconds)
 
 
-def record(cell, epochs=108, parameters=1_000_000, val=0.5, test=0.4, seconds=100.0, module_hash=None):
-    matrix, operations = cell
+def record(of, epochs=108, parameters=1_000_000, val=0.5, test=0.4, seconds=100.0, module_hash=None):
+    matrix, operations = of
     module_hash = module_hash or SPACE.hash(SPACE.from_matrix(matrix, operations))
     raw = base64.b64encode(metrics(epochs, parameters, val, test, seconds)).decode()
     flat = "".join(str(entry) for row in matrix for entry in row)

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch.export import Dim
-from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces import Gate, one_hot
 
@@ -74,61 +73,6 @@ def decided(space, labels, dtype, hard):
         name: Gate(gate.weights.to(dtype), None if hard else gate.index)
         for name, gate in one_hot(space.choices, labels).items()
     }
-
-
-def check_child(space, net, gates, architecture, shape):
-    """The child that inherits a supernet's weights, statistics and classifier computes what the supernet does."""
-    weights = dict(net.named_parameters())
-    support, query = images(8, shape, 1), images(4, shape, 2)
-    head = {"head.weight": images(5, (net.features,), 3), "head.bias": images(1, (5,), 4)[0]}
-    statistics = {}
-    features = net(support, gates, record=statistics)
-    child = space.child(architecture, shape, 5).double()
-    child.inherit({**weights, **statistics, **head})
-    child.eval()
-    scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
-    torch.testing.assert_close(child(query), scores, rtol=1e-9, atol=1e-9)
-    assert not features[:, child.features :].any()
-    torch.testing.assert_close(child.train().embed(support), features[:, : child.features], rtol=1e-9, atol=1e-9)
-
-
-def check_learned(space, weights, architecture, shape):
-    """What a child has learned makes a twin, and has no tensor in common with it."""
-    child = space.child(architecture, shape, 5, weights)
-    child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-    learned = space.supernet_weights(child)
-    twin = space.child(architecture, shape, 5, learned)
-    inputs = images(3, shape, 1, torch.float32)
-    expected = child.eval()(inputs)
-    torch.testing.assert_close(twin.eval()(inputs), expected, rtol=0, atol=0)
-    names = {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))}
-    kernels = {name for name in names if not name.endswith((".scale", ".shift"))}
-    assert kernels <= weights.keys()
-    for name in names & weights.keys():
-        assert all(a <= b for a, b in zip(learned[name].shape, weights[name].shape, strict=True))
-    with torch.no_grad():
-        for parameter in child.parameters():
-            parameter.add_(1.0)
-    again = space.child(architecture, shape, 5, learned).eval()
-    torch.testing.assert_close(again(inputs), expected, rtol=0, atol=0)
-
-
-def widened(space, small, gates):
-    """A larger space's gates that put all weight on what is left of each choice."""
-    large = {}
-    for before, after in zip(space.choices, small.choices, strict=True):
-        given = dict(zip(after.labels, gates[after.name].weights.tolist(), strict=True))
-        large[before.name] = Gate(torch.tensor([given.get(label, 0.0) for label in before.labels], dtype=torch.float64))
-    return large
-
-
-def check_computed_flops(net, gates, shape):
-    """A supernet tells the multiply-adds of the convolutions that it computes."""
-    dtype = next(net.parameters()).dtype
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(images(2, shape, dtype=dtype), {n: Gate(gate.weights.to(dtype), gate.index) for n, gate in gates.items()})
-    # The counter's flop is half a multiply-add, and there are two images.
-    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
 
 
 def check_channels_last(net, modules, gates, channels):

@@ -1,0 +1,187 @@
+"""Rows of a table with a text as inputs: the numbers of their columns, and then the tokens of the text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import TextRowShape
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.text import number_of
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, hardly_repeat, has_names, is_gap
+from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.texts.joined_tokens import tokens_from_plain
+from lit_metanas.kinds.texts.text_tables import TEXT_COLUMNS
+from lit_metanas.kinds.texts.text_task import usual_tokens
+from lit_metanas.kinds.texts.vocabularies import Words
+
+SENTENCE_WORDS = 3
+"""Words on average, from which on texts that hardly repeat are sentences."""
+
+JOINED_BY = "\n"
+"""What stands between the texts of several columns."""
+
+
+@dataclass(frozen=True)
+class TextRows(Preprocessing):
+    """Makes inputs of the rows of a table that have a text: numbers of the other columns, then tokens of the text.
+
+    Columns of sentences, and those called ``text`` or alike, are the text; several are read one behind the other.
+
+    Args:
+        names: of all columns; empty where they have none.
+        columns: makes numbers of all others.
+        tokens: makes tokens of the text; None takes ``Words()``, or ``Characters()`` where most texts share no word.
+        places: of the text's columns among all, from 0; empty finds them in the rows to learn from.
+
+    Raises:
+        ValueError: a column's name stands twice, or a place is that of no column.
+
+    Example:
+        >>> rows = [[1.0, "a very good pen"], [3.0, "no good at all"], [2.0, "a pen for all"], [2.0, "all very good"]]
+        >>> made = lm.kinds.TextRows(("price", "review"), lm.kinds.Columns(scale="standardised")).fitted(rows)
+        >>> made.shape
+        TextRowShape(numbers=2, vocabulary=7, steps=32)
+        >>> made.encode([{"review": "good pen", "price": 2}])[0, :5].tolist()
+        [0.0, 0.0, 3.0, 5.0, 0.0]
+        >>> made.show(made.encode([[3.0, "good pen"]]))
+        ['price 3: good pen']
+    """
+
+    names: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=Columns)
+    tokens: TextPreprocessing | None = None
+    places: tuple[int, ...] = ()
+
+    noun: ClassVar[str] = "rows"
+    kind: ClassVar[str] = "rows with text"
+
+    def __post_init__(self) -> None:
+        """Look at names and places."""
+        whole = all(isinstance(place, int) and place >= 0 for place in self.places)
+        if not whole or len(set(self.places)) < len(self.places) or len(set(self.names)) < len(self.names):
+            raise ValueError("TextRows: a column's name or place stands twice, or is none: give each its own.")
+        if self.names and self.places and max(self.places) >= len(self.names):
+            raise ValueError(f"TextRows: a text is in column {max(self.places)} of {len(self.names)}: count from 0.")
+
+    @property
+    def shape(self) -> TextRowShape:
+        """The numbers of all columns but the text's, and its tokens."""
+        tokens = (self.tokens or Words()).shape
+        return TextRowShape(self.columns.shape.numbers, *tokens)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The names of the text's columns, or their numbers from 1."""
+        return tuple(self.names[place] if self.names else str(place + 1) for place in self.places)
+
+    def fitted(self, rows: Rows | RawTable) -> Self:
+        """The same with what it takes of some rows, unless it has that.
+
+        Raises:
+            ValueError: they are no rows, no column holds texts, or no other one can be learned from.
+        """
+        table = as_table(rows, names=self.names)
+        places = self.places or tuple(place for place, cells in enumerate(table.columns) if holds_texts(cells))
+        if not places:
+            raise ValueError("No column of the rows to learn from holds texts: call one 'text', or say kind='rows'.")
+        found = replace(self, places=places)
+        names = tuple(name for place, name in enumerate(self.names) if place not in places)
+        columns = replace(self.columns, names=names).fitted(found._others(table))
+        texts = found._read(table)
+        tokens = usual_tokens(texts) if self.tokens is None else self.tokens.fitted(texts)
+        return replace(found, columns=columns, tokens=tokens)
+
+    def encode(self, raw: Rows | RawTable, where: Sequence[str] | None = None) -> Tensor:
+        """The inputs of rows, shape ``(n, numbers + steps)``, float32.
+
+        Args:
+            raw: the rows; those with names may lack columns that are left out, and have others.
+            where: where each stands, for messages; None counts from 1.
+
+        Raises:
+            ValueError: they are no rows of so many columns, or a cell is of another kind than its column.
+        """
+        assert self.tokens is not None
+        if self.names and has_names(raw):
+            numbers = self.columns.encode(raw, where)
+            texts = as_table(raw, names=self.texts, where=where)
+            tokens = self.tokens.encode(joined_texts(texts.columns))
+        else:
+            table = as_table(raw, where=where)
+            width = len(self.columns.columns) + len(self.places)
+            if len(table.columns) != width:
+                raise ValueError(
+                    f"The rows have {number_of(len(table.columns), 'column')}, and {width} were learned from: give the "
+                    "same, in the same order."
+                )
+            numbers, tokens = self.columns.encode(self._others(table)), self.tokens.encode(self._read(table))
+        return torch.cat([numbers, tokens.to(numbers)], 1)
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The cells of each row, and behind them the text."""
+        assert self.tokens is not None
+        numbers, tokens = self.shape.split(inputs)
+        shown = zip(self.columns.show(numbers), self.tokens.show(tokens), strict=True)
+        return [f"{cells}: {text}" for cells, text in shown]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The names and places, and what makes numbers and tokens."""
+        assert self.tokens is not None
+        parts = {"columns": self.columns.to_plain(), "tokens": self.tokens.described()}
+        return {"names": list(self.names), "places": list(self.places), **parts}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: something is missing, or out of its range.
+        """
+        names, places, columns = (plain.get(name) for name in ("names", "places", "columns"))
+        if not isinstance(names, list) or not isinstance(places, list) or not isinstance(columns, Mapping):
+            raise ValueError("TextRows: the stored preprocessing has no names, places and columns.")
+        if not places:
+            raise ValueError("TextRows: the stored preprocessing has no column of texts.")
+        return cls(tuple(names), Columns.from_plain(columns), tokens_from_plain(plain.get("tokens")), tuple(places))
+
+    def _others(self, table: RawTable) -> RawTable:
+        """All columns but the text's."""
+        return RawTable([own for place, own in enumerate(table.columns) if place not in self.places], len(table))
+
+    def _read(self, table: RawTable) -> list[str]:
+        """The text of each row."""
+        return joined_texts([table.columns[place] for place in self.places])
+
+
+def joined_texts(columns: Sequence[ColumnCells]) -> list[str]:
+    """The texts of each row, one behind the other; empty where there are gaps alone."""
+    rows = zip(*(cells.values.tolist() for cells in columns), strict=True)
+    return [JOINED_BY.join(str(cell).strip() for cell in row if not is_gap(cell)) for row in rows]
+
+
+def holds_texts(cells: ColumnCells) -> bool:
+    """Whether cells are sentences, or texts by the name of their column, most of which differ."""
+    if cells.values.dtype.kind == "f":
+        return False
+    texts = [text for text in cells.texts() if text]
+    if not hardly_repeat(Counter(texts)):
+        return False
+    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
+
+
+def usual_rows(table: RawTable) -> Columns | TextRows:
+    """What makes inputs of a table: ``TextRows`` if it has a text, and other columns that can be learned from."""
+    others = [cells for cells in table.columns if not holds_texts(cells)]
+    if others and len(others) < len(table.columns):
+        with suppress(ValueError):
+            Columns().fitted(RawTable(others, len(table)))
+            return TextRows()
+    return Columns()

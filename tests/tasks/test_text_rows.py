@@ -1,0 +1,215 @@
+"""Tables with a text and other columns: from file to prediction, by Python and command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from written_tables import Frame, write
+
+import lit_metanas as lm
+from lit_metanas.automl.scikit.auto_classifier import AutoClassifier
+from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.given_data import describe_columns, read_given
+from lit_metanas.kinds.kind import kind_named, kind_of
+from lit_metanas.kinds.kind_of_path import kind_of_path
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.testing import check_space
+from lit_metanas.training.export.standalone_rows import encoded_rows
+
+COLUMNS = ["review", "price", "shop"]
+SHAPE = lm.inputs.TextRowShape(numbers=3, vocabulary=9, steps=4)
+
+
+def reviews(number: int = 240, *, numbers: bool = False) -> list[dict[str, Any]]:
+    """Rows whose label is a word of the text if the price is low, and another one if it is high."""
+    draw, found = np.random.default_rng(0), []
+    filling = ["the", "box", "came", "with", "a", "red", "cover", "and", "some", "paper", "inside", "it"]
+    for _ in range(number):
+        good, price, shop = bool(draw.integers(2)), float(draw.uniform(1, 9)), str(draw.choice(["north", "south"]))
+        words = [*draw.choice(filling, 6), "lovely" if good else "dull"]
+        row = {"review": " ".join(draw.permutation(words)), "price": round(price, 2), "shop": shop}
+        verdict: Any = "keep" if good == (price < 5) else "return"
+        if numbers:
+            verdict = round(3 * good + price + (shop == "north"), 3)
+        found.append({**row, "verdict": verdict})
+    return found
+
+
+def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "reviews.csv", reviews()))
+    assert kind_of_path(path, None, "verdict").name == "tables"
+    task = read_given(path, label="verdict")
+    made = task.preprocessing
+    assert isinstance(made, lm.kinds.TextRows)
+    assert made.texts == ("review",)
+    assert kind_of(task).name == "tables"
+    assert task.shape == lm.inputs.TextRowShape(17 + 2 + 1, len(made.tokens.words) + 2, 32)  # type: ignore[union-attr]
+    told = describe_columns(path, kind_of(task), None, "verdict")
+    assert told.startswith(" Labels are in column 'verdict', the text in 'review', and 'price', 'shop' are learned ")
+    columns = read_given(path, label="verdict", kind="rows")
+    assert columns.shape == lm.RowShape(20)
+    assert torch.equal(columns.train.inputs, task.train.inputs[:, :20])
+    words = read_given(path, label="verdict", kind="texts")
+    assert words.shape == made.tokens.shape  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),  # of rows
+        (lambda row: {"stars": row["stars"], "text": row["text"], "label": row["label"]}, "tables"),
+        (lambda row: {"stars": row["stars"], "name": row["name"], "label": row["label"]}, "rows"),
+        (lambda row: {"stars": "all", "text": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"stars": row["stars"], "note": row["text"], "label": row["label"]}, "tables"),
+        (lambda row: {"source": row["text"], "target": row["text"][::-1], "stars": row["stars"]}, "pairs"),
+    ],
+)
+def test_which_tables_have_both(change: Any, kind: str, tmp_path: Path) -> None:
+    rows = []
+    for place in range(90):
+        text = f"this is the sentence {place} of many"
+        more = {"number": place, "stars": place % 5 + 0.5 * (place % 2), "name": f"T{place}", "label": "ab"[place % 2]}
+        rows.append(change({"text": text, **more}))
+    assert kind_of_path(Path(write(tmp_path / "table.csv", rows)), None).name == kind
+
+
+def test_inputs_are_the_numbers_and_then_the_tokens_by_each_part_alone() -> None:
+    rows = [*reviews(50), {"review": "", "price": None, "shop": "west"}]
+    cells = [[row[name] for name in COLUMNS] for row in rows]
+    for names in (tuple(COLUMNS), ()):
+        made = lm.kinds.TextRows(names, tokens=lm.kinds.Words(steps=5)).fitted(cells)
+        inputs = made.encode(cells)
+        others = lm.kinds.Columns(names[1:]).fitted([row[1:] for row in cells])
+        words = lm.kinds.Words(steps=5).fitted([row[0] for row in cells])
+        numbers, tokens = made.shape.split(inputs)
+        assert torch.equal(numbers, others.encode([row[1:] for row in cells]))
+        assert torch.equal(tokens, words.encode([row[0] for row in cells]))
+        assert read_preprocessing(json.loads(json.dumps(made.described()))) == made
+    named = lm.kinds.TextRows(tuple(COLUMNS), tokens=lm.kinds.Words(steps=5)).fitted(cells)
+    assert torch.equal(named.encode([dict(reversed(row.items())) for row in rows]), inputs)
+    several = lm.kinds.TextRows(places=(0, 2)).fitted(cells)
+    assert several.texts == ("1", "3")
+    assert several.show(several.encode(cells[:1]))[0].endswith(f" {cells[0][2]}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([[1.0, "a"], [2.0, "b"]], "No column of the rows to learn from holds texts: call one 'text'"),
+        ([["one fine day"], ["two fine days"]], "There is nothing in 2 rows of 0 columns"),
+    ],
+)
+def test_rows_without_both_are_refused(rows: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        lm.kinds.TextRows().fitted(rows)
+
+
+def test_new_rows_lack_a_column_or_have_another_number() -> None:
+    cells = [[row[name] for name in COLUMNS] for row in reviews(20)]
+    made = lm.kinds.TextRows(tuple(COLUMNS)).fitted(cells)
+    with pytest.raises(ValueError, match="Row 1 lacks column 'review', which was learned from"):
+        made.encode([{"price": 1, "shop": "north"}])
+    with pytest.raises(ValueError, match="The rows have 2 columns, and 3 were learned from"):
+        made.encode([[1.0, "north"]])
+    for plain in ({}, {**made.to_plain(), "places": []}, {**made.to_plain(), "tokens": None}):
+        with pytest.raises(ValueError, match=r"the stored preprocessing|The stored tokens"):
+            lm.kinds.TextRows.from_plain(plain)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_networks_read_both(shared: bool) -> None:
+    text = lm.SequenceSpace(operations=("conv_3", "gru"), widths=(8,), depths=(1, 2), shared=shared)
+    space = lm.spaces.TextRowSpace(text, lm.MLPSpace(widths=(4, 8), depths=(0, 1, 2), shared=shared))
+    check_space(space, SHAPE)
+    fixed = lm.spaces.TextRowSpace(text, lm.MLPSpace(shared=shared), fixed={"text.depth": ["2"], "depth": ["0"]})
+    architecture = fixed.sample(torch.Generator())
+    network = fixed.child(architecture, SHAPE, way=2).eval()
+    inputs = torch.tensor([[0.5, 1.0, 0.0, 3.0, 8.0, 0.0, 0.0]])
+    numbers, tokens = SHAPE.split(inputs)
+    child: Any = network
+    wanted = child.head(torch.cat([numbers, child.body.text(tokens)], 1))  # without hidden layers
+    torch.testing.assert_close(network(inputs), wanted)
+
+
+def test_choices_of_both_parts_have_names_of_their_own() -> None:
+    space = lm.default_space(SHAPE)
+    names = {choice.name: choice.group for choice in space.choices}
+    text, row = lm.default_space(SHAPE.text), lm.default_space(SHAPE.row)
+    assert names == {
+        **{f"text.{choice.name}": f"text.{choice.group}" for choice in text.choices},
+        **{choice.name: choice.group for choice in row.choices},
+    }
+    assert space.size == text.size * row.size
+    (depends,) = (dict(choice.active_if) for choice in space.choices if choice.name == "skip")
+    assert depends == {"depth": frozenset({"2", "3"})}
+    for each in kind_named("tables").first:
+        space.canonical({**space.sample(torch.Generator()), **each})
+    assert kind_named("tables").space(SHAPE, lm.objectives.Classification(2)).size == space.size
+    with pytest.raises(ValueError, match="'text' scores each step"):
+        lm.spaces.TextRowSpace(lm.SequenceSpace(readouts=("each",)), lm.MLPSpace())
+
+
+def test_trees_get_the_cells_and_counts_of_words(tmp_path: Path) -> None:
+    rows = reviews(90)
+    task = read_given(write(tmp_path / "reviews.csv", rows), label="verdict")
+    features = kind_of(task).tree_features(task, task.test.inputs)
+    assert features is not None
+    words = task.preprocessing.tokens.words  # type: ignore[union-attr]
+    for row, place in zip(features, task.test_names, strict=True):
+        given = rows[int(place.split()[1]) - 2]
+        assert row[0] == pytest.approx(given["price"], rel=1e-5)
+        assert {word: row[3 + at] for at, word in enumerate(words)} == {
+            word: given["review"].split().count(word) for word in words
+        }
+        assert row[3 + len(words) :].sum() == 0
+
+
+def test_linear_models_take_both() -> None:
+    check_space(LinearSpace(), SHAPE)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_search_learns_what_text_and_columns_say_together(
+    numbers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = reviews(500, numbers=numbers)
+    found = lm.auto(write(tmp_path / "reviews.csv", rows), label="verdict", flops=1.2e10, output="model", onnx=True)
+    assert found.test_score > 0.9
+    new = [{**row, "verdict": "", "more": "x"} for row in rows[:5]]
+    wanted = lm.load("model").predict(new)
+    torch.testing.assert_close(lm.load("model").predict([[row[name] for name in COLUMNS] for row in new]), wanted)
+    path = write(tmp_path / "new.csv", new)
+    assert main(["predict", "model", path]) == 0
+    exported = json.loads(Path("model/model.json").read_text())["input"]["preprocessing"]
+    made = read_preprocessing(exported)
+    torch.testing.assert_close(torch.tensor(encoded_rows(Path(path), exported)), made.encode(new))
+    for program in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "model/predict.py", path, "--model", program]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        for line, row in zip(lines, wanted.tolist(), strict=True):
+            answer = json.loads(line)
+            shown = [answer["prediction"]] if numbers else [answer[name] for name in found.classes]
+            assert shown == pytest.approx(row, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The network never predicts")
+def test_a_data_frame_is_learned_from_and_the_fit_is_pickled() -> None:
+    import pickle
+
+    rows = reviews(120)
+    frame: Any = Frame(rows, COLUMNS)
+    model = AutoClassifier(flops=(2e8, 2e8), random_state=0, progress=False)
+    model.fit(frame, [row["verdict"] for row in rows])
+    assert isinstance(model.shape_, lm.inputs.TextRowShape)
+    told = model.predict_proba(frame)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(frame), told)
+    assert read_given((frame, [row["verdict"] for row in rows]), kind="rows").shape == lm.RowShape(20)
