@@ -5,6 +5,5 @@ from lit_metanas.comparisons.single_task import search
 from lit_metanas.comparisons.source_search import SourceSearch
 from lit_metanas.comparisons.table_search import TableSearch
 from lit_metanas.comparisons.target_search import TargetSearch
-from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 
-__all__ = ["SearchResult", "SourceSearch", "TableSearch", "TargetSearch", "TeacherComparison", "search"]
+__all__ = ["SearchResult", "SourceSearch", "TableSearch", "TargetSearch", "search"]

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
-from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import at_once
@@ -16,6 +15,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.precision import FLOAT32

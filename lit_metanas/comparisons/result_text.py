@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
-from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, first_few, number_of, printable
 from lit_metanas.objectives.classification import Classification
@@ -18,6 +17,7 @@ from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.onnx_program import Int8Loss

@@ -33,7 +33,8 @@ DISTIL = """Search and train a small network that learns from an exported model.
     Example:
         >>> import numpy as np
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
-        >>> _ = lm.auto((X, y), flops=1e8, output="big", progress=False)
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> lm.export_child(network, "big", architecture=dict(), classes=("cat", "dog"), shape=(1, 8, 8))
         >>> result = lm.distil("big", (X, y), flops=1e8, max_parameters=5_000, progress=False)
         >>> result.parameters <= 5_000, 0 <= result.teacher.agreement <= 1
         (True, True)

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.comparisons.teacher_comparison import TeacherComparison
 from lit_metanas.estimators.estimator import latency
 from lit_metanas.inputs.batches import blank_inputs, inputs_like
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
@@ -31,6 +30,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import judge, scores_of

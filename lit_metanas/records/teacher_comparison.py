@@ -27,7 +27,7 @@ class TeacherComparison:
 
     Example:
         >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
-        >>> found = lm.comparisons.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
+        >>> found = lm.records.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
         >>> found.rows("accuracy", 0.89, 0.01)[2]
         ('size of the program', '0.400 MB', '9.000 MB')
     """
