@@ -1,7 +1,5 @@
 """The search behind scikit-learn's interface: its checks, its tools, pickles without code, and bad input."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 

@@ -1,7 +1,5 @@
 """`AutoRegressor` as one of scikit-learn's regressors."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np
