@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
@@ -44,8 +43,7 @@ class NewExamples(LightningDataModule):
         if batch_size < 1:
             raise ValueError(f"NewExamples: batch_size = {batch_size} must be at least 1.")
         paths = [examples] if isinstance(examples, str) else list(examples)
-        with ExitStack() as held:
-            read = read_new_examples(paths, kind, held)
+        read = read_new_examples(paths, kind)
         self.examples, self.unreadable = read.examples, read.unreadable
         self.batch_size = batch_size
 

@@ -40,30 +40,31 @@ class ReadExamples(NamedTuple):
     unreadable: list[str]  # why files were left out
 
 
-def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack) -> ReadExamples:
+def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = None) -> ReadExamples:
     """New examples of the kind that a user names, without files that cannot be read, which a warning names.
 
     Args:
         paths: of files and folders.
         kind: what they are.
-        held: keeps a copy of standard input, which ``labels_of_new`` reads again.
+        held: keeps a copy of standard input, which ``labels_of_new`` reads again; None removes it at the end.
 
     Raises:
         FileNotFoundError: there is no such path.
         ValueError: there are no examples, or none can be read.
     """
     own, found = kind_named(kind), ReadExamples([], [], [])
-    files = list(_files(own, _with_standard_input(paths, own, held)))
-    for file in files:
-        try:
-            examples = _examples(own, file, several=len(files) > 1)
-        except (OSError, ValueError) as error:
-            if len(files) == 1:
-                raise
-            found.unreadable.append(str(error))
-            continue
-        found.examples.extend(examples)
-        found.files.extend([file] * len(examples))
+    with ExitStack() as briefly:
+        files = list(_files(own, _with_standard_input(paths, own, held or briefly)))
+        for file in files:
+            try:
+                examples = _examples(own, file, several=len(files) > 1)
+            except (OSError, ValueError) as error:
+                if len(files) == 1:
+                    raise
+                found.unreadable.append(str(error))
+                continue
+            found.examples.extend(examples)
+            found.files.extend([file] * len(examples))
     if not found.examples:
         if found.unreadable:
             raise ValueError(f"{found.unreadable[0]} Nor can {len(files) - 1} other files be read.")
