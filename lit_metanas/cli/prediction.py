@@ -8,10 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import takewhile
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lit_metanas.cli.configuration_files import with_lists
 from lit_metanas.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from lit_metanas.kinds.read_examples import ReadExamples
+    from lit_metanas.training.export.exported_program import Exported
+    from lit_metanas.training.export.prediction_table import ReadBatch
 
 _Made = TypeVar("_Made")
 
@@ -27,26 +32,48 @@ def predict_plainly(args: list[str]) -> bool:
         Whether that was so; with other words the Trainer predicts.
 
     Raises:
-        SystemExit: files were left out, which a warning has named.
+        SystemExit: files or rows were left out, which a warning has named.
     """
     given = _plain_values(with_lists(with_examples(["predict", *args]), "predict")[1:])
     if given is None:
         return False
     from lit_metanas.io.allocator import torch_threads
-    from lit_metanas.kinds.kind import in_batches, read_new_examples
+    from lit_metanas.kinds.read_examples import in_batches, read_new_examples
     from lit_metanas.training.export.prediction_table import PredictionTable
 
-    examples = _made("data", lambda: read_new_examples(json.loads(given[_EXAMPLES]), given[_KIND]))
+    read = _made("data", lambda: read_new_examples(json.loads(given[_EXAMPLES]), given[_KIND]))
     table = _made("model", lambda: PredictionTable(given[_DIRECTORY], given[_OUTPUT]))
     with torch_threads(1):  # as the Trainer has
-        batches = [table.predict(batch) for batch in in_batches(examples)]
+        batches = [table.predict(batch) for batch in in_batches(read.examples)]
     rows = [row for batch in batches for row in batch.rows]
     unreadable = [reason for batch in batches for reason in batch.unreadable]
     table.report_unreadable(unreadable, len(rows))
     table.write(rows)
-    if unreadable:
+    if table.output is not None and (said := _score(table.exported, read, given[_KIND], batches)):
+        print(said)
+    if unreadable or read.unreadable:
         raise SystemExit(1)
     return True
+
+
+def _score(exported: Exported, read: ReadExamples, kind: str, batches: Sequence[ReadBatch]) -> str:
+    """How good the network is on those examples that have labels; empty without any."""
+    from lit_metanas.kinds.read_examples import in_batches, labels_of_new
+    from lit_metanas.objectives.regression import Regression
+
+    found = [batch.found for batch in batches if not isinstance(batch.found, list) and batch.rows]
+    if not found:  # of texts that are written
+        return ""
+    labels = labels_of_new(read, kind, exported.classes, numbers=isinstance(exported.objective, Regression))
+    parts = zip(batches, in_batches(labels), strict=True)
+    own = [part[place] for batch, part in parts for place in batch.kept]
+    if not any(own):
+        return ""
+    import torch
+
+    from lit_metanas.comparisons.labelled_predictions import describe_predictions  # loads torchmetrics
+
+    return describe_predictions(exported, torch.cat(found), own)
 
 
 def _plain_values(words: Sequence[str]) -> dict[str, str] | None:
@@ -87,7 +114,7 @@ def with_examples(args: list[str]) -> list[str]:
 
     kind, args = _own_kind(args)
     words = [word for word in args if word != "--csv"]
-    bare = list(takewhile(lambda word: not word.startswith("-"), words[1:]))
+    bare = list(takewhile(lambda word: not word.startswith("-") or word == STANDARD_OUTPUT, words[1:]))
     rest = words[1 + len(bare) :]
     keys = {word.partition("=")[0] for word in rest}
     if "--csv" in args:

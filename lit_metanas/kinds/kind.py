@@ -50,9 +50,6 @@ BUILT_IN = {
 MOST_BYTES = 1 << 30
 """Memory that the examples may take under a preprocessing, where they do not usually take more."""
 
-EXAMPLES_A_BATCH = 64
-"""New examples that are read and predicted at once."""
-
 Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
@@ -120,6 +117,8 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
+        new_files: how the names of files end that are read of a folder of new examples, if not ``class_files``.
+        piped: the ending of a file as which standard input is read; empty where its lines name files.
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
@@ -161,6 +160,8 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
+    new_files: ClassVar[Collection[str]] = ()
+    piped: ClassVar[str] = ""
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
@@ -306,6 +307,16 @@ class Kind(ABC):
             raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
         return [(str(file), file) for path in paths for file in self._files(Path(path))]
 
+    def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
+        """The labels of the new examples of a file, in their order; none where it has none, as by default.
+
+        Args:
+            file: with ``new_examples``.
+            classes: names of the classes, or of the numbers to predict.
+            numbers: whether numbers are predicted.
+        """
+        return []
+
     def _files(self, path: Path) -> list[Path]:
         """A file itself, or all of a folder and its sub-folders but hidden ones."""
         if path.is_dir():
@@ -362,20 +373,6 @@ def kind_named(name: str) -> Kind:
         return known[name]
     others = f"give one of {', '.join(known)}, or the path of a class."
     raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
-
-
-def read_new_examples(paths: Sequence[str], kind: str) -> list[tuple[str, Any]]:
-    """New examples of the kind that a user names, each with its name in tables; ValueError where there are none."""
-    examples = kind_named(kind).new_examples(paths)
-    if not examples:
-        named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
-        raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
-    return examples
-
-
-def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
-    """Examples in lists of so many."""
-    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:

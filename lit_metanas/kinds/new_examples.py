@@ -7,22 +7,23 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lit_metanas.kinds.kind import EXAMPLES_A_BATCH, in_batches, read_new_examples
+from lit_metanas.kinds.read_examples import EXAMPLES_A_BATCH, in_batches, read_new_examples
 
 
 class NewExamples(LightningDataModule):
     r"""New examples in batches, each with its name in the table of predictions.
 
     Args:
-        examples: a file or a folder, or several of these. Of images and sounds, a folder stands for all such files in
-            it and its sub-folders. Texts are the lines of text files, or a table's column that is called ``text`` or
-            alike; rows are those of tables.
+        examples: a file or a folder, or several of these; ``-`` is standard input. A folder stands for all files of the
+            kind in it and its sub-folders. Texts are the lines of text files, whole files of a folder, or a table's
+            column that is called ``text`` or alike; rows are those of tables.
         kind: what they are: images, sounds, texts, rows, the sources of ``pairs``, or ``questions`` with their
             passages; or the path of a class for a kind of another package, such as ``graphs.Graphs``.
         batch_size: examples a batch.
 
     Attributes:
         examples: names and examples, in the order in which they are predicted.
+        unreadable: why files were left out, as a warning says, too; a single file that cannot be read is refused.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -42,7 +43,8 @@ class NewExamples(LightningDataModule):
         if batch_size < 1:
             raise ValueError(f"NewExamples: batch_size = {batch_size} must be at least 1.")
         paths = [examples] if isinstance(examples, str) else list(examples)
-        self.examples = read_new_examples(paths, kind)
+        read = read_new_examples(paths, kind)
+        self.examples, self.unreadable = read.examples, read.unreadable
         self.batch_size = batch_size
 
     def predict_dataloader(self) -> DataLoader[list[tuple[str, Any]]]:

@@ -67,7 +67,7 @@ def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[An
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def answers(*files: str, lines: int = 75) -> Iterator[list[Any]]:
+def answers(*files: str, lines: int = 95) -> Iterator[list[Any]]:
     """What the exported script says of files, by torch and by onnxruntime."""
     script = Path("out/predict.py").read_text(encoding="utf-8")
     assert len(script.splitlines()) <= lines
@@ -106,7 +106,7 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
     agree(predicted(tmp_path / "out", *words), expected)
     agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
-    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 75
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 95
 
 
 def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
     Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
     Path("empty.txt").touch()
     expected = lm.load("out").predict(texts)
-    for found in answers("empty.txt", "new.txt", lines=90):
+    for found in answers("empty.txt", "new.txt", lines=110):
         agree(found, expected)
 
 
@@ -188,7 +188,7 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     Path("empty.txt").touch()
     expected = lm.load("out").show(texts)
     assert len(set(expected)) > 1
-    assert all(found == expected for found in answers("empty.txt", "new.txt", lines=90))
+    assert all(found == expected for found in answers("empty.txt", "new.txt", lines=110))
 
 
 @pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
@@ -250,7 +250,7 @@ def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> Non
     for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
         write_wave(name, rate, width, channels, rate // 2)
     expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
-    for found in answers("one.wav", "two.wav", "three.wav", lines=90):
+    for found in answers("one.wav", "two.wav", "three.wav", lines=110):
         agree(found, expected, within=1e-5)
 
 
@@ -304,7 +304,7 @@ def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path
     expected = exported.show(inputs)
     steps = exported.network(inputs)[0].argmax(-1).tolist()
     assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
-    assert all(found == expected for found in answers("x.npy" if arrays else "x.wav", lines=90))
+    assert all(found == expected for found in answers("x.npy" if arrays else "x.wav", lines=110))
 
 
 ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
@@ -331,7 +331,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
-    for found in answers("new.csv", "new.tsv", lines=170):
+    for found in answers("new.csv", "new.tsv", lines=190):
         agree(found, expected, within=1e-5)
 
 
@@ -360,7 +360,7 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
     assert expected[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
     }
-    for found in answers(file, lines=170):
+    for found in answers(file, lines=190):
         for one, other in zip(found, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4)
 
@@ -485,6 +485,26 @@ def test_the_script_names_an_image_that_is_damaged() -> None:
         told = rf"^{name} is no image that can be read \({cause}.*\): leave it out\.$"
         with pytest.raises(SystemExit, match=told):
             read_inputs(Path(name), {"channels": 1, "height": 8, "width": 8}, torch)
+
+
+def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
+    shape = (1, 8, 8)
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape)
+    for name in ("new/1.png", "new/inner/3.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)).save(name)
+    Path("new/2.png").write_text("no image")
+    Path("new/.hidden.png").write_text("no image")
+    with patch.object(sys, "argv", ["", "new"]), pytest.raises(SystemExit) as left:
+        runpy.run_path("out/predict.py", run_name="__main__")
+    assert left.value.code == 1
+    said = capfd.readouterr()
+    first, second, third = map(json.loads, said.out.splitlines())
+    assert second is None
+    agree([first, third], lm.load("out").predict([Path("new/1.png"), Path("new/inner/3.png")]))
+    assert said.err.startswith("new/2.png is no image that can be read (")
+    assert len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
 from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, labels_in, read_rows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
@@ -37,6 +37,8 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
+    new_files = SUFFIXES_OF_TABLES
+    piped = ".csv"
     first: ClassVar[Sequence[Mapping[str, str]]] = (
         {"depth": "1", "width": "128", "activation": "ReLU", "norm": "none", "dropout": "0.5"},
         {"depth": "2", "width": "128", "activation": "ReLU", "norm": "layer", "dropout": "0.2", "skip": "none"},
@@ -142,12 +144,12 @@ class RowKind(Kind):
         return None if made.inputs is None else Columns.checked(made.inputs, writable(place))
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
-        """The rows of tables, by where they stand; of several tables also in which one."""
-        found: list[tuple[str, Any]] = []
-        for path in paths:
-            place = f" of '{writable(path)}'" * (len(paths) > 1)
-            found += [(f"{where}{place}", row) for where, row in _whole_rows(Path(path))]
-        return found
+        """The rows of tables, by where they stand."""
+        return [(where, row) for path in paths for where, row in _whole_rows(Path(path))]
+
+    def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
+        """Of a column that the table had when it was learned from."""
+        return labels_in(_whole_rows(file), classes, numbers=numbers)
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels."""

@@ -53,6 +53,7 @@ class SeriesKind(Kind):
     noun = "series"
     configuration = "sequence_series.yaml"
     class_files: ClassVar[Collection[str]] = frozenset(SERIES_TABLES)
+    piped = ".csv"
     read_files = frozenset({*SERIES_TABLES, ARCHIVE_SUFFIX})
     first: ClassVar = SERIES_NETWORKS
     recipe: ClassVar = {

@@ -16,7 +16,14 @@ from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
+from lit_metanas.kinds.texts.text_tables import (
+    SUFFIXES_OF_TABLES,
+    columns_of,
+    find_columns,
+    labels_in,
+    listed,
+    read_rows,
+)
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.splits import tell_shared_groups
@@ -37,6 +44,7 @@ class TextKind(Kind):
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt", ".arrow"})
+    piped = ".txt"
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
         {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
@@ -119,6 +127,13 @@ class TextKind(Kind):
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The lines of text files, or the texts of tables."""
         return list(new_texts(paths, usual_texts))
+
+    def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
+        """Of a table, in which the texts are not empty."""
+        if (texts := usual_texts(file)) is None:
+            return []
+        labels = labels_in(list(read_rows(file)), classes, numbers=numbers)
+        return [label for label, text in zip(labels, texts, strict=bool(labels)) if text]
 
     def describe_columns(self, source: Source) -> str:
         """The columns of labels and texts, and those that are not looked at."""

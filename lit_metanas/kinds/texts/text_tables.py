@@ -328,3 +328,22 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
 def number_text(value: Any) -> Any:
     """A number as a text; anything else stays."""
     return str(value) if isinstance(value, int | float) else value
+
+
+def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
+    """The labels of new rows that have some: of a column with a usual name, or of the only one that holds classes.
+
+    Args:
+        rows: of a table.
+        classes: names of the classes, or of the numbers to predict.
+        numbers: whether numbers are predicted; their column has the name that it had, or a usual one.
+    """
+    columns = {name: [str(row.get(name) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    usual = usual_column(list(columns), LABEL_COLUMNS)
+    if numbers:
+        named = next((name for name in columns if name in classes), usual)
+        return columns.get(named or "", []) if len(classes) == 1 else []
+    if usual is not None and any(label in classes for label in columns[usual]):
+        return columns[usual]
+    holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
+    return holding[0] if len(holding) == 1 else []

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, as_shape
+from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
@@ -50,6 +50,7 @@ class ReadBatch(NamedTuple):
 
     found: Tensor | list[str]  # probabilities, shape (n, classes), numbers, or what is said
     rows: list[Row]  # of the table
+    kept: list[int]  # the places of the examples that have a row
     unreadable: list[str]  # why files were left out
 
 
@@ -76,13 +77,12 @@ class PredictionTable:
             raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
         names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
         inputs: Any = given
-        if column == "file":
-            inputs, given, unreadable = _readable(given, as_shape(exported.shape), exported.preprocessing)
-            names = list(map(str, given))
-        elif isinstance(exported.preprocessing, Columns):
-            inputs = exported.preprocessing.encode(given, where=names)
+        kept = list(range(len(batch)))
+        if column != "text":
+            inputs, kept, unreadable = _readable(batch, self._inputs_of)
+            names, given = ([own[place] for place in kept] for own in (names, given))
         if not names:
-            return ReadBatch(torch.zeros(0, len(exported.classes)) if self._classifies else [], [], unreadable)
+            return ReadBatch(torch.zeros(0, len(exported.classes)) if self._classifies else [], [], [], unreadable)
         self._tell_of_cut(given)
         found: Tensor | list[str]
         if self._classifies:
@@ -96,7 +96,14 @@ class PredictionTable:
             found = exported.show(inputs)
             answers = [{WRITTEN: each} for each in found]
         rows = [{column: utf8_text(name), **answer} for name, answer in zip(names, answers, strict=True)]
-        return ReadBatch(found, rows, unreadable)
+        return ReadBatch(found, rows, kept, unreadable)
+
+    def _inputs_of(self, batch: Sequence[tuple[str, Any]]) -> Tensor:
+        """The inputs of some examples; raises ValueError or OSError where one cannot be read."""
+        made, given = self.exported.preprocessing, [example for _, example in batch]
+        if isinstance(made, Columns):
+            return made.encode(given, where=[name for name, _ in batch])
+        return network_inputs(given, as_shape(self.exported.shape), made)
 
     def write(self, rows: list[Row]) -> None:
         """Print the first rows, and write all of them."""
@@ -228,17 +235,21 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
 
 
 def _readable(
-    files: Sequence[Path], shape: Shape, preprocessing: Preprocessing | None
-) -> tuple[Tensor, list[Path], list[str]]:
-    """The inputs made of files, those that could be read, and why each of the others could not."""
-    inputs, read, reasons = list[Tensor](), list[Path](), list[str]()
-    for file in files:
+    batch: Sequence[tuple[str, Any]], inputs_of: Callable[[Sequence[tuple[str, Any]]], Tensor]
+) -> tuple[Tensor, list[int], list[str]]:
+    """The inputs of those examples that can be read, their places, and why each of the others cannot."""
+    try:
+        return inputs_of(batch), list(range(len(batch))), []
+    except (ValueError, OSError):
+        pass  # to be found one by one
+    inputs, kept, reasons = list[Tensor](), list[int](), list[str]()
+    for place, one in enumerate(batch):
         try:
-            inputs.append(network_inputs([file], shape, preprocessing))
-            read.append(file)
+            inputs.append(inputs_of([one]))
+            kept.append(place)
         except (ValueError, OSError) as error:
             reasons.append(str(error))
-    return torch.cat(inputs or [torch.zeros(0)]), read, reasons
+    return torch.cat(inputs or [torch.zeros(0)]), kept, reasons
 
 
 def _column(example: Any) -> str:

@@ -4,6 +4,8 @@ import argparse
 import importlib
 import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
@@ -50,6 +52,27 @@ def written_text(tokens: list[int], part: dict[str, Any]) -> str:
     return joined if kind == "words" else "".join(found)
 
 
+def read_lines(file: Path) -> list[str]:
+    """The texts of a file."""
+    try:
+        content = file.read_text(encoding="utf-8-sig").rstrip()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
+    return [line.strip() for line in content.split("\n")] if content else []
+
+
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named, and left out."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -62,12 +85,10 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for file in given.files:
-        try:
-            texts = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().split("\n")]
-        except (OSError, ValueError) as error:
-            raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
-        rows = source_tokens(texts if texts != [""] else [], about["input"]["preprocessing"])
+    for texts in _each_file(given.files, read_lines):
+        rows = source_tokens(texts, about["input"]["preprocessing"])
         for at in range(0, len(rows), 64):
             for row in run(lib.asarray(rows[at : at + 64], dtype=lib.int64)).argmax(-1).tolist():
                 print(json.dumps(written_text(row, about["objective"]["target"]), ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

@@ -5,7 +5,9 @@ import ast
 import importlib
 import json
 import re
-from itertools import groupby
+import sys
+from collections.abc import Iterator
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,19 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
 
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+            print("null")
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -61,7 +76,8 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
+    inputs = _each_file(words.files, lambda file: run(read_inputs(file, about["input"], lib)).tolist())
+    for row in chain.from_iterable(inputs):
         scores = lib.asarray(row, dtype=lib.float64)
         shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]
         if about.get("objective", {}).get("kind", "classification") == "classification":
@@ -72,3 +88,5 @@ if __name__ == "__main__":
         else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
             told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
         print(json.dumps(told, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

@@ -5,6 +5,8 @@ import csv
 import importlib
 import json
 import re
+import sys
+from collections.abc import Iterator
 from datetime import datetime
 from io import StringIO
 from itertools import pairwise
@@ -144,6 +146,18 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
 
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named, and left out."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -156,7 +170,8 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
+    tables = _each_file(given.files, lambda file: encoded_rows(file, about["input"]["preprocessing"]))
+    rows = [row for table in tables for row in table]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
             if "means" in about.get("objective", {}):
@@ -165,3 +180,5 @@ if __name__ == "__main__":
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
             print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

@@ -4,7 +4,9 @@ import argparse
 import csv
 import importlib
 import json
+import sys
 from bisect import bisect_left
+from collections.abc import Iterator
 from math import isinf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,19 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
 
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+            print("null")
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -79,7 +94,7 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for inputs in (scaled_series(file, about["input"]["preprocessing"]) for file in given.files):
+    for inputs in _each_file(given.files, lambda file: scaled_series(file, about["input"]["preprocessing"])):
         scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
         if "means" in about.get("objective", {}):
             print(json.dumps(_numbers(scores, about["classes"], about["objective"]), ensure_ascii=False))
@@ -87,3 +102,5 @@ if __name__ == "__main__":
         shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
         print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import json
+import sys
 import wave
+from collections.abc import Iterator
 from math import ceil, log2, log10, pi
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,19 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
 
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+            print("null")
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -70,7 +85,7 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for inputs in (log_mel(file, about["input"]["preprocessing"], lib) for file in given.files):
+    for inputs in _each_file(given.files, lambda file: log_mel(file, about["input"]["preprocessing"], lib)):
         scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
         if "means" in about.get("objective", {}):
             print(json.dumps(_numbers(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
@@ -81,3 +96,5 @@ if __name__ == "__main__":
         said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))
         told = {name: share for share, name in named[::-1]} if classifies else " ".join(said)
         print(json.dumps(told, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)

@@ -4,6 +4,8 @@ import argparse
 import importlib
 import json
 import re
+import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,18 @@ def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
 
+def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
+    """What is read of each file, also in folders. One that cannot be read is named, and left out."""
+    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
+        try:
+            yield read(file)
+        except SystemExit as error:
+            _left_out.append(file)
+            print(error, file=sys.stderr)
+
+
+_left_out = list[Path]()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -73,7 +87,7 @@ if __name__ == "__main__":
     else:
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    files = (read_texts(file, about["input"]["preprocessing"]) for file in given.files)
+    files = _each_file(given.files, lambda file: read_texts(file, about["input"]["preprocessing"]))
     batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
         if "means" in about.get("objective", {}):
@@ -83,3 +97,5 @@ if __name__ == "__main__":
         shares = lib.exp(scores - scores.max())
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
         print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+    if _left_out:
+        sys.exit(1)
