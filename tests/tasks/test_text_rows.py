@@ -119,6 +119,9 @@ def test_new_rows_lack_a_column_or_have_another_number() -> None:
         made.encode([{"price": 1, "shop": "north"}])
     with pytest.raises(ValueError, match="The rows have 2 columns, and 3 were learned from"):
         made.encode([[1.0, "north"]])
+    for cheap in ([{"price": "cheap", "shop": "north", "review": "all well"}], [["all well", "cheap", "north"]]):
+        with pytest.raises(ValueError, match="Column 'price' of the table holds 'cheap' at line 7"):
+            made.encode(cheap, ["line 7"])
     for plain in ({}, {**made.to_plain(), "places": []}, {**made.to_plain(), "tokens": None}):
         with pytest.raises(ValueError, match=r"the stored preprocessing|The stored tokens"):
             lm.kinds.TextRows.from_plain(plain)
