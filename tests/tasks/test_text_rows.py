@@ -16,7 +16,7 @@ from written_tables import Frame, write
 import lit_metanas as lm
 from lit_metanas.automl.scikit.auto_classifier import AutoClassifier
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.given_data import describe_columns, read_given
+from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
@@ -52,8 +52,9 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
     assert made.texts == ("review",)
     assert kind_of(task).name == "tables"
     assert task.shape == lm.inputs.TextRowShape(17 + 2 + 1, len(made.tokens.words) + 2, 32)  # type: ignore[union-attr]
-    told = describe_columns(path, kind_of(task), None, "verdict")
-    assert told.startswith(" Labels are in column 'verdict', the text in 'review', and 'price', 'shop' are learned ")
+    told = describe_given(task, kind_of(task)) + describe_columns(path, kind_of(task), None, "verdict")
+    assert "240 rows of 2 classes, with the text in 'review' and the columns 'price', 'shop': 144 to learn from" in told
+    assert told.endswith(" 'verdict'. kind='texts' or kind='rows' learns from the text or the columns alone.")
     columns = read_given(path, label="verdict", kind="rows")
     assert columns.shape == lm.RowShape(20)
     assert torch.equal(columns.train.inputs, task.train.inputs[:, :20])
@@ -125,6 +126,16 @@ def test_new_rows_lack_a_column_or_have_another_number() -> None:
     for plain in ({}, {**made.to_plain(), "places": []}, {**made.to_plain(), "tokens": None}):
         with pytest.raises(ValueError, match=r"the stored preprocessing|The stored tokens"):
             lm.kinds.TextRows.from_plain(plain)
+    for names, places in (
+        (["a", "a", "b"], [0]),
+        ([[], "a", "b"], [0]),
+        (["a"], [0]),
+        ([], [3]),
+        ([], [-1]),
+        ([], [0, 0]),
+    ):
+        with pytest.raises(ValueError, match="TextRows: a "):
+            lm.kinds.TextRows.from_plain({**made.to_plain(), "names": names, "places": places})
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -13,13 +13,11 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import TextRowShape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io.text import first_few, printable, writable
-from lit_metanas.kinds.kind import MadeBefore, Prepared, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_kind import RowKind
-from lit_metanas.kinds.rows.row_tasks import find_row_columns, table_of
-from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts
+from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_rows
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Task
 
@@ -66,7 +64,7 @@ class TextRowKind(RowKind):
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """The same for tables of all sizes."""
-        return super(RowKind, self).usual_recipe(task)
+        return Kind.usual_recipe(self, task)
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Those of the text with the usual columns, and those of the columns with the usual text."""
@@ -92,27 +90,20 @@ class TextRowKind(RowKind):
         return np.concatenate([made.columns.unscaled(numbers), counts[:, ends[0] :].numpy()], 1)
 
     def describe(self, task: Task) -> str:
-        """Which columns are left out."""
+        """In which columns the text is, which others are learned from, and which are left out."""
         made = task.preprocessing
-        if isinstance(made, TextRows) and made.columns.left_out:
-            return f", without {made.columns.left_out}"
-        return ""
+        if not isinstance(made, TextRows):
+            return ""
+        used = [column.name or str(place) for place, column in enumerate(made.columns.columns, 1) if column.width]
+        texts, others = (first_few([f"'{printable(name, 40)}'" for name in names]) for names in (made.texts, used))
+        left = f", without {made.columns.left_out}" * bool(made.columns.left_out)
+        return f", with the text in {texts} and the columns {others}{left}"
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
         """The same columns and tokens."""
         return None if made.inputs is None else TextRows.checked(made.inputs, writable(place))
 
     def describe_columns(self, source: Source) -> str:
-        """The columns of labels, of the text, and all others."""
-        if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
-            return ""
-        rows, place = list(read_rows(source.path)), writable(str(source.path))
-        label, columns = find_row_columns(rows, place, source.label, None, source.group)
-        texts = {cells.name for cells in table_of(rows, place, columns).columns if holds_texts(cells)}
-        read, others = ([name for name in columns if (name in texts) == wanted] for wanted in (True, False))
-        quoted = (first_few([f"'{printable(name, 40)}'" for name in names]) for names in ([label], read, others))
-        label, text, named = quoted
-        return (
-            f" Labels are in column {label}, the text in {text}, and {named} are learned from, too (kind='texts' or "
-            "kind='rows' learns from one alone)."
-        )
+        """The column of labels, and how to learn from less."""
+        found = super().describe_columns(source)
+        return f"{found} kind='texts' or kind='rows' learns from the text or the columns alone." * bool(found)

@@ -67,10 +67,14 @@ class TextRows(Preprocessing):
     def __post_init__(self) -> None:
         """Look at names and places."""
         whole = all(isinstance(place, int) and place >= 0 for place in self.places)
-        if not whole or len(set(self.places)) < len(self.places) or len(set(self.names)) < len(self.names):
+        texts = all(isinstance(name, str) for name in self.names)
+        if not whole or not texts or any(len(set(own)) < len(own) for own in (self.names, self.places)):
             raise ValueError("TextRows: a column's name or place stands twice, or is none: give each its own.")
-        if self.names and self.places and max(self.places) >= len(self.names):
-            raise ValueError(f"TextRows: a text is in column {max(self.places)} of {len(self.names)}: count from 0.")
+        number = len(self.names)
+        if self.columns.columns:
+            number = len(self.columns.columns) + len(self.places)
+        if number and (max(self.places, default=0) >= number or len(self.names) not in (0, number)):
+            raise ValueError(f"TextRows: a name or a text is of another column than the {number} that there are.")
 
     @property
     def shape(self) -> TextRowShape:
