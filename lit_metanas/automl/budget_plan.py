@@ -209,7 +209,7 @@ def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
     """
     if options.minutes is None:
         precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
-        return replace(_divided_flops(work, options.parts), precision=precision)
+        return replace(_divided_flops(work, _spendable(work, options)), precision=precision)
     return _divided_minutes(work, options, options.minutes, rungs)
 
 
@@ -227,11 +227,11 @@ def rest(
     if plan.training is not None:
         return plan.training
     if options.minutes is None:
-        return rounded(sum(options.parts) - flops)
+        return rounded(sum(_spendable(work, options)) - flops)
     view, label = work.views.of(found.recipe), work.views.label_of
     before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
     recipe, moment, workers = work.recipe_of(found), work.moment(options.minutes), workers_now()
-    measure = partial(measure_pace, view.task, work.views.space, [found.architecture], recipe)
+    measure = partial(measure_pace, view.task, view.limited.space, [found.architecture], recipe)
     with torch_threads(plan.threads):
         pace = measure(seconds=moment, precision=plan.precision)
     if plan.threads == 1:  # as in the earlier trainings
@@ -244,6 +244,8 @@ def rest(
         together = measure(seconds=moment, precision=plan.precision, workers=workers)
         together, left = together.averaged(before, scored=work.scored), left - moment
     flops = work.last_flops(found, left, alone=pace.flops, together=together.flops, workers=workers, ending=ending)
+    if view.label in work.views.encoded:  # a small network on features would otherwise learn them for hours
+        flops = min(flops, plan.shares.most_trained * plan.shares.longest * work.last_epoch(found))
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * pace.flops))
@@ -258,6 +260,24 @@ def limited(work: Workload, options: AutoOptions, plan: BudgetPlan, found: Searc
         return flops
     planned = max(plan.shares.longest, plan.expected / work.epoch)
     return min(flops, plan.shares.most_trained * planned * work.last_epoch(found))
+
+
+def _spendable(work: Workload, options: AutoOptions) -> tuple[float, ...]:
+    """The FLOPs of search and training, or of both together, of which the features of encoders are paid, too.
+
+    Raises:
+        ValueError: they do not pay for the features.
+    """
+    encoding = work.views.encoding_cost.flops
+    match options.parts:
+        case (both,) if encoding:
+            if both <= encoding:
+                raise ValueError(
+                    f"auto: the FLOPs do not pay for the features of the encoders, {encoding:.3g}: give more, a "
+                    "smaller encoder or, for images, a smaller 'shape'."
+                )
+            return (both - encoding,)
+    return options.parts
 
 
 def _divided_flops(work: Workload, given: tuple[float, ...]) -> BudgetPlan:
@@ -289,9 +309,9 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         )
     precision, moment, workers = options.precision, work.moment(minutes), workers_now()
     if precision == AUTO_PRECISION:
-        precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
+        precision = faster_precision(task, usual.limited.space, work.networks, work.recipe, seconds=moment / 2)
     pace = measure_pace(
-        task, work.views.space, work.networks, work.recipe, seconds=moment / 2, precision=precision, workers=workers
+        task, usual.limited.space, work.networks, work.recipe, seconds=moment / 2, precision=precision, workers=workers
     )
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending

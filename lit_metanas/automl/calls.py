@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 import torch
 
 from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.model_start import ModelStart, read_start
@@ -54,6 +55,7 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
+from lit_metanas.training.encoders import Encoder
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
@@ -91,7 +93,6 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
         >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
         >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
@@ -161,24 +162,28 @@ def _read(
     kind = _describe(task, options)
     if why:
         options.say(why)
-    space = options.space or kind.space(task.shape, task.goal)
-    space.check_shape(task.shape)
-    space.check_objective(task.goal)
+    encoders = read_encoders(options, kind)
     flops = inf if options.minutes is not None else sum(options.parts)
     with undisturbed(task, 1), ExitStack() as held:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         ways, linear_ways = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+        if encoders:
+            kind, task, ways = with_encoders(options, kind, task, ways, encoders)
+        space = options.space or kind.space(task.shape, task.goal)
+        space.check_shape(task.shape)
+        space.check_objective(task.goal)
         # Examples of a group that is learned from would say too little of new ones.
         apart = isinstance(task.goal, Regression) and options.group is None
-        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart)
+        views = Views(task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders)
+        views.read_encoded()
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
             linear = views.in_space(LinearSpace())
-        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
+        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear, encoders))
         yield Job(options, kind, views, linear, folder, began, reading)
 
 
@@ -240,7 +245,9 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     return kind
 
 
-def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | None) -> dict[str, Any]:
+def _settings(
+    options: AutoOptions, kind: Kind, views: Views, linear: Views | None, encoders: Mapping[str, Encoder]
+) -> dict[str, Any]:
     """What decides the result, as plain values."""
     return {
         "task": task_settings(views.usual.task),
@@ -248,6 +255,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),
+        "encoders": [one.digest for one in encoders.values()] or None,
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,

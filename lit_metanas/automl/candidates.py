@@ -24,12 +24,13 @@ from lit_metanas.automl.budget_plan import (
     rounded,
     rungs_of,
 )
-from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.options import NO_ENCODER, AutoOptions
 from lit_metanas.automl.output import OutputFolder
 from lit_metanas.automl.views import JoinedView, View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES, Estimator
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.kind import Kind
+from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import read_record_lines
@@ -171,18 +172,23 @@ def begin(job: Job) -> Beginning:
     known = [_whole(one, train) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
     recorded = covering(known, space, MOST_FIRST, WORTH_A_TRIAL)
     usual = {name: value for name, value in asdict(recipe).items() if name in train}
-    named = [Query.of(one, usual) for one in named_networks(space, kind.first)]
+    known_first = views.named(views.usual.label, kind.first)
+    named = [Query.of(one, usual) for one in named_networks(space, known_first)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
     chosen = list(dict.fromkeys([*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]))
-    chosen = chosen or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
+    chosen = chosen or [Query.of(limited.begin(dict(*known_first[:1])), usual)]
     if views.known is not None:
         chosen = list(dict.fromkeys([Query.of(views.known, usual), *chosen]))
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
+    groups = [first, *_behind_encoders(job, usual, recipe)]
+    if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
+        groups = [*groups[1:], first]
+    first = _in_turn(*groups)
     if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
         limited.measures["latency"](timed[0])
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
@@ -206,9 +212,22 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
     return [one for one in chain.from_iterable(zip_longest(*several)) if one is not None]
 
 
+def _behind_encoders(job: Job, usual: RecipeFields, recipe: Recipe) -> Iterator[list[Query]]:
+    """The first networks for the features of each encoder that is not the usual preprocessing."""
+    views = job.views
+    refusal = ViewEstimator(views, job.options.seed, recipe).refusal
+    for label in views.encoded:
+        if label == views.usual.label:
+            continue
+        fields, heads = {**usual, PREPROCESSING: label}, views.named(label, EncodedRows.first)
+        found = named_networks(views.space_of(label), heads)
+        yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
+
+
 def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
-    """A query under each preprocessing but the usual one that is within the limits."""
-    changed = [{**dict(first.recipe), PREPROCESSING: label} for label in job.views.labels[1:]]
+    """A query under each preprocessing but the usual one and encoders that is within the limits."""
+    labels = [label for label in job.views.labels[1:] if label not in job.views.encoded]
+    changed = [{**dict(first.recipe), PREPROCESSING: label} for label in labels]
     if job.views.limits.given:
         refusal = ViewEstimator(job.views, job.options.seed, recipe).refusal
         changed = [fields for fields in changed if refusal(first.architecture, fields) is None]

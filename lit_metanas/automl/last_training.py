@@ -152,7 +152,8 @@ def train_fully(
 
 def _mirrored(job: Job, network: Candidate) -> Candidate:
     """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
-    scored = as_scored(job, network) if job.kind.mirrors else None
+    mirrors = job.kind.mirrors and network.view.label not in job.views.encoded
+    scored = as_scored(job, network) if mirrors else None
     if scored is None or not mirror_keeps_classes(scored.child, validation_part(network.view.task)):
         return network
     return replace(network, recipe=replace(network.recipe, mirror=True))

@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
+from lit_metanas.estimators.estimator import Measure, latency, latency_measure
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import at_once
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
 
@@ -54,18 +56,20 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._measured = network_measures(
-            space, task.shape, task.way, task.train.inputs.device, batch=limits.latency_batch
-        )["latency"]
+        self._measured = partial(_seconds, space, task, limits.latency_batch)
         self._bytes = cache(partial(exported_bytes, space, task))
-        cost = cache(partial(space.cost, shape=task.shape, way=task.way))
-        latency = cache(self._timed)
+        own, encoder = cache(partial(space.cost, shape=task.shape, way=task.way)), encoder_cost(task)
+
+        def cost(architecture: Architecture) -> NetworkCost:
+            return own(architecture) + encoder
+
+        timed = cache(self._timed)
         self.measures: Mapping[str, Measure] = {
             "parameters": lambda architecture: cost(architecture).parameters,
             "flops": lambda architecture: cost(architecture).flops,
-            "latency": latency,
+            "latency": timed,
             "size": self._bytes,
-            measure_name(limits, "latency"): latency,
+            measure_name(limits, "latency"): timed,
         }
         self.within = space.limited(self._excess) if limits.given else space
 
@@ -180,19 +184,27 @@ class LimitedSpace:
                         yield other
 
 
+def _seconds(space: SearchSpace, task: Task, batch: int, architecture: Architecture) -> float:
+    """The latency of a network, with the encoder in front if there is one; measured anew in each call."""
+    with torch.random.fork_rng(devices=[]):
+        network = whole_network(task, space.child(architecture, task.shape, task.way))
+    return latency(network.to(task.train.inputs.device), seen_task(task).shape, batch=batch)
+
+
 def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, networks: int = 1) -> float:
     """Bytes of the exported program of a network, or of an ensemble; it is made for that, which takes a second."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, architecture, task.shape, task.way, ensemble=networks)
+    seen = seen_task(task)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the export itself warns
         export_child(
-            network,
+            whole_network(task, network),
             folder,
             architecture=architecture.to_json(),
             classes=task.goal.names(task.classes),
-            shape=task.shape,
-            preprocessing=task.preprocessing,
+            shape=seen.shape,
+            preprocessing=seen.preprocessing,
             objective=task.goal,
         )
         return float((Path(folder) / PROGRAM).stat().st_size)

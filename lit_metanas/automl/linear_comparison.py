@@ -142,7 +142,7 @@ def _threads(job: Job, begun: Beginning, plan: BudgetPlan, network: Candidate) -
         return plan.threads
     return threads_that_pay(
         network.view.task,
-        job.views.space,
+        network.view.limited.space,
         network.found.architecture,
         network.recipe,
         seconds=begun.work.moment(options.minutes),

@@ -45,6 +45,9 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
 
+NO_ENCODER = "none"
+"""Among encoders, what stands for the networks without one."""
+
 _NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
@@ -102,7 +105,6 @@ class AutoOptions:
         ValueError: one is out of its range, or two exclude each other; the sentence names it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> options = lm.automl.AutoOptions("photos", max_latency="5ms")
         >>> options.minutes, options.limits.latency
         (10.0, 0.005)
@@ -115,7 +117,7 @@ class AutoOptions:
     )
     _: KW_ONLY
     minutes: float | None = option(
-        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        "how long everything may take; pairs need two; 10 without flops",
         shell=float | None,
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
@@ -160,6 +162,8 @@ class AutoOptions:
         shell=float | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
+    encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
+    download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
         "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
@@ -215,10 +219,13 @@ class AutoOptions:
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        if self.exclude is not None:
-            self.exclude = (self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude)
-        several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
-        self.records = tuple(map(os.fspath, several))
+        self.exclude = self.exclude and _several(self.exclude)
+        self.records = tuple(map(os.fspath, _several(self.records)))
+        self.encoders = self.encoders and _several(self.encoders)
+        if self.encoders and self.start is not None:
+            raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
+        if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
+            raise ValueError("auto: a 'space' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
@@ -344,6 +351,13 @@ def whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def _several(given: Any) -> tuple[Any, ...]:
+    """One value or several."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)
+
+
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
@@ -388,8 +402,8 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
-    elif name == "exclude" and isinstance(value, tuple):
-        return f"[{','.join(value)}]" if from_shell else repr(list(value))
+    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"[{','.join(value)}]" if from_shell else repr([*value])
     elif isinstance(value, float):
         return plain_number(value)
     elif value is None:

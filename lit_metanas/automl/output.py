@@ -19,6 +19,7 @@ from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
@@ -40,6 +41,7 @@ from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
 from lit_metanas.training.export.hub_card import check_card_place, tells_int8
@@ -264,10 +266,12 @@ class OutputFolder:
     def _with_network(self, result: SearchResult, folder: Path, views: Views) -> SearchResult:
         """A result with its network, whose weights are read, and the parts of its task."""
         network, view = _fresh_network(result, views)
+        network = whole_network(view.task, network)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        network, made = network.to(view.task.train.inputs.device).eval(), view.task.preprocessing
+        network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        return replace(result, network=network, preprocessing=made, objective=objective, test=view.tested)
+        test = replace(seen.test, inputs=as_floats(seen.test.inputs))
+        return replace(result, network=network, preprocessing=seen.preprocessing, objective=objective, test=test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:

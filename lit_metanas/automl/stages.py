@@ -254,9 +254,10 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
     return replace(
         result,
         view=view.label,
+        encoding_cost=job.views.encoding_cost,
         budget=budget,
         pace=plan.pace or nan,
-        latency=_latency(job, one, plan.threads),
+        latency=_latency(job, result, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
         rival=describe_trees(known.trees, candidate.value),
@@ -280,11 +281,11 @@ def collect_one(
     return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
 
-def _latency(job: Job, one: Trained, threads: int) -> float:
+def _latency(job: Job, result: SearchResult, threads: int) -> float:
     """Seconds of a trained network; NaN, with a warning, if it cannot be timed, so that it is not lost."""
     try:
         with torch_threads(threads):
-            return latency(one.child.network, one.candidate.view.task.shape, batch=job.views.limits.latency_batch)
+            return latency(result.network, result.shape, batch=job.views.limits.latency_batch)
     except FAILURES as error:
         warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
         return nan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -22,10 +23,14 @@ from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
+from lit_metanas.spaces import MLPSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.union import UnionSpace
+from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.training.encoders.encoded_task import EncodedTask
 from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
@@ -37,6 +42,9 @@ MOST_CALIBRATING = 300
 
 VIEWS_KEPT = 2
 """Views in memory at a time, apart from the usual one."""
+
+OWN_FAMILY, HEAD_FAMILY = "own", "heads"
+"""The families of networks for the examples themselves, and for features of encoders, if both are searched."""
 
 EVERY_APART, FEWEST_APART = 5, 20
 """One in so many examples to learn from is set apart, if there are then at least so many."""
@@ -108,7 +116,8 @@ class Views:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
-    Networks have no choice of those that are ``linear``, which linear models alone are of. With ``apart`` the search
+    Networks have no choice of those that are ``linear``, which linear models alone are of. Those that are ``encoded``
+    have features of an encoder; if there are others, too, each kind has networks of its own. With ``apart`` the search
     learns from fewer examples, and the errors on the others show how far the chosen network is off.
     """
 
@@ -121,8 +130,16 @@ class Views:
         start: TaskStart | ModelStart | None = None,
         linear: Collection[str] = (),
         apart: bool = False,
+        encoded: Collection[str] = (),
     ) -> None:
-        self.space = space
+        self.encoded = tuple(label for label in ways if label in encoded)
+        self.space, self._families = space, dict[str, SearchSpace]()
+        if 0 < len(self.encoded) < len(ways):
+            both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
+            self.space, self._families = (
+                both,
+                {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)},
+            )
         self.apart = apart
         self.limits = limits
         self.meta_cost = Cost()
@@ -171,7 +188,8 @@ class Views:
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
-        ways = {label: partial(self._given, label) for label in self._ways}
+        others = (label for label in self._ways if not self._families or label not in self.encoded)
+        ways = {label: partial(self._given, label) for label in others}
         return Views(self.usual.given, ways, space, self.limits, apart=self.apart)
 
     def of(self, recipe: RecipeFields) -> View:
@@ -189,9 +207,36 @@ class Views:
             raise ValueError(self._failed[label])
         view = self._kept.pop(label, None) or self._made(label)
         self._kept[label] = view  # the last one that was asked for
-        while len(self._kept) > VIEWS_KEPT:
-            del self._kept[next(iter(self._kept))]
+        while len(large := [one for one in self._kept if one not in self.encoded]) > VIEWS_KEPT:
+            del self._kept[large[0]]
         return view
+
+    def space_of(self, label: str) -> SearchSpace:
+        """The networks for inputs of a view, which is not made for that."""
+        if not self._families:
+            return self.space
+        return self._families[HEAD_FAMILY if label in self.encoded else OWN_FAMILY]
+
+    def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+        """Labels of networks for inputs of a view as the space has them."""
+        if not self._families:
+            return [*map(dict, networks)]
+        return [in_family(HEAD_FAMILY if label in self.encoded else OWN_FAMILY, one) for one in networks]
+
+    def read_encoded(self) -> None:
+        """Make the features of all encoders; one that fails is left out, with a warning."""
+        for label in self.encoded:
+            with suppress(*FAILURES):
+                self.labelled(label)
+        if self._failed:
+            self.labels = tuple(label for label in self.labels if label not in self._failed)
+            self.encoded = tuple(label for label in self.encoded if label not in self._failed)
+
+    @property
+    def encoding_cost(self) -> Cost:
+        """What the features of the encoders have cost."""
+        tasks = [view.task for view in (self.usual, *self._kept.values())]
+        return sum((one.encoding_cost for one in tasks if isinstance(one, EncodedTask)), Cost())
 
     def label_of(self, recipe: RecipeFields) -> str:
         """The label of the view that a recipe names; the view is not made for that."""
@@ -253,7 +298,7 @@ class Views:
         given, apart = task, None
         if self.apart:
             task, apart = set_apart(given)
-        return View(label, task, LimitedSpace(self.space, self.limits, task), given, apart)
+        return View(label, task, LimitedSpace(self.space_of(label), self.limits, task), given, apart)
 
 
 def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
@@ -293,15 +338,18 @@ class ViewEstimator(Estimator):
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
+        if (foreign := self.views.space_of(self.views.label_of(recipe)).violation(architecture)) is not None:
+            return foreign
         try:
             return self.views.of(recipe).limited.within.violation(architecture)
         except FAILURES as error:
             return reason_of(error)
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Not from a network that reads other tokens: without their vectors its weights are worth no more than new."""
-        same = self.views.label_of(recipe) == self.views.label_of(parent)
-        return same or not isinstance(self.views.usual.task.shape, TokenShape)
+        """Not from a network that reads other tokens or features: its weights are worth no more than new ones."""
+        labels = {self.views.label_of(recipe), self.views.label_of(parent)}
+        other = isinstance(self.views.usual.task.shape, TokenShape) or not labels.isdisjoint(self.views.encoded)
+        return len(labels) == 1 or not other
 
     def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
         """The same under a changed recipe, or another preprocessing.
@@ -322,7 +370,7 @@ class ViewEstimator(Estimator):
 
     def pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
-        task, space, batch = self._view.task, self.views.space, self.recipe.batch_size
+        task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
         times = nominal_times(self.precision)
         seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, times=times)
         flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
@@ -340,8 +388,8 @@ class ViewEstimator(Estimator):
 
     @property
     def _estimator(self) -> TrainingEstimator:
-        view, space = self._view, self.views.space
-        return TrainingEstimator(view.task, space, self.seed, self.recipe, precision=self.precision)
+        view = self._view
+        return TrainingEstimator(view.task, view.limited.space, self.seed, self.recipe, precision=self.precision)
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

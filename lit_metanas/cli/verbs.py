@@ -26,6 +26,7 @@ VERBS = {
 """All verbs, in the order in which the help lists them."""
 
 LISTS: Mapping[str, Sequence[str]] = {
+    "auto": ("--encoders",),
     "predict": ("--data.examples",),
     "report": ("--results",),
 }

@@ -48,7 +48,7 @@ class ResultFields:
         unreturned: with ``auto``, the FLOPs in ``training_cost`` of models that are not returned: linear models and
             networks that were only compared, and networks whose training diverged; 0 for a stopped search.
         meta_cost: cost of the meta-training that the method starts from, paid once; zero without one.
-        parameters: trainable parameters of the network, or of all that are averaged.
+        parameters: parameters of the network, or of all that are averaged.
         flops: forward multiply-adds for one image, of the network or of all that are averaged.
         record: everything that the search tried.
         untried: number of planned architectures that the budget did not pay for.
@@ -92,6 +92,10 @@ class ResultFields:
             search and for other searches.
         earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the
             paired difference; otherwise empty.
+        encoder: the frozen encoder in front of the network, its size and its licence, in words; empty without one.
+            ``parameters``, ``flops`` and ``latency`` include it.
+        encoding_cost: with ``auto``, cost of the features of encoders: forward FLOPs, once for each example, and
+            seconds, fewer where the features were in the cache.
         test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
     """
 
@@ -141,6 +145,8 @@ class ResultFields:
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()
+    encoder: str = ""
+    encoding_cost: Cost = field(default_factory=Cost)
 
     @property
     def metric(self) -> str:

@@ -63,9 +63,11 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         space=result.space,
         architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
         preprocessing=_views(result),
+        encoder=result.encoder,
         parameters=result.parameters,
         flops=result.flops,
         costs={
+            "features of encoders, once": result.encoding_cost,
             "search": result.cost,
             f"all training after it{_unreturned(result)}": result.training_cost,
             "meta-training (once)": result.meta_cost,
@@ -198,6 +200,8 @@ def _network_lines(result: ResultFields) -> list[str]:
     networks = describe_networks(result.ensemble, result.linear)
     one = "image" if isinstance(as_shape(result.shape), ImageShape) else "input"
     lines = [f"  {networks}: {result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"]
+    if result.encoder:
+        lines.append(_wrap(f"encoder, included: {result.encoder}"))
     if _latency_text(result):
         lines.append(f"  latency: {_latency_text(result)}")
     if result.cost.queries:
@@ -218,6 +222,9 @@ def _cost_lines(result: ResultFields) -> list[str]:
         f"  cost of the search: {_cost_text(result.cost)}",
         f"  cost of all training after it{_unreturned(result)}: {_cost_text(result.training_cost)}",
     ]
+    if result.encoding_cost.flops:
+        spent = result.encoding_cost
+        lines.insert(0, f"  cost of the encoders' features: {spent.flops:.3g} FLOPs, {spent.seconds:.1f} s, once")
     if result.precision != FLOAT32:
         lines.append(f"  precision of the trainings: {result.precision}")
     if energy := _energy(result):

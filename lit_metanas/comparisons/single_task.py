@@ -34,6 +34,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score, scores_of
+from lit_metanas.training.encoders.encoded_task import EncodedTask, encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import members_of
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
@@ -106,7 +107,6 @@ def search(
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> images, labels = np.random.rand(40, 8, 8), np.arange(40) % 2
         >>> task = lm.task_from_arrays(images, labels, classes=["cat", "dog"])
         >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,))
@@ -213,18 +213,21 @@ def result_of(
 ) -> SearchResult:
     """Test a trained network once, and collect its result; ``size`` None is that of the architecture."""
     tested = tested_part(child, task)
+    seen, encoder = seen_task(task), encoder_cost(task)
+    tested = tested._replace(task=seen)
     classes, ensemble = task.goal.names(task.classes), members_of(child.network)
     if size is None:
         one = space.cost(found.architecture, task.shape, task.way)
         size = NetworkCost(ensemble * one.parameters, ensemble * one.flops)
+    size += encoder
     return SearchResult(
         task_id=task.id,
         space=space.name,
         architecture=found.architecture,
         recipe=child.recipe,
-        network=child.network.eval(),
+        network=whole_network(task, child.network).eval(),
         classes=classes,
-        shape=task.shape,
+        shape=seen.shape,
         objective=task.goal,
         test_score=tested.judged.value,
         ci95=tested.reach,
@@ -238,15 +241,16 @@ def result_of(
         record=found.record,
         untried=found.untried,
         validated=validated,
-        preprocessing=task.preprocessing,
-        predictions=shown_predictions(task, tested.predictions),
+        preprocessing=seen.preprocessing,
+        predictions=shown_predictions(seen, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
         errors=tested.worst,
         ensemble=ensemble,
         ordinal=found.ordinal,
-        test=task.test,
+        test=seen.test,
         precision=precision,
+        encoder=task.encoder.describe() if isinstance(task, EncodedTask) else "",
     )
 
 

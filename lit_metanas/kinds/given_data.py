@@ -227,9 +227,18 @@ def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], 
     offered = within_memory(task, own.preprocessings(task, source))
     if len(offered) < 2:
         return {}
-    if source is None and own.converts:
-        return {label: partial(own.convert, task, one) for label, one in offered.items()}
-    return {label: partial(read_given, data, prepared=one, **given) for label, one in offered.items()}
+    return {label: partial(read_under, data, task, one, **given) for label, one in offered.items()}
+
+
+def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
+    """The same task under another preprocessing: read again, or made of what is in memory.
+
+    The arguments are those of ``read_given``, and the task that it gave.
+    """
+    own = kind_of(task, given.get("kind"))
+    if not isinstance(data, str | os.PathLike) and own.converts:
+        return own.convert(task, prepared)
+    return read_given(data, prepared=prepared, **given)
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:

@@ -72,7 +72,6 @@ class Source:
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
         True
     """
@@ -136,8 +135,6 @@ class Kind(ABC):
 
     Example:
         >>> from pathlib import Path
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Lengths(lm.Kind):
         ...     name = "lengths"
         ...     def claims(self, path, group):

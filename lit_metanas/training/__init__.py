@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child
+    from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
     from lit_metanas.training.export import Exported, export_child, load
     from lit_metanas.training.export.exported_model import ExportedModel
     from lit_metanas.training.meta_search import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "child": "Child",
+    "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
     "export.exported_model": "ExportedModel",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
@@ -56,6 +58,8 @@ __all__ = [
     "DARTSRates",
     "DARTSTraining",
     "ENASTraining",
+    "EncodedTask",
+    "Encoder",
     "Exported",
     "ExportedModel",
     "FirstOrder",
@@ -70,9 +74,11 @@ __all__ = [
     "TaskReptile",
     "Trainer",
     "WeightRates",
+    "encode",
     "export_child",
     "load",
     "mirror_keeps_classes",
+    "read_encoder",
 ]
 
 

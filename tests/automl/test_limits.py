@@ -54,7 +54,7 @@ def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
 
 def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.004, 0.006])
-    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape, batch: next(times))
+    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape, batch: next(times))
     limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     assert [limited.within.violation(one) for _ in range(3)] == [None] * 3
@@ -62,7 +62,7 @@ def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(mo
 
 
 def test_a_limit_for_a_batch_refuses_what_one_input_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape, batch: 0.001 * batch)
+    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape, batch: 0.001 * batch)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     for batch, refusal in ((1, None), (32, "it takes 32 ms for 32 inputs at once, and the limit is 5 ms")):
         limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005, latency_batch=batch), TASK)

@@ -99,13 +99,26 @@ def test_records_of_a_family_are_records_of_the_union() -> None:
     assert not fitting(steps, SPACE.limited(lambda one: "too large"))
 
 
+def test_families_of_different_inputs_are_used_one_by_one() -> None:
+    both = UnionSpace({"steps": STEPS, "rows": lm.MLPSpace()})
+    assert both.shapes == ()
+    with pytest.raises(ValueError, match="MLPSpace is for rows of numbers, and the inputs are"):
+        both.check_shape(SHAPE)
+    rows = both.restricted({"family": "rows"})
+    assert rows.shapes == (lm.RowShape,)
+    one = rows.sample(torch.Generator().manual_seed(0))
+    assert rows.child(one, lm.RowShape(5), WAY, rows.first_weights(lm.RowShape(5)))(torch.rand(2, 5)).shape == (2, WAY)
+    assert both.cost(one, lm.RowShape(5), WAY) == rows.cost(one, lm.RowShape(5), WAY)
+    other = both.restricted({"family": "steps"}).sample(torch.Generator().manual_seed(0))
+    assert rows.violation(other) == "its family 'steps' is left out"
+
+
 @pytest.mark.parametrize(
     ("families", "message"),
     [
         ({}, "'families' is empty"),
         ({"one two": STEPS}, "'one two' cannot be the label of a family"),
         ({"forward": STEPS}, "'forward' cannot be the label"),
-        ({"steps": STEPS, "rows": lm.MLPSpace()}, "take no kind of input in common"),
         ({"steps": STEPS, "each": lm.SequenceSpace(readouts=["each"])}, "score different things"),
     ],
 )

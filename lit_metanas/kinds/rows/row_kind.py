@@ -49,7 +49,7 @@ class RowKind(Kind):
     )
     recipe: ClassVar = {"weight_decay": 0.1}
     own_options: ClassVar = ("test_by",)
-    features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
+    features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of labels that repeat, and columns of which none holds sentences."""
@@ -158,6 +158,30 @@ class RowKind(Kind):
         rows = list(read_rows(source.path))
         label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
+
+
+class EncodedRows(RowKind):
+    """Features that an encoder has made of other examples, which are read by their own kind."""
+
+    name = "features"
+    noun = "features"
+    first: ClassVar[Sequence[Mapping[str, str]]] = ({"depth": "0"}, *RowKind.first[:3])
+    features: ClassVar = {}
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """None: no file has them."""
+        return False
+
+    def holds(self, task: Task) -> bool:
+        """None: rows are of the kind ``rows``."""
+        return False
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """No other."""
+        return {}
+
+    def tree_features(self, task: Task, inputs: Tensor) -> None:
+        """None: networks are better on features."""
 
 
 def _whole_rows(file: Path) -> list[TableRow]:

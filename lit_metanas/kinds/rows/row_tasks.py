@@ -85,7 +85,6 @@ class TableTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
         >>> size = Path("sizes.csv").write_text("\n".join(["height,rest,size", *rows]))
         >>> task = lm.TableTask("sizes.csv")[0]

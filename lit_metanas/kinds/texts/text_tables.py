@@ -76,7 +76,6 @@ class TextTable(TextSource):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])

@@ -50,7 +50,6 @@ class TextTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut") for n in range(5)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> task = lm.TextTask("help.csv")[0]
@@ -173,7 +172,6 @@ def task_from_texts(
         ValueError: a text or label is malformed, a class has too few, or an argument is out of its range.
 
     Example:
-        >>> import lit_metanas as lm
         >>> texts = [f"how do I {verb} it {n} times" for n in range(5) for verb in ("fold", "cut")]
         >>> task = lm.task_from_texts(texts, ["folding", "cutting"] * 5)
         >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)

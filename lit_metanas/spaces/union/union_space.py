@@ -98,7 +98,8 @@ class UnionSupernet(Supernet):
 class UnionSpace(SearchSpace):
     """Several spaces as one: a choice among them, ``family``, and the choices of each.
 
-    The choices of a family have its label in front, such as ``grid.width``, and matter only where it is chosen.
+    The choices of a family have its label in front, such as ``grid.width``, and matter only where it is chosen. If the
+    families take different kinds of input, the space is used ``restricted`` to one of them.
 
     Args:
         families: the spaces, by labels that are names in Python, such as ``grid``.
@@ -107,12 +108,9 @@ class UnionSpace(SearchSpace):
             each step; a supernet hears the first one.
 
     Raises:
-        ValueError: there are no spaces, they have no kind of input in common, their networks score different things, or
-            the window has no steps.
+        ValueError: there are no spaces, their networks score different things, or the window has no steps.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.UnionSpace({"steps": lm.SequenceSpace(widths=(16,)), "grid": lm.GridSpace(widths=(8,))})
         >>> architecture = space.sample(torch.Generator().manual_seed(1))
         >>> architecture["family"], "grid.block" in architecture, "steps.width" in architecture
@@ -130,8 +128,6 @@ class UnionSpace(SearchSpace):
         for label in self.families:
             if not label.isidentifier() or hasattr(UnionSupernet, label):
                 raise ValueError(f"{self.name}: '{label}' cannot be the label of a family: take a name such as 'grid'.")
-        if not self.shapes:
-            raise ValueError(f"{self.name}: 'families' take no kind of input in common: give spaces that do.")
         if len({own.scored for own in self.families.values()}) > 1:
             raise ValueError(f"{self.name}: 'families' score different things, such as inputs and steps: divide them.")
         found = [Choice(FAMILY, tuple(self.families))]
@@ -146,7 +142,7 @@ class UnionSpace(SearchSpace):
     @property
     def shapes(self) -> tuple[ShapeType, ...]:  # type: ignore[override]
         """The kinds of input that all families take."""
-        first, *others = self.families.values()
+        first, *others = (self.families[label] for label in self._labels)
         return tuple(kind for kind in first.shapes if all(kind in own.shapes for own in others))
 
     @property
@@ -178,6 +174,8 @@ class UnionSpace(SearchSpace):
     def violation(self, architecture: Architecture) -> str | None:
         """Why ``architecture`` cannot be built, or None."""
         label, own = self._split(architecture)
+        if label not in self._labels:
+            return f"its family '{label}' is left out"
         return self.families[label].violation(Architecture(own))
 
     def recorded(self, space: str, architecture: Architecture) -> Architecture | None:
@@ -252,6 +250,16 @@ class UnionSpace(SearchSpace):
         space = super().restricted(labels)
         space.families = {label: own.restricted(within(label, labels)) for label, own in self.families.items()}
         return space
+
+    def check_shape(self, shape: Shape) -> None:
+        """Refuse inputs that a family does not take."""
+        for label in self._labels:
+            self.families[label].check_shape(shape)
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        """The families that may be chosen."""
+        return self.choices[0].labels
 
     def _window(self, shape: Shape) -> SeriesShape | None:
         """The shape of a window of inputs; None if networks take them whole."""

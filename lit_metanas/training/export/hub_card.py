@@ -62,6 +62,7 @@ class ModelCard:
     front: str = ""  # a sentence on other networks of the same search
     energy: str = ""
     preprocessing: str = ""
+    encoder: str = ""  # the frozen part of the network, with its licence
     recipe: str = ""  # of the last training, where `reproduce` does not give it
     packages: tuple[str, ...] = ("PyTorch",)  # that predict.py needs
     takes: str = "FILE"  # argument of predict.py
@@ -125,6 +126,7 @@ class ModelCard:
         rows["energy of search and training"] = self.energy
         notes = {
             "Preprocessing": markdown_text(self.preprocessing, 200),
+            "Frozen encoder in front": markdown_text(self.encoder, 400),
             "Recipe of the last training": markdown_text(self.recipe, 2000),
             self.named.capitalize(): markdown_text(", ".join(self.classes), 4000),
             "Front": self.front and f"{markdown_text(self.front, 400)}.",

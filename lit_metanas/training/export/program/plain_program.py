@@ -89,8 +89,17 @@ class PlainProgram(nn.Module):
     # `meta`) has shown that they fit each other and how much memory and work an input takes. Core operations may mix
     # inputs, so that each number of inputs has a trial of its own.
 
-    def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        tensors: Mapping[str, Tensor],
+        inputs: str,
+        output: str,
+        traced_on: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
+        self.traced_on = traced_on  # the sizes of the inputs, 0 for an open one
         made = [name for *_, names in nodes for name in names]
         if len({*tensors, inputs, *made}) < len(tensors) + 1 + len(made):
             raise ValueError("gives two tensors the same name")
@@ -116,6 +125,8 @@ class PlainProgram(nn.Module):
         if self.shape is not None:
             _check_inputs(inputs, self.shape)
         tensors = {name: self.get_buffer(name) for name in self._names}
+        if torch.compiler.is_compiling():  # it becomes a part of another program, and was checked before
+            return self._traced({**tensors, self.inputs: inputs})
         scores: list[Tensor] = []
         most = len(inputs)
         if self.memory:  # no more than were tried
@@ -136,6 +147,19 @@ class PlainProgram(nn.Module):
             self.memory = max(self.memory, math.ceil(memory / examples))
         if not self(blank_inputs(1, shape)).isfinite().all():
             raise ValueError("gives scores that are not numbers")
+
+    def _traced(self, found: dict[str, Any]) -> Tensor:
+        """The output, by operations without any check, whose sizes are symbols."""
+        for operation, arguments, names in self.nodes:
+            given = {key: _resolve(argument, found) for key, argument in arguments.items() if key not in _LAYOUT}
+            overload, _, kind = operation.partition(".")
+            if operation in ARITHMETIC:
+                made = getattr(operator, kind)(given["a"], given["b"])
+            else:
+                made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
+            found.update(zip(names, made if isinstance(made, tuple | list) else [made], strict=False))
+        output: Tensor = found[self.output]
+        return output
 
     def _try(self, examples: int, largest: int) -> int:
         """How many numbers are held at once for some inputs, without computing them."""

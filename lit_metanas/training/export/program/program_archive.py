@@ -32,7 +32,8 @@ _KINDS = {
 }  # fmt: skip
 """The schema's numbers for the kinds of numbers that a network holds."""
 
-_PREFIX = "archive/"
+_GRAPH = "/models/model.json"
+"""How the name of the graph in an archive ends, whose entries begin with the name of the file that was written."""
 
 _INFINITE = ("Infinity", "-Infinity")
 
@@ -44,11 +45,12 @@ def read_program(content: bytes) -> PlainProgram:
     """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         check_stored(archive, len(content))
-        document = parse_json(archive.read(f"{_PREFIX}models/model.json"), longest=100_000)
+        (graph,) = (name for name in archive.namelist() if name.endswith(_GRAPH))
+        document, prefix = parse_json(archive.read(graph), longest=100_000), graph.removesuffix(_GRAPH)
         if document["schema_version"]["major"] != _FORMAT:
             raise ValueError("is of another version of torch's format")
-        weights = _stored_tensors(archive, "weights", "model_weights_config.json")
-        constants = _stored_tensors(archive, "constants", "model_constants_config.json")
+        weights = _stored_tensors(archive, f"{prefix}/data/weights", "model_weights_config.json")
+        constants = _stored_tensors(archive, f"{prefix}/data/constants", "model_constants_config.json")
     graph, signature = document["graph_module"]["graph"], document["graph_module"]["signature"]
     if len(graph["nodes"]) > MOST_NODES:
         raise ValueError(
@@ -64,17 +66,18 @@ def read_program(content: bytes) -> PlainProgram:
         tensors=tensors,
         inputs=inputs,
         output=output["arg"]["as_tensor"]["name"],
+        traced_on=tuple(size.get("as_int", 0) for size in graph["tensor_values"][inputs]["sizes"]),
     )
 
 
 def _stored_tensors(archive: zipfile.ZipFile, folder: str, names: str) -> dict[str, Tensor]:
     """The tensors of a folder of the archive by name; none where the folder has no list of them."""
-    if (place := f"{_PREFIX}data/{folder}/{names}") not in archive.namelist():
+    if (place := f"{folder}/{names}") not in archive.namelist():
         return {}
     config = parse_json(archive.read(place))["config"]
     # Many names may be of one file, which is held once.
     files = {own["path_name"] for own in config.values()}
-    stored = {file: bytearray(archive.read(f"{_PREFIX}data/{folder}/{file}")) for file in files}
+    stored = {file: bytearray(archive.read(f"{folder}/{file}")) for file in files}
     return {name: _weight(own, stored[own["path_name"]]) for name, own in config.items()}
 
 

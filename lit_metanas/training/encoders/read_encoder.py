@@ -1,0 +1,250 @@
+"""Encoders of files: weights of a classifier of torchvision, and exported programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import ImageShape
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
+from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the colours of ImageNet, by which most encoders normalise images."""
+
+MADE_FOR = 224
+"""Pixels of each side that most encoders were made for."""
+
+PROGRAM_SUFFIX = ".pt2"
+"""Of files of ``torch.export.save``."""
+
+NAME_PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
+"""What programs put in front of the names of weights."""
+
+
+class Normalised(nn.Module):
+    """A network behind the normalisation of its images."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images in [0, 1], shape ``(n, channels, height, width)``, to features."""
+        features: Tensor = self.network((inputs - self.mean) / self.deviation)
+        return features
+
+
+def read_encoder(
+    file: str | os.PathLike[str], *, side: int | None = None, license: str = UNKNOWN_SOURCE, download: bool = False
+) -> Encoder:
+    """Read an encoder of images; no code in a file is executed, and nothing is downloaded unless that is asked for.
+
+    Args:
+        file: weights of a classifier of torchvision (``torch.save(network.state_dict(), file)``), whose architecture
+            is found by the names and shapes; an exported program (``torch.export.save``) that gives features; or the
+            name of such a classifier, whose weights lie in the cache of ``torch.hub``.
+        side: pixels of each side of images; None takes what the weights were made for.
+        license: of the encoder, in words, for model cards.
+        download: whether weights that are given by a name are downloaded where they are missing.
+
+    Raises:
+        FileNotFoundError: there is no such file; the sentence says where weights are found.
+        ValueError: the file is damaged, or of another network.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> from torchvision.models import squeezenet1_1, shufflenet_v2_x0_5
+        >>> torch.save(shufflenet_v2_x0_5().state_dict(), "mine.pth")
+        >>> encoder = lm.training.read_encoder("mine.pth", side=32)
+        >>> encoder.about
+        "torchvision's shufflenet_v2_x0_5 for 32x32 pixels, normalised as ImageNet"
+        >>> encoder.numbers, encoder.cost.parameters > 300_000
+        (1024, True)
+    """
+    path = Path(file)
+    if not path.is_file():
+        path = _weights_of(os.fspath(file), download)
+    try:
+        if path.suffix.lower() == PROGRAM_SUFFIX:
+            return _of_program(path, side, license)
+        return _of_weights(path, _weights_in(path), side, license)
+    except ValueError as error:
+        raise ValueError(f"The encoder '{writable(str(path))}' {error}.") from None
+
+
+def _weights_of(name: str, download: bool) -> Path:
+    """The file of the weights of a classifier of torchvision, which is named instead of a file."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        others = "give the path of a file with weights, or the name of a classifier of torchvision, such as resnet18."
+        raise FileNotFoundError(f"There is no encoder '{writable(name)}': {hint(name, known, others)}")
+    url = models.get_model_weights(name).DEFAULT.url
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+    if not file.is_file() and not download:
+        raise FileNotFoundError(
+            f"There are no weights of '{name}' in '{file.parent}': get {url} and give that file, or have it downloaded "
+            "by download=True (--download)."
+        )
+    if not file.is_file():
+        with replacing(file) as temporary:
+            torch.hub.download_url_to_file(url, str(temporary), file.stem.rpartition("-")[2], progress=False)
+    return file
+
+
+def _weights_in(path: Path) -> dict[str, Tensor]:
+    """The weights in a file of ``torch.save`` by their names, without what programs put in front of these.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError("is damaged, or was downloaded in part: get it again")
+    with zipfile.ZipFile(path) as archive:
+        if any("/code/" in name for name in archive.namelist()):
+            raise ValueError(
+                "is a TorchScript program, and to read one executes code: save its weights by "
+                "torch.save(network.state_dict(), file), or a program by torch.export.save"
+            )
+    try:
+        content = load_plain(path)
+    except DAMAGED:
+        raise ValueError(
+            "is damaged, or holds more than weights: get it again, or save weights by "
+            "torch.save(network.state_dict(), file)"
+        ) from None
+    parts = [content, *(content.values() if isinstance(content, Mapping) else ())]
+    named = [
+        {str(name): own for name, own in part.items() if isinstance(own, Tensor)}
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
+    weights = max(named, key=len, default={})
+    if not weights:
+        raise ValueError("holds no weights by their names: save some by torch.save(network.state_dict(), file)")
+    while all(NAME_PREFIX.match(name) for name in weights):
+        weights = {NAME_PREFIX.sub("", name, count=1): own for name, own in weights.items()}
+    return weights
+
+
+def _of_program(path: Path, side: int | None, license: str) -> Encoder:
+    """The encoder of an exported program."""
+    content = read_regular(path, LARGEST_PROGRAM)
+    try:
+        program = read_program(content)
+        channels, height, width = program.traced_on[1:]
+        with torch.no_grad():
+            (features,) = program(torch.zeros(1, channels, height, width)).shape[1:]
+        program.check(ImageShape(channels, height, width), features)
+    except DAMAGED as error:
+        reason = "is damaged, was downloaded in part, or gives no vector of features for each image"
+        if type(error) is ValueError:
+            reason = f"{error} and cannot be read: write it by torch.export.save(program.run_decompositions(), file)"
+        raise ValueError(reason) from None
+    if side not in (None, height):
+        raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
+    about = f"a program for {height}x{width} pixels, normalised as ImageNet {sha256(content).hexdigest()[:8]}"
+    mean, deviation = (
+        (IMAGENET_MEAN, IMAGENET_DEVIATION)
+        if channels == 3
+        else ([sum(IMAGENET_MEAN) / 3], [sum(IMAGENET_DEVIATION) / 3])
+    )
+    whole = Normalised(program, mean, deviation)
+    return Encoder(path.name, whole, ImageShape(channels, height, width), about, license=license)
+
+
+def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, license: str) -> Encoder:
+    """The encoder of the weights of a classifier."""
+    from torchvision import models
+
+    name, network = _fitting(path.stem, weights)
+    known = models.get_model_weights(name)
+    made_by = next((one for one in known if Path(one.url).name == path.name), known.DEFAULT).transforms()
+    side = side or made_by.crop_size[0]
+    about = f"torchvision's {name} for {side}x{side} pixels, normalised as ImageNet"
+    whole = Normalised(network, made_by.mean, made_by.std)
+    return Encoder(path.name, whole, ImageShape(3, side, side), about, license=license)
+
+
+def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
+    """The classifier of torchvision that has such weights, and its network without the last linear map.
+
+    The last map may be missing, or of other classes.
+
+    Raises:
+        ValueError: there is none.
+    """
+    nearest, apart = "", ["all"] * len(weights)
+    for name, network, last in _classifiers(stem):
+        own = {key: one for key, one in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+        head = {f"{last}.weight", f"{last}.bias"}
+        wrong = [key for key in own.keys() - head if key not in weights or weights[key].shape != own[key].shape]
+        wrong += [key for key in weights.keys() - own.keys() - head if not key.endswith("num_batches_tracked")]
+        if not wrong:
+            return name, _headless(name, last, {key: weights[key] for key in own.keys() - head})
+        if len(wrong) < len(apart):
+            nearest, apart = name, sorted(wrong)
+    first = next(iter(weights))
+    what = f"{len(weights)} tensors such as '{printable(first, 60)}'"
+    if nearest:
+        found = weights.get(apart[0])
+        has = "lacks it" if found is None else f"has it as {list(found.shape)}"
+        what = f"{what}; the nearest is {nearest}, but for '{printable(apart[0], 60)}': the file {has}"
+    raise ValueError(f"has the weights of no classifier of torchvision ({what}): give one of those, or a torch.export")
+
+
+def _headless(name: str, last: str, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A classifier with such weights, and without its last linear map."""
+    from torchvision import models
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how its weights begin, which are replaced
+        network: nn.Module = models.get_model(name)
+    network.set_submodule(last, nn.Identity())
+    network.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
+    return network
+
+
+def _classifiers(stem: str) -> Iterator[tuple[str, nn.Module, str]]:
+    """The classifiers of torchvision without numbers, each with its last linear map; those first that a file names."""
+    from torchvision import models
+
+    for name in sorted(models.list_models(module=models), key=lambda one: -len(one) * (one in stem.lower())):
+        network = _without_numbers(name)
+        linear = [each for each, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+        if linear:
+            yield name, network, linear[-1]
+
+
+@cache
+def _without_numbers(name: str) -> nn.Module:
+    """A classifier of torchvision on the device ``meta``; an empty network for those that need numbers to be made."""
+    from torchvision import models
+
+    with suppress(NotImplementedError), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")  # of how the weights begin, which are replaced
+        network: nn.Module = models.get_model(name)
+        return network
+    return nn.Identity()
