@@ -65,7 +65,10 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),  # of rows
+        (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "text": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "text": row["text"], "name": row["name"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "stars": row["stars"], "text": row["text"], "label": row["label"]}, "tables"),
         (lambda row: {"stars": row["stars"], "text": row["text"], "label": row["label"]}, "tables"),
         (lambda row: {"stars": row["stars"], "name": row["name"], "label": row["label"]}, "rows"),
         (lambda row: {"stars": "all", "text": row["text"], "label": row["label"]}, "texts"),
@@ -77,7 +80,13 @@ def test_which_tables_have_both(change: Any, kind: str, tmp_path: Path) -> None:
     rows = []
     for place in range(90):
         text = f"this is the sentence {place} of many"
-        more = {"number": place, "stars": place % 5 + 0.5 * (place % 2), "name": f"T{place}", "label": "ab"[place % 2]}
+        more = {
+            "number": place,
+            "stars": place % 5 + 0.5 * (place % 2),
+            "name": f"T{place}",
+            "id": 10**9 + 7919 * place,
+            "label": "ab"[place % 2],
+        }
         rows.append(change({"text": text, **more}))
     assert kind_of_path(Path(write(tmp_path / "table.csv", rows)), None).name == kind
 
@@ -104,7 +113,7 @@ def test_inputs_are_the_numbers_and_then_the_tokens_by_each_part_alone() -> None
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([[1.0, "a"], [2.0, "b"]], "No column of the rows to learn from holds texts: call one 'text'"),
+        ([[1.0, "a"], [2.0, "b"]], "No column of the table holds texts: call one 'text'"),
         ([["one fine day"], ["two fine days"]], "There is nothing in 2 rows of 0 columns"),
     ],
 )

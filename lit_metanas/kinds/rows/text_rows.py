@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +40,7 @@ class TextRows(Preprocessing):
         names: of all columns; empty where they have none.
         columns: makes numbers of all others.
         tokens: makes tokens of the text; None takes ``Words()``, or ``Characters()`` where most texts share no word.
-        places: of the text's columns among all, from 0; empty finds them in the rows to learn from.
+        places: of the text's columns among all, from 0; empty finds them.
 
     Raises:
         ValueError: a column's name stands twice, or a place is that of no column.
@@ -93,15 +94,23 @@ class TextRows(Preprocessing):
             ValueError: they are no rows, no column holds texts, or no other one can be learned from.
         """
         table = as_table(rows, names=self.names)
-        places = self.places or tuple(place for place, cells in enumerate(table.columns) if holds_texts(cells))
-        if not places:
-            raise ValueError("No column of the rows to learn from holds texts: call one 'text', or say kind='rows'.")
-        found = replace(self, places=places)
-        names = tuple(name for place, name in enumerate(self.names) if place not in places)
+        found = self.located(table)
+        names = tuple(name for place, name in enumerate(self.names) if place not in found.places)
         columns = replace(self.columns, names=names).fitted(found._others(table))
         texts = found._read(table)
         tokens = usual_tokens(texts) if self.tokens is None else self.tokens.fitted(texts)
         return replace(found, columns=columns, tokens=tokens)
+
+    def located(self, table: RawTable) -> Self:
+        """The same with the places of the columns of a table that hold texts, unless it has places.
+
+        Raises:
+            ValueError: no column holds texts.
+        """
+        places = self.places or tuple(place for place, cells in enumerate(table.columns) if holds_texts(cells))
+        if not places:
+            raise ValueError("No column of the table holds texts: call one 'text', or say kind='rows'.")
+        return replace(self, places=places)
 
     def encode(self, raw: Rows | RawTable, where: Sequence[str] | None = None) -> Tensor:
         """The inputs of rows, shape ``(n, numbers + steps)``, float32.
@@ -182,10 +191,16 @@ def holds_texts(cells: ColumnCells) -> bool:
 
 
 def usual_rows(table: RawTable) -> Columns | TextRows:
-    """What makes inputs of a table: ``TextRows`` if it has a text, and other columns that can be learned from."""
+    """What makes inputs of a table: ``TextRows`` if it has a text, and other columns than names and numbers of rows."""
     others = [cells for cells in table.columns if not holds_texts(cells)]
-    if others and len(others) < len(table.columns):
+    if len(others) < len(table.columns) and (named := [cells for cells in others if not _names_rows(cells)]):
         with suppress(ValueError):
-            Columns().fitted(RawTable(others, len(table)))
+            Columns().fitted(RawTable(named, len(table)))
             return TextRows()
     return Columns()
+
+
+def _names_rows(cells: ColumnCells) -> bool:
+    """Whether a column has another whole number in each row, as identifiers are."""
+    numbers = cells.values
+    return numbers.dtype.kind == "f" and bool((numbers == np.floor(numbers)).all()) and len({*numbers}) == len(numbers)
