@@ -13,7 +13,7 @@ from PIL import Image
 import lit_metanas as lm
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.column_parts import parts_by_column
+from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.given_data import describe_columns, raw_digest, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 

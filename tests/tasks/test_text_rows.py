@@ -65,6 +65,7 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
+        (lambda row: {"stars": 3, "request": row["text"], "label": row["label"]}, "texts"),
         (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),
         (lambda row: {"id": row["id"], "text": row["text"], "label": row["label"]}, "texts"),
         (lambda row: {"id": row["id"], "text": row["text"], "name": row["name"], "label": row["label"]}, "texts"),

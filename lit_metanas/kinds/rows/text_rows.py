@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,15 +15,12 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import TextRowShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of
-from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, hardly_repeat, has_names, is_gap
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, has_names, is_gap
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.texts.joined_tokens import tokens_from_plain
-from lit_metanas.kinds.texts.text_tables import TEXT_COLUMNS
+from lit_metanas.kinds.texts.text_tables import are_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.vocabularies import Words
-
-SENTENCE_WORDS = 3
-"""Words on average, from which on texts that hardly repeat are sentences."""
 
 JOINED_BY = "\n"
 """What stands between the texts of several columns."""
@@ -182,12 +178,7 @@ def joined_texts(columns: Sequence[ColumnCells]) -> list[str]:
 
 def holds_texts(cells: ColumnCells) -> bool:
     """Whether cells are sentences, or texts by the name of their column, most of which differ."""
-    if cells.values.dtype.kind == "f":
-        return False
-    texts = [text for text in cells.texts() if text]
-    if not hardly_repeat(Counter(texts)):
-        return False
-    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
+    return cells.values.dtype.kind != "f" and are_texts(cells.name, cells.texts())
 
 
 def usual_rows(table: RawTable) -> Columns | TextRows:
