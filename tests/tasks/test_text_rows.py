@@ -55,6 +55,9 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
     told = describe_given(task, kind_of(task)) + describe_columns(path, kind_of(task), None, "verdict")
     assert "240 rows of 2 classes, with the text in 'review' and the columns 'price', 'shop': 144 to learn from" in told
     assert told.endswith(" 'verdict'. kind='texts' or kind='rows' learns from the text or the columns alone.")
+    tagged = [{**row, "verdict": f"{row['shop']}|{row['verdict']}"} for row in reviews()]
+    tags = read_given(write(tmp_path / "tags.csv", tagged), label="verdict")
+    assert (kind_of(tags).name, tags.classes) == ("tables", ("keep", "north", "return", "south"))
     columns = read_given(path, label="verdict", kind="rows")
     assert columns.shape == lm.RowShape(20)
     assert torch.equal(columns.train.inputs, task.train.inputs[:, :20])
