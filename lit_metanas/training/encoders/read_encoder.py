@@ -21,6 +21,7 @@ from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
+from lit_metanas.training.encoders.static_vectors import PACKAGES, static_encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -57,12 +58,13 @@ class Normalised(nn.Module):
 def read_encoder(
     file: str | os.PathLike[str], *, side: int | None = None, license: str = UNKNOWN_SOURCE, download: bool = False
 ) -> Encoder:
-    """Read an encoder of images; no code in a file is executed, and nothing is downloaded unless that is asked for.
+    """Read an encoder; no code in a file is executed, and nothing is downloaded unless that is asked for.
 
     Args:
         file: weights of a classifier of torchvision (``torch.save(network.state_dict(), file)``), whose architecture
             is found by the names and shapes; an exported program (``torch.export.save``) that gives features; or the
-            name of such a classifier, whose weights lie in the cache of ``torch.hub``.
+            name of such a classifier, whose weights lie in the cache of ``torch.hub``. For texts a folder of static
+            vectors of tokens, as ``model2vec`` writes it, or ``wordllama``, if that package is installed.
         side: pixels of each side of images; None takes what the weights were made for.
         license: of the encoder, in words, for model cards.
         download: whether weights that are given by a name are downloaded where they are missing.
@@ -83,6 +85,8 @@ def read_encoder(
         (1024, True)
     """
     path = Path(file)
+    if (static := static_encoder(os.fspath(file), license)) is not None:
+        return static
     if not path.is_file():
         path = _weights_of(os.fspath(file), download)
     try:
@@ -100,7 +104,7 @@ def _weights_of(name: str, download: bool) -> Path:
     known = models.list_models(module=models)
     if name not in known:
         others = "give the path of a file with weights, or the name of a classifier of torchvision, such as resnet18."
-        raise FileNotFoundError(f"There is no encoder '{writable(name)}': {hint(name, known, others)}")
+        raise FileNotFoundError(f"There is no encoder '{writable(name)}': {hint(name, [*known, *PACKAGES], others)}")
     url = models.get_model_weights(name).DEFAULT.url
     file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
     if not file.is_file() and not download:
