@@ -1,4 +1,4 @@
-"""Every public class and function ends its docstring in an example, which runs."""
+"""Every public class and function ends its docstring in an example, which runs after two imports."""
 
 import doctest
 import inspect
@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+import lit_metanas as lm
 from lit_metanas.cli.errors import public_names
 
 PUBLIC = {name: one for name, one in public_names().items() if inspect.isclass(one) or inspect.isfunction(one)}
@@ -30,7 +32,7 @@ def test_the_docstring_ends_in_an_example_that_runs(name: str, tmp_path: Path, m
     text = example(name)
     assert ">>> " in text
     monkeypatch.chdir(tmp_path)
-    test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    test = doctest.DocTestParser().get_doctest(text, {"lm": lm, "torch": torch}, name, None, None)
     told = io.StringIO()
     begin = time.process_time()
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=told.write)

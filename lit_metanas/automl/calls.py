@@ -93,7 +93,6 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
         >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
         >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
@@ -236,7 +235,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
-    options.say(text + describe_columns(options.data, kind, options.group, options.label))
+    columns = describe_columns(options.data, kind, options.group, options.label, options.test_by, options.exclude)
+    options.say(text + columns)
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
@@ -251,7 +251,7 @@ def _settings(
     """What decides the result, as plain values."""
     return {
         "task": task_settings(views.usual.task),
-        READ_DATA: raw_digest(options.data, kind, options.test, options.group),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),

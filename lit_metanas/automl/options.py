@@ -105,7 +105,6 @@ class AutoOptions:
         ValueError: one is out of its range, or two exclude each other; the sentence names it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> options = lm.automl.AutoOptions("photos", max_latency="5ms")
         >>> options.minutes, options.limits.latency
         (10.0, 0.005)
@@ -128,6 +127,12 @@ class AutoOptions:
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
+    test_by: str | None = option(
+        "a column with train, val, test, or with dates: the newest are tested", shell=str | None
+    )
+    exclude: str | Sequence[str] | None = option(
+        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+    )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         shell=str | None,
@@ -136,7 +141,7 @@ class AutoOptions:
         "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
     )
     min_per_class: int | None = option(
-        "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
+        "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
         "classification, regression, or the path of a class; by default what targets look like",
@@ -160,7 +165,7 @@ class AutoOptions:
     encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
     download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
-        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
@@ -214,6 +219,7 @@ class AutoOptions:
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
+        self.exclude = self.exclude and _several(self.exclude)
         self.records = tuple(map(os.fspath, _several(self.records)))
         self.encoders = self.encoders and _several(self.encoders)
         if self.encoders and self.start is not None:
@@ -237,7 +243,18 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape", "window")
+        names = [
+            "kind",
+            "test",
+            "group",
+            "label",
+            "min_per_class",
+            "objective",
+            "shape",
+            "window",
+            "test_by",
+            "exclude",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
@@ -385,7 +402,7 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         value = milliseconds(value)
     elif name == "records":
         return repr(value)
-    elif name == "encoders" and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
         return f"[{','.join(value)}]" if from_shell else repr([*value])
     elif isinstance(value, float):
         return plain_number(value)

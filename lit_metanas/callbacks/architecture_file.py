@@ -29,7 +29,6 @@ class ArchitectureFile(Callback):
         task_id: the name of the tasks that the architecture is for.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.ArchitectureFile(method="meta-searched")
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

@@ -32,7 +32,6 @@ class ArchitectureLogger(Callback):
         picture_every: number of validations from one picture to the next; 0 draws pictures only at the end of training.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.ArchitectureLogger(picture_every=0)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

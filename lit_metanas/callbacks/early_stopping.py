@@ -28,7 +28,6 @@ class SkipStop(Callback):
         ValueError: the share is not below 1.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(epochs=5, callbacks=[lm.callbacks.SkipStop(most=0.25)])
         >>> searcher.callbacks[0].most
         0.25

@@ -42,7 +42,6 @@ class ProbabilityHistory:
 
     Example:
         >>> from lit_metanas.callbacks.probability_history import Moment
-        >>> import lit_metanas as lm
         >>> history = lm.callbacks.ProbabilityHistory({"kernel": ["1", "3"]})
         >>> history.add(Moment(step=100, progress=0.5, probabilities={"kernel": [0.2, 0.8]}))
         >>> lm.callbacks.ProbabilityHistory.from_json(history.to_json()) == history

@@ -42,7 +42,6 @@ class EpisodeProgressBar(ProgressBar):
         ValueError: the interval is not positive.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.EpisodeProgressBar(interval=30)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

@@ -25,7 +25,6 @@ class Searching(Protocol):
         space: the search space.
 
     Example:
-        >>> import lit_metanas as lm
         >>> module: lm.callbacks.Searching = lm.MetaSearch(space=lm.LayeredSpace(shared=True), shape=(1, 8, 8))
         >>> module.probabilities()["kernel"]
         tensor([0.3333, 0.3333, 0.3333])
@@ -71,7 +70,6 @@ class Tested(Protocol):
         test_values: one score an episode, in the episodes' order, gathered over all ranks.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Scores:
         ...     test_values = (0.9, 0.8)
         ...
@@ -97,7 +95,6 @@ class Searched(Protocol):
         directory: the folder of ``architectures.json``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> methods = {"random": lm.RandomArchitecture()}
         >>> isinstance(lm.comparisons.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.callbacks.Searched)
         True

@@ -33,7 +33,6 @@ class ResultsFile(Callback):
         config: path of the run's saved configuration.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.ResultsFile("results.json", method="MAML")
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
@@ -110,7 +109,6 @@ class ResultsTable(Callback):
     artifact, and gets parallel coordinates of all trials if plotly is installed (extra ``dashboard``).
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.ResultsTable()
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

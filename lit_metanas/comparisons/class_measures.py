@@ -61,7 +61,6 @@ def class_measures(labels: Tensor, predictions: Tensor, probabilities: Tensor) -
         Accuracy, balanced accuracy, log-loss, calibration error, and for two classes the AUROC, if both are tested.
 
     Example:
-        >>> import torch
         >>> labels, probabilities = torch.tensor([0, 1, 1]), torch.tensor([[0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
         >>> found = class_measures(labels, probabilities.argmax(1), probabilities)
         >>> {name: round(value, 3) for name, value in found.items()}

@@ -107,7 +107,6 @@ def search(
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> images, labels = np.random.rand(40, 8, 8), np.arange(40) % 2
         >>> task = lm.task_from_arrays(images, labels, classes=["cat", "dog"])
         >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,))

@@ -63,8 +63,6 @@ class SourceSearch(LightningModule):
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(48, 8, 8), torch.arange(48) % 12, fractions=(0.5, 0.25, 0.25))
         >>> episodes = lm.EpisodeDataModule(source, way=2, query=2, steps_per_epoch=2, val_episodes=2)
         >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)

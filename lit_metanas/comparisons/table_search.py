@@ -44,7 +44,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         >>> from tempfile import TemporaryDirectory
         >>> from lightning.pytorch import Trainer
         >>> from torch.utils.data import DataLoader
-        >>> import lit_metanas as lm
         >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "toy", ("val", "test")
         ...     def score(self, architecture, signal):

@@ -61,10 +61,8 @@ class TargetSearch(Comparison[Task, Searcher]):
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> import torch
         >>> from lightning.pytorch import Trainer
         >>> from torch.utils.data import DataLoader
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2, id="noise")
         >>> methods = {"random": lm.RandomArchitecture(), "first labels": lm.searchers.FixedArchitecture({})}
         >>> space, recipe = lm.LayeredSpace(widths=(4,)), lm.Recipe(epochs=1)

@@ -45,7 +45,6 @@ class Score:
         weights: trained weights by name, to go on from; None if nothing was trained.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.estimators.Score(0.9, lm.Cost(queries=1)).value
         0.9
     """
@@ -59,7 +58,6 @@ class Estimator(ABC):
     """Scores architectures on one problem, which the implementation holds.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class FewLayers(lm.estimators.Estimator):
         ...     def __call__(self, architecture, *, fidelity, start=None):
         ...         return lm.estimators.Score(-float(architecture["depth"]), self.cost(architecture, fidelity))

@@ -46,8 +46,6 @@ class SupernetEstimator(Estimator):
             or the task, or both or neither of ``weights`` and ``start`` are given.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> weights = dict(space.supernet(task.shape).named_parameters())

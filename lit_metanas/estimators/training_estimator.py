@@ -46,8 +46,6 @@ class TrainingEstimator(Estimator):
             another space, shape or vocabulary.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> estimator = lm.estimators.TrainingEstimator(task, space, seed=0, recipe=lm.Recipe(epochs=1))
@@ -172,7 +170,6 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
     """Newly initialised parameters of the space's supernet, a function of the seed.
 
     Example:
-        >>> import lit_metanas as lm
         >>> weights = lm.estimators.fresh_weights(lm.LayeredSpace(depths=(1,), shared=True), shape=(1, 8, 8), seed=0)
         >>> all(tensor.requires_grad is False for tensor in weights.values())
         True
@@ -197,8 +194,6 @@ def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, 
     Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.estimators.overlay({"kernels": torch.zeros(3)}, {"kernels": torch.ones(2)})
         {'kernels': tensor([1., 1., 0.])}
     """

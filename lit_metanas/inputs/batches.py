@@ -38,7 +38,6 @@ def input_size(shape: Shape) -> tuple[int, ...]:
     """The sizes of one input as a tensor.
 
     Example:
-        >>> import lit_metanas as lm
         >>> input_size(lm.TokenShape(vocabulary=50, steps=8)), input_size((1, 28, 28))
         ((8,), (1, 28, 28))
     """

@@ -22,8 +22,6 @@ class Preprocessing(ABC):
         noun: what raw examples are, in the plural.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Letters(lm.Preprocessing):
         ...     kind = "letters"
         ...     shape = lm.TokenShape(vocabulary=128, steps=4)

@@ -22,7 +22,6 @@ class ImageShape(NamedTuple):
         width: in pixels.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.ImageShape(3, 32, 32) == (3, 32, 32)
         True
     """
@@ -41,8 +40,6 @@ class SeriesShape(NamedTuple):
         steps: the most that an example has.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> series = torch.rand(2, 4, 10)
         >>> series[:, -1] = 1.0
         >>> lm.inputs.shape_of(series)
@@ -62,8 +59,6 @@ class TokenShape(NamedTuple):
         steps: the most that an example has.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
         TokenShape(vocabulary=5, steps=3)
     """
@@ -79,8 +74,6 @@ class RowShape(NamedTuple):
         numbers: of each row, as a network gets them. A preprocessing may make more of a row than it has columns.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.rand(5, 3))
         RowShape(numbers=3)
     """
@@ -99,8 +92,6 @@ class TextRowShape(NamedTuple):
         steps: the most tokens that a text has.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> numbers, tokens = lm.inputs.TextRowShape(2, 50, 3).split(torch.tensor([[0.5, -1.0, 7.0, 49.0, 0.0]]))
         >>> numbers.tolist(), tokens.tolist()
         ([[0.5, -1.0]], [[7, 49, 0]])
@@ -151,8 +142,6 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
         ValueError: they are no inputs, or tokens without their number.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.inputs.shape_of(torch.rand(5, 1, 28, 28))
         ImageShape(channels=1, height=28, width=28)
     """

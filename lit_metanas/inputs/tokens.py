@@ -42,7 +42,6 @@ class TextPreprocessing(Preprocessing):
         steps: tokens of an example at most; what is behind them is cut off.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Letters(lm.inputs.TextPreprocessing):
         ...     kind = "letters"
         ...     steps = 5

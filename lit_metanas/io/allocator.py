@@ -30,7 +30,6 @@ def tune_allocator() -> bool:
         Whether the allocator was tuned.
 
     Example:
-        >>> import lit_metanas as lm
         >>> tuned = lm.io.tune_allocator()  # at the start of a program that trains on a CPU
     """
     if os.environ.get(SWITCH, "1") == "0" or platform.libc_ver()[0] != "glibc" or _has_accelerator():

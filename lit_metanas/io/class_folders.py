@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -14,6 +18,33 @@ from lit_metanas.io.text import first_few, is_text, number_of, printable, writab
 
 FOLDER = "folder"
 """Groups a class's files by their sub-folders."""
+
+
+EXCLUDED: ContextVar[Mapping[str, list[str]]] = ContextVar("EXCLUDED", default=MappingProxyType({}))
+"""Patterns of what is not read at present, each with what it has named so far."""
+
+
+@contextmanager
+def excluding(patterns: Sequence[str]) -> Iterator[Mapping[str, list[str]]]:
+    """Columns of tables, and files of folders, that a pattern names are as if they were not there within.
+
+    Yields the patterns, each with what it names.
+    """
+    found: dict[str, list[str]] = {pattern: [] for pattern in patterns}
+    before = EXCLUDED.set({**EXCLUDED.get(), **found})
+    try:
+        yield found
+    finally:
+        EXCLUDED.reset(before)
+
+
+def is_excluded(name: str) -> bool:
+    """Whether a column of a table, or a file by the last parts of its path, is left out at present."""
+    for pattern, names in EXCLUDED.get().items():
+        if name == pattern or fnmatchcase(name, pattern) or PurePath(name).match(pattern):
+            names.append(name)
+            return True
+    return False
 
 
 def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool = False) -> dict[str, list[Path]]:
@@ -73,6 +104,8 @@ def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> lis
     found = [folder / name for name in sorted(os.listdir(folder)) if _is_named(name, suffixes)]
     if deep:
         found += _deeper(folder, suffixes, refuse)
+    if EXCLUDED.get():
+        return [file for file in found if not is_excluded(str(file))]
     return found
 
 

@@ -14,15 +14,16 @@ from typing import Any, Literal, TypeAlias
 
 from torch.utils.data import Dataset
 
-from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.class_folders import excluding, files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.kinds.column_parts import parts_by_column
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
 from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_whole_rows
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -50,10 +51,12 @@ def read_given(
     objective: str | None = None,
     shape: int | None = None,
     window: float | None = None,
+    test_by: str | None = None,
+    exclude: Sequence[str] | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
 ) -> Task:
-    """The task of what was given to ``auto``, split as the task's class splits it.
+    """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded.
 
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
     with sides of ``shape`` pixels, and sounds taken in windows of ``window`` seconds.
@@ -62,6 +65,10 @@ def read_given(
     asked = [name for name, value in own.items() if value is not None]
     if asked and start is not None:
         raise ValueError(f"'start' keeps the preprocessing of its model: leave '{asked[0]}' out.")
+    if test_by is not None:
+        asked.append("test_by")
+        if other := next((name for name, value in (("test", test), ("group", group)) if value is not None), ""):
+            raise ValueError(f"'test_by' and '{other}' both say which examples are tested: leave one out.")
     if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
         fix = "leave it out"
         if hasattr(data, "columns"):
@@ -72,23 +79,31 @@ def read_given(
     if objective is not None and targets is None:
         targets = "classification"
         wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
-    if isinstance(data, Task | TaskCollection):
-        if asked:
-            raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
-        task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
-    elif isinstance(data, str | os.PathLike):
-        source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
-        task = _of_path(data, replace(source, prepared=prepared), named, asked, min_per_class, start)
-    elif named is None or named.labelled:
-        task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
-        _check_own(kind_of(task, kind), asked)
-        if shape is not None and prepared is None:
-            task = kind_of(task, kind).resized(task, shape)
-    else:
-        raise ValueError(
-            f"Examples in memory have labels, so these are no '{named.name}': give a path, or use AutoTranscriber, "
-            "AutoTranslator or AutoAnswerer."
-        )
+    with excluding(exclude or ()) as excluded:
+        if isinstance(data, Task | TaskCollection):
+            if asked:
+                raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
+            task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
+        elif isinstance(data, str | os.PathLike):
+            source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
+            source = replace(source, prepared=prepared, test_by=test_by)
+            task = _of_path(data, source, named, asked, min_per_class, start)
+        elif named is None or named.labelled:
+            if test_by is not None:
+                raise ValueError(
+                    "'test_by' names a column of a file, and the data are none: give the test part by 'test'."
+                )
+            task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
+            _check_own(kind_of(task, kind), asked)
+            if shape is not None and prepared is None:
+                task = kind_of(task, kind).resized(task, shape)
+        else:
+            raise ValueError(
+                f"Examples in memory have labels, so these are no '{named.name}': give a path, or use AutoTranscriber, "
+                "AutoTranslator or AutoAnswerer."
+            )
+    if idle := [pattern for pattern, names in excluded.items() if not names]:
+        raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column of a table, and no file of a folder.")
     if isinstance(task.goal, Regression) and min_per_class is not None:
         raise ValueError(f"Task '{task.id}' has numbers and no classes: leave 'min_per_class' out.")
     if targets not in (None, task.goal.kind):
@@ -106,7 +121,10 @@ def _of_path(
     least: int | None,
     start: MadeBefore | None,
 ) -> Task:
-    own = named or kind_of_path(source.path, source.group, source.label)
+    if source.test is not None and source.test_by is not None:
+        raise ValueError(f"'{writable(str(data))}' has a test part: leave 'test_by' out.")
+    with excluding([source.test_by] if source.test_by else []):
+        own = named or kind_of_path(source.path, source.group, source.label)
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
     _check_own(own, asked)
@@ -236,14 +254,29 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
     return f"'{printable(task.id, 40)}': {examples}{kind.describe(task)}: {', '.join(shares)}."
 
 
-def describe_columns(data: Given, kind: Kind, group: str | Groups | None, label: str | None = None) -> str:
-    """Which columns of a table the labels and texts were found in; empty for anything else."""
+def describe_columns(
+    data: Given,
+    kind: Kind,
+    group: str | Groups | None,
+    label: str | None = None,
+    test_by: str | None = None,
+    exclude: Sequence[str] | None = None,
+) -> str:
+    """Which columns of a table the labels and texts were found in, and which rows are tested; else empty."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    return kind.describe_columns(Source(Path(data), group=group if isinstance(group, str) else None, label=label))
+    path, divided = Path(data), ""
+    if test_by is not None:
+        divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
+    with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
+        return (
+            kind.describe_columns(Source(path, group=group if isinstance(group, str) else None, label=label)) + divided
+        )
 
 
-def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups | None) -> str | None:
+def raw_digest(
+    data: Given, kind: Kind, test: Given | None, group: str | Groups | None, exclude: Sequence[str] | None = None
+) -> str | None:
     """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals.
 
     None of other data, of which the task shows all.
@@ -253,7 +286,9 @@ def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups 
         if given is None:
             continue
         if isinstance(given, str | os.PathLike):
-            for name, file in _files_read(Path(given), kind, deep=group is not None):
+            with excluding(exclude or ()):
+                files = list(_files_read(Path(given), kind, deep=group is not None))
+            for name, file in files:
                 digest.update(json.dumps([name, _content(file)]).encode())
         elif isinstance(given, tuple | list) and kind_of_examples(given[0]) == "texts":
             digest.update(json.dumps(list(map(str, given[0]))).encode())

@@ -68,10 +68,10 @@ class Source:
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
         window: seconds of sounds that networks take at once; None is the usual number.
+        test_by: the column of a table that says which rows are tested.
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
         True
     """
@@ -85,6 +85,7 @@ class Source:
     prepared: Any = None
     side: int | None = None
     window: float | None = None
+    test_by: str | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -127,15 +128,13 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
-        own_options: those among ``shape`` and ``window`` that say how its examples are read; with ``shape``, also
-            ``resized`` sets their size.
+        own_options: those among ``shape``, ``window`` and ``test_by`` that say how its examples are read; with
+            ``shape``, also ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
     Example:
         >>> from pathlib import Path
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Lengths(lm.Kind):
         ...     name = "lengths"
         ...     def claims(self, path, group):

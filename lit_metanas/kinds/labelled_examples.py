@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import printable, writable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
@@ -69,19 +69,48 @@ class LabelledExamples(ABC):
         self._groups = None if group is None else group_names(group, number, noun)
         self._tested: list[int] = []
 
-    def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
-        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
-        parts = split_examples(
-            {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
-            train=train,
-            val=val,
-            test=test,
-            seed=seed,
-            culprit=self._culprit,
-            groups=by_class(self._groups, self.strata),
-        )
+    def divided(
+        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Places and targets of the train, val and test part; ``train`` is all that is left by default.
+
+        The part of each example may be ``given``: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
+        """
+        if given:
+            parts = self._placed(given, seed=seed, val=val)
+        else:
+            parts = split_examples(
+                {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
+                train=train,
+                val=val,
+                test=test,
+                seed=seed,
+                culprit=self._culprit,
+                groups=by_class(self._groups, self.strata),
+            )
         self._tested = parts[2].inputs[:, 0].tolist()
         return [(part.inputs[:, 0], self._targets(part)) for part in parts]
+
+    def _placed(self, given: Sequence[int], *, val: float, seed: int) -> list[Split]:
+        """The places of examples whose parts are given."""
+        own = [
+            {
+                name: torch.tensor([at for at in places if given[at] == part], dtype=torch.int64)[:, None]
+                for name, places in self.strata.items()
+            }
+            for part in range(3)
+        ]
+        for name, places in own[0].items():
+            if not len(places):
+                raise ValueError(
+                    f"{printable(self._culprit(name))} has no example to learn from, as all are in other parts: leave "
+                    "it out."
+                )
+        if any(map(len, own[1].values())) or not val:
+            return [join_classes(list(classes.values())) for classes in own]
+        share = val * len(given) / sum(map(len, own[0].values()))  # of all examples
+        drawn = split_examples(own[0], train=None, val=min(share, 0.5), test=0.0, seed=seed, culprit=self._culprit)
+        return [*drawn[:2], join_classes(list(own[2].values()))]
 
     def task(
         self,

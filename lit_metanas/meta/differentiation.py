@@ -87,7 +87,6 @@ class UpdateRule(ABC):
     """A differentiable optimizer without state of its own.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, rule=lm.meta.SGD(momentum=0.9))
         >>> isinstance(loop.rule, lm.meta.UpdateRule)
         True
@@ -122,7 +121,6 @@ class SGD(UpdateRule):
         momentum: share of the last step's direction that is kept, in [0, 1).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.SGD(momentum=0.9))
     """
 
@@ -158,7 +156,6 @@ class Adam(UpdateRule):
         epsilon: smallest divisor.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.meta.Adam(beta1=0.5))
     """
 

@@ -25,8 +25,6 @@ class Head(ABC):
         compares: ``scores`` reads the support set's features.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> head: lm.meta.Head = lm.meta.PrototypeLinearHead(scale=1.0)
         >>> start = head.start({}, support, labels, way=2)
@@ -99,7 +97,6 @@ class LinearHead(Head):
         way: the number of classes of every task; None takes that of the data.
 
     Example:
-        >>> import lit_metanas as lm
         >>> head = lm.meta.LinearHead()  # ``MetaSearch`` takes the number of classes from its data
     """
 
@@ -149,8 +146,6 @@ class PrototypeHead(Head):
             2018, Section 3.2); ``scale`` is then about 5 to 20.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> head, support, labels = lm.meta.PrototypeHead(scale=1.0), torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> head.scores({}, torch.tensor([[0.5], [1.0]]), support, labels, way=2)
         tensor([[-0.2500, -0.2500],
@@ -206,8 +201,6 @@ class PrototypeLinearHead(Head):
             that ``PrototypeHead`` learned for distances. A scale learned for angles (``unit``) does not fit.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> lm.meta.PrototypeLinearHead(scale=1.0).start({}, support, labels, way=2)
         {'weight': tensor([[0.],

@@ -26,8 +26,6 @@ class Adaptation:
         differentiate: takes the inner gradients.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
@@ -79,7 +77,6 @@ class InnerLoop(ABC):
             of following the outer schedule.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop: lm.meta.InnerLoop = lm.meta.JointInnerLoop(steps=2)
         >>> loop.groups
         ('weights', 'logits', 'head')
@@ -178,7 +175,6 @@ class NoInnerLoop(InnerLoop):
     """Leave the parameters as they are: the head starts from the support set, or compares with it, and nothing moves.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.meta.NoInnerLoop().steps
         0
     """
@@ -209,7 +205,6 @@ class JointInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.meta.JointInnerLoop(steps=5, groups=("head", "logits"), rule=lm.meta.Adam()).groups
         ('logits', 'head')
     """

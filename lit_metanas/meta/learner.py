@@ -35,8 +35,6 @@ class Parameters(NamedTuple):
         head: the head's parameters; empty for a head that each support set makes anew.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.meta.Parameters({}, {"kernel": torch.zeros(2)}, {}).flat(["logits"])
         {'logits.kernel': tensor([0., 0.])}
     """
@@ -72,8 +70,6 @@ class TaskNoise(NamedTuple):
         query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> noise = lm.meta.TaskNoise({"kernel": torch.rand(3, 4)}, {}, {})  # of two inner steps, without dropout
     """
 
@@ -91,8 +87,6 @@ def task_generator(seed: int, step: int, task: int) -> torch.Generator:
     """A generator that is a function of (seed, step, task); the step may be one of the negative ones above.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> first, again = (lm.meta.task_generator(seed=0, step=3, task=1) for _ in range(2))
         >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
         True
@@ -119,8 +113,6 @@ class Adapted(NamedTuple):
         statistics: batch-norm means and variances of the support set; empty unless the mode is ``support``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> adapted = lm.meta.Adapted(lm.meta.Parameters({}, {}, {}), support=torch.rand(2, 8), statistics={})
     """
 
@@ -143,8 +135,6 @@ class Learner:
             the head compares them, as in Snell et al.'s code, otherwise each alone.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())

@@ -37,7 +37,6 @@ class MetaGradient(ABC):
         second_order: whether inner gradients are themselves differentiated.
 
     Example:
-        >>> import lit_metanas as lm
         >>> gradient: lm.meta.MetaGradient = lm.meta.FOMAML()
         >>> gradient.second_order
         False
@@ -167,7 +166,6 @@ class MAML(MetaGradient):
         label_smoothing: of the query loss; only ``PrototypeLoss`` sets it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MAML(), inner_loop=loop, head=head)
     """
@@ -194,7 +192,6 @@ class FOMAML(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.FOMAML(), inner_loop=loop, head=head)
     """
@@ -209,7 +206,6 @@ class ANIL(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.HeadInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.ANIL(), inner_loop=loop, head=head)
     """
@@ -234,7 +230,6 @@ class PrototypeLoss(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.meta.PrototypeLoss())
     """
 

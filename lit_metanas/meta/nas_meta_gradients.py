@@ -22,7 +22,6 @@ class TNAS(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.TNAS(), inner_loop=loop, head=head)
     """
@@ -50,7 +49,6 @@ class Reptile(MetaGradient):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.Reptile(), inner_loop=loop, head=head)
     """
@@ -88,7 +86,6 @@ class MetaNAS(Reptile):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
-        >>> import lit_metanas as lm
         >>> loop, head = lm.meta.AlternatingInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MetaNAS(), inner_loop=loop, head=head)
     """

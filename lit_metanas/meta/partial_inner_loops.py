@@ -26,7 +26,6 @@ class HeadInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.meta.HeadInnerLoop(steps=5).groups
         ('head',)
     """
@@ -85,7 +84,6 @@ class AlternatingInnerLoop(InnerLoop):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01).restart
         True
     """

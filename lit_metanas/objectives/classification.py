@@ -46,8 +46,6 @@ class Classification(Objective):
         ValueError: there is no such metric, or the temperature is not above 0.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> float(lm.Classification(2).loss(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))  # the logarithm of 2
         0.6931471824645996
         >>> answers, always_first = torch.tensor([0, 0, 0, 1]), [0, 0, 0, 0]

@@ -71,8 +71,6 @@ class Objective(ABC):
         caveat: what a model card says of the limits of predictions.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> objective: lm.Objective = lm.Classification(3)
         >>> scores, targets = torch.eye(3), torch.tensor([0, 1, 1])
         >>> objective.predictions(scores), round(objective.judge(objective.predictions(scores), targets).value, 2)

@@ -55,8 +55,6 @@ class Regression(Objective):
         ValueError: there are not as many of each, or a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> targets = torch.tensor([[100.0], [200.0], [300.0]])
         >>> objective = lm.Regression.of(targets)
         >>> objective.predictions(torch.tensor([[0.0], [1.0]]))  # the mean, and one deviation more

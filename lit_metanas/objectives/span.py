@@ -39,8 +39,6 @@ class Span(Objective):
         ValueError: ``longest`` is below 1.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> objective = lm.Span()
         >>> scores = torch.zeros(1, 5, 3)
         >>> scores[0, 1, 1], scores[0, 3, 2] = 4.0, 4.0

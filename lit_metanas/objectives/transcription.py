@@ -36,8 +36,6 @@ class Transcription(Objective):
         ValueError: a number is below 1.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> objective = lm.Transcription(symbols=2)
         >>> scores = 9 * torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2, 0]]), 3).float()
         >>> objective.predictions(scores)

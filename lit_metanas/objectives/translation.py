@@ -54,8 +54,6 @@ class Translation(Objective):
         ValueError: ``target`` makes no tokens, or there is no such metric.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> words = lm.kinds.Words(steps=4, least=1).fitted(["ein kleiner Hund", "ein Haus"])
         >>> objective = lm.Translation(words)
         >>> targets = words.encode(["ein Hund"])

@@ -18,7 +18,6 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
     """The next charge does not fit into the budget.
 
     Example:
-        >>> import lit_metanas as lm
         >>> try:
         ...     lm.Budget(queries=1).charge(lm.Cost(queries=2))
         ... except lm.records.Exhausted:
@@ -47,7 +46,6 @@ class Cost:
         seconds: of all work, so that trainings side by side add up; reported, never used to stop or to compare.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.Cost(queries=1, flops=300) + lm.Cost(queries=2)
         Cost(queries=3, steps=0, images=0, flops=300, seconds=0.0)
     """
@@ -94,7 +92,6 @@ class Budget:
         flops: most training cost, 3 x forward multiply-adds x images.
 
     Example:
-        >>> import lit_metanas as lm
         >>> budget = lm.Budget(queries=10, flops=1e9)
         >>> budget.charge(lm.Cost(queries=1, flops=400_000_000))
         >>> budget.affords(lm.Cost(flops=700_000_000))

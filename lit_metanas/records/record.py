@@ -41,7 +41,6 @@ class Trial:
         trained: training FLOPs behind the value, including those of inherited weights; 0 if unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> trial = lm.records.Trial(lm.Architecture({"kernel": "3"}), value=0.9, cost=lm.Cost(queries=1))
         >>> trial.scored
         True
@@ -87,7 +86,6 @@ class SearchRecord:
         precision: of the networks' trainings, in Lightning's words.
 
     Example:
-        >>> import lit_metanas as lm
         >>> architecture = lm.Architecture({"kernel": "3"})
         >>> trial = lm.records.Trial(architecture, value=0.9, cost=lm.Cost(queries=1))
         >>> lm.records.SearchRecord("letters", [trial]).best.value
@@ -202,7 +200,6 @@ class SearchOutcome:
             scores.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.SearchOutcome(lm.Architecture({"kernel": "3"}), None, lm.records.SearchRecord("letters")).value
         nan
     """
@@ -236,8 +233,6 @@ class TaskScores:
         cost: total cost of the searches.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> values, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.zeros(0)
         >>> scores = lm.records.TaskScores("letters", torch.eye(3), values, embedding)
         >>> len(scores)

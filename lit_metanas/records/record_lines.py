@@ -49,7 +49,6 @@ def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     """Write ``{"schema": 1, "task_id": ..., "trials": [...], ...}`` for each search, atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_record_lines("records.jsonl", [lm.records.SearchRecord("letters")])
     """
     _write(path, [_line(record) for record in records])
@@ -70,7 +69,6 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         ValueError: no line is usable.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_record_lines("records.jsonl", [lm.records.SearchRecord("letters", method="random")])
         >>> lm.records.read_record_lines("records.jsonl")[0].method
         'random'
@@ -108,7 +106,6 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     A search with the same task, space, method and seed is replaced. Lines that cannot be read stay as they are.
 
     Example:
-        >>> import lit_metanas as lm
         >>> for task in ("letters", "digits", "letters"):
         ...     lm.records.merge_record_lines("records.jsonl", [lm.records.SearchRecord(task)])
         >>> [record.task_id for record in lm.records.read_record_lines("records.jsonl")]

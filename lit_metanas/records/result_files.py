@@ -36,7 +36,6 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
     """Write ``{"schema": 1, "results": [...]}`` atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_results("results.json", [])
     """
     _write(path, "results", results)
@@ -50,7 +49,6 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_results("results.json", [])  # as a search does
         >>> lm.records.read_results("results.json")
         []
@@ -62,7 +60,6 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     """Write ``{"schema": 1, "architectures": [...]}`` atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_architectures("architectures.json", [])
     """
     _write(path, "architectures", rows)
@@ -72,7 +69,6 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
     """Read a file of ``write_architectures``; errors are those of ``read_results``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> lm.records.write_architectures("architectures.json", [row])
         >>> lm.records.read_architectures("architectures.json")[0].architecture
@@ -85,7 +81,6 @@ def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord])
     """Write ``{"schema": 1, "records": [...]}`` atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
     """
     _write(path, "records", records)
@@ -95,7 +90,6 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
     """Read a file of ``write_records``; errors are those of ``read_results``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
         >>> [record.task_id for record in lm.records.read_records("records.json")]
         ['letters']
@@ -107,7 +101,6 @@ def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownP
     """Write ``{"schema": 1, "predictions": [...]}`` atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> shown = lm.records.ShownPrediction("a", "b", False, example="which letter?")
         >>> lm.records.write_predictions("predictions.json", [shown])
     """
@@ -118,7 +111,6 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
     """Read a file of ``write_predictions``; errors are those of ``read_results``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_predictions("predictions.json", [])
         >>> lm.records.read_predictions("predictions.json")
         []
@@ -130,7 +122,6 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
     """Write ``example,truth,prediction,probability,loss``, a line for each example, atomically.
 
     Example:
-        >>> import lit_metanas as lm
         >>> row = lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3)
         >>> lm.records.write_example_rows("predictions.csv", [row])
         >>> lm.records.read_example_rows("predictions.csv") == [row]
@@ -152,7 +143,6 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         ValueError: it is damaged, or another kind of file.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.write_example_rows("predictions.csv", [])
         >>> lm.records.read_example_rows("predictions.csv")
         []
@@ -175,7 +165,6 @@ def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> No
     A new row replaces that of the same method, task, seed and protocol.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.merge_results("results.json", [])
     """
     _merge(path, "results", ResultRow, list(rows))
@@ -187,7 +176,6 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     A new row replaces that of the same method, task and seed.
 
     Example:
-        >>> import lit_metanas as lm
         >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> for _ in range(2):
         ...     lm.records.merge_architectures("architectures.json", [row])

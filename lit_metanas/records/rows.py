@@ -24,7 +24,6 @@ class Protocol:
         account: unit of a search's cost and anytime curve: ``flops`` or ``queries``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support").account
         'flops'
     """
@@ -75,7 +74,6 @@ class ResultRow:
         stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support")
         >>> measured = {"value": 0.9, "ci95": 0.01, "cost": lm.Cost(), "parameters": 0, "flops": 0}
         >>> made_by = {"method": "random", "space": "", "architecture": None, "recipe": {}, "meta_cost": lm.Cost()}
@@ -141,7 +139,6 @@ class ArchitectureRow:
             weights are called ``linear``, and the networks' ``network``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> row.metric
         'validation accuracy'
@@ -206,7 +203,6 @@ class ShownPrediction:
         ValueError: the picture is malformed or too large.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.ShownPrediction("mail", "letter", False, picture=("00ff", "ff00")).levels()
         [[0, 255], [255, 0]]
     """
@@ -241,7 +237,6 @@ class ExampleRow(NamedTuple):
     """A test example, and what a network says of it.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3).right
         False
     """

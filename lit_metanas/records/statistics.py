@@ -148,8 +148,6 @@ def rank_gaussian(scores: Tensor) -> Tensor:
         ValueError: a score is not a number, or the scores are not a vector.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.records.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
         tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
     """

@@ -34,7 +34,6 @@ class AuxiliarySkip(Relaxation):
         ValueError: the space has no such skip, or a weight is negative.
 
     Example:
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.DARTSCell(channels=4, cells=3)
         >>> searcher = lm.DARTSSearcher(relaxation=lm.relaxations.AuxiliarySkip(space=space))
     """

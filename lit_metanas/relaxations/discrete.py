@@ -16,8 +16,6 @@ class Argmax(ChoicewiseRelaxation):
     """Compute the candidate with the largest logit, without gradient.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.relaxations.Argmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].index
         1
     """
@@ -39,8 +37,6 @@ class Derived(Relaxation):
         space: derives the architecture.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> logits = {choice.name: torch.arange(float(len(choice.labels))) for choice in space.choices}
         >>> lm.relaxations.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
@@ -63,8 +59,6 @@ class Categorical(ChoicewiseRelaxation):
     """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation, logits = lm.relaxations.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
@@ -95,8 +89,6 @@ class SampledChild(ChoicewiseRelaxation):
         end: temperature at progress 1; None keeps ``temperature``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation = lm.relaxations.SampledChild(temperature=10.0, end=0.1)
         >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index

@@ -25,8 +25,6 @@ class Relaxation(ABC):
             from the logits' values, so such a relaxation runs task by task, never under ``vmap``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation = lm.relaxations.GumbelSoftmax()
         >>> logits = {"kernel": torch.zeros(3)}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
@@ -60,8 +58,6 @@ class ChoicewiseRelaxation(Relaxation):
     """Relaxes one choice after another. A choice with a single label gets one shared gate.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Sharp(lm.relaxations.ChoicewiseRelaxation):
         ...     def gate(self, logits, noise, progress):
         ...         return lm.spaces.Gate((3 * logits).softmax(0))
@@ -109,8 +105,6 @@ def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
         Shape ``(labels,)``, summing to one.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.relaxations.probabilities(torch.tensor([0.0, 0.0, lm.relaxations.PRUNED]))
         tensor([0.5000, 0.5000, 0.0000])
     """
@@ -153,8 +147,6 @@ class Softmax(ChoicewiseRelaxation):
         temperature: divides the logits; smaller is closer to one candidate.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.relaxations.Softmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
         tensor([0.2689, 0.7311])
     """
@@ -180,8 +172,6 @@ class AnnealedSoftmax(ChoicewiseRelaxation):
         end: temperature at progress 1.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation = lm.relaxations.AnnealedSoftmax(start=1.0, end=0.1)
         >>> relaxation({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=1.0)["kernel"].weights
         tensor([4.5398e-05, 9.9995e-01])
@@ -205,8 +195,6 @@ class GumbelSoftmax(ChoicewiseRelaxation):
         end: temperature at progress 1.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> relaxation, logits = lm.relaxations.GumbelSoftmax(), {"kernel": torch.tensor([0.0, 1.0])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> len(relaxation(logits, noise, progress=0.0)["kernel"].weights)
@@ -233,8 +221,6 @@ class StraightThrough(ChoicewiseRelaxation):
         temperature: of the soft weights that give the gradient.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
         >>> lm.relaxations.StraightThrough()(logits, noise, progress=0.0)["kernel"].weights
         tensor([0., 1.])

@@ -47,8 +47,6 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
         wandb.errors.Error: W&B cannot be reached, or there is no login; never offline.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method, space = lm.RandomArchitecture(), lm.LayeredSpace(widths=(4,))
         >>> result = lm.search(task, space, method=method, recipe=lm.Recipe(epochs=1), progress=False)

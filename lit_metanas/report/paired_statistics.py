@@ -24,7 +24,6 @@ class Difference:
 
     Example:
         >>> from dataclasses import replace
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
@@ -77,7 +76,6 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
         The difference with its bounds; None without a pair.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support")
         >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
         >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}

@@ -89,7 +89,6 @@ class Report:
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
@@ -196,7 +195,6 @@ def write_report(
         ValueError: there are no results, too many, or a named method has none.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> row = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)

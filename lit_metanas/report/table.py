@@ -55,7 +55,6 @@ class MethodRow:
         stopped: whether one of the searches was stopped early, and its result is the best so far.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
@@ -102,7 +101,6 @@ class ProtocolTable:
         metric: name of the score.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
@@ -140,7 +138,6 @@ def tables(
         ValueError: there are no results, or a named method has none.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> row = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)

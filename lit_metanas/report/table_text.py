@@ -98,7 +98,6 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> row = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
@@ -166,7 +165,6 @@ def to_markdown(table: ProtocolTable) -> str:
     """The table as Markdown, with its notes.
 
     Example:
-        >>> import lit_metanas as lm
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> row = lm.records.ResultRow(
         ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)

@@ -31,8 +31,6 @@ class Searcher(ABC):
     """Searches the architecture for one task.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class FirstLabels(lm.Searcher):
         ...     def search(self, task, space, budget, seed):
         ...         architecture = space.canonical({choice.name: choice.labels[0] for choice in space.choices})
@@ -87,8 +85,6 @@ class FixedArchitecture(Searcher):
         labels: one label a choice; a missing one is that of the same choice one layer below, or the first.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method = lm.searchers.FixedArchitecture({"kernel": "5"})
         >>> outcome = method.search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
@@ -108,8 +104,6 @@ class RandomArchitecture(Searcher):
     """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace()
         >>> outcome = lm.RandomArchitecture().search(task, space, lm.Budget(), seed=0)
         >>> space.violation(outcome.architecture) is None
@@ -133,7 +127,6 @@ class BorrowedArchitecture(Searcher):
         method: borrow only from this method; None takes any.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.searchers.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
         >>> searcher.method
         'DARTS from scratch'
@@ -178,7 +171,6 @@ class MetaSearchedArchitecture(Searcher):
         inherit: whether the child starts from the meta-trained weights, or the same network from random ones.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.MetaSearchedArchitecture("runs/latest/checkpoints/last.ckpt")
         >>> type(searcher.head).__name__
         'PrototypeLinearHead'

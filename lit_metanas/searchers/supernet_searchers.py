@@ -149,8 +149,6 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
             search, and may stop it. One callback serves all tasks, one after the other.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method = lm.DARTSSearcher(epochs=1)
         >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
@@ -208,7 +206,6 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
             logits: a head with a weight and a bias. None starts from scratch.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.searchers.ENASSearcher(epochs=1, candidates=2).batch_size
         64
     """
@@ -274,7 +271,6 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         head: as of ``ENASSearcher``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.searchers.OneShotSearcher(epochs=1, candidates=2).constraints
         {}
     """

@@ -22,7 +22,6 @@ class Choice:
         active_if: the choice matters only where each named choice has one of the given labels.
 
     Example:
-        >>> import lit_metanas as lm
         >>> kernel = lm.spaces.Choice("kernel", ("3", "5"))
         >>> lm.spaces.Choice("dilation", ("1", "2"), active_if=(("kernel", frozenset({"3"})),)).active({"kernel": "5"})
         False
@@ -73,7 +72,6 @@ class Architecture(Mapping[str, str]):
     """One label per active choice: frozen, hashable, ordered by name, JSON in and out.
 
     Example:
-        >>> import lit_metanas as lm
         >>> architecture = lm.Architecture({"kernel": "3", "pool": "max"})
         >>> architecture["kernel"], architecture.to_json()
         ('3', {'kernel': '3', 'pool': 'max'})

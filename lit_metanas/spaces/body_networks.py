@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, labels_of
-from lit_metanas.spaces.builder import UnsharedScale
-from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
+from lit_metanas.spaces.child_network import ChildNetwork, UnsharedScale, norm_tensors
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
 from lit_metanas.spaces.forward_pass import ForwardPass, Statistics, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
+from lit_metanas.spaces.child_network import BranchDropout, ChannelDropout, UnsharedScale
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
@@ -46,7 +46,6 @@ class Builder:
 
     Example:
         >>> from torch import nn
-        >>> import lit_metanas as lm
         >>> build = lm.Builder()
         >>> _ = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         >>> build.choices["activation"].labels
@@ -304,32 +303,6 @@ class Builder:
             yield
         finally:
             self._conditions.pop()
-
-
-class UnsharedScale(nn.BatchNorm2d):
-    """Batch-norm of a child whose supernet has no scale and shift there."""
-
-
-class ChannelDropout(nn.Dropout2d):
-    """Drops whole channels of images, or of series, or numbers of a vector, in a child."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, ...)``, unchanged."""
-        if inputs.dim() == 2:
-            return F.dropout(inputs, self.p, self.training)
-        if inputs.dim() == 3:
-            return F.dropout1d(inputs, self.p, self.training)
-        return super().forward(inputs)
-
-
-class BranchDropout(nn.Dropout):
-    """Drops all that some examples have, in a child; the others are scaled up, so that the mean stays."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, ...)``, unchanged."""
-        if not self.training or not self.p:
-            return inputs
-        return inputs * F.dropout(inputs.new_ones(len(inputs), *[1] * (inputs.dim() - 1)), self.p)
 
 
 class ChosenLayer(nn.Module):

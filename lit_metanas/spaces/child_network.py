@@ -1,4 +1,4 @@
-"""The base of the spaces' plain networks: features, a linear classifier, and named tensors."""
+"""Layers of children, and the base of the plain networks: features, a linear classifier, and named tensors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.supernet import inherit
@@ -27,6 +28,32 @@ class NormalisedConvolution(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics under the supernet's names."""
         return {f"{self.key}.kernel": self.convolution.weight, **norm_tensors(self.key, self.norm)}
+
+
+class UnsharedScale(nn.BatchNorm2d):
+    """Batch-norm of a child whose supernet has no scale and shift there."""
+
+
+class ChannelDropout(nn.Dropout2d):
+    """Drops whole channels of images, or of series, or numbers of a vector, in a child."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, ...)``, unchanged."""
+        if inputs.dim() == 2:
+            return F.dropout(inputs, self.p, self.training)
+        if inputs.dim() == 3:
+            return F.dropout1d(inputs, self.p, self.training)
+        return super().forward(inputs)
+
+
+class BranchDropout(nn.Dropout):
+    """Drops all that some examples have, in a child; the others are scaled up, so that the mean stays."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, ...)``, unchanged."""
+        if not self.training or not self.p:
+            return inputs
+        return inputs * F.dropout(inputs.new_ones(len(inputs), *[1] * (inputs.dim() - 1)), self.p)
 
 
 def norm_tensors(key: str, norm: nn.Module) -> dict[str, Tensor]:

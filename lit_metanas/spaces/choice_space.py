@@ -54,8 +54,6 @@ class ChoiceSpace(ABC):
         refusals: functions that refuse architectures, of a limited space.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space: lm.spaces.ChoiceSpace = lm.spaces.NASBench201()
         >>> space.size
         15625

@@ -29,7 +29,6 @@ class Encoding(ABC):
         groups: widths of the groups, which follow one another; their sum is the length ``d`` of a vector.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding: lm.spaces.Encoding = lm.spaces.OneHotEncoding(lm.spaces.NASBench201())
         >>> sum(encoding.groups) == encoding(encoding.candidates.architectures[:2]).shape[1]
         True
@@ -61,8 +60,6 @@ class OneHotEncoding(Encoding):
         space: whose architectures are encoded.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.NASBench201()
         >>> lm.spaces.OneHotEncoding(space)([space.sample(torch.Generator())]).shape  # 6 choices of 5 labels
         torch.Size([1, 30])
@@ -122,7 +119,6 @@ class Candidates:
         whole: whether these are all.
 
     Example:
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.NASBench201(merge_isomorphs=False)
         >>> candidates = lm.spaces.Candidates(space, lm.spaces.OneHotEncoding(space))
         >>> candidates.whole, len(candidates.architectures)

@@ -25,8 +25,6 @@ class Gate:
             is one and whose gradient reaches the logits. None where all candidates are computed and summed.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> mixed, chosen = lm.spaces.Gate(torch.tensor([0.5, 0.5])), lm.spaces.Gate(torch.tensor([0.0, 1.0]), index=1)
         >>> mixed.computed(("3", "5")), chosen.computed(("3", "5"))
         (('3', '5'), ('5',))
@@ -56,8 +54,6 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     """The mixture that computes exactly ``architecture``; inactive choices take their first label.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> lm.spaces.one_hot(space.choices, {**space.sample(torch.Generator()), "kernel": "5"})["kernel"]
         Gate(weights=tensor([0., 1., 0.]), index=1)

@@ -52,8 +52,6 @@ class NASBenchGraph(ChoiceSpace):
         ValueError: an operation is unknown, or there is none but skip.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.NASBenchGraph()
         >>> space.violation(space.sample(torch.Generator())) is None
         True
@@ -182,7 +180,6 @@ class NASBenchGraphEncoding(Encoding):
         space: whose architectures are encoded.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.NASBenchGraphEncoding(lm.spaces.NASBenchGraph(operations=("gcn", "skip")))
         >>> encoding.candidates.whole
         True

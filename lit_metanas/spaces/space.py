@@ -84,7 +84,6 @@ class SearchSpace(ChoiceSpace):
     Example:
         >>> from functools import partial
         >>> from torch import nn
-        >>> import lit_metanas as lm
         >>> class Block(lm.SearchSpace):
         ...     def body(self, shape, build):
         ...         width = build.number("width", (8, 16))

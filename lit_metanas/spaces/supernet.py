@@ -22,8 +22,6 @@ class NetworkCost:
     """Size of a network: trainable ``parameters``, and ``flops``: forward multiply-adds for one input.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(widths=(8,))
         >>> cost: lm.spaces.NetworkCost = space.cost(space.sample(torch.Generator()), (1, 28, 28), way=10)
         >>> cost.flops > cost.parameters
@@ -47,8 +45,6 @@ class Supernet(nn.Module, ABC):
         refusal: why the network cannot be computed, and what to do; empty where it can.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True, widths=(8,))
         >>> supernet: lm.spaces.Supernet = space.supernet((1, 28, 28))
         >>> mixture = lm.spaces.one_hot(space.choices, space.sample(torch.Generator()))
@@ -204,8 +200,6 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
         ValueError: a parameter is missing or too small.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.spaces.inherit({"kernels": torch.arange(6.0).view(2, 3)}, {"kernels": torch.zeros(1, 2)})
         {'kernels': tensor([[0., 1.]])}
     """

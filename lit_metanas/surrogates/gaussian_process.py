@@ -100,8 +100,6 @@ class GaussianProcess:
         values: their scores, shape ``(n,)``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> features, kernel = encoding.candidates.features, lm.surrogates.MetaSurrogate(encoding=encoding).kernel
         >>> process = lm.surrogates.GaussianProcess(kernel, kernel.prior.mean, features[:2], torch.tensor([-1.0, 1.0]))

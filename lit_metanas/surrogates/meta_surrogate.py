@@ -148,7 +148,6 @@ class MetaSurrogate(LightningModule):
         seed: of the draws of the given scores.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> lm.surrogates.MetaSurrogate(encoding=encoding, given=[5, 10]).given
         (5, 10)

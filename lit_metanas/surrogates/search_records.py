@@ -39,7 +39,6 @@ class RecordDataModule(LightningDataModule):
         val: the held-out tasks, after ``setup``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> data = lm.surrogates.RecordDataModule(["search/records.jsonl"], encoding=encoding, val_tasks=0.25)
         >>> data.val_tasks

@@ -156,7 +156,6 @@ class TransferSurrogate:
         prior: of the parameters of the new task's kernel.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> kernel = lm.surrogates.MetaSurrogate(encoding=encoding).kernel
         >>> lm.surrogates.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean).cost.queries

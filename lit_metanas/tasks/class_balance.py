@@ -46,8 +46,6 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
         ValueError: the objective has no such metric, or has no classes; or a weight is wrong.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(60, 8, 8), torch.arange(60) // 52, classes=["common", "rare"])
         >>> task, sentence = lm.tasks.balanced_task(task, None)
         >>> task.goal.metric, task.train.weights.unique().tolist()

@@ -21,8 +21,6 @@ class TaskEmbedding(ABC):
     holds them makes no difference, to the last bit, whatever an implementation does with them.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Brightness(lm.tasks.TaskEmbedding):
         ...     def features(self, train, way):
         ...         return train.inputs.mean()[None]
@@ -96,8 +94,6 @@ class DataStatistics(TaskEmbedding):
     a column (how many edges there are), and mean distance of the channels from grey.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> len(lm.tasks.DataStatistics()(task))
         15

@@ -115,8 +115,6 @@ class EpisodeDataModule(StepTasks):
         ValueError: a number is out of its range, or ``source`` is no TaskSource.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> data = lm.EpisodeDataModule(source, way=3, shot=1, query=4)
         >>> data.shape, data.stream("train")[0, 0].query.inputs.shape

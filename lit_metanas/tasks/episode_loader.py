@@ -24,8 +24,6 @@ class EpisodeAugmentation(ABC):
     """Changes the inputs of training episodes at random, such as ``ImageAugmentation`` for images.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Mirrored(lm.tasks.EpisodeAugmentation):
         ...     def of_episode(self, episode, generator):
         ...         query = lm.Split(episode.query.inputs.flip(-1), episode.query.labels)
@@ -55,8 +53,6 @@ class EpisodeStream(Dataset[Episode]):
         augmentation: changes each input by draws of (seed, epoch, index); None leaves inputs as they are.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
         >>> epoch, index = 2, 7
@@ -111,7 +107,6 @@ class EpisodeSampler(Sampler[list[EpisodeKey]]):
         renewed: draw other episodes in each epoch; else those of epoch 0 for ever.
 
     Example:
-        >>> import lit_metanas as lm
         >>> list(lm.tasks.EpisodeSampler(episodes=4, per_batch=2, rank=1, world=2))
         [[(0, 1)], [(0, 3)]]
     """
@@ -155,8 +150,6 @@ class EpisodeLoader(Generic[Loaded]):
             matters where training is interrupted in the middle of a step.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
         >>> loader = lm.tasks.EpisodeLoader(stream, lm.tasks.EpisodeSampler(episodes=4, per_batch=2))

@@ -56,8 +56,6 @@ def draw_episode(
         ValueError: the subset has too few classes, or one of them too few examples.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
         >>> episode.support.inputs.shape, episode.query.inputs.shape
@@ -117,8 +115,6 @@ def draw_task(
         ValueError: the subset has too few classes, or one of them too few examples.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> task = lm.draw_task(source, "train", way=2, train=4, val=3, test=3)
         >>> len(task.train), len(task.val), len(task.test)
@@ -237,8 +233,6 @@ class DrawnTasks(TaskCollection):
         ValueError: a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> tasks = lm.tasks.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4)
         >>> len(tasks), tasks[3].id

@@ -23,8 +23,6 @@ class TaskSource(ABC):
     """Labelled examples, split into class-disjoint meta-train, meta-validation and meta-test subsets.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Greys(lm.TaskSource):
         ...     shape = (1, 8, 8)
         ...     def classes(self, subset):

@@ -44,8 +44,6 @@ class TargetTaskDataModule(RankedData):
         num_workers: processes that draw tasks ahead; 0 draws in the main process.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> data = lm.tasks.TargetTaskDataModule(lm.tasks.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4))
         >>> [whole.task.id for whole in data.predict_dataloader()]
@@ -165,8 +163,6 @@ class TrainingTaskDataModule(StepTasks):
         ValueError: a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> tasks = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> data = lm.TrainingTaskDataModule(tasks, tasks_per_step=2, steps_per_epoch=5)

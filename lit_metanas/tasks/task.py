@@ -36,8 +36,6 @@ class Split:
             Supernets are trained without them, and scores do not depend on them.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.Split(inputs=torch.rand(4, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1]))
         Split(4 examples, shape (1, 8, 8))
     """
@@ -113,8 +111,6 @@ class Task:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
         >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog"))
         Task('toy', 2 classes, train 4, val 4, test 4, shape (1, 8, 8))
@@ -192,8 +188,6 @@ class Episode(Task):
     """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]))
         >>> episode = lm.tasks.Episode("toy", way=2, train=part, val=None, test=part)
         >>> episode.shot, len(episode.query)
@@ -242,8 +236,6 @@ def check_task(task: Task) -> None:
         ValueError: something does not; one sentence names it.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.tasks.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
@@ -306,8 +298,6 @@ class TaskCollection(Dataset[Task]):
     """Target tasks, each with train, validation and test examples, all of one input shape.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> class OneTask(lm.tasks.TaskCollection):
         ...     shape = task.shape

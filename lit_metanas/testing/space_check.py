@@ -63,7 +63,6 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
         ValueError: no network can be made of its body; one sentence names the layer, or the choice.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.testing.check_space(lm.LayeredSpace(depths=(1, 2), widths=(4,)), shape=(1, 8, 8))
     """
     check_choices(space, seed)

@@ -129,7 +129,6 @@ class ArchitectureSchedule:
         prior_strength: how much larger the logit of a prior label is at the start.
 
     Example:
-        >>> import lit_metanas as lm
         >>> schedule = lm.training.ArchitectureSchedule(
         ...     warm_up=0.2, prune_below=0.05, prior={"kernel": "3"}, prior_strength=1.0
         ... )

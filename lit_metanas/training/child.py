@@ -122,8 +122,6 @@ class Child(LightningModule):
         ValueError: the objective and the network, or the recipe's augmentation, do not fit each other.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace()
         >>> child = lm.Child(space=space, architecture=space.sample(torch.Generator()), shape=(1, 28, 28), way=10)
         >>> child(torch.rand(2, 1, 28, 28)).shape

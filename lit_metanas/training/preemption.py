@@ -38,7 +38,6 @@ class Preemption(Callback):
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
 
     Example:
-        >>> import lit_metanas as lm
         >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False)
         >>> any(isinstance(callback, lm.training.Preemption) for callback in trainer.callbacks)
         True

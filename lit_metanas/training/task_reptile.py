@@ -65,8 +65,6 @@ class TaskReptile(OuterTraining):
         ValueError: an argument is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> tasks = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> data = lm.TrainingTaskDataModule(tasks, steps_per_epoch=2)

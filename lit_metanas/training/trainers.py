@@ -175,7 +175,6 @@ class Trainer(pytorch.Trainer):
             folder for checkpoints or logs.
 
     Example:
-        >>> import lit_metanas as lm
         >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False)
         >>> trainer.max_epochs
         3

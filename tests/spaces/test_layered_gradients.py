@@ -8,19 +8,19 @@ from lit_metanas.spaces import Gate, LayeredSpace
 from lit_metanas.spaces.operations import batch_normalise
 
 SHAPE = (1, 7, 6)
+LABELS = {
+    "kernels": (5, 3),
+    "activations": ("Tanh", "Sigmoid"),
+    "depths": (1, 2),
+    "widths": (4, 2),
+    "skips": ("none", "residual"),
+    "norms": ("batch", "layer"),
+}
 
 
 @pytest.fixture(params=["merged", "normalised"])
 def space(request):
-    return LayeredSpace(
-        kernels=(5, 3),
-        activations=("Tanh", "Sigmoid"),
-        depths=(1, 2),
-        widths=(4, 2),
-        skips=("none", "residual"),
-        norms=("batch", "layer"),
-        mix=request.param,
-    )
+    return LayeredSpace(**LABELS, mix=request.param)
 
 
 @pytest.fixture
@@ -121,14 +121,7 @@ def test_given_statistics_have_gradients():
 
 def test_index_gates_lead_gradients_to_all_logits(double_supernet):
     """By a difference quotient: the output times the gate's weight, whose value is one."""
-    space = LayeredSpace(
-        kernels=(5, 3),
-        activations=("Tanh", "Sigmoid"),
-        depths=(1, 2),
-        widths=(4, 2),
-        skips=("none", "residual"),
-        norms=("batch", "layer"),
-    )
+    space = LayeredSpace(**LABELS)
     net, _ = double_supernet(space, SHAPE)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(5, *SHAPE, dtype=torch.float64, generator=generator)

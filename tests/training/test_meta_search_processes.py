@@ -1,14 +1,11 @@
 """Two and four processes do what one does."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from ports import free_port
+from ranks import run_ranks
 from two_processes import train
 
 SCRIPT = Path(__file__).with_name("toys") / "two_processes.py"
@@ -19,18 +16,7 @@ def run(folder, **options):
     folder.mkdir(exist_ok=True)
     if options["devices"] == 1:
         return [train(folder, **options)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
-    environment["MASTER_PORT"] = free_port()
-    process = subprocess.run(
-        # A hung rank ignores SIGTERM.
-        ["timeout", "-k", "5", "1500", sys.executable, str(SCRIPT), str(folder), json.dumps(options)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=1550,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(options["devices"])]
+    return run_ranks(SCRIPT, folder, json.dumps(options), options["devices"], seconds=1500)
 
 
 def compare(one, *ranks, within, steps):

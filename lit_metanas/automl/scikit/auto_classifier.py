@@ -85,7 +85,6 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> y = np.where(X[:, 0] > 0, "right", "left")
         >>> classifier = lm.AutoClassifier(flops=1e7, recipe=lm.Recipe(epochs=20)).fit(X, y)

@@ -40,7 +40,6 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> y = 200 + 30 * X[:, 0]
         >>> regressor = lm.AutoRegressor(flops=1e7, recipe=lm.Recipe(epochs=20)).fit(X, y)

@@ -165,7 +165,6 @@ class AutoTranslator(AutoWriter):
     ``pip install 'lit-metanas[sklearn]'``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> numbers = [str(number) for number in range(30)]
         >>> translator = lm.AutoTranslator(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
         >>> written = translator.fit(numbers, [number[::-1] for number in numbers]).predict(["12", "7"])
@@ -225,7 +224,6 @@ class AutoTranscriber(AutoWriter):
 
     Example:
         >>> import wave
-        >>> import lit_metanas as lm
         >>> words, files, said = lm.kinds.SpokenWords(), [], []
         >>> for number in range(6):
         ...     files.append(f"{number}.wav")
@@ -300,7 +298,6 @@ class AutoAnswerer(AutoWriter):
     ``pip install 'lit-metanas[sklearn]'``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> homes = dict(zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split()))
         >>> pairs = [(f"{name} lives in {place}.", f"Where is {name}?") for name, place in homes.items()]
         >>> answerer = lm.AutoAnswerer(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))

@@ -35,7 +35,6 @@ class RankMonitor(Callback):
         ValueError: a number of seconds is below 2.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.RankMonitor(timeout=120)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

@@ -96,7 +96,6 @@ class ReplicaCheck(Callback):
         ValueError: the number is below 1.
 
     Example:
-        >>> import lit_metanas as lm
         >>> callback = lm.callbacks.ReplicaCheck()
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks

@@ -36,8 +36,6 @@ class ProxyEstimator(Estimator):
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace(widths=(4,))
         >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
         >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries

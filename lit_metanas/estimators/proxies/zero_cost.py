@@ -34,8 +34,6 @@ class Proxy(ABC):
         needs_data: whether it reads images. A proxy that does not needs only the shape of ``inputs``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> class Biases(lm.estimators.Proxy):
         ...     passes, needs_data = 0, False
         ...
@@ -98,8 +96,6 @@ class Snip(Proxy):
     of ones; ``L`` is the mean cross-entropy.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
         >>> lm.estimators.Snip()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True
@@ -139,8 +135,6 @@ class Nwot(Proxy):
     or if there is no ReLU.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
         >>> lm.estimators.Nwot()(network, torch.randn(4, 3), torch.tensor([0, 1, 0, 1])) > 0
@@ -185,8 +179,6 @@ class ParameterCount(Proxy):
     """Number of trainable parameters.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.estimators.ParameterCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
         8.0
     """
@@ -208,8 +200,6 @@ class Synflow(Proxy):
     of a deep network's layers leaves the range of single precision.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
         >>> lm.estimators.Synflow()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True

@@ -74,7 +74,6 @@ class NASBench101Table(Table):
         ValueError: the data set is another one, or the file is damaged or not a table of NAS-Bench-101.
 
     Example:
-        >>> import lit_metanas as lm
         >>> table = lm.estimators.NASBench101Table("cifar10", "nasbench_only108.tfrecord")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val_108")  # doctest: +SKIP
     """

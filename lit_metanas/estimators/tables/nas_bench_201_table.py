@@ -95,7 +95,6 @@ class NASBench201Table(CellTable):
         ValueError: the data set is unknown, or the file is damaged or lacks an array of the right shape.
 
     Example:
-        >>> import lit_metanas as lm
         >>> table = lm.estimators.NASBench201Table("cifar10", "nas_bench_201.npz")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
@@ -206,7 +205,6 @@ class NATSFiles(CellTable):
         ValueError: the data set is unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> table = lm.estimators.NATSFiles("cifar10", "NATS-tss-v1_0-3ffb9-simple")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """

@@ -39,7 +39,6 @@ class NASBenchGraphTable(Table):
         ValueError: the data set is unknown, or the table is damaged or not of this space.
 
     Example:
-        >>> import lit_metanas as lm
         >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """

@@ -30,7 +30,6 @@ class Table(ABC):
         devices: the devices with a measured latency.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
         ...
@@ -86,7 +85,6 @@ class TableDataModule(LightningDataModule):
         datasets: the data sets, at least one.
 
     Example:
-        >>> import lit_metanas as lm
         >>> data = lm.estimators.TableDataModule(lm.estimators.NASBenchGraphTable, ["cora", "citeseer"])
         >>> data.datasets
         ['cora', 'citeseer']
@@ -135,7 +133,6 @@ class TabularEstimator(Estimator):
         ValueError: the table has no such signal, or no latency on the device.
 
     Example:
-        >>> import lit_metanas as lm
         >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """

@@ -69,7 +69,6 @@ def task_from_arrays(
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(20, 8, 8), ["cat", "dog"] * 10
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
@@ -189,7 +188,6 @@ class ArraySource(ClassImages, TaskSource):
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(60, 8, 8), np.arange(60) % 6
         >>> source = lm.kinds.ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
         >>> source.classes("test")

@@ -122,9 +122,7 @@ def task_from_dataset(
         ValueError: the data set is malformed, has too few examples of a class, or an argument is out of its range.
 
     Example:
-        >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
@@ -174,9 +172,7 @@ class DatasetSource(ArraySource):
         ValueError: the data set is malformed, or an argument is out of its range.
 
     Example:
-        >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % 6)
         >>> source = lm.kinds.DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
         >>> lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape

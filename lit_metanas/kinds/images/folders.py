@@ -51,7 +51,6 @@ class FolderTask(SingleTask):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
-        >>> import lit_metanas as lm
         >>> with TemporaryDirectory() as photos:
         ...     for name, grey in (("bright", 200), ("dark", 20)):
         ...         (Path(photos) / name).mkdir()
@@ -180,7 +179,6 @@ class ImageFolder(ClassImages, TaskSource):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
-        >>> import lit_metanas as lm
         >>> with TemporaryDirectory() as photos:
         ...     for name in ("ant", "bee", "cat", "dog"):
         ...         (Path(photos) / name).mkdir()

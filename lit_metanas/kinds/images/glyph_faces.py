@@ -155,7 +155,6 @@ class Distortion:
         stroke: largest dilation or erosion: 1 adds or removes a pixel (of 56) on either side of a stroke.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.Glyphs(distortion=lm.kinds.Distortion(rotation=0.0, warp=0.0)).distortion.scale
         0.55
     """

@@ -51,7 +51,6 @@ class Glyphs(TaskSource):
         ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
 
     Example:
-        >>> import lit_metanas as lm
         >>> glyphs = lm.Glyphs()
         >>> glyphs.shape, glyphs.groups("test")[0], glyphs.instances("test", 0, held_out=True)
         ((1, 28, 28), 'Georgian', 100)

@@ -119,8 +119,6 @@ class ImageAugmentation(EpisodeAugmentation):
         ValueError: a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> augment = lm.kinds.ImageAugmentation(zoom=0.5, colour=0.4)
         >>> augment(torch.rand(6, 3, 32, 32), torch.Generator().manual_seed(0)).shape
         torch.Size([6, 3, 32, 32])

@@ -58,7 +58,6 @@ class Omniglot(TaskSource):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
-        >>> import lit_metanas as lm
         >>> with TemporaryDirectory() as root:
         ...     for split, alphabet in (("background", "Greek"), ("background", "Latin"), ("evaluation", "Manipuri")):
         ...         folder = Path(root) / "omniglot-py" / f"images_{split}" / alphabet / "character01"

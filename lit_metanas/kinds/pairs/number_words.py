@@ -51,7 +51,6 @@ class NumberWords(PairTasks):
         ValueError: there is no such language, an argument is out of its range, or a package is not installed.
 
     Example:
-        >>> import lit_metanas as lm
         >>> task = lm.kinds.NumberWords(meta_test=["de", "fr"])[0]
         >>> task.id, len(task.train), len(task.val), len(task.test)
         ('numberwords/test/de', 300, 100, 100)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import EXCLUDED
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, known_kinds
 from lit_metanas.kinds.listed_files import file_column
@@ -58,11 +59,13 @@ def kind_of_table(path: Path, group: str | None, label: str | None = None) -> Ta
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
-    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size))
+    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size), (*EXCLUDED.get(),))
 
 
 @lru_cache(maxsize=1)  # four kinds ask for it, one after another
-def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind | None:
+def _kind_of_table(
+    path: Path, group: str | None, named: str | None, version: tuple[int, int], excluded: tuple[str, ...]
+) -> TableKind | None:
     """The kind of a table, as it is now; None where it names files."""
     rows, place = list(read_rows(path)), writable(str(path))
     if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:

@@ -28,7 +28,6 @@ class PairTasks(TaskCollection):
     than half of the words are unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> from lit_metanas.kinds.pairs.text_pairs import TextPair
         >>> class Doubled(PairTasks):
         ...     def parts(self, name, draw):

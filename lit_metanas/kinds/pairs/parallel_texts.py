@@ -68,7 +68,6 @@ class ParallelTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"{number}\t{number + 1}" for number in range(30)]
         >>> size = Path("next.tsv").write_text("source\ttarget\n" + "\n".join(rows))
         >>> task = lm.ParallelTask("next.tsv")[0]
@@ -186,7 +185,6 @@ class ParallelTable(PairTasks):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"{code}\t{n}\t{code} {n}" for code in ("de", "fr", "nl", "sv") for n in range(60)]
         >>> size = Path("numbers.tsv").write_text("language\tsource\ttarget\n" + "\n".join(rows))
         >>> tasks = lm.kinds.ParallelTable("numbers.tsv", meta_test=["nl", "sv"])

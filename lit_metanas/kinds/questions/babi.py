@@ -41,7 +41,6 @@ class BabiTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> text = "1 Ada runs to the {0}.\n2 Tom walks to the {1}.\n3 Where is Ada?\t{0}\t1\n4 Where is Tom?\t{1}\t2\n"
         >>> for part in ("train", "test"):
         ...     stories = [text.format(*places) for places in (("park", "mill"), ("mill", "pier"), ("pier", "park"))]

@@ -52,7 +52,6 @@ class QuestionWords(Preprocessing):
         ValueError: there are too few steps.
 
     Example:
-        >>> import lit_metanas as lm
         >>> story = ["Ada runs home.", "Tom sits down.", "Ada sits down."]
         >>> questions = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=11)).fitted(["who sits?", *story])
         >>> inputs = questions.encode([("Who sits?", story), "Who runs?\tAda runs home."])

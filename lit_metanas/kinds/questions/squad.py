@@ -62,7 +62,6 @@ class SquadTask(SingleTask):
     Example:
         >>> import json
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> def paragraph(name, place):
         ...     answer = {"text": place, "answer_start": len(name) + 10}
         ...     asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}

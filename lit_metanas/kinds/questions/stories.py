@@ -61,7 +61,6 @@ class Stories(TaskCollection):
         ValueError: a question type does not exist or stands twice, or an argument is out of its range.
 
     Example:
-        >>> import lit_metanas as lm
         >>> stories = lm.kinds.Stories(types=["two-facts", "counting"], tasks=4, train=20, val=5, test=10)
         >>> task = stories[1]
         >>> task.id, task.classes, len(task.train), stories[0].shape == task.shape

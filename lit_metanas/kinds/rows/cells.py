@@ -7,8 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import product
+from datetime import date
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import first_few, printable
+from lit_metanas.kinds.dates import DATE_FORMS, read_date
 from lit_metanas.tasks.labels import MISSING, is_missing
 from lit_metanas.tasks.number_targets import are_measures
 
@@ -33,12 +33,7 @@ CODES = 12
 STRAYS = 0.1
 """The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
 
-ISO = "ISO 8601"
-_ISO_BEGINS = re.compile(r"\d{4}-\d\d-\d\d")
 _LIKE_A_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])")
-_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
-DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
-"""How dates are written; of one that may be read in two ways the first is taken."""
 
 NO_NUMBER = "no finite number: give numbers with a point and without a unit, and leave gaps empty."
 """What is wrong with a text in a column of numbers."""
@@ -364,15 +359,3 @@ def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
             other = f"'{printable(example, 40)}' at {cells.at(first)}"
             raise cells.refusal(row, f"no date in the form of {other}: write all in one form, and leave gaps empty.")
     return forms[0]
-
-
-def read_date(text: str, form: str) -> datetime | None:
-    """A date in a form; None of anything else."""
-    try:
-        if form != ISO:
-            return datetime.strptime(text, form)
-        if _ISO_BEGINS.match(text):
-            return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    return None

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.rows.cells import DATE_FORMS, ISO, ColumnCells, read_date
+from lit_metanas.kinds.dates import DATE_FORMS, ISO, read_date
+from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.records.plain import to_plain
 
 MOST_DEVIATIONS = 1000.0

@@ -72,7 +72,6 @@ class Columns(Preprocessing):
         ValueError: a name is no text or stands twice, or there is no such scale.
 
     Example:
-        >>> import lit_metanas as lm
         >>> rows = [[1.0, "red"], [3.0, "blue"], [None, "red"], [2.0, "blue"]]
         >>> columns = lm.kinds.Columns(("height", "colour"), "standardised").fitted(rows)
         >>> columns.encode([{"height": 2, "colour": "blue"}, {"height": "", "colour": "green"}]).tolist()

@@ -48,6 +48,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
+    own_options: ClassVar = ("test_by",)
     features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -68,6 +69,7 @@ class RowKind(Kind):
             preprocessing=source.prepared or self.made(),
             min_per_class=source.least,
             targets=source.targets,
+            test_by=source.test_by,
         )[0]
 
     def in_memory(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
+from lit_metanas.io.class_folders import is_excluded
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.rows.cells import (
@@ -40,6 +41,7 @@ from lit_metanas.kinds.texts.text_tables import (
     is_own_value,
     listed,
     number_text,
+    read_divided,
     read_rows,
     usual_column,
 )
@@ -72,6 +74,8 @@ class TableTask(SingleTask):
             text and something else to learn from, and ``Columns()`` else.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
         targets: what labels are learned as, as in ``task_from_arrays``.
+        test_by: the column that names the part of each row (train, val, test), or has dates or numbers, of which the
+            newest are tested, and those before them chosen by; it is not learned from.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -81,7 +85,6 @@ class TableTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
         >>> size = Path("sizes.csv").write_text("\n".join(["height,rest,size", *rows]))
         >>> task = lm.TableTask("sizes.csv")[0]
@@ -103,6 +106,7 @@ class TableTask(SingleTask):
         preprocessing: Columns | TextRows | None = None,
         min_per_class: int | None = None,
         targets: Targets | None = None,
+        test_by: str | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -111,7 +115,9 @@ class TableTask(SingleTask):
         self.preprocessing = preprocessing
         self.min_per_class = min_per_class
         self.test_path = test_path
-        rows, place = list(read_rows(self.path)), writable(str(path))
+        place = writable(str(path))
+        rows, parts = read_divided(self.path, test_by)
+        self._parts = [parts[where] for where, _ in rows if parts]
         self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
@@ -172,6 +178,7 @@ class TableTask(SingleTask):
             tested=self._tested,
             tested_in=f"'{writable(self.test_path or '')}'",
             preprocessing=self.preprocessing,
+            parts=self._parts,
         )
         table, _ = self._tested or self._labelled
         return replace(task, test_names=tuple(table.columns[0].at(int(place)) for place in task.test_names))
@@ -193,8 +200,9 @@ def task_of_rows(
     tested: tuple[Rows | RawTable, Labels] | None = None,
     tested_in: str = "X_test",
     preprocessing: Columns | TextRows | None = None,
+    parts: Sequence[int] = (),
 ) -> Task:
-    """A task of labelled rows, each class or quantile split by the shares of train, val and test part.
+    """A task of labelled rows, each class or quantile split by the shares of train, val and test part, or as given.
 
     Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
     given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
@@ -213,13 +221,13 @@ def task_of_rows(
         place=place,
     )
     train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed)
+    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=parts)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
-    parts = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
+    splits = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
     given = None
     if tested is not None:
         given = columns.encode(as_table(tested[0], names=names, name="X_test")), tested[1]
-    return labelled.task(id, parts, given, tested_in, columns)
+    return labelled.task(id, splits, given, tested_in, columns)
 
 
 def is_table(X: object) -> bool:
@@ -237,7 +245,7 @@ def is_table(X: object) -> bool:
 def column_names(X: Any) -> tuple[str, ...]:
     """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
     if has_names(X) and hasattr(X, "columns"):
-        return tuple(X.columns)
+        return tuple(name for name in X.columns if not is_excluded(name))
     return ()
 
 

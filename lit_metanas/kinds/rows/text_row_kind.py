@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import TextRowShape
+from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.kind import MadeBefore, Prepared, Source
 from lit_metanas.kinds.rows.columns import Columns
@@ -19,6 +22,9 @@ from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_rows
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Task
+
+COUNTED_TOKENS = 256
+"""Tokens that trees are given the counts of."""
 
 READER = {"text.depth": "1", "text.width": "64", "text.skip": "residual"}
 
@@ -75,8 +81,15 @@ class TextRowKind(RowKind):
         return found
 
     def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
-        """None: a text has too many words for trees."""
-        return None
+        """The cells as numbers, and counts of the most frequent tokens."""
+        made = task.preprocessing
+        if not isinstance(made, TextRows):
+            return None
+        numbers, tokens = made.shape.split(inputs.cpu())
+        ends = UNKNOWN + 1, UNKNOWN + 1 + COUNTED_TOKENS  # of those that a vocabulary numbers, the most frequent first
+        counted = tokens * (tokens < ends[1])
+        counts = torch.zeros(len(tokens), ends[1]).scatter_add_(1, counted, torch.ones(tokens.shape))
+        return np.concatenate([made.columns.unscaled(numbers), counts[:, ends[0] :].numpy()], 1)
 
     def describe(self, task: Task) -> str:
         """Which columns are left out."""

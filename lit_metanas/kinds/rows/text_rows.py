@@ -45,7 +45,6 @@ class TextRows(Preprocessing):
         ValueError: a column's name stands twice, or a place is that of no column.
 
     Example:
-        >>> import lit_metanas as lm
         >>> rows = [[1.0, "a very good pen"], [3.0, "no good at all"], [2.0, "a pen for all"], [2.0, "all very good"]]
         >>> made = lm.kinds.TextRows(("price", "review"), lm.kinds.Columns(scale="standardised")).fitted(rows)
         >>> made.shape

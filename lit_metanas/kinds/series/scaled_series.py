@@ -49,7 +49,6 @@ class ScaledSeries(Preprocessing):
         ValueError: there are not as many of each, or a number is out of its range.
 
     Example:
-        >>> import lit_metanas as lm
         >>> scaled = lm.kinds.ScaledSeries().fitted([[[1.0, 3.0], [0.0, 0.0]], [[2.0, None, 2.0], [0.0, 0.0, 0.0]]])
         >>> scaled.shape, scaled.encode([[[2.0], [0.5]]])[0].tolist()
         (SeriesShape(features=3, steps=3), [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [1.0, 0.0, 0.0]])

@@ -67,7 +67,6 @@ def task_from_series(
 
     Example:
         >>> import numpy as np
-        >>> import lit_metanas as lm
         >>> X, y = [np.random.rand(3, 20 + n) for n in range(20)], ["walk", "run"] * 10
         >>> task = lm.kinds.task_from_series(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
@@ -117,7 +116,6 @@ class SeriesTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> label = ["flat", "up"]
         >>> rows = [f"{n},{step},{n % 2 * step},{label[n % 2]}" for n in range(10) for step in range(4)]
         >>> size = Path("slopes.csv").write_text("\n".join(["id,time,height,label", *rows]))

@@ -65,7 +65,6 @@ class AudioFolderTask(RecordingsTask, SingleTask):
     Example:
         >>> import wave
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.SpokenWords()
         >>> for word in (0, 1):
         ...     folder = Path("recordings") / source.classes("test")[word]
@@ -204,7 +203,6 @@ class AudioFolder(HasFeatures, TaskSource):
     Example:
         >>> import wave
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> Path("sounds").mkdir()
         >>> rows = ["file,label,speaker"]
         >>> for number in range(24):

@@ -80,8 +80,6 @@ class LogMel(Preprocessing):
         ValueError: a number is out of its range.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> features = lm.kinds.LogMel()
         >>> series = features.encode([torch.rand(4000), (torch.rand(2, 16000), 16000)])
         >>> series.shape, features.show(series)

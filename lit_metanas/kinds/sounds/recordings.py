@@ -49,7 +49,6 @@ class TableColumns:
         speaker: who speaks each; a column of the default name may be absent.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.kinds.TableColumns(file="path", label="sentence", speaker="client_id").label
         'sentence'
     """

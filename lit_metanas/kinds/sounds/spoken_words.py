@@ -56,7 +56,6 @@ class SpokenWords(TaskSource):
         ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
 
     Example:
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.SpokenWords()
         >>> source.shape, source.classes("test")[:3]
         (SeriesShape(features=41, steps=100), ('atautry', 'lazoza', 'woengaiti'))

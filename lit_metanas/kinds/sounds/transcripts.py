@@ -54,7 +54,6 @@ class TranscriptTask(RecordingsTask, SingleTask):
     Example:
         >>> import wave
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> words = lm.kinds.SpokenWords()
         >>> Path("said").mkdir()
         >>> rows = ["file,transcript"]

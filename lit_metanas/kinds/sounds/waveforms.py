@@ -90,8 +90,6 @@ def mu_law_sound(codes: Samples) -> Tensor:
         ValueError: they are of another type.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> lm.kinds.mu_law_sound(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([-1.,  1.])
     """

@@ -42,7 +42,6 @@ class BytePairs(VocabularyTokens, TextPreprocessing):
         ValueError: a number is out of its range, a piece stands twice, or a pair makes no piece.
 
     Example:
-        >>> import lit_metanas as lm
         >>> pairs = lm.kinds.BytePairs(size=260, steps=8).fitted(["low", "lower", "lowest"])
         >>> pairs.shape
         TokenShape(vocabulary=261, steps=8)

@@ -199,7 +199,6 @@ class Docstrings(TextSource):
         ValueError: Python is installed without its sources.
 
     Example:
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.Docstrings()
         >>> episode = lm.tasks.draw_episode(source, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
         >>> episode.shape.steps, len(source.classes("test")) >= 10

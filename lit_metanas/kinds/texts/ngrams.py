@@ -33,7 +33,6 @@ class NGrams(CountedTokens, TextPreprocessing):
         ValueError: a number is out of its range, or an n-gram stands twice or is none.
 
     Example:
-        >>> import lit_metanas as lm
         >>> grams = lm.kinds.NGrams().fitted(["so low", "so slow"])
         >>> grams.grams
         (' s', ' so', ' so ', 'lo', 'low', 'low ', 'o ', 'ow', 'ow ', 'so', 'so ', 'w ')

@@ -31,7 +31,6 @@ class TextFolder(TextSource):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> for name in ("letter", "poem", "recipe", "song"):
         ...     Path("texts", name).mkdir(parents=True)
         ...     for number in range(5):

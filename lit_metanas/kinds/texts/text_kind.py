@@ -54,6 +54,7 @@ class TextKind(Kind):
         {"operation": "conv_5", "readout": "attention", "width": "64", "dropout": "0.2", **ONE_LAYER},
     )
     recipe: ClassVar = {"label_smoothing": 0.1}
+    own_options: ClassVar = ("test_by",)
     features: ClassVar = {"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"}
     linear_views: ClassVar = {"coarse": NGRAMS}
     linear_rate = 0.03
@@ -79,6 +80,7 @@ class TextKind(Kind):
                 group=group,
                 min_per_class=source.least,
                 targets=source.targets,
+                test_by=source.test_by,
             )[0]
         learned, tested = (_labelled(part, source.label, group) for part in (source.path, source.test))
         groups = None

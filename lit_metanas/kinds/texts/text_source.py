@@ -30,7 +30,6 @@ class TextSource(TaskSource):
         preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> class Greetings(lm.kinds.TextSource):
         ...     def sentences(self, subset):
         ...         return {"hello": ["good day", "good morning"], "farewell": ["good night", "see you"]}
@@ -131,7 +130,6 @@ class SentenceSource(TextSource):
         ValueError: a text is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
-        >>> import lit_metanas as lm
         >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
         >>> source = lm.kinds.SentenceSource(
         ...     sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.kinds.Words(steps=4)

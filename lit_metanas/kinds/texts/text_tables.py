@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.kinds.column_parts import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -74,7 +76,6 @@ class TextTable(TextSource):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
@@ -109,6 +110,29 @@ class TextTable(TextSource):
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
+    """The rows of a table, without columns that are excluded."""
+    for where, row in read_whole_rows(path, blank=blank):
+        yield where, kept_cells(row)
+
+
+def read_divided(path: Path, test_by: str | None) -> tuple[list[TableRow], Mapping[str, int]]:
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands."""
+    if test_by is None:
+        return list(read_rows(path)), {}
+    rows = list(read_whole_rows(path))
+    parts = parts_by_column(rows, writable(str(path)), test_by).parts
+    with excluding([test_by]):
+        return [(where, kept_cells(row)) for where, row in rows], parts
+
+
+def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without the columns that are excluded."""
+    if not EXCLUDED.get():
+        return row
+    return {name: value for name, value in row.items() if not is_excluded(name)}
+
+
+def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table."""
     kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:

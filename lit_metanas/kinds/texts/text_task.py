@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.text_folders import text_files
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
@@ -42,6 +42,7 @@ class TextTask(SingleTask):
             for text files what ``FolderTask`` takes.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         targets: what labels are learned as, as in ``task_from_arrays``.
+        test_by: the column of a table that says which texts are tested, as in ``TableTask``.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -49,7 +50,6 @@ class TextTask(SingleTask):
 
     Example:
         >>> from pathlib import Path
-        >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut") for n in range(5)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> task = lm.TextTask("help.csv")[0]
@@ -70,6 +70,7 @@ class TextTask(SingleTask):
         group: str | None = None,
         min_per_class: int | None = None,
         targets: Targets | None = None,
+        test_by: str | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -79,7 +80,14 @@ class TextTask(SingleTask):
         self.seed = seed
         self.group = group
         place = writable(str(self.path))
-        rows = distinct_texts(labelled_texts(self.path, text, label, group), place)
+        parts: Mapping[str, int] = {}
+        if test_by is None:
+            found = labelled_texts(self.path, text, label, group)
+        else:
+            table, parts = read_divided(self.path, test_by)
+            found = labelled_rows(table, place, text, label, group)
+        rows = distinct_texts(found, place)
+        self._parts = [parts[row.where] for row in rows if parts]
         self._texts = [row.text for row in rows]
         labels: Labels = [row.label for row in rows]
         if learned_as([row.label for row in rows], targets) == "regression":
@@ -119,7 +127,7 @@ class TextTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         shares = {"train": self.train, "val": self.val, "test": self.test}
-        divided = self._labelled.divided(**shares, seed=self.seed)
+        divided = self._labelled.divided(**shares, seed=self.seed, given=self._parts)
         return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given)
 
 
@@ -164,7 +172,6 @@ def task_from_texts(
         ValueError: a text or label is malformed, a class has too few, or an argument is out of its range.
 
     Example:
-        >>> import lit_metanas as lm
         >>> texts = [f"how do I {verb} it {n} times" for n in range(5) for verb in ("fold", "cut")]
         >>> task = lm.task_from_texts(texts, ["folding", "cutting"] * 5)
         >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)

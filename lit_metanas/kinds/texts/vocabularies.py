@@ -135,7 +135,6 @@ class Words(CountedTokens, TextPreprocessing):
         ValueError: a number is out of its range, or a word stands twice or is none.
 
     Example:
-        >>> import lit_metanas as lm
         >>> words = lm.kinds.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
         >>> words.encode(["book a train", ""])
         tensor([[3, 2, 1, 0, 0, 0],
@@ -198,7 +197,6 @@ class Characters(CountedTokens, TextPreprocessing):
         ValueError: a number is out of its range, or a character stands twice or is none.
 
     Example:
-        >>> import lit_metanas as lm
         >>> characters = lm.kinds.Characters(steps=6).fitted(["banana", "Nab"])
         >>> characters.characters
         'abnN'

@@ -62,7 +62,6 @@ class FrontHalving(Halving):
         ValueError: a number is out of its range, or the measure is unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> method = lm.searchers.FrontHalving(measure="flops", candidates=(4, 2), rungs=(0.6, 0.4))
         >>> method.points
         8

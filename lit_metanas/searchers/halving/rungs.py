@@ -269,7 +269,6 @@ class Halving(Searcher):
         later: fields of the recipe that are searched after the first rung; see ``EvolvingHalving``.
 
     Example:
-        >>> import lit_metanas as lm
         >>> method: lm.searchers.Halving = lm.searchers.SuccessiveHalving(candidates=4)
         >>> method.rungs
         (0.5, 0.5)

@@ -41,8 +41,6 @@ class SuccessiveHalving(Halving):
         first: labels, by choice or group, of networks that come after those of the records. The others are drawn.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method = lm.searchers.SuccessiveHalving(candidates=2)
         >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, flops=1e9, recipe=lm.Recipe(epochs=1))
@@ -146,7 +144,6 @@ class EvolvingHalving(Halving):
             a standard error. With None any lead is enough.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
         (1, 1)
     """

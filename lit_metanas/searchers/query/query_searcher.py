@@ -69,8 +69,6 @@ class QuerySearcher(Searcher):
             ``embedding``).
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> method = lm.searchers.QuerySearcher(trials=2)
         >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))

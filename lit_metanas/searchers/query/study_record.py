@@ -62,7 +62,6 @@ def record_of(
 
     Example:
         >>> import optuna
-        >>> import lit_metanas as lm
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
         >>> study = optuna.create_study(study_name="letters")
         >>> study.optimize(lambda trial: 1 / trial.suggest_int("depth", 1, 3), n_trials=1)

@@ -37,7 +37,6 @@ class RegularisedEvolution(HistorySampler):
         prefix: of the parameters that are the space's choices.
 
     Example:
-        >>> import lit_metanas as lm
         >>> evolution = lm.searchers.RegularisedEvolution(population=2, sample=1)
         >>> method = lm.searchers.QuerySearcher(sampler=evolution, trials=3)
     """

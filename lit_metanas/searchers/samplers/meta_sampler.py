@@ -55,7 +55,6 @@ class MetaSampler(HistorySampler):
             cannot be read; or a surrogate is given together with a checkpoint or an encoding.
 
     Example:
-        >>> import lit_metanas as lm
         >>> sampler = lm.searchers.MetaSampler(space=lm.LayeredSpace(shared=True))
         >>> lm.searchers.QuerySearcher(sampler=sampler, trials=10).meta_cost.flops
         0

@@ -130,8 +130,6 @@ class PortfolioSampler(HistorySampler):
         ValueError: a file has no usable record of this space, or a record is of another; or the size is negative.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space, generator = lm.SequenceSpace(shared=True), torch.Generator().manual_seed(0)
         >>> trials = [lm.records.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
         >>> record = lm.records.SearchRecord("letters", trials)

@@ -13,7 +13,6 @@ def default_space(shape: Shape) -> SearchSpace:
     """The space of a search that is given none; for most of them the package ships records of other tasks.
 
     Example:
-        >>> import lit_metanas as lm
         >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
         ('GridSpace', 'SequenceSpace')
     """

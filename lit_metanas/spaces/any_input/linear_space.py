@@ -70,7 +70,6 @@ class LinearSpace(SearchSpace):
         ValueError: there are no details, or others.
 
     Example:
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.LinearSpace()
         >>> coarse, fine = (space.canonical({"detail": label}) for label in ("coarse", "fine"))
         >>> space.cost(coarse, lm.ImageShape(1, 28, 28), way=10)

@@ -69,8 +69,6 @@ class DARTSCell(SearchSpace):
         ValueError: a number is not positive, a choice or label is unknown, or more than two edges of a node are kept.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.DARTSCell(channels=8, cells=3)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
@@ -195,8 +193,6 @@ class MetaNASCell(SearchSpace):
         ValueError: a number is not positive, or a choice or label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.MetaNASCell(channels=8, cells=2)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape

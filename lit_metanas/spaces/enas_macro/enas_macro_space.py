@@ -38,8 +38,6 @@ class ENASMacro(SearchSpace):
         ValueError: a number is not positive, or a choice or label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.ENASMacro(layers=4, channels=8)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape

@@ -59,8 +59,6 @@ class EncoderDecoderSpace(SearchSpace):
         ValueError: a label is unknown or cannot be built, or the encoder has no outputs of each step.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> encoder = lm.SequenceSpace(operations=("gru",), widths=(16,), readouts=("each",))
         >>> space = lm.EncoderDecoderSpace(encoder, target_steps=6)
         >>> shape = lm.TokenShape(vocabulary=50, steps=8)

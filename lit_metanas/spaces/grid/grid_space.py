@@ -77,8 +77,6 @@ class GridSpace(SearchSpace):
         ValueError: a label is unknown or cannot be built.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.GridSpace(blocks=["residual"], widths=[16, 32], norms=["batch"])
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape

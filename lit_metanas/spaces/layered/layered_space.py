@@ -57,8 +57,6 @@ class LayeredSpace(SearchSpace):
         ValueError: a label is unknown or cannot be built.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(kernels=(3, 5), depths=(3, 4), widths=(16,), shared=True)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape

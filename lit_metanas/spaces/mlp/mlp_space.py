@@ -128,8 +128,6 @@ class MLPSpace(SearchSpace):
         ValueError: a label is unknown or cannot be built.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.MLPSpace(shared=True)
         >>> space.size
         432

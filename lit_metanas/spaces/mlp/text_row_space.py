@@ -50,8 +50,6 @@ class TextRowSpace(SearchSpace):
         ValueError: the text's network scores steps, or a label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> text = lm.SequenceSpace(operations=("conv_3", "attention_4"), widths=(16,), shared=True)
         >>> space = lm.spaces.TextRowSpace(text, lm.MLPSpace(shared=True))
         >>> architecture = space.sample(torch.Generator())

@@ -59,8 +59,6 @@ class NASBench101(SearchSpace):
         ValueError: a number is out of range, or a choice or label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.NASBench101(vertices=5, channels=8, stacks=2, cells=1)
         >>> architecture = space.sample(torch.Generator())
         >>> space.violation(architecture) is None

@@ -51,8 +51,6 @@ class NASBench201(SearchSpace):
         ValueError: a number is not positive, or a choice or label is unknown.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.NASBench201(channels=8, cells=1)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
@@ -162,7 +160,6 @@ class NASBench201Encoding(Encoding):
         space: whose architectures are encoded; one that merges isomorphs, for these to have equal vectors.
 
     Example:
-        >>> import lit_metanas as lm
         >>> encoding = lm.spaces.NASBench201Encoding(lm.spaces.NASBench201())
         >>> len(encoding.candidates.architectures) == len(encoding.candidates.features)
         True

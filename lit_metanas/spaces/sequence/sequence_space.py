@@ -68,8 +68,6 @@ class SequenceSpace(SearchSpace):
         ValueError: a label is unknown or cannot be built.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.SequenceSpace(operations=("conv_3", "attention_4"), widths=(16,))
         >>> network = space.child(space.sample(torch.Generator()), lm.TokenShape(vocabulary=50, steps=8), way=2)
         >>> network(torch.tensor([[7, 3, 9, 0, 0], [4, 4, 49, 1, 1]])).shape

@@ -111,8 +111,6 @@ class UnionSpace(SearchSpace):
         ValueError: there are no spaces, their networks score different things, or the window has no steps.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.spaces.UnionSpace({"steps": lm.SequenceSpace(widths=(16,)), "grid": lm.GridSpace(widths=(8,))})
         >>> architecture = space.sample(torch.Generator().manual_seed(1))
         >>> architecture["family"], "grid.block" in architecture, "steps.width" in architecture

@@ -24,7 +24,6 @@ def window_of(shape: SeriesShape, most: int) -> SeriesShape:
         most: steps of a window at most.
 
     Example:
-        >>> import lit_metanas as lm
         >>> window_of(lm.SeriesShape(41, 600), 250)
         SeriesShape(features=41, steps=200)
     """

@@ -31,8 +31,6 @@ class ExportedModel(LightningModule):
             that holds no predictions.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)

@@ -68,8 +68,6 @@ class Exported:
         objective: what it was trained for; None is to tell the classes apart.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
         >>> exported = lm.training.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
         >>> exported.predict(torch.rand(3, 3, 100, 80)).shape  # colour images of another size
@@ -231,8 +229,6 @@ def export_child(
             made of it; or see ``check_export_place``.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
@@ -301,8 +297,6 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         ValueError: a file is damaged, newer, or holds more than the program of a space's network and tensors.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)

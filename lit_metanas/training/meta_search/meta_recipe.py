@@ -75,7 +75,6 @@ class MetaRecipe:
         ValueError: a number is out of its range, or the distance or the augmentation is unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> recipe = lm.training.MetaRecipe(label_smoothing=0.1, distance="scaled")
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), **recipe.parts())
         >>> recipe.parts()["head"].learned

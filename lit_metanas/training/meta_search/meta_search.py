@@ -83,8 +83,6 @@ class MetaSearch(MetaLearned):
         ValueError: arguments do not go together, or a file is not what it should be.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> data = lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(8,)))

@@ -63,7 +63,6 @@ class AdaptedLogits:
         statistics: batch-norm means and variances of each architecture that was found.
 
     Example:
-        >>> import lit_metanas as lm
         >>> architectures = lm.training.AdaptedLogits()  # ``task_architectures`` of ``MetaSearch``
         >>> architectures.check(lm.meta.JointInnerLoop(steps=5, groups=("logits", "head")))
     """

@@ -25,8 +25,6 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
         Whether a recipe for these data may have ``mirror``; False if the network recognises none of them.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> architecture = space.sample(torch.Generator().manual_seed(0))

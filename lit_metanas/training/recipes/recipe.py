@@ -56,7 +56,6 @@ class Recipe:
         ValueError: a number is out of its range, or the augmentation is unknown.
 
     Example:
-        >>> import lit_metanas as lm
         >>> recipe = lm.Recipe(epochs=100, label_smoothing=0.1)
         >>> recipe.replace({"learning_rate": 1e-3}).epochs
         100

@@ -20,7 +20,6 @@ class WeightAverage(nn.Module):
         window: steps that the average is over, at least 0; see ``set_window``.
 
     Example:
-        >>> import torch
         >>> from lit_metanas.training.recipes.weight_average import WeightAverage
         >>> network = torch.nn.Linear(2, 1)
         >>> average = WeightAverage(network, window=10)

@@ -74,7 +74,6 @@ def step_seconds(
         ValueError: the architecture cannot be built.
 
     Example:
-        >>> import lit_metanas as lm
         >>> from lit_metanas.training.step_time import nominal_times, step_seconds
         >>> space = lm.LayeredSpace(widths=(16, 64), shared=True)
         >>> labels = {choice.name: choice.labels[0] for choice in space.choices}

@@ -42,7 +42,6 @@ class DARTSRates(WeightRates):
         warm_up: share of the search in which only the weights are trained.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(rates=lm.training.DARTSRates(logits=1e-2, warm_up=0.2))
     """
 
@@ -75,8 +74,6 @@ class DARTSTraining(SupernetTraining):
         rates: learning rates and their like.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
         >>> how = {"relaxation": lm.relaxations.Softmax(), "gradient": lm.training.FirstOrder()}

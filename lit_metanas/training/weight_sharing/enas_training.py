@@ -39,7 +39,6 @@ class ControllerRates:
         bound: largest size of a logit.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.searchers.ENASSearcher(controller=lm.training.ControllerRates(children=2))
     """
 
@@ -75,8 +74,6 @@ class ENASTraining(SupernetTraining):
         controller: how the controller is trained.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
         >>> how = {"rates": lm.training.WeightRates(), "controller": lm.training.ControllerRates()}

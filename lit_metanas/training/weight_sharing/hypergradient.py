@@ -29,7 +29,6 @@ class Hypergradient(ABC):
         val_passes: forward-backward passes over the validation minibatch.
 
     Example:
-        >>> import lit_metanas as lm
         >>> gradient: lm.training.Hypergradient = lm.training.SecondOrder()
         >>> searcher = lm.DARTSSearcher(gradient=gradient)
     """
@@ -57,7 +56,6 @@ class FirstOrder(Hypergradient):
     """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0).
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(gradient=lm.training.FirstOrder())
     """
 
@@ -80,7 +78,6 @@ class SecondOrder(Hypergradient):
         epsilon: ``e`` is this divided by the norm of ``v`` (0.01 in the paper).
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.DARTSSearcher(gradient=lm.training.SecondOrder(epsilon=0.01))
     """
 

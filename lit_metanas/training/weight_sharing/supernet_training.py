@@ -73,7 +73,6 @@ class WeightRates:
         clip: largest norm of the weights' gradient; ``inf`` does not clip.
 
     Example:
-        >>> import lit_metanas as lm
         >>> searcher = lm.searchers.OneShotSearcher(rates=lm.training.WeightRates(weights=0.05))
     """
 
@@ -107,8 +106,6 @@ class SupernetPlan:
         seed: of weights, choices and draws.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
     """
@@ -338,8 +335,6 @@ class SinglePathTraining(SupernetTraining):
         ValueError: the supernet cannot be computed, or is not for such tasks.
 
     Example:
-        >>> import torch
-        >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
         >>> training = lm.training.SinglePathTraining(plan, rates=lm.training.WeightRates())
