@@ -14,7 +14,7 @@ from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, check_range, p
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import composed
 
-PART, MOST_PARTS = 500_000, 64
+TEXT_PART, MOST_TEXT_PARTS = 500_000, 64
 """Characters of each part of a stored tokenizer, and the most parts: longer texts are no plain values of a file."""
 
 
@@ -47,13 +47,13 @@ class PretrainedTokens(TextPreprocessing):
     steps: int = 96
 
     def __post_init__(self) -> None:
-        check_range("PretrainedTokens", steps=(self.steps, 1, 4096), parts=(len(self.tokenizer), 1, MOST_PARTS))
+        check_range("PretrainedTokens", steps=(self.steps, 1, 4096), parts=(len(self.tokenizer), 1, MOST_TEXT_PARTS))
         _ = self._made
 
     @classmethod
     def of(cls, content: str, steps: int = 96) -> Self:
         """The tokenizer of a file's content."""
-        return cls(tuple(content[at : at + PART] for at in range(0, len(content), PART)), steps)
+        return cls(tuple(content[at : at + TEXT_PART] for at in range(0, len(content), TEXT_PART)), steps)
 
     @property
     def shape(self) -> TokenShape:
