@@ -71,9 +71,9 @@ def _score(exported: Exported, read: ReadExamples, kind: str, batches: Sequence[
         return ""
     import torch
 
-    from lit_metanas.comparisons.labelled_predictions import describe_predictions  # loads torchmetrics
+    from lit_metanas.comparisons.class_measures import describe_predictions  # loads torchmetrics
 
-    return describe_predictions(exported, torch.cat(found), own)
+    return describe_predictions(exported.objective, exported.classes, torch.cat(found), own)
 
 
 def _plain_values(words: Sequence[str]) -> dict[str, str] | None:

@@ -245,7 +245,7 @@ def result_of(
         predictions=shown_predictions(seen, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
-        errors=tested.worst,
+        errors=tested.worst_explained(child.network),
         ensemble=ensemble,
         ordinal=found.ordinal,
         test=seen.test,

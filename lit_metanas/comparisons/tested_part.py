@@ -6,9 +6,10 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.comparisons.class_measures import UNCALIBRATED, class_measures
+from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
@@ -83,9 +84,20 @@ class TestedPart(NamedTuple):
         """The errors of the highest loss, the highest first; none without classes."""
         if self.probabilities is None:
             return ()
+        return shown_predictions(self.task, self.predictions, self.worst_places)
+
+    @property
+    def worst_places(self) -> Tensor:
+        """Their places among the examples."""
         wrong = self.judged.right == 0
-        places = torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
-        return shown_predictions(self.task, self.predictions, places)
+        return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
+
+    def worst_explained(self, network: nn.Module) -> tuple[ShownPrediction, ...]:
+        """The worst errors, of images and sounds with what speaks for the prediction of a network."""
+        if not (shown := self.worst):
+            return ()
+        places = self.worst_places
+        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places])
 
     @property
     def _losses(self) -> Tensor:

@@ -233,6 +233,15 @@ CONFUSIONS = Picture(
     "share of the row; numbers are examples.",
 )
 
+HEAT_SHOWS = (
+    "Below each picture is what speaks for the prediction: the brighter a place, the more of its score is lost if a "
+    "patch there is covered (occlusion, by captum)."
+)
+HOW_TO_EXPLAIN = (
+    "With `pip install 'lit-metanas[saliency]'` images and sounds also show what speaks for the prediction."
+)
+"""Sentences below the worst errors."""
+
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
 
@@ -270,7 +279,8 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         all_wrong = number_of(sum(not row.right for row in rows), "error")
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        parts += _tiles(folder / WORST, errors, numbers)
+        if tiles := _tiles(folder / WORST, errors, numbers):
+            parts += [*tiles, HEAT_SHOWS if errors[0].heat else HOW_TO_EXPLAIN]
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
     return "\n\n".join(parts) + "\n", pictures
 
