@@ -318,10 +318,11 @@ def _of_vectors(name: str, tokenizer: Path, vectors: Path, about: str, license: 
             f"The encoder '{name}' is damaged, or was downloaded in part ({error}): get it again."
         ) from None
     table = _table(stored)
-    if table is None or len(table) != tokens.shape.vocabulary - SPECIAL_TOKENS:
+    known = tokens.shape.vocabulary - SPECIAL_TOKENS
+    if table is None or len(table) != known:
         raise ValueError(
-            f"The encoder '{name}' holds no vector for each of {tokens.shape.vocabulary - SPECIAL_TOKENS:,} tokens: give a "
-            "folder of static vectors, as model2vec writes it."
+            f"The encoder '{name}' holds no vector for each of {known:,} tokens: give a folder of static vectors, as "
+            "model2vec writes it."
         )
     return Encoder(name, StaticVectors(table), tokens.shape, about, tokens, license)
 
