@@ -138,13 +138,14 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
+        "the column of labels, or of numbers to predict, or several of 0 and 1, as in red,round; by default by name",
+        shell=str | None,
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class; by default what targets look like",
+        "classification, several labels, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(
