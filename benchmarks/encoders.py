@@ -32,7 +32,7 @@ from lit_metanas.training.child import fit_child
 
 RESULTS = Path(__file__).parent / "results" / "encoders.jsonl"
 KNOWN, METHODS = 80, ("encoder", "encoder and none", "none")
-RECIPE = Recipe(epochs=20, batch_size=64, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1, warmup=0.1,
+RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1, warmup=0.1,
                 augmentation="light", mirror=True)  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--flops", type=float, default=5e11)
+    parser.add_argument("--flops", type=float, default=2e11)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     rows = read_rows(given.results, Row)

@@ -20,7 +20,9 @@ from torchvision import models
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.searchers import FixedArchitecture
 from lit_metanas.training.encoders import encoder as encoder_module
 from lit_metanas.training.encoders.read_encoder import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -297,3 +299,17 @@ def test_an_encoder_of_a_package_that_is_not_installed_gets_a_sentence() -> None
         pytest.skip("wordllama is installed")
     with pytest.raises(ValueError, match="not installed: pip install wordllama"):
         lm.training.read_encoder("wordllama")
+
+
+def test_limits_are_for_the_encoder_and_the_network_together(weights: Path, tmp_path: Path) -> None:
+    encoder = lm.training.read_encoder(weights, side=32)
+    task = lm.training.encode(lm.task_from_arrays(torch.rand(20, 3, 32, 32), torch.arange(20) % 2), encoder)
+    space = lm.MLPSpace(shared=True)
+    limited, one = LimitedSpace(space, NetworkLimits(), task), space.sample(torch.Generator().manual_seed(0))
+    own = space.cost(one, task.shape, 2)
+    assert limited.measures["parameters"](one) == encoder.cost.parameters + own.parameters
+    assert limited.measures["flops"](one) == encoder.cost.flops + own.flops
+    found = lm.search(task, space, method=FixedArchitecture(one), recipe=lm.Recipe(epochs=1), progress=False)
+    assert (found.parameters, found.flops) == (limited.measures["parameters"](one), limited.measures["flops"](one))
+    found.export(tmp_path)
+    assert (tmp_path / "model.pt2").stat().st_size == limited.measures["size"](one)
