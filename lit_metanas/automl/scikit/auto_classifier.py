@@ -168,7 +168,10 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         from sklearn.utils.multiclass import check_classification_targets, type_of_target
         from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-        if y is not None and type_of_target(y, input_name="y") == "multilabel-indicator":
+        rows = len(getattr(y, "shape", ())) == 2 or (
+            isinstance(y, list) and bool(y) and isinstance(y[0], list | np.ndarray)
+        )
+        if rows and type_of_target(y, input_name="y") == "multilabel-indicator":
             y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
             X, y = self._checked_pair(X, y, kind, multi_output=True)
             y = check_array(y, dtype=np.int64, input_name="y")
