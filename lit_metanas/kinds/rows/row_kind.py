@@ -186,7 +186,9 @@ class EncodedRows(RowKind):
     name = "features"
     noun = "features"
     first: ClassVar[Sequence[Mapping[str, str]]] = ({"depth": "0"}, *RowKind.first[:3])
-    features: ClassVar = {}
+    features: ClassVar[Mapping[str, str]] = {}
+    recipe: ClassVar = {"learning_rate": 1e-3, "weight_decay": 0.1}
+    member_epochs = 30
 
     def claims(self, path: Path, group: str | None) -> bool:
         """None: no file has them."""
@@ -195,6 +197,10 @@ class EncodedRows(RowKind):
     def holds(self, task: Task) -> bool:
         """None: rows are of the kind ``rows``."""
         return False
+
+    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+        """Small learning rates: features are nearly what is wanted."""
+        return {**super().recipes(objective), "learning_rate": [1e-3, 3e-3, 3e-4]}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """No other."""
