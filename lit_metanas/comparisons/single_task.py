@@ -245,11 +245,7 @@ def result_of(
         predictions=shown_predictions(seen, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
-<<<<<<< HEAD
-        errors=tested.worst_explained(child.network, size.flops),
-=======
-        errors=tested.worst_explained(network),
->>>>>>> main
+        errors=tested.worst_explained(network, size.flops),
         ensemble=ensemble,
         ordinal=found.ordinal,
         tested=seen.test,
