@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import ceil
+from math import ceil, inf
 from time import perf_counter
 
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
@@ -16,7 +16,6 @@ from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import recipe_cost
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 from lit_metanas.training.recipes import Recipe
@@ -35,6 +34,7 @@ class Shares:
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
+    head_epochs: int = 30  # of each network behind an encoder; the last training has no more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.015  # of the minutes, to measure the pace
@@ -122,7 +122,7 @@ class Workload:
         """The recipe of what was found."""
         return self.recipe.replace(without_preprocessing(found.recipe))
 
-    def epoch_of(self, architecture: Architecture, view: View, part: Split) -> int:
+    def epoch_of(self, architecture: Architecture, view: View, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.views.space, architecture, view.task, part, self.recipe, epochs=1).flops
 
@@ -143,6 +143,12 @@ class Workload:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
         return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
+
+    def useful(self, found: SearchOutcome) -> float:
+        """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
+        if self.views.label_of(found.recipe) not in self.views.encoded:
+            return inf
+        return self.shares.members * self.shares.head_epochs * self.last_epoch(found)
 
     def rung_shares(self, numbers: Sequence[int]) -> list[float]:
         """The share of a search for each of its rungs of so many candidates; those of a front have equal parts."""
@@ -244,8 +250,6 @@ def rest(
         together = measure(seconds=moment, precision=plan.precision, workers=workers)
         together, left = together.averaged(before, scored=work.scored), left - moment
     flops = work.last_flops(found, left, alone=pace.flops, together=together.flops, workers=workers, ending=ending)
-    if view.label in work.views.encoded:  # a small network on features would otherwise learn them for hours
-        flops = min(flops, plan.shares.most_trained * plan.shares.longest * work.last_epoch(found))
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * pace.flops))

@@ -21,7 +21,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Portion, Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
@@ -193,7 +193,9 @@ class _Member:
         self._budget.trained(float(self._epoch))
 
 
-def _fit(child: Child, part: Split, seed: int, precision: str, step_ended: StepEnded) -> tuple[dict[str, Tensor], Cost]:
+def _fit(
+    child: Child, part: Split | Portion, seed: int, precision: str, step_ended: StepEnded
+) -> tuple[dict[str, Tensor], Cost]:
     """Train a child as the work of a process."""
     cost = fit_child(child, part, seed=seed, epoch_ended=step_ended, precision=precision)
     return child.network.state_dict(), cost
@@ -234,11 +236,11 @@ def calibrated(job: Job, one: Trained) -> Objective:
     The examples are those that were set apart, or else validation examples. If a search has begun with an exported
     model, that may have learned from them, so its networks and their mutants have none.
     """
-    candidate, task = one.candidate, one.candidate.view.task
+    candidate, task, plain = one.candidate, one.candidate.view.task, job.views.usual.given.goal
     network: nn.Module | None = one.child.network
     part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
     if task.goal.scored != "input" or (job.views.known is not None and not candidate.features):
-        return task.goal
+        return plain
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
@@ -247,7 +249,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
     elif not one.held_out:
         network = _scored_network(job, candidate)
     if network is None:
-        return task.goal
+        return plain
     return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
 
 

@@ -13,13 +13,12 @@ import torch
 from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.options import MEASURES
+from lit_metanas.automl.options import MEASURES, TEACHER
 from lit_metanas.automl.views import View, ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
-from lit_metanas.inputs.batches import as_floats
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
@@ -65,6 +64,9 @@ FRONT_CAPTION = (
 READ_DATA = "data"
 """The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
 
+READ_SHARE = "sample"
+"""The setting that is the share of the files which were read; there is none if all were."""
+
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
 EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
@@ -87,7 +89,7 @@ class OutputFolder:
         check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, ERRORS, EXAMPLE_ROWS, *EXPORTED))
         if (path / STATE).is_file():
             self._read_state(path / STATE)
-        elif any(not entry.name.startswith(".") for entry in path.iterdir()):
+        elif any(not self._is_own(entry) for entry in path.iterdir()):
             raise ValueError(f"'{writable(str(path))}' holds other files: give an 'output' that is empty or new.")
         for folder in self._networks():
             check_files(folder, EXPORTED)
@@ -95,6 +97,10 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
+
+    def _is_own(self, entry: Path) -> bool:
+        """Whether a new search may find an entry: a hidden one, or the folder of the teacher that was trained first."""
+        return entry.name.startswith(".") or (entry.name == TEACHER and self.settings.get(TEACHER) is not None)
 
     @property
     def trainings(self) -> Path:
@@ -271,8 +277,8 @@ class OutputFolder:
         network.load_state_dict(read_weights(folder / WEIGHTS))
         network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        test = replace(seen.test, inputs=as_floats(seen.test.inputs))
-        return replace(result, network=network, preprocessing=seen.preprocessing, objective=objective, test=test)
+        result = replace(result, network=network, objective=objective)
+        return replace(result, preprocessing=seen.preprocessing, tested=seen.test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
@@ -292,6 +298,16 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     with torch.random.fork_rng(devices=[]):
         model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
     return joined.network(network, model), joined.view
+
+
+def kept_sample(path: Path) -> float | None:
+    """The share of the files that a search in a folder has read; None if there is no search."""
+    if not (path / STATE).is_file():
+        return None
+    kept = read_json(path / STATE, "delete the folder, or give another 'output'")
+    settings = kept.get("settings") if isinstance(kept, dict) else None
+    found = settings.get(READ_SHARE, 1.0) if isinstance(settings, dict) else None
+    return found if isinstance(found, float) and 0 < found <= 1 else None
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

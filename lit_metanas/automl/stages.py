@@ -160,6 +160,7 @@ def train_one(job: Job, begun: Beginning, known: Known, outcome: SearchOutcome, 
         chosen = known.network
         assert chosen is not None
     linear, left = known.averaged, (known.plan.training or 0) - known.apart.flops
+    left = min(left, begun.work.useful(chosen.found))
     measures = None
     if linear is not None:
         left -= linear.cost.flops
@@ -236,7 +237,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         untried = network.found.untried
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     result = result_of(
-        replace(view.task, objective=calibrated(job, one), test=view.tested),
+        replace(view.task, objective=calibrated(job, one)),
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),

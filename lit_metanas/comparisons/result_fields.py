@@ -15,6 +15,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.precision import FLOAT32
@@ -84,6 +85,8 @@ class ResultFields:
         linear: with ``auto``, the architecture of a linear model whose scores are averaged with the network's or the
             ensemble's; None without one. The validation score is then that of one network and the linear model
             together.
+        teacher: with ``auto`` and a teacher, both on the same test examples; None without one. The validation scores
+            are then the agreement with the teacher.
         rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
             of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
@@ -97,7 +100,7 @@ class ResultFields:
             ``parameters``, ``flops`` and ``latency`` include it.
         encoding_cost: with ``auto``, cost of the features of encoders: forward FLOPs, once for each example, and
             seconds, fewer where the features were in the cache.
-        test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
+        tested: the test part; of images in files with 8 bits, where ``test`` has floats. A copy or a pickle has none.
     """
 
     task_id: str
@@ -137,12 +140,13 @@ class ResultFields:
     linear_view: str = ""
     ordinal: bool = False
     command: str = ""
-    test: Split | None = None
+    tested: Split | None = None
     latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0
     earlier: str = ""
     rival: str = ""
+    teacher: TeacherComparison | None = None
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()

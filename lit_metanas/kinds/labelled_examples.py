@@ -5,21 +5,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.file_reading import ReadFiles
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
 from lit_metanas.tasks.group_dealing import deal_groups
-from lit_metanas.tasks.label_sets import are_label_sets, indicator, label_sets, refuse_foreign, separator_of
+from lit_metanas.tasks.label_sets import (
+    are_label_sets,
+    check_columns_of_labels,
+    indicator,
+    label_sets,
+    refuse_foreign,
+    separator_of,
+)
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
@@ -37,34 +46,41 @@ from lit_metanas.tasks.task import Split, Task, check_task
 
 def task_of_classes(
     id: str,
+    read: ReadFiles,
     classes: Mapping[str, Tensor],
     *,
     shares: tuple[float | None, float, float],
     seed: int,
     culprit: Callable[[str], str],
-    groups: Mapping[str, list[str]] | None,
-    tested: Mapping[str, Tensor] | None,
+    groups: Mapping[Path, str] | None,
+    tested: ReadFiles | None,
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
-    files: Mapping[str, Sequence[Path]],
-    tested_files: Mapping[str, Sequence[Path]] | None = None,
 ) -> Task:
-    """A task of the inputs of each class, divided by shares of train, val and test part.
+    """A task of what was read, whose places of each class are divided by shares of train, val and test part.
 
-    ``tested`` are those of a given test part; what it repeats is warned of where ``tested_in`` says what holds it.
-    Both were read from ``files``.
+    The parts take over the memory of the inputs. ``groups`` are those of files. ``tested`` is a given test part; what
+    it repeats is warned of where ``tested_in`` says what holds it.
     """
     train, val, test = shares
-    divide = partial(split_examples, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
-    parts = divide(classes)
-    if tested is None:
-        places = divide({name: torch.arange(len(own))[:, None] for name, own in classes.items()})[2]
-        listed = [files[name] for name in classes]
-        names = [listed[label][int(place)] for place, label in zip(places.inputs[:, 0], places.labels, strict=True)]
-    else:
-        names = [file for name in classes for file in (tested_files or {}).get(name, ())]
-        none = next(iter(classes.values()))[:0]
-        parts[2] = join_classes([tested.get(name, none) for name in classes])
+    divided = split_examples(
+        {name: places[:, None] for name, places in classes.items()},
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=culprit,
+        groups=by_class(groups, {name: read.files[name] for name in classes}),
+    )
+    files, last = [*chain.from_iterable(read.files.values())], divided[2].inputs[:, 0]
+    names = [files[place] for place in last.tolist()]
+    inputs = arranged(read.inputs, [part.inputs[:, 0] for part in divided])
+    parts = [Split(own, part.labels) for own, part in zip(inputs, divided, strict=True)]
+    if tested is not None:
+        names = [file for name in classes for file in tested.files.get(name, ())]
+        none = last[:0]
+        shown = join_classes([tested.places.get(name, none) for name in classes])
+        parts[2] = Split(arranged(tested.inputs, [shown.inputs])[0], shown.labels)
         if tested_in:
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
     return _task(id, parts, classes, preprocessing, [writable(str(file)) for file in names])
@@ -226,6 +242,7 @@ class LabelSetExamples(LabelledExamples):
         self._separator = separator_of(labels)
         named = place if place.startswith("'") else "y"
         sets = label_sets(labels, number, separator=self._separator, name=named, noun=noun)
+        check_columns_of_labels(labels, named)
         self._named = class_names([label for own in sets for label in own], classes, noun)
         for name in self._named.values():
             if LABEL_SEPARATOR in name or name == NO_LABEL:
@@ -233,7 +250,10 @@ class LabelSetExamples(LabelledExamples):
                     f"A label is called '{printable(name, 40)}', and '{LABEL_SEPARATOR}' stands between labels in "
                     f"results, '{NO_LABEL}' for none: rename it."
                 )
-        members = {name: [at for at, own in enumerate(sets) if label in own] for label, name in self._named.items()}
+        members: dict[str, list[int]] = {name: [] for name in self._named.values()}
+        for at, own in enumerate(sets):
+            for label in own:
+                members[self._named[label]].append(at)
         self.names = tuple(large_classes(members, min_per_class, place))
         self._kept = [label for label, name in self._named.items() if name in self.names]
         self.targets = indicator(sets, self._kept)
@@ -245,7 +265,7 @@ class LabelSetExamples(LabelledExamples):
     ) -> list[tuple[Tensor, Tensor]]:
         """By iterative stratification; groups as those of classes are, of which an example may have several."""
         if given:
-            parts = [torch.tensor([at for at, own in enumerate(given) if own == part]) for part in range(3)]
+            parts = [(torch.tensor(given) == part).nonzero()[:, 0] for part in range(3)]
             if not len(parts[1]) and val:
                 share = min(val * len(given) / max(1, len(parts[0])), 0.5)
                 drawn = self._dealt(parts[0], train=None, val=share, test=0.0, seed=seed)

@@ -152,8 +152,7 @@ class TableTask(SingleTask):
         """Labels as texts, or as numbers."""
         if self.targets == "regression":
             return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
-        if self.targets == "classification":
-            warn_of_missing(labels, place, "row")
+        warn_of_missing(labels, place, "row")
         return labels
 
     @property
@@ -215,6 +214,8 @@ def task_of_rows(
     names = (preprocessing and preprocessing.names) or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
     made = preprocessing or usual_rows(table)
+    if isinstance(made, TextRows):
+        made = made.located(table)  # in all rows, since a part of them may be another kind of column
     labelled = labelled_examples(
         len(table),
         y,

@@ -14,7 +14,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
-from lit_metanas.kinds.column_parts import parts_by_column
+from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -25,7 +25,7 @@ from lit_metanas.kinds.texts.labelled_text import (
 from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
-from lit_metanas.tasks.labels import warn_of_missing
+from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
 
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
@@ -38,6 +38,10 @@ LABEL_COLUMNS = (
     "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
 )  # fmt: skip
 """Names by which columns are found, whatever their case."""
+
+
+SENTENCE_WORDS = 3
+"""Words on average, from which on texts that hardly repeat are sentences."""
 
 
 class NamelessColumnsError(ValueError):
@@ -126,11 +130,11 @@ def read_divided(path: Path, test_by: str | None, label: str | None = None) -> t
     Columns of labels are one, as in ``table_rows``.
     """
     if test_by is None:
-        return table_rows(path, label), {}
+        return table_rows(path, label, learned=True), {}
     rows, place = list(read_whole_rows(path)), writable(str(path))
     parts = parts_by_column(rows, place, test_by).parts
     with excluding([test_by]):
-        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label), parts
+        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label, learned=True), parts
 
 
 def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -223,6 +227,8 @@ def find_columns(
     """The columns of texts and of labels."""
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
+    if text is None and label is not None:
+        text = only_text(rows, [name for name in free if name != label])
     if text is None and label is None and len(free) == 2:
         numbers = [name for name in free if are_numbers([number_text(row.get(name)) for _, row in rows])]
         if len(numbers) == 1:
@@ -240,6 +246,21 @@ def find_columns(
             "'label' of the task's class."
         )
     return text, label
+
+
+def are_texts(name: str, texts: Sequence[str]) -> bool:
+    """Whether the cells of a column are sentences, or texts by the name of the column, most of which differ."""
+    known = [text for text in texts if text]
+    if not hardly_repeat(Counter(known)):
+        return False
+    return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+
+
+def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
+    """The only one of some columns that holds texts; None where none does, or several do."""
+    cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
+    found = [name for name, texts in cells.items() if are_texts(name, texts)]
+    return found[0] if len(found) == 1 else None
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
@@ -336,22 +357,30 @@ _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": F
 """What stands in a column of one label, in small letters."""
 
 
-def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
+def table_rows(path: Path, label: str | None = None, *, learned: bool = False) -> list[TableRow]:
     """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name.
 
-    That holds the names of the columns that are 1, each with a separator behind it.
+    That holds the names of the columns that are 1, each with a separator behind it. Each is 1 in some row that is
+    ``learned`` from.
     """
-    return _with_one_label(list(read_rows(path)), writable(str(path)), label)
+    return _with_one_label(list(read_rows(path)), writable(str(path)), label, learned=learned)
 
 
-def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list[TableRow]:
+def _with_one_label(rows: list[TableRow], place: str, label: str | None, *, learned: bool) -> list[TableRow]:
     """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
     names = [] if label is None else [name.strip() for name in label.split(",")]
     known = columns_of(rows)
     if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
         return rows
     check_columns(rows, place, **{f"'label' {number}": name for number, name in enumerate(names, 1)})
-    return [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
+    found: list[TableRow] = [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
+    absent = {*names} - {name for _, row in found for name in row[label].split(LABEL_SEPARATOR)}
+    if absent and learned:
+        raise ValueError(
+            f"Column '{printable(min(absent), 40)}' of '{place}' is 0 in all rows, so nothing can be learned of it: "
+            "leave it out of 'label'."
+        )
+    return found
 
 
 def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:
