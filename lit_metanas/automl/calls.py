@@ -191,7 +191,8 @@ def _read(
         lesson = None
         if teacher is not None:
             read = partial(read_under, options.data, task, **options.read_as)
-            lesson = teacher.lesson(task, kind, read, options.unlabelled)
+            given = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
+            lesson = teacher.lesson(task, kind, read, **given)
             options.say(lesson.describe(teacher.place))
         views = Views(
             task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders, lesson=lesson
