@@ -149,12 +149,14 @@ class AutoOptions:
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
-    label: str | None = option("a table's column of labels or of numbers; by default found by name", shell=str | None)
+    label: str | None = option(
+        "columns of labels or numbers, as in red,round; by default found by name", shell=str | None
+    )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class; by default what targets look like",
+        "classification, several labels, regression, or the path of a class; by default what targets look like",
         shell=str | None,
     )
     metric: str | None = option(

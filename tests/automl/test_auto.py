@@ -1,7 +1,5 @@
 """One call: within its budget and limits, repeatable, and read again from its folder."""
 
-from __future__ import annotations
-
 import json
 import math
 import pickle

@@ -1,7 +1,5 @@
 """Data that change between two calls of one search, in what the usual preprocessing hides."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

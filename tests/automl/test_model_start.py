@@ -1,7 +1,5 @@
 """Searches that go on from an exported model, with more data or further classes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

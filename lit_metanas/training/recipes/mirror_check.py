@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from lit_metanas.records.statistics import wilson
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, judge
@@ -35,8 +37,9 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
     child.eval()
     right = []
     for inputs in (val.inputs, val.inputs.flip(-1)):
-        _, judged = judge(child, Split(inputs, val.labels), child.objective)
-        right.append(judged.right > 0)
+        said, _ = judge(child, Split(inputs, val.labels), child.objective)
+        pairs = zip(said, child.objective.answers(val.labels), strict=True)
+        right.append(torch.tensor([child.objective.agrees(*pair) for pair in pairs]))
     recognised = int(right[0].sum())
     if not recognised:
         return False
