@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import ceil
@@ -16,7 +16,6 @@ from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import recipe_cost
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 from lit_metanas.training.recipes import Recipe
@@ -122,7 +121,7 @@ class Workload:
         """The recipe of what was found."""
         return self.recipe.replace(without_preprocessing(found.recipe))
 
-    def epoch_of(self, architecture: Architecture, view: View, part: Split) -> int:
+    def epoch_of(self, architecture: Architecture, view: View, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.views.space, architecture, view.task, part, self.recipe, epochs=1).flops
 

@@ -21,7 +21,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Portion, Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
@@ -193,7 +193,9 @@ class _Member:
         self._budget.trained(float(self._epoch))
 
 
-def _fit(child: Child, part: Split, seed: int, precision: str, step_ended: StepEnded) -> tuple[dict[str, Tensor], Cost]:
+def _fit(
+    child: Child, part: Split | Portion, seed: int, precision: str, step_ended: StepEnded
+) -> tuple[dict[str, Tensor], Cost]:
     """Train a child as the work of a process."""
     cost = fit_child(child, part, seed=seed, epoch_ended=step_ended, precision=precision)
     return child.network.state_dict(), cost

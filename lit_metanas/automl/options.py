@@ -150,13 +150,13 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "columns of labels or numbers, as in red,round; by default found by name", shell=str | None
+        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, several labels, regression, or the path of a class; by default what targets look like",
+        "classification, several labels, regression or a class path, if not clear",
         shell=str | None,
     )
     metric: str | None = option(
@@ -169,6 +169,14 @@ class AutoOptions:
         shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
+    sample: float | None = option(
+        "share of the files that is read; by default all that there is time for",
+        shell=float | None,
+    )
+    max_memory: float | str | None = option(
+        "most memory of what is read, as in 2GB; more lies on disk",
+        shell=str | None,
+    )
     window: float | None = option(
         "seconds of sounds that networks hear at once; by default up to 10",
         shell=float | None,
@@ -239,6 +247,9 @@ class AutoOptions:
         self.limits = NetworkLimits.of(self)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
+        if self.sample is not None:
+            self.sample = positive("auto: sample", self.sample, 1)
+        self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         self.exclude = self.exclude and _several(self.exclude)
         self.records = tuple(map(os.fspath, _several(self.records)))
@@ -279,6 +290,11 @@ class AutoOptions:
     def given_threads(self) -> int:
         """The number of threads; 1 if it is to be found, or is that of the caller."""
         return self.threads if isinstance(self.threads, int) else 1
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """The most memory of what is read; None if it is not limited."""
+        return None if self.max_memory is None else bytes_of(self.max_memory, "max_memory")
 
     @property
     def read_as(self) -> dict[str, Any]:
@@ -368,10 +384,14 @@ def milliseconds(seconds: float) -> str:
     return text if seconds_of(text) == seconds else plain_number(seconds)
 
 
-def bytes_of(size: float | str) -> float:
-    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``."""
+def bytes_of(size: float | str, name: str = "") -> float:
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
+
+    The message of the error begins with a name, if there is one.
+    """
     if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
-        raise ValueError(f"'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB.")
+        shown = f"auto: {name} = " * bool(name) + f"'{printable(str(size), 40)}'"
+        raise ValueError(f"{shown} is no size: give bytes, or a number with kB or MB, as 500kB.")
     return number
 
 

@@ -19,7 +19,6 @@ from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
-from lit_metanas.inputs.batches import as_floats
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
@@ -64,6 +63,9 @@ FRONT_CAPTION = (
 
 READ_DATA = "data"
 """The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
+
+READ_SHARE = "sample"
+"""The setting that is the share of the files which were read; there is none if all were."""
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
@@ -275,8 +277,8 @@ class OutputFolder:
         network.load_state_dict(read_weights(folder / WEIGHTS))
         network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
         objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        test = replace(seen.test, inputs=as_floats(seen.test.inputs))
-        return replace(result, network=network, preprocessing=seen.preprocessing, objective=objective, test=test)
+        result = replace(result, network=network, objective=objective)
+        return replace(result, preprocessing=seen.preprocessing, tested=seen.test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
@@ -296,6 +298,16 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     with torch.random.fork_rng(devices=[]):
         model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
     return joined.network(network, model), joined.view
+
+
+def kept_sample(path: Path) -> float | None:
+    """The share of the files that a search in a folder has read; None if there is no search."""
+    if not (path / STATE).is_file():
+        return None
+    kept = read_json(path / STATE, "delete the folder, or give another 'output'")
+    settings = kept.get("settings") if isinstance(kept, dict) else None
+    found = settings.get(READ_SHARE, 1.0) if isinstance(settings, dict) else None
+    return found if isinstance(found, float) and 0 < found <= 1 else None
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

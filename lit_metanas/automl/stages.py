@@ -236,7 +236,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         untried = network.found.untried
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     result = result_of(
-        replace(view.task, objective=calibrated(job, one), test=view.tested),
+        replace(view.task, objective=calibrated(job, one)),
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),

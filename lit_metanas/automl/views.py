@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
-from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.automl.reading.model_start import ModelStart
 from lit_metanas.automl.students.teacher import Lesson
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
-from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -30,7 +29,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.spaces.union import UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
-from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask
 from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
@@ -77,18 +76,13 @@ class View:
         return all_but_test(self.whole)
 
     @cached_property
-    def tested(self) -> Split:
-        """The test part as a network takes it."""
-        return replace(self.task.test, inputs=as_floats(self.task.test.inputs))
-
-    @cached_property
-    def calibrating(self) -> tuple[Split, Split]:
+    def calibrating(self) -> tuple[Split, Split | Portion]:
         """The examples that were set apart, or some validation examples; and all others but the test part."""
         if self.apart is not None:
             return self.apart, all_but_test(self.task)
         val = validation_part(self.task)
-        held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
-        return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
+        places = val.spread_places(min(MOST_CALIBRATING, (len(val) + 1) // 2))
+        return val.at(places), Portion(self.learned, self.learned.places_but(len(self.task.train) + places))
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
         """The cost of so many networks of an architecture for such inputs."""

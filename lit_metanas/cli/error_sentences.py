@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection
 
 from lit_metanas.cli.errors import UsageError, chain_of, describe, find_own_line
+from lit_metanas.io.allocator import is_out_of_memory
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import printable, shorten, without_passwords
 
@@ -40,12 +41,6 @@ LONGEST_SENTENCE = 1000
 AGREED, FAILED = "AgreedError", "FailedWorkError"
 SELF_EXPLAINING = ("MisconfigurationException", FAILED)
 """Exceptions of Lightning and this package by their names: importing them would take seconds for each error."""
-
-_NO_MEMORY = (
-    "can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive",
-    "out of memory", "ALLOC_FAILED",
-)  # fmt: skip
-"""How torch, oneDNN and CUDA's libraries say that memory has run out."""
 
 _ARGUMENT = re.compile(r"(?P<before>\b(?:by|leave) )'(?P<named>\w+)'|\b(?P<key>\w+)='(?P<value>[^']*)'")
 """An argument that a sentence advises: by its name, or with a value."""
@@ -84,7 +79,7 @@ def describe_known(error: Exception) -> str | None:
             f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, fix the network, or keep the run "
             "here with --trainer.logger.init_args.offline true."
         )
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         reason = describe(error).rstrip(": ")
         return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
     if is_from_checkpoint(error):
@@ -100,7 +95,7 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, OSError):
         given = error.errno in _WRONG_PATHS or isinstance(error, FileNotFoundError) or _is_unreadable(error)
     else:
-        given = not (type(error).__name__ == FAILED or _is_of_wandb(error) or _is_out_of_memory(error))
+        given = not (type(error).__name__ == FAILED or _is_of_wandb(error) or is_out_of_memory(error))
     return 1 + given
 
 
@@ -119,13 +114,6 @@ def _is_unreadable(error: OSError) -> bool:
 
 def _is_of_wandb(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] == "wandb"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory has run out, by a type that torch has for accelerators alone, or by what an error says."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def is_from_checkpoint(error: BaseException) -> bool:

@@ -100,7 +100,7 @@ class ResultFields:
             ``parameters``, ``flops`` and ``latency`` include it.
         encoding_cost: with ``auto``, cost of the features of encoders: forward FLOPs, once for each example, and
             seconds, fewer where the features were in the cache.
-        test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
+        tested: the test part; of images in files with 8 bits, where ``test`` has floats. A copy or a pickle has none.
     """
 
     task_id: str
@@ -140,7 +140,7 @@ class ResultFields:
     linear_view: str = ""
     ordinal: bool = False
     command: str = ""
-    test: Split | None = None
+    tested: Split | None = None
     latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0

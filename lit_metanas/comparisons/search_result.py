@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, get_type_hints
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import card_of, describe_result
-from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
+from lit_metanas.inputs.batches import as_floats, blank_inputs, input_size, inputs_like
 from lit_metanas.inputs.shapes import as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
@@ -90,7 +90,12 @@ class SearchResult(ResultFields):
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the test part, which may be far larger than the rest."""
-        return {**vars(self), "test": None}
+        return {**vars(self), "tested": None}
+
+    @property
+    def test(self) -> Split | None:
+        """The test part as the network takes it, for ``export`` with ``int8``; a copy or a pickle has none."""
+        return self.tested and replace(self.tested, inputs=as_floats(self.tested.inputs))
 
     @property
     def test_accuracy(self) -> float:
@@ -224,9 +229,10 @@ class SearchResult(ResultFields):
         if int8 is None or int8 is False:
             return None
         if int8 is True:
-            if self.test is None:
+            test = self.test
+            if test is None:
                 raise ValueError("This result is a copy, without its test part: give int8 a Split of examples.")
-            return self.test
+            return test
         if not isinstance(int8, Split):
             raise ValueError(f"int8 must be True or a Split of examples, not {type(int8).__name__}.")
         if tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
@@ -243,6 +249,6 @@ class SearchResult(ResultFields):
 _PLAIN = tuple(
     each.name
     for each in fields(SearchResult)
-    if each.name not in ("network", "objective", "preprocessing", "record", "front", "test", "examples", "errors")
+    if each.name not in ("network", "objective", "preprocessing", "record", "front", "tested", "examples", "errors")
 )
 """The fields of a result that JSON can have."""

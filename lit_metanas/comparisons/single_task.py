@@ -248,7 +248,7 @@ def result_of(
         errors=tested.worst_explained(child.network),
         ensemble=ensemble,
         ordinal=found.ordinal,
-        test=seen.test,
+        tested=seen.test,
         precision=precision,
         encoder=task.encoder.describe() if isinstance(task, EncodedTask) else "",
     )

@@ -17,10 +17,11 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, images_an_epoch, score, training_cost
+from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.training.child import Child, fit_child, score, training_cost
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
+from lit_metanas.training.recipes.recipe import images_an_epoch
 from lit_metanas.training.task_start import read_task_start
 
 
@@ -126,7 +127,10 @@ class TrainingEstimator(Estimator):
                 weights=weights,
                 objective=self.task.objective,
             )
-            spent = fit_child(child, self.task.train.spread(examples), seed=self.seed, precision=self.precision)
+            train: Split | Portion = self.task.train
+            if examples < len(train):
+                train = Portion(self.task.train, self.task.train.spread_places(examples))
+            spent = fit_child(child, train, seed=self.seed, precision=self.precision)
             check_finite(child.network)
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)

@@ -11,6 +11,12 @@ from contextlib import contextmanager
 SWITCH = "LIT_METANAS_ALLOCATOR"
 """Environment variable: ``0`` leaves the allocator as it is."""
 
+_NO_MEMORY = (
+    "can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive",
+    "out of memory", "ALLOC_FAILED",
+)  # fmt: skip
+"""How torch, oneDNN and CUDA's libraries say that memory has run out."""
+
 _KEEP = 1 << 30
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _PAD = 64 << 20
@@ -59,3 +65,10 @@ def torch_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory has run out, by a type that torch has for accelerators alone, or by what an error says."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)

@@ -11,9 +11,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-import torch
-from torch import Tensor
-
 from lit_metanas.io.text import first_few, is_text, number_of, printable, writable
 
 FOLDER = "folder"
@@ -179,29 +176,3 @@ def _group_of(path: Path, pattern: re.Pattern[str]) -> str:
         return folders[0] if folders else ""
     found = pattern.search(path.as_posix())
     return "" if found is None else found[1] or ""
-
-
-def read_classes(
-    classes: Mapping[str, Sequence[Path]], read: Callable[[Path], Tensor], noun: str, *, skip_unreadable: bool
-) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
-    """For each class a tensor of shape ``(n, ...)`` and its files; unreadable ones are left out, with a warning."""
-    found: dict[str, Tensor] = {}
-    kept: dict[str, list[Path]] = {name: [] for name in classes}
-    unreadable, number = list[str](), sum(map(len, classes.values()))
-    for name, files in classes.items():
-        parts = list[Tensor]()
-        for file in files:
-            try:
-                parts.append(read(file))
-                kept[name].append(file)
-            except ValueError:
-                unreadable.append(f"'{writable(str(file))}'")
-                if not skip_unreadable or len(unreadable) == number:
-                    raise
-        if parts:
-            found[name] = torch.stack(parts)
-    if unreadable:
-        verb = "is" if len(unreadable) == 1 else "are"
-        _warn(f"{len(unreadable)} of {number} {noun} cannot be read and {verb} left out: {first_few(unreadable)}.")
-    none = next(iter(found.values()))[:0]
-    return {name: found.get(name, none) for name in classes}, kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from multiprocessing import current_process
 from pathlib import Path
 
@@ -44,15 +45,20 @@ def shared_by(processes: int) -> dict[str, str]:
     return {SHARED_BY: str(processes * max(1, _positive(os.environ.get(SHARED_BY))))}
 
 
-def _quota() -> float:
-    """The cores whose time the groups of this process may use; infinite without a limit."""
+def control_groups() -> Iterator[Path]:
+    """The folders of the groups of this process, the innermost first (cgroup v2); none elsewhere than on Linux."""
     try:
         lines = _OWN_GROUP.read_text().splitlines()
     except OSError:
-        return float("inf")
+        return
     path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
     own = _GROUPS / path.strip("/")
-    return min(_limit(group / "cpu.max") for group in (own, *own.parents) if group.is_relative_to(_GROUPS))
+    yield from (group for group in (own, *own.parents) if group.is_relative_to(_GROUPS))
+
+
+def _quota() -> float:
+    """The cores whose time the groups of this process may use; infinite without a limit."""
+    return min((_limit(group / "cpu.max") for group in control_groups()), default=float("inf"))
 
 
 def _limit(file: Path) -> float:

@@ -19,6 +19,7 @@ from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.column_parts import parts_by_column
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
@@ -56,11 +57,12 @@ def read_given(
     exclude: Sequence[str] | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
+    reading: FileReading | None = None,
 ) -> Task:
     """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded.
 
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
-    with sides of ``shape`` pixels, and sounds taken in windows of ``window`` seconds.
+    with sides of ``shape`` pixels, and sounds taken in windows of ``window`` seconds. Files are read by ``reading``.
     """
     own = {"shape": shape, "window": window}
     asked = [name for name, value in own.items() if value is not None]
@@ -87,7 +89,7 @@ def read_given(
             task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
         elif isinstance(data, str | os.PathLike):
             source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
-            source = replace(source, prepared=prepared, test_by=test_by)
+            source = replace(source, prepared=prepared, test_by=test_by, reading=reading)
             task = _of_path(data, source, named, asked, min_per_class, start)
         elif named is None or named.labelled:
             if test_by is not None:
@@ -279,7 +281,12 @@ def describe_columns(
 
 
 def raw_digest(
-    data: Given, kind: Kind, test: Given | None, group: str | Groups | None, exclude: Sequence[str] | None = None
+    data: Given,
+    kind: Kind,
+    test: Given | None,
+    group: str | Groups | None,
+    exclude: Sequence[str] | None = None,
+    reading: FileReading | None = None,
 ) -> str | None:
     """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals.
 
@@ -293,6 +300,8 @@ def raw_digest(
             with excluding(exclude or ()):
                 files = list(_files_read(Path(given), kind, deep=group is not None))
             for name, file in files:
+                if reading is not None and reading.leaves_out(file) and file.suffix.lower() in kind.class_files:
+                    continue
                 digest.update(json.dumps([name, _content(file)]).encode())
         elif isinstance(given, tuple | list) and kind_of_examples(given[0]) == "texts":
             digest.update(json.dumps(list(map(str, given[0]))).encode())

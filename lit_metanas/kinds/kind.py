@@ -21,6 +21,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
@@ -68,6 +69,7 @@ class Source:
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
         window: seconds of sounds that networks take at once; None is the usual number.
+        reading: reads files; None reads all, into half of the free memory.
         test_by: the column of a table that says which rows are tested.
 
     Example:
@@ -85,6 +87,7 @@ class Source:
     prepared: Any = None
     side: int | None = None
     window: float | None = None
+    reading: FileReading | None = None
     test_by: str | None = None
 
     @property

@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.file_reading import ReadFiles
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
@@ -37,34 +39,41 @@ from lit_metanas.tasks.task import Split, Task, check_task
 
 def task_of_classes(
     id: str,
+    read: ReadFiles,
     classes: Mapping[str, Tensor],
     *,
     shares: tuple[float | None, float, float],
     seed: int,
     culprit: Callable[[str], str],
-    groups: Mapping[str, list[str]] | None,
-    tested: Mapping[str, Tensor] | None,
+    groups: Mapping[Path, str] | None,
+    tested: ReadFiles | None,
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
-    files: Mapping[str, Sequence[Path]],
-    tested_files: Mapping[str, Sequence[Path]] | None = None,
 ) -> Task:
-    """A task of the inputs of each class, divided by shares of train, val and test part.
+    """A task of what was read, whose places of each class are divided by shares of train, val and test part.
 
-    ``tested`` are those of a given test part; what it repeats is warned of where ``tested_in`` says what holds it.
-    Both were read from ``files``.
+    The parts take over the memory of the inputs. ``groups`` are those of files. ``tested`` is a given test part; what
+    it repeats is warned of where ``tested_in`` says what holds it.
     """
     train, val, test = shares
-    divide = partial(split_examples, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
-    parts = divide(classes)
-    if tested is None:
-        places = divide({name: torch.arange(len(own))[:, None] for name, own in classes.items()})[2]
-        listed = [files[name] for name in classes]
-        names = [listed[label][int(place)] for place, label in zip(places.inputs[:, 0], places.labels, strict=True)]
-    else:
-        names = [file for name in classes for file in (tested_files or {}).get(name, ())]
-        none = next(iter(classes.values()))[:0]
-        parts[2] = join_classes([tested.get(name, none) for name in classes])
+    divided = split_examples(
+        {name: places[:, None] for name, places in classes.items()},
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=culprit,
+        groups=by_class(groups, {name: read.files[name] for name in classes}),
+    )
+    files, last = [*chain.from_iterable(read.files.values())], divided[2].inputs[:, 0]
+    names = [files[place] for place in last.tolist()]
+    inputs = arranged(read.inputs, [part.inputs[:, 0] for part in divided])
+    parts = [Split(own, part.labels) for own, part in zip(inputs, divided, strict=True)]
+    if tested is not None:
+        names = [file for name in classes for file in tested.files.get(name, ())]
+        none = last[:0]
+        shown = join_classes([tested.places.get(name, none) for name in classes])
+        parts[2] = Split(arranged(tested.inputs, [shown.inputs])[0], shown.labels)
         if tested_in:
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
     return _task(id, parts, classes, preprocessing, [writable(str(file)) for file in names])

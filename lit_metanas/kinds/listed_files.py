@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
 
+from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.io.class_folders import file_within, files_in, read_classes
+from lit_metanas.io.class_folders import file_within, files_in
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.kind import Source
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.text_tables import (
@@ -29,7 +32,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 from lit_metanas.tasks.labels import Labels
-from lit_metanas.tasks.number_targets import learned_as, number_targets
+from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Split, Task
 
@@ -116,10 +119,26 @@ class ListedFiles:
         groups = None if self.groups is None else of(self.groups)
         return type(self)(self.table, of(self.files), of(self.labels), self.column, of(self.where), groups)
 
-    def read(self, read: Callable[[Path], Tensor], noun: str) -> tuple[Self, Tensor]:
-        """The files that can be read, and their inputs."""
-        inputs, kept = read_classes({"": self.files}, read, noun, skip_unreadable=True)
-        return self.taken(kept[""]), inputs[""]
+    def read(
+        self,
+        reading: FileReading,
+        read: Callable[[Path], Tensor],
+        noun: str,
+        targets: Targets,
+        further: int = 0,
+        *,
+        counted: bool,
+    ) -> tuple[Self, Tensor]:
+        """The files that are read, and their inputs; where labels are classes, each has its share of the files."""
+        classes = dict[str, list[Path]]()
+        for file, label in zip(self.files, self.labels, strict=True):
+            classes.setdefault(label if targets == "classification" else "", []).append(file)
+        groups = dict(zip(self.files, self.groups or (), strict=self.groups is not None))
+        sampled = self.taken(
+            [*chain.from_iterable(reading.sample(classes, read, groups, further=further, counted=counted).values())]
+        )
+        inputs, kept = reading.inputs({"": sampled.files}, read, noun, skip_unreadable=True, counted=counted)
+        return sampled.taken(kept[""]), inputs
 
 
 def task_of_files(
@@ -128,10 +147,16 @@ def task_of_files(
     noun: str,
     read: Callable[[Path], Tensor],
     preprocessing: Preprocessing | None = None,
+    *,
+    counted: bool = False,
 ) -> Task:
-    """The task of the files of a table; ``read`` makes an input of one."""
-    listing, inputs = ListedFiles.of(source.path, suffixes, noun, source).read(read, noun)
-    targets, labels = learned_as(listing.labels, source.targets), list[str]()
+    """The task of the files of a table; ``read`` makes an input of one, and may count them."""
+    listing, other, labels = ListedFiles.of(source.path, suffixes, noun, source), None, list[str]()
+    if source.test is not None:
+        other = ListedFiles.of(source.test, suffixes, noun, source)
+    targets, reading = learned_as(listing.labels, source.targets), source.reading or FileReading()
+    further = len(other.files) if other is not None else 0
+    listing, inputs = listing.read(reading, read, noun, targets, further, counted=counted)
     given: Labels = listing.labels
     if targets == "regression":
         given = number_targets(listing.labels, len(inputs), name=listing.place, noun=noun, where=listing.where)
@@ -147,8 +172,8 @@ def task_of_files(
         place=listing.place,
     )
     tested, share, named = None, TEST, list[Path]()
-    if source.test is not None:
-        other, others = ListedFiles.of(source.test, suffixes, noun, source).read(read, noun)
+    if other is not None:
+        other, others = other.read(reading, read, noun, targets, counted=counted)
         tested, share = (others, other.labels), 0.0
         called = {"name": other.place, "learned": listing.place}
         named = [other.files[place] for place in examples.tested(other.labels, len(others), **called)[0]]
@@ -157,7 +182,8 @@ def task_of_files(
     divided = examples.divided(val=VAL, test=share, seed=0)
     if tested is None:
         named = [listing.files[place] for place in divided[2][0].tolist()]
-    parts = [Split(inputs[places], own) for places, own in divided]
+    rows = arranged(inputs, [places for places, _ in divided])
+    parts = [Split(own, targets) for own, (_, targets) in zip(rows, divided, strict=True)]
     name = source.path.resolve()
     id = name.name if name.is_dir() else name.stem
     return examples.task(

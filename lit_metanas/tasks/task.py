@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.inputs.batches import has_steps, input_size, join_inputs
+from lit_metanas.inputs.example_memory import in_one_piece
 from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
@@ -65,10 +66,22 @@ class Split:
     def divided(self, most: int) -> tuple[Split, Split]:
         """At most so many of the examples, spread evenly over them, and the others."""
         if len(self) <= most:
-            return self, self._changed(lambda tensor: tensor[:0])
-        places = torch.linspace(0, len(self) - 1, most, device=self.labels.device).round().long()
+            return self, self.at(slice(0))
+        places = self.spread_places(most)
+        return self.at(places), self.at(self.places_but(places))
+
+    def spread_places(self, most: int) -> Tensor:
+        """The places of at most so many of the examples, spread evenly over them."""
+        return torch.linspace(0, len(self) - 1, min(most, len(self)), device=self.labels.device).round().long()
+
+    def places_but(self, places: Tensor) -> Tensor:
+        """The places of all examples but some, in order."""
         others = torch.ones(len(self), dtype=torch.bool, device=self.labels.device).index_fill(0, places, value=False)
-        return self._changed(lambda tensor: tensor[places]), self._changed(lambda tensor: tensor[others])
+        return others.nonzero()[:, 0]
+
+    def at(self, places: Tensor | slice) -> Split:
+        """A copy of the examples at some places."""
+        return self._changed(lambda tensor: tensor[places])
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
         """The same with each tensor changed."""
@@ -76,6 +89,17 @@ class Split:
         if self.weights is not None:
             weights = change(self.weights)
         return Split(change(self.inputs), change(self.labels), weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Portion:
+    """Some of the examples of a split, which has all of them in memory once."""
+
+    split: Split
+    places: Tensor
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 def join_parts(*parts: Split) -> Split:
@@ -87,7 +111,10 @@ def join_parts(*parts: Split) -> Split:
         weights = torch.cat(
             [one if part.weights is None else part.weights for part, one in zip(parts, ones, strict=True)]
         )
-    return Split(join_inputs(inputs), torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels), weights)
+    joined = in_one_piece(inputs)
+    if joined is None:
+        joined = join_inputs(inputs)
+    return Split(joined, torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels), weights)
 
 
 @dataclass(eq=False, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+from torch.utils.data import TensorDataset
 
 from lit_metanas.inputs.batches import as_floats, at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
@@ -24,10 +24,17 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
-from lit_metanas.training.recipes.recipe import Recipe, check_changes, learning_rates
+from lit_metanas.training.recipes.recipe import (
+    Recipe,
+    batches,
+    check_changes,
+    images_an_epoch,
+    learning_rates,
+    with_halved_batch,
+)
 from lit_metanas.training.recipes.weight_average import WeightAverage
 from lit_metanas.training.trainers import apart_from_caller
 
@@ -293,24 +300,6 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
         )
 
 
-def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs, labels, and weights if there are any.
-
-    With a seed they are shuffled in each epoch, and have no last batch of one example.
-    """
-    data = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
-    if seed is None:
-        return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
-    shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    drop_last = images_an_epoch(len(split), batch_size) < len(split)
-    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(split)), drop_last))
-
-
-def images_an_epoch(images: int, batch_size: int) -> int:
-    """The images that an epoch of training sees: batch-norm needs two, so a last batch of a single one is left out."""
-    return images - int(images > 1 and images % min(batch_size, images) == 1)
-
-
 def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
     """Cost of training a child on ``images`` images, with repetition."""
     flops = space.cost(architecture, shape, way).flops
@@ -321,7 +310,7 @@ def recipe_cost(
     space: SearchSpace,
     architecture: Architecture,
     task: Task,
-    part: Split,
+    part: Sized,
     recipe: Recipe,
     *,
     epochs: int | None = None,
@@ -334,10 +323,43 @@ def recipe_cost(
 
 
 def fit_child(
-    child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None, precision: str = FLOAT32
+    child: Child,
+    train: Split | Portion,
+    *,
+    seed: int,
+    epoch_ended: Callable[[], None] | None = None,
+    precision: str = FLOAT32,
 ) -> Cost:
-    """Train a child on one split, on the device that the split lies on; returns what it cost."""
+    """Train a child on one split, or a portion of it, on the device that it lies on; returns what it cost.
+
+    If memory runs out, it begins again with batches of half the size, and a warning says so.
+    """
+    begun, average = {name: tensor.clone() for name, tensor in child.state_dict().items()}, child.average
+    while True:
+        try:
+            return _fit(child, train, seed=seed, epoch_ended=epoch_ended, precision=precision)
+        except (MemoryError, RuntimeError) as error:
+            child.recipe = with_halved_batch(child.recipe, error, len(train))
+        # Out here nothing holds what the error's training had in memory.
+        child.average = average
+        child.load_state_dict(begun)
+
+
+def _fit(
+    child: Child,
+    train: Split | Portion,
+    *,
+    seed: int,
+    epoch_ended: Callable[[], None] | None,
+    precision: str,
+) -> Cost:
     # The seed orders the batches and drives augmentation and dropout.
+    number, places = len(train), None
+    if isinstance(train, Portion):
+        places, train = train.places, train.split
+        floats = train.inputs.dim() == 4 and train.inputs.dtype != torch.uint8
+        if floats or not child.recipe.changes_examples:  # all are brought to another form at once
+            train, places = train.at(places), None
     epochs, device = child.recipe.epochs, train.inputs.device
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
@@ -349,7 +371,7 @@ def fit_child(
         child.look_at_inputs(data.inputs)
         if not child.recipe.changes_examples:
             data = replace(data, inputs=child.space.unlearned_part(child.network, data.inputs))
-        loader = batches(data, child.recipe.batch_size, seed)
+        loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)
         # A Trainer does the same steps, but for a small network its own work takes up to an eighth of their time.
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
@@ -369,7 +391,7 @@ def fit_child(
                 epoch_ended()
         child.keep_average()
         child.average = None
-    images = images_an_epoch(len(train), child.recipe.batch_size) * epochs
+    images = images_an_epoch(number, child.recipe.batch_size) * epochs
     cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
     return replace(cost, steps=epochs * len(loader))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image, ImageEnhance
 
 import lit_metanas as lm
+from lit_metanas.kinds.images import near_copies as compared
 from lit_metanas.kinds.images.near_copies import ALIKE, SIDE, describe_near_copies, near_copies
 
 
@@ -58,3 +60,13 @@ def test_near_copies_in_the_test_part_are_named_once_and_equal_images_elsewhere(
     task = lm.Task("walk", 2, learned, None, lm.Split(inputs, torch.arange(12) % 2))
     (sentence,) = describe_near_copies(task)
     assert sentence.startswith("'walk': 1 of the 12 images to test are nearly the same as one that is learned from")
+
+
+def test_of_many_images_some_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = [scene(seed) for seed in range(12)]
+    learned = lm.Split(tensor_of(*scenes), torch.arange(12) % 2)
+    copies = lm.Split(tensor_of(*map(compressed, scenes)), learned.labels)
+    monkeypatch.setattr(compared, "MOST_PAIRS", 5 * 12)
+    monkeypatch.setattr(compared, "PAIRS_AT_ONCE", 24)
+    (sentence,) = describe_near_copies(lm.Task("walk", 2, learned, None, copies))
+    assert sentence.startswith("'walk': 5 of the 5 images to test that were compared are nearly the same as one")

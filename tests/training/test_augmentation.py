@@ -23,7 +23,8 @@ from lit_metanas.kinds.augmentation import (
     mask_series,
 )
 from lit_metanas.training import child as child_module
-from lit_metanas.training.child import batches, fit_child, score
+from lit_metanas.training.child import fit_child, score
+from lit_metanas.training.recipes.recipe import batches
 
 
 def drawn(seed: int = 0) -> torch.Generator:

@@ -14,8 +14,10 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.records import Cost
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
+from lit_metanas.tasks.task import Portion
 from lit_metanas.training import Child, Recipe
-from lit_metanas.training.child import batches, fit_child, score
+from lit_metanas.training.child import fit_child, score
+from lit_metanas.training.recipes.recipe import batches
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4, 8), dropouts=(0.0, 0.2), pools=("max",))
@@ -202,3 +204,50 @@ def test_a_child_can_be_trained_within_a_prediction():
 def test_recipes_out_of_range(options, sentence):
     with pytest.raises(ValueError, match=f"Recipe: {sentence}"):
         Recipe(**options)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "light"])
+@pytest.mark.parametrize("bits", [8, 32])
+def test_a_portion_is_trained_on_as_a_copy_of_it_is(augmentation, bits):
+    whole, places = split(40), torch.randperm(40, generator=torch.Generator().manual_seed(2))[:25]
+    if bits == 8:
+        whole.inputs = whole.inputs.mul(255).byte()
+    recipe = Recipe(epochs=2, batch_size=8, augmentation=augmentation)
+    first, second = child(recipe=recipe), child(recipe=recipe)
+    costs = [fit_child(first, Portion(whole, places), seed=3), fit_child(second, whole.at(places), seed=3)]
+    assert costs[0] == costs[1]
+    assert torch.equal(weights_of(first), weights_of(second))
+    assert not torch.equal(weights_of(first), weights_of(child(recipe=recipe)))
+
+
+NO_MEMORY = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+
+
+@pytest.mark.parametrize("error", [*NO_MEMORY, MemoryError()])
+@pytest.mark.parametrize("average", [0.0, 0.1])
+def test_batches_are_halved_where_memory_runs_out(monkeypatch, error, average):
+    right = child(recipe=Recipe(epochs=2, batch_size=6, average=average))
+    cost = fit_child(right, split(), seed=0)
+    plain = Child.step_loss
+
+    def large_batches_fail(self, inputs, *others, epoch, **given):
+        if len(inputs) > 6 and epoch == 1:  # after an epoch, which is lost
+            raise error
+        return plain(self, inputs, *others, epoch=epoch, **given)
+
+    monkeypatch.setattr(Child, "step_loss", large_batches_fail)
+    one = child(recipe=Recipe(epochs=2, batch_size=100, average=average))
+    with (
+        pytest.warns(UserWarning, match="run out in a training with batches of 24 examples: it goes on with 12."),
+        pytest.warns(UserWarning, match="batches of 12 examples: it goes on with 6."),
+    ):
+        found = fit_child(one, split(), seed=0)
+    assert found == cost
+    assert torch.equal(weights_of(one), weights_of(right))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("mat1 and mat2 shapes cannot be multiplied")])
+def test_other_errors_and_the_smallest_batch_are_not_tried_again(monkeypatch, error):
+    monkeypatch.setattr(Child, "step_loss", lambda self, *given, **more: exec("raise error", {"error": error}))
+    with pytest.raises(type(error)):
+        fit_child(child(recipe=Recipe(batch_size=2)), split(), seed=0)

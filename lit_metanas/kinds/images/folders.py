@@ -13,14 +13,15 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.class_folders import class_folders, file_groups, read_classes
+from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading, ReadFiles
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.tasks.source import TaskSource
-from lit_metanas.tasks.splits import by_class, check_shares, large_classes, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -91,7 +92,9 @@ class FolderTask(SingleTask):
         if test_root is not None:
             self.shares = None, val, 0.0
             self._tested = class_folders(Path(test_root), SUFFIXES, "images", group is not None)
-            tell_shared_groups(f"'{test_root}'", self._groups, file_groups(Path(test_root), self._tested, group))
+            tested_groups = file_groups(Path(test_root), self._tested, group)
+            tell_shared_groups(f"'{test_root}'", self._groups, tested_groups)
+            self._groups |= tested_groups
             if foreign := [name for name in self._tested if name not in self._files]:
                 raise ValueError(f"'{test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
@@ -126,28 +129,28 @@ class FolderTask(SingleTask):
             part.inputs = as_floats(part.inputs)
         return task
 
-    def in_eight_bits(self) -> Task:
-        """The same task with images as uint8, which take a quarter of the memory."""
-        images, files = self._read(self._files)
-        images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
-        tested, tested_files = (None, None) if self._tested is None else self._read(self._tested)
+    def in_eight_bits(self, reading: FileReading | None = None) -> Task:
+        """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
+        reading, tested = reading or FileReading(), self._tested
+        further = sum(map(len, (tested or {}).values()))
+        images = self._read(reading, self._files, further)
         return task_of_classes(
             self.root.resolve().name,
             images,
+            large_classes(images.places, self.min_per_class, f"'{writable(str(self.root))}'"),
             shares=self.shares,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
-            groups=by_class(self._groups or None, {name: files[name] for name in images}),
-            tested=tested,
+            groups=self._groups or None,
+            tested=None if tested is None else self._read(reading, tested),
             tested_in=f"'{self.test_root}'",
-            files=files,
-            tested_files=tested_files,
         )
 
-    def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
-        """The images of each class and their files."""
+    def _read(self, reading: FileReading, classes: Mapping[str, Sequence[Path]], further: int = 0) -> ReadFiles:
+        """Images of each class, and their files."""
         read = partial(read_image, shape=self.shape)
-        return read_classes(classes, read, "images", skip_unreadable=self.skip_unreadable)
+        files = reading.sample(classes, read, self._groups, further=further)
+        return reading.inputs(files, read, "images", skip_unreadable=self.skip_unreadable)
 
 
 def _begins_in_colour(files: Sequence[Path]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
@@ -94,7 +95,8 @@ class ImageKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table; grey images are read with one channel."""
-        shape = source.prepared
+        shape, reading = source.prepared, source.reading or FileReading()
+        source = replace(source, reading=reading)
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if table_of_files(source.path, SUFFIXES) is not None:
@@ -106,10 +108,13 @@ class ImageKind(Kind):
                 test_root=source.test_path,
                 group=source.group,
                 min_per_class=source.least,
-            ).in_eight_bits()
+            ).in_eight_bits(reading)
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
-        return _mapped(task, lambda own: own[:, :1].contiguous())
+        colours = [part.inputs for part in _parts(task)]
+        whole = reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
+        greys = whole.split([len(own) for own in colours])
+        return _with_inputs(task, [grey.copy_(own[:, :1]) for grey, own in zip(greys, colours, strict=True)])
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
@@ -139,7 +144,9 @@ class ImageKind(Kind):
 
     def convert(self, task: Task, prepared: ImageShape) -> Task:
         """The same images, as prediction brings them to a shape."""
-        return _mapped(task, lambda own: fit_images(own, prepared).to(as_floats(own[:0]).dtype))
+        return _with_inputs(
+            task, [fit_images(part.inputs, prepared).to(as_floats(part.inputs[:0]).dtype) for part in _parts(task)]
+        )
 
     def resized(self, task: Task, side: int) -> Task:
         """As prediction brings images to a shape."""
@@ -187,6 +194,7 @@ def _parts(task: Task) -> list[Split]:
     return [part for part in (task.train, task.val, task.test) if part is not None]
 
 
-def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
-    train, *val, test = (replace(part, inputs=change(part.inputs)) for part in _parts(task))
+def _with_inputs(task: Task, inputs: Sequence[Tensor]) -> Task:
+    """A task with other inputs of its parts."""
+    train, *val, test = (replace(part, inputs=own) for part, own in zip(_parts(task), inputs, strict=True))
     return replace(task, train=train, val=next(iter(val), None), test=test)

@@ -20,8 +20,11 @@ Copies of 150 photographs at half the size, of JPEG's quality 30, or brighter by
 cases. Among the 480 nearest pairs of two other sets none had 0.97.
 """
 
-COMPARED_AT_ONCE = 1024
-"""Images compared with all others at once, which bounds the memory."""
+COMPARED_AT_ONCE, PAIRS_AT_ONCE = 1024, 1 << 24
+"""Images that are made small at once, and pairs that are compared at once, which bounds the memory."""
+
+MOST_PAIRS = 1 << 27
+"""Pairs that are compared at most, which takes a few seconds: of more, some images to test stand for all."""
 
 
 def near_copies(images: Tensor, others: Tensor) -> Tensor:
@@ -35,22 +38,25 @@ def near_copies(images: Tensor, others: Tensor) -> Tensor:
         others: shape ``(m, channels, height, width)``.
     """
     known = torch.cat([_normalised(part) for part in others.split(COMPARED_AT_ONCE)])
-    parts = (_normalised(part) for part in images.split(COMPARED_AT_ONCE))
+    at_once = max(1, min(COMPARED_AT_ONCE, PAIRS_AT_ONCE // max(1, len(known))))
+    parts = (_normalised(part) for part in images.split(at_once))
     return torch.cat([(part @ known.T).amax(1) >= ALIKE for part in parts])
 
 
 def describe_near_copies(task: Task) -> list[str]:
     """A sentence on test images that are near copies of some that are learned from, apart from equal ones, if any."""
     learned = [part.inputs for part in (task.train, task.val) if part is not None]
-    found = torch.stack([near_copies(task.test.inputs, part) for part in learned]).any(0)
+    test, place = task.test.spread(max(1, MOST_PAIRS // sum(map(len, learned)))), f"'{printable(task.id, 40)}'"
+    found = torch.stack([near_copies(test.inputs, part) for part in learned]).any(0)
     if not bool(found.any()):
         return []
     equal = {own for part in learned for own in digests(part)}
-    number = sum(own not in equal for own in digests(task.test.inputs[found]))
+    number = sum(own not in equal for own in digests(test.inputs[found]))
     if not number:
         return []
+    compared = "" if len(test) == len(task.test) else " that were compared"
     return [
-        f"'{printable(task.id, 40)}': {number:,} of the {len(task.test):,} images to test are nearly the same as one "
+        f"{place}: {number:,} of the {len(test):,} images to test{compared} are nearly the same as one "
         "that is learned from, so the score may be too good; remove copies, or keep series together by 'group'."
     ]
 

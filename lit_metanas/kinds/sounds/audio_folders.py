@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
-from lit_metanas.io.class_folders import read_classes
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading, ReadFiles
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
@@ -138,43 +138,42 @@ class AudioFolderTask(RecordingsTask, SingleTask):
 
     def make(self) -> Task:
         """Read the files and split them."""
+        return self.read_by(FileReading())
+
+    def read_by(self, reading: FileReading) -> Task:
+        """Read the files, of which ``reading`` may sample some, and split them."""
         others, tested = by_speakers(self._words, self._held_out, "AudioFolderTask")
         reader, place = RecordingReader(self.features), f"'{writable(str(self.root))}'"
-        inputs, spoken = self._read(reader, others)
-        least = self.min_per_class
-        if least is not None and self._held_out:  # of each word the test part has some recordings already
-            least = min(least, FEWEST_OF_A_CLASS - 1)
-        inputs = large_classes(inputs, least, place)
-        groups = {word: [one.group for one in spoken[word]] for word in inputs}
         given, given_in = self._tested, f"'{self.test_root}'"
         if self._held_out:
             given, given_in = tested, ""  # of the same table, in which no file stands twice
-        shown, heard = (None, None) if given is None else self._read(reader, given)
+        further = sum(map(len, (given or {}).values()))
+        read = self._read(reading, reader, others, further)
+        least = self.min_per_class
+        if least is not None and self._held_out:  # of each word the test part has some recordings already
+            least = min(least, FEWEST_OF_A_CLASS - 1)
+        groups = {one.file: one.group for own in others.values() for one in own}
         task = task_of_classes(
             self.root.resolve().name,
-            inputs,
+            read,
+            large_classes(read.places, least, place),
             shares=self._shares,
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
             groups=None if self.group is None else groups,
-            tested=shown,
+            tested=None if given is None else self._read(reading, reader, given),
             tested_in=given_in,
             preprocessing=self.features,
-            files=_files(spoken),
-            tested_files=_files(heard or {}),
         )
         reader.warn()
         return task
 
-    def _read(self, reader: RecordingReader, words: SpokenByWord) -> tuple[dict[str, Tensor], SpokenByWord]:
-        """The inputs of each word and their files."""
-        inputs, kept = read_classes(_files(words), reader.input, "sounds", skip_unreadable=self.skip_unreadable)
-        return inputs, {word: [one for one in own if one.file in kept[word]] for word, own in words.items()}
-
-
-def _files(words: SpokenByWord) -> dict[str, list[Path]]:
-    """The files of each word."""
-    return {word: [spoken.file for spoken in own] for word, own in words.items()}
+    def _read(self, reading: FileReading, reader: RecordingReader, words: SpokenByWord, further: int = 0) -> ReadFiles:
+        """Recordings of each word, and their files."""
+        groups = {one.file: one.group for own in words.values() for one in own if one.group}
+        files = {word: [one.file for one in own] for word, own in words.items()}
+        some = reading.sample(files, RecordingReader(reader.features).input, groups, further=further, counted=True)
+        return reading.inputs(some, reader.input, "sounds", skip_unreadable=self.skip_unreadable, counted=True)
 
 
 class AudioFolder(HasFeatures, TaskSource):

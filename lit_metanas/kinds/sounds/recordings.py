@@ -254,10 +254,10 @@ class RecordingReader:
     def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
         self.cuts = cuts
-        self._read = 0
+        self._read = list[Path]()
         self._cut: dict[Path, float] = {}
-        self._resampled = 0
-        self._silent = 0
+        self._resampled = list[Path]()
+        self._silent = list[Path]()
         self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
@@ -279,9 +279,11 @@ class RecordingReader:
         begins_silent = not bool(recording.samples.any())
         if begins_silent and not self._sounds_later(file, recording):
             raise ValueError(f"{shown} is silent: record it again or remove it.")
-        self._read += 1
-        self._silent += begins_silent
-        self._resampled += recording.rate != self.features.rate
+        self._read.append(file)  # of several threads, which would lose some by counting
+        if begins_silent:
+            self._silent.append(file)
+        if recording.rate != self.features.rate:
+            self._resampled.append(file)
         if self.features.cuts(recording.seconds):
             self._cut[file] = recording.seconds
         return self.features.encode([recording[:2]])[0]
@@ -290,17 +292,17 @@ class RecordingReader:
         """Warn, once, that not all of the sounds that were read is heard."""
         lost = []
         if self._cut:
-            longest = max(self._cut, key=self._cut.__getitem__)
+            longest = max(sorted(self._cut), key=self._cut.__getitem__)
             most = f"{self._cut[longest]:.2f} s ('{writable(os.fspath(longest))}')"
             lost.append(f"longer and cut: {len(self._cut)}, up to {most}")
         if self._resampled:
-            lost.append(f"of other rates and resampled: {self._resampled}")
+            lost.append(f"of other rates and resampled: {len(self._resampled)}")
         if self._silent:
-            lost.append(f"silent as far as heard: {self._silent}")
+            lost.append(f"silent as far as heard: {len(self._silent)}")
         if lost and not self._warned:
             self._warned = True
             warn_of_data(
-                f"Heard of {number_of(self._read, 'sound')}, by the task's 'features': {self.features.heard}; "
+                f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
                 f"{'; '.join(lost)}."
             )
 

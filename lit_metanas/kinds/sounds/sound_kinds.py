@@ -10,6 +10,7 @@ from typing import ClassVar
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
@@ -93,7 +94,7 @@ class SoundKind(Kind):
             files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
             features = source.prepared or features_for(files, source.window)
             reader = RecordingReader(features)
-            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
+            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features, counted=True)
             reader.warn()
             return task
         deep = source.group is not None
@@ -107,7 +108,7 @@ class SoundKind(Kind):
             group=source.group,
             min_per_class=source.least,
             window=source.window,
-        )[0]
+        ).read_by(source.reading or FileReading())
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """Networks of steps, and networks of spectra as images; both hear long sounds window by window."""

@@ -93,7 +93,11 @@ class LinearSpace(SearchSpace):
         (features,) = body.features.values()
         if body.dimensions == 2:
             return inputs
-        return torch.cat([features(as_floats(part)) for part in inputs.split(COMPUTED_AT_ONCE)])
+        found = features(as_floats(inputs[:COMPUTED_AT_ONCE]))
+        found = found.new_empty(len(inputs), *found.shape[1:])  # joined parts would take the memory twice
+        for part, own in zip(inputs.split(COMPUTED_AT_ONCE), found.split(COMPUTED_AT_ONCE), strict=True):
+            own.copy_(features(as_floats(part)))
+        return found
 
 
 class PlainFeatures(nn.Module):

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import as_floats, join_inputs
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.encoders.encoder import Encoder
 
 FAINTEST_FEATURE = 1e-3
@@ -109,7 +109,7 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
         )
     begin = perf_counter()
     parts = [task.train, *([] if task.val is None else [task.val]), task.test]
-    features = encoder.features(join_inputs([part.inputs for part in parts]), seconds=seconds)
+    features = encoder.features(join_parts(*parts).inputs, seconds=seconds)
     own = dict(zip(map(id, parts), features.split([len(part) for part in parts]), strict=True))
     front = Standardised(encoder.network, own[id(task.train)]).eval()
 

@@ -36,8 +36,8 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
     """
     child.eval()
     right = []
-    for inputs in (val.inputs, val.inputs.flip(-1)):
-        said, _ = judge(child, Split(inputs, val.labels), child.objective)
+    for scores in (child, lambda inputs: child(inputs.flip(-1))):
+        said, _ = judge(scores, val, child.objective)
         pairs = zip(said, child.objective.answers(val.labels), strict=True)
         right.append(torch.tensor([child.objective.agrees(*pair) for pair in pairs]))
     recognised = int(right[0].sum())

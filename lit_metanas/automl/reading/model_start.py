@@ -124,10 +124,10 @@ class ModelStart:
             own = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32))).movedim(-1, 0)
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
-        assert result.test is not None
+        assert result.tested is not None
         said, _ = judge(scores, known.test, self.model.objective or self.objective)
         before = result.objective.judge(said, known.test.labels)
-        _, after = judge(result.network, result.test, result.objective)
+        _, after = judge(result.network, result.tested, result.objective)
         gain = Judged(after.right - before.right, after.whole)
         return (
             f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "

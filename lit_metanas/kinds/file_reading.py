@@ -1,0 +1,244 @@
+"""Files of examples: read side by side, into a memory of a limited size, and only as many as there is time for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from math import ceil, floor, inf
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.inputs.example_memory import ExampleMemory
+from lit_metanas.io.cores import own_cores
+from lit_metanas.io.text import first_few, writable
+from lit_metanas.tasks.task import warn_of_data
+
+TAKEN_AT_ONCE, MANY_TO_READ = 16, 500
+"""Files that a process or thread takes at once, and the number from which on processes are worth their start."""
+
+FIRST_FILES, TIMED_FILES = 16, 256
+"""Files that are read before the clock is looked at, since the first one loads what reads it; and while it runs."""
+
+SHARE_STEP = 0.001
+"""What the share of the files is rounded to, as a person can copy it."""
+
+FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
+"""Files of a class, and groups with such, that are read even if there is no time."""
+
+
+Read: TypeAlias = Callable[[Path], Tensor]
+"""Makes an input of a file; one that is unreadable is a ValueError."""
+
+_Found: TypeAlias = NDArray[Any] | ValueError
+
+
+class ReadFiles(NamedTuple):
+    """Inputs in the order of their files, and the files of each class."""
+
+    inputs: Tensor  # (n, ...)
+    files: dict[str, list[Path]]
+
+    @property
+    def places(self) -> dict[str, Tensor]:
+        """The places of the inputs of each class."""
+        sizes = [len(own) for own in self.files.values()]
+        return dict(zip(self.files, torch.arange(sum(sizes)).split(sizes), strict=True))
+
+
+@dataclass
+class FileReading:
+    """Reads files, as one call of ``auto`` does for all preprocessings.
+
+    Attributes:
+        memory: holds the inputs.
+        share: of the files of each class that are read; None is all, or as many as there is time for.
+        until: the clock when all must have been read.
+        least: seconds that reading may take in any case.
+    """
+
+    memory: ExampleMemory = field(default_factory=ExampleMemory)
+    share: float | None = None
+    until: float = inf
+    least: float = 0.0
+    sampled: set[Path] = field(default_factory=set)  # the files that are read, if others are left out
+    found: int = 0  # files that there are, if others are left out
+
+    def sample(
+        self,
+        classes: Mapping[str, Sequence[Path]],
+        read: Read,
+        groups: Mapping[Path, str],
+        *,
+        further: int = 0,
+        counted: bool = False,
+    ) -> dict[str, list[Path]]:
+        """The files of each class that are read: the same share of each, groups as a whole.
+
+        Args:
+            classes: all files.
+            read: makes an input of a file, and is timed on some of them.
+            groups: of files, if they have any.
+            further: files that are read after these.
+            counted: see ``inputs``.
+        """
+        files = [*chain.from_iterable(classes.values())]
+        if self.share is None:
+            self.share = self._affordable(files, read, len(files) + further, counted)
+        if self.share >= 1:
+            return {name: [*own] for name, own in classes.items()}
+        chosen = _chosen(classes, groups, self.share)
+        if not self.sampled >= chosen:
+            self.sampled |= chosen
+            self.found += len(files)
+        return {name: [file for file in own if file in chosen] for name, own in classes.items()}
+
+    def leaves_out(self, file: Path) -> bool:
+        """Whether others were read in its place."""
+        return bool(self.sampled) and file not in self.sampled
+
+    def inputs(
+        self,
+        classes: Mapping[str, Sequence[Path]],
+        read: Read,
+        noun: str,
+        *,
+        skip_unreadable: bool,
+        counted: bool = False,
+    ) -> ReadFiles:
+        """The inputs of all files; unreadable ones are left out, with a warning.
+
+        Where files are ``counted`` by what reads them, threads read them, and no processes.
+
+        Raises:
+            ValueError: one is unreadable and none may be left out, or all are unreadable.
+        """
+        files = [*chain.from_iterable(classes.values())]
+        inputs, kept, unreadable = torch.zeros(0), list[bool](), list[str]()
+        with _readers(len(files), counted) as taken:
+            for file, found in zip(files, taken(read, files), strict=True):
+                kept.append(not isinstance(found, ValueError))
+                if isinstance(found, ValueError):
+                    unreadable.append(f"'{writable(str(file))}'")
+                    if not skip_unreadable or len(unreadable) == len(files):
+                        raise found
+                    continue
+                row = torch.from_numpy(found)
+                if not len(inputs):
+                    inputs = self.memory.empty(len(files), *row.shape, dtype=row.dtype)
+                inputs[len(kept) - len(unreadable) - 1] = row
+        if unreadable:
+            verb = "is" if len(unreadable) == 1 else "are"
+            number = f"{len(unreadable)} of {len(files)} {noun}"
+            warn_of_data(f"{number} cannot be read and {verb} left out: {first_few(unreadable)}.")
+        left = iter(kept)
+        readable = {name: [file for file in own if next(left)] for name, own in classes.items()}
+        return ReadFiles(inputs[: sum(kept)], readable)
+
+    def _affordable(self, files: Sequence[Path], read: Read, number: int, counted: bool) -> float:
+        """The share of so many files that can be read in time."""
+        if self.until == inf or len(files) <= FIRST_FILES + TIMED_FILES:
+            return 1.0
+        places = np.linspace(0, len(files) - 1, FIRST_FILES + TIMED_FILES).round().astype(int)
+        some, begin = [files[place] for place in np.random.default_rng(0).permutation(places)], 0.0
+        with _readers(number, counted) as taken:
+            for place, _ in enumerate(taken(read, some)):
+                if place == FIRST_FILES - 1:
+                    begin = perf_counter()
+            each = (perf_counter() - begin) / TIMED_FILES
+        share = max(self.least, self.until - perf_counter()) / (each * number)
+        return min(1.0, max(SHARE_STEP, floor(share / SHARE_STEP) * SHARE_STEP))
+
+
+@contextmanager
+def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
+    """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
+    pool: Executor | None = None
+    if own_cores() > 1:
+        pool = ThreadPoolExecutor(own_cores())
+        if not counted and number >= MANY_TO_READ and sys.platform == "linux":
+            # The work of small images is Python's own, of which threads do one at a time.
+            pool = ProcessPoolExecutor(own_cores(), get_context("fork"), _begin)
+
+    def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
+        together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
+        work = map if pool is None else pool.map
+        with warnings.catch_warnings():  # of threads, which hold no lock that a process needs
+            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
+            found = work(partial(_tried, read), together)
+        return chain.from_iterable(found)
+
+    try:
+        yield taken
+    except BrokenProcessPool:
+        raise MemoryError("a process that read files was killed") from None
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Begin a process: signals come to all, and the main one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)  # others do not survive a fork
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _tried(read: Read, files: Sequence[Path]) -> list[_Found]:
+    """The inputs of files as arrays, which are quicker to send than tensors, or why they cannot be read."""
+    found = list[_Found]()
+    for file in files:
+        try:
+            found.append(read(file).numpy())
+        except ValueError as error:
+            found.append(error)
+    return found
+
+
+def _chosen(classes: Mapping[str, Sequence[Path]], groups: Mapping[Path, str], share: float) -> set[Path]:
+    """Some files of each class: whole groups until there are enough; small classes come first."""
+    members: dict[str | Path, list[Path]] = {}
+    for file in chain.from_iterable(classes.values()):
+        members.setdefault(groups.get(file, file), []).append(file)
+    chosen, taken = set[Path](), set[str | Path]()
+    for files in sorted(classes.values(), key=len):
+        own = list(dict.fromkeys(groups.get(file, file) for file in files))
+        enough = min(len(files), max(FEWEST_SAMPLED, ceil(share * len(files))))
+        number = sum(file in chosen for file in files)
+        at_least = sum(one in taken for one in own)
+        order = np.random.default_rng((len(files), len(own))).permutation(len(own))
+        within = set(files)
+        for place in order:
+            one = own[place]
+            if number >= enough and at_least >= FEWEST_GROUPS:
+                break
+            if one not in taken:
+                taken.add(one)
+                chosen.update(members[one])
+                number += len(within.intersection(members[one]))
+                at_least += 1
+    return chosen
