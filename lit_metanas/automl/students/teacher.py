@@ -43,7 +43,7 @@ PART = (0.3, 0.7)
 TEXTS = "texts"
 """The kind of data of which examples are recombined."""
 
-Read = Callable[[Any], Task]
+ReadUnder = Callable[[Any], Task]
 """Reads the data by another preprocessing, or images by another shape."""
 
 
@@ -128,7 +128,7 @@ class Teacher:
         return cls(place, load(folder), (folder / PROGRAM).stat().st_size)
 
     def lesson(
-        self, task: Task, kind: Kind, read: Read, *, data: Any = None, unlabelled: Any = None, seed: int = 0
+        self, task: Task, kind: Kind, read: ReadUnder, *, data: Any = None, unlabelled: Any = None, seed: int = 0
     ) -> Lesson:
         """What it says of the examples of a task; of those to test only for reports.
 
@@ -210,7 +210,7 @@ class Teacher:
             )
         return [model.classes.index(name) for name in names]
 
-    def _as_taken(self, task: Task, kind: Kind, read: Read) -> Task:
+    def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
         """The task as the model takes it."""
         made, shape = self.model.preprocessing, as_shape(self.model.shape)
         if isinstance(made, JoinedTokens):
