@@ -610,8 +610,9 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
             "the columns a, d, c: name that of the labels",
         ),
         (
-            "a,body,target\n" + "".join(f"1,how are you {n},x\n1,I am well {n},y\n" for n in range(5)),
-            r"Column 'body' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
+            "a,body,target\n"
+            + "".join(f"a man of {n},how are you {n},x\nno men of {n},I am well {n},y\n" for n in range(5)),
+            r"Column 'a' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
         ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
