@@ -44,19 +44,20 @@ def _make_class(folder: Path, images: int, label: int) -> None:
 
 
 def measure(command: list[str], output: Path) -> dict[str, float]:
-    """Run a command; returns megabytes, seconds, and the seconds before the search, from its plan."""
-    begin, most, single = perf_counter(), 0.0, 0.0
-    prepared = 0.0
+    """Run a command; returns megabytes, and seconds: of a clock and of all processors, before the search and in all."""
+    begin, most, single, prepared, worked = perf_counter(), 0.0, 0.0, 0.0, 0.0
     process = subprocess.Popen(command)
     while process.poll() is None:
         held = [_memory(pid) for pid in _family(process.pid)]
         most, single = max(most, sum(own for own, _ in held)), max([single, *(peak for _, peak in held)])
         if not prepared and (output / "auto.json").is_file():
             plan = json.loads((output / "auto.json").read_text()).get("plan")
-            prepared = perf_counter() - begin if plan else 0.0
+            if plan:
+                prepared, worked = perf_counter() - begin, _worked(process.pid)
         sleep(0.4)
     seconds = perf_counter() - begin
-    return {"exit": process.returncode, "MB": most, "largest MB": single, "before search": prepared, "s": seconds}
+    figures = {"MB": most, "largest MB": single, "s before search": prepared, "CPU s before search": worked}
+    return {"exit": process.returncode, **figures, "s": seconds}
 
 
 def _family(pid: int) -> list[int]:
@@ -71,6 +72,12 @@ def _family(pid: int) -> list[int]:
         except OSError:  # it has ended
             continue
     return found
+
+
+def _worked(pid: int) -> float:
+    """Seconds of processors that a process, and those of its children that have ended, have taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> tuple[float, float]:
