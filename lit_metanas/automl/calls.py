@@ -51,6 +51,7 @@ from lit_metanas.kinds.given_data import (
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -206,8 +207,8 @@ def _read(
         views.read_encoded()
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
-        linear = None
-        if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
+        linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
+        if options.space is None and one_answer and kind.features:
             linear = views.in_space(LinearSpace())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
@@ -266,6 +267,13 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     options.say(text + columns)
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
+    if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
+        most = int(task.train.labels.sum(1).argmax())
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
+        options.say(
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give --objective classification "
+            "if these are one class."
+        )
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):
         warn_of_data(sentence)

@@ -18,6 +18,7 @@ from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
@@ -34,7 +35,7 @@ looks at a number, as measured on a few tables."""
 def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
-    if not isinstance(goal, Classification | Regression) or find_spec("sklearn") is None:
+    if not isinstance(goal, Classification | SeveralLabels | Regression) or find_spec("sklearn") is None:
         return
     features = job.kind.tree_features(task, task.train.inputs)
     if features is None:
@@ -60,15 +61,18 @@ def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
     targets, weights = task.train.labels.cpu().numpy(), task.train.weights
     given = {} if weights is None else {"sample_weight": weights.cpu().numpy()}
 
-    def predicted(trees: Any, column: Any) -> list[Any]:
-        found: list[Any] = trees.fit(features, column, **given).predict(asked).tolist()
+    def predicted(trees: Any, column: Any, said: str = "predict") -> list[Any]:
+        found: list[Any] = getattr(trees.fit(features, column, **given), said)(asked).tolist()
         return found
 
     if isinstance(task.goal, Classification):
         return predicted(HistGradientBoostingClassifier(random_state=seed), targets)
-    return list(
-        zip(*(predicted(HistGradientBoostingRegressor(random_state=seed), one) for one in targets.T), strict=True)
-    )
+    if isinstance(task.goal, SeveralLabels):
+        trees = [HistGradientBoostingClassifier(random_state=seed) for _ in targets.T]
+        shares = (predicted(*pair, "predict_proba") for pair in zip(trees, targets.T, strict=True))
+        return list(zip(*([row[-1] for row in own] for own in shares), strict=True))  # all may have a label
+    columns = (predicted(HistGradientBoostingRegressor(random_state=seed), one) for one in targets.T)
+    return list(zip(*columns, strict=True))
 
 
 def describe_trees(found: Judged | None, chosen: float) -> str:

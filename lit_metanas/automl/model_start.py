@@ -23,6 +23,7 @@ from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged, Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.any_input import LinearSpace
@@ -139,7 +140,7 @@ class ModelStart:
         known, names = self.model.classes, task.goal.names(task.classes)
         if names == known:
             return rows
-        if not isinstance(task.goal, Classification):
+        if not isinstance(task.goal, Classification | SeveralLabels):
             raise ValueError(
                 f"The model in '{self.place}' has other outputs than task '{task.id}' ({task.goal.noun}): leave "
                 "'start' out."

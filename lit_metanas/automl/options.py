@@ -138,13 +138,14 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "the column of labels, or of numbers to predict; by default found by name", shell=str | None
+        "column of labels or numbers, or several of 0 and 1: red,round; found by its name if not given",
+        shell=str | None,
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or a class path; by default as targets look",
+        "classification, several labels, regression, or a class path; else by targets",
         shell=str | None,
     )
     metric: str | None = option(

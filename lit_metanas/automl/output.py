@@ -256,7 +256,8 @@ class OutputFolder:
         lines = markdown_lines([heading, ("---",) * len(heading), *rows])
         table, figure = FRONT_FILES
         save(draw_tested(result), self.front / figure)
-        title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
+        metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
+        title = f"# {metric} against {MEASURED.get(result.traded, result.traded)}"
         caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
         text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front]({figure})\n"
         write_whole(self.front / table, text)

@@ -71,7 +71,7 @@ def _score(exported: Exported, read: ReadExamples, kind: str, batches: Sequence[
         return ""
     import torch
 
-    from lit_metanas.comparisons.class_measures import describe_predictions  # loads torchmetrics
+    from lit_metanas.comparisons.measures.labelled_predictions import describe_predictions  # loads torchmetrics
 
     return describe_predictions(exported.objective, exported.classes, torch.cat(found), own)
 

@@ -39,8 +39,8 @@ class ResultFields:
         test_score: score on the test part, by the objective's metric; for classification mostly the share of examples
             that the network classifies correctly.
         ci95: distance from ``test_score`` to the end of its 95 % confidence interval; NaN for one or two test examples.
-        class_accuracy: for classification, the share of the test examples of each class that is recognised (recall), by
-            the class's name.
+        class_accuracy: for classification and several labels, the share of the test examples of each class that is
+            recognised (recall), by the class's name.
         images: the numbers of images that the network was trained and tested on.
         cost: cost of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: cost of all training after the search: of the chosen network, or of all that are averaged; with
@@ -57,7 +57,8 @@ class ResultFields:
         preprocessing: makes inputs of raw examples; None if these are images.
         predictions: the network's predictions for ten test examples, with the right answers.
         measures: what else is known of the test predictions, by its name. For classification these are accuracy,
-            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for a regression RMSE and MAE.
+            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for several labels F1, exact
+            matches, log-loss and calibration error; for a regression RMSE and MAE.
         examples: a row for each test example: its name, the right answer, and what the network says. A copy that was
             read from files has none.
         errors: for classification, the test errors of the highest loss, at most 20. A copy that was read from files has

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import textwrap
 
-from lit_metanas.comparisons.class_measures import UNCALIBRATED, ClassTable
+from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, ClassTable
+from lit_metanas.comparisons.measures.label_measures import LabelTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, first_few, number_of, printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
@@ -92,7 +94,7 @@ def _caveat(objective: Objective) -> str:
     """What the card says of the limits of predictions."""
     if isinstance(objective, Regression) and objective.reaches is None:
         return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
-    if not isinstance(objective, Classification) or objective.temperature == 1:
+    if not isinstance(objective, Classification | SeveralLabels) or objective.temperature == 1:
         return objective.caveat
     return (
         f"Its probabilities are calibrated for such inputs alone, by a temperature of {objective.temperature:.3g} (Guo "
@@ -108,7 +110,8 @@ def measures_in_words(result: ResultFields) -> dict[str, str]:
         if name.endswith(UNCALIBRATED):  # next to the same with it
             words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
         elif name != result.metric:
-            words[name] = f"{100 * value:.1f} %" if "accuracy" in name else short_measure(value)
+            share = any(part in name for part in ("accuracy", "F1", "matches", "mAP"))
+            words[name] = f"{100 * value:.1f} %" if share else short_measure(value)
     return words
 
 
@@ -122,10 +125,12 @@ def short_measure(value: float) -> str:
     return f"{value:.4g}"
 
 
-def class_table(result: ResultFields) -> ClassTable | None:
-    """Recall, precision and confusions of the classes; None without classes or test examples."""
+def class_table(result: ResultFields) -> ClassTable | LabelTable | None:
+    """Recall, precision and so on of the classes; None without classes or test examples."""
     if not result.class_accuracy or not result.examples:
         return None
+    if result.examples[0].shares:
+        return LabelTable.of(result.examples)
     places = {name: place for place, name in enumerate(result.classes)}
     labels, said = (
         [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)

@@ -22,6 +22,7 @@ from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.objectives.classification import ACCURACY, Classification
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.tasks.task import Split
@@ -108,7 +109,7 @@ class SearchResult(ResultFields):
         """Predict for each example the classes' probabilities by name, the most probable first, numbers, or a text.
 
         A transcription is the symbols' names with spaces between them. A number has both ends of its interval, too, as
-        in the table of the verb ``predict``.
+        in the table of the verb ``predict``. Of several labels there are those from their thresholds on.
 
         Args:
             examples: inputs in the task's form, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
@@ -130,6 +131,9 @@ class SearchResult(ResultFields):
         if isinstance(self.objective, Regression):
             numbers = torch.cat([self.objective.values(part) for part in scores]).tolist()
             return [self.objective.columns(row, self.classes) for row in numbers]
+        if isinstance(self.objective, SeveralLabels):
+            sets = [each for part in scores for each in self.objective.predictions(part)]
+            return [self.objective.labels_of(each, self.classes) for each in sets]
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
             return show_predictions(said, given, inputs, self.objective, self)

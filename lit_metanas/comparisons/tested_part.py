@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.comparisons.class_measures import UNCALIBRATED, class_measures
+from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, class_measures
+from lit_metanas.comparisons.measures.label_measures import binary_losses, label_measures
 from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.tasks.task import Task
@@ -28,7 +31,7 @@ class TestedPart(NamedTuple):
     task: Task
     predictions: list[Any]
     judged: Judged
-    probabilities: Tensor | None  # of each class, shape (n, way); None where no classes are told apart
+    probabilities: Tensor | None  # of each class, shape (n, way); None where there are no classes
 
     @property
     def reach(self) -> float:
@@ -36,7 +39,7 @@ class TestedPart(NamedTuple):
         labels = self.task.test.labels
         if len(labels) < FEWEST_OF_INTERVAL:
             return math.nan
-        if self.probabilities is not None or self.judged.half == 0:
+        if isinstance(self.task.goal, Classification) or self.judged.half == 0:
             return wilson_reach(self.judged.value, self.task.goal.examples_worth(labels))
         return self.judged.half
 
@@ -45,22 +48,30 @@ class TestedPart(NamedTuple):
         """The recall of each class that has any examples; empty without classes."""
         if self.probabilities is None:
             return {}
-        labels, names = self.task.test.labels.cpu(), self.task.goal.names(self.task.classes)
+        labels, names, goal = self.task.test.labels.cpu(), self.task.goal.names(self.task.classes), self.task.goal
+        if isinstance(goal, SeveralLabels):
+            found = ((goal.chosen(self.predictions) * labels).sum(0) / labels.sum(0)).tolist()
+            return {name: recall for name, recall in zip(names, found, strict=True) if not math.isnan(recall)}
         parts = {name: Judged(*(each[labels == label] for each in self.judged)) for label, name in enumerate(names)}
         return {name: own.value for name, own in parts.items() if len(own.right)}
 
     @property
     def measures(self) -> dict[str, float]:
         """Measures that do not choose."""
+        goal, labels = self.task.goal, self.task.test.labels.cpu()
         if self.probabilities is None:
-            goal, task = self.task.goal, self.task
-            return goal.measures(self.predictions, task.test.labels, goal.names(task.classes))
-        labels, said = self.task.test.labels.cpu(), torch.tensor(self.predictions)
-        found = class_measures(labels, said, self.probabilities)
-        assert isinstance(self.task.goal, Classification)
-        if (temperature := self.task.goal.temperature) != 1:
-            plain = class_measures(labels, said, (self.probabilities.double().log() * temperature).softmax(1))
-            found |= {f"{name} {UNCALIBRATED}": plain[name] for name in ("log-loss", "calibration error")}
+            return goal.measures(self.predictions, labels, goal.names(self.task.classes))
+        own = self.probabilities.double()
+        of: Callable[[Tensor, Tensor, Tensor], dict[str, float]]
+        if isinstance(goal, SeveralLabels):
+            said, of, plain = goal.chosen(self.predictions), label_measures, (own.logit() * goal.temperature).sigmoid()
+        else:
+            assert isinstance(goal, Classification)
+            said, of, plain = torch.tensor(self.predictions), class_measures, (own.log() * goal.temperature).softmax(1)
+        found = of(labels, said, self.probabilities)
+        if (temperature := goal.temperature) != 1:
+            before = of(labels, said, plain)
+            found |= {f"{name} {UNCALIBRATED}": before[name] for name in ("log-loss", "calibration error")}
             found["temperature"] = temperature
         return found
 
@@ -73,11 +84,19 @@ class TestedPart(NamedTuple):
             task.goal.show(each, task.test.inputs, task)
             for each in (self.predictions, task.goal.answers(task.test.labels))
         )
-        numbers = [[math.nan] * number] * 2
-        if self.probabilities is not None:
-            own = self.probabilities.gather(1, torch.tensor(self.predictions)[:, None])[:, 0]
-            numbers = [own.tolist(), self._losses.tolist()]
-        return tuple(map(ExampleRow._make, zip(names, meant, said, *numbers, strict=True)))
+        rows = map(ExampleRow, names, meant, said)
+        if self.probabilities is None:
+            return tuple(rows)
+        losses, classes = self._losses.tolist(), task.goal.names(task.classes)
+        if isinstance(task.goal, SeveralLabels):
+            shares = [tuple(zip(classes, own, strict=True)) for own in self.probabilities.tolist()]
+            return tuple(
+                row._replace(loss=loss, shares=own) for row, loss, own in zip(rows, losses, shares, strict=True)
+            )
+        sure = self.probabilities.gather(1, torch.tensor(self.predictions)[:, None])[:, 0].tolist()
+        return tuple(
+            row._replace(probability=own, loss=loss) for row, own, loss in zip(rows, sure, losses, strict=True)
+        )
 
     @property
     def worst(self) -> tuple[ShownPrediction, ...]:
@@ -89,20 +108,24 @@ class TestedPart(NamedTuple):
     @property
     def worst_places(self) -> Tensor:
         """Their places among the examples."""
-        wrong = self.judged.right == 0
+        pairs = zip(self.predictions, self.task.goal.answers(self.task.test.labels), strict=True)
+        wrong = torch.tensor([not self.task.goal.agrees(*pair) for pair in pairs])
         return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
 
     def worst_explained(self, network: nn.Module) -> tuple[ShownPrediction, ...]:
-        """The worst errors, of images and sounds with what speaks for the prediction of a network."""
-        if not (shown := self.worst):
-            return ()
+        """The worst errors, of classes of images and sounds with what speaks for the prediction of a network."""
+        shown = self.worst
+        if not shown or not isinstance(self.task.goal, Classification):
+            return shown
         places = self.worst_places
         return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places])
 
     @property
     def _losses(self) -> Tensor:
-        """The negative logarithm of the probability of each example's class."""
+        """The negative logarithm of the probability of each example's class; of several labels the mean."""
         assert self.probabilities is not None
+        if isinstance(self.task.goal, SeveralLabels):
+            return binary_losses(self.probabilities, self.task.test.labels.cpu()).mean(1)
         own = self.probabilities.double().gather(1, self.task.test.labels.cpu()[:, None])[:, 0]
         return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
 
@@ -110,8 +133,8 @@ class TestedPart(NamedTuple):
 def tested_part(child: Child, task: Task) -> TestedPart:
     """Test a trained network once."""
     child.eval()
-    if not isinstance(task.goal, Classification):
+    if not isinstance(task.goal, Classification | SeveralLabels):
         return TestedPart(task, *judge(child, task.test, task.goal), None)
     scores = scores_of(child, task.test, task.goal)
-    predictions = task.goal.predictions(scores)
+    predictions: list[Any] = task.goal.predictions(scores)
     return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), task.goal.values(scores).cpu())

@@ -207,6 +207,11 @@ def cell_text(text: str) -> str:
     return shown
 
 
+def cell_content(cell: str) -> str:
+    """The text of a cell that ``cell_text`` made, without the apostrophe that it put before it."""
+    return cell[1:] if cell.startswith("'") and cell_text(cell[1:]) == cell else cell
+
+
 def shorten(text: str, longest: int = 80) -> str:
     """A text that is short enough for a sentence."""
     if len(text) <= longest:

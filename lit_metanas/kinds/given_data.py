@@ -29,6 +29,7 @@ from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
@@ -250,6 +251,9 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
     examples = f"{sum(sizes.values()):,} {kind.noun}"
     if isinstance(task.goal, Classification):
         examples += f" of {number_of(task.way, 'class')}"
+    if isinstance(task.goal, SeveralLabels):
+        mean = float(sum(part.labels.sum() for part in parts.values() if part is not None)) / sum(sizes.values())
+        examples += f" with {mean:.2g} of {number_of(task.way, 'label')} on average"
     shares = [f"{size:,} {what}" for what, size in sizes.items()]
     if grouped:
         shares.append("in whole groups")

@@ -1,4 +1,4 @@
-"""Tasks of examples in memory or in folders, each with a label: by class, or by a number."""
+"""Tasks of examples in memory or in folders, each with a label: a class, a set of classes, or a number."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,21 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import ReadFiles
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
+from lit_metanas.tasks.group_dealing import deal_groups
+from lit_metanas.tasks.label_sets import are_label_sets, indicator, label_sets, refuse_foreign, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
-from lit_metanas.tasks.splits import by_class, join_classes, kept_labels, large_classes, split_examples, warn_of_repeats
+from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.tasks.splits import (
+    by_class,
+    deal_labels,
+    join_classes,
+    kept_labels,
+    large_classes,
+    split_examples,
+    warn_of_repeats,
+)
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -202,9 +215,87 @@ class ClassifiedExamples(LabelledExamples):
         return None
 
     def _culprit(self, name: str) -> str:
-        if self.place.startswith("'"):  # a path stands in quotes, an argument does not
-            return f"Class '{name}' of {self.place}"
-        return f"Class {name!r}"
+        return _class_at(name, self.place)
+
+
+class LabelSetExamples(LabelledExamples):
+    """Examples with a set of classes each, which may be empty."""
+
+    def __init__(
+        self,
+        number: int,
+        labels: Any,
+        *,
+        noun: str,
+        classes: ClassNames | None = None,
+        group: Groups | None = None,
+        min_per_class: int | None = None,
+        place: str = "X",
+    ) -> None:
+        self._separator = separator_of(labels)
+        named = place if place.startswith("'") else "y"
+        sets = label_sets(labels, number, separator=self._separator, name=named, noun=noun)
+        self._named = class_names([label for own in sets for label in own], classes, noun)
+        for name in self._named.values():
+            if LABEL_SEPARATOR in name or name == NO_LABEL:
+                raise ValueError(
+                    f"A label is called '{printable(name, 40)}', and '{LABEL_SEPARATOR}' stands between labels in "
+                    f"results, '{NO_LABEL}' for none: rename it."
+                )
+        members = {name: [at for at, own in enumerate(sets) if label in own] for label, name in self._named.items()}
+        self.names = tuple(large_classes(members, min_per_class, place))
+        self._kept = [label for label, name in self._named.items() if name in self.names]
+        self.targets = indicator(sets, self._kept)
+        self.strata = {name: members[name] for name in self.names}
+        super().__init__(number, noun=noun, group=group, place=place)
+
+    def divided(
+        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+    ) -> list[tuple[Tensor, Tensor]]:
+        """By iterative stratification; groups as those of classes are, of which an example may have several."""
+        if given:
+            parts = [torch.tensor([at for at, own in enumerate(given) if own == part]) for part in range(3)]
+            if not len(parts[1]) and val:
+                share = min(val * len(given) / max(1, len(parts[0])), 0.5)
+                drawn = self._dealt(parts[0], train=None, val=share, test=0.0, seed=seed)
+                parts[:2] = drawn[:2]
+        else:
+            parts = self._dealt(torch.arange(len(self.targets)), train=train, val=val, test=test, seed=seed)
+        self._tested = parts[2].tolist()
+        return [(own, self.targets[own]) for own in parts]
+
+    def _dealt(self, places: Tensor, **shares: Any) -> list[Tensor]:
+        """The places of each part, of some examples."""
+        targets = self.targets[places]
+        if self._groups is None:
+            dealt = deal_labels(targets, **shares, culprit=lambda label: self._culprit(self.names[label]))
+            return [places[own] for own in dealt]
+        groups = [self._groups[place] for place in places.tolist()]
+        held = {name: own.nonzero()[:, 0].tolist() for name, own in zip(self.names, targets.T, strict=True)}
+        held[""] = (targets.sum(1) == 0).nonzero()[:, 0].tolist()
+        named = {name: [groups[place] for place in own] for name, own in held.items() if own}
+        part_of = deal_groups(named, **shares, culprit=self._culprit)
+        return [places[torch.tensor([part_of[own] == part for own in groups])] for part in SUBSETS]
+
+    def tested(
+        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+    ) -> tuple[list[int], Tensor]:
+        """All of them, without labels of classes that were left out."""
+        sets = label_sets(labels, number, separator=self._separator, name=name, noun=self.noun)
+        refuse_foreign(sets, self._named, name, learned, self.noun)
+        return list(range(number)), indicator(sets, self._kept)
+
+    def _targets(self, part: Split) -> Tensor:
+        return self.targets[part.inputs[:, 0]]
+
+    def _objective(self, targets: Tensor) -> Objective | None:
+        absent = (targets.sum(0) == 0).nonzero()[:, 0].tolist()
+        if absent:
+            raise ValueError(f"{self._culprit(self.names[absent[0]])} has no example to learn from: add some.")
+        return SeveralLabels(len(self.names))
+
+    def _culprit(self, name: str) -> str:
+        return _class_at(name, self.place)
 
 
 class NumberedExamples(LabelledExamples):
@@ -259,15 +350,35 @@ def labelled_examples(
     min_per_class: int | None = None,
     place: str = "X",
 ) -> LabelledExamples:
-    """Examples by class or by number, as ``targets`` says, or as their labels look."""
+    """Examples by class, by set of classes or by number, as ``targets`` says, or as their labels look."""
     if targets is None:
-        targets = "regression" if _are_several(labels) else learned_as(label_list(labels, number, noun=noun), None)
+        targets = _seem(labels, number, noun)
+    if targets == "several labels":
+        return LabelSetExamples(
+            number, labels, noun=noun, classes=classes, group=group, min_per_class=min_per_class, place=place
+        )
     if targets == "regression":
         names = classes if isinstance(classes, Sequence) else ()
         return NumberedExamples(number, labels, noun=noun, names=names, group=group, place=place)
     return ClassifiedExamples(
         number, labels, noun=noun, classes=classes, group=group, min_per_class=min_per_class, place=place
     )
+
+
+def _seem(labels: Labels, number: int, noun: str) -> Targets:
+    """What labels are learned as, by their look."""
+    if are_label_sets(labels):
+        return "several labels"
+    if _are_several(labels):
+        return "regression"
+    return learned_as(label_list(labels, number, noun=noun), None)
+
+
+def _class_at(name: str, place: str) -> str:
+    """A class in messages, with the file that has it."""
+    if place.startswith("'"):  # a path stands in quotes, an argument does not
+        return f"Class '{name}' of {place}"
+    return f"Class {name!r}"
 
 
 def _are_several(labels: Labels) -> bool:

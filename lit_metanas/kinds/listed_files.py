@@ -1,4 +1,4 @@
-"""Files that a table names, with a label or a number for each: photographs with a price, recordings with an age."""
+"""Files that a table names, with labels or a number for each: photographs with a price, recordings with an age."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.kind import Source
 from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
@@ -26,9 +25,10 @@ from lit_metanas.kinds.texts.text_tables import (
     check_columns,
     column_groups,
     columns_of,
+    label_texts,
     listed,
-    number_text,
     read_rows,
+    table_rows,
     usual_column,
 )
 from lit_metanas.tasks.labels import Labels
@@ -80,7 +80,7 @@ class ListedFiles:
             raise ValueError(
                 f"'{writable(str(path))}' has no table that names {noun}: give one, as the other part has."
             )
-        rows, place = list(read_rows(table)), writable(str(table))
+        rows, place = table_rows(table, source.label), writable(str(table))
         check_columns(rows, place, label=source.label, group=source.group)
         named = file_column(rows, suffixes) or ""
         free = [name for name in columns_of(rows) if name not in (named, source.group)]
@@ -97,7 +97,7 @@ class ListedFiles:
         return cls(
             table,
             files,
-            [checked_text(number_text(row.get(column)), "label", where, place) for where, row in rows],
+            label_texts(rows, place, column, source.targets),
             column,
             [where for where, _ in rows],
             None if source.group is None else column_groups(rows, place, source.group),
@@ -175,7 +175,8 @@ def task_of_files(
     if other is not None:
         other, others = other.read(reading, read, noun, targets, counted=counted)
         tested, share = (others, other.labels), 0.0
-        named = [other.files[place] for place in examples.tested(other.labels, len(others))[0]]
+        called = {"name": other.place, "learned": listing.place}
+        named = [other.files[place] for place in examples.tested(other.labels, len(others), **called)[0]]
         if other.groups is not None:
             tell_shared_groups(other.place, listing.groups, other.groups)
     divided = examples.divided(val=VAL, test=share, seed=0)

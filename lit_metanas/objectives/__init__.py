@@ -3,8 +3,9 @@
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.span import Span
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.objectives.translation import Translation
 
-__all__ = ["Classification", "Objective", "Regression", "Span", "Transcription", "Translation"]
+__all__ = ["Classification", "Objective", "Regression", "SeveralLabels", "Span", "Transcription", "Translation"]

@@ -68,7 +68,7 @@ class Classification(Objective):
         if self.metric not in get_args(ClassMetric):
             known = " or ".join(get_args(ClassMetric))
             raise ValueError(f"Classification: there is no metric '{self.metric}': give {known}.")
-        if not 0 < self.temperature < math.inf:
+        if not is_temperature(self.temperature):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
 
     @property
@@ -98,7 +98,7 @@ class Classification(Objective):
         if metric not in get_args(ClassMetric):
             raise ValueError(f"its metric is none of {', '.join(get_args(ClassMetric))}")
         temperature = plain.get("temperature", 1.0)
-        if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
+        if not is_temperature(temperature):
             raise ValueError("its temperature is no number above 0")
         return cls(names, metric, temperature)
 
@@ -119,35 +119,16 @@ class Classification(Objective):
         return (at_least_float32(scores) / self.temperature).softmax(dim=-1)
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
-        """With the temperature of the lowest log-loss on examples that the network has not learned from.
-
-        Differs from the paper in that its logarithm has a normal prior around 0. Few examples say little, and look too
-        well recognised if networks were chosen by them. It is found on a grid, to within a hundredth. One that lowers
-        the log-loss by less than the standard error of that difference is left out, as it may be chance.
-        """
-        if len(targets) < FEWEST_CALIBRATING:
-            return self
-        scores, targets = scores.double(), targets.to(scores.device)
-
-        def best(logarithms: Tensor) -> float:
-            losses = [
-                F.cross_entropy(scores / t.exp(), targets, reduction="sum") + (t / SPREAD) ** 2 / 2 for t in logarithms
-            ]
-            return float(logarithms[int(torch.stack(losses).argmin())])
-
-        rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
-        found = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
-        cooled = replace(self, temperature=round(math.exp(found), 4))
-        gains = self.losses(scores, targets) - self.losses(scores / cooled.temperature, targets)
-        if gains.sum() < gains.std() * len(gains) ** 0.5:
-            return self
-        return cooled
+        """With the best temperature; see ``best_temperature``."""
+        targets = targets.to(scores.device)
+        found = best_temperature(scores.double(), lambda own: F.cross_entropy(own, targets, reduction="none"))
+        return replace(self, temperature=found) if found != 1 else self
 
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
         """A network whose scores are divided by the temperature already."""
         if self.temperature == 1:
             return network, self
-        return nn.Sequential(network, _Cooled(1 / self.temperature)), replace(self, temperature=1.0)
+        return cooled(network, self.temperature), replace(self, temperature=1.0)
 
     def examples_worth(self, targets: Tensor) -> int:
         """Fewer than there are if each class counts alike, and one is rare."""
@@ -186,7 +167,47 @@ class Classification(Objective):
         return Judged(right * whole, whole)
 
 
-class _Cooled(nn.Module):
+def is_temperature(value: object) -> bool:
+    """Whether something is a number above 0, as a temperature must be."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> float:
+    """The temperature of the lowest log-loss on examples that the network has not learned from (Guo et al. 2017).
+
+    Differs from the paper in that its logarithm has a normal prior around 0. Few examples say little, and look too
+    well recognised if networks were chosen by them. It is found on a grid, to within a hundredth. One that lowers the
+    log-loss by less than the standard error of that difference is left out, as it may be chance.
+
+    Args:
+        scores: of the examples, float64.
+        losses: the log-loss of each example, shape ``(n,)``, by its scores.
+
+    Returns:
+        1 where there are too few examples.
+
+    Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
+    """
+    if len(scores) < FEWEST_CALIBRATING:
+        return 1.0
+
+    def best(logarithms: Tensor) -> float:
+        found = [losses(scores / t.exp()).sum() + (t / SPREAD) ** 2 / 2 for t in logarithms]
+        return float(logarithms[int(torch.stack(found).argmin())])
+
+    rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
+    fine = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
+    temperature = round(math.exp(fine), 4)
+    gains = losses(scores) - losses(scores / temperature)
+    return 1.0 if gains.sum() < gains.std() * len(gains) ** 0.5 else temperature
+
+
+def cooled(network: nn.Module, temperature: float) -> nn.Module:
+    """A network whose scores are divided by a temperature."""
+    return nn.Sequential(network, _Factor(1 / temperature))
+
+
+class _Factor(nn.Module):
     """Scores times a number."""
 
     def __init__(self, factor: float) -> None:

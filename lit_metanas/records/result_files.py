@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
-from lit_metanas.io.text import cell_text, printable, writable
+from lit_metanas.io.text import cell_content, cell_text, printable, writable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
@@ -119,7 +119,9 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
 
 
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
-    """Write ``example,truth,prediction,probability,loss``, a line for each example, atomically.
+    """Write ``example,truth,prediction``, and what is known of probabilities and losses, by line, atomically.
+
+    Columns are ``probability``, ``loss``, and of several labels ``p(name)`` for each class.
 
     Example:
         >>> row = lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3)
@@ -129,10 +131,14 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
     """
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(ExampleRow._fields)
+    rows = list(rows)
+    known = [name for name in _NUMBERS if not all(math.isnan(getattr(row, name)) for row in rows)]
+    shares = [f"p({name})" for name, _ in rows[0].shares] if rows else []
+    lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, shares)])
     for row in rows:
-        numbers = ("" if math.isnan(number) else f"{number:.6g}" for number in row[3:])
-        lines.writerow([*map(cell_text, row[:3]), *numbers])
+        numbers = [*(getattr(row, name) for name in known), *(share for _, share in row.shares)]
+        cells = ("" if math.isnan(number) else f"{number:.6g}" for number in numbers)
+        lines.writerow([*map(cell_text, row[:3]), *cells])
     write_whole(path, text.getvalue())
 
 
@@ -151,10 +157,17 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
     try:
         text = read_regular(path, LARGEST_ROWS).decode()
         heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        if tuple(heading) != ExampleRow._fields:
-            raise ValueError(f"does not begin with {','.join(ExampleRow._fields)}")
-        found = [(*row[:3], *(float(cell or "nan") for cell in row[3:])) for row in rows]
-        return [ExampleRow._make(row) for row in found]
+        names = [name for name in heading[3:] if name in _NUMBERS]
+        shares = [name.removeprefix("p(").removesuffix(")") for name in heading[3 + len(names) :]]
+        if heading != [*ExampleRow._fields[:3], *names, *(f"p({name})" for name in shares)]:
+            raise ValueError(f"does not begin with {','.join(ExampleRow._fields[:3])}")
+        found = []
+        for row in rows:
+            example, truth, prediction = map(cell_content, row[:3])
+            numbers = dict(zip([*names, *shares], (float(cell or "nan") for cell in row[3:]), strict=True))
+            probability, loss = (numbers.pop(name, math.nan) for name in _NUMBERS)
+            found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items())))
+        return found
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
 
@@ -188,6 +201,9 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
 
+
+_NUMBERS = ("probability", "loss")
+"""Columns of ``predictions.csv`` that may be missing."""
 
 EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
 """The file of all test examples, and its most bytes."""

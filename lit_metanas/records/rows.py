@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -248,8 +249,9 @@ class ExampleRow(NamedTuple):
     example: str  # its file, its text, or its row
     truth: str
     prediction: str
-    probability: float  # of the prediction; NaN if the network gives none
-    loss: float  # the higher, the worse
+    probability: float = math.nan  # of the prediction; NaN if the network gives none
+    loss: float = math.nan  # the higher, the worse; NaN if the prediction is no probability
+    shares: tuple[tuple[str, float], ...] = ()  # of several labels, each class and its probability
 
     @property
     def right(self) -> bool:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, save
-from lit_metanas.comparisons.class_measures import ClassTable
+from lit_metanas.comparisons.measures.class_measures import ClassTable
+from lit_metanas.comparisons.measures.label_measures import LabelTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.objectives.regression import Regression
@@ -262,18 +263,21 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
     except ValueError as error:
         warnings.warn(f"Nothing is shown of classes: {error}", stacklevel=3)
         return "", []
-    if not rows or math.isnan(rows[0].probability):
+    if not rows or math.isnan(rows[0].loss):
         return "", []
-    names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
     numbers = numbers_of(names_shown(network, errors))
-    places = {name: place for place, name in enumerate(names)}
-    table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
-    parts = ["## Classes", table.markdown()]
-    pictures = []
-    if (drawn := draw_confusions(table, numbers)) is not None:
-        save(drawn, folder / CONFUSIONS.file)
-        said = numbers_in_words(numbers) if len(names) <= MOST_NAMED_CLASSES else ""
-        pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {said}".rstrip()))
+    parts, pictures = ["## Classes"], []
+    if rows[0].shares:
+        parts.append(LabelTable.of(rows).markdown())
+    else:
+        names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
+        places = {name: place for place, name in enumerate(names)}
+        table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
+        parts.append(table.markdown())
+        if (drawn := draw_confusions(table, numbers)) is not None:
+            save(drawn, folder / CONFUSIONS.file)
+            said = numbers_in_words(numbers) if len(names) <= MOST_NAMED_CLASSES else ""
+            pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {said}".rstrip()))
     wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
     if wrong:
         all_wrong = number_of(sum(not row.right for row in rows), "error")
@@ -289,6 +293,6 @@ _HEADING = [("example", "is", "taken for", "probability", "loss"), ("---", "---"
 
 
 def _cells(row: ExampleRow) -> tuple[str, ...]:
-    """A line of the table of errors."""
+    """A line of the table of errors; several labels have a probability each, and none together."""
     names = (shorten(text, LONGEST_NAMED) for text in row[:3])
-    return (*names, f"{row.probability:.3f}", f"{row.loss:.2f}")
+    return (*names, "–" if row.shares else f"{row.probability:.3f}", f"{row.loss:.2f}")

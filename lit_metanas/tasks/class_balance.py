@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.classification import ACCURACY, BALANCED, Classification
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.task import Split, Task
 
 RARE = 1 / 3
@@ -37,7 +38,8 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
         metric: ``accuracy`` or ``balanced accuracy``; None decides.
         class_weight: ``balanced`` divides the weight of each example by the size of its class in the train part, with 1
             as the mean; None leaves weights as they are; ``auto`` is ``balanced`` with the balanced accuracy. Or the
-            weight of each class by its name; others have 1.
+            weight of each class by its name; others have 1. Of several labels, ``balanced`` gives the examples with
+            each class the weight of all without it, and ``auto`` none.
 
     Returns:
         The task, and a sentence on a rare class; empty if there is none, or a metric was given.
@@ -53,6 +55,8 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
         >>> print(sentence)
         class 'rare' has 4 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
     """
+    if isinstance(task.goal, SeveralLabels):
+        return _balanced_sets(task, task.goal, metric, class_weight), ""
     if not isinstance(task.goal, Classification):
         given = {"metric": metric, "class_weight": class_weight if class_weight != AUTO_WEIGHT else None}
         if wrong := [name for name, value in given.items() if value is not None]:
@@ -85,6 +89,24 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
     return replace(task, train=_weighted(task.train, weights), val=val), sentence
 
 
+def _balanced_sets(task: Task, goal: SeveralLabels, metric: str | None, class_weight: Any) -> Task:
+    """A task of several labels whose loss has the weights of the classes.
+
+    If they are balanced, the examples with a class together weigh as much as those without it.
+    """
+    if metric not in (None, goal.metric):
+        wrong = printable(metric, 40)
+        raise ValueError(f"metric = '{wrong}' is none of several labels, which are judged by mAP: leave 'metric' out.")
+    if class_weight in (None, AUTO_WEIGHT):
+        return task
+    number, with_class = len(task.train), task.train.labels.sum(0).tolist()
+    if class_weight == BALANCED_WEIGHT:
+        weights = [(number / (2 * max(1.0, number - own)), number / (2 * max(1.0, own))) for own in with_class]
+    else:
+        weights = [(1.0, weight) for weight in _given_weights(goal.names(task.classes), class_weight)]
+    return replace(task, objective=replace(goal, weights=tuple(weights)))
+
+
 def _judged_by(goal: Classification, metric: str) -> Classification:
     """The same objective with another metric."""
     if type(goal) is not Classification:
@@ -96,17 +118,22 @@ def _class_weights(task: Task, class_weight: Any, sizes: Tensor) -> Tensor:
     """The weight of an example of each class."""
     if class_weight == BALANCED_WEIGHT:
         return len(task.train) / (task.way * sizes.clamp(min=1).float())
+    names = task.goal.names(task.classes)
+    return torch.tensor(_given_weights(names, class_weight), device=sizes.device)
+
+
+def _given_weights(names: Sequence[str], class_weight: Any) -> list[float]:
+    """The weight of each class, 1 unless it is given."""
     if not isinstance(class_weight, Mapping):
         wrong = printable(str(class_weight), 40)
         raise ValueError(f"class_weight = '{wrong}' is unknown: give 'balanced', None, or a weight for each class.")
-    names = task.goal.names(task.classes)
     given = {str(name): float(weight) for name, weight in class_weight.items()}
     for name, weight in given.items():
         if name not in names:
             raise ValueError(f"class_weight has '{printable(name, 40)}', which is none of the classes: leave it out.")
         if not 0 <= weight < inf:
             raise ValueError(f"class_weight of '{printable(name, 40)}' is {weight:g}: give a number from 0 on.")
-    return torch.tensor([given.get(name, 1.0) for name in names], device=sizes.device)
+    return [given.get(name, 1.0) for name in names]
 
 
 def _weighted(part: Split, weights: Tensor) -> Split:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import printable
+from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
 from lit_metanas.tasks.task import warn_of_data
 
-Targets: TypeAlias = Literal["classification", "regression"]
+Targets: TypeAlias = Literal["classification", "several labels", "regression"]
 """What labels are learned as."""
 
 FEWEST_NUMBERS = 10
@@ -85,6 +86,8 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
     """
     if wanted is not None:
         return wanted
+    if are_label_sets(labels):
+        return "several labels"
     if are_numbers(labels):
         return "regression"
     texts = {label.strip() for label in labels if isinstance(label, str) and not _is_absent(label)}

@@ -222,6 +222,73 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
         ) from None
 
 
+def deal_labels(
+    targets: Tensor,
+    *,
+    train: float | None,
+    val: float,
+    test: float,
+    seed: int,
+    culprit: Callable[[int], str],
+) -> list[Tensor]:
+    """The places of the train, val and test part, so that each class has its share in all of them.
+
+    This is iterative stratification: the class with the fewest examples left deals them out first, each to the part
+    that lacks most of the class, of several to the one that lacks most examples (Sechidis et al. 2011, Algorithm 1).
+    Differs in that a part lacks at least one of each class, and in that further ties go to the first part.
+
+    Args:
+        targets: 1 where an example has a class, else 0, shape ``(n, classes)``.
+        train: share of the examples; None is the rest.
+        val: share of the examples.
+        test: share of the examples.
+        seed: of the order of the examples.
+        culprit: a class in messages.
+
+    Raises:
+        ValueError: a class has too few examples.
+
+    Example:
+        >>> targets = torch.tensor([[1, 0], [1, 1]] * 5).float()
+        >>> parts = deal_labels(targets, train=0.6, val=0.2, test=0.2, seed=0, culprit=str)
+        >>> [(len(own), targets[own].sum(0).tolist()) for own in parts]
+        [(6, [6.0, 3.0]), (2, [2.0, 1.0]), (2, [2.0, 1.0])]
+
+    Sechidis, Tsoumakas, Vlahavas. On the Stratification of Multi-Label Data. ECML PKDD 2011.
+    """
+
+    def lacking(name: str, examples: int) -> list[int]:
+        sizes = part_sizes(name, examples, train=train, val=val, test=test)
+        return [*sizes, examples - sum(sizes)]  # a fourth part is left out
+
+    number, classes = targets.shape
+    members = [[int(place) for place in own.nonzero()] for own in targets.T]
+    wanted = [lacking(culprit(label), len(own)) for label, own in enumerate(members)]
+    whole = lacking("X", number)
+    labels = [row.nonzero()[:, 0].tolist() for row in targets]
+    order = np.random.default_rng(seed).permutation(number).tolist()
+    ranks = {place: rank for rank, place in enumerate(order)}
+    left, dealt = [len(own) for own in members], [-1] * number
+
+    def deal(place: int, lacks: Sequence[int]) -> None:
+        part = max(range(4), key=lambda part: (lacks[part], whole[part]))
+        dealt[place] = part
+        whole[part] -= 1
+        for label in labels[place]:
+            wanted[label][part] -= 1
+            left[label] -= 1
+
+    while any(left):
+        rarest = min((label for label in range(classes) if left[label]), key=left.__getitem__)
+        for place in sorted(members[rarest], key=ranks.__getitem__):
+            if dealt[place] < 0:
+                deal(place, wanted[rarest])
+    for place in order:  # those without labels
+        if dealt[place] < 0:
+            deal(place, whole)
+    return [torch.tensor([place for place in order if dealt[place] == part], dtype=torch.int64) for part in range(3)]
+
+
 def by_class(
     groups: Mapping[Any, str] | Sequence[str] | None, places: Mapping[str, Sequence[Any]]
 ) -> dict[str, list[str]] | None:

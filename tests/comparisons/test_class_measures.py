@@ -8,7 +8,7 @@ import torch
 from sklearn import metrics
 
 import lit_metanas as lm
-from lit_metanas.comparisons.class_measures import ClassTable, calibration_error, class_measures
+from lit_metanas.comparisons.measures.class_measures import ClassTable, calibration_error, class_measures
 from lit_metanas.records import ExampleRow, read_example_rows, write_example_rows
 
 DRAW = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_what_is_written_is_read(tmp_path):
     found = read_example_rows(tmp_path / "rows.csv")
     assert found[:2] == rows[:2]
     assert found[2][:3] == rows[2][:3]
-    assert all(map(math.isnan, found[2][3:]))
+    assert all(map(math.isnan, found[2][3:5]))
     for content in (
         "",
         "a,b\n",

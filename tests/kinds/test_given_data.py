@@ -645,14 +645,14 @@ def test_what_is_absent_is_told_by_its_key(images: Path, tmp_path: Path) -> None
     (tmp_path / "rows.csv").write_text("a,label\n" + "1,x\n2,y\n" * 9)
     (tmp_path / "counted.csv").write_text("country,amount,label\n" + "DE,1,x\nFR,2,y\n" * 9)
     (tmp_path / "short.csv").write_text("amount,label\n" + "1,x\n" * 9)
-    (tmp_path / "sets.jsonl").write_text('{"a": 1, "label": ["x", "y"]}\n' * 9)
+    (tmp_path / "nested.jsonl").write_text('{"a": 1, "label": {"x": "y"}}\n' * 9)
     for data, options, told in (
         (tmp_path / "none", {}, "give the path of your data"),
         (images, {"test": tmp_path / "none"}, "give by 'test' the path of the test part"),
         (tmp_path / "rows.csv", {"group": "who"}, r"has no column 'who': it has a, label\.$"),
         # 'amount' is like 'country', and is learned from, too.
         (tmp_path / "counted.csv", {"test": tmp_path / "short.csv"}, r"has no column 'country': it has amount, label"),
-        (tmp_path / "sets.jsonl", {}, r"The label at line 1 of '.*' is a list: give a text\."),
+        (tmp_path / "nested.jsonl", {}, r"The label at line 1 of '.*' is a dict: give a text\."),
     ):
         with pytest.raises((FileNotFoundError, ValueError), match=told):
             read_given(data, **options)

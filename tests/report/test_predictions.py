@@ -8,7 +8,7 @@ from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.callbacks import figures
-from lit_metanas.comparisons.class_measures import ClassTable
+from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.io.text import markdown_lines
 from lit_metanas.records.result_files import KeptNetwork, kept_networks, write_example_rows

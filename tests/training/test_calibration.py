@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.comparisons.class_measures import class_measures
+from lit_metanas.comparisons.measures.class_measures import class_measures
 
 
 def overconfident(number, sharpness, seed):

@@ -10,13 +10,15 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
+from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of, with_weight
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
-from lit_metanas.kinds.rows.cells import RawTable
+from lit_metanas.kinds.labelled_examples import LabelSetExamples
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.number_targets import are_numbers
@@ -45,7 +47,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         space: what can be built; None takes that of the kind of examples.
         start: see ``auto``; of images alone.
         metric: ``accuracy`` or ``balanced accuracy``, the mean recall, by which networks are chosen. None takes the
-            second one if the rarest class has less than a third of the examples that a class has on average.
+            second one if the rarest class has less than a third of the examples that a class has on average. Several
+            labels have ``mAP`` alone.
         class_weight: ``balanced`` gives all classes the same weight in training, and None each example. ``auto`` is
             ``balanced`` if networks are chosen by balanced accuracy. Or a weight for each class.
         recipe: how networks are trained; None takes ``Recipe()``.
@@ -60,7 +63,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         progress: whether progress is shown on stderr.
 
     Attributes:
-        classes_: the labels, sorted.
+        classes_: the labels, sorted; of several labels the columns of ``y``, which are numbered if they have no names.
         n_features_in_: number of the columns of a table.
         feature_names_in_: their names, if they have any.
         kind_: ``rows``, ``images`` or ``texts``.
@@ -95,13 +98,20 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
     metric: str | None = shared("metric")
     class_weight: ClassWeight | Mapping[Any, float] = shared("class_weight")
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told: an example may have several labels."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
         """Search, and train what was found.
 
         Args:
             X: a table ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
                 ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
-            y: one label an example.
+            y: one label an example; or several, as an array ``(n, classes)`` of 0 and 1, as by scikit-learn's
+                ``MultiLabelBinarizer``.
             groups: which examples belong together, such as those of a patient, one group an example: none is learned
                 from while others of its group choose among architectures. None has no groups.
             sample_weight: how much each example counts in trainings, shape ``(n,)``, from 0 on; one of weight 0 is left
@@ -114,28 +124,32 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         from sklearn.base import clone
 
         kind = self._kind_of(X)
+        names = [str(name) for name in getattr(y, "columns", ())]
         checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
         X, y = checking._checked(X, y, kind)
         if sample_weight is not None:
-            X, y, groups, sample_weight = _with_weight(X, y, groups, sample_weight)
-        classes, labels = np.unique(y, return_inverse=True)
+            X, y, groups, sample_weight = with_weight(X, y, groups, sample_weight)
+        classes = np.unique(y) if y.ndim == 1 else np.array(names or range(y.shape[1]))
         seed = self._drawn_seed()
-        named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
+        named = None if groups is None else group_names(groups, len(y), kind, name="groups")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        task = self._task(X, labels, classes, kind, seed, named, columns, sample_weight)
+        task = self._task(X, y, classes, kind, seed, named, columns, sample_weight)
         found = self._learn(task, kind, seed)
         self.classes_ = classes
         self._keep_columns(checking)
         return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable label of each example, shape ``(n,)``."""
-        best = self.predict_proba(X).argmax(axis=1)
+        """The most probable label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``."""
+        shares = self.predict_proba(X)
+        if isinstance(self.objective_, SeveralLabels):
+            return (shares >= np.array(self.objective_.cuts)).astype(np.int64)
+        best = shares.argmax(axis=1)
         found: NDArray[Any] = self.classes_[best]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities in the order of ``classes_``, shape ``(n, classes)``.
+        """Probabilities in the order of ``classes_``, shape ``(n, classes)``; of several labels one for each by itself.
 
         Raises:
             NotFittedError: ``fit`` was not called.
@@ -150,10 +164,16 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         return tuple(str(label) for label in self.classes_)
 
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
-        """Examples and labels, as many of both."""
+        """Examples and labels, as many of both; several labels have two dimensions."""
         from sklearn.utils.multiclass import check_classification_targets, type_of_target
-        from sklearn.utils.validation import check_consistent_length, column_or_1d
+        from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+        if y is not None and type_of_target(y, input_name="y") == "multilabel-indicator":
+            y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+            X, y = self._checked_pair(X, y, kind, multi_output=True)
+            y = check_array(y, dtype=np.int64, input_name="y")
+            check_consistent_length(X, y)
+            return X, y
         if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
             labels = np.asarray(y, dtype=object).ravel()
             label_list(labels, len(labels), noun=kind)
@@ -168,7 +188,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
     def _task(
         self,
         X: Any,
-        labels: NDArray[np.int64],
+        y: NDArray[Any],
         classes: NDArray[Any],
         kind: ExampleKind,
         seed: int,
@@ -181,6 +201,39 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         Raises:
             ValueError: there is one class, or one has a single example, or there are too few groups.
         """
+        several = y.ndim == 2
+        if several:
+            divided = self._by_label(y, classes, kind, seed, groups)
+        else:
+            divided = self._by_class(y, classes, seed, groups)
+        (learned, targets), (chosen, answers) = divided
+        inputs, preprocessing = inputs_of(X, kind, learned, columns)
+        shape = None if preprocessing is None else preprocessing.shape
+        held_out, train = Split(inputs[chosen], answers), Split(inputs[learned], targets)
+        if sample_weight is not None:
+            weights = torch.from_numpy(sample_weight)
+            held_out, train = replace(held_out, weights=weights[chosen]), replace(train, weights=weights[learned])
+        task = Task(
+            id=kind,
+            way=len(classes),
+            train=train,
+            val=held_out,
+            test=held_out,
+            classes=tuple(map(str, classes)),
+            vocabulary=None if shape is None else vocabulary_of(shape),
+            preprocessing=preprocessing,
+            objective=SeveralLabels(len(classes)) if several else None,
+        )
+        task, why = balanced_task(task, self.metric, self.class_weight)
+        if why and self.progress:
+            print(f"{type(self).__name__}: {why}", file=sys.stderr)
+        return replace(task, objective=task.goal)  # the metric is decided
+
+    def _by_class(
+        self, y: NDArray[Any], classes: NDArray[Any], seed: int, groups: Sequence[str] | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Places and class indices of the examples to learn from, and of those to choose by."""
+        labels = np.searchsorted(classes, y)
         names = [printable(str(label), 60) for label in classes]
         if len(names) < 2:
             raise ValueError(f"There is one class, '{names[0]}': give examples of two or more.")
@@ -191,7 +244,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
                 raise ValueError("y looks continuous: use AutoRegressor, or give classes of two examples or more.")
             raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
         labelled = {str(label): places for label, places in enumerate(members)}
-        train, val, _ = split_examples(
+        parts = split_examples(
             labelled,
             train=None,
             val=self.validation_fraction,
@@ -202,48 +255,14 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             name="groups",
             validated=True,
         )
-        learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
-        inputs, preprocessing = inputs_of(X, kind, learned, columns)
-        shape = None if preprocessing is None else preprocessing.shape
-        held_out, train = Split(inputs[chosen], val.labels), Split(inputs[learned], train.labels)
-        if sample_weight is not None:
-            weights = torch.from_numpy(sample_weight)
-            held_out, train = replace(held_out, weights=weights[chosen]), replace(train, weights=weights[learned])
-        task = Task(
-            id=kind,
-            way=len(names),
-            train=train,
-            val=held_out,
-            test=held_out,
-            classes=tuple(map(str, classes)),
-            vocabulary=None if shape is None else vocabulary_of(shape),
-            preprocessing=preprocessing,
-        )
-        task, why = balanced_task(task, self.metric, self.class_weight)
-        if why and self.progress:
-            print(f"{type(self).__name__}: {why}", file=sys.stderr)
-        return replace(task, objective=task.goal)  # the metric is decided
+        return [(part.inputs[:, 0], part.labels) for part in parts[:2]]
 
-
-def _with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:
-    """The examples that have a weight, with their labels, groups and weights."""
-    weights = np.asarray(sample_weight, dtype=np.float32)
-    if weights.shape != (len(y),):
-        given = " x ".join(map(str, weights.shape))
-        raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight has a number that is negative or not finite: give numbers from 0 on.")
-    (kept,) = weights.nonzero()
-    if not len(kept):
-        raise ValueError("sample_weight is zero for all examples: give some of them a weight.")
-    if len(kept) < len(y):
-        X = _taken(X, kept)
-        groups = None if groups is None else np.asarray(groups)[kept]
-    return X, y[kept], groups, weights[kept]
-
-
-def _taken(X: Any, places: NDArray[np.int64]) -> Any:
-    """Some of the checked examples."""
-    if isinstance(X, list):
-        return [X[place] for place in places]
-    return X.taken(places) if isinstance(X, RawTable) else X[places]
+    def _by_label(
+        self, y: NDArray[Any], classes: NDArray[Any], kind: ExampleKind, seed: int, groups: Sequence[str] | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The same of several labels, of which ``y`` has 0 or 1 for each."""
+        empty = next((name for name, own in zip(classes, y.T, strict=True) if not own.any()), None)
+        if empty is not None:
+            raise ValueError(f"No example has the class '{printable(str(empty), 60)}': leave its column of y out.")
+        examples = LabelSetExamples(len(y), y, noun=kind, group=groups, classes=[*map(str, classes)])
+        return examples.divided(val=self.validation_fraction, test=0.0, seed=seed)[:2]

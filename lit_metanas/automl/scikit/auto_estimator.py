@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.automl.calls import auto
@@ -26,7 +27,7 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.rows.cells import as_table, is_mixed
+from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
@@ -308,3 +309,27 @@ def inputs_of(
         return made.encode(table), made
     tokens = usual_tokens([X[place] for place in learned.tolist()])
     return tokens.encode(X), tokens
+
+
+def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:
+    """The examples that have a weight, with their labels, groups and weights."""
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (len(y),):
+        given = " x ".join(map(str, weights.shape))
+        raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight has a number that is negative or not finite: give numbers from 0 on.")
+    (kept,) = weights.nonzero()
+    if not len(kept):
+        raise ValueError("sample_weight is zero for all examples: give some of them a weight.")
+    if len(kept) < len(y):
+        X = _taken(X, kept)
+        groups = None if groups is None else np.asarray(groups)[kept]
+    return X, y[kept], groups, weights[kept]
+
+
+def _taken(X: Any, places: NDArray[np.int64]) -> Any:
+    """Some of the checked examples."""
+    if isinstance(X, list):
+        return [X[place] for place in places]
+    return X.taken(places) if isinstance(X, RawTable) else X[places]

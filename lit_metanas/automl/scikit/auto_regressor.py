@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
+from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of, with_weight
 from lit_metanas.kinds.labelled_examples import NumberedExamples
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import Groups
@@ -53,13 +54,14 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
         """Search, and train what was found.
 
         Args:
             X: examples; see ``AutoClassifier.fit``.
             y: a number for each, shape ``(n,)``, or several, ``(n, targets)``.
             groups: which examples belong together; see ``AutoClassifier.fit``. There are then no intervals.
+            sample_weight: how much each example counts in trainings; see ``AutoClassifier.fit``.
 
         Raises:
             ValueError: see the class.
@@ -73,12 +75,18 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         X, y = checking._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(X, y)
+        weights = None
+        if sample_weight is not None:
+            X, y, groups, given = with_weight(X, y, groups, sample_weight)
+            weights = torch.from_numpy(given)
         seed = self._drawn_seed()
         examples = NumberedExamples(len(y), y, noun=kind, group=groups)
         parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
         inputs, preprocessing = inputs_of(X, kind, parts[0][0], columns)
-        train, val, _ = (Split(inputs[places], targets) for places, targets in parts)
+        train, val, _ = (
+            Split(inputs[places], targets, None if weights is None else weights[places]) for places, targets in parts
+        )
         # Nobody looks at a test part.
         found = self._learn(examples.task(kind, [train, val, val], preprocessing=preprocessing), kind, seed)
         self.targets_, self._flat = tuple(examples.names), y.ndim == 1

@@ -36,15 +36,17 @@ from lit_metanas.kinds.texts.text_tables import (
     find_columns,
     free_columns,
     guess_two,
+    label_text_of,
     listed,
-    number_text,
     read_rows,
+    table_rows,
     usual_column,
 )
 from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
+from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.number_targets import FEWEST_NUMBERS, are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
@@ -67,7 +69,7 @@ def _kind_of_table(
     path: Path, group: str | None, named: str | None, version: tuple[int, int], excluded: tuple[str, ...]
 ) -> TableKind | None:
     """The kind of a table, as it is now; None where it names files."""
-    rows, place = list(read_rows(path)), writable(str(path))
+    rows, place = table_rows(path, named), writable(str(path))
     if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:
         return None
     try:
@@ -167,11 +169,12 @@ def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
 
 
 def _are_targets(rows: Sequence[TableRow], column: str) -> bool:
-    """Whether a column holds numbers to be predicted, and no texts to be written of what is called a source."""
+    """Whether a column holds numbers to be predicted or sets of labels, and no texts to be written of a source."""
     source = usual_column(columns_of(rows), [name for name in SOURCE_TEXT_COLUMNS if name not in TEXT_COLUMNS])
     if source is not None and column.lower() in TARGET_TEXT_COLUMNS:
         return False
-    return are_numbers([number_text(row.get(column)) for _, row in rows])
+    labels = [label_text_of(row.get(column)) for _, row in rows]
+    return are_numbers(labels) or are_label_sets(labels)
 
 
 def _repeats(rows: Sequence[TableRow], column: str) -> bool:

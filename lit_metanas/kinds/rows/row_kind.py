@@ -19,9 +19,17 @@ from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
 from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, labels_in, read_rows
+from lit_metanas.kinds.texts.text_tables import (
+    SUFFIXES_OF_TABLES,
+    TableRow,
+    columns_of,
+    labels_in,
+    read_rows,
+    table_rows,
+)
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
@@ -103,8 +111,10 @@ class RowKind(Kind):
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """One that keeps a network from learning few rows by heart, as measured on validation parts of seven tables."""
         found = super().usual_recipe(task)
-        if len(task.train) < FEW_ROWS and isinstance(task.goal, Classification):
-            found |= {"weight_decay": 1.0, "augmentation": "strong", "label_smoothing": 0.1}
+        if len(task.train) < FEW_ROWS and isinstance(task.goal, Classification | SeveralLabels):
+            found |= {"weight_decay": 1.0, "augmentation": "strong"}
+            if task.goal.smooths:
+                found["label_smoothing"] = 0.1
         return found
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
@@ -155,7 +165,7 @@ class RowKind(Kind):
         """The column of labels."""
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
             return ""
-        rows = list(read_rows(source.path))
+        rows = table_rows(source.path, source.label)
         label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,6 @@ from lit_metanas.kinds.rows.cells import (
 )
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts, usual_rows
-from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     NamelessColumnsError,
@@ -39,12 +38,13 @@ from lit_metanas.kinds.texts.text_tables import (
     free_columns,
     has_line_of_names,
     is_own_value,
+    label_texts,
     listed,
-    number_text,
     read_divided,
-    read_rows,
+    table_rows,
     usual_column,
 )
+from lit_metanas.tasks.label_sets import label_sets, refuse_foreign, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
@@ -116,13 +116,13 @@ class TableTask(SingleTask):
         self.min_per_class = min_per_class
         self.test_path = test_path
         place = writable(str(path))
-        rows, parts = read_divided(self.path, test_by)
+        rows, parts = read_divided(self.path, test_by, label)
         self._parts = [parts[where] for where, _ in rows if parts]
         self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        labels = row_labels(rows, place, self.label)
+        labels = label_texts(rows, place, self.label, targets)
         self.targets = learned_as(labels, targets)
         self._labelled = table_of(rows, place, self.columns), self._read(labels, rows, place)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
@@ -131,24 +131,29 @@ class TableTask(SingleTask):
         self._tested: tuple[RawTable, Labels] | None = None
         if test_path is not None:
             self.shares = None, val, 0.0
-            tested, there = list(read_rows(Path(test_path))), writable(test_path)
+            tested, there = table_rows(Path(test_path), self.label), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            own = row_labels(tested, there, self.label)
+            own = label_texts(tested, there, self.label, self.targets)
             self._tested = table_of(tested, there, self.columns), self._read(own, tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
-            known = set(labels)
-            foreign = [label for label in own if label not in known and self.targets == "classification"]
-            if foreign:
-                shown = printable(foreign[0], 80)
-                raise ValueError(f"'{there}' has the label '{shown}', which '{place}' lacks: leave its rows out.")
+            if self.targets != "regression":
+                given, other = (self._sets(each, separator_of(labels)) for each in (labels, own))
+                refuse_foreign(other, set().union(*given), f"'{there}'", f"'{place}'", "rows")
+
+    def _sets(self, labels: list[str], separator: str) -> list[frozenset[Hashable]]:
+        """The classes of each row."""
+        if self.targets == "classification":
+            return [frozenset([label]) for label in labels]
+        return label_sets(labels, len(labels), separator=separator)
 
     def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
-        """Labels as they are, or as numbers."""
+        """Labels as texts, or as numbers."""
         if self.targets == "regression":
             return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
-        warn_of_missing(labels, place, "row")
+        if self.targets == "classification":
+            warn_of_missing(labels, place, "row")
         return labels
 
     @property
@@ -277,7 +282,7 @@ def find_row_columns(
 def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None, label: str | None = None) -> str:
     """The column of labels of a table of rows, as ``TableTask`` finds it; a ValueError where it is no such table."""
     label, columns = find_row_columns(rows, place, label, None, group)
-    row_labels(rows, place, label)
+    label_texts(rows, place, label)
     if group is not None:
         column_groups(rows, place, group)
     table = table_of(rows, place, columns)
@@ -320,11 +325,6 @@ def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> Ra
     where, place = [each for each, _ in rows], f"'{place}'"
     values = {name: objects_of([row.get(name) for _, row in rows]) for name in columns}
     return RawTable([ColumnCells(name, own, where, place).resolved() for name, own in values.items()], len(rows))
-
-
-def row_labels(rows: Sequence[TableRow], place: str, label: str) -> list[str]:
-    """The labels of the rows of a table."""
-    return [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
 
 
 def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:

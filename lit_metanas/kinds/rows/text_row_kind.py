@@ -19,7 +19,7 @@ from lit_metanas.kinds.rows.row_kind import RowKind
 from lit_metanas.kinds.rows.row_tasks import find_row_columns, table_of
 from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_rows
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, table_rows
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Task
 
@@ -106,7 +106,7 @@ class TextRowKind(RowKind):
         """The columns of labels, of the text, and all others."""
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
             return ""
-        rows, place = list(read_rows(source.path)), writable(str(source.path))
+        rows, place = table_rows(source.path, source.label), writable(str(source.path))
         label, columns = find_row_columns(rows, place, source.label, None, source.group)
         texts = {cells.name for cells in table_of(rows, place, columns).columns if holds_texts(cells)}
         read, others = ([name for name in columns if (name in texts) == wanted] for wanted in (True, False))

@@ -89,8 +89,8 @@ class SoundKind(Kind):
         return isinstance(task.preprocessing, LogMel) and task.goal.scored == "input"
 
     def read(self, source: Source) -> Task:
-        """Of class folders, or of a table of classes or numbers."""
-        if source.path.is_file() or _has_numbers(source):
+        """Of class folders, or of a table of classes, sets of these, or numbers."""
+        if source.path.is_file() or not _has_classes(source):
             files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
             features = source.prepared or features_for(files, source.window)
             reader = RecordingReader(features)
@@ -206,12 +206,12 @@ def _table(path: Path) -> Path | None:
     return table_of_files(path, SOUND_SUFFIXES)
 
 
-def _has_numbers(source: Source) -> bool:
-    """Whether the table of the sounds in a folder has a number for each."""
+def _has_classes(source: Source) -> bool:
+    """Whether sounds in a folder have a class each, by their folders or a table."""
     if _table(source.path) is None:
-        return False
+        return True
     listing = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source)
-    return learned_as(listing.labels, source.targets) == "regression"
+    return learned_as(listing.labels, source.targets) == "classification"
 
 
 def _features(task: Task) -> LogMel:

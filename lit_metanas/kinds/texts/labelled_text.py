@@ -28,14 +28,19 @@ def text_key(text: str) -> str:
     return " ".join(composed(text).casefold().split())
 
 
-def distinct_texts(rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key) -> list[Labelled]:
-    """The first text of each key in each class, in their order; the classes go by the alphabet."""
+def distinct_texts(
+    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key, *, unlabelled: bool = False
+) -> list[Labelled]:
+    """The first text of each key in each class, in their order; the classes go by the alphabet.
+
+    Of several labels all together are a class, and some texts may be ``unlabelled``.
+    """
     found: dict[str, dict[str, Labelled]] = {}
     number = 0
     for number, row in enumerate(rows, 1):
         if number > MOST_SENTENCES:
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
-        label = checked_text(row.label, "label", row.where, place)
+        label = checked_label(row, place, unlabelled=unlabelled)
         text = checked_text(row.text, "text", row.where, place)
         found.setdefault(label, {}).setdefault(key(text), row._replace(text=text, label=label))
     if not number:
@@ -50,6 +55,13 @@ def distinct_texts(rows: Iterable[Labelled], place: str, key: Callable[[str], st
         twice = number_of(number - len(distinct), "text")
         warn_of_data(f"'{place}' repeats {twice} of the same class: each is taken once.")
     return distinct
+
+
+def checked_label(row: Labelled, place: str, *, unlabelled: bool) -> str:
+    """The label of a text, which may be missing where texts may be ``unlabelled``."""
+    if unlabelled and (row.label is None or not str(row.label).strip()):
+        return ""
+    return checked_text(row.label, "label", row.where, place)
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:

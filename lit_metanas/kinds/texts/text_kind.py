@@ -13,7 +13,7 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_label, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_tables import (
@@ -23,9 +23,11 @@ from lit_metanas.kinds.texts.text_tables import (
     labels_in,
     listed,
     read_rows,
+    table_rows,
 )
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Task
 
@@ -82,7 +84,7 @@ class TextKind(Kind):
                 targets=source.targets,
                 test_by=source.test_by,
             )[0]
-        learned, tested = (_labelled(part, source.label, group) for part in (source.path, source.test))
+        learned, tested = (_labelled(part, source) for part in (source.path, source.test))
         groups = None
         if group is not None:
             groups = [one.group for one in learned]
@@ -139,7 +141,7 @@ class TextKind(Kind):
         """The columns of labels and texts, and those that are not looked at."""
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
             return ""
-        rows = list(read_rows(source.path))
+        rows = table_rows(source.path, source.label)
         text, label = find_columns(rows, writable(str(source.path)), None, source.label, group=source.group)
         others, left = "", [name for name in columns_of(rows) if name not in (text, label, source.group)]
         if left:
@@ -147,15 +149,16 @@ class TextKind(Kind):
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 
-def _labelled(path: Path, label: str | None, group: str | None) -> list[Labelled]:
+def _labelled(path: Path, source: Source) -> list[Labelled]:
     """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
-    rows, place = labelled_texts(path, None, label, group), writable(str(path))
+    rows, place = list(labelled_texts(path, None, source.label, source.group)), writable(str(path))
     if path.is_dir():
         return distinct_texts(rows, place)
+    several = learned_as_sets([one.label for one in rows], source.targets)
     return [
         one._replace(
             text=checked_text(one.text, "text", one.where, place),
-            label=checked_text(one.label, "label", one.where, place),
+            label=checked_label(one, place, unlabelled=several),
         )
         for one in rows
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from lit_metanas.kinds.texts.labelled_text import (
     read_utf8,
 )
 from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
+from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
+from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.labels import warn_of_missing
-from lit_metanas.tasks.number_targets import are_numbers
+from lit_metanas.tasks.number_targets import Targets, are_numbers
 
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
@@ -31,7 +34,9 @@ SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 TEXT_COLUMNS = (
     "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
 )  # fmt: skip
-LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
+LABEL_COLUMNS = (
+    "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
+)  # fmt: skip
 """Names by which columns are found, whatever their case."""
 
 
@@ -115,14 +120,17 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
         yield where, kept_cells(row)
 
 
-def read_divided(path: Path, test_by: str | None) -> tuple[list[TableRow], Mapping[str, int]]:
-    """The rows of a table without a column that says which are tested, and the part of each by where it stands."""
+def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands.
+
+    Columns of labels are one, as in ``table_rows``.
+    """
     if test_by is None:
-        return list(read_rows(path)), {}
-    rows = list(read_whole_rows(path))
-    parts = parts_by_column(rows, writable(str(path)), test_by).parts
+        return table_rows(path, label), {}
+    rows, place = list(read_whole_rows(path)), writable(str(path))
+    parts = parts_by_column(rows, place, test_by).parts
     with excluding([test_by]):
-        return [(where, kept_cells(row)) for where, row in rows], parts
+        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label), parts
 
 
 def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -313,7 +321,7 @@ def labelled_rows(
     groups = [""] * len(rows) if group is None else column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
     return [
-        Labelled(where, row.get(text, ""), number_text(row.get(label, "")), own)
+        Labelled(where, row.get(text, ""), label_text_of(row.get(label, "")), own)
         for (where, row), own in zip(rows, groups, strict=True)
     ]
 
@@ -322,6 +330,59 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
     """The group of each row."""
     check_columns(rows, place, group=group)
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
+
+
+_BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
+"""What stands in a column of one label, in small letters."""
+
+
+def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
+    """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name.
+
+    That holds the names of the columns that are 1, each with a separator behind it.
+    """
+    return _with_one_label(list(read_rows(path)), writable(str(path)), label)
+
+
+def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list[TableRow]:
+    """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
+    names = [] if label is None else [name.strip() for name in label.split(",")]
+    known = columns_of(rows)
+    if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
+        return rows
+    check_columns(rows, place, **{f"'label' {number}": name for number, name in enumerate(names, 1)})
+    return [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
+
+
+def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:
+    """A row with one column in place of those of labels."""
+    found = []
+    for name in names:
+        value = str(row.get(name, "")).strip()
+        if (has := _BOTH.get(value.casefold())) is None:
+            raise ValueError(
+                f"Column '{printable(name, 40)}' at {where} of '{place}' holds '{printable(value, 40)}', and it is one "
+                "of several columns of labels: give 1 or 0 in each."
+            )
+        if has:
+            found.append(name)
+    left = {name: value for name, value in row.items() if name not in names}
+    return {**left, label: f"{LABEL_SEPARATOR.join(found)}{LABEL_SEPARATOR}"}
+
+
+def label_texts(rows: Sequence[TableRow], place: str, column: str, targets: Targets | None = None) -> list[str]:
+    """The labels of a table; those of several labels may be empty."""
+    found = [label_text_of(row.get(column)) for _, row in rows]
+    if learned_as_sets(found, targets):
+        return ["" if value is None else str(value).strip() for value in found]
+    return [checked_text(value, "label", where, place) for (where, _), value in zip(rows, found, strict=True)]
+
+
+def label_text_of(value: Any) -> Any:
+    """A number as a text, and a list of labels with a separator behind each; anything else stays."""
+    if isinstance(value, list):
+        return LABEL_SEPARATOR.join(map(str, value)) + LABEL_SEPARATOR
+    return number_text(value)
 
 
 def number_text(value: Any) -> Any:
@@ -337,12 +398,15 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
         classes: names of the classes, or of the numbers to predict.
         numbers: whether numbers are predicted; their column has the name that it had, or a usual one.
     """
-    columns = {name: [str(row.get(name) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    columns = {name: [str(label_text_of(row.get(name)) or "").strip() for _, row in rows] for name in columns_of(rows)}
+    if len(classes) > 1 and {*classes} <= columns.keys():
+        with suppress(ValueError):  # no columns of 0 and 1
+            return [_with_labels(row, classes, "", where, "")[""] for where, row in rows]
     usual = usual_column(list(columns), LABEL_COLUMNS)
     if numbers:
         named = next((name for name in columns if name in classes), usual)
         return columns.get(named or "", []) if len(classes) == 1 else []
-    if usual is not None and any(label in classes for label in columns[usual]):
+    if usual is not None and any(not {label, *labels_of_text(label)}.isdisjoint(classes) for label in columns[usual]):
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
     return holding[0] if len(holding) == 1 else []

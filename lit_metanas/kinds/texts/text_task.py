@@ -15,8 +15,9 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.text_folders import text_files
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, read_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_repeats
@@ -82,16 +83,17 @@ class TextTask(SingleTask):
         place = writable(str(self.path))
         parts: Mapping[str, int] = {}
         if test_by is None:
-            found = labelled_texts(self.path, text, label, group)
+            found = list(labelled_texts(self.path, text, label, group))
         else:
-            table, parts = read_divided(self.path, test_by)
+            table, parts = read_divided(self.path, test_by, label)
             found = labelled_rows(table, place, text, label, group)
-        rows = distinct_texts(found, place)
+        several = learned_as_sets([row.label for row in found], targets)
+        rows = distinct_texts(found, place, unlabelled=several)
         self._parts = [parts[row.where] for row in rows if parts]
         self._texts = [row.text for row in rows]
         labels: Labels = [row.label for row in rows]
-        if learned_as([row.label for row in rows], targets) == "regression":
-            targets = "regression"
+        targets = "several labels" if several else learned_as([row.label for row in rows], targets)
+        if targets == "regression":
             labels = number_targets(labels, len(rows), name=f"'{place}'", where=[row.where for row in rows])
         self._labelled = labelled_examples(
             len(rows),
@@ -184,7 +186,12 @@ def task_from_texts(
     share = test if texts_test is None else 0.0
     check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
     whole = checked_texts(texts, "texts")
-    given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
+    given: list[Hashable]
+    if learned_as_sets(labels, targets):
+        targets = "several labels"
+        given = [*label_sets(labels, len(whole), separator=separator_of(labels), name="labels", noun="texts")]
+    else:
+        given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
     groups = None if group is None else group_names(group, len(whole), "texts")
     first: dict[tuple[Hashable, str], int] = {}
     for at, (label, one) in enumerate(zip(given, whole, strict=True)):
@@ -247,5 +254,5 @@ def labelled_texts(
 ) -> Iterable[Labelled]:
     """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
     if not path.is_dir():
-        return labelled_rows(list(read_rows(path)), writable(str(path)), text, label, group)
+        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
     return text_files(path, group)

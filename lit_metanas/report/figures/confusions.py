@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import FAINT, INK, figure, label
-from lit_metanas.comparisons.class_measures import ClassTable
+from lit_metanas.comparisons.measures.class_measures import ClassTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -34,6 +34,7 @@ from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -106,7 +107,7 @@ class Exported:
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
-        """The class of each example, its symbols with spaces between, the text that is written, or an answer's words.
+        """The class or labels of each example, its symbols with spaces between, a text that is written, or an answer.
 
         Args:
             examples: as ``predict`` takes them.
@@ -357,7 +358,7 @@ def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes
     """Refuse a network that has not one output for each name, or for each of the objective's outputs."""
     with torch.no_grad():
         size = tuple(network(example).shape)
-    if isinstance(goal, Classification) and size[1:] != (len(classes),):
+    if isinstance(goal, Classification | SeveralLabels) and size[1:] != (len(classes),):
         given = number_of(len(classes), "name")
         raise ValueError(
             f"The network tells {number_of(size[1], 'class')} apart, but {given} were given: name each once."

@@ -17,6 +17,7 @@ from lit_metanas.kinds.stored_preprocessing import describe_objective, read_obje
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.records.plain import from_plain
 
@@ -63,6 +64,8 @@ def _output_in_words(objective: Objective) -> str:
     """What the program gives."""
     if isinstance(objective, Regression):
         return "numbers in the units of the targets"
+    if isinstance(objective, SeveralLabels):
+        return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
     if isinstance(objective, Classification) and objective.temperature != 1:
         return "scores, divided by the temperature already; softmax gives probabilities"
     return SCORES_IN_WORDS[objective.scored]

@@ -13,6 +13,7 @@ from lit_metanas.objectives import Translation
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.transcription import Transcription
 
 IMAGES_AND_ARRAYS = "standalone_predict.py"
@@ -22,7 +23,8 @@ IMAGES_AND_ARRAYS = "standalone_predict.py"
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
     made = getattr(preprocessing, "kind", "")
-    texts, one_answer = {each.kind for each in JOINABLE}, isinstance(objective, Classification | Regression)
+    texts = {each.kind for each in JOINABLE}
+    one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
     if one_answer and made in {*texts, JoinedTokens.kind}:
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:

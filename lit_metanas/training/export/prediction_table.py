@@ -26,6 +26,7 @@ from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import LABELS, NO_LABEL, SeveralLabels, labels_of_text
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
@@ -85,7 +86,10 @@ class PredictionTable:
             return ReadBatch(torch.zeros(0, len(exported.classes)) if self._classifies else [], [], [], unreadable)
         self._tell_of_cut(given)
         found: Tensor | list[str]
-        if self._classifies:
+        if isinstance(exported.objective, SeveralLabels):
+            found = exported.predict(inputs)
+            answers = [exported.objective.columns(each, exported.classes) for each in found.tolist()]
+        elif self._classifies:
             found = exported.predict(inputs)
             answers = [self._of_class(each) for each in found]
         elif isinstance(exported.objective, Regression):
@@ -146,7 +150,7 @@ class PredictionTable:
 
     @property
     def _classifies(self) -> bool:
-        return isinstance(self.exported.objective, Classification | None)
+        return isinstance(self.exported.objective, Classification | SeveralLabels | None)
 
     @property
     def _noun(self) -> str:
@@ -169,6 +173,11 @@ class PredictionTable:
         example = printable(str(given))
         if kind == "text":
             example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
+        if LABELS in row:
+            labels = labels_of_text(str(row[LABELS]))
+            sure = [(name, float(row[f"p({name})"])) for name in self.exported.classes if name in labels]
+            shown = [f"{printable(name)} ({share:.1%})" for name, share in sorted(sure, key=lambda one: -one[1])]
+            return f"{example}: {', '.join(shown) or NO_LABEL}"
         if self._classifies:
             return f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})"
         if WRITTEN in row:
@@ -295,7 +304,8 @@ def _holds_predictions(file: Path) -> bool:
             as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
             as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":', '[{"row":'))
             as_numbers = "".join(head[1:2]).startswith("prediction")
-            as_table = as_table or as_numbers or head[1:] == [WRITTEN]
+            as_labels = head[1:2] == [LABELS] and "".join(head[2:3]).startswith("p(")
+            as_table = as_table or as_numbers or as_labels or head[1:] == [WRITTEN]
             return as_list or (as_table and head[0] in ("file", "text", "row"))
     return False
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import chain, groupby
+from math import tanh
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     return given / 255 if inputs.dtype == lib.uint8 and kind == "image" else given
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -83,8 +88,8 @@ if __name__ == "__main__":
         if about.get("objective", {}).get("kind", "classification") == "classification":
             named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
             told: Any = {name: share for share, name in named[::-1]}
-        elif "means" in about["objective"]:
-            told = _numbers(row, names, about["objective"])
+        elif {"means", "thresholds"} & about["objective"].keys():
+            told = _columns(row, names, about["objective"])
         else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
             told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
         print(json.dumps(told, ensure_ascii=False))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from io import StringIO
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, tanh
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
@@ -136,8 +136,12 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return [[*row, *tokens] for row, tokens in zip(inputs, tokens_of_texts(texts, made["tokens"]), strict=True)]
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -174,8 +178,8 @@ if __name__ == "__main__":
     rows = [row for table in tables for row in table]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
-            if "means" in about.get("objective", {}):
-                print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+            if {"means", "thresholds"} & about.get("objective", {}).keys():
+                print(json.dumps(_columns(row, about["classes"], about["objective"]), ensure_ascii=False))
                 continue
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))

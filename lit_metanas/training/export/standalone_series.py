@@ -7,7 +7,7 @@ import json
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator
-from math import isinf, isnan, nan
+from math import isinf, isnan, nan, tanh
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return [own + [0.0] * (steps - len(own)) for own in [*inputs, [1.0] * len(inputs[0])]]
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -96,8 +100,8 @@ if __name__ == "__main__":
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for inputs in _each_file(given.files, lambda file: scaled_series(file, about["input"]["preprocessing"])):
         scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
-        if "means" in about.get("objective", {}):
-            print(json.dumps(_numbers(scores, about["classes"], about["objective"]), ensure_ascii=False))
+        if {"means", "thresholds"} & about.get("objective", {}).keys():
+            print(json.dumps(_columns(scores, about["classes"], about["objective"]), ensure_ascii=False))
             continue
         shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))

@@ -6,7 +6,7 @@ import json
 import sys
 import wave
 from collections.abc import Iterator
-from math import ceil, log2, log10, pi
+from math import ceil, log2, log10, pi, tanh
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,12 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     return lib.asarray(lib.concatenate([logs.T, lib.ones((1, steps))]) * (lib.arange(steps) < count), dtype=lib.float32)
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -87,8 +91,8 @@ if __name__ == "__main__":
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for inputs in _each_file(given.files, lambda file: log_mel(file, about["input"]["preprocessing"], lib)):
         scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
-        if "means" in about.get("objective", {}):
-            print(json.dumps(_numbers(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
+        if {"means", "thresholds"} & about.get("objective", {}).keys():
+            print(json.dumps(_columns(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
             continue
         shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
         classifies = about.get("objective", {}).get("kind", "classification") == "classification"

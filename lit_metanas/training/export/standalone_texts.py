@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import chain
+from math import tanh
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
@@ -53,8 +54,12 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
 
 
-def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
-    """Numbers by their columns, with both ends of their intervals if these are known."""
+def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
+    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    if "thresholds" in goal:
+        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
+        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -90,8 +95,8 @@ if __name__ == "__main__":
     files = _each_file(given.files, lambda file: read_texts(file, about["input"]["preprocessing"]))
     batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
-        if "means" in about.get("objective", {}):
-            print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+        if {"means", "thresholds"} & about.get("objective", {}).keys():
+            print(json.dumps(_columns(row, about["classes"], about["objective"]), ensure_ascii=False))
             continue
         scores = lib.asarray(row, dtype=lib.float64)
         shares = lib.exp(scores - scores.max())

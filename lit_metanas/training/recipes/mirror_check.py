@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from lit_metanas.records.statistics import wilson
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, judge
@@ -33,8 +35,11 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
         True
     """
     child.eval()
-    both = (child, lambda inputs: child(inputs.flip(-1)))
-    right = [judge(scores, val, child.objective)[1].right > 0 for scores in both]
+    right = []
+    for scores in (child, lambda inputs: child(inputs.flip(-1))):
+        said, _ = judge(scores, val, child.objective)
+        pairs = zip(said, child.objective.answers(val.labels), strict=True)
+        right.append(torch.tensor([child.objective.agrees(*pair) for pair in pairs]))
     recognised = int(right[0].sum())
     if not recognised:
         return False

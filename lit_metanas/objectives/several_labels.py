@@ -1,0 +1,278 @@
+"""Several labels: a set of classes for each example, which may be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.batches import at_least_float32
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.objectives.classification import (
+    FEWEST_CALIBRATING,
+    HUB_NOUNS,
+    best_temperature,
+    cooled,
+    is_temperature,
+)
+from lit_metanas.objectives.objective import Examples, Judged, Objective
+
+LABEL_SEPARATOR = ";"
+"""Stands between the labels of an example wherever they are a text."""
+
+NO_LABEL = "\N{EN DASH}"
+"""Stands for an empty set of labels."""
+
+LABELS = "labels"
+"""The column of predicted labels in tables."""
+
+USUAL_THRESHOLD = 0.5
+"""The probability from which on a label is predicted, before any example is seen."""
+
+FEWEST_OF_A_THRESHOLD = 5
+"""Examples of a class that has a threshold of its own; those of fewer share the one that is best for all classes."""
+
+
+@dataclass(frozen=True)
+class SeveralLabels(Objective):
+    """Tell for each class whether an example has it: binary cross-entropy of each class, judged by mAP.
+
+    Targets are ``(n, way)``, float32, 1 for each class that an example has and else 0; all may be 0. Predictions are
+    the probabilities of all classes, and a label is predicted from the threshold of its class on.
+
+    The metric is the mean average precision: the area under the curve of precision against recall, as
+    ``sklearn.metrics.average_precision_score`` has it, averaged over the classes of which there is an example.
+
+    Attributes:
+        way: number of classes.
+        thresholds: of the probability of each class; None is a half for all.
+        temperature: what scores are divided by before they become probabilities.
+        weights: of each class, how much examples without it and those with it count in the loss; None is 1 each. These
+            are for a training alone, and stored nowhere.
+
+    Raises:
+        ValueError: there are not as many thresholds or weights as classes, or a number is out of its range.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> objective = lm.objectives.SeveralLabels(2)
+        >>> float(objective.loss(torch.zeros(3, 2), torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])))
+        0.6931471824645996
+        >>> targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+        >>> round(objective.judge([(0.9, 0.1), (0.2, 0.3), (0.1, 0.6)], targets).value, 3)  # 1 and a half
+        0.75
+    """
+
+    kind: ClassVar[str] = "several labels"
+    metric: ClassVar[str] = "mAP"
+    noun: ClassVar[str] = "sets of labels"
+    target_type: ClassVar[torch.dtype] = torch.float32
+
+    way: int
+    thresholds: tuple[float, ...] | None = None
+    temperature: float = 1.0
+    weights: tuple[tuple[float, float], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.cuts) != self.way or (self.weights is not None and len(self.weights) != self.way):
+            raise ValueError(f"SeveralLabels: give a threshold, and two weights, for each of the {self.way} classes.")
+        for threshold in self.cuts:
+            if type(threshold) not in (int, float) or not 0 < threshold <= 1:
+                raise ValueError("SeveralLabels: a threshold is no number above 0 and up to 1.")
+        if not is_temperature(self.temperature):
+            raise ValueError(f"SeveralLabels: temperature = {self.temperature} must be above 0.")
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """The threshold of each class."""
+        return self.thresholds or (USUAL_THRESHOLD,) * self.way
+
+    @property
+    def outputs(self) -> int:
+        """One for each class."""
+        return self.way
+
+    def hub_task(self, noun: str) -> str:
+        """The Hub calls it classification, too."""
+        return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
+
+    def to_plain(self) -> dict[str, Any]:
+        """The thresholds and the temperature."""
+        return {"thresholds": list(self.cuts), "temperature": self.temperature}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
+        """With the stored thresholds and temperature."""
+        thresholds = plain.get("thresholds")
+        if not names or not isinstance(thresholds, list) or len(thresholds) != names:
+            raise ValueError(f"it has {cls.kind} of {names} classes, without a threshold for each")
+        return cls(names, tuple(thresholds), plain.get("temperature", 1.0))
+
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(given) or tuple(map(str, range(self.way)))
+
+    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Mean binary cross-entropy of scores and targets, both ``(n, way)``, by the weights.
+
+        Raises:
+            ValueError: there is label smoothing.
+        """
+        return self.losses(scores, targets, label_smoothing).mean()
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The binary cross-entropy of each example, the mean of those of its classes."""
+        if label_smoothing:
+            raise ValueError(f"SeveralLabels takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        found = F.binary_cross_entropy_with_logits(scores, targets.to(scores), reduction="none")
+        if self.weights is not None:
+            without, within = scores.new_tensor(self.weights).unbind(1)
+            found = found * torch.where(targets > 0, within, without)
+        return found.mean(1)
+
+    def values(self, scores: Tensor) -> Tensor:
+        """Probabilities, by the temperature, each of its own; they sum to nothing in particular."""
+        return (at_least_float32(scores) / self.temperature).sigmoid()
+
+    def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
+        """With the best temperature, see ``best_temperature``, and for each class the threshold of the highest F1.
+
+        Classes of fewer than ``FEWEST_OF_A_THRESHOLD`` examples share the threshold of the highest micro F1.
+        """
+        if len(targets) < FEWEST_CALIBRATING:
+            return self
+        scores, wanted = scores.double().cpu(), targets.double().cpu()
+        found = replace(self, temperature=best_temperature(scores, replace(self, weights=None)._log_loss(wanted)))
+        probabilities, shared = found.values(scores), USUAL_THRESHOLD
+        if bool(wanted.any()):
+            shared = best_threshold(probabilities.flatten(), wanted.flatten())
+        own = [
+            best_threshold(*pair) if pair[1].sum() >= FEWEST_OF_A_THRESHOLD else shared
+            for pair in zip(probabilities.T, wanted.T, strict=True)
+        ]
+        return replace(found, thresholds=tuple(own))
+
+    def _log_loss(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        """The log-loss of each example, the sum of those of its classes, by scores."""
+        return lambda scores: self.losses(scores, targets) * self.way
+
+    def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
+        """A network whose scores are divided by the temperature already."""
+        if self.temperature == 1:
+            return network, self
+        return cooled(network, self.temperature), replace(self, temperature=1.0)
+
+    def predictions(self, scores: Tensor) -> list[tuple[float, ...]]:
+        """The probabilities of each example."""
+        return self.answers(self.values(scores.double()))
+
+    def answers(self, targets: Tensor) -> list[tuple[float, ...]]:
+        """Whether an example has each class, as probabilities."""
+        return list(map(tuple, targets.tolist()))
+
+    def labels_of(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+        """The labels from their thresholds on, with their probabilities, the most probable first."""
+        rows = zip(self.names(names), prediction, self.cuts, strict=True)
+        found = {name: value for name, value, least in rows if value >= least}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def show(self, predictions: Sequence[tuple[float, ...]], inputs: Tensor, examples: Examples) -> list[str]:
+        """The labels from their thresholds on, in the order of the classes."""
+        return [self._shown(row, examples.classes) for row in predictions]
+
+    def _shown(self, prediction: Sequence[float], names: Sequence[str]) -> str:
+        found = self.labels_of(prediction, names)
+        return label_text(name for name in self.names(names) if name in found)
+
+    def columns(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, str | float]:
+        """The labels of a prediction as a text, and the probability of each class, by their columns."""
+        shares: dict[str, str | float] = {
+            f"p({name})": round(value, 6) for name, value in zip(self.names(names), prediction, strict=True)
+        }
+        return {LABELS: self._shown(prediction, names)} | shares
+
+    def chosen(self, predictions: Sequence[tuple[float, ...]]) -> Tensor:
+        """Which labels are predicted, shape ``(n, way)``, bool."""
+        rows = torch.tensor(list(predictions), dtype=torch.float64).reshape(-1, self.way)
+        return rows >= rows.new_tensor(self.cuts)
+
+    def agrees(self, prediction: tuple[float, ...], answer: tuple[float, ...]) -> bool:
+        """Whether the predicted labels are those that are meant."""
+        return bool((self.chosen([prediction]) == self.chosen([answer])).all())
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find targets that are neither 0 nor 1, or not one for each class, and examples without any label at all."""
+        if targets.dim() != 2 or targets.shape[1] != self.way:
+            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, {self.way}).")
+        if not bool(((targets == 0) | (targets == 1)).all()):
+            raise ValueError(f"{name} has targets that are neither 0 nor 1: give 1 for each class of an example.")
+        if len(targets) and not bool(targets.any()):
+            raise ValueError(f"{name} has no label at all: give it examples of some class.")
+
+    def judge(self, predictions: Sequence[tuple[float, ...]], targets: Tensor) -> Judged:
+        """The mAP as a mean over examples: each has it, and what it adds to it (its influence, Hampel 1974).
+
+        Examples of which a class ranks others low take from it, too, so the metric is no sum over those that have
+        labels; influences sum to 0, and their variance is that of the metric.
+        """
+        wanted = targets.cpu().double()
+        said = torch.tensor(list(predictions), dtype=torch.float64).reshape(wanted.shape)
+        known = wanted.any(0)
+        parts = [_average_precision(*pair) for pair in zip(said.T[known], wanted.T[known], strict=True)]
+        whole = torch.full((len(wanted),), 1 / max(1, len(wanted)), dtype=torch.float64)
+        if not parts:  # nothing can be ranked
+            return Judged(whole * torch.nan, whole)
+        return Judged(torch.stack([value * whole + influence for value, influence in parts]).mean(0), whole)
+
+
+def label_text(labels: Any) -> str:
+    """Labels as a text."""
+    return f"{LABEL_SEPARATOR} ".join(labels) or NO_LABEL
+
+
+def labels_of_text(text: str) -> frozenset[str]:
+    """The inverse of ``label_text``."""
+    return frozenset({part.strip() for part in text.split(LABEL_SEPARATOR)} - {"", NO_LABEL})
+
+
+def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
+    """The threshold of the highest F1, in the middle between two probabilities; of equal ones that next to a half.
+
+    Args:
+        probabilities: of a class, shape ``(n,)``.
+        targets: 1 where an example has it, else 0, shape ``(n,)``.
+    """
+    values, order = probabilities.double().sort(descending=True)
+    hits = targets.double()[order].cumsum(0)
+    number = torch.arange(1, len(values) + 1, dtype=torch.float64)
+    scores = 2 * hits / (number + hits[-1])  # of predicting the label for the first 1, 2, … examples
+    middles = (values + torch.cat([values[1:], values.new_zeros(1)])) / 2
+    apart = torch.cat([values[1:] < values[:-1], torch.ones(1, dtype=torch.bool)])  # no threshold divides equal ones
+    scores = torch.where(apart, scores, -1.0)
+    best = middles[scores >= scores.max() - 1e-12]
+    return min(1.0, max(1e-6, float(best[(best - USUAL_THRESHOLD).abs().argmin()])))
+
+
+def _average_precision(scores: Tensor, targets: Tensor) -> tuple[float, Tensor]:
+    """The average precision of a class of which there is an example, and the influence of each example on it.
+
+    With weights w of the examples, it is the mean over those of the class of A / B, where A is the weight of those of
+    the class with as large a score, and B that of all such. The influence of an example is the derivative by its w.
+    """
+    order = scores.sort().values
+    of_class = torch.where(targets > 0, scores, -torch.inf).sort().values
+    number, places = len(scores), torch.searchsorted(order, scores)
+    behind = number - places.double()
+    precision = (number - torch.searchsorted(of_class, scores).double()) / behind
+    share = targets / targets.sum()
+    value = float((share * precision).sum())
+    # What an example adds to A and B of all of the class whose score is no larger than its own.
+    up_to = torch.searchsorted(order, scores, right=True) - 1
+    ranks = scores.argsort()
+    to_a, to_b = ((share * each / behind)[ranks].cumsum(0)[up_to] for each in (torch.ones_like(share), precision))
+    return value, share * (precision - value) + targets * to_a - to_b

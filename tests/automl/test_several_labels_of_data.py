@@ -1,0 +1,184 @@
+"""Several labels: from data to an exported network that predicts sets of them, by the shell and in Python."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import average_precision_score
+
+import lit_metanas as lm
+from lit_metanas.automl import calls
+from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.kind import kind_of
+from lit_metanas.objectives import SeveralLabels
+from lit_metanas.training.export.hub_card import read_card
+
+NAMES = ("red", "round", "soft")
+
+
+def toys(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of four numbers, and which labels they have."""
+    X = np.random.default_rng(seed).normal(size=(number, 4)).round(4)
+    return X, (X[:, :3] > (0.3, 0.0, 0.9)).astype(int)
+
+
+def table(path: Path, number: int, seed: int, *, columns: bool = False) -> None:
+    """A table of toys with a column of labels, or one for each."""
+    lines = ["a,b,c,d," + (",".join(NAMES) if columns else "label")]
+    for row, own in zip(*toys(number, seed), strict=True):
+        labels = ",".join(map(str, own)) if columns else ";".join(np.array(NAMES)[own > 0])
+        lines.append(",".join(map(str, row)) + f",{labels}")
+    path.write_text("\n".join(lines))
+
+
+def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(Path("toys.csv"), 300, 0)
+    table(Path("new.csv"), 80, 1)
+    main(["auto", "toys.csv", "--flops", "[3e7,3e7]", "--workers", "1", "--onnx", "true"])
+    told = capsys.readouterr()
+    assert "with 1" in told.err
+    assert "of 3 labels on average" in told.err
+    assert "may have several labels, such as 'red; round" in told.err
+    assert "give --objective classification if these are one class" in told.err
+    assert "test mAP: " in told.out
+    assert "micro F1" in told.out
+    assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-classification"
+    assert "| class | examples | average precision % |" in Path("model/README.md").read_text()
+    assert "| class | examples | average precision % |" in Path("model/report/report.md").read_text()
+    with Path("model/predictions.csv").open() as opened:
+        heading = next(csv.reader(opened))
+    assert heading == ["example", "truth", "prediction", "loss", *(f"p({name})" for name in NAMES)]
+
+    main(["predict", "model", "new.csv"])
+    told = capsys.readouterr().out
+    assert "line 2: " in told
+    assert "On the 80 examples: mAP 0.9" in told
+    with Path("predictions.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert list(rows[0]) == ["row", "labels", *(f"p({name})" for name in NAMES)]
+    shares = np.array([[float(row[f"p({name})"]) for name in NAMES] for row in rows])
+    assert average_precision_score(toys(80, 1)[1], shares) > 0.95
+    exported = lm.load("model")
+    assert isinstance(exported.objective, SeveralLabels)
+    assert exported.objective.cuts != (0.5,) * 3
+    assert exported.show(toys(80, 1)[0]) == [row["labels"] for row in rows]
+    for model in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "model/predict.py", "new.csv", "--model", model]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        for line, row in zip(map(json.loads, done.stdout.splitlines()), rows, strict=True):
+            assert "; ".join(line.pop("labels")) == row["labels"].replace("–", "")
+            assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
+    table(Path("new.csv"), 80, 1, columns=True)
+    main(["predict", "model", "new.csv"])  # replaces its own table
+    assert "On the 80 examples: mAP 0.9" in capsys.readouterr().out
+
+    # The same call reads the finished search.
+    monkeypatch.setattr(calls, "_searched", None)
+    again = lm.auto("toys.csv", flops=(3e7, 3e7), output="model", workers=1, onnx=True, progress=False)
+    for found, row in zip(again.predict(toys(80, 1)[0]), rows, strict=True):
+        assert "; ".join(name for name in NAMES if name in found) == row["labels"].replace("–", "")
+        assert found == pytest.approx({name: float(row[f"p({name})"]) for name in found}, abs=1e-4)
+
+
+def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path) -> None:
+    table(tmp_path / "one.csv", 60, 0)
+    table(tmp_path / "each.csv", 60, 0, columns=True)
+    one = read_given(str(tmp_path / "one.csv"))
+    each = read_given(str(tmp_path / "each.csv"), label="red, round,soft")
+    assert one.classes == each.classes == NAMES
+    assert (one.train.labels == each.train.labels).all()
+    assert (one.train.inputs == each.train.inputs).all()
+    table(tmp_path / "test.csv", 20, 1, columns=True)
+    tested = read_given(str(tmp_path / "each.csv"), label="red,round,soft", test=str(tmp_path / "test.csv"))
+    assert tested.test.labels.tolist() == toys(20, 1)[1].tolist()
+    (tmp_path / "lists.jsonl").write_text(
+        "\n".join(json.dumps({"a": row[0], "b": row[1], "tags": own}) for row, own in zip(toys(60)[0], 20 * [
+            ["red"], ["round", "red"], []
+        ], strict=True))
+    )  # fmt: skip
+    assert read_given(str(tmp_path / "lists.jsonl")).classes == ("red", "round")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,red,round\n1,1,0\n2,2,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds '2'"),
+        ("a,red,round\n1,1,0\n2,,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds ''"),
+        ("a,red,round\n1,1,0\n", {"label": "red,rund"}, r"has no column 'rund'"),
+        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "accuracy"}, "is none of several labels"),
+        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"class_weight": {"z": 2}}, "class_weight has 'z'"),
+        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no number"),
+    ],
+)
+def test_one_sentence_names_what_is_wrong_with_a_table(text, options, message, tmp_path: Path) -> None:
+    (tmp_path / "toys.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        lm.auto(str(tmp_path / "toys.csv"), flops=1e7, progress=False, workers=1, **options)
+
+
+def test_a_label_that_only_the_test_part_has(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("a,label\n" + "1,x|y\n2,x\n3,y\n4,\n" * 3)
+    (tmp_path / "test.csv").write_text("a,label\n1,x\n2,z\n")
+    with pytest.raises(ValueError, match=r"'.*test.csv' has the label 'z', which '.*train.csv' lacks"):
+        read_given(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+
+
+def test_images_sounds_and_texts_of_a_table(tmp_path: Path) -> None:
+    labels = ["red;round", "red", "", "round"] * 6
+    (tmp_path / "texts.csv").write_text(
+        "\n".join(["text,label", *(f"a toy that is {own or 'nothing'} {at},{own}" for at, own in enumerate(labels))])
+    )
+    for kind, suffix in (("images", "png"), ("sounds", "wav")):
+        (tmp_path / kind).mkdir()
+        lines = ["file,label", *(f"{at}.{suffix},{own}" for at, own in enumerate(labels))]
+        (tmp_path / kind / "list.csv").write_text("\n".join(lines))
+        for at in range(len(labels)):
+            file = tmp_path / kind / f"{at}.{suffix}"
+            if suffix == "png":
+                Image.fromarray(np.full((9, 9, 3), 5 * at, dtype=np.uint8)).save(file)
+            else:
+                with wave.open(str(file), "wb") as opened:
+                    opened.setparams((1, 2, 8000, 0, "NONE", ""))
+                    opened.writeframes((900 * np.random.default_rng(at).normal(size=2000)).astype("<i2").tobytes())
+    for name, kind in (("images", "images"), ("sounds", "sounds"), ("texts.csv", "texts")):
+        task = read_given(str(tmp_path / name))
+        assert (kind_of(task).name, task.goal, task.classes) == (kind, SeveralLabels(2), ("red", "round"))
+        assert len(task.train) + len(task.val) + len(task.test) == len(labels)
+    unseparated = read_given(str(tmp_path / "texts.csv"), objective="several labels")
+    assert unseparated.goal == SeveralLabels(2)
+
+
+def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
+    X, y = toys(200)
+    space = lm.MLPSpace(depths=(0, 1), widths=(16,), dropouts=(0.0,), activations=("ReLU",), shared=True)
+    classifier = lm.AutoClassifier(space=space, flops=2e7, recipe=lm.Recipe(epochs=30))
+    weights = np.r_[np.zeros(20), np.ones(180)]
+    classifier.fit(X, y, sample_weight=weights)
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    assert classifier.predict(X).shape == classifier.predict_proba(X).shape == (200, 3)
+    assert set(np.unique(classifier.predict(X))) == {0, 1}
+    assert classifier.score(X, y) > 0.8  # exact matches, as of other classifiers
+    assert (pickle.loads(pickle.dumps(classifier)).predict(X) == classifier.predict(X)).all()
+    for wrong, options, message in (
+        (np.c_[y, np.zeros(200, dtype=int)], {}, "No example has the class '3': leave its column of y out"),
+        (np.c_[y, np.eye(200, 1, dtype=int)], {}, "Class '3' has 1 example, too few for a train and val part"),
+        (y, {"sample_weight": np.ones(3)}, "sample_weight has the shape 3, and there are 200 examples"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            classifier.fit(X, wrong, **options)
+    classifier.set_params(metric="accuracy")
+    with pytest.raises(ValueError, match="is none of several labels"):
+        classifier.fit(X, y)
