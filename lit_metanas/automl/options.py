@@ -138,14 +138,14 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | None = option(
-        "column of labels or numbers, or several of 0 and 1: red,round; found by its name if not given",
+        "columns of labels or numbers, as price or red,round; by default by name",
         shell=str | None,
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, several labels, regression, or a class path; else by targets",
+        "classification, several labels, regression, or a class path, if not clear",
         shell=str | None,
     )
     metric: str | None = option(
