@@ -192,7 +192,9 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     only = {field: values[field] for field in choices.recipe}
     alike = {"first": (usual,), "usual_recipe": lambda self, task: {}, "recipes": lambda self, objective: only}
     changed = patch.multiple(type(kind), **alike)
-    offered = patch("lit_metanas.automl.calls.other_ways", return_value=ways if choices.preprocessing else {})
+    offered = patch(
+        "lit_metanas.automl.reading.read_job.other_ways", return_value=ways if choices.preprocessing else {}
+    )
     with changed, offered:
         if choices == METHODS["no search"]:
             alone = lm.searchers.FixedArchitecture(usual)

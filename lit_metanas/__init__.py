@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lit_metanas.automl import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl import AutoTranslator as AutoTranslator
     from lit_metanas.automl import auto as auto
+    from lit_metanas.automl import distil as distil
     from lit_metanas.comparisons import SearchResult as SearchResult
     from lit_metanas.comparisons import search as search
     from lit_metanas.inputs import ImageShape as ImageShape
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from lit_metanas.inputs import Shape as Shape
     from lit_metanas.inputs import TokenShape as TokenShape
     from lit_metanas.kinds import AudioFolderTask as AudioFolderTask
-    from lit_metanas.kinds import BabiTask as BabiTask
     from lit_metanas.kinds import FolderTask as FolderTask
     from lit_metanas.kinds import Glyphs as Glyphs
     from lit_metanas.kinds import Kind as Kind
@@ -105,13 +105,13 @@ _NAMES = {
     ),
     "records": "Budget Cost",
     "kinds": (
-        "AudioFolderTask BabiTask FolderTask Glyphs Kind ParallelTask SquadTask TableTask TextTask TranscriptTask "
+        "AudioFolderTask FolderTask Glyphs Kind ParallelTask SquadTask TableTask TextTask TranscriptTask "
         "task_from_arrays task_from_dataset task_from_texts"
     ),
     "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",
     "comparisons": "SearchResult search",
-    "automl": "AutoAnswerer AutoClassifier AutoRegressor AutoTranscriber AutoTranslator auto",
+    "automl": "AutoAnswerer AutoClassifier AutoRegressor AutoTranscriber AutoTranslator auto distil",
 }
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names.split()}
 

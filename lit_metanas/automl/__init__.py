@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lit_metanas.automl.scikit.auto_writers import AutoAnswerer as AutoAnswerer
     from lit_metanas.automl.scikit.auto_writers import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl.scikit.auto_writers import AutoTranslator as AutoTranslator
+    from lit_metanas.automl.students.distil import distil as distil
 
 _MODULES = {
     "AutoAnswerer": "scikit.auto_writers",
@@ -20,6 +21,7 @@ _MODULES = {
     "AutoTranscriber": "scikit.auto_writers",
     "AutoTranslator": "scikit.auto_writers",
     "auto": "calls",
+    "distil": "students.distil",
 }
 
 __all__ = [*_MODULES]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, zip_longest
 from math import ceil
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -81,6 +82,7 @@ class Job:
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
     precision: str = FLOAT32  # of the networks' trainings, once the plan has it
+    read: Callable[[Any], Task] | None = None  # the same data under another preprocessing
 
     @property
     def task(self) -> Task:

@@ -236,11 +236,11 @@ def calibrated(job: Job, one: Trained) -> Objective:
     The examples are those that were set apart, or else validation examples. If a search has begun with an exported
     model, that may have learned from them, so its networks and their mutants have none.
     """
-    candidate, task = one.candidate, one.candidate.view.task
+    candidate, task, plain = one.candidate, one.candidate.view.task, job.views.usual.given.goal
     network: nn.Module | None = one.child.network
     part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
     if task.goal.scored != "input" or (job.views.known is not None and not candidate.features):
-        return task.goal
+        return plain
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
@@ -249,7 +249,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
     elif not one.held_out:
         network = _scored_network(job, candidate)
     if network is None:
-        return task.goal
+        return plain
     return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
@@ -33,6 +33,18 @@ MOST_AT_ONCE = 1_000_000
 PRECISION_OF_FLOPS = "32-true"
 """The precision ``auto`` without minutes: no clock decides then, so that the same FLOPs repeat a run."""
 
+STUDENT_SIZE = "500kB"
+"""The size of a network with a teacher, if no limit is given."""
+
+TEACHER = "teacher"
+"""The folder of a teacher that is trained first, in the output of its student."""
+
+STUDENT_FOLDER = "student"
+"""Where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does."""
+
+NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "download")
+"""The options that ``distil`` has not."""
+
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
 
@@ -48,7 +60,7 @@ AUTO_THREADS = "auto"
 NO_ENCODER = "none"
 """Among encoders, what stands for the networks without one."""
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
+_NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -134,18 +146,17 @@ class AutoOptions:
         "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
     )
     group: str | Groups | None = option(
-        "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
+        "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
     label: str | None = option(
-        "columns of labels or numbers, as price or red,round; by default by name",
-        shell=str | None,
+        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, several labels, regression, or a class path, if not clear",
+        "classification, several labels, regression or a class path, if not clear",
         shell=str | None,
     )
     metric: str | None = option(
@@ -177,6 +188,14 @@ class AutoOptions:
         "a model, to go on with more data; or a checkpoint of TaskReptile",
         shell=str | None,
     )
+    teacher: str | os.PathLike[str] | None = option(
+        "an exported model that the network learns from, next to the labels; see ``distil``"
+    )
+    student: bool = option("learns from a large network that is trained first", False, shell=bool)
+    unlabelled: Any = option(
+        "a folder or file of examples without labels, which a teacher labels",
+        shell=str | None,
+    )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
     max_latency: float | str | None = option(
@@ -202,7 +221,7 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train side by side, with the same result for any number; auto is one for each core",
+        "processes that train networks side by side; auto is one a core",
         "auto",
         shell=int | Literal["auto"],
     )
@@ -224,6 +243,7 @@ class AutoOptions:
             wanted = MINUTES if self.minutes is None else self.minutes
             self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
         self.parts = _parts(self.flops)
+        self._check_student()
         self.limits = NetworkLimits.of(self)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
@@ -246,6 +266,25 @@ class AutoOptions:
             raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+
+    def _check_student(self) -> None:
+        """Refuse what a student has not, and limit its size if nothing else is limited."""
+        taught = self.teacher is not None or self.student
+        if not taught:
+            if self.unlabelled is not None:
+                raise ValueError("auto: unlabelled examples need a teacher: give 'teacher', or 'student'.")
+            return
+        if self.teacher is not None and self.encoders is not None:
+            raise ValueError("auto: a student reads raw inputs: leave 'encoders' out.")
+        if self.teacher is not None and self.student:
+            raise ValueError("auto: a 'teacher' is given, so none is to be trained: leave 'student' out.")
+        for name in ("start", "pareto"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"auto: a student is one network that begins with fresh weights: leave '{name}' out.")
+        if self.student and self.output is None:
+            raise ValueError("auto: the teacher of a student is kept in the output: give 'output', too.")
+        if all(limit is None for limit in (self.max_parameters, self.max_flops, self.max_latency, self.max_size)):
+            self.max_size = STUDENT_SIZE
 
     @property
     def given_threads(self) -> int:
@@ -292,14 +331,17 @@ class AutoOptions:
                 continue
             given[one.name] = _word(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
+        verb, model = "auto", list[str]()
+        if self.teacher is not None:
+            verb, model = "distil", [os.fspath(self.teacher)]
         if not from_shell:
-            words = ["data" if path is None else repr(path), *(f"{name}={value}" for name, value in given.items())]
-            return f"lm.auto({', '.join(words)})"
+            words = [*map(repr, model), "data" if path is None else repr(path)]
+            return f"lm.{verb}({', '.join([*words, *(f'{name}={value}' for name, value in given.items())])})"
         # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
         given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
         words = [word for name, value in given.items() for word in _key(name, value)]
         first = f"--data={path}" if path is None or path.startswith("-") else path
-        return shlex.join(["lit-metanas", "auto", first, *words])
+        return shlex.join(["lit-metanas", verb, *(f"--model={one}" for one in model), first, *words])
 
 
 def shared(name: str) -> Any:
@@ -308,23 +350,24 @@ def shared(name: str) -> Any:
     return field(default=one.default, metadata=one.metadata)
 
 
-def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
+def shell_options(without: Collection[str] = (), **defaults: object) -> dict[str, tuple[Any, object]]:
     """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
     found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
     found["data"] = (str, Parameter.empty)
-    return found | {name: (found[name][0], value) for name, value in defaults.items()}
+    found |= {name: (found[name][0], value) for name, value in defaults.items()}
+    return {name: one for name, one in found.items() if name not in without}
 
 
-def shell_help(**defaults: object) -> dict[str, str]:
+def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, str]:
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
-    ends = {name: _default(default) for name, (_, default) in shell_options(**defaults).items()}
+    ends = {name: _default(default) for name, (_, default) in shell_options(without, **defaults).items()}
     return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
-def with_options(text: str) -> str:
+def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
-    chosen = fields(AutoOptions)
+    chosen = [one for one in fields(AutoOptions) if one.name not in without]
     return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.options import MEASURES
+from lit_metanas.automl.options import MEASURES, TEACHER
 from lit_metanas.automl.views import View, ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
@@ -89,7 +89,7 @@ class OutputFolder:
         check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, ERRORS, EXAMPLE_ROWS, *EXPORTED))
         if (path / STATE).is_file():
             self._read_state(path / STATE)
-        elif any(not entry.name.startswith(".") for entry in path.iterdir()):
+        elif any(not self._is_own(entry) for entry in path.iterdir()):
             raise ValueError(f"'{writable(str(path))}' holds other files: give an 'output' that is empty or new.")
         for folder in self._networks():
             check_files(folder, EXPORTED)
@@ -97,6 +97,10 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
+
+    def _is_own(self, entry: Path) -> bool:
+        """Whether a new search may find an entry: a hidden one, or the folder of the teacher that was trained first."""
+        return entry.name.startswith(".") or (entry.name == TEACHER and self.settings.get(TEACHER) is not None)
 
     @property
     def trainings(self) -> Path:

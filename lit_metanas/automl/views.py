@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.automl.reading.model_start import ModelStart
+from lit_metanas.automl.students.teacher import Lesson
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
@@ -65,13 +66,14 @@ class View:
     label: str  # of the preprocessing
     task: Task
     limited: LimitedSpace  # networks for such inputs
-    given: Task  # the same before examples were set apart
+    given: Task  # the data as they were read
+    whole: Task  # as ``task``, before examples were set apart
     apart: Split | None = None  # examples that no candidate has learned from or was chosen by
 
     @cached_property
     def learned(self) -> Split:
         """All but the test part."""
-        return all_but_test(self.given)
+        return all_but_test(self.whole)
 
     @cached_property
     def calibrating(self) -> tuple[Split, Split | Portion]:
@@ -112,7 +114,8 @@ class Views:
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
     Networks have no choice of those that are ``linear``, which linear models alone are of. Those that are ``encoded``
     have features of an encoder; if there are others, too, each kind has networks of its own. With ``apart`` the search
-    learns from fewer examples, and the errors on the others show how far the chosen network is off.
+    learns from fewer examples, and the errors on the others show how far the chosen network is off. With a ``lesson``
+    networks learn what a teacher says.
     """
 
     def __init__(
@@ -125,7 +128,9 @@ class Views:
         linear: Collection[str] = (),
         apart: bool = False,
         encoded: Collection[str] = (),
+        lesson: Lesson | None = None,
     ) -> None:
+        self.lesson = lesson
         self.encoded = tuple(label for label in ways if label in encoded)
         self.space, self._families = space, dict[str, SearchSpace]()
         if 0 < len(self.encoded) < len(ways):
@@ -184,7 +189,7 @@ class Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
         others = (label for label in self._ways if not self._families or label not in self.encoded)
         ways = {label: partial(self._given, label) for label in others}
-        return Views(self.usual.given, ways, space, self.limits, apart=self.apart)
+        return Views(self.usual.given, ways, space, self.limits, apart=self.apart, lesson=self.lesson)
 
     def of(self, recipe: RecipeFields) -> View:
         """The view that a recipe names, or the usual one.
@@ -243,7 +248,7 @@ class Views:
         task = joined_task(view.task, linear.task)
         if task is None:
             return None
-        both, steps = replace(view, task=task, given=task), (view.task.shape[-1], linear.task.shape[-1])
+        both, steps = replace(view, task=task, given=task, whole=task), (view.task.shape[-1], linear.task.shape[-1])
         if view.apart is not None and linear.apart is not None:
             others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
             both = replace(both, apart=None if others is None else others.train)
@@ -289,10 +294,15 @@ class Views:
         return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
-        given, apart = task, None
+        given, limited, apart = task, LimitedSpace(self.space_of(label), self.limits, task), None
+        if self.lesson is not None:
+            task = self.lesson.taught(given)
+        whole = task
         if self.apart:
-            task, apart = set_apart(given)
-        return View(label, task, LimitedSpace(self.space_of(label), self.limits, task), given, apart)
+            task, apart = set_apart(whole)
+        if self.lesson is not None:
+            task, whole = self.lesson.further(task), self.lesson.further(whole)
+        return View(label, task, limited, given, whole, apart)
 
 
 def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -54,6 +54,12 @@ _MODULES = {
 }
 """The modules of the verbs that are functions of the same name."""
 
+_SEARCHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "auto": ("lit_metanas.automl.calls", "auto_verb", ("data",)),
+    "distil": ("lit_metanas.automl.students.distil", "distil_verb", ("model", "data")),
+}
+"""The modules and functions of the verbs that search on data, and the keys of words that stand anywhere."""
+
 _BARE: dict[str, tuple[str, ...]] = {
     "run": ("config",), "push": ("folder", "repo"), "configs": ("name",), "schema": ("path",),
 }  # fmt: skip
@@ -128,15 +134,16 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
     elif (text := _help(verb, rest)) is not None:
         print(text, end="")
-    elif verb == "auto":
+    elif verb in _SEARCHES:
+        module, function, operands = _SEARCHES[verb]
         with _collecting_nothing(before="lit_metanas.automl.calls"):
-            from lit_metanas.automl.calls import auto_verb
+            search = getattr(import_module(module), function)
             from lit_metanas.cli.prediction import find_own_modules
             from lit_metanas.io import tune_allocator
 
         tune_allocator()
         find_own_modules()  # for a kind of one's own
-        _call(auto_verb, verb, _with_data(rest), began=began)
+        _call(search, verb, _with_data(rest, *operands), began=began)
     elif verb in TRAINER_VERBS:
         _train(verb, rest, debug, suggests)
     else:
@@ -205,12 +212,16 @@ def _leave_garbage() -> None:
         gc.freeze()
 
 
-def _with_data(args: list[str]) -> list[str]:
+def _with_data(args: list[str], *keys: str) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
     args = [_with_underscores(word) if word.startswith("--") else word for word in args]
-    args = _with_measure(_with_flags(args, ("--onnx", "--int8")))
-    place = _place_of_data(args)
-    return args if place is None else [*args[:place], f"--data={args[place]}", *args[place + 1 :]]
+    args = _with_measure(_with_flags(args, ("--onnx", "--int8", "--student")))
+    given = {word.partition("=")[0] for word in args}
+    for key in keys:
+        place = _place_of_data(args)
+        if place is not None and f"--{key}" not in given:
+            args = [*args[:place], f"--{key}={args[place]}", *args[place + 1 :]]
+    return args
 
 
 def _place_of_data(args: list[str]) -> int | None:

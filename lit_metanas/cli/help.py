@@ -27,6 +27,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
 
 EXAMPLES = {
     "auto": "my_images --minutes 10 --max_latency 5ms --output model",
+    "distil": "model my_images --max_size 200kB",
     "run": "quick",
     "fit": "-c meta_search --data.way 20 --trainer.max_epochs 3",
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
@@ -83,6 +84,7 @@ PHASE = {
 
 OPERANDS = {
     "auto": "DATA",
+    "distil": "MODEL DATA",
     "run": "[EXPERIMENT]",
     "predict": "EXPORTED PATH ... [--csv]",
     "push": "FOLDER NAME/MODEL",

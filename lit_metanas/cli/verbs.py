@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lit_metanas.automl.options import shell_help
+from lit_metanas.automl.options import NOT_OF_STUDENTS, STUDENT_FOLDER, shell_help
 
 TRAINER_VERBS = {
     "fit": "meta-train on episodes, or train one child network",
@@ -15,6 +15,7 @@ TRAINER_VERBS = {
 
 VERBS = {
     "auto": "find a network for your data within minutes, sizes and a latency",
+    "distil": "find a small network that learns from an exported model",
     "run": "go through the phases of an experiment, in one directory",
     **TRAINER_VERBS,
     "report": "turn results into a table, figures and a Markdown page",
@@ -54,6 +55,10 @@ MODELS: Mapping[str, Mapping[str, str]] = {
 
 KEYS: Mapping[str, Mapping[str, str]] = {
     "auto": shell_help(output="model"),
+    "distil": {
+        "model": "the folder of an exported model, the teacher; may be the first word (must be given)",
+        **shell_help(NOT_OF_STUDENTS, output=STUDENT_FOLDER),
+    },
     "run": {
         "phases": "in order, each a mapping of the keys below (must be given)",
         "directory": "where everything goes (must be given)",

@@ -15,6 +15,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.precision import FLOAT32
@@ -84,6 +85,8 @@ class ResultFields:
         linear: with ``auto``, the architecture of a linear model whose scores are averaged with the network's or the
             ensemble's; None without one. The validation score is then that of one network and the linear model
             together.
+        teacher: with ``auto`` and a teacher, both on the same test examples; None without one. The validation scores
+            are then the agreement with the teacher.
         rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
             of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
@@ -143,6 +146,7 @@ class ResultFields:
     unreturned: int = 0
     earlier: str = ""
     rival: str = ""
+    teacher: TeacherComparison | None = None
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()

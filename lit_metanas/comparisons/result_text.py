@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, ClassTable
 from lit_metanas.comparisons.measures.label_measures import LabelTable
@@ -18,6 +19,7 @@ from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
+from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.onnx_program import Int8Loss
@@ -36,7 +38,8 @@ def describe_result(result: ResultFields) -> str:
         lines.append(f"  preprocessing: {_views(result)}")
     if len(scores := _scores_by_view(result)) > 1:
         each = ", ".join(f"{view} {100 * score:.1f} %" for view, score in scores.items())
-        lines.append(_wrap(f"best validation {result.metric} of the search with each: {each}"))
+        chosen_by = result.metric if result.teacher is None else "agreement"
+        lines.append(_wrap(f"best validation {chosen_by} of the search with each: {each}"))
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 
@@ -87,6 +90,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         energy=_energy(result),
         measures=measures_in_words(result),
         by_class=table.markdown() if table else "",
+        teacher=teacher_section(result),
     )
 
 
@@ -136,6 +140,13 @@ def class_table(result: ResultFields) -> ClassTable | LabelTable | None:
         [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)
     )
     return ClassTable.of(labels, said, result.classes)
+
+
+def teacher_section(result: ResultFields) -> str:
+    """The student next to its teacher, as Markdown; empty without one."""
+    if result.teacher is None:
+        return ""
+    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
 def warn_of_classes(result: ResultFields) -> None:
@@ -196,8 +207,16 @@ def _score_lines(result: ResultFields) -> list[str]:
         lines.append(_wrap(f"also on the test part: {', '.join(f'{name} {value}' for name, value in others.items())}"))
     if result.earlier:
         lines.append(_wrap(result.earlier))
+    if result.teacher is not None:
+        lines += _teacher_lines(result, result.teacher)
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
+
+
+def _teacher_lines(result: ResultFields, teacher: TeacherComparison) -> list[str]:
+    """The student next to its teacher."""
+    rows = teacher.rows(result.metric, result.test_score, result.ci95)
+    return [*_aligned(rows), _wrap(teacher.sentence)]
 
 
 def _network_lines(result: ResultFields) -> list[str]:
@@ -264,9 +283,14 @@ def _front_lines(result: ResultFields) -> list[str]:
     rows = [row[:-1] for row in result.front_table()]
     if not rows:
         return []
+    return ["  front:", *_aligned(rows)]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines of a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["    ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return ["  front:", *(f"  {line}" for line in lines)]
+    return [f"  {line}" for line in lines]
 
 
 def _latency_text(result: ResultFields) -> str:

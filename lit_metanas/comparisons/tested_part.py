@@ -136,5 +136,7 @@ def tested_part(child: Child, task: Task) -> TestedPart:
     if not isinstance(task.goal, Classification | SeveralLabels):
         return TestedPart(task, *judge(child, task.test, task.goal), None)
     scores = scores_of(child, task.test, task.goal)
+    if isinstance(task.goal, SeveralLabels):  # a sigmoid next to 1 has too few digits
+        scores = scores.cpu().double()
     predictions: list[Any] = task.goal.predictions(scores)
     return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), task.goal.values(scores).cpu())

@@ -21,7 +21,14 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
 from lit_metanas.tasks.group_dealing import deal_groups
-from lit_metanas.tasks.label_sets import are_label_sets, indicator, label_sets, refuse_foreign, separator_of
+from lit_metanas.tasks.label_sets import (
+    are_label_sets,
+    check_columns_of_labels,
+    indicator,
+    label_sets,
+    refuse_foreign,
+    separator_of,
+)
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
@@ -235,6 +242,7 @@ class LabelSetExamples(LabelledExamples):
         self._separator = separator_of(labels)
         named = place if place.startswith("'") else "y"
         sets = label_sets(labels, number, separator=self._separator, name=named, noun=noun)
+        check_columns_of_labels(labels, named)
         self._named = class_names([label for own in sets for label in own], classes, noun)
         for name in self._named.values():
             if LABEL_SEPARATOR in name or name == NO_LABEL:

@@ -80,7 +80,7 @@ class ListedFiles:
             raise ValueError(
                 f"'{writable(str(path))}' has no table that names {noun}: give one, as the other part has."
             )
-        rows, place = table_rows(table, source.label), writable(str(table))
+        rows, place = table_rows(table, source.label, learned=path == source.path), writable(str(table))
         check_columns(rows, place, label=source.label, group=source.group)
         named = file_column(rows, suffixes) or ""
         free = [name for name in columns_of(rows) if name not in (named, source.group)]

@@ -1,6 +1,7 @@
 """What networks are trained for, and judged by."""
 
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
@@ -8,4 +9,13 @@ from lit_metanas.objectives.span import Span
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.objectives.translation import Translation
 
-__all__ = ["Classification", "Objective", "Regression", "SeveralLabels", "Span", "Transcription", "Translation"]
+__all__ = [
+    "Classification",
+    "Distillation",
+    "Objective",
+    "Regression",
+    "SeveralLabels",
+    "Span",
+    "Transcription",
+    "Translation",
+]

@@ -189,7 +189,7 @@ class Objective(ABC):
         """The numbers that scores stand for, of their shape: by default probabilities."""
         return scores.softmax(dim=-1)
 
-    def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
+    def calibrated(self, scores: Tensor, targets: Tensor) -> Objective:
         """The objective with what examples say of a network that has not learned from them; by default as it is.
 
         Args:

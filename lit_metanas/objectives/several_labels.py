@@ -169,7 +169,7 @@ class SeveralLabels(Objective):
 
     def predictions(self, scores: Tensor) -> list[tuple[float, ...]]:
         """The probabilities of each example."""
-        return self.answers(self.values(scores.double()))
+        return self.answers(self.values(scores.cpu().double()))
 
     def answers(self, targets: Tensor) -> list[tuple[float, ...]]:
         """Whether an example has each class, as probabilities."""

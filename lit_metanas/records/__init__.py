@@ -19,6 +19,7 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, Protocol, ResultRow, ShownPrediction
 from lit_metanas.records.statistics import rank_gaussian
+from lit_metanas.records.teacher_comparison import TeacherComparison
 
 __all__ = [
     "ArchitectureRow",
@@ -32,6 +33,7 @@ __all__ = [
     "SearchRecord",
     "ShownPrediction",
     "TaskScores",
+    "TeacherComparison",
     "Trial",
     "merge_architectures",
     "merge_record_lines",

@@ -16,6 +16,7 @@ from rich.console import Console
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.comparisons.result_fields import ResultFields
+from lit_metanas.comparisons.result_text import teacher_section
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
@@ -227,7 +228,10 @@ def write_report(
     examples = prediction_section(folder, looked_at)
     classes, confusions = class_section(folder, looked_at)
     pictures += confusions
-    write_whole(folder / "report.md", page_text(made, pictures, networks, [classes, examples], said))
+    taught = ""
+    if searched is not None and (compared := teacher_section(searched)):
+        taught = f"## Teacher and student\n\n{compared}"
+    write_whole(folder / "report.md", page_text(made, pictures, networks, [taught, classes, examples], said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
         if f"]({name})" in f"{classes}{examples}":

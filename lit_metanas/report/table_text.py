@@ -115,7 +115,7 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     drawn[0].title = _shown(table.title)
     drawn[-1].caption = _shown(notes(table))
     if table.class_values:
-        own = Table(title="Accuracy by class, %", title_justify="left")
+        own = Table(title=_by_class(table), title_justify="left")
         heading, *others = _class_heading(table)
         own.add_column(_shown(heading))
         for heading in others:
@@ -145,6 +145,11 @@ def _part(columns: Mapping[Column, Sequence[str]]) -> Table:
 def _shown(text: str) -> str:
     """A text for a terminal; ``rich`` takes no square brackets in it for markup."""
     return escape(printable(text))
+
+
+def _by_class(table: ProtocolTable) -> str:
+    """What a table of classes has: the recall, which for a class alone is the accuracy."""
+    return f"{'Accuracy' if 'accuracy' in table.metric else 'Recall'} by class, %"
 
 
 def _class_heading(table: ProtocolTable) -> list[str]:
@@ -179,7 +184,7 @@ def to_markdown(table: ProtocolTable) -> str:
     text = f"### {title}\n\n{markdown_lines([heading, ruler, *lines])}\n\n{below}\n"
     if table.class_values:
         ruler = ["---", *("---:" for _ in table.rows)]
-        text += f"\nAccuracy by class, %:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
+        text += f"\n{_by_class(table)}:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,17 @@ def label_sets(
     ]
 
 
+def check_columns_of_labels(labels: Any, name: str) -> None:
+    """Refuse rows of 0 and 1 of which a column has no 1, so that nothing could be learned of its label."""
+    array = _columns(labels)
+    if array is None:
+        return
+    columns = [str(one) for one in getattr(labels, "columns", ())] or [*range(array.shape[1])]
+    empty = next((column for column, own in zip(columns, array.T, strict=True) if not own.any()), None)
+    if empty is not None:
+        raise ValueError(f"No example has the label '{printable(str(empty), 60)}': leave its column of {name} out.")
+
+
 def indicator(sets: Sequence[Collection[Hashable]], order: Sequence[Hashable]) -> Tensor:
     """1 where an example has a label, shape ``(n, labels)``, float32; others than those of ``order`` are left out."""
     places = {label: place for place, label in enumerate(order)}
@@ -105,16 +117,16 @@ def _columns(labels: Any) -> NDArray[Any] | None:
     if len(getattr(labels, "shape", ())) > 1:
         return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     rows = [row.tolist() if isinstance(row, Tensor | np.ndarray) else row for row in labels]
-    if not rows or not all(isinstance(row, list | tuple) and len(row) == len(rows[0]) > 1 for row in rows):
+    if not rows or not all(isinstance(row, list) and len(row) == len(rows[0]) > 1 for row in rows):
         return None
-    if not all(isinstance(value, int | float) and value in (0, 1) for row in rows for value in row):
+    if not all(isinstance(value, Real) and float(value) in (0, 1) for row in rows for value in row):
         return None
     return np.array(rows)
 
 
 def _are_binary(array: NDArray[Any]) -> bool:
     if array.dtype.kind == "O":
-        return all(isinstance(value, int | float) and value in (0, 1) for value in array.flat)
+        return all(isinstance(value, Real) and float(value) in (0, 1) for value in array.flat)
     return array.dtype.kind in "biuf" and bool(((array == 0) | (array == 1)).all())
 
 

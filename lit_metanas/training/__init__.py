@@ -8,12 +8,7 @@ if TYPE_CHECKING:
     from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
     from lit_metanas.training.export import Exported, export_child, load
     from lit_metanas.training.export.exported_model import ExportedModel
-    from lit_metanas.training.meta_search import (
-        AdaptedLogits,
-        ArchitectureSchedule,
-        MetaRecipe,
-        MetaSearch,
-    )
+    from lit_metanas.training.meta_search import AdaptedLogits, ArchitectureSchedule, MetaRecipe, MetaSearch
     from lit_metanas.training.preemption import Preemption
     from lit_metanas.training.recipes import Recipe
     from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes

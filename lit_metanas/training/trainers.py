@@ -248,10 +248,7 @@ class Trainer(pytorch.Trainer):
         check_end(self, model, ends_otherwise=self._ends_otherwise)
 
     def search(
-        self,
-        model: LightningModule,
-        datamodule: LightningDataModule | None = None,
-        ckpt_path: str | None = None,
+        self, model: LightningModule, datamodule: LightningDataModule | None = None, ckpt_path: str | None = None
     ) -> None:
         """Searches an architecture for each target task, trains it and scores it.
 

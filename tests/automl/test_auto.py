@@ -1,7 +1,5 @@
 """One call: within its budget and limits, repeatable, and read again from its folder."""
 
-from __future__ import annotations
-
 import json
 import math
 import pickle
@@ -16,12 +14,14 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import calls, last_training
+from lit_metanas.automl import last_training
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.reading import read_job
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators import estimator, training_estimator
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
@@ -358,7 +358,7 @@ def test_other_records_of_the_package_are_another_search(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options, views = AutoOptions(arrays, flops=FLOPS), Views(read_given(arrays), {}, space, NetworkLimits())
-    settings = partial(calls._settings, options, kind_named("images"), views, None)
+    settings = partial(read_job._settings, options, kind_named("images"), views, None, {}, FileReading())
     before = settings()
     assert before == settings()
     (tmp_path / "new.jsonl").write_text("{}")

@@ -1,7 +1,5 @@
 """The search behind scikit-learn's interface: its checks, its tools, pickles without code, and bad input."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 
@@ -54,7 +52,8 @@ def test_it_passes_the_checks_of_estimators():
     assert failed == []
     assert len(results) > 50
     skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
-    assert skipped <= NEED_OTHER_PACKAGES
+    without = {"check_classifiers_multilabel_output_format_decision_function"}  # as it has probabilities
+    assert skipped <= NEED_OTHER_PACKAGES | without
 
 
 def test_weights_of_classes_and_examples():

@@ -1,7 +1,5 @@
 """The precision of ``auto``: decided once by the clock, kept by the plan, and named by what repeats a run."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

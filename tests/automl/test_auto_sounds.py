@@ -1,7 +1,5 @@
 """Recordings of several seconds, of other formats and rates: from the files to the script of an export."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

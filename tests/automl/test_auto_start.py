@@ -1,7 +1,5 @@
 """Searches whose networks all begin with meta-trained weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice, permutations

@@ -1,7 +1,5 @@
 """Networks that ``auto`` trains side by side, and the threads of its last training."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

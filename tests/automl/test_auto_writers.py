@@ -1,7 +1,5 @@
 """Searches for networks that write, behind scikit-learn's interface: its checks and tools, pickles, and bad input."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 import wave

@@ -1,7 +1,5 @@
 """A linear model that is averaged with networks for texts, which may read them in another way."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Data that change between two calls of one search, in what the usual preprocessing hides."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +11,8 @@ from auto_toys import interrupt
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import calls
 from lit_metanas.automl.output import STATE
+from lit_metanas.automl.reading import read_job
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import raw_digest
 from lit_metanas.kinds.kind import kind_named
@@ -53,10 +51,10 @@ def test_capitals_that_change_after_a_kill_or_the_end_are_noticed(
 def test_an_output_of_an_earlier_version_goes_on(
     search: Callable[..., lm.SearchResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = calls._settings
+    settings = read_job._settings
     with monkeypatch.context() as patched:
         earlier = lambda *given: {n: v for n, v in settings(*given).items() if n != "data"}  # noqa: E731
-        patched.setattr(calls, "_settings", earlier)
+        patched.setattr(read_job, "_settings", earlier)
         interrupt(patched, training_estimator, at=2)
         assert search(ROWS).stopped
     plain, trained = training_estimator.fit_child, []

@@ -1,7 +1,5 @@
 """Images of 8 bits: a quarter of the memory, and the same networks to the last bit."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A whole front: networks that trade accuracy against their size or latency."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Ctrl-C, kills and failures: the best so far is returned, and the same call goes on."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

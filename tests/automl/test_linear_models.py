@@ -1,7 +1,5 @@
 """Linear models next to a search: one is taken if it is better by the validation part, and otherwise not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

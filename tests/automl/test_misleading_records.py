@@ -1,7 +1,5 @@
 """Records that name bad networks on purpose do little harm."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import pi

@@ -1,7 +1,5 @@
 """Searches that go on from an exported model, with more data or further classes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.model_start import ModelStart, read_start
+from lit_metanas.automl.reading.model_start import ModelStart, read_start
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.given_data import read_given
 

@@ -1,7 +1,5 @@
 """Numbers as targets: from data to an exported network that predicts them, by the shell and in Python."""
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The options of ``auto``: checked, normalised, and told again as a call or a command."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How minutes or FLOPs are divided, and how fast a machine is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from time import perf_counter

@@ -118,6 +118,7 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path) -> None:
         ("a,red,round\n1,1,0\n2,2,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds '2'"),
         ("a,red,round\n1,1,0\n2,,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds ''"),
         ("a,red,round\n1,1,0\n", {"label": "red,rund"}, r"has no column 'rund'"),
+        ("a,red,round\n1,1,0\n", {"label": "red,round"}, r"Column 'round' of '.*' is 0 in all rows"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "accuracy"}, "is none of several labels"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"class_weight": {"z": 2}}, "class_weight has 'z'"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no number"),
@@ -157,8 +158,18 @@ def test_images_sounds_and_texts_of_a_table(tmp_path: Path) -> None:
         task = read_given(str(tmp_path / name))
         assert (kind_of(task).name, task.goal, task.classes) == (kind, SeveralLabels(2), ("red", "round"))
         assert len(task.train) + len(task.val) + len(task.test) == len(labels)
-    unseparated = read_given(str(tmp_path / "texts.csv"), objective="several labels")
-    assert unseparated.goal == SeveralLabels(2)
+
+
+def test_a_column_names_the_parts(tmp_path: Path) -> None:
+    table(tmp_path / "toys.csv", 60, 0)
+    heading, *lines = (tmp_path / "toys.csv").read_text().split("\n")
+    for parts in (["train"] * 40 + ["val"] * 8 + ["test"] * 12, ["train"] * 48 + ["test"] * 12):
+        rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+        (tmp_path / "by.csv").write_text("\n".join([f"{heading},part", *rows]))
+        task = read_given(str(tmp_path / "by.csv"), test_by="part")
+        assert task.test.labels.tolist() == toys(60)[1][48:].tolist()
+        assert len(task.train) + len(task.val) == 48
+        assert len(task.val) == (8 if "val" in parts else 12)
 
 
 def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
@@ -173,7 +184,7 @@ def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     assert classifier.score(X, y) > 0.8  # exact matches, as of other classifiers
     assert (pickle.loads(pickle.dumps(classifier)).predict(X) == classifier.predict(X)).all()
     for wrong, options, message in (
-        (np.c_[y, np.zeros(200, dtype=int)], {}, "No example has the class '3': leave its column of y out"),
+        (np.c_[y, np.zeros(200, dtype=int)], {}, "No example has the label '3': leave its column of y out"),
         (np.c_[y, np.eye(200, 1, dtype=int)], {}, "Class '3' has 1 example, too few for a train and val part"),
         (y, {"sample_weight": np.ones(3)}, "sample_weight has the shape 3, and there are 200 examples"),
     ):

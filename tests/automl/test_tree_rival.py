@@ -1,7 +1,5 @@
 """Boosted trees of scikit-learn as a rival of ``auto`` on rows."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec as installed
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Preprocessings of the same data, chosen in the same search as architecture and recipe."""
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 from itertools import count

@@ -1,7 +1,5 @@
 """What the verbs say of themselves: cost at the start; scores, files and the next command at the end."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """The verb `auto`: data to an exported network, its last line a command that works, and signals."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

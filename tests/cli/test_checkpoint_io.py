@@ -1,7 +1,5 @@
 """A checkpoint is replaced as a whole or not at all."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The scripts for clusters: pre-empted and queued again, on two nodes, as an array of workers."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

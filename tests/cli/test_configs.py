@@ -1,7 +1,5 @@
 """Every shipped configuration parses, and can be built."""
 
-from __future__ import annotations
-
 import json
 import re
 from itertools import pairwise

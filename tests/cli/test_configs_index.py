@@ -1,7 +1,5 @@
 """The shipped configurations: what each says of itself, commands that parse, and the index, which is made of both."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import shlex

@@ -1,7 +1,5 @@
 """Configurations that lie over others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Every file that is read, damaged in every way: one sentence that names it, and nothing of it is executed."""
 
-from __future__ import annotations
-
 import bz2
 import io
 import pickle

@@ -1,7 +1,5 @@
 """A run's own files, damaged: it goes on without them, or says in a sentence why it cannot."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Export, load with torch alone, predict; and what hostile or unfit files get."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import io

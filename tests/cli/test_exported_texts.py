@@ -1,7 +1,5 @@
 """Exported networks that write texts, or tell symbols: read again, shown, and refused where they are damaged."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The page of faults: its sentences are what the program says."""
 
-from __future__ import annotations
-
 import errno
 import fnmatch
 import os

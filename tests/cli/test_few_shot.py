@@ -1,7 +1,5 @@
 """From a search of architecture and recipe to a tested network, by the shipped configurations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

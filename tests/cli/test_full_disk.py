@@ -1,7 +1,5 @@
 """A disk that is full or cannot be written to: one sentence, what was complete is kept, and it goes on from there."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

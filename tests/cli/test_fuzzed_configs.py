@@ -1,7 +1,5 @@
 """Shipped configurations, broken at random: parsed, or refused in one sentence that names what was broken."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

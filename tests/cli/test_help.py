@@ -11,6 +11,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from lit_metanas.automl.calls import auto_verb
+from lit_metanas.automl.students.distil import distil_verb
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import Phase
@@ -91,7 +92,7 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 
 FUNCTIONS = {
-    "auto": auto_verb, "run": run, "report": report, "push": push, "dashboard": dashboard,
+    "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "push": push, "dashboard": dashboard,
     "configs": configs, "schema": schema,
 }  # fmt: skip
 

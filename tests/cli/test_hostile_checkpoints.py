@@ -1,7 +1,5 @@
 """Checkpoints as an attacker would write them: nothing outside of the run is removed, nothing is executed."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

@@ -1,7 +1,5 @@
 """Killed at any moment and started again, everything ends as if nothing had happened, bit for bit."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

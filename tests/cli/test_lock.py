@@ -1,7 +1,5 @@
 """Two runs in one directory: the second one refuses, whoever died before may not be waited for."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """A process of several that dies, is stopped, hangs or fails: the others name it and end, and nothing is left over."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

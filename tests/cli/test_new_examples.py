@@ -1,7 +1,5 @@
 """From one's own texts and sounds to a searched, exported network, and to the classes of new ones."""
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess

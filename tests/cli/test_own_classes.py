@@ -1,7 +1,5 @@
 """Classes in the current folder, modules that fail, and configurations given to another verb."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

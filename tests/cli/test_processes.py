@@ -1,7 +1,5 @@
 """What only real processes show: Ctrl-C, and phases on two processes."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time

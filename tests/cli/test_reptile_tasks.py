@@ -1,7 +1,5 @@
 """TaskReptile from the command line: fit, going on, and the search that it leads to."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

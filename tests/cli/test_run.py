@@ -1,7 +1,5 @@
 """Phases: plan, order, skipping, resuming, setting aside."""
 
-from __future__ import annotations
-
 import math
 import re
 import shlex

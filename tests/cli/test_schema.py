@@ -1,7 +1,5 @@
 """The schema of configurations: every shipped one meets it, and one with a misspelt key does not."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

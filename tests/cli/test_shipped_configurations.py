@@ -1,7 +1,5 @@
 """Configurations by their names, from any folder."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

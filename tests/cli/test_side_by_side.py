@@ -1,7 +1,5 @@
 """Seeds side by side: order, logs, signals, failures, time left."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

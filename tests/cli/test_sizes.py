@@ -1,7 +1,5 @@
 """Networks of other sizes begin with the weights of one, by the shipped configurations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

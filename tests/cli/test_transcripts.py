@@ -1,7 +1,5 @@
 """From one's own recordings and their transcripts to a network that writes what is said in new ones."""
 
-from __future__ import annotations
-
 import csv
 import math
 import struct

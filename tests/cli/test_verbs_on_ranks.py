@@ -1,7 +1,5 @@
 """`test` and `search` on two processes give what one process gives."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

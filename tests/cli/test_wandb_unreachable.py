@@ -1,7 +1,5 @@
 """Weights & Biases without a login or out of reach: one sentence, and no hanging."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

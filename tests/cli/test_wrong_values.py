@@ -1,7 +1,5 @@
 """Values that no key takes: exit code 2, one sentence that names the key and what it takes, and nothing was written."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

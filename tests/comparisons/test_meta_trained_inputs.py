@@ -1,7 +1,5 @@
 """Searches from a meta-trained checkpoint give a network the inputs that it knows: its vocabulary, its features."""
 
-from __future__ import annotations
-
 import math
 import struct
 import wave
@@ -205,11 +203,7 @@ def test_a_preprocessing_that_the_checkpoint_does_not_hold_is_asked_for(table: s
     assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
 
 
-@pytest.mark.parametrize(
-    "made",
-    [lm.kinds.Words(words=("yes", "no")), FEATURES],
-    ids=lambda made: made.kind,
-)
+@pytest.mark.parametrize("made", [lm.kinds.Words(words=("yes", "no")), FEATURES], ids=lambda made: made.kind)
 def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made: lm.Preprocessing) -> None:
     nest: list[object] = []
     for _ in range(5000):

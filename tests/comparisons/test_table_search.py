@@ -147,14 +147,8 @@ def test_null_is_no_text_at_any_depth(words: list[str]) -> None:
 
 
 MISTAKES = {
-    "key of a table": (
-        ["--data.table.pth=x"],
-        r"'data.table.pth': .* Option 'pth' is not accepted",
-    ),
-    "key before a key": (
-        ["--data.tabel.path=x"],
-        r"'data.tabel.path' of TableDataModule: .*: did you mean 'table'\?$",
-    ),
+    "key of a table": (["--data.table.pth=x"], r"'data.table.pth': .* Option 'pth' is not accepted"),
+    "key before a key": (["--data.tabel.path=x"], r"'data.tabel.path' of TableDataModule: .*: did you mean 'table'\?$"),
     "no table": (["--data.table.path=absent.npz"], r"There is no table 'absent.npz': .*github.com/D-X-Y/NATS-Bench"),
     "signal": (["--model.signal=val_50"], r"no signal 'val_50': use val_12, val_200, test_12, test_200"),
     "no data set": (["--data.datasets=[]"], r"'data': TableDataModule has no data sets: give at least one"),

@@ -1,7 +1,5 @@
 """The image and the pool of workers: what can be known of them without a docker daemon."""
 
-from __future__ import annotations
-
 import configparser
 import fnmatch
 import json

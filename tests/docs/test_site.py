@@ -1,7 +1,5 @@
 """The site: it builds without a warning, has a page for each room, and its figures can be drawn again."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os

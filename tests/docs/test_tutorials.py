@@ -1,7 +1,5 @@
 """Tutorials do what they say: every block of every page is read and run, in order, in an empty folder."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

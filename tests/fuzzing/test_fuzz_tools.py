@@ -1,7 +1,5 @@
 """What every fuzzed case is measured by: time, memory, the files around, and the sentence."""
 
-from __future__ import annotations
-
 import mmap
 import os
 from collections.abc import Callable

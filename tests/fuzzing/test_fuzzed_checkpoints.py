@@ -1,7 +1,5 @@
 """Checkpoints of every kind, edited by what is in them: a training that goes on, or one sentence."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import shutil

@@ -1,7 +1,5 @@
 """Exported networks, edited by what is in their graph, weights and description: the same scores, or one sentence."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Every kind of file that is read, edited by its bytes and by what is in it: what was written, or one sentence."""
 
-from __future__ import annotations
-
 import bz2
 import io
 import json

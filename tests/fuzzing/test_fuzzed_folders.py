@@ -1,7 +1,5 @@
 """What a run keeps in its folder for itself, edited: the run goes on, or does again what it cannot read."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

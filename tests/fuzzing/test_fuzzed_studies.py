@@ -1,7 +1,5 @@
 """Data bases of studies, edited in every table: a search that goes on, or one sentence."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Names that others have chosen: what pages, cells and terminals make of them."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

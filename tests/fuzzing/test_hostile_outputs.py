@@ -1,7 +1,5 @@
 """Outputs that were received from others, or into which a user has put something: nothing of a user's is changed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

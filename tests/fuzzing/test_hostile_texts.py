@@ -1,7 +1,5 @@
 """Texts and tables that would take minutes or the whole memory: what was read, or one sentence, within seconds."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata
@@ -91,10 +89,7 @@ def test_keys_of_their_own_in_each_line(reader: Callable[[str], Any], tmp_path: 
         for number in range(60_000):
             row = {f"k{number}": number, "text": f"word {number}", "label": "ab"[number % 2]}
             file.write(f"{json.dumps(row)}\n")
-    with (
-        limits(),
-        pytest.raises(ValueError, match=r"keys\.jsonl' has more than 1000 columns by line 999: give all"),
-    ):
+    with limits(), pytest.raises(ValueError, match=r"keys\.jsonl' has more than 1000 columns by line 999: give all"):
         reader(str(path))
 
 

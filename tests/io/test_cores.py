@@ -1,7 +1,5 @@
 """The number of cores follows what is really available."""
 
-from __future__ import annotations
-
 import os
 from multiprocessing import get_context
 from pathlib import Path

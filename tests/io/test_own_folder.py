@@ -1,7 +1,5 @@
 """Folders below an output: what is ours is removed, what is another's stays."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files that others may have put there: read within limits, and never written through."""
 
-from __future__ import annotations
-
 import io
 import os
 import zipfile

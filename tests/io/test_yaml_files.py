@@ -1,7 +1,5 @@
 """YAML whose aliases stand for more than there is memory."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The preprocessings that ``auto`` is offered for each kind of data."""
 
-from __future__ import annotations
-
 import wave
 from collections.abc import Callable, Mapping
 from itertools import combinations

@@ -1,7 +1,5 @@
 """Series of numbers: from files and arrays to inputs, networks and the script of an export."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

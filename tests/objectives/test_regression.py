@@ -1,7 +1,5 @@
 """The objective of numbers against scikit-learn and plain loops, and the coverage of its intervals."""
 
-from __future__ import annotations
-
 import math
 from time import perf_counter
 

@@ -1,7 +1,5 @@
 """Reports of files that an attacker has written: short, small, or refused in a sentence."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

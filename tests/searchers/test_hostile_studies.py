@@ -1,7 +1,5 @@
 """Studies that an attacker has written: one sentence, and nothing elsewhere is written to."""
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

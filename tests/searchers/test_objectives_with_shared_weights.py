@@ -1,7 +1,5 @@
 """Searches that share weights, on tasks of other objectives than to tell classes apart."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,11 +1,12 @@
 """A child that fails is a failed trial with its reason; an interrupted search hands its weights over."""
 
 import math
+from functools import partial
 
 import optuna
 import pytest
 import torch
-from query_toys import Sums, search, told, value
+from query_toys import Sums, resume, search, told, value
 
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget
@@ -44,16 +45,9 @@ def test_too_many_failures_in_a_row_stop_the_search_and_name_the_last():
 
 
 def test_a_search_with_failures_resumes_as_if_uninterrupted():
-    storage = optuna.storages.InMemoryStorage()
-    broken = odd_fails(lambda: RuntimeError("odd"))
-    options = {"failures": 20, "sampler": optuna.samplers.TPESampler(n_startup_trials=4)}
-    whole = search(Sums(broken), **options)
-    with pytest.raises(KeyboardInterrupt):
-        search(Sums(broken, stop_at=9), storage=storage, **options)
-    resumed = Sums(broken)
-    found = search(resumed, storage=storage, **options)
-    assert told(found.record) == told(whole.record)
-    assert len(resumed.calls) == 20 - 9
+    broken, sampler = odd_fails(lambda: RuntimeError("odd")), optuna.samplers.TPESampler(n_startup_trials=4)
+    *_, calls = resume(9, make=partial(Sums, broken), failures=20, sampler=sampler)
+    assert calls == 20 - 9
 
 
 def test_a_diverging_training_fails():
@@ -68,16 +62,10 @@ def test_a_diverging_training_fails():
 
 @pytest.mark.parametrize("stop_at", [3, 18])
 def test_what_was_trained_is_handed_over_after_an_interruption(stop_at):
-    storage = optuna.storages.InMemoryStorage()
-    whole = search(Sums(weights=True))
-    with pytest.raises(KeyboardInterrupt):
-        search(Sums(weights=True, stop_at=stop_at), storage=storage)
-    resumed = Sums(weights=True)
-    found = search(resumed, storage=storage)
-    assert told(found.record) == told(whole.record)
+    whole, found, calls = resume(stop_at, make=partial(Sums, weights=True))
     assert found.weights.keys() == whole.weights.keys()
     assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
-    assert len(resumed.calls) <= 20 - stop_at + 1  # the chosen one once more, at most
+    assert calls <= 20 - stop_at + 1  # the chosen one once more, at most
 
 
 def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():

@@ -4,7 +4,7 @@ import itertools
 
 import optuna
 import pytest
-from query_toys import DIGITS, SPACE, Sums, parameters, search, told, value
+from query_toys import DIGITS, SPACE, Sums, parameters, resume, search, value
 
 from lit_metanas.estimators import Estimator
 from lit_metanas.records import Budget
@@ -73,17 +73,14 @@ def test_constraints_that_nothing_meets_are_named():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_search_with_objectives_and_constraints_resumes_as_if_uninterrupted(name):
+    def searched(estimator=None, most=45, **more):
+        return search(estimator, objectives=TWO, constraints={"parameters": most}, sampler=SAMPLERS[name](), **more)
+
     storage = optuna.storages.InMemoryStorage()
-    options = {"objectives": TWO, "constraints": {"parameters": 45}, "budget": None}
-    whole = search(Sums(), sampler=SAMPLERS[name](), **options)
-    with pytest.raises(KeyboardInterrupt):
-        search(Sums(stop_at=11), sampler=SAMPLERS[name](), storage=storage, **options)
-    resumed = Sums()
-    found = search(resumed, sampler=SAMPLERS[name](), storage=storage, **options)
-    assert told(found.record) == told(whole.record)
-    assert len(resumed.calls) == 20 - 11
+    *_, calls = resume(11, storage=storage, searched=searched)
+    assert calls == 20 - 11
     with pytest.raises(ValueError, match="another space, estimator, sampler, fidelity or goal"):
-        search(sampler=SAMPLERS[name](), storage=storage, **{**options, "constraints": {"parameters": 44}})
+        searched(most=44, storage=storage)
 
 
 def test_goals_that_make_no_sense_are_refused():

@@ -2,7 +2,7 @@
 
 import optuna
 import pytest
-from query_toys import SPACE, Priced, price, search, told
+from query_toys import SPACE, Priced, price, resume, search, told
 
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import TooSmallBudgetError
@@ -44,21 +44,17 @@ def trials_cost(some):
     return [trial.user_attrs.get("cost", {}).get("flops", 0) for trial in some]
 
 
-@pytest.mark.parametrize("sampler", ["TPE"])
-def test_it_resumes_as_if_uninterrupted(sampler):
+def test_it_resumes_as_if_uninterrupted():
     def run(estimator, storage=None):
-        return search(estimator, budget=Budget(flops=LIMIT), sampler=SAMPLERS[sampler](), storage=storage)
+        return search(estimator, budget=Budget(flops=LIMIT), sampler=SAMPLERS["TPE"](), storage=storage)
 
-    storage, estimator = optuna.storages.InMemoryStorage(), Priced()
-    whole = run(estimator)
+    run(estimator := Priced())
     for stop_at in range(1, len(estimator.calls)):
         storage = optuna.storages.InMemoryStorage()
-        with pytest.raises(KeyboardInterrupt):
-            run(Priced(stop_at=stop_at), storage)
-        for _ in range(2):  # the second time nothing is left to do
-            again = run(Priced(), storage)
-            assert told(again.record) == told(whole.record)
-            assert again.untried == whole.untried
+        whole, found, _ = resume(stop_at, make=Priced, storage=storage, searched=run)
+        again = run(Priced(), storage)  # nothing is left to do
+        assert told(again.record) == told(whole.record)
+        assert again.untried == found.untried == whole.untried
 
 
 def test_a_budget_that_pays_for_nothing_leaves_no_study():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import optuna
 import pytest
 from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
-from query_toys import Sums, search, told, value
+from query_toys import Sums, resume, search, told, value
 
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import FailedWorkError
@@ -103,16 +103,11 @@ def test_a_search_with_a_pruner_resumes_as_if_uninterrupted(name, stop_at):
 
     def run(estimator, storage=None):
         sampler = optuna.samplers.TPESampler(n_startup_trials=5)
-        budget = Budget(queries=15)
-        return search(
-            estimator, pruner=PRUNERS[name](), sampler=sampler, fidelities=EARLY, budget=budget, storage=storage
-        )
+        given = {"pruner": PRUNERS[name](), "sampler": sampler, "fidelities": EARLY, "budget": Budget(queries=15)}
+        return search(estimator, storage=storage, **given)
 
     storage = optuna.storages.InMemoryStorage()
-    whole = run(Sums())
-    with pytest.raises(KeyboardInterrupt):
-        run(Sums(stop_at=stop_at), storage)
-    assert told(run(Sums(), storage).record) == told(whole.record)
+    whole, *_ = resume(stop_at, storage=storage, searched=run)
     assert told(run(Sums(stop_at=0), storage).record) == told(whole.record)
     study = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage)
     assert {s for t in study.trials for s in t.intermediate_values} == {1, 3, 10}

@@ -66,13 +66,7 @@ COLOUR = np.random.default_rng(1).integers(0, 256, (30, 3, 8, 5), dtype=np.uint8
     ],
 )
 @pytest.mark.parametrize(
-    "convert",
-    [
-        lambda x: x,
-        lambda x: x.astype(">f8") / 255,
-        lambda x: np.flip(np.flip(x, 1), 1),
-        lambda x: list(x),
-    ],
+    "convert", [lambda x: x, lambda x: x.astype(">f8") / 255, lambda x: np.flip(np.flip(x, 1), 1), lambda x: list(x)]
 )
 def test_every_layout_gives_the_same_pixels(images, shape, convert):
     expected = images if images.ndim == 4 and images.shape[1] == shape[0] else None
@@ -158,10 +152,7 @@ def nan():
     [
         ({"y": LABELS[:29]}, "X has 30 images, but y has 29 labels: give one an image."),
         ({"y": [0] * 30}, "All images have the label 0: give two or more classes."),
-        (
-            {"y": ["a"] * 2 + ["b"] * 28},
-            "Class 'a' has 2 examples, too few for a train, val and test part: add some.",
-        ),
+        ({"y": ["a"] * 2 + ["b"] * 28}, "Class 'a' has 2 examples, too few for a train, val and test part: add some."),
         ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
         ({"y": [1, "1"] * 15}, "Two classes are named '1': give each a name of its own."),
         ({"X": nan()}, "X has values that are not finite, the first in image 4: leave it out or fix it."),
@@ -182,10 +173,7 @@ def nan():
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
         ({"classes": {0: "a", 2: "b"}}, "classes has no name for the label 1: give one."),
         ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
-        (
-            {"X_test": GREY, "y_test": LABELS + 1},
-            "y_test has the label 3, which y lacks: leave its images out.",
-        ),
+        ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label 3, which y lacks: leave its images out."),
         (
             {"X_test": GREY[:, :4], "y_test": LABELS},
             "The test part of task 'arrays' has images of shape (30, 1, 4, 5): give all parts one shape (n, channels, "

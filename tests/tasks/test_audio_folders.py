@@ -1,7 +1,5 @@
 """Folders and tables of sound files: as a source, and as one target task."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -216,8 +214,7 @@ EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: r
 
 
 @pytest.mark.parametrize(
-    ("suffix", "samples", "message"),
-    [("wav", *EMPTY), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])],
+    ("suffix", "samples", "message"), [("wav", *EMPTY), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])]
 )
 def test_useless_recordings_are_named(folder, samples, message, suffix):
     soundfile.write(folder / "no" / f"a.{suffix}", samples, 8000)

@@ -43,7 +43,7 @@ def test_a_question_is_asked_of_the_sentences_before_it(folder):
 
 
 def test_a_task_has_the_given_split_and_val_from_the_end_of_train(folder):
-    task = lm.BabiTask(str(folder / "qa1_place_train.txt"), val=0.2)[0]
+    task = lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"), val=0.2)[0]
     assert (task.id, task.classes, task.goal.metric) == ("qa1_place", PLACES, "accuracy")
     assert (len(task.train), len(task.val), len(task.test)) == (16, 4, 8)
     assert task.preprocessing.show(task.val.inputs[:2]) == [
@@ -53,7 +53,7 @@ def test_a_task_has_the_given_split_and_val_from_the_end_of_train(folder):
     assert [task.classes[label] for label in task.val.labels] == ["pier", "mill", "mill", "park"]
     lm.tasks.check_task(task)
     write(folder / "qa1_place_test.txt", story(0).replace("Ada", "Zoe").replace("\tmill", "\tpier, mill"))
-    task = lm.BabiTask(str(folder / "qa1_place_train.txt"), val=0)[0]
+    task = lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"), val=0)[0]
     assert task.val is None
     assert task.preprocessing.show(task.test.inputs[:1]) == ["where is �? | � runs to the mill."]
     assert task.classes == ("mill", "park", "pier", "pier,mill")
@@ -61,16 +61,16 @@ def test_a_task_has_the_given_split_and_val_from_the_end_of_train(folder):
 
 def test_no_story_is_on_both_sides(folder):
     for share in (0.01, 0.13, 0.5, 0.99):
-        task = lm.BabiTask(str(folder / "qa1_place_train.txt"), val=share)[0]
+        task = lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"), val=share)[0]
         assert len(task.train) % 2 == len(task.val) % 2 == 0
         assert min(len(task.train), len(task.val)) >= 2
 
 
 def test_the_test_file_may_have_any_name(folder):
     write(folder / "more.txt", story(0))
-    assert len(lm.BabiTask(str(folder / "qa1_place_train.txt"), str(folder / "more.txt"))[0].test) == 2
+    assert len(lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"), str(folder / "more.txt"))[0].test) == 2
     with pytest.raises(ValueError, match=r"does not end in _train.txt: give 'test_path'"):
-        lm.BabiTask(str(folder / "more.txt"))
+        lm.kinds.BabiTask(str(folder / "more.txt"))
 
 
 def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
@@ -80,7 +80,7 @@ def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
     with pytest.warns(
         UserWarning, match=r"1 question of '.*long_train.txt' and their stories do not fit into 128 words"
     ):
-        task = lm.BabiTask(str(tmp_path / "long_train.txt"), val=0)[0]
+        task = lm.kinds.BabiTask(str(tmp_path / "long_train.txt"), val=0)[0]
     (shown,) = task.preprocessing.show(task.train.inputs)
     assert shown.startswith("where is ada? | ada runs to the park. ada runs to the mill.")
     assert int((task.train.inputs > 0).sum()) == 5 + 6 * (123 // 6)
@@ -103,35 +103,35 @@ def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
 def test_a_malformed_file_gets_a_sentence(folder, content, message):
     file = write(folder / "qa1_place_train.txt", content)
     with pytest.raises(ValueError, match=message):
-        lm.BabiTask(str(file))
+        lm.kinds.BabiTask(str(file))
 
 
 def test_what_is_missing_gets_a_sentence(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file 'gone_train.txt'"):
-        lm.BabiTask("gone_train.txt")
+        lm.kinds.BabiTask("gone_train.txt")
     (folder / "qa1_place_test.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"There is no file '.*qa1_place_test.txt'"):
-        lm.BabiTask(str(folder / "qa1_place_train.txt"))
+        lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"))
     with pytest.raises(ValueError, match=r"validation part = 1\.0 must be at least 0 and below 1"):
-        lm.BabiTask(str(folder / "qa2_other_train.txt"), val=1.0)
+        lm.kinds.BabiTask(str(folder / "qa2_other_train.txt"), val=1.0)
     one = write(tmp_path / "one_train.txt", story(0))
     with pytest.raises(ValueError, match="has questions about one story, too few for a train and a validation part"):
-        lm.BabiTask(str(one), str(one))
+        lm.kinds.BabiTask(str(one), str(one))
     same = write(tmp_path / "same_train.txt", "1 Ada runs.\n2 Who runs?\tAda\n" * 4)
     with pytest.raises(ValueError, match=r"All questions of '.*same_train.txt' have the answer 'Ada': give such with"):
-        _ = lm.BabiTask(str(same), str(same))[0]
+        _ = lm.kinds.BabiTask(str(same), str(same))[0]
 
 
 def test_a_story_of_many_sentences_takes_no_long_time(tmp_path):
     lines = [f"{2 * n + 1} Ada runs.\n{2 * n + 2} Who runs?\t{'Ada' if n % 2 else 'Tom'}" for n in range(4_000)]
     file = write(tmp_path / "many_train.txt", "\n".join(lines))
     with pytest.warns(UserWarning, match="what is too long is cut"):
-        task = lm.BabiTask(str(file), str(file), val=0)[0]
+        task = lm.kinds.BabiTask(str(file), str(file), val=0)[0]
     assert len(task.train) == 4_000
 
 
 def test_an_exported_network_answers_new_questions(folder, tmp_path):
-    task = lm.BabiTask(str(folder / "qa1_place_train.txt"))[0]
+    task = lm.kinds.BabiTask(str(folder / "qa1_place_train.txt"))[0]
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,))
     result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1), progress=False)
     result.export(tmp_path / "out")

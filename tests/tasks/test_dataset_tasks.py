@@ -36,12 +36,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    "convert",
-    [
-        lambda image: image,
-        lambda image: torch.tensor(image).permute(2, 0, 1),
-        Image.fromarray,
-    ],
+    "convert", [lambda image: image, lambda image: torch.tensor(image).permute(2, 0, 1), Image.fromarray]
 )
 @pytest.mark.parametrize("kind", [int, torch.tensor])
 def test_a_data_set_gives_the_task_of_its_arrays(convert, kind):
@@ -114,10 +109,7 @@ class Stream(IterableDataset):
     [
         (Stream(), "Stream has no length: give a map-style data set, with __len__ and __getitem__."),
         (Items([]), "Items holds no images: give it some."),
-        (
-            Items([(IMAGES[0], 0, 1)]),
-            "Item 0 of Items is not a pair of an image and a label: give such a data set.",
-        ),
+        (Items([(IMAGES[0], 0, 1)]), "Item 0 of Items is not a pair of an image and a label: give such a data set."),
         (
             Items([(IMAGES[0], 0), ("a.png", 1)]),
             "Item 1 of Items begins with a str, not with an image: give tensors, arrays or Pillow's images.",

@@ -174,8 +174,7 @@ def brightness(image: torch.Tensor) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "group"),
-    [("p{group}/{number}.png", "folder"), ("p{group}_{number}.png", r"(p\d+)_")],
+    ("name", "group"), [("p{group}/{number}.png", "folder"), ("p{group}_{number}.png", r"(p\d+)_")]
 )
 def test_images_of_a_group_are_in_one_part(name: str, group: str, tmp_path: Path) -> None:
     images(tmp_path, name)

@@ -1,7 +1,5 @@
 """Image files and names of folders as an attacker would give them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

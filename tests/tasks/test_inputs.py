@@ -1,7 +1,5 @@
 """Kinds of input, their shapes and their padding."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Sound as numbers and as log-mel spectra."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -1,7 +1,5 @@
 """Tables of numbers: standardised by what is learned from, from arrays and files, raw again at predict."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter

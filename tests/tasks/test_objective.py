@@ -1,7 +1,5 @@
 """Objectives against closed forms and plain enumeration."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,7 +1,5 @@
 """Questions and what they are asked of as sequences of words."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Sound files: as they are written, and as an attacker would give them."""
 
-from __future__ import annotations
-
 import os
 import struct
 import sys
@@ -54,12 +52,7 @@ def test_wav_is_read_without_a_package(tmp_path, monkeypatch, kind, code, error)
 
 @pytest.mark.parametrize(
     ("name", "code", "error"),
-    [
-        ("a.flac", "PCM_16", 5e-5),
-        ("a.wav", "ULAW", 2e-2),
-        ("a.aiff", "PCM_16", 5e-5),
-        ("a.mp3", "MPEG_LAYER_III", 0.2),
-    ],
+    [("a.flac", "PCM_16", 5e-5), ("a.wav", "ULAW", 2e-2), ("a.aiff", "PCM_16", 5e-5), ("a.mp3", "MPEG_LAYER_III", 0.2)],
 )
 def test_others_need_the_extra(tmp_path, monkeypatch, name, code, error):
     soundfile.write(tmp_path / name, WAVE, 22050, subtype=code)

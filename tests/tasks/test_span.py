@@ -1,7 +1,5 @@
 """The objective of spans against closed forms and plain loops."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

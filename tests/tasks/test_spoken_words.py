@@ -1,7 +1,5 @@
 """Made-up words: their phones, their synthesis, and the source of tasks."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

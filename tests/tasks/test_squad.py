@@ -1,7 +1,5 @@
 """Files in SQuAD's format as tasks."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Made-up stories: solvable, balanced, the same each time, each task of its own."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

@@ -8,12 +8,7 @@ from statistics import fmean, pstdev
 import pytest
 import torch
 
-from lit_metanas.tasks import (
-    DataStatistics,
-    Split,
-    Task,
-    TaskEmbedding,
-)
+from lit_metanas.tasks import DataStatistics, Split, Task, TaskEmbedding
 
 
 def make_task(seed=0, way=3, each=5, shape=(1, 8, 6), spread=0.3):

@@ -5,13 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.kinds import (
-    BytePairs,
-    NumberWords,
-    SentenceSource,
-    TextFolder,
-    TextTask,
-)
+from lit_metanas.kinds import BytePairs, NumberWords, SentenceSource, TextFolder, TextTask
 
 SUBSETS = ("train", "val", "test")
 

@@ -1,7 +1,5 @@
 """The objective of networks that write a text, against plain loops and torchmetrics."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """Gradients in bf16 against those in float64, of a network of each family; what stays in float32."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 

@@ -1,7 +1,5 @@
 """Exported networks as an attacker would write them: refused in a sentence, and nothing of them is executed."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Torch's core operations as an attacker would call them: their memory and time are known before they are run."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -18,14 +18,7 @@ from lit_metanas.meta import (
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
 from lit_metanas.searchers import DARTSSearcher
-from lit_metanas.spaces import (
-    DARTSCell,
-    ENASMacro,
-    MetaNASCell,
-    NASBench101,
-    NASBench201,
-    one_hot,
-)
+from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, NASBench101, NASBench201, one_hot
 from lit_metanas.tasks import Split, Task
 
 SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}

@@ -10,13 +10,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from meta_toys import SPACE, Losses, fit, make_data, make_model
 
-from lit_metanas.meta import (
-    TNAS,
-    JointInnerLoop,
-    PrototypeLinearHead,
-    PrototypeLoss,
-    Reptile,
-)
+from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
 from lit_metanas.records import Cost
 from lit_metanas.relaxations import GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace

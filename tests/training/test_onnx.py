@@ -1,7 +1,5 @@
 """ONNX files of exported networks: the same scores, weights of 8 bits, and what cannot be translated."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What decides the precision of a training, and what is computed in it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

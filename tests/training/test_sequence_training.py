@@ -1,7 +1,5 @@
 """Networks for tokens and series are searched and meta-trained as those for images are."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

@@ -7,11 +7,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.training.step_time import (
-    nominal_times,
-    step_seconds,
-    step_work,
-)
+from lit_metanas.training.step_time import nominal_times, step_seconds, step_work
 from lit_metanas.training.step_time.recorded_work import record_work
 
 IMAGES, TEXTS = lm.ImageShape(3, 16, 16), lm.TokenShape(50, 12)

@@ -2,16 +2,7 @@
 
 import pytest
 import torch
-from cipher_tasks import (
-    IMAGES,
-    LETTERS,
-    OTHERS,
-    WRITERS,
-    Ciphers,
-    Stripes,
-    quiet_trainer,
-    stripe_data,
-)
+from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data
 from lightning.pytorch import Callback
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock

@@ -1,7 +1,5 @@
 """Connected words: from a series to its symbols, by a searched network."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

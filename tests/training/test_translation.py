@@ -1,7 +1,5 @@
 """Texts are read and written by a searched network, as the other objectives' tasks are."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.utils.data import DataLoader

@@ -1,7 +1,5 @@
 """Work side by side gives what it gives one by one, whatever happens to a process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -111,7 +111,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             X: a table ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
                 ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
             y: one label an example; or several, as an array ``(n, classes)`` of 0 and 1, as by scikit-learn's
-                ``MultiLabelBinarizer``.
+                ``MultiLabelBinarizer``. The probabilities from which on labels are predicted are learned on the
+                validation examples with ``minutes`` or two numbers of ``flops``, and else a half.
             groups: which examples belong together, such as those of a patient, one group an example: none is learned
                 from while others of its group choose among architectures. None has no groups.
             sample_weight: how much each example counts in trainings, shape ``(n,)``, from 0 on; one of weight 0 is left
@@ -168,7 +169,10 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         from sklearn.utils.multiclass import check_classification_targets, type_of_target
         from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-        if y is not None and type_of_target(y, input_name="y") == "multilabel-indicator":
+        rows = len(getattr(y, "shape", ())) == 2 or (
+            isinstance(y, list) and bool(y) and isinstance(y[0], list | np.ndarray)
+        )
+        if rows and type_of_target(y, input_name="y") == "multilabel-indicator":
             y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
             X, y = self._checked_pair(X, y, kind, multi_output=True)
             y = check_array(y, dtype=np.int64, input_name="y")
@@ -261,8 +265,5 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         self, y: NDArray[Any], classes: NDArray[Any], kind: ExampleKind, seed: int, groups: Sequence[str] | None
     ) -> list[tuple[Tensor, Tensor]]:
         """The same of several labels, of which ``y`` has 0 or 1 for each."""
-        empty = next((name for name, own in zip(classes, y.T, strict=True) if not own.any()), None)
-        if empty is not None:
-            raise ValueError(f"No example has the class '{printable(str(empty), 60)}': leave its column of y out.")
         examples = LabelSetExamples(len(y), y, noun=kind, group=groups, classes=[*map(str, classes)])
         return examples.divided(val=self.validation_fraction, test=0.0, seed=seed)[:2]

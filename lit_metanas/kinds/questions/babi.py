@@ -45,7 +45,7 @@ class BabiTask(SingleTask):
         >>> for part in ("train", "test"):
         ...     stories = [text.format(*places) for places in (("park", "mill"), ("mill", "pier"), ("pier", "park"))]
         ...     size = Path(f"whereabouts_{part}.txt").write_text("".join(stories))
-        >>> task = lm.BabiTask("whereabouts_train.txt", val=0.3)[0]
+        >>> task = lm.kinds.BabiTask("whereabouts_train.txt", val=0.3)[0]
         >>> task.classes, len(task.train), len(task.val), len(task.test)
         (('mill', 'park', 'pier'), 4, 2, 6)
         >>> task.preprocessing.show(task.train.inputs[1:2])

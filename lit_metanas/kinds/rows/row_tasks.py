@@ -152,8 +152,7 @@ class TableTask(SingleTask):
         """Labels as texts, or as numbers."""
         if self.targets == "regression":
             return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
-        if self.targets == "classification":
-            warn_of_missing(labels, place, "row")
+        warn_of_missing(labels, place, "row")
         return labels
 
     @property

@@ -126,11 +126,11 @@ def read_divided(path: Path, test_by: str | None, label: str | None = None) -> t
     Columns of labels are one, as in ``table_rows``.
     """
     if test_by is None:
-        return table_rows(path, label), {}
+        return table_rows(path, label, learned=True), {}
     rows, place = list(read_whole_rows(path)), writable(str(path))
     parts = parts_by_column(rows, place, test_by).parts
     with excluding([test_by]):
-        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label), parts
+        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label, learned=True), parts
 
 
 def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -336,22 +336,30 @@ _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": F
 """What stands in a column of one label, in small letters."""
 
 
-def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
+def table_rows(path: Path, label: str | None = None, *, learned: bool = False) -> list[TableRow]:
     """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name.
 
-    That holds the names of the columns that are 1, each with a separator behind it.
+    That holds the names of the columns that are 1, each with a separator behind it. Each is 1 in some row that is
+    ``learned`` from.
     """
-    return _with_one_label(list(read_rows(path)), writable(str(path)), label)
+    return _with_one_label(list(read_rows(path)), writable(str(path)), label, learned=learned)
 
 
-def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list[TableRow]:
+def _with_one_label(rows: list[TableRow], place: str, label: str | None, *, learned: bool) -> list[TableRow]:
     """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
     names = [] if label is None else [name.strip() for name in label.split(",")]
     known = columns_of(rows)
     if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
         return rows
     check_columns(rows, place, **{f"'label' {number}": name for number, name in enumerate(names, 1)})
-    return [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
+    found: list[TableRow] = [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
+    absent = {*names} - {name for _, row in found for name in row[label].split(LABEL_SEPARATOR)}
+    if absent and learned:
+        raise ValueError(
+            f"Column '{printable(min(absent), 40)}' of '{place}' is 0 in all rows, so nothing can be learned of it: "
+            "leave it out of 'label'."
+        )
+    return found
 
 
 def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:

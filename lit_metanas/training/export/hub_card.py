@@ -70,6 +70,7 @@ class ModelCard:
     latency: str = ""
     measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
     by_class: str = ""  # tables of classes, as Markdown
+    teacher: str = ""  # a table of teacher and student, as Markdown
     named: str = "classes"  # what `classes` are the names of
     caveat: str = Objective.caveat
 
@@ -152,6 +153,7 @@ class ModelCard:
             f"- To reproduce:{reproduce}",
             "",
             *(["## Classes on the test part", "", self.by_class, ""] if self.by_class else []),
+            *(["## Teacher and student", "", self.teacher, ""] if self.teacher else []),
             "## Use",
             "",
             f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "

@@ -5,8 +5,6 @@ It reads one JSON object a line: ``args``, ``log``, and, for a process that is t
 after the move or before it). It answers with ``code`` (minus the signal that ended it) and ``seconds``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

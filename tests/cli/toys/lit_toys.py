@@ -1,7 +1,5 @@
 """The smallest module and data that the command line can drive."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

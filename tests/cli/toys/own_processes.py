@@ -1,7 +1,5 @@
 """Command lines in processes of their own, and a small meta-training for several of them."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The smallest fit, search and experiment that do all that real ones do, on images that are noise."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -10,8 +10,6 @@ A comment in front of a block says what a reader does with it:
 - ``<!-- test: skip (REASON) -->``: not run.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

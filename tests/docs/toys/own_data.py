@@ -1,7 +1,5 @@
 """A little data of each kind, as a reader of the pages may have."""
 
-from __future__ import annotations
-
 import csv
 import json
 import wave

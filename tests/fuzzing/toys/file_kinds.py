@@ -1,7 +1,5 @@
 """Every kind of file that is read: how a good one is made, and what reads it."""
 
-from __future__ import annotations
-
 import bz2
 import os
 import pickle

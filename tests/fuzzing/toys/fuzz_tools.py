@@ -1,7 +1,5 @@
 """What all fuzzers share: values that nobody expects, edits of nested data, and what a case may end in."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import faulthandler

@@ -1,7 +1,5 @@
 """Pickles with other steps in them than a writer takes."""
 
-from __future__ import annotations
-
 import pickletools
 from random import Random
 

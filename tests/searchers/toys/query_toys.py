@@ -2,6 +2,8 @@
 
 import math
 
+import optuna
+import pytest
 import torch
 
 from lit_metanas.estimators import Estimator, Score
@@ -86,6 +88,18 @@ class Priced(Sums):
 def search(estimator=None, *, budget=None, seed=0, space=SPACE, **options):
     searcher = QuerySearcher(**options)
     return searcher.run(estimator or Sums(), space, budget or Budget(queries=20), seed, problem="digits")
+
+
+def resume(stop_at, *, make=Sums, storage=None, searched=search, **options):
+    """A whole search, an equal one that was interrupted at a call and went on, and how many calls it had left."""
+    storage = storage or optuna.storages.InMemoryStorage()
+    whole = searched(make(), **options)
+    with pytest.raises(KeyboardInterrupt):
+        searched(make(stop_at=stop_at), storage=storage, **options)
+    rest = make()
+    found = searched(rest, storage=storage, **options)
+    assert told(found.record) == told(whole.record)
+    return whole, found, len(rest.calls)
 
 
 def told(record):

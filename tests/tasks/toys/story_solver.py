@@ -1,7 +1,5 @@
 """Answers to questions about made-up stories, by plain reading: of sentences and questions alone."""
 
-from __future__ import annotations
-
 import re
 
 MOVES = ["drives", "goes", "heads", "hurries", "rides", "runs", "strolls", "walks", "go"]

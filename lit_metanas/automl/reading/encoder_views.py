@@ -10,7 +10,6 @@ from typing import Any
 
 from lit_metanas.automl.options import NO_ENCODER, AutoOptions, NetworkLimits
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.given_data import read_under
 from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.tasks.task import Task
@@ -53,25 +52,31 @@ def read_encoders(options: AutoOptions, kind: Kind) -> dict[str, Encoder]:
 
 
 def with_encoders(
-    options: AutoOptions, kind: Kind, task: Task, ways: Ways, encoders: Mapping[str, Encoder]
+    options: AutoOptions,
+    kind: Kind,
+    task: Task,
+    ways: Ways,
+    encoders: Mapping[str, Encoder],
+    read: Callable[[Any], Task],
 ) -> tuple[Kind, Task, Ways]:
     """The kind and the task that a search begins with, and the task of each preprocessing, those of encoders last.
 
-    Without ``none`` among the encoders, networks are searched for their features alone.
+    Without ``none`` among the encoders, networks are searched for their features alone. ``read`` gives the task under
+    another preprocessing.
     """
-    made = {label: partial(_encoded, options, task, one) for label, one in encoders.items()}
+    made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
     if NO_ENCODER in options.encoders:
         return kind, task, {**(ways or {NO_ENCODER: lambda: task}), **made}
     first = next(iter(made.values()))()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
 
 
-def _encoded(options: AutoOptions, task: Task, encoder: Encoder) -> EncodedTask:
+def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
     """The features of the examples of a task."""
     seconds = inf
     if options.minutes is not None:
         seconds = MOST_ENCODING * 60 * options.minutes
-    raw = read_under(options.data, task, encoder.prepared, **options.read_as).trainable()
+    raw = read(encoder.prepared).trainable()
     train = replace(raw.train, weights=task.train.weights)
     return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
 

@@ -1,0 +1,1 @@
+"""What a search begins with: the data, pretrained encoders, and an earlier model."""

@@ -1,0 +1,212 @@
+"""The data of a call of ``auto``: they are read, described, and made ready for a search."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.options import TEACHER, AutoOptions
+from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
+from lit_metanas.automl.reading.encoder_views import read_encoders, with_encoders
+from lit_metanas.automl.reading.model_start import ModelStart
+from lit_metanas.automl.students.teacher import Teacher
+from lit_metanas.automl.views import Views
+from lit_metanas.comparisons.single_task import undisturbed
+from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.inputs.example_memory import ExampleMemory
+from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.io.settings import settings_of
+from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.given_data import (
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    raw_digest,
+    read_given,
+    read_under,
+)
+from lit_metanas.kinds.kind import Kind, kind_of
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.records.record_lines import record_file
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.tasks.class_balance import balanced_task
+from lit_metanas.tasks.splits import warn_of_copies
+from lit_metanas.tasks.task import Task, check_task, warn_of_data
+from lit_metanas.training.encoders import Encoder
+from lit_metanas.training.export.exported_program import WEIGHTS
+from lit_metanas.training.task_start import TaskStart
+from lit_metanas.training.workers import number_of_workers, worker_processes
+
+READING_SHARE, LEAST_READING = 0.12, 0.04
+"""Of the minutes, until all files have been read, and for reading in any case where a machine is slow to start.
+
+What is looked at between reading and search takes about half of the time of reading, so that the search begins within
+a fifth of the minutes.
+"""
+
+MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+"""So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
+
+
+def check_paths(options: AutoOptions, output: Path | None, key: str) -> None:
+    """Refuse data that are not there, and an output among them, before it is made; report much to read."""
+    for name, given in (("data", options.data), ("test", options.test)):
+        if not isinstance(given, str | os.PathLike):
+            continue
+        path, shown = existing_path(given, name), writable(str(given))
+        if output is not None and path.resolve() in output.resolve().parents and not (output / STATE).exists():
+            raise ValueError(
+                f"The output '{writable(str(output))}' would lie in the data, '{shown}', and may be read with them: "
+                f"give another {key}."
+            )
+        if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+            options.say(f"reading {files:,} files in '{shown}'.")
+        if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
+            options.say(f"reading {size / 1e6:.1f} MB of '{shown}'.")
+
+
+@contextmanager
+def read_job(
+    options: AutoOptions,
+    output: Path | None,
+    start: TaskStart | ModelStart | None,
+    teacher: Teacher | None,
+    began: float,
+) -> Iterator[Job]:
+    """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
+    begin = perf_counter()
+    before, reading = None if start is None else start.made_before, _reading(options, output, began)
+    task = read_given(options.data, **options.read_as, start=before, reading=reading)
+    if reading.sampled:
+        all_of_them = "; --sample 1 reads all, and takes longer" * (options.sample is None)
+        number = f"{len(reading.sampled):,} of {reading.found:,} files"
+        options.say(f"reads {number}, the same share of each class{all_of_them}.")
+        options = replace(options, sample=reading.share)
+    task, why = balanced_task(task, options.metric, options.class_weight)
+    seconds = perf_counter() - begin
+    kind = _describe(task, options)
+    if why:
+        options.say(why)
+    encoders = read_encoders(options, kind)
+    flops = inf if options.minutes is not None else sum(options.parts)
+    with undisturbed(task, 1), ExitStack() as held:
+        workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
+        held.enter_context(worker_processes(workers))
+        task = task.trainable()
+        ways = other_ways(options.data, task, **options.read_as, reading=reading)
+        linear_ways = kind.linear_views.values()
+        read = partial(_under, options, task, reading)
+        if encoders:
+            kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
+        space = options.space or kind.space(task.shape, task.goal)
+        space.check_shape(task.shape)
+        space.check_objective(task.goal)
+        # Examples of a group that is learned from would say too little of new ones.
+        apart = isinstance(task.goal, Regression) and options.group is None
+        lesson = None
+        if teacher is not None:
+            lesson = teacher.lesson(task, kind, read, options.unlabelled)
+            options.say(lesson.describe(teacher.place))
+        views = Views(
+            task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders, lesson=lesson
+        )
+        views.read_encoded()
+        if start is not None:
+            options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
+        linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
+        if options.space is None and one_answer and kind.features:
+            linear = views.in_space(LinearSpace())
+        settings = _settings(options, kind, views, linear, encoders, reading)
+        folder = None if output is None else OutputFolder(output, settings)
+        yield Job(options, kind, views, linear, folder, began, seconds, read=read)
+
+
+def _under(options: AutoOptions, task: Task, reading: FileReading, prepared: Any) -> Task:
+    """The same data under another preprocessing."""
+    return read_under(options.data, task, prepared, **options.read_as, reading=reading).trainable()
+
+
+def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
+    """What reads files: all, or with minutes as many as there is time for."""
+    share, seconds = options.sample, 60 * (options.minutes or inf)
+    if share is None and output is not None:
+        share = kept_sample(output)
+    memory = ExampleMemory(options.memory_bytes, output)
+    return FileReading(memory, share, until=began + READING_SHARE * seconds, least=LEAST_READING * seconds)
+
+
+def _describe(task: Task, options: AutoOptions) -> Kind:
+    """Check a task, report what it is, and warn of copies; returns the kind of its data."""
+    check_task(task)
+    kind = kind_of(task, options.kind)
+    if not kind.holds(task):
+        raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
+    text = describe_given(task, kind, grouped=options.group is not None)
+    columns = describe_columns(options.data, kind, options.group, options.label, options.test_by, options.exclude)
+    options.say(text + columns)
+    if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
+        options.say("targets are numbers: regression; give --objective classification for classes.")
+    if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
+        most = int(task.train.labels.sum(1).argmax())
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
+        options.say(
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give --objective classification "
+            "if these are one class."
+        )
+    warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    for sentence in kind.caveats(task):
+        warn_of_data(sentence)
+    return kind
+
+
+def _settings(
+    options: AutoOptions,
+    kind: Kind,
+    views: Views,
+    linear: Views | None,
+    encoders: Mapping[str, Encoder],
+    reading: FileReading,
+) -> dict[str, Any]:
+    """What decides the result, as plain values."""
+    return {
+        **({READ_SHARE: reading.share} if reading.sampled else {}),
+        "task": task_settings(views.usual.given),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
+        "preprocessings": list(views.labels),
+        "space": settings_of(views.space),
+        "start": _start_settings(options.start),
+        TEACHER: _start_settings(options.teacher),
+        "unlabelled": views.lesson and views.lesson.digest,
+        "encoders": [one.digest for one in encoders.values()] or None,
+        "linear_models": None if linear is None else settings_of(linear.space),
+        "limits": views.limits.settings,
+        "pareto": options.pareto,
+        "minutes": options.minutes,
+        "flops": list(options.parts),
+        "records": [settings_of(record_file(path)) for path in options.records],
+        "seed": options.seed,
+        "threads": options.threads,
+        "precision": options.precision,
+    }
+
+
+def _start_settings(start: str | os.PathLike[str] | None) -> Any:
+    """The content of a start as plain values."""
+    if start is None:
+        return None
+    if os.path.isdir(start):
+        return settings_of(os.path.join(start, WEIGHTS))
+    return settings_of(os.fspath(start))

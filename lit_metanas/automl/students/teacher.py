@@ -1,0 +1,258 @@
+"""A teacher: an exported model, and what it says of the examples that a student learns from."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.estimators.estimator import latency
+from lit_metanas.inputs.batches import blank_inputs, inputs_like
+from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
+from lit_metanas.io.settings import tensor_digest
+from lit_metanas.io.text import first_few, number_of, printable, writable
+from lit_metanas.kinds.kind import Kind
+from lit_metanas.kinds.read_examples import read_new_examples
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.distillation import Distillation
+from lit_metanas.objectives.objective import Judged
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.teacher_comparison import TeacherComparison
+from lit_metanas.tasks.splits import digests
+from lit_metanas.tasks.task import Split, Task, join_parts
+from lit_metanas.training.child import judge, scores_of
+from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
+
+Read = Callable[[Any], Task]
+"""Reads the data by another preprocessing, or images by another shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unlabelled:
+    """Examples without targets."""
+
+    examples: Any  # as a preprocessing takes them
+    digest: str  # of these, as the teacher takes them
+    outputs: Tensor  # what the teacher says of them, shape (n, outputs)
+
+    def split(self, task: Task, objective: Distillation) -> Split:
+        """The examples under the preprocessing of a task."""
+        inputs = network_inputs(self.examples, task.shape, task.preprocessing)
+        return Split(_as_of(task, inputs), objective.targets(None, self.outputs))
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a teacher says of the examples of a task, in their order."""
+
+    objective: Distillation
+    train: Tensor  # shape (n, outputs)
+    val: Tensor | None
+    test: Tensor  # only for reports
+    cost: Cost
+    unlabelled: Unlabelled | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """Of the unlabelled examples, if there are any."""
+        return None if self.unlabelled is None else self.unlabelled.digest
+
+    def describe(self, place: str) -> str:
+        """What is learned of whom, as a sentence."""
+        text = f"learns from '{place}'"
+        if self.unlabelled is not None:
+            text += f", also what it says of {number_of(len(self.unlabelled.outputs), 'unlabelled example')}"
+        return f"{text}."
+
+    def taught(self, task: Task) -> Task:
+        """The task, under whatever preprocessing, with what the teacher says of the examples that are learned from."""
+        train, val = self._with(task.train, self.train), task.val
+        if val is not None and self.val is not None:
+            val = self._with(val, self.val)
+        return replace(task, objective=self.objective, train=train, val=val)
+
+    def further(self, task: Task) -> Task:
+        """The task with the unlabelled examples among those to learn from."""
+        if self.unlabelled is None:
+            return task
+        return replace(task, train=join_parts(task.train, self.unlabelled.split(task, self.objective)))
+
+    def _with(self, part: Split, outputs: Tensor) -> Split:
+        return replace(part, labels=self.objective.targets(part.labels, outputs.to(part.labels.device)))
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """An exported model."""
+
+    place: str
+    model: Exported
+    size: int  # bytes of its program
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Teacher:
+        """Read an exported model; no code in it is executed.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged.
+        """
+        folder, place = Path(path), writable(os.fspath(path))
+        if not folder.exists():
+            raise FileNotFoundError(f"There is no model '{place}' to learn from: give the folder of an exported model.")
+        return cls(place, load(folder), (folder / PROGRAM).stat().st_size)
+
+    def lesson(self, task: Task, kind: Kind, read: Read, unlabelled: Any = None) -> Lesson:
+        """What it says of the examples of a task; of those to test only for reports.
+
+        Args:
+            task: the data under any preprocessing.
+            kind: of the data.
+            read: reads the same data by another preprocessing.
+            unlabelled: examples without targets: a path, or what a preprocessing takes.
+
+        Raises:
+            FileNotFoundError: there is no such path of unlabelled examples.
+            ValueError: the model is for other data, classes or numbers, or there are no unlabelled examples.
+        """
+        objective = Distillation(task.goal)
+        columns, begin = self._columns(task, kind), perf_counter()
+        known = self._as_taken(task, kind, read)
+        train, test = (self._outputs(part, columns) for part in (known.train, known.test))
+        val, further = None, None
+        if known.val is not None:
+            val = self._outputs(known.val, columns)
+        if unlabelled is not None:
+            examples, inputs = self._new_ones(unlabelled, kind, known)
+            said = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
+            further = Unlabelled(examples, tensor_digest(inputs), said)
+        outputs = (train, val, test, None if further is None else further.outputs)
+        number = sum(len(one) for one in outputs if one is not None)
+        cost = Cost(images=number, flops=number * self._multiply_adds(), seconds=perf_counter() - begin)
+        return Lesson(objective, train, val, test, cost, further)
+
+    def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
+        """This model and its student on the same test examples."""
+        assert result.test is not None
+        goal, labels = result.objective, result.test.labels
+        by_teacher = Distillation(result.objective).targets(None, lesson.test)
+        said = Distillation(result.objective).answers(by_teacher)
+        own, after = judge(result.network, result.test, goal)
+        before = goal.judge(said, labels)
+        gain = Judged(after.right - before.right, after.whole)
+        return TeacherComparison(
+            place=self.place,
+            score=before.value,
+            ahead=gain.value,
+            half=gain.half,
+            agreement=Distillation(goal).judge(own, by_teacher).value,
+            sizes=(program_bytes(result), self.size),
+            latencies=(result.latency, latency(self.model.network, self.model.shape, batch=result.latency_batch)),
+            cost=lesson.cost,
+            unlabelled=0 if lesson.unlabelled is None else len(lesson.unlabelled.outputs),
+        )
+
+    def _multiply_adds(self) -> int:
+        """Those of the forward pass of an example."""
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter:
+            self.model.network(blank_inputs(2, self.model.shape))
+        # The counter's flop is half a multiply-add, and there are two inputs.
+        return counter.get_total_flops() // 4
+
+    def _columns(self, task: Task, kind: Kind) -> list[int]:
+        """The place of each of a task's outputs among the model's."""
+        model, names = self.model, task.goal.names(task.classes)
+        wanted = (model.objective or Classification(len(model.classes))).kind
+        if wanted != task.goal.kind or model.noun not in (kind.noun, "examples"):
+            raise ValueError(
+                f"The model in '{self.place}' is for {wanted} of {model.noun}, and task '{task.id}' is {task.goal.kind}"
+                f" of {kind.noun}: give a model that was trained on such data."
+            )
+        others = [*(set(names) - {*model.classes}), *({*model.classes} - set(names))]
+        if others:
+            shown = first_few([f"'{printable(name, 40)}'" for name in sorted(others)])
+            raise ValueError(
+                f"The model in '{self.place}' and task '{task.id}' have not the same {task.goal.named}: {shown} only "
+                f"one of them has; give a model of these data, or leave the examples of other {task.goal.named} out."
+            )
+        return [model.classes.index(name) for name in names]
+
+    def _as_taken(self, task: Task, kind: Kind, read: Read) -> Task:
+        """The task as the model takes it."""
+        made, shape = self.model.preprocessing, as_shape(self.model.shape)
+        if isinstance(made, JoinedTokens):
+            known = joined_task(read(made.first), read(made.second)) or task
+        elif isinstance(shape, ImageShape):
+            known = read(shape)
+        else:
+            known = task if made is None else read(made)
+        other = InputMeaning.of(known.preprocessing).digest != InputMeaning.of(made).digest
+        if other or not same_shape(known.shape, shape):
+            raise ValueError(
+                f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths or "
+                "raw examples, which its preprocessing reads."
+            )
+        for own, usual in ((known.train, task.train), (known.val, task.val), (known.test, task.test)):
+            if own is not None and usual is not None and not torch.equal(own.labels, usual.labels):
+                raise ValueError(
+                    f"The data of '{task.id}' have changed since they were first read: leave them as they are."
+                )
+        return known
+
+    def _outputs(self, part: Split, columns: list[int]) -> Tensor:
+        """Scores of classes, or numbers, in the order of the task's outputs, shape ``(n, outputs)``, on the CPU."""
+        goal = self.model.objective or Classification(len(self.model.classes))
+
+        def own(inputs: Tensor) -> Tensor:
+            # Exported programs stay on the CPU, in single precision.
+            scores: Tensor = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
+            return scores if isinstance(goal, Classification) else goal.values(scores)
+
+        return scores_of(own, part, goal)[:, columns].float()
+
+    def _new_ones(self, given: Any, kind: Kind, known: Task) -> tuple[Any, Tensor]:
+        """Unlabelled examples without those that are chosen by or tested with, and these as the model takes them."""
+        if isinstance(given, str | os.PathLike):
+            given = [example for _, example in read_new_examples([os.fspath(given)], kind.name).examples]
+        if not len(given):
+            raise ValueError(f"There are no unlabelled {kind.noun}: give some, or leave 'unlabelled' out.")
+        judged = {one for part in (known.val, known.test) if part is not None for one in digests(part.inputs)}
+        inputs = _as_of(known, network_inputs(given, known.shape, known.preprocessing))
+        kept = [place for place, one in enumerate(digests(inputs)) if one not in judged]
+        if not kept:
+            raise ValueError(
+                f"All unlabelled {kind.noun} are chosen by or tested with: give others, or leave 'unlabelled' out."
+            )
+        if isinstance(given, Tensor | np.ndarray):
+            return given[kept], inputs[kept]
+        return [given[place] for place in kept], inputs[kept]
+
+
+def program_bytes(result: SearchResult) -> int:
+    """The size of the program that a result is exported as."""
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the export itself warns
+        result.export(folder)
+        return (Path(folder) / PROGRAM).stat().st_size
+
+
+def _as_of(task: Task, inputs: Tensor) -> Tensor:
+    """Inputs on the device of a task's, and images as 8 bits if its are."""
+    like = task.train.inputs
+    if like.dtype == torch.uint8:
+        inputs = (inputs * 255).round().to(torch.uint8)
+    return inputs.to(like.device)
