@@ -221,7 +221,7 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side; auto is one a core",
+        "processes that train side by side; auto is one a core",
         "auto",
         shell=int | Literal["auto"],
     )
