@@ -1,6 +1,6 @@
 """What a pretrained encoder adds on other photographs: ``auto`` behind it, against ``auto`` from scratch.
 
-A network of the kind's usual ones, widened, learns the first 80 classes of Caltech-101; its last layer is cut off. On
+The first network of the kind learns the first 80 classes of Caltech-101; its last layer is cut off. On
 the other 21 classes both searches have the same FLOPs, of which the features are paid, and the same examples. Rows are
 kept as they are measured, one a line. Run:
 
@@ -32,7 +32,7 @@ from lit_metanas.training.child import fit_child
 
 RESULTS = Path(__file__).parent / "results" / "encoders.jsonl"
 KNOWN, METHODS = 80, ("encoder", "encoder and none", "none")
-RECIPE = Recipe(epochs=40, batch_size=64, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1, warmup=0.1,
+RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1, warmup=0.1,
                 augmentation="light", mirror=True)  # fmt: skip
 
 
@@ -70,8 +70,8 @@ def task(data: Path, known: bool, seed: int) -> lm.Task:
 def encoder(data: Path) -> Encoder:
     """A network that was trained on the known classes, without its classifier."""
     learned = task(data, known=True, seed=0)
-    space = lm.GridSpace(widths=(64,), stages=(4,), depths=(1,))
-    usual = space.by_choice({**CONV_NET, "width": "64"})
+    space = lm.GridSpace(widths=(32,), stages=(4,), depths=(1,))
+    usual = space.by_choice(CONV_NET)
     one = space.canonical({each.name: usual.get(each.name, each.labels[0]) for each in space.choices})
     torch.manual_seed(0)
     child = Child(space=space, architecture=one, shape=learned.shape, way=learned.way, recipe=RECIPE)
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--flops", type=float, default=2e12)
+    parser.add_argument("--flops", type=float, default=2e11)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     rows = read_rows(given.results, Row)

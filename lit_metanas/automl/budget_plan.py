@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import ceil
+from math import ceil, inf
 from time import perf_counter
 
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
@@ -34,6 +34,7 @@ class Shares:
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
+    head_epochs: int = 30  # of each network behind an encoder; the last training has no more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.015  # of the minutes, to measure the pace
@@ -143,6 +144,12 @@ class Workload:
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
         return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
 
+    def useful(self, found: SearchOutcome) -> float:
+        """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
+        if self.views.label_of(found.recipe) not in self.views.encoded:
+            return inf
+        return self.shares.members * self.shares.head_epochs * self.last_epoch(found)
+
     def rung_shares(self, numbers: Sequence[int]) -> list[float]:
         """The share of a search for each of its rungs of so many candidates; those of a front have equal parts."""
         first, later = self.shares.first_rung, len(numbers) - 1
@@ -243,8 +250,6 @@ def rest(
         together = measure(seconds=moment, precision=plan.precision, workers=workers)
         together, left = together.averaged(before, scored=work.scored), left - moment
     flops = work.last_flops(found, left, alone=pace.flops, together=together.flops, workers=workers, ending=ending)
-    if view.label in work.views.encoded:  # a small network on features would otherwise learn them for hours
-        flops = min(flops, plan.shares.most_trained * plan.shares.longest * work.last_epoch(found))
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * pace.flops))

@@ -222,7 +222,8 @@ def _behind_encoders(job: Job, usual: RecipeFields, recipe: Recipe) -> Iterator[
     for label in views.encoded:
         if label == views.usual.label:
             continue
-        fields, heads = {**usual, PREPROCESSING: label}, views.named(label, EncodedRows.first)
+        own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
+        fields, heads = {**usual, **own, PREPROCESSING: label}, views.named(label, EncodedRows.first)
         found = named_networks(views.space_of(label), heads)
         yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
 

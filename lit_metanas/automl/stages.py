@@ -160,6 +160,7 @@ def train_one(job: Job, begun: Beginning, known: Known, outcome: SearchOutcome, 
         chosen = known.network
         assert chosen is not None
     linear, left = known.averaged, (known.plan.training or 0) - known.apart.flops
+    left = min(left, begun.work.useful(chosen.found))
     measures = None
     if linear is not None:
         left -= linear.cost.flops

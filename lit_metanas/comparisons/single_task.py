@@ -214,7 +214,7 @@ def result_of(
     """Test a trained network once, and collect its result; ``size`` None is that of the architecture."""
     tested = tested_part(child, task)
     seen, encoder = seen_task(task), encoder_cost(task)
-    tested = tested._replace(task=seen)
+    tested, network = tested._replace(task=seen), whole_network(task, child.network).eval()
     classes, ensemble = task.goal.names(task.classes), members_of(child.network)
     if size is None:
         one = space.cost(found.architecture, task.shape, task.way)
@@ -225,7 +225,7 @@ def result_of(
         space=space.name,
         architecture=found.architecture,
         recipe=child.recipe,
-        network=whole_network(task, child.network).eval(),
+        network=network,
         classes=classes,
         shape=seen.shape,
         objective=task.goal,
@@ -245,7 +245,7 @@ def result_of(
         predictions=shown_predictions(seen, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
-        errors=tested.worst_explained(child.network),
+        errors=tested.worst_explained(network),
         ensemble=ensemble,
         ordinal=found.ordinal,
         tested=seen.test,

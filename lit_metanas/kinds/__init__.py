@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Characters,
         Docstrings,
         NGrams,
+        PretrainedTokens,
         SentenceSource,
         TextFolder,
         TextSource,
@@ -56,7 +57,7 @@ _NAMES = {
     "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings NGrams SentenceSource TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -85,6 +86,7 @@ __all__ = [
     "Omniglot",
     "ParallelTable",
     "ParallelTask",
+    "PretrainedTokens",
     "QuestionWords",
     "ScaledSeries",
     "SentenceSource",

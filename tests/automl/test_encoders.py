@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torchvision import models
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.searchers import FixedArchitecture
 from lit_metanas.training.encoders import encoder as encoder_module
 from lit_metanas.training.encoders.read_encoder import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -237,3 +245,71 @@ def test_an_exported_program_is_an_encoder(tmp_path: Path) -> None:
         torch.testing.assert_close(lm.load(tmp_path / "out").network(images), own.eval()(images))
     with pytest.raises(ValueError, match="leave 'shape' out"):
         lm.training.read_encoder(file, side=32)
+
+
+def static_folder(folder: Path) -> Path:
+    """A folder as model2vec writes it: three words, of which two share a row, and their weights."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "good": 1, "bad": 2}, "[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    vectors = torch.tensor([[0.0, 0.1, 1.0], [2.0, 1.0, 0.0]]).half()
+    named = {"embeddings": vectors, "mapping": torch.tensor([0, 1, 0]), "weights": torch.tensor([0.5, 1.0, -2.0])}
+    save_file(named, folder / "model.safetensors")
+    return folder
+
+
+def test_static_vectors_are_averaged_and_exported_with_their_tokenizer(tmp_path: Path) -> None:
+    encoder = lm.training.read_encoder(static_folder(tmp_path / "static"))
+    own = np.array([[0.0, 0.05, 0.5], [2.0, 1.0, 0.0], [0.0, -0.2, -2.0]])
+    texts = ["good good bad", "a good film"]
+    sums = np.stack([2 * own[1] + own[2], own[0] + own[1] + own[0]])
+    wanted = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    assert encoder.preprocessing is not None
+    features = encoder.features(encoder.preprocessing.encode(texts)).numpy()
+    np.testing.assert_allclose(features, wanted, atol=1e-3)
+    said = [f"a {word} film number {number}" for number in range(20) for word in ("good", "bad")]
+    out = tmp_path / "out"
+    found = lm.auto((said, ["yes", "no"] * 20), encoders=[encoder], flops=1e6, output=out, progress=False, records=())
+    assert found.test_score == 1
+    rows = found.predict(texts)
+    with torch.no_grad():
+        loaded = lm.load(out).predict(texts)
+    torch.testing.assert_close(loaded, torch.tensor([[row[name] for name in found.classes] for row in rows]))
+    (tmp_path / "new.txt").write_text("\n".join(texts))
+    script = [sys.executable, str(out / "predict.py"), str(tmp_path / "new.txt")]
+    answers = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    for answer, row in zip(answers, rows, strict=True):
+        assert json.loads(answer) == pytest.approx(row, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
+def test_a_folder_of_static_vectors_that_is_damaged_gets_a_sentence(name: str, tmp_path: Path) -> None:
+    folder = static_folder(tmp_path / "static")
+    (folder / name).write_bytes((folder / name).read_bytes()[:50])
+    with pytest.raises(ValueError, match="encoder 'static' is damaged, or was downloaded in part"):
+        lm.training.read_encoder(folder)
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"encoder 'static' lacks '{name}'"):
+        lm.training.read_encoder(folder)
+
+
+def test_an_encoder_of_a_package_that_is_not_installed_gets_a_sentence() -> None:
+    if find_spec("wordllama") is not None:
+        pytest.skip("wordllama is installed")
+    with pytest.raises(ValueError, match="not installed: pip install wordllama"):
+        lm.training.read_encoder("wordllama")
+
+
+def test_limits_are_for_the_encoder_and_the_network_together(weights: Path, tmp_path: Path) -> None:
+    encoder = lm.training.read_encoder(weights, side=32)
+    task = lm.training.encode(lm.task_from_arrays(torch.rand(20, 3, 32, 32), torch.arange(20) % 2), encoder)
+    space = lm.MLPSpace(shared=True)
+    limited, one = LimitedSpace(space, NetworkLimits(), task), space.sample(torch.Generator().manual_seed(0))
+    own = space.cost(one, task.shape, 2)
+    assert limited.measures["parameters"](one) == encoder.cost.parameters + own.parameters
+    assert limited.measures["flops"](one) == encoder.cost.flops + own.flops
+    found = lm.search(task, space, method=FixedArchitecture(one), recipe=lm.Recipe(epochs=1), progress=False)
+    assert (found.parameters, found.flops) == (limited.measures["parameters"](one), limited.measures["flops"](one))
+    found.export(tmp_path)
+    assert (tmp_path / "model.pt2").stat().st_size == limited.measures["size"](one)

@@ -3,6 +3,7 @@
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.docstrings import Docstrings
 from lit_metanas.kinds.texts.ngrams import NGrams
+from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.kinds.texts.text_folders import TextFolder
 from lit_metanas.kinds.texts.text_source import SentenceSource, TextSource
 from lit_metanas.kinds.texts.text_tables import TextTable
@@ -14,6 +15,7 @@ __all__ = [
     "Characters",
     "Docstrings",
     "NGrams",
+    "PretrainedTokens",
     "SentenceSource",
     "TextFolder",
     "TextSource",

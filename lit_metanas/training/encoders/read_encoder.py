@@ -1,4 +1,4 @@
-"""Encoders of files: weights of a classifier of torchvision, and exported programs."""
+"""Encoders of files: weights of a classifier of torchvision, exported programs, and static vectors of tokens."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
 
@@ -34,6 +39,18 @@ PROGRAM_SUFFIX = ".pt2"
 
 NAME_PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
 """What programs put in front of the names of weights."""
+
+
+TOKENIZER, VECTORS = "tokenizer.json", "model.safetensors"
+"""The files of a folder of static vectors, as model2vec writes them."""
+
+STATIC_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "wordllama": ("tokenizers/l2_supercat_tokenizer_config.json", "weights/l2_supercat_256.safetensors"),
+}
+"""Packages whose wheels hold static vectors, with the files of their tokenizer and of the vectors."""
+
+SPECIAL_TOKENS = 2
+"""Numbers in front of a tokenizer's own: padding, and what is unknown."""
 
 
 class Normalised(nn.Module):
@@ -57,12 +74,13 @@ class Normalised(nn.Module):
 def read_encoder(
     file: str | os.PathLike[str], *, side: int | None = None, license: str = UNKNOWN_SOURCE, download: bool = False
 ) -> Encoder:
-    """Read an encoder of images; no code in a file is executed, and nothing is downloaded unless that is asked for.
+    """Read an encoder; no code in a file is executed, and nothing is downloaded unless that is asked for.
 
     Args:
         file: weights of a classifier of torchvision (``torch.save(network.state_dict(), file)``), whose architecture
             is found by the names and shapes; an exported program (``torch.export.save``) that gives features; or the
-            name of such a classifier, whose weights lie in the cache of ``torch.hub``.
+            name of such a classifier, whose weights lie in the cache of ``torch.hub``. For texts a folder of static
+            vectors of tokens, as ``model2vec`` writes it, or ``wordllama``, if that package is installed.
         side: pixels of each side of images; None takes what the weights were made for.
         license: of the encoder, in words, for model cards.
         download: whether weights that are given by a name are downloaded where they are missing.
@@ -83,6 +101,8 @@ def read_encoder(
         (1024, True)
     """
     path = Path(file)
+    if (static := _static(os.fspath(file), license)) is not None:
+        return static
     if not path.is_file():
         path = _weights_of(os.fspath(file), download)
     try:
@@ -100,7 +120,9 @@ def _weights_of(name: str, download: bool) -> Path:
     known = models.list_models(module=models)
     if name not in known:
         others = "give the path of a file with weights, or the name of a classifier of torchvision, such as resnet18."
-        raise FileNotFoundError(f"There is no encoder '{writable(name)}': {hint(name, known, others)}")
+        raise FileNotFoundError(
+            f"There is no encoder '{writable(name)}': {hint(name, [*known, *STATIC_PACKAGES], others)}"
+        )
     url = models.get_model_weights(name).DEFAULT.url
     file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
     if not file.is_file() and not download:
@@ -248,3 +270,71 @@ def _without_numbers(name: str) -> nn.Module:
         network: nn.Module = models.get_model(name)
         return network
     return nn.Identity()
+
+
+class StaticVectors(nn.Module):
+    """The mean of the vectors of an example's tokens, of length 1."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.cat([torch.zeros(SPECIAL_TOKENS, vectors.shape[1]), vectors]))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Shape ``(n, steps)``, int64, to ``(n, numbers)``."""
+        mean = F.embedding(tokens, self.vectors).sum(1)  # a sum has the same direction
+        return mean / (mean * mean).sum(1, keepdim=True).clamp(min=1e-12).sqrt()
+
+
+def _static(name: str, license: str = UNKNOWN_SOURCE) -> Encoder | None:
+    """The encoder of a folder that model2vec has written, or of an installed package; None if it is neither.
+
+    Raises:
+        ValueError: a file is missing or damaged, or the package is not installed.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return _of_vectors(folder.name, folder / TOKENIZER, folder / VECTORS, "static vectors of tokens", license)
+    if name not in STATIC_PACKAGES:
+        return None
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        raise ValueError(f"The encoder '{name}' is a package that is not installed: pip install {name}")
+    tokenizer, vectors = (Path(found.origin).parent / file for file in STATIC_PACKAGES[name])
+    if license == UNKNOWN_SOURCE:
+        license = (metadata(name)["License"] or UNKNOWN_SOURCE).splitlines()[0]
+    return _of_vectors(name, tokenizer, vectors, f"static vectors of {name}", license)
+
+
+def _of_vectors(name: str, tokenizer: Path, vectors: Path, about: str, license: str) -> Encoder:
+    read = import_extra("safetensors.torch", "encoders", "An encoder of static vectors").load
+    damage = import_extra("safetensors", "encoders", "An encoder of static vectors").SafetensorError
+    try:
+        tokens = PretrainedTokens.of(read_regular(tokenizer, LARGEST_PROGRAM).decode())
+        stored = read(read_regular(vectors, LARGEST_PROGRAM))
+    except FileNotFoundError as error:
+        raise ValueError(f"The encoder '{name}' lacks '{Path(error.filename).name}': get it again.") from None
+    except (ValueError, damage) as error:
+        raise ValueError(
+            f"The encoder '{name}' is damaged, or was downloaded in part ({error}): get it again."
+        ) from None
+    table = _table(stored)
+    known = tokens.shape.vocabulary - SPECIAL_TOKENS
+    if table is None or len(table) != known:
+        raise ValueError(
+            f"The encoder '{name}' holds no vector for each of {known:,} tokens: give a folder of static vectors, as "
+            "model2vec writes it."
+        )
+    return Encoder(name, StaticVectors(table), tokens.shape, about, tokens, license)
+
+
+def _table(stored: Mapping[str, Tensor]) -> Tensor | None:
+    """A vector for each token; model2vec may keep several tokens in one row, and a weight for each token."""
+    matrices = [one for one in stored.values() if one.dim() == 2]
+    if len(matrices) != 1:
+        return None
+    table = matrices[0].float()
+    if "mapping" in stored:
+        table = table[stored["mapping"].long()]
+    if "weights" in stored:
+        table = table * stored["weights"].float()[:, None]
+    return table

@@ -9,6 +9,7 @@ from lit_metanas.kinds.series import ScaledSeries
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
+from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.objectives import Translation
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -25,7 +26,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
     made = getattr(preprocessing, "kind", "")
     texts = {each.kind for each in JOINABLE}
     one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
-    if one_answer and made in {*texts, JoinedTokens.kind}:
+    if one_answer and made in {*texts, JoinedTokens.kind, PretrainedTokens.kind}:
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_pairs.py"
@@ -53,6 +54,6 @@ def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective
     packages = ["PyTorch"]
     if isinstance(as_shape(shape), ImageShape):
         packages.append("Pillow")
-    if any(isinstance(part, BytePairs) for part in made):
+    if any(isinstance(part, BytePairs | PretrainedTokens) for part in made):
         packages.append("tokenizers")
     return tuple(packages)

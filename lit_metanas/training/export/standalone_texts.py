@@ -43,6 +43,13 @@ def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     return [((row or [1]) + [0] * steps)[:steps] for row in found]
 
 
+def pretrained_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
+    """The tokens of each text by the tokenizer of an encoder, padded and cut."""
+    made, steps = importlib.import_module("tokenizers").Tokenizer.from_str("".join(part["tokenizer"])), part["steps"]
+    rows = (made.encode(normalize("NFC", text[: 100 * steps]), add_special_tokens=False).ids for text in texts)
+    return [([2 + number for number in row[:steps]] or [1]) + [0] * (steps - max(1, len(row))) for row in rows]
+
+
 def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     """The tokens of each line of a file, by one preprocessing, or by two, one behind the other."""
     try:
@@ -50,6 +57,8 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     except (OSError, ValueError) as error:
         raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
     texts = [line.strip() for line in content.split("\n")] if content else []
+    if made["kind"] == "pretrained tokens":
+        return pretrained_tokens(texts, made)
     parts = [read_tokens(texts, part) for part in made.get("parts", [made])]
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
 
