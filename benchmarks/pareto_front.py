@@ -31,8 +31,8 @@ from mixed_tasks import Folders, digits, fsdd, small_photographs
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 
 import lit_metanas as lm
-from lit_metanas.automl.budget_plan import SHARES, shared_epochs
-from lit_metanas.automl.front import POINTS
+from lit_metanas.automl.budget_plan import SHARES
+from lit_metanas.automl.front import POINTS, shared_epochs
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS

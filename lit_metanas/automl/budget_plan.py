@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import ceil, inf
 from time import perf_counter
 
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
-from lit_metanas.automl.pace import Pace, faster_precision, measure_pace
+from lit_metanas.automl.pace import Pace, Rungs, faster_precision, measure_pace, search_flops
 from lit_metanas.automl.views import View, Views, without_preprocessing
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import duration
@@ -60,11 +60,6 @@ FIRST_NETWORKS = 1.8
 That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
 """
 
-FRONT_TRIALS = 4
-"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
-
-Rungs = Callable[[float, float], tuple[int, ...]]
-"""From the FLOPs of a search, and of one candidate's training, to the number of candidates in each rung."""
 
 Trainings = Sequence[tuple[Architecture, RecipeFields, Cost]]
 """Architectures, with the changes of their recipe and what their training cost."""
@@ -372,46 +367,6 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
     return searched
 
 
-def search_flops(
-    seconds: float,
-    pace: Pace,
-    *,
-    trial: float,
-    scored: int,
-    rungs: Rungs,
-    shares: Callable[[Sequence[int]], Sequence[float]],
-    views: int = 0,
-    reading: float = 0.0,
-    workers: int = 1,
-) -> float:
-    """The FLOPs of a search of so many seconds, building and scoring of its networks included.
-
-    Args:
-        seconds: of the search.
-        pace: of this machine.
-        trial: FLOPs of the training of a candidate.
-        scored: examples that each network is scored on.
-        rungs: candidates for so many FLOPs.
-        shares: of these FLOPs for each rung, by their candidates.
-        views: other preprocessings, one of which comes in with each rung after the first.
-        reading: seconds to make the data under one of these.
-        workers: networks of a rung that are trained side by side, for the same FLOPs each.
-    """
-    around = pace.building + pace.scoring * scored
-    low, high = 0.0, workers * pace.flops * seconds
-    for _ in range(50):
-        middle = (low + high) / 2
-        numbers, taken = rungs(middle, trial), 0.0
-        for number, share in zip(numbers, shares(numbers), strict=True):
-            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
-        taken += min(views, len(numbers) - 1) * reading
-        if taken <= seconds:
-            low = middle
-        else:
-            high = middle
-    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
-
-
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
     trials = max(flops, 0.0) / trial
@@ -420,38 +375,3 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     while numbers[-1] > 2:
         numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
     return tuple(numbers)
-
-
-def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search for a front: half of all begin."""
-    number = sum(rungs_of(flops, trial))
-    first = (number + 1) // 2
-    left = number - first
-    return (first, *(part for part in (left - left // 2, left // 2) if part))
-
-
-def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
-    """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
-
-    Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
-    ``longest``. The last networks are left out if they cannot be paid for.
-    """
-    number = len(epochs)
-    while number > 1 and sum(epochs[:number]) > flops:
-        number -= 1
-    own = epochs[:number]
-
-    def divided(factor: float) -> list[int]:
-        return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
-
-    low, high = 0.0, longest * max(own) ** 0.5
-    if longest * sum(own) <= flops:
-        return divided(high)
-    for _ in range(60):
-        middle = (low + high) / 2
-        spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
-        if spent <= flops:
-            low = middle
-        else:
-            high = middle
-    return divided(low)

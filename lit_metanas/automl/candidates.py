@@ -20,14 +20,15 @@ from lit_metanas.automl.budget_plan import (
     MOST_FIRST,
     SHARES,
     BudgetPlan,
-    Rungs,
     Workload,
     rounded,
     rungs_of,
 )
 from lit_metanas.automl.options import NO_ENCODER, AutoOptions
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.views import JoinedView, View, ViewEstimator, Views
+from lit_metanas.automl.pace import Rungs
+from lit_metanas.automl.view_estimator import ViewEstimator
+from lit_metanas.automl.views import JoinedView, View, Views
 from lit_metanas.estimators.estimator import FAILURES, Estimator
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.kind import Kind

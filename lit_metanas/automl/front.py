@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.automl.budget_plan import FRONT_TRIALS, BudgetPlan, front_rungs, shared_epochs
+from lit_metanas.automl.budget_plan import BudgetPlan, rungs_of
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, last_cost
 from lit_metanas.automl.last_training import Known, LastTrainingError, Show, train_fully, train_linear_fully
 from lit_metanas.automl.limits import measure_name
@@ -25,6 +25,10 @@ MOST_BEGUN = 24
 
 POINTS = 6
 """Networks of a front at most."""
+
+
+FRONT_TRIALS = 4
+"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
 
 
 def begin_front(job: Job) -> Beginning:
@@ -150,3 +154,38 @@ def _name(job: Job, one: Candidate) -> tuple[Architecture, str]:
 
 WHOLE_FRONT = Goal(begin_front, searcher_of_front, train_front, collect_front)
 """The search of a front."""
+
+
+def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
+    """The number of candidates in each rung of a search for a front: half of all begin."""
+    number = sum(rungs_of(flops, trial))
+    first = (number + 1) // 2
+    left = number - first
+    return (first, *(part for part in (left - left // 2, left // 2) if part))
+
+
+def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
+    """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
+
+    Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
+    ``longest``. The last networks are left out if they cannot be paid for.
+    """
+    number = len(epochs)
+    while number > 1 and sum(epochs[:number]) > flops:
+        number -= 1
+    own = epochs[:number]
+
+    def divided(factor: float) -> list[int]:
+        return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
+
+    low, high = 0.0, longest * max(own) ** 0.5
+    if longest * sum(own) <= flops:
+        return divided(high)
+    for _ in range(60):
+        middle = (low + high) / 2
+        spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
+        if spent <= flops:
+            low = middle
+        else:
+            high = middle
+    return divided(low)

@@ -10,11 +10,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
-from math import inf
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
-from lit_metanas.io.text import plain_number, printable, short_value
+from lit_metanas.automl.option_values import (
+    bytes_of,
+    default_text,
+    key_words,
+    positive,
+    seconds_of,
+    several,
+    shown,
+    whole_number,
+    word_of,
+)
+from lit_metanas.io.text import plain_number, printable
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.given_data import Given
@@ -47,11 +56,6 @@ NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "downloa
 
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
-
-_DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
-_SIZE = re.compile(r"\s*([0-9.eE+-]+)\s*([kKmMgG]?[bB]|)\s*")
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
-_BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
 AUTO_THREADS = "auto"
@@ -251,9 +255,9 @@ class AutoOptions:
             self.sample = positive("auto: sample", self.sample, 1)
         self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        self.exclude = self.exclude and _several(self.exclude)
-        self.records = tuple(map(os.fspath, _several(self.records)))
-        self.encoders = self.encoders and _several(self.encoders)
+        self.exclude = self.exclude and several(self.exclude)
+        self.records = tuple(map(os.fspath, several(self.records)))
+        self.encoders = self.encoders and several(self.encoders)
         if self.encoders and self.start is not None:
             raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
         if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
@@ -263,7 +267,7 @@ class AutoOptions:
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
         if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
-            raise ValueError(f"auto: wandb = {_shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
+            raise ValueError(f"auto: wandb = {shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
 
@@ -322,14 +326,14 @@ class AutoOptions:
         """The command, or the call in Python, that repeats a result; what lies in memory goes by the option's name."""
         given = {"flops": f"[{','.join(map(plain_number, budget))}]", "seed": str(self.seed)}
         if precision != PRECISION_OF_FLOPS:
-            given["precision"] = _word("precision", precision, from_shell)
+            given["precision"] = word_of("precision", precision, from_shell)
         limits = {f"max_{name}": limit for name, limit in self.limits.given.items()}
         for one in fields(self)[1:]:
             value = limits.get(one.name, getattr(self, one.name))
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
             if usual or one.name in given or one.name in _NOT_REPEATED:
                 continue
-            given[one.name] = _word(one.name, value, from_shell)
+            given[one.name] = word_of(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
         verb, model = "auto", list[str]()
         if self.teacher is not None:
@@ -339,7 +343,7 @@ class AutoOptions:
             return f"lm.{verb}({', '.join([*words, *(f'{name}={value}' for name, value in given.items())])})"
         # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
         given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
-        words = [word for name, value in given.items() for word in _key(name, value)]
+        words = [word for name, value in given.items() for word in key_words(name, value)]
         first = f"--data={path}" if path is None or path.startswith("-") else path
         return shlex.join(["lit-metanas", verb, *(f"--model={one}" for one in model), first, *words])
 
@@ -361,7 +365,7 @@ def shell_options(without: Collection[str] = (), **defaults: object) -> dict[str
 def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, str]:
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
-    ends = {name: _default(default) for name, (_, default) in shell_options(without, **defaults).items()}
+    ends = {name: default_text(default) for name, (_, default) in shell_options(without, **defaults).items()}
     return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
@@ -369,57 +373,6 @@ def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
     chosen = [one for one in fields(AutoOptions) if one.name not in without]
     return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
-
-
-def seconds_of(duration: float | str) -> float:
-    """A duration in seconds, given as such or as a text with its unit, such as ``5ms``."""
-    if not 0 < (seconds := _measured(duration, _DURATION, _SECONDS)) < inf:
-        raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
-    return seconds
-
-
-def milliseconds(seconds: float) -> str:
-    """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
-    text = f"{plain_number(1000 * seconds)}ms"
-    return text if seconds_of(text) == seconds else plain_number(seconds)
-
-
-def bytes_of(size: float | str, name: str = "") -> float:
-    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
-
-    The message of the error begins with a name, if there is one.
-    """
-    if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
-        shown = f"auto: {name} = " * bool(name) + f"'{printable(str(size), 40)}'"
-        raise ValueError(f"{shown} is no size: give bytes, or a number with kB or MB, as 500kB.")
-    return number
-
-
-def positive(name: str, value: object, most: float = inf) -> float:
-    """A number above 0, also one of numpy's; the name begins the message of the error."""
-    try:
-        number = float(value) if isinstance(value, Real) else 0.0
-    except OverflowError:
-        number = inf
-    if not 0 < number < inf:
-        raise ValueError(f"{name} = {_shown(value)} must be a number above 0.")
-    if number > most:
-        raise ValueError(f"{name} = {_shown(value)} must be at most {most:g}.")
-    return number
-
-
-def whole_number(name: str, value: object, least: int, most: int) -> int:
-    """A whole number in a range, also one of numpy's."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
-        raise ValueError(f"{name} = {_shown(value)} must be a whole number from {least} to {most:,}.")
-    return int(value)
-
-
-def _several(given: Any) -> tuple[Any, ...]:
-    """One value or several."""
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        return tuple(given)
-    return (given,)
 
 
 def _parts(flops: object) -> tuple[float, ...]:
@@ -432,55 +385,3 @@ def _parts(flops: object) -> tuple[float, ...]:
     if len(numbers) > 2:
         raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
     return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)
-
-
-def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) -> float:
-    """A number with a unit; 0 if it is none."""
-    found = pattern.fullmatch(str(given))
-    if found is None:
-        return 0.0
-    unit = found[2] if found[2] in units else found[2].lower()
-    try:
-        return float(found[1]) * units[unit]
-    except ValueError:
-        return 0.0
-
-
-def _shown(value: object) -> str:
-    """A value for a sentence; a text, which may look like a number, in quotes."""
-    if isinstance(value, str):
-        return f"'{printable(value, 40)}'"
-    return short_value(value)
-
-
-def _default(default: object) -> str:
-    """The end of a line of help."""
-    if default is Parameter.empty:
-        return " (must be given)"
-    return "" if default is None else f" (default: {str(default).lower()})"
-
-
-def _word(name: str, value: object, from_shell: bool) -> str:
-    """The value of an option in a command or a call."""
-    if name == "max_latency" and isinstance(value, float):
-        value = milliseconds(value)
-    elif name == "records":
-        return repr(value)
-    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
-        return f"[{','.join(value)}]" if from_shell else repr([*value])
-    elif isinstance(value, float):
-        return plain_number(value)
-    elif value is None:
-        return "null" if from_shell else "None"  # the shell takes None for a text
-    elif isinstance(value, Integral):
-        return str(value)
-    if not isinstance(value, str | os.PathLike):
-        return name
-    return os.fspath(value) if from_shell else repr(os.fspath(value))
-
-
-def _key(name: str, value: str) -> list[str]:
-    """A key and its value as words of a command; one word if the value looks like a key."""
-    if value.startswith("-"):
-        return [f"--{name}={value}"]
-    return [f"--{name}", value]

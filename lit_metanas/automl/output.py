@@ -14,7 +14,8 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.views import View, ViewEstimator, Views
+from lit_metanas.automl.view_estimator import ViewEstimator
+from lit_metanas.automl.views import View, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
+from math import ceil
 from statistics import fmean
 from time import perf_counter, process_time
 
@@ -37,6 +38,10 @@ PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
 
 RECURRENT = "gru"
 """The label of recurrent operations."""
+
+
+Rungs = Callable[[float, float], tuple[int, ...]]
+"""From the FLOPs of a search, and of one candidate's training, to the number of candidates in each rung."""
 
 
 @dataclass(frozen=True)
@@ -168,3 +173,43 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
         if taken >= seconds / 2:
             return cost.flops / taken
         batches *= 2
+
+
+def search_flops(
+    seconds: float,
+    pace: Pace,
+    *,
+    trial: float,
+    scored: int,
+    rungs: Rungs,
+    shares: Callable[[Sequence[int]], Sequence[float]],
+    views: int = 0,
+    reading: float = 0.0,
+    workers: int = 1,
+) -> float:
+    """The FLOPs of a search of so many seconds, building and scoring of its networks included.
+
+    Args:
+        seconds: of the search.
+        pace: of this machine.
+        trial: FLOPs of the training of a candidate.
+        scored: examples that each network is scored on.
+        rungs: candidates for so many FLOPs.
+        shares: of these FLOPs for each rung, by their candidates.
+        views: other preprocessings, one of which comes in with each rung after the first.
+        reading: seconds to make the data under one of these.
+        workers: networks of a rung that are trained side by side, for the same FLOPs each.
+    """
+    around = pace.building + pace.scoring * scored
+    low, high = 0.0, workers * pace.flops * seconds
+    for _ in range(50):
+        middle = (low + high) / 2
+        numbers, taken = rungs(middle, trial), 0.0
+        for number, share in zip(numbers, shares(numbers), strict=True):
+            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
+        taken += min(views, len(numbers) - 1) * reading
+        if taken <= seconds:
+            low = middle
+        else:
+            high = middle
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network

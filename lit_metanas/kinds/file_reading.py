@@ -28,6 +28,7 @@ from torch import Tensor
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.io.cores import own_cores
 from lit_metanas.io.text import first_few, writable
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
 TAKEN_AT_ONCE, MANY_TO_READ = 16, 500
@@ -242,3 +243,44 @@ def _chosen(classes: Mapping[str, Sequence[Path]], groups: Mapping[Path, str], s
                 number += len(within.intersection(members[one]))
                 at_least += 1
     return chosen
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the examples of a path are read by.
+
+    Attributes:
+        path: a file or a folder.
+        test: the path of the test part; None takes some of the examples.
+        group: which examples belong together, see ``auto``.
+        label: the column of labels of a table; None finds it by its name.
+        least: examples of the smallest class that is kept.
+        targets: what labels are learned as; None looks at them.
+        prepared: what makes inputs of the examples; None is the usual one.
+        side: pixels of each side of images; None is the usual number.
+        window: seconds of sounds that networks take at once; None is the usual number.
+        reading: reads files; None reads all, into half of the free memory.
+        test_by: the column of a table that says which rows are tested.
+
+    Example:
+        >>> from pathlib import Path
+        >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
+        True
+    """
+
+    path: Path
+    test: Path | None = None
+    group: str | None = None
+    label: str | None = None
+    least: int = 1
+    targets: Targets | None = None
+    prepared: Any = None
+    side: int | None = None
+    window: float | None = None
+    reading: FileReading | None = None
+    test_by: str | None = None
+
+    @property
+    def test_path(self) -> str | None:
+        """The path of the test part as a text."""
+        return None if self.test is None else str(self.test)

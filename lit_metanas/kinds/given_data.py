@@ -19,10 +19,10 @@ from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
-from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
-from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
+from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, known_kinds, within_memory
 from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_whole_rows
 from lit_metanas.kinds.texts.text_task import task_from_texts

@@ -21,7 +21,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
-from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.file_reading import Source
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
@@ -53,47 +53,6 @@ MOST_BYTES = 1 << 30
 
 Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What the examples of a path are read by.
-
-    Attributes:
-        path: a file or a folder.
-        test: the path of the test part; None takes some of the examples.
-        group: which examples belong together, see ``auto``.
-        label: the column of labels of a table; None finds it by its name.
-        least: examples of the smallest class that is kept.
-        targets: what labels are learned as; None looks at them.
-        prepared: what makes inputs of the examples; None is the usual one.
-        side: pixels of each side of images; None is the usual number.
-        window: seconds of sounds that networks take at once; None is the usual number.
-        reading: reads files; None reads all, into half of the free memory.
-        test_by: the column of a table that says which rows are tested.
-
-    Example:
-        >>> from pathlib import Path
-        >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
-        True
-    """
-
-    path: Path
-    test: Path | None = None
-    group: str | None = None
-    label: str | None = None
-    least: int = 1
-    targets: Targets | None = None
-    prepared: Any = None
-    side: int | None = None
-    window: float | None = None
-    reading: FileReading | None = None
-    test_by: str | None = None
-
-    @property
-    def test_path(self) -> str | None:
-        """The path of the test part as a text."""
-        return None if self.test is None else str(self.test)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.class_folders import file_within, files_in
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.file_reading import FileReading
-from lit_metanas.kinds.kind import Source
+from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,

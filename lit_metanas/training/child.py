@@ -346,12 +346,7 @@ def fit_child(
 
 
 def _fit(
-    child: Child,
-    train: Split | Portion,
-    *,
-    seed: int,
-    epoch_ended: Callable[[], None] | None,
-    precision: str,
+    child: Child, train: Split | Portion, *, seed: int, epoch_ended: Callable[[], None] | None, precision: str
 ) -> Cost:
     # The seed orders the batches and drives augmentation and dropout.
     number, places = len(train), None

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lit_metanas.automl.limits import measure_name
-from lit_metanas.automl.options import AutoOptions, bytes_of, milliseconds, seconds_of
+from lit_metanas.automl.option_values import bytes_of, milliseconds, seconds_of
+from lit_metanas.automl.options import AutoOptions
 from lit_metanas.estimators.estimator import inputs_timed
 
 

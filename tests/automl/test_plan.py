@@ -12,18 +12,10 @@ from auto_toys import paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.budget_plan import (
-    SHARES,
-    Workload,
-    divide,
-    front_rungs,
-    rungs_of,
-    search_flops,
-    searched_share,
-    shared_epochs,
-)
+from lit_metanas.automl.budget_plan import SHARES, Workload, divide, rungs_of, searched_share
+from lit_metanas.automl.front import front_rungs, shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.pace import Pace
+from lit_metanas.automl.pace import Pace, search_flops
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 

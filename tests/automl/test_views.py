@@ -19,7 +19,8 @@ from lit_metanas.automl.budget_plan import divide
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.views import ViewEstimator, Views
+from lit_metanas.automl.view_estimator import ViewEstimator
+from lit_metanas.automl.views import Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given

@@ -15,11 +15,11 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.divided_examples import task_of_classes
 from lit_metanas.kinds.file_reading import FileReading, ReadFiles
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
-from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data

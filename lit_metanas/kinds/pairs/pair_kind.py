@@ -12,7 +12,8 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.kind import Kind, MadeBefore, Source, known_kinds
+from lit_metanas.kinds.file_reading import Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, known_kinds
 from lit_metanas.kinds.listed_files import file_column
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs

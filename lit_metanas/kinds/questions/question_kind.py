@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.kind import Kind, Source
+from lit_metanas.kinds.file_reading import Source
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.questions.squad import SquadTask, read_questions
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, free_columns, guess_two, listed, read_rows

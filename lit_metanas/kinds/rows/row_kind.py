@@ -16,8 +16,9 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io.text import first_few, printable, writable
+from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.file_reading import Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,

@@ -11,8 +11,8 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.divided_examples import task_of_classes
 from lit_metanas.kinds.file_reading import FileReading, ReadFiles
-from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,

@@ -10,8 +10,8 @@ from typing import ClassVar
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.file_reading import FileReading
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.file_reading import FileReading, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel, features_for

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.file_reading import Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_label, checked_text, distinct_texts

@@ -1,9 +1,10 @@
-"""Sentences of many classes, from which episodes and tasks are drawn."""
+"""Sentences of many classes, from which episodes and tasks are drawn, of any source, of a folder or of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,13 +12,18 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts
+from lit_metanas.io.class_folders import class_folders, file_groups
+from lit_metanas.io.text import writable
+from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts, read_utf8
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
 Sentences = Mapping[str, Sequence[str]]
 """The sentences of each class, by its name."""
+
+LARGEST_TEXT_FILE = 1 << 20  # bytes
 
 Subsets = dict[Subset, dict[str, list[str]]]
 """The sentences of each class of each subset."""
@@ -166,3 +172,120 @@ class SentenceSource(TextSource):
             place=name,
         )
         self._name = name
+
+
+class TextTable(TextSource):
+    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+
+    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
+    is left out, with a warning.
+
+    Args:
+        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
+        text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
+        label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
+            two columns with unusual names, labels are in the one with fewer different values.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
+        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
+        >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
+        >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
+        (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.path = Path(path)
+        self._name = self.path.stem
+        place = writable(path)
+        self._sentences = split_sentences(
+            labelled_rows(list(read_rows(self.path)), place, text, label),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextTable",
+            place=place,
+        )
+
+
+class TextFolder(TextSource):
+    """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
+
+    Args:
+        root: the folder; each sub-folder is a class, and each ``.txt`` file directly in it an example.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a class or a file is malformed, a named class does not exist, or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> for name in ("letter", "poem", "recipe", "song"):
+        ...     Path("texts", name).mkdir(parents=True)
+        ...     for number in range(5):
+        ...         size = Path("texts", name, f"{number}.txt").write_text(f"This {name} is the text {number}.")
+        >>> source = lm.kinds.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
+        >>> source.classes("test"), source.instances("test", 0)
+        (('recipe', 'song'), 5)
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.root = Path(root)
+        self._name = self.root.resolve().name
+        self._sentences = split_sentences(
+            text_files(self.root),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextFolder",
+            place=str(self.root),
+        )
+
+
+def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
+    """The text files of each class folder."""
+    classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
+    groups = {} if group is None else file_groups(root, classes, group)
+    for name, files in classes.items():
+        for file in files:
+            where = file.relative_to(root).as_posix()
+            yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))

@@ -1,4 +1,4 @@
-"""Tables with a column of texts and one of labels."""
+"""The rows of tables, and their columns of texts and of labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
@@ -22,7 +21,6 @@ from lit_metanas.kinds.texts.labelled_text import (
     checked_text,
     read_utf8,
 )
-from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
@@ -59,63 +57,6 @@ class NamelessColumnsError(ValueError):
 
 TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
-
-
-class TextTable(TextSource):
-    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
-
-    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
-    is left out, with a warning.
-
-    Args:
-        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
-        text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
-        label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
-            two columns with unusual names, labels are in the one with fewer different values.
-        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
-        val: names of the meta-validation classes.
-        test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
-        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
-        >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
-        >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
-        (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
-    """
-
-    def __init__(
-        self,
-        path: str,
-        text: str | None = None,
-        label: str | None = None,
-        train: list[str] | None = None,
-        val: list[str] | None = None,
-        test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-    ) -> None:
-        super().__init__(preprocessing)
-        self.path = Path(path)
-        self._name = self.path.stem
-        place = writable(path)
-        self._sentences = split_sentences(
-            labelled_rows(list(read_rows(self.path)), place, text, label),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextTable",
-            place=place,
-        )
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:

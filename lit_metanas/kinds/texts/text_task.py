@@ -12,9 +12,10 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
+from lit_metanas.kinds.divided_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
-from lit_metanas.kinds.texts.text_folders import text_files
+from lit_metanas.kinds.texts.text_source import text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
