@@ -226,7 +226,7 @@ class AutoOptions:
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: with minutes the faster one",
         "auto",
         shell=str,
     )

@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import calls
+from lit_metanas.automl.reading import read_job
 from lit_metanas.cli.parser import Parser
 from lit_metanas.kinds.given_data import describe_columns, describe_given, kind_of_examples, read_given
 from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
@@ -253,7 +253,7 @@ def test_auto_says_that_it_reads_much(
     size = texts.stat().st_size
     for data, name, most, told in ((images, "FILES", 20, "20 files in"), (texts, "BYTES", size, "0.0 MB of")):
         for more in (0, 1):
-            monkeypatch.setattr(calls, f"MANY_{name}", most + more)
+            monkeypatch.setattr(read_job, f"MANY_{name}", most + more)
             with pytest.raises(ValueError, match="pay for no epoch"):
                 lm.auto(data, flops=1.0)
             assert capsys.readouterr().err.startswith("auto: '" if more else f"auto: reading {told} '{data}'.\nauto: '")
