@@ -221,12 +221,12 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train networks side by side; auto is one a core",
+        "processes that train side by side; auto is one a core",
         "auto",
         shell=int | Literal["auto"],
     )
     precision: str = option(
-        "32-true, bf16-mixed, or auto: bf16 if minutes are given and this machine gains from it",
+        "32-true, bf16-mixed, or auto: with minutes the faster one",
         "auto",
         shell=str,
     )

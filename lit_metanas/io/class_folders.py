@@ -38,7 +38,7 @@ def excluding(patterns: Sequence[str]) -> Iterator[Mapping[str, list[str]]]:
 def is_excluded(name: str) -> bool:
     """Whether a column of a table, or a file by the last parts of its path, is left out at present."""
     for pattern, names in EXCLUDED.get().items():
-        if name == pattern or fnmatchcase(name, pattern) or PurePath(name).match(pattern):
+        if name == pattern or fnmatchcase(name, pattern) or (pattern and PurePath(name).match(pattern)):
             names.append(name)
             return True
     return False

@@ -1,17 +1,35 @@
-"""Dates as people write them."""
+"""Dates as people write them, and the parts of a table by a column of dates, or one that names them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lit_metanas.io.text import hint, printable
+from lit_metanas.tasks.labels import is_missing
 
 ISO = "ISO 8601"
 _ISO_BEGINS = re.compile(r"\d{4}-\d\d-\d\d")
 _DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
 DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
 """How dates are written; of one that may be read in two ways the first is taken."""
+
+
+_TRAIN, _VAL, _TEST = range(3)
+
+PART_NAMES: Mapping[str, int] = {
+    **dict.fromkeys(("train", "training", "learn", "false", "no", "0"), _TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), _VAL),
+    **dict.fromkeys(("test", "testing", "eval", "holdout", "true", "yes", "1"), _TEST),
+}
+"""How a column names parts, in small letters, by the order of a task's parts."""
 
 
 def read_date(text: str, form: str) -> datetime | None:
@@ -39,3 +57,85 @@ def read_dates(texts: Sequence[str]) -> list[datetime] | None:
         if texts and len(dates) == len(texts):
             return dates
     return None
+
+
+@dataclass(frozen=True)
+class ColumnParts:
+    """Which part each row of a table is in.
+
+    Attributes:
+        parts: of each row, 0 (train), 1 (val) or 2 (test), by where it stands, such as ``line 3``.
+        told: a sentence on the border.
+    """
+
+    parts: Mapping[str, int]
+    told: str
+
+
+def parts_by_column(
+    rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, column: str, *, val: float = 0.2, test: float = 0.2
+) -> ColumnParts:
+    """The parts of a table's rows, which stand at places, by a column that names them, or has dates or numbers.
+
+    Of dates and numbers the newest are tested, and those before them chosen by. Rows of one date are in one part, so
+    the shares are only about ``val`` and ``test``.
+
+    Raises:
+        ValueError: a value is missing or is no such, or no row would be tested, or learned from.
+    """
+    names = dict.fromkeys(name for _, row in rows for name in row)
+    if column not in names:
+        raise ValueError(
+            f"'{place}' has no column '{printable(column, 40)}' (test_by): {hint(column, names, 'name one.')}"
+        )
+    called = f"Column '{printable(column, 40)}' of '{place}'"
+    texts = []
+    for at, row in rows:
+        value = row.get(column)
+        if is_missing(value) or not str(value).strip():
+            raise ValueError(f"{called} has no value at {at}: fill it in, as it says which rows are tested.")
+        texts.append(str(value).strip())
+    where = [each for each, _ in rows]
+    lower = [text.lower() for text in texts]
+    if {*lower} <= PART_NAMES.keys():
+        parts = [PART_NAMES[text] for text in lower]
+        if not {_TRAIN, _TEST} <= {*parts}:
+            raise ValueError(f"{called} holds no '{'test' if _TRAIN in parts else 'train'}': name rows of both parts.")
+        told = f" Tested are the rows that column '{printable(column, 40)}' names."
+        return ColumnParts(dict(zip(where, parts, strict=True)), told)
+    keys = _sortable(texts)
+    if keys is None:
+        wrong = next(place for place, text in enumerate(lower) if text not in PART_NAMES)
+        raise ValueError(
+            f"{called} holds '{printable(texts[wrong], 40)}' at {where[wrong]}: write train, val or test; or dates in "
+            "one form, or numbers, of which the newest are tested."
+        )
+    first, last = _borders(keys, val, test, called)
+    parts = ((keys >= first).astype(int) + (keys >= last)).tolist()
+    shown = [printable(texts[int(np.flatnonzero(keys == border)[0])], 40) for border in (first, last)]
+    told = f" Rows to choose by are from {shown[0]} on in column '{printable(column, 40)}', to test from {shown[1]} on."
+    return ColumnParts(dict(zip(where, parts, strict=True)), told)
+
+
+def _sortable(texts: Sequence[str]) -> NDArray[Any] | None:
+    """Texts as numbers that grow with time, if all are dates or all are numbers."""
+    if (dates := read_dates(texts)) is not None:
+        return np.array([date.timestamp() for date in dates])
+    try:
+        found = np.array([float(text) for text in texts])
+    except ValueError:
+        return None
+    return found if np.isfinite(found).all() else None
+
+
+def _borders(keys: NDArray[Any], val: float, test: float, called: str) -> tuple[float, float]:
+    """The first keys of the val and of the test part, which have about these shares of all rows."""
+    values, counts = np.unique(keys, return_counts=True)
+    if len(values) < 3:
+        raise ValueError(
+            f"{called} has {len(values)} different values, too few to divide rows by: it takes three or more."
+        )
+    newer = np.cumsum(counts[::-1])[::-1]  # rows from each value on
+    last = 2 + int(np.abs(newer[2:] - test * len(keys)).argmin())
+    first = 1 + int(np.abs(newer[1:last] - (val + test) * len(keys)).argmin())
+    return float(values[first]), float(values[last])

@@ -18,7 +18,7 @@ from lit_metanas.io.class_folders import excluding, files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
-from lit_metanas.kinds.column_parts import parts_by_column
+from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset

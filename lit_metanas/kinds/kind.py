@@ -41,7 +41,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
-    "tables": "rows.text_row_kind.TextRowKind",
+    "tables": "rows.row_kind.TextRowKind",
     "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",

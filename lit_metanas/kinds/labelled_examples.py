@@ -250,7 +250,10 @@ class LabelSetExamples(LabelledExamples):
                     f"A label is called '{printable(name, 40)}', and '{LABEL_SEPARATOR}' stands between labels in "
                     f"results, '{NO_LABEL}' for none: rename it."
                 )
-        members = {name: [at for at, own in enumerate(sets) if label in own] for label, name in self._named.items()}
+        members: dict[str, list[int]] = {name: [] for name in self._named.values()}
+        for at, own in enumerate(sets):
+            for label in own:
+                members[self._named[label]].append(at)
         self.names = tuple(large_classes(members, min_per_class, place))
         self._kept = [label for label, name in self._named.items() if name in self.names]
         self.targets = indicator(sets, self._kept)
@@ -262,7 +265,7 @@ class LabelSetExamples(LabelledExamples):
     ) -> list[tuple[Tensor, Tensor]]:
         """By iterative stratification; groups as those of classes are, of which an example may have several."""
         if given:
-            parts = [torch.tensor([at for at, own in enumerate(given) if own == part]) for part in range(3)]
+            parts = [(torch.tensor(given) == part).nonzero()[:, 0] for part in range(3)]
             if not len(parts[1]) and val:
                 share = min(val * len(given) / max(1, len(parts[0])), 0.5)
                 drawn = self._dealt(parts[0], train=None, val=share, test=0.0, seed=seed)

@@ -82,6 +82,11 @@ def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
         )
 
 
+def hardly_repeat(counts: Mapping[str, int]) -> bool:
+    """Whether most cells differ from all others, by the numbers of each text."""
+    return 2 * sum(count == 1 for count in counts.values()) > sum(counts.values())
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value stands for none: None, NaN, or pandas's NA, which is neither like nor unlike itself."""
     try:

@@ -262,10 +262,13 @@ def deal_labels(
         return [*sizes, examples - sum(sizes)]  # a fourth part is left out
 
     number, classes = targets.shape
-    members = [[int(place) for place in own.nonzero()] for own in targets.T]
+    members = [own.nonzero()[:, 0].tolist() for own in targets.T]
     wanted = [lacking(culprit(label), len(own)) for label, own in enumerate(members)]
     whole = lacking("X", number)
-    labels = [row.nonzero()[:, 0].tolist() for row in targets]
+    labels = [list[int]() for _ in range(number)]
+    for label, own in enumerate(members):
+        for place in own:
+            labels[place].append(label)
     order = np.random.default_rng(seed).permutation(number).tolist()
     ranks = {place: rank for rank, place in enumerate(order)}
     left, dealt = [len(own) for own in members], [-1] * number

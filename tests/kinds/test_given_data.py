@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import calls
+from lit_metanas.automl.reading import read_job
 from lit_metanas.cli.parser import Parser
 from lit_metanas.kinds.given_data import describe_columns, describe_given, kind_of_examples, read_given
 from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
@@ -253,7 +253,7 @@ def test_auto_says_that_it_reads_much(
     size = texts.stat().st_size
     for data, name, most, told in ((images, "FILES", 20, "20 files in"), (texts, "BYTES", size, "0.0 MB of")):
         for more in (0, 1):
-            monkeypatch.setattr(calls, f"MANY_{name}", most + more)
+            monkeypatch.setattr(read_job, f"MANY_{name}", most + more)
             with pytest.raises(ValueError, match="pay for no epoch"):
                 lm.auto(data, flops=1.0)
             assert capsys.readouterr().err.startswith("auto: '" if more else f"auto: reading {told} '{data}'.\nauto: '")
@@ -610,8 +610,9 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
             "the columns a, d, c: name that of the labels",
         ),
         (
-            "a,body,target\n" + "".join(f"1,how are you {n},x\n1,I am well {n},y\n" for n in range(5)),
-            r"Column 'body' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
+            "a,body,target\n"
+            + "".join(f"a man of {n},how are you {n},x\nno men of {n},I am well {n},y\n" for n in range(5)),
+            r"Column 'a' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
         ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),

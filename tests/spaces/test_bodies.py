@@ -60,6 +60,20 @@ def test_it_passes_the_test_kit(space):
     check_space(space.restricted({"depth": "3", "block2.kernel": "5", "block3.skip": "none", "width": "4"}), SHAPE)
 
 
+def test_the_choices_of_a_part_have_its_name_in_front(space):
+    def named(shape, build):
+        with build.part("left"), build.part("first"):
+            return space.body(shape, build)
+
+    part, front = Body(named), "left.first."
+    check_space(part, SHAPE)
+    assert [(own.name, own.labels, own.group) for own in part.choices] == [
+        (front + one.name, one.labels, front + one.group) for one in space.choices
+    ]
+    conditions = [{front + name: labels for name, labels in one.active_if} for one in space.choices]
+    assert [dict(own.active_if) for own in part.choices] == conditions
+
+
 def test_choices_within_a_candidate_matter_only_where_it_is_chosen(space):
     conditions = {choice.name: dict(choice.active_if) for choice in space.choices}
     deep = {"depth": frozenset({"2", "3"})}

@@ -16,7 +16,7 @@ from written_tables import Frame, write
 import lit_metanas as lm
 from lit_metanas.automl.scikit.auto_classifier import AutoClassifier
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.given_data import describe_columns, read_given
+from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
@@ -52,8 +52,12 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
     assert made.texts == ("review",)
     assert kind_of(task).name == "tables"
     assert task.shape == lm.inputs.TextRowShape(17 + 2 + 1, len(made.tokens.words) + 2, 32)  # type: ignore[union-attr]
-    told = describe_columns(path, kind_of(task), None, "verdict")
-    assert told.startswith(" Labels are in column 'verdict', the text in 'review', and 'price', 'shop' are learned ")
+    told = describe_given(task, kind_of(task)) + describe_columns(path, kind_of(task), None, "verdict")
+    assert "240 rows of 2 classes, with the text in 'review' and the columns 'price', 'shop': 144 to learn from" in told
+    assert told.endswith(" 'verdict'. kind='texts' or kind='rows' learns from the text or the columns alone.")
+    tagged = [{**row, "verdict": f"{row['shop']}|{row['verdict']}"} for row in reviews()]
+    tags = read_given(write(tmp_path / "tags.csv", tagged), label="verdict")
+    assert (kind_of(tags).name, tags.classes) == ("tables", ("keep", "north", "return", "south"))
     columns = read_given(path, label="verdict", kind="rows")
     assert columns.shape == lm.RowShape(20)
     assert torch.equal(columns.train.inputs, task.train.inputs[:, :20])
@@ -64,7 +68,11 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),  # of rows
+        (lambda row: {"stars": 3, "request": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"number": row["number"], "text": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "text": row["text"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "text": row["text"], "name": row["name"], "label": row["label"]}, "texts"),
+        (lambda row: {"id": row["id"], "stars": row["stars"], "text": row["text"], "label": row["label"]}, "tables"),
         (lambda row: {"stars": row["stars"], "text": row["text"], "label": row["label"]}, "tables"),
         (lambda row: {"stars": row["stars"], "name": row["name"], "label": row["label"]}, "rows"),
         (lambda row: {"stars": "all", "text": row["text"], "label": row["label"]}, "texts"),
@@ -76,7 +84,13 @@ def test_which_tables_have_both(change: Any, kind: str, tmp_path: Path) -> None:
     rows = []
     for place in range(90):
         text = f"this is the sentence {place} of many"
-        more = {"number": place, "stars": place % 5 + 0.5 * (place % 2), "name": f"T{place}", "label": "ab"[place % 2]}
+        more = {
+            "number": place,
+            "stars": place % 5 + 0.5 * (place % 2),
+            "name": f"T{place}",
+            "id": 10**9 + 7919 * place,
+            "label": "ab"[place % 2],
+        }
         rows.append(change({"text": text, **more}))
     assert kind_of_path(Path(write(tmp_path / "table.csv", rows)), None).name == kind
 
@@ -103,7 +117,7 @@ def test_inputs_are_the_numbers_and_then_the_tokens_by_each_part_alone() -> None
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([[1.0, "a"], [2.0, "b"]], "No column of the rows to learn from holds texts: call one 'text'"),
+        ([[1.0, "a"], [2.0, "b"]], "No column of the table holds texts: call one 'text'"),
         ([["one fine day"], ["two fine days"]], "There is nothing in 2 rows of 0 columns"),
     ],
 )
@@ -119,9 +133,22 @@ def test_new_rows_lack_a_column_or_have_another_number() -> None:
         made.encode([{"price": 1, "shop": "north"}])
     with pytest.raises(ValueError, match="The rows have 2 columns, and 3 were learned from"):
         made.encode([[1.0, "north"]])
+    for cheap in ([{"price": "cheap", "shop": "north", "review": "all well"}], [["all well", "cheap", "north"]]):
+        with pytest.raises(ValueError, match="Column 'price' of the table holds 'cheap' at line 7"):
+            made.encode(cheap, ["line 7"])
     for plain in ({}, {**made.to_plain(), "places": []}, {**made.to_plain(), "tokens": None}):
         with pytest.raises(ValueError, match=r"the stored preprocessing|The stored tokens"):
             lm.kinds.TextRows.from_plain(plain)
+    for names, places in (
+        (["a", "a", "b"], [0]),
+        ([[], "a", "b"], [0]),
+        (["a"], [0]),
+        ([], [3]),
+        ([], [-1]),
+        ([], [0, 0]),
+    ):
+        with pytest.raises(ValueError, match="TextRows: a "):
+            lm.kinds.TextRows.from_plain({**made.to_plain(), "names": names, "places": places})
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -36,9 +36,6 @@ from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import judge, scores_of
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
-Read = Callable[[Any], Task]
-"""Reads the data by another preprocessing, or images by another shape."""
-
 
 @dataclass(frozen=True, eq=False)
 class Unlabelled:
@@ -115,7 +112,7 @@ class Teacher:
             raise FileNotFoundError(f"There is no model '{place}' to learn from: give the folder of an exported model.")
         return cls(place, load(folder), (folder / PROGRAM).stat().st_size)
 
-    def lesson(self, task: Task, kind: Kind, read: Read, unlabelled: Any = None) -> Lesson:
+    def lesson(self, task: Task, kind: Kind, read: Callable[[Any], Task], unlabelled: Any = None) -> Lesson:
         """What it says of the examples of a task; of those to test only for reports.
 
         Args:
@@ -191,7 +188,7 @@ class Teacher:
             )
         return [model.classes.index(name) for name in names]
 
-    def _as_taken(self, task: Task, kind: Kind, read: Read) -> Task:
+    def _as_taken(self, task: Task, kind: Kind, read: Callable[[Any], Task]) -> Task:
         """The task as the model takes it."""
         made, shape = self.model.preprocessing, as_shape(self.model.shape)
         if isinstance(made, JoinedTokens):

@@ -1,4 +1,4 @@
-"""How well sets of classes are told on a test part: for each class, and by measures that do not choose."""
+"""How well sets of classes are predicted on a test part: for each class, and by measures that do not choose."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import first_few, printable
 from lit_metanas.kinds.dates import DATE_FORMS, read_date
-from lit_metanas.tasks.labels import MISSING, is_missing
+from lit_metanas.tasks.labels import MISSING, hardly_repeat, is_missing
 from lit_metanas.tasks.number_targets import are_measures
 
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
@@ -330,11 +330,6 @@ def kind_of_cells(cells: ColumnCells) -> CellKind:
             raise cells.refusal(strays[0], NO_NUMBER)
         return "texts"
     return "categories"
-
-
-def hardly_repeat(counts: Mapping[str, int]) -> bool:
-    """Whether most cells differ from all others, by the numbers of each text."""
-    return 2 * sum(count == 1 for count in counts.values()) > sum(counts.values())
 
 
 def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:

@@ -1,17 +1,21 @@
-"""Rows of a table as a kind of data."""
+"""Rows of a table as a kind of data, and rows that have a text."""
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import RowShape
-from lit_metanas.io.text import printable, writable
+from lit_metanas.inputs.shapes import RowShape, TextRowShape
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
@@ -19,6 +23,7 @@ from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
 from lit_metanas.kinds.rows.text_rows import TextRows
+from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.kinds.texts.text_tables import (
     SUFFIXES_OF_TABLES,
     TableRow,
@@ -37,6 +42,11 @@ from lit_metanas.tasks.task import Task
 
 FEW_ROWS = 1000
 """Rows to learn from up to which they are soon learned by heart."""
+
+COUNTED_TOKENS = 256
+"""Tokens that trees are given the counts of."""
+
+READER = {"text.depth": "1", "text.width": "64", "text.skip": "residual"}
 
 
 class RowKind(Kind):
@@ -198,6 +208,88 @@ class EncodedRows(RowKind):
 
     def tree_features(self, task: Task, inputs: Tensor) -> None:
         """None: networks are better on features."""
+
+
+class TextRowKind(RowKind):
+    """Rows of a table, each with a label, a text, and other columns: tickets with fields, reviews with a price."""
+
+    name = "tables"
+    noun = "rows"
+    configuration = "default_tables.yaml"
+    first: ClassVar = (
+        {
+            **{"text.operation": "conv_3", "text.readout": "max", "text.dropout": "0.2", **READER},
+            **{"depth": "1", "width": "128", "activation": "ReLU", "norm": "none", "dropout": "0.5"},
+        },
+        {"text.operation": "conv_3", "text.readout": "max", "text.dropout": "0.2", **READER, "depth": "0"},
+        {"text.operation": "conv_2_to_5", "text.readout": "max", "text.dropout": "0.5", **READER, "depth": "0"},
+        {
+            **{"text.operation": "gated_linear", "text.readout": "mean", "text.dropout": "0.2", **READER},
+            **{"depth": "2", "width": "128", "activation": "ReLU", "norm": "layer", "dropout": "0.2", "skip": "none"},
+        },
+        {"text.operation": "gru", "text.readout": "max", "text.dropout": "0.2", **READER, "depth": "0"},
+    )
+    recipe: ClassVar = {**RowKind.recipe, **TextKind.recipe}
+    features: ClassVar = {
+        "coarse": "the columns and counts of tokens",
+        "fine": "the columns, their squares, and counts of up to four neighbouring tokens",
+    }
+    linear_views: ClassVar = {"coarse": NGRAMS}
+    linear_rate = TextKind.linear_rate
+
+    def holds(self, task: Task) -> bool:
+        """By the shape of its inputs."""
+        return isinstance(task.shape, TextRowShape)
+
+    def made(self) -> Columns | TextRows:
+        """What makes inputs of a table, before it is fitted."""
+        return TextRows()
+
+    def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
+        """The same for tables of all sizes."""
+        return Kind.usual_recipe(self, task)
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Those of the text with the usual columns, and those of the columns with the usual text."""
+        usual = task.preprocessing
+        assert isinstance(usual, TextRows)
+        texts = TextKind().preprocessings(replace(task, preprocessing=usual.tokens), source)
+        rows = super().preprocessings(replace(task, preprocessing=usual.columns), source)
+        first, *_ = texts
+        found: dict[str, Any] = {label: replace(usual, tokens=tokens) for label, tokens in texts.items()}
+        for label in [*rows][1:]:
+            found[f"{first}, {label}"] = replace(usual, columns=rows[label])
+        return found
+
+    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
+        """The cells as numbers, and counts of the most frequent tokens."""
+        made = task.preprocessing
+        if not isinstance(made, TextRows):
+            return None
+        numbers, tokens = made.shape.split(inputs.cpu())
+        ends = UNKNOWN + 1, UNKNOWN + 1 + COUNTED_TOKENS  # of those that a vocabulary numbers, the most frequent first
+        counted = tokens * (tokens < ends[1])
+        counts = torch.zeros(len(tokens), ends[1]).scatter_add_(1, counted, torch.ones(tokens.shape))
+        return np.concatenate([made.columns.unscaled(numbers), counts[:, ends[0] :].numpy()], 1)
+
+    def describe(self, task: Task) -> str:
+        """In which columns the text is, which others are learned from, and which are left out."""
+        made = task.preprocessing
+        if not isinstance(made, TextRows):
+            return ""
+        used = [column.name or str(place) for place, column in enumerate(made.columns.columns, 1) if column.width]
+        texts, others = (first_few([f"'{printable(name, 40)}'" for name in names]) for names in (made.texts, used))
+        left = f", without {made.columns.left_out}" * bool(made.columns.left_out)
+        return f", with the text in {texts} and the columns {others}{left}"
+
+    def as_before(self, made: MadeBefore, place: str) -> Any:
+        """The same columns and tokens."""
+        return None if made.inputs is None else TextRows.checked(made.inputs, writable(place))
+
+    def describe_columns(self, source: Source) -> str:
+        """The column of labels, and how to learn from less."""
+        found = super().describe_columns(source)
+        return f"{found} kind='texts' or kind='rows' learns from the text or the columns alone." * bool(found)
 
 
 def _whole_rows(file: Path) -> list[TableRow]:

@@ -214,6 +214,8 @@ def task_of_rows(
     names = (preprocessing and preprocessing.names) or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
     made = preprocessing or usual_rows(table)
+    if isinstance(made, TextRows):
+        made = made.located(table)  # in all rows, since a part of them may be another kind of column
     labelled = labelled_examples(
         len(table),
         y,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,15 +15,12 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import TextRowShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of
-from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, hardly_repeat, has_names, is_gap
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, has_names, is_gap
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.texts.joined_tokens import tokens_from_plain
-from lit_metanas.kinds.texts.text_tables import TEXT_COLUMNS
+from lit_metanas.kinds.texts.text_tables import are_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.vocabularies import Words
-
-SENTENCE_WORDS = 3
-"""Words on average, from which on texts that hardly repeat are sentences."""
 
 JOINED_BY = "\n"
 """What stands between the texts of several columns."""
@@ -39,7 +36,7 @@ class TextRows(Preprocessing):
         names: of all columns; empty where they have none.
         columns: makes numbers of all others.
         tokens: makes tokens of the text; None takes ``Words()``, or ``Characters()`` where most texts share no word.
-        places: of the text's columns among all, from 0; empty finds them in the rows to learn from.
+        places: of the text's columns among all, from 0; empty finds them.
 
     Raises:
         ValueError: a column's name stands twice, or a place is that of no column.
@@ -66,10 +63,14 @@ class TextRows(Preprocessing):
     def __post_init__(self) -> None:
         """Look at names and places."""
         whole = all(isinstance(place, int) and place >= 0 for place in self.places)
-        if not whole or len(set(self.places)) < len(self.places) or len(set(self.names)) < len(self.names):
+        texts = all(isinstance(name, str) for name in self.names)
+        if not whole or not texts or any(len(set(own)) < len(own) for own in (self.names, self.places)):
             raise ValueError("TextRows: a column's name or place stands twice, or is none: give each its own.")
-        if self.names and self.places and max(self.places) >= len(self.names):
-            raise ValueError(f"TextRows: a text is in column {max(self.places)} of {len(self.names)}: count from 0.")
+        number = len(self.names)
+        if self.columns.columns:
+            number = len(self.columns.columns) + len(self.places)
+        if number and (max(self.places, default=0) >= number or len(self.names) not in (0, number)):
+            raise ValueError(f"TextRows: a name or a text is of another column than the {number} that there are.")
 
     @property
     def shape(self) -> TextRowShape:
@@ -89,15 +90,23 @@ class TextRows(Preprocessing):
             ValueError: they are no rows, no column holds texts, or no other one can be learned from.
         """
         table = as_table(rows, names=self.names)
-        places = self.places or tuple(place for place, cells in enumerate(table.columns) if holds_texts(cells))
-        if not places:
-            raise ValueError("No column of the rows to learn from holds texts: call one 'text', or say kind='rows'.")
-        found = replace(self, places=places)
-        names = tuple(name for place, name in enumerate(self.names) if place not in places)
+        found = self.located(table)
+        names = tuple(name for place, name in enumerate(self.names) if place not in found.places)
         columns = replace(self.columns, names=names).fitted(found._others(table))
         texts = found._read(table)
         tokens = usual_tokens(texts) if self.tokens is None else self.tokens.fitted(texts)
         return replace(found, columns=columns, tokens=tokens)
+
+    def located(self, table: RawTable) -> Self:
+        """The same with the places of the columns of a table that hold texts, unless it has places.
+
+        Raises:
+            ValueError: no column holds texts.
+        """
+        places = self.places or tuple(place for place, cells in enumerate(table.columns) if holds_texts(cells))
+        if not places:
+            raise ValueError("No column of the table holds texts: call one 'text', or say kind='rows'.")
+        return replace(self, places=places)
 
     def encode(self, raw: Rows | RawTable, where: Sequence[str] | None = None) -> Tensor:
         """The inputs of rows, shape ``(n, numbers + steps)``, float32.
@@ -169,19 +178,20 @@ def joined_texts(columns: Sequence[ColumnCells]) -> list[str]:
 
 def holds_texts(cells: ColumnCells) -> bool:
     """Whether cells are sentences, or texts by the name of their column, most of which differ."""
-    if cells.values.dtype.kind == "f":
-        return False
-    texts = [text for text in cells.texts() if text]
-    if not hardly_repeat(Counter(texts)):
-        return False
-    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
+    return cells.values.dtype.kind != "f" and are_texts(cells.name, cells.texts())
 
 
 def usual_rows(table: RawTable) -> Columns | TextRows:
-    """What makes inputs of a table: ``TextRows`` if it has a text, and other columns that can be learned from."""
+    """What makes inputs of a table: ``TextRows`` if it has a text, and other columns than names and numbers of rows."""
     others = [cells for cells in table.columns if not holds_texts(cells)]
-    if others and len(others) < len(table.columns):
+    if len(others) < len(table.columns) and (named := [cells for cells in others if not _names_rows(cells)]):
         with suppress(ValueError):
-            Columns().fitted(RawTable(others, len(table)))
+            Columns().fitted(RawTable(named, len(table)))
             return TextRows()
     return Columns()
+
+
+def _names_rows(cells: ColumnCells) -> bool:
+    """Whether a column has another whole number in each row, as identifiers are."""
+    numbers = cells.values
+    return numbers.dtype.kind == "f" and bool((numbers == np.floor(numbers)).all()) and len({*numbers}) == len(numbers)

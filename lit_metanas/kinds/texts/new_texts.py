@@ -12,6 +12,7 @@ from lit_metanas.kinds.texts.text_tables import (
     TEXT_COLUMNS,
     columns_of,
     listed,
+    only_text,
     read_rows,
     usual_column,
 )
@@ -63,7 +64,7 @@ def usual_texts(file: Path) -> list[str] | None:
     except ValueError:  # lines of text
         return None
     names = columns_of(rows)
-    text = usual_column(names, TEXT_COLUMNS)
+    text = usual_column(names, TEXT_COLUMNS) or only_text(rows, names)
     if text is None and len(names) > 1:
         raise ValueError(
             f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "

@@ -14,7 +14,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import hint, printable, writable
-from lit_metanas.kinds.column_parts import parts_by_column
+from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -25,7 +25,7 @@ from lit_metanas.kinds.texts.labelled_text import (
 from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
-from lit_metanas.tasks.labels import warn_of_missing
+from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
 
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
@@ -38,6 +38,10 @@ LABEL_COLUMNS = (
     "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
 )  # fmt: skip
 """Names by which columns are found, whatever their case."""
+
+
+SENTENCE_WORDS = 3
+"""Words on average, from which on texts that hardly repeat are sentences."""
 
 
 class NamelessColumnsError(ValueError):
@@ -223,6 +227,8 @@ def find_columns(
     """The columns of texts and of labels."""
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
+    if text is None and label is not None:
+        text = only_text(rows, [name for name in free if name != label])
     if text is None and label is None and len(free) == 2:
         numbers = [name for name in free if are_numbers([number_text(row.get(name)) for _, row in rows])]
         if len(numbers) == 1:
@@ -240,6 +246,21 @@ def find_columns(
             "'label' of the task's class."
         )
     return text, label
+
+
+def are_texts(name: str, texts: Sequence[str]) -> bool:
+    """Whether the cells of a column are sentences, or texts by the name of the column, most of which differ."""
+    known = [text for text in texts if text]
+    if not hardly_repeat(Counter(known)):
+        return False
+    return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+
+
+def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
+    """The only one of some columns that holds texts; None where none does, or several do."""
+    cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
+    found = [name for name, texts in cells.items() if are_texts(name, texts)]
+    return found[0] if len(found) == 1 else None
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:

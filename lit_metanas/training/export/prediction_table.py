@@ -21,7 +21,7 @@ from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionWords
-from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.rows import Columns, TextRows
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification
@@ -105,7 +105,7 @@ class PredictionTable:
     def _inputs_of(self, batch: Sequence[tuple[str, Any]]) -> Tensor:
         """The inputs of some examples; raises ValueError or OSError where one cannot be read."""
         made, given = self.exported.preprocessing, [example for _, example in batch]
-        if isinstance(made, Columns):
+        if isinstance(made, Columns | TextRows):
             return made.encode(given, where=[name for name, _ in batch])
         return network_inputs(given, as_shape(self.exported.shape), made)
 
