@@ -1,7 +1,8 @@
 """Memory and time of ``auto`` on a folder of 100,000 images of 64x64, made by formula (Linux).
 
-Memory is the most that all processes hold together at a time, pages that they share counted once (``Pss``), and the
-most that any of them holds (``VmHWM``), mapped files included.
+Memory is the most that all processes hold together at a time, pages that they share counted once (``Pss``); the same
+without mapped files, whose pages the system takes back where others need them; and the most that one process has held
+(``VmHWM``).
 """
 
 from __future__ import annotations
@@ -44,19 +45,22 @@ def _make_class(folder: Path, images: int, label: int) -> None:
 
 
 def measure(command: list[str], output: Path) -> dict[str, float]:
-    """Run a command; returns megabytes, seconds, and the seconds before the search, from its plan."""
-    begin, most, single = perf_counter(), 0.0, 0.0
-    prepared = 0.0
+    """Run a command; returns megabytes, and seconds: of a clock and of all processors, before the search and in all."""
+    begin, most, prepared, worked = perf_counter(), [0.0, 0.0, 0.0], 0.0, 0.0
     process = subprocess.Popen(command)
     while process.poll() is None:
         held = [_memory(pid) for pid in _family(process.pid)]
-        most, single = max(most, sum(own for own, _ in held)), max([single, *(peak for _, peak in held)])
+        together, without, largest = zip(*held, strict=True)
+        most = [*map(max, most, (sum(together), sum(without), max(largest)))]
         if not prepared and (output / "auto.json").is_file():
             plan = json.loads((output / "auto.json").read_text()).get("plan")
-            prepared = perf_counter() - begin if plan else 0.0
+            if plan:
+                prepared, worked = perf_counter() - begin, _worked(process.pid)
         sleep(0.4)
     seconds = perf_counter() - begin
-    return {"exit": process.returncode, "MB": most, "largest MB": single, "before search": prepared, "s": seconds}
+    memory = dict(zip(("MB", "MB without files", "MB of the largest"), most, strict=True))
+    times = {"s before search": prepared, "CPU s before search": worked, "s": seconds}
+    return {"exit": process.returncode, **memory, **times}
 
 
 def _family(pid: int) -> list[int]:
@@ -73,18 +77,25 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _memory(pid: int) -> tuple[float, float]:
-    """Megabytes of a process: its share of what it holds now, and the most that it has held."""
+def _worked(pid: int) -> float:
+    """Seconds of processors that a process, and those of its children that have ended, have taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int) -> tuple[float, float, float]:
+    """Megabytes of a process: its share of what it holds, without mapped files, and the most that it has held."""
     try:
         now = Path(f"/proc/{pid}/smaps_rollup").read_text()
         peak = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return 0.0, 0.0
-    return _kilobytes(now, "Pss:") / 1e3, _kilobytes(peak, "VmHWM:") / 1e3
+        return 0.0, 0.0, 0.0
+    own = _megabytes(now, "Pss:")
+    return own, own - _megabytes(now, "Pss_File:"), _megabytes(peak, "VmHWM:")
 
 
-def _kilobytes(text: str, name: str) -> float:
-    return next((1.024 * float(line.split()[1]) for line in text.splitlines() if line.startswith(name)), 0.0)
+def _megabytes(text: str, name: str) -> float:
+    return next((float(line.split()[1]) / 1e3 * 1.024 for line in text.splitlines() if line.startswith(name)), 0.0)
 
 
 def main() -> None:

@@ -59,15 +59,19 @@ def readme() -> str:
     for folder, (title, note) in SECTIONS.items():
         rows = [row(shipped) for shipped in described_in(folder)]
         use = f"`lit-metanas {USES[folder].format('NAME')}`"
-        table = ["| name | purpose | result | takes |", "|---|---|---|---|", *rows]
-        parts.append("\n".join([f"## {title}", "", f"{use}. {note}", "", *table, ""]))
+        parts.append("\n".join([f"## {title}", "", f"{use}. {note}", "", *rows, ""]))
     return "\n".join(parts)
 
 
 def row(shipped: Shipped) -> str:
-    """A line of a table."""
+    """A line of a list: the purpose, the result, and what it takes."""
     link = path_of_name(shipped.name).relative_to(CONFIGS)
-    return f"| [{shipped.name.partition('/')[2]}]({link}) | {shipped.purpose} | {shipped.result} | {shipped.takes} |"
+    parts = [f"- [{shipped.name.partition('/')[2]}]({link}): {shipped.purpose}"]
+    if shipped.result:
+        parts.append(f"*{shipped.result}.*")
+    if shipped.takes:
+        parts.append(f"({shipped.takes})")
+    return " ".join(parts)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         result = _with_command(result, job.options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
-        if options.wandb is not None and known is None:
+        if options.wandb is not None and known is None and not result.stopped:
             _log(result, options.wandb, options)
     return result
 
@@ -183,13 +183,11 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
 
 def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     """Log a result to Weights & Biases; a failure is a warning, as the result is more than its log."""
-    from wandb.errors import Error
-
-    from lit_metanas.report.logged_search import log_search
-
     try:
+        from lit_metanas.report.logged_search import log_search
+
         place = log_search(result, project, folder=options.output or ".")
-    except (Error, OSError) as error:
+    except Exception as error:  # whatever W&B or the network raise
         reason = " ".join(str(error).split()).rstrip(".")
         warnings.warn(
             f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "

@@ -279,7 +279,7 @@ def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate
     child = chosen_child(view.task, job.views.space, network.found, network.recipe, seed)
     pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
     share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
-    part = view.task.train.spread(max(network.recipe.batch_size, int(share * len(view.learned))))
+    part = view.task.train.portion(max(network.recipe.batch_size, int(share * len(view.learned))))
     cost = fit_child(child, part, seed=seed, precision=job.precision)
     check_finite(child.network)
     return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -160,7 +160,7 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
     while True:
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
-        part = train.spread(examples)
+        part = train.portion(examples)
         child.train()
         begin = perf_counter()
         cost = fit_child(child, part, seed=0, precision=precision)

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.reading.model_start import ModelStart
 from lit_metanas.automl.students.teacher import Lesson
@@ -184,6 +184,30 @@ class Views:
         if architecture == self.known:
             return self._known_weights
         return self.weights
+
+    def fitting(self) -> Views:
+        """The same with the first preprocessing under which a network is within the limits as the usual one.
+
+        A large vocabulary alone may be above a limit of size. If there is none, the usual one stays.
+        """
+        for label in self.labels:
+            with suppress(NoNetworkWithinError, *FAILURES):
+                view = self.labelled(label)
+                view.limited.begin({})
+                if view is self.usual:
+                    break
+                ways = dict.fromkeys([label, *self._ways])
+                linear = self._ways.keys() - set(self.labels)
+                return Views(
+                    view.given,
+                    {one: partial(self._given, one) for one in ways},
+                    self.space,
+                    self.limits,
+                    linear=linear,
+                    apart=self.apart,
+                    lesson=self.lesson,
+                )
+        return self
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""

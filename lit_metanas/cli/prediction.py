@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,16 +41,17 @@ def predict_plainly(args: list[str]) -> bool:
     from lit_metanas.kinds.read_examples import in_batches, read_new_examples
     from lit_metanas.training.export.prediction_table import PredictionTable
 
-    read = _made("data", lambda: read_new_examples(json.loads(given[_EXAMPLES]), given[_KIND]))
-    table = _made("model", lambda: PredictionTable(given[_DIRECTORY], given[_OUTPUT]))
-    with torch_threads(1):  # as the Trainer has
-        batches = [table.predict(batch) for batch in in_batches(read.examples)]
-    rows = [row for batch in batches for row in batch.rows]
-    unreadable = [reason for batch in batches for reason in batch.unreadable]
-    table.report_unreadable(unreadable, len(rows))
-    table.write(rows)
-    if table.output is not None and (said := _score(table.exported, read, given[_KIND], batches)):
-        print(said)
+    with ExitStack() as held:
+        read = _made("data", lambda: read_new_examples(json.loads(given[_EXAMPLES]), given[_KIND], held))
+        table = _made("model", lambda: PredictionTable(given[_DIRECTORY], given[_OUTPUT]))
+        with torch_threads(1):  # as the Trainer has
+            batches = [table.predict(batch) for batch in in_batches(read.examples)]
+        rows = [row for batch in batches for row in batch.rows]
+        unreadable = [reason for batch in batches for reason in batch.unreadable]
+        table.report_unreadable(unreadable, len(rows))
+        table.write(rows)
+        if table.output is not None and (said := _score(table.exported, read, given[_KIND], batches)):
+            print(said)
     if unreadable or read.unreadable:
         raise SystemExit(1)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -12,15 +13,16 @@ from torch import Tensor, nn
 from lit_metanas.comparisons.shown_predictions import heat_rows
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
+from lit_metanas.io.text import printable
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.tasks.task import Task
 
-PATCHES, POSITIONS = 5, 10
-"""Patches that a side is as long as, and their positions along it: they overlap by half."""
+PATCHES, POSITIONS = 5, 8
+"""Patches that a side is as long as, and about how many positions they have along it."""
 
-SEVERAL = 8
-"""Positions that are computed at once."""
+MOST_WORK = 1e11
+"""The most multiply-adds, some seconds of a core: for large networks only the first examples are explained."""
 
 
 def can_explain(task: Task) -> bool:
@@ -62,7 +64,6 @@ def saliency(network: nn.Module, inputs: Tensor, classes: Tensor, *, masked: boo
             baselines=means.expand_as(shown),
             target=classes,
             additional_forward_args=(mask,),
-            perturbations_per_eval=SEVERAL,
         )
     gained = lost.clamp(min=0) * heard
     if not masked:
@@ -71,14 +72,27 @@ def saliency(network: nn.Module, inputs: Tensor, classes: Tensor, *, masked: boo
 
 
 def explained(
-    shown: Sequence[ShownPrediction], network: nn.Module, task: Task, places: Tensor, classes: Tensor
+    shown: Sequence[ShownPrediction], network: nn.Module, task: Task, places: Tensor, classes: Tensor, *, flops: float
 ) -> tuple[ShownPrediction, ...]:
-    """Test examples at some places, each with what speaks for the class that was predicted, if that can be known."""
-    if not shown or not can_explain(task):
+    """Test examples at some places, each with what speaks for the class that was predicted, if that can be known.
+
+    Args:
+        shown: the examples, in order of interest.
+        network: what predicted them.
+        task: theirs.
+        places: theirs in the test part, shape ``(n,)``.
+        classes: the predictions, shape ``(n,)``.
+        flops: multiply-adds of the network for one input.
+    """
+    most = int(MOST_WORK / POSITIONS**2 / max(flops, 1))
+    if not shown[:most] or not can_explain(task):
         return tuple(shown)
-    weight = next(network.parameters())
+    weight, places, classes = next(network.parameters()), places[:most], classes[:most]
     inputs = as_floats(task.test.inputs[places.to(task.test.inputs.device)]).to(weight)
-    heats = saliency(network.eval(), inputs, classes.to(weight.device), masked=inputs.dim() == 3).cpu()
-    return tuple(
-        replace(one, heat=heat_rows(heat, row)) for one, heat, row in zip(shown, heats, inputs.cpu(), strict=True)
-    )
+    try:
+        heats = saliency(network.eval(), inputs, classes.to(weight.device), masked=inputs.dim() == 3).cpu()
+    except Exception as error:  # whatever a network of somebody's own raises, the result is worth more than a picture
+        warnings.warn(f"Nothing is shown of what speaks for predictions: {printable(str(error), 200)}", stacklevel=2)
+        return tuple(shown)
+    explained_ones = zip(shown, heats, inputs.cpu(), strict=False)
+    return (*(replace(one, heat=heat_rows(heat, row)) for one, heat, row in explained_ones), *shown[most:])

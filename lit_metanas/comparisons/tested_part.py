@@ -112,13 +112,13 @@ class TestedPart(NamedTuple):
         wrong = torch.tensor([not self.task.goal.agrees(*pair) for pair in pairs])
         return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
 
-    def worst_explained(self, network: nn.Module) -> tuple[ShownPrediction, ...]:
-        """The worst errors, of classes of images and sounds with what speaks for the prediction of a network."""
+    def worst_explained(self, network: nn.Module, flops: float) -> tuple[ShownPrediction, ...]:
+        """The worst errors, of classes of images and sounds with what speaks for the prediction; see ``explained``."""
         shown = self.worst
         if not shown or not isinstance(self.task.goal, Classification):
             return shown
         places = self.worst_places
-        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places])
+        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places], flops=flops)
 
     @property
     def _losses(self) -> Tensor:

@@ -17,7 +17,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, score, training_cost
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
@@ -127,10 +127,7 @@ class TrainingEstimator(Estimator):
                 weights=weights,
                 objective=self.task.objective,
             )
-            train: Split | Portion = self.task.train
-            if examples < len(train):
-                train = Portion(self.task.train, self.task.train.spread_places(examples))
-            spent = fit_child(child, train, seed=self.seed, precision=self.precision)
+            spent = fit_child(child, self.task.train.portion(examples), seed=self.seed, precision=self.precision)
             check_finite(child.network)
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)

@@ -43,7 +43,7 @@ FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
 """Files of a class, and groups with such, that are read even if there is no time."""
 
 
-Read: TypeAlias = Callable[[Path], Tensor]
+FileReader: TypeAlias = Callable[[Path], Tensor]
 """Makes an input of a file; one that is unreadable is a ValueError."""
 
 _Found: TypeAlias = NDArray[Any] | ValueError
@@ -83,7 +83,7 @@ class FileReading:
     def sample(
         self,
         classes: Mapping[str, Sequence[Path]],
-        read: Read,
+        read: FileReader,
         groups: Mapping[Path, str],
         *,
         further: int = 0,
@@ -116,7 +116,7 @@ class FileReading:
     def inputs(
         self,
         classes: Mapping[str, Sequence[Path]],
-        read: Read,
+        read: FileReader,
         noun: str,
         *,
         skip_unreadable: bool,
@@ -151,7 +151,7 @@ class FileReading:
         readable = {name: [file for file in own if next(left)] for name, own in classes.items()}
         return ReadFiles(inputs[: sum(kept)], readable)
 
-    def _affordable(self, files: Sequence[Path], read: Read, number: int, counted: bool) -> float:
+    def _affordable(self, files: Sequence[Path], read: FileReader, number: int, counted: bool) -> float:
         """The share of so many files that can be read in time."""
         if self.until == inf or len(files) <= FIRST_FILES + TIMED_FILES:
             return 1.0
@@ -167,7 +167,7 @@ class FileReading:
 
 
 @contextmanager
-def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Path]], Iterator[_Found]]]:
+def _readers(number: int, counted: bool) -> Iterator[Callable[[FileReader, Sequence[Path]], Iterator[_Found]]]:
     """What reads files in order: as many processes as there are cores; or threads, if they are counted or few."""
     pool: Executor | None = None
     if own_cores() > 1:
@@ -176,7 +176,7 @@ def _readers(number: int, counted: bool) -> Iterator[Callable[[Read, Sequence[Pa
             # The work of small images is Python's own, of which threads do one at a time.
             pool = ProcessPoolExecutor(own_cores(), get_context("fork"), _begin)
 
-    def taken(read: Read, files: Sequence[Path]) -> Iterator[_Found]:
+    def taken(read: FileReader, files: Sequence[Path]) -> Iterator[_Found]:
         together = [files[place : place + TAKEN_AT_ONCE] for place in range(0, len(files), TAKEN_AT_ONCE)]
         work = map if pool is None else pool.map
         with warnings.catch_warnings():  # of threads, which hold no lock that a process needs
@@ -208,7 +208,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _tried(read: Read, files: Sequence[Path]) -> list[_Found]:
+def _tried(read: FileReader, files: Sequence[Path]) -> list[_Found]:
     """The inputs of files as arrays, which are quicker to send than tensors, or why they cannot be read."""
     found = list[_Found]()
     for file in files:

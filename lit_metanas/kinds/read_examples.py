@@ -40,16 +40,21 @@ class ReadExamples(NamedTuple):
     unreadable: list[str]  # why files were left out
 
 
-def read_new_examples(paths: Sequence[str], kind: str) -> ReadExamples:
+def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = None) -> ReadExamples:
     """New examples of the kind that a user names, without files that cannot be read, which a warning names.
+
+    Args:
+        paths: of files and folders.
+        kind: what they are.
+        held: keeps a copy of standard input, which ``labels_of_new`` reads again; None removes it at the end.
 
     Raises:
         FileNotFoundError: there is no such path.
         ValueError: there are no examples, or none can be read.
     """
     own, found = kind_named(kind), ReadExamples([], [], [])
-    with ExitStack() as held:
-        files = list(_files(own, _with_standard_input(paths, own, held)))
+    with ExitStack() as briefly:
+        files = list(_files(own, _with_standard_input(paths, own, held or briefly)))
         for file in files:
             try:
                 examples = _examples(own, file, several=len(files) > 1)
@@ -85,7 +90,7 @@ def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numb
         if not numbers and file.root is not None:
             folder = file.path.relative_to(file.root).parts[0]
             own = [folder] * count if folder in classes else []
-        if not own and file.path.exists():
+        if not own:
             own = kind_named(kind).new_labels(file.path, classes, numbers=numbers)
         labels += own if len(own) == count else [""] * count
     return labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lit_metanas.io.text import markdown_lines, markdown_text, number_of
+from lit_metanas.io.text import markdown_lines, markdown_text
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
 
@@ -23,7 +23,7 @@ class TeacherComparison:
         sizes: bytes of the exported programs, of the student and of the teacher.
         latencies: seconds of a forward pass of each; NaN if it was not measured.
         cost: of the teacher's outputs: forward passes of each example, once.
-        unlabelled: examples without targets that the student learned from.
+        further: the examples without targets that the student also learned from, in words; empty for none.
 
     Example:
         >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
@@ -40,7 +40,7 @@ class TeacherComparison:
     sizes: tuple[int, int]
     latencies: tuple[float, float]
     cost: Cost
-    unlabelled: int = 0
+    further: str = ""
 
     def rows(self, metric: str, value: float, reach: float) -> list[tuple[str, ...]]:
         """A table of both, the heading first.
@@ -69,8 +69,8 @@ class TeacherComparison:
     def sentence(self) -> str:
         """The difference of both, and how often they agree."""
         learned = ""
-        if self.unlabelled:
-            learned = f" It also learned from {number_of(self.unlabelled, 'unlabelled example')}."
+        if self.further:
+            learned = f" It also learned from {self.further}."
         return (
             f"the student is {100 * self.ahead:+.1f} ± {100 * self.half:.1f} points ahead of its teacher in "
             f"'{self.place}', pair by pair, and agrees with it by {100 * self.agreement:.1f} %.{learned} The teacher's "

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MODE = "WANDB_MODE"
 """W&B's variable. ``online`` uploads the run; without it the run stays on this machine, without login or network."""
 
-CONFUSION = "test/confusions"
-"""The confusion matrix's name in logs."""
+CONFUSION, MOST_PAIRED = "test/confusions", 200
+"""The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair."""
 
 
 def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[str] = ".") -> Path:
@@ -111,8 +111,8 @@ def _log_test(run: Run, result: SearchResult) -> None:
     """The final figures, and the confusion matrix."""
     import wandb
 
-    if result.examples and isinstance(result.objective, Classification):
-        names = sorted({*result.classes, *(row.prediction for row in result.examples)}, key=natural)
+    if result.examples and isinstance(result.objective, Classification) and len(result.classes) <= MOST_PAIRED:
+        names = sorted(result.classes, key=natural)
         truths = [names.index(row.truth) for row in result.examples]
         said = [names.index(row.prediction) for row in result.examples]
         chart = wandb.plot.confusion_matrix(y_true=truths, preds=said, class_names=names, title="Confusion matrix")

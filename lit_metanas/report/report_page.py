@@ -30,7 +30,7 @@ from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, 
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.confusions import MOST_NAMED_CLASSES, draw_confusions
 from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
-from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
+from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, has_curves, prediction_lines
 from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
 from lit_metanas.spaces import ChoiceSpace
@@ -284,7 +284,11 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
         if tiles := _tiles(folder / WORST, errors, numbers):
-            parts += [*tiles, HEAT_SHOWS if errors[0].heat else HOW_TO_EXPLAIN]
+            parts += tiles
+            if errors[0].heat:
+                parts.append(HEAT_SHOWS)
+            elif not has_curves(errors[0]):
+                parts.append(HOW_TO_EXPLAIN)
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
     return "\n\n".join(parts) + "\n", pictures
 

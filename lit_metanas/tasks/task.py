@@ -70,6 +70,10 @@ class Split:
         places = self.spread_places(most)
         return self.at(places), self.at(self.places_but(places))
 
+    def portion(self, most: int) -> Split | Portion:
+        """The same examples as ``spread`` gives, without a copy of them."""
+        return self if len(self) <= most else Portion(self, self.spread_places(most))
+
     def spread_places(self, most: int) -> Tensor:
         """The places of at most so many of the examples, spread evenly over them."""
         return torch.linspace(0, len(self) - 1, min(most, len(self)), device=self.labels.device).round().long()

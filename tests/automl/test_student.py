@@ -117,7 +117,7 @@ def test_what_the_teacher_says_is_in_the_order_of_examples_and_classes(tmp_path:
     for order in ([0, 1], [1, 0]):
         names = tuple(given.model.classes[place] for place in order)
         one = replace(given, model=replace(given.model, classes=names))
-        lesson = one.lesson(task, kind_of(task), read, texts)
+        lesson = one.lesson(task, kind_of(task), read, unlabelled=texts)
         assert task.preprocessing is not None
         assert lesson.unlabelled is not None
         shown = [task.preprocessing.show(part.inputs) for part in (task.train, task.val, task.test) if part]
@@ -131,13 +131,43 @@ def test_what_the_teacher_says_is_in_the_order_of_examples_and_classes(tmp_path:
         assert torch.equal(taught.test.labels, task.test.labels)  # nothing of the teacher
 
 
+def test_texts_to_learn_from_are_recombined(tmp_path: Path) -> None:
+    """Each new text has neighbouring words of one, and then of another; none is to choose by or to test with."""
+    data = sentences(tmp_path / "texts.csv", {"good": "praise", "bad": "blame"})
+    space, task = lm.SequenceSpace(), read_given(data)
+    network = space.child(space.canonical(space.sample(torch.Generator().manual_seed(0))), task.shape, 2)
+    made = {"shape": task.shape, "preprocessing": task.preprocessing}
+    lm.export_child(network, tmp_path / "model", architecture={}, classes=task.classes, **made)
+    one, raw = Teacher.read(tmp_path / "model"), [line.split(",")[0] for line in data.read_text().splitlines()[1:]]
+
+    def read(prepared: Any) -> lm.Task:
+        return read_given(data, prepared=prepared)
+
+    lessons = [one.lesson(task, kind_of(task), read, data=given) for given in (data, (raw, None))]
+    for lesson in lessons:
+        assert lesson.unlabelled is not None
+        assert lesson.unlabelled.recombined == len(task.train) == len(lesson.unlabelled.examples)
+        assert lesson.unlabelled.examples == lessons[0].unlabelled.examples
+        torch.testing.assert_close(lesson.unlabelled.outputs.softmax(1), one.model.predict(lesson.unlabelled.examples))
+    learned = {
+        row
+        for row, own in zip(raw, task.preprocessing.encode(raw), strict=True)
+        if (own == task.train.inputs).all(1).any()
+    }
+    assert len(learned) == len(task.train)
+    for text in lessons[0].unlabelled.examples:
+        words = text.split()
+        halves = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
+        assert any(all(any(f" {half} " in f" {known} " for known in learned) for half in both) for both in halves)
+
+
 def test_unlabelled_copies_of_test_examples_are_left_out(pictures: Path, teacher: Path, tmp_path: Path) -> None:
     """Those of a folder, next to new ones; the others are learned from."""
     new = photographs(tmp_path / "more", "cat", "dog", number=5, seed=2)
     shutil.copytree(pictures, new, dirs_exist_ok=True)
     result = lm.distil(teacher, pictures, flops=FLOPS, unlabelled=new, **OPTIONS)
     assert result.teacher is not None
-    assert result.teacher.unlabelled == 10 + 24  # of 40 known ones, 8 choose and 8 test
+    assert result.teacher.further == "34 unlabelled examples"  # of 40 known ones, 8 choose and 8 test
     assert result.images[0] == 32 + 34
     assert "also learned from 34 unlabelled examples" in " ".join(str(result).split())
 

@@ -309,3 +309,28 @@ def test_minutes_leave_time_for_reading_again(
     one = Views(views.usual.task, {}, space, NetworkLimits())
     assert searched(0.0, views) - searched(5.0, views) == pytest.approx(1e7, rel=0.1)  # of two others
     assert searched(5.0, one) == pytest.approx(searched(0.0, one), rel=0.05)
+
+
+def test_a_search_begins_with_a_preprocessing_that_has_a_network_within_the_limits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here the vectors of all words are above the limit, and those of characters are not."""
+    words = {"good": "praise", "fine": "praise", "nice": "praise", "bad": "blame", "poor": "blame", "dull": "blame"}
+    rows = [f"{word} thing{n} other{n} last{n},{label}" for word, label in words.items() for n in range(100)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]))
+    space = lm.SequenceSpace(
+        operations=("conv_3",), activations=("ReLU",), dropouts=(0.0,), skips=("none",), depths=(1,), widths=(16,),
+        readouts=("max",),
+    )  # fmt: skip
+    task = read_given(tmp_path / "texts.csv")
+    ways = other_ways(tmp_path / "texts.csv", task, kind=None, test=None, group=None)
+
+    def begins_with(most: float) -> str:
+        return Views(task, ways, space, NetworkLimits(parameters=most)).fitting().usual.label
+
+    assert [begins_with(most) for most in (1e6, 4_000, 10)] == ["words", "characters", "words"]
+    options: dict[str, Any] = {"space": space, "max_parameters": 4_000, "flops": 3e8, "records": (), "workers": 1}
+    result = lm.auto(tmp_path / "texts.csv", **options)
+    assert "no network for words is within the limits: begins with characters." in capsys.readouterr().err
+    assert result.parameters <= 4_000
+    assert result.view in ("characters", "byte pairs")

@@ -80,6 +80,9 @@ def test_standard_input_is_a_table_lines_or_names_of_files(
     assert main(["predict", "out", "-"]) == 0
     assert [row["row"] for row in written()] == ["line 2", "line 3"]
     assert "with a label" not in capsys.readouterr().out
+    piped(monkeypatch, "height,colour,animal\n3,red,cat\n5,blue,dog\n")
+    assert main(["predict", "out", "-"]) == 0
+    assert "Of the 2 examples with a label" in capsys.readouterr().out
     words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
     exported(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), words.shape, preprocessing=words)
     piped(monkeypatch, "a cat\nthe dog\n")

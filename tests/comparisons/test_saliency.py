@@ -8,7 +8,7 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.comparisons import saliency as module
-from lit_metanas.comparisons.saliency import PATCHES, POSITIONS, explained, saliency
+from lit_metanas.comparisons.saliency import MOST_WORK, PATCHES, POSITIONS, explained, saliency
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.records.result_files import KeptNetwork, write_example_rows
 from lit_metanas.report.figures.predictions import draw_predictions
@@ -80,7 +80,7 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
     part = lm.Split(images, torch.zeros(6, dtype=torch.int64))
     task = lm.Task("corners", 2, part, None, part, classes=("a", "b"))
     places = torch.tensor([4, 1])
-    shown = explained(shown_predictions(task, [1] * 6, places), Corner(), task, places, torch.tensor([1, 1]))
+    shown = explained(shown_predictions(task, [1] * 6, places), Corner(), task, places, torch.tensor([1, 1]), flops=1e3)
     for one in shown:
         heat = torch.tensor([list(bytes.fromhex(row)) for row in one.heat])
         assert heat.shape == (20, 20)
@@ -93,9 +93,14 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
     write_example_rows(tmp_path / "predictions.csv", [lm.records.ExampleRow("4", "a", "b", 0.9, 2.3)] * 2)
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=("a", "b"))
     assert "Below each picture is what speaks for" in class_section(tmp_path, [KeptNetwork(row, tmp_path)])[0]
+    large = explained(plain := shown_predictions(task, [1] * 6, places), Corner(), task, places,
+                      torch.tensor([1, 1]), flops=MOST_WORK / POSITIONS**2)  # fmt: skip
+    assert [bool(one.heat) for one in large] == [True, False]
+    broken = nn.Sequential(Corner(), nn.Flatten(2))
+    with pytest.warns(UserWarning, match="Nothing is shown of what speaks for predictions: Dimension out of range"):
+        assert explained(plain, broken, task, places, torch.tensor([1, 1]), flops=1e3) == plain
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    plain = shown_predictions(task, [1] * 6, places)
-    assert explained(plain, Corner(), task, places, torch.tensor([1, 1])) == plain
+    assert explained(plain, Corner(), task, places, torch.tensor([1, 1]), flops=1e3) == plain
     lm.records.write_predictions(tmp_path / "errors.json", plain)
     assert "pip install 'lit-metanas[saliency]'" in class_section(tmp_path, [KeptNetwork(row, tmp_path)])[0]
 

@@ -118,12 +118,15 @@ def read_job(
         apart = isinstance(task.goal, Regression) and options.group is None
         lesson = None
         if teacher is not None:
-            lesson = teacher.lesson(task, kind, read, options.unlabelled)
+            given = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
+            lesson = teacher.lesson(task, kind, read, **given)
             options.say(lesson.describe(teacher.place))
         views = Views(
             task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders, lesson=lesson
         )
         views.read_encoded()
+        if start is None and not encoders and options.limits.given:
+            views = _fitting(options, views)
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
@@ -132,6 +135,14 @@ def read_job(
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
         yield Job(options, kind, views, linear, folder, began, seconds, read=read)
+
+
+def _fitting(options: AutoOptions, views: Views) -> Views:
+    """Views of which the usual one has a network within the limits, if any has."""
+    found = views.fitting()
+    if found is not views:
+        options.say(f"no network for {views.usual.label} is within the limits: begins with {found.usual.label}.")
+    return found
 
 
 def _under(options: AutoOptions, task: Task, reading: FileReading, prepared: Any) -> Task:

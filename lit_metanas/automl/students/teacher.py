@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +37,15 @@ from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import judge, scores_of
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
+PART = (0.3, 0.7)
+"""The least and the largest share of a text in a recombined one."""
+
+TEXTS = "texts"
+"""The kind of data of which examples are recombined."""
+
+ReadUnder = Callable[[Any], Task]
+"""Reads the data by another preprocessing, or images by another shape."""
+
 
 @dataclass(frozen=True, eq=False)
 class Unlabelled:
@@ -44,11 +54,16 @@ class Unlabelled:
     examples: Any  # as a preprocessing takes them
     digest: str  # of these, as the teacher takes them
     outputs: Tensor  # what the teacher says of them, shape (n, outputs)
+    recombined: int  # the last ones, which were made of others
+
+    def describe(self) -> str:
+        """How many of each there are."""
+        found = {"unlabelled example": len(self.outputs) - self.recombined, "recombined text": self.recombined}
+        return " and ".join(number_of(number, noun) for noun, number in found.items() if number)
 
     def split(self, task: Task, objective: Distillation) -> Split:
         """The examples under the preprocessing of a task."""
-        inputs = network_inputs(self.examples, task.shape, task.preprocessing)
-        return Split(_as_of(task, inputs), objective.targets(None, self.outputs))
+        return Split(_inputs(task, self.examples), objective.targets(None, self.outputs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +86,7 @@ class Lesson:
         """What is learned of whom, as a sentence."""
         text = f"learns from '{place}'"
         if self.unlabelled is not None:
-            text += f", also what it says of {number_of(len(self.unlabelled.outputs), 'unlabelled example')}"
+            text += f", also what it says of {self.unlabelled.describe()}"
         return f"{text}."
 
     def taught(self, task: Task) -> Task:
@@ -112,14 +127,18 @@ class Teacher:
             raise FileNotFoundError(f"There is no model '{place}' to learn from: give the folder of an exported model.")
         return cls(place, load(folder), (folder / PROGRAM).stat().st_size)
 
-    def lesson(self, task: Task, kind: Kind, read: Callable[[Any], Task], unlabelled: Any = None) -> Lesson:
+    def lesson(
+        self, task: Task, kind: Kind, read: ReadUnder, *, data: Any = None, unlabelled: Any = None, seed: int = 0
+    ) -> Lesson:
         """What it says of the examples of a task; of those to test only for reports.
 
         Args:
             task: the data under any preprocessing.
             kind: of the data.
             read: reads the same data by another preprocessing.
+            data: as a user gave them; texts to learn from are recombined, too.
             unlabelled: examples without targets: a path, or what a preprocessing takes.
+            seed: of recombined texts.
 
         Raises:
             FileNotFoundError: there is no such path of unlabelled examples.
@@ -132,10 +151,13 @@ class Teacher:
         val, further = None, None
         if known.val is not None:
             val = self._outputs(known.val, columns)
-        if unlabelled is not None:
-            examples, inputs = self._new_ones(unlabelled, kind, known)
+        examples = [] if unlabelled is None else self._new_ones(unlabelled, kind, known)
+        texts = recombined(self._texts(data, kind, known), seed)
+        if texts or len(examples):
+            examples = [*examples, *texts] if texts else examples
+            inputs = _inputs(known, examples)
             said = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
-            further = Unlabelled(examples, tensor_digest(inputs), said)
+            further = Unlabelled(examples, tensor_digest(inputs), said, len(texts))
         outputs = (train, val, test, None if further is None else further.outputs)
         number = sum(len(one) for one in outputs if one is not None)
         cost = Cost(images=number, flops=number * self._multiply_adds(), seconds=perf_counter() - begin)
@@ -159,7 +181,7 @@ class Teacher:
             sizes=(program_bytes(result), self.size),
             latencies=(result.latency, latency(self.model.network, self.model.shape, batch=result.latency_batch)),
             cost=lesson.cost,
-            unlabelled=0 if lesson.unlabelled is None else len(lesson.unlabelled.outputs),
+            further="" if lesson.unlabelled is None else lesson.unlabelled.describe(),
         )
 
     def _multiply_adds(self) -> int:
@@ -188,7 +210,7 @@ class Teacher:
             )
         return [model.classes.index(name) for name in names]
 
-    def _as_taken(self, task: Task, kind: Kind, read: Callable[[Any], Task]) -> Task:
+    def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
         """The task as the model takes it."""
         made, shape = self.model.preprocessing, as_shape(self.model.shape)
         if isinstance(made, JoinedTokens):
@@ -221,22 +243,36 @@ class Teacher:
 
         return scores_of(own, part, goal)[:, columns].float()
 
-    def _new_ones(self, given: Any, kind: Kind, known: Task) -> tuple[Any, Tensor]:
-        """Unlabelled examples without those that are chosen by or tested with, and these as the model takes them."""
+    def _texts(self, data: Any, kind: Kind, known: Task) -> list[str]:
+        """The texts to learn from as they were given; none of other data, and where they cannot be found again."""
+        given = list[str]()
+        if kind.name == TEXTS and isinstance(data, str | os.PathLike):
+            with suppress(OSError, ValueError), warnings.catch_warnings():  # a table's column of another name
+                warnings.simplefilter("ignore")  # the task has warned of texts that are left out
+                given = [example for _, example in read_new_examples([os.fspath(data)], kind.name).examples]
+        elif kind.name == TEXTS and isinstance(data, tuple | list):
+            given = list(map(str, data[0]))
+        if not given:
+            return []
+        # There are texts to choose by and to test with among them.
+        learned = set(digests(known.train.inputs))
+        return [text for text, one in zip(given, digests(_inputs(known, given)), strict=True) if one in learned]
+
+    def _new_ones(self, given: Any, kind: Kind, known: Task) -> Any:
+        """Unlabelled examples without those that are chosen by or tested with."""
         if isinstance(given, str | os.PathLike):
             given = [example for _, example in read_new_examples([os.fspath(given)], kind.name).examples]
         if not len(given):
             raise ValueError(f"There are no unlabelled {kind.noun}: give some, or leave 'unlabelled' out.")
         judged = {one for part in (known.val, known.test) if part is not None for one in digests(part.inputs)}
-        inputs = _as_of(known, network_inputs(given, known.shape, known.preprocessing))
-        kept = [place for place, one in enumerate(digests(inputs)) if one not in judged]
+        kept = [place for place, one in enumerate(digests(_inputs(known, given))) if one not in judged]
         if not kept:
             raise ValueError(
                 f"All unlabelled {kind.noun} are chosen by or tested with: give others, or leave 'unlabelled' out."
             )
         if isinstance(given, Tensor | np.ndarray):
-            return given[kept], inputs[kept]
-        return [given[place] for place in kept], inputs[kept]
+            return given[kept]
+        return [given[place] for place in kept]
 
 
 def program_bytes(result: SearchResult) -> int:
@@ -247,9 +283,26 @@ def program_bytes(result: SearchResult) -> int:
         return (Path(folder) / PROGRAM).stat().st_size
 
 
-def _as_of(task: Task, inputs: Tensor) -> Tensor:
-    """Inputs on the device of a task's, and images as 8 bits if its are."""
-    like = task.train.inputs
+def recombined(texts: Sequence[str], seed: int) -> list[str]:
+    """As many new texts: a part of one and a part of another, each of 30 to 70 % of its words, from anywhere in it.
+
+    A teacher is sure of what it has learned from, and less so of these: there is more to learn from what it says of
+    them (Tang et al. 2019, whose parts are of single texts).
+    """
+    draw, words = np.random.default_rng(seed), [text.split() for text in texts]
+
+    def part() -> list[str]:
+        whole = words[draw.integers(len(words))]
+        number = max(1, round(len(whole) * draw.uniform(*PART)))
+        begin = draw.integers(max(1, len(whole) - number + 1))
+        return whole[begin : begin + number]
+
+    return [" ".join([*part(), *part()]) for _ in texts]
+
+
+def _inputs(task: Task, examples: Any) -> Tensor:
+    """Examples as the inputs of a task are, on its device; images of 8 bits if its are."""
+    inputs, like = network_inputs(examples, task.shape, task.preprocessing), task.train.inputs
     if like.dtype == torch.uint8:
         inputs = (inputs * 255).round().to(torch.uint8)
     return inputs.to(like.device)

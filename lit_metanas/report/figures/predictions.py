@@ -71,7 +71,7 @@ def _with_numbers(one: ShownPrediction, numbers: Mapping[str, str]) -> ShownPred
 def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture, or the curves of a series, which fill the tile, whatever their length."""
     aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
-    if one.series and len(one.picture) <= MOST_CURVES:
+    if has_curves(one):
         for place, row in enumerate(reversed(one.picture)):
             axes.plot(
                 [place + level / 256 for level in bytes.fromhex(row)],
@@ -88,6 +88,11 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     if one.series and not one.heat:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
     axes.set_title("\n".join(_title(one)), fontsize=8.5, color=VERDICTS[one.right][1], loc="left", pad=4)
+
+
+def has_curves(one: ShownPrediction) -> bool:
+    """Whether an example is drawn as curves: a series of few features."""
+    return one.series and len(one.picture) <= MOST_CURVES
 
 
 def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
