@@ -35,6 +35,7 @@ class Shares:
     members: int = 5  # networks of an ensemble at most
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     head_epochs: int = 30  # of each network behind an encoder; the last training has no more
+    head_trials: int = 64  # usual first trainings of such networks that a search of nothing else gets at most
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.015  # of the minutes, to measure the pace
@@ -185,7 +186,10 @@ class Workload:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
         members = self.views.usual.limited.members(self.networks[0], self.shares.members)
         longest = max(self.shares.longest, members * self.member_epochs)
-        return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest, single=single)
+        found = searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest, single=single)
+        if self.views.usual.label not in self.views.encoded:
+            return found
+        return min(found, max(single, self.shares.head_trials * trial))
 
     def ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for everything but search and training: building, testing and writing."""

@@ -260,8 +260,9 @@ class AutoOptions:
         self.encoders = self.encoders and several(self.encoders)
         if self.encoders and self.start is not None:
             raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
-        if self.encoders and self.space is not None and NO_ENCODER in self.encoders:
-            raise ValueError("auto: a 'space' is for one kind of input: leave 'none' out of 'encoders', or it.")
+        for name in ("space", "pareto"):
+            if getattr(self, name) is not None and NO_ENCODER in (self.encoders or ()):
+                raise ValueError(f"auto: '{name}' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)

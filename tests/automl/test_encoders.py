@@ -225,6 +225,9 @@ def test_encoders_of_other_data_and_with_other_options_get_a_sentence(weights: P
         lm.auto(rows, encoders=str(weights), flops=1e9, progress=False)
     with pytest.raises(ValueError, match="leave 'encoders' out"):
         AutoOptions("photos", encoders="resnet18", start="model")
+    for given in ({"pareto": "flops"}, {"space": lm.GridSpace()}):
+        with pytest.raises(ValueError, match="is for one kind of input: leave 'none' out of 'encoders', or it"):
+            AutoOptions("photos", encoders=["resnet18", "none"], **given)
 
 
 def test_an_exported_program_is_an_encoder(tmp_path: Path) -> None:

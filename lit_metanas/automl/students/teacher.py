@@ -63,7 +63,8 @@ class Unlabelled:
 
     def split(self, task: Task, objective: Distillation) -> Split:
         """The examples under the preprocessing of a task."""
-        return Split(_inputs(task, self.examples), objective.targets(None, self.outputs))
+        inputs = _inputs(task, self.examples)
+        return Split(inputs, objective.targets(None, self.outputs.to(inputs.device)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +167,18 @@ class Teacher:
     def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
         """This model and its student on the same test examples."""
         assert result.test is not None
-        goal, labels = result.objective, result.test.labels
-        by_teacher = Distillation(result.objective).targets(None, lesson.test)
-        said = Distillation(result.objective).answers(by_teacher)
+        goal = result.objective
+        agreement = Distillation(goal)
+        by_teacher = agreement.targets(None, lesson.test)
         own, after = judge(result.network, result.test, goal)
-        before = goal.judge(said, labels)
+        before = goal.judge(agreement.answers(by_teacher), result.test.labels)
         gain = Judged(after.right - before.right, after.whole)
         return TeacherComparison(
             place=self.place,
             score=before.value,
             ahead=gain.value,
             half=gain.half,
-            agreement=Distillation(goal).judge(own, by_teacher).value,
+            agreement=agreement.judge(own, by_teacher).value,
             sizes=(program_bytes(result), self.size),
             latencies=(result.latency, latency(self.model.network, self.model.shape, batch=result.latency_batch)),
             cost=lesson.cost,
