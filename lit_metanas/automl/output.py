@@ -305,6 +305,7 @@ def kept_sample(path: Path) -> float | None:
     """The share of the files that a search in a folder has read; None if there is no search."""
     if not (path / STATE).is_file():
         return None
+    check_files(path, [STATE])
     kept = read_json(path / STATE, "delete the folder, or give another 'output'")
     settings = kept.get("settings") if isinstance(kept, dict) else None
     found = settings.get(READ_SHARE, 1.0) if isinstance(settings, dict) else None
