@@ -305,6 +305,7 @@ def kept_sample(path: Path) -> float | None:
     """The share of the files that a search in a folder has read; None if there is no search."""
     if not (path / STATE).is_file():
         return None
+    check_files(path, [STATE])
     if (kept := _state_in(path / STATE)) is None:
         return None
     found = kept["settings"].get(READ_SHARE, 1.0)
