@@ -96,7 +96,8 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
 
     ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
     """
-    began = perf_counter() if began is None else began
+    if began is None:
+        began = perf_counter()
     check_workers("auto", options.workers)
     check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)
@@ -253,6 +254,8 @@ def auto_verb(*, began: float, **given: Any) -> None:
     if found.stopped:
         raise KeyboardInterrupt(f"stopped; {kept} the same command goes on.")
     program = Path(output) / PROGRAM
-    size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
+    size = ""
+    if program.is_file():
+        size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)"
     print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)

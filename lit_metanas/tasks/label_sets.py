@@ -41,7 +41,9 @@ def are_label_sets(labels: Any) -> bool:
 
 def learned_as_sets(labels: Any, wanted: str | None) -> bool:
     """Whether labels are learned as sets of classes: as wanted, or as they look."""
-    return are_label_sets(labels) if wanted is None else wanted == SeveralLabels.kind
+    if wanted is None:
+        return are_label_sets(labels)
+    return wanted == SeveralLabels.kind
 
 
 def separator_of(labels: Any) -> str:
@@ -115,7 +117,9 @@ def _columns(labels: Any) -> NDArray[Any] | None:
     if hasattr(labels, "toarray"):  # a sparse matrix
         labels = labels.toarray()
     if len(getattr(labels, "shape", ())) > 1:
-        return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+        if isinstance(labels, Tensor):
+            return labels.detach().cpu().numpy()
+        return np.asarray(labels)
     rows = [row.tolist() if isinstance(row, Tensor | np.ndarray) else row for row in labels]
     if not rows or not all(isinstance(row, list) and len(row) == len(rows[0]) > 1 for row in rows):
         return None

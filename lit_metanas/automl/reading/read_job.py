@@ -194,8 +194,10 @@ def _settings(
     reading: FileReading,
 ) -> dict[str, Any]:
     """What decides the result, as plain values."""
-    return {
-        **({READ_SHARE: reading.share} if reading.sampled else {}),
+    sample: dict[str, Any] = {}
+    if reading.sampled:
+        sample[READ_SHARE] = reading.share
+    return sample | {
         "task": task_settings(views.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
         "preprocessings": list(views.labels),
