@@ -106,7 +106,7 @@ def read_given(
                 "AutoTranslator or AutoAnswerer."
             )
     if idle := [pattern for pattern, names in excluded.items() if not names]:
-        raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column of a table, and no file of a folder.")
+        raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column and no file: correct its spelling.")
     if isinstance(task.goal, Regression) and min_per_class is not None:
         raise ValueError(f"Task '{task.id}' has numbers and no classes: leave 'min_per_class' out.")
     if targets not in (None, task.goal.kind):
