@@ -275,9 +275,8 @@ def describe_columns(
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
-        return (
-            kind.describe_columns(Source(path, group=group if isinstance(group, str) else None, label=label)) + divided
-        )
+        column = group if isinstance(group, str) else None
+        return kind.describe_columns(Source(path, group=column, label=label)) + divided
 
 
 def raw_digest(
