@@ -154,7 +154,7 @@ class AutoOptions:
         shell=str | None,
     )
     label: str | Sequence[str] | None = option(
-        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
+        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=list[str] | str | None
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
