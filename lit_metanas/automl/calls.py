@@ -30,7 +30,7 @@ from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
@@ -78,6 +78,9 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
     """A function with the signature of the options."""
 
     def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
+        known = signature(options).parameters
+        if wrong := [name for name in given if name not in known]:
+            raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
         return run_auto(options(*args, **given))
 
     vars(auto)["__signature__"] = signature(options).replace(return_annotation="SearchResult")

@@ -153,7 +153,7 @@ class AutoOptions:
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
-    label: str | None = option(
+    label: str | Sequence[str] | None = option(
         "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
     )
     min_per_class: int | None = option(
@@ -257,6 +257,7 @@ class AutoOptions:
         self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         self.exclude = self.exclude and several(self.exclude)
+        self.label = self.label and ",".join(several(self.label))
         self.records = tuple(map(os.fspath, several(self.records)))
         self.encoders = self.encoders and several(self.encoders)
         if self.encoders and self.start is not None:

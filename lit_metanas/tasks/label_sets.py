@@ -48,7 +48,9 @@ def learned_as_sets(labels: Any, wanted: str | None) -> bool:
 
 def separator_of(labels: Any) -> str:
     """What stands between labels that are texts, where these are known to be sets of labels."""
-    texts = [] if _columns(labels) is not None else [label for label in labels if isinstance(label, str)]
+    texts = list[str]()
+    if _columns(labels) is None:
+        texts = [label for label in labels if isinstance(label, str)]
     used = (one for one in SEPARATORS if any(one in text for text in texts))
     return _separator_seen(texts) or next(used, LABEL_SEPARATOR)
 
@@ -166,7 +168,9 @@ def _parts(label: Any, separator: str) -> list[Any]:
         return [part.strip() for part in label.split(separator) if part.strip()]
     if isinstance(label, list | tuple | set | frozenset):
         return [plain_label(one) for one in label]
-    return [] if is_missing(label) else [plain_label(label)]
+    if is_missing(label):
+        return []
+    return [plain_label(label)]
 
 
 def _checked(label: Any, where: str) -> Hashable:

@@ -47,7 +47,7 @@ def _nasal(locus: tuple[float, float, float]) -> Phone:
 def _fricative(
     locus: tuple[float, float, float], level: float, noise: tuple[float, float], voicing: float = 0.0
 ) -> Phone:
-    return (Segment(0.1 if not voicing else 0.08, locus, voicing=voicing, frication=level, noise=noise, widening=1.5),)
+    return (Segment(0.08 if voicing else 0.1, locus, voicing=voicing, frication=level, noise=noise, widening=1.5),)
 
 
 def _stop(locus: tuple[float, float, float], noise: tuple[float, float], voiced: bool) -> Phone:
