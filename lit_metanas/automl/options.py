@@ -147,7 +147,7 @@ class AutoOptions:
         "a column with train, val, test, or with dates: the newest are tested", shell=str | None
     )
     exclude: str | Sequence[str] | None = option(
-        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+        "columns of a table, or files as ``*_old.png``, to leave out; several as [a,b]", shell=list[str] | str | None
     )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
