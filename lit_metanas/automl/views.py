@@ -181,28 +181,30 @@ class Views:
         return self.weights
 
     def fitting(self) -> Views:
-        """The same with the first preprocessing under which a network is within the limits as the usual one.
+        """The same, with a preprocessing under which a network is within the limits as the usual one.
 
-        A large vocabulary alone may be above a limit of size. If there is none, the usual one stays.
+        A large vocabulary alone may be above a limit of size. Of several it is the one whose first network does the
+        fewest FLOPs, so that a small budget trains it, too. If there is none, the usual one stays.
         """
+        costs = dict[str, int]()
         for label in self.labels:
             with suppress(NoNetworkWithinError, *FAILURES):
                 view = self.labelled(label)
-                view.limited.begin({})
+                costs[label] = view.size(view.limited.begin({})).flops
                 if view is self.usual:
-                    break
-                ways = dict.fromkeys([label, *self._ways])
-                linear = self._ways.keys() - set(self.labels)
-                return Views(
-                    view.given,
-                    {one: partial(self._given, one) for one in ways},
-                    self.space,
-                    self.limits,
-                    linear=linear,
-                    apart=self.apart,
-                    lesson=self.lesson,
-                )
-        return self
+                    return self
+        if not costs:
+            return self
+        label = min(costs, key=lambda one: costs[one])
+        return Views(
+            self.labelled(label).given,
+            {one: partial(self._given, one) for one in dict.fromkeys([label, *self._ways])},
+            self.space,
+            self.limits,
+            linear=self._ways.keys() - set(self.labels),
+            apart=self.apart,
+            lesson=self.lesson,
+        )
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
