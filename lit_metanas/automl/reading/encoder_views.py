@@ -99,5 +99,5 @@ def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
             raise ValueError(
                 f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {sizes[name]:,} of "
                 f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
-                "student=True."
+                "student=True (--student)."
             )
