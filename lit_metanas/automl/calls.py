@@ -30,7 +30,7 @@ from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
@@ -78,6 +78,9 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
     """A function with the signature of the options."""
 
     def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
+        known = signature(options).parameters
+        if wrong := [name for name in given if name not in known]:
+            raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
         return run_auto(options(*args, **given))
 
     vars(auto)["__signature__"] = signature(options).replace(return_annotation="SearchResult")
@@ -93,7 +96,8 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
 
     ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
     """
-    began = perf_counter() if began is None else began
+    if began is None:
+        began = perf_counter()
     check_workers("auto", options.workers)
     check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)
@@ -250,6 +254,8 @@ def auto_verb(*, began: float, **given: Any) -> None:
     if found.stopped:
         raise KeyboardInterrupt(f"stopped; {kept} the same command goes on.")
     program = Path(output) / PROGRAM
-    size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
+    size = ""
+    if program.is_file():
+        size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)"
     print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)

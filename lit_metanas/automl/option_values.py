@@ -28,7 +28,9 @@ def seconds_of(duration: float | str) -> float:
 def milliseconds(seconds: float) -> str:
     """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
     text = f"{plain_number(1000 * seconds)}ms"
-    return text if seconds_of(text) == seconds else plain_number(seconds)
+    if seconds_of(text) == seconds:
+        return text
+    return plain_number(seconds)
 
 
 def bytes_of(size: float | str, name: str = "") -> float:
@@ -76,9 +78,8 @@ def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) 
     found = pattern.fullmatch(str(given))
     if found is None:
         return 0.0
-    unit = found[2] if found[2] in units else found[2].lower()
     try:
-        return float(found[1]) * units[unit]
+        return float(found[1]) * units[found[2].lower()]
     except ValueError:
         return 0.0
 
@@ -94,7 +95,9 @@ def default_text(default: object) -> str:
     """The end of a line of help."""
     if default is Parameter.empty:
         return " (must be given)"
-    return "" if default is None else f" (default: {str(default).lower()})"
+    if default is None:
+        return ""
+    return f" (default: {str(default).lower()})"
 
 
 def word_of(name: str, value: object, from_shell: bool) -> str:

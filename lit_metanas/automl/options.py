@@ -153,7 +153,7 @@ class AutoOptions:
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
-    label: str | None = option(
+    label: str | Sequence[str] | None = option(
         "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
     )
     min_per_class: int | None = option(
@@ -243,9 +243,10 @@ class AutoOptions:
     def __post_init__(self) -> None:
         if self.minutes is not None and self.flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
-        if self.flops is None:
-            wanted = MINUTES if self.minutes is None else self.minutes
-            self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
+        if self.minutes is None and self.flops is None:
+            self.minutes = MINUTES
+        if self.minutes is not None:
+            self.minutes = positive("auto: minutes", self.minutes, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self._check_student()
         self.limits = NetworkLimits.of(self)
@@ -256,6 +257,7 @@ class AutoOptions:
         self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         self.exclude = self.exclude and several(self.exclude)
+        self.label = self.label and ",".join(several(self.label))
         self.records = tuple(map(os.fspath, several(self.records)))
         self.encoders = self.encoders and several(self.encoders)
         if self.encoders and self.start is not None:
@@ -294,12 +296,16 @@ class AutoOptions:
     @property
     def given_threads(self) -> int:
         """The number of threads; 1 if it is to be found, or is that of the caller."""
-        return self.threads if isinstance(self.threads, int) else 1
+        if isinstance(self.threads, int):
+            return self.threads
+        return 1
 
     @property
     def memory_bytes(self) -> float | None:
         """The most memory of what is read; None if it is not limited."""
-        return None if self.max_memory is None else bytes_of(self.max_memory, "max_memory")
+        if self.max_memory is None:
+            return None
+        return bytes_of(self.max_memory, "max_memory")
 
     @property
     def read_as(self) -> dict[str, Any]:

@@ -206,10 +206,10 @@ class OutputFolder:
         return int8 or (self.path / INT8).is_file()
 
     def _read_state(self, file: Path) -> None:
-        place, kept = f"'{writable(str(self.path))}'", read_json(file, "delete the folder, or give another 'output'")
-        before = kept.get("settings") if isinstance(kept, dict) else None
-        if not isinstance(before, dict):
+        place, kept = f"'{writable(str(self.path))}'", _state_in(file)
+        if kept is None:
             raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+        before = kept["settings"]
         earlier = READ_DATA not in before
         if earlier:
             self.settings.pop(READ_DATA, None)
@@ -305,10 +305,21 @@ def kept_sample(path: Path) -> float | None:
     """The share of the files that a search in a folder has read; None if there is no search."""
     if not (path / STATE).is_file():
         return None
-    kept = read_json(path / STATE, "delete the folder, or give another 'output'")
-    settings = kept.get("settings") if isinstance(kept, dict) else None
-    found = settings.get(READ_SHARE, 1.0) if isinstance(settings, dict) else None
-    return found if isinstance(found, float) and 0 < found <= 1 else None
+    check_files(path, [STATE])
+    if (kept := _state_in(path / STATE)) is None:
+        return None
+    found = kept["settings"].get(READ_SHARE, 1.0)
+    if isinstance(found, float) and 0 < found <= 1:
+        return found
+    return None
+
+
+def _state_in(file: Path) -> dict[str, Any] | None:
+    """The state of a search, with its settings; None where the file is damaged."""
+    kept = read_json(file, "delete the folder, or give another 'output'")
+    if isinstance(kept, dict) and isinstance(kept.get("settings"), dict):
+        return kept
+    return None
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

@@ -39,7 +39,6 @@ PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
 RECURRENT = "gru"
 """The label of recurrent operations."""
 
-
 Rungs = Callable[[float, float], tuple[int, ...]]
 """From the FLOPs of a search, and of one candidate's training, to the number of candidates in each rung."""
 

@@ -87,7 +87,9 @@ def main(args: list[str] | None = None) -> int:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
         if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
             return _report_stop(stop.code)
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, int):
+            return stop.code
+        return int(stop.code is not None)
     except Exception as error:
         if nobody_reads(error):
             return 1

@@ -112,7 +112,9 @@ class SchemaBuilder:
             return {"type": "array", "items": _any_of(items)}
         if isinstance(hint, type) and issubclass(hint, Enum):
             return {"enum": [one.name for one in hint]}
-        return self.described(hint) if _is_known(hint) and not issubclass(hint, tuple | str) else {}
+        if _is_known(hint) and not issubclass(hint, tuple | str):
+            return self.described(hint)
+        return {}
 
     def described(self, base: type) -> Schema:
         """What describes an object of a class or of one of its subclasses, as a reference; or the path of a file."""

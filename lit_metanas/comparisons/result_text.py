@@ -114,8 +114,9 @@ def measures_in_words(result: ResultFields) -> dict[str, str]:
         if name.endswith(UNCALIBRATED):  # next to the same with it
             words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
         elif name != result.metric:
-            share = any(part in name for part in ("accuracy", "F1", "matches", "mAP"))
-            words[name] = f"{100 * value:.1f} %" if share else short_measure(value)
+            words[name] = short_measure(value)
+            if any(part in name for part in ("accuracy", "F1", "matches", "mAP")):
+                words[name] = f"{100 * value:.1f} %"
     return words
 
 

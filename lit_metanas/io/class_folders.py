@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-from lit_metanas.io.text import first_few, is_text, number_of, printable, writable
+from lit_metanas.io.text import first_few, is_text, number_of, one_of, printable, writable
 
 FOLDER = "folder"
 """Groups a class's files by their sub-folders."""
@@ -113,8 +113,7 @@ def file_within(root: Path, name: str, where: str, suffixes: Collection[str], no
         raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
     file = root / name
     if file.suffix.lower() not in suffixes:
-        one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun.removesuffix('s')}"
-        raise ValueError(f"{where} names '{shown}', which is not {one} ({', '.join(sorted(suffixes))}).")
+        raise ValueError(f"{where} names '{shown}', which is not {one_of(noun)} ({', '.join(sorted(suffixes))}).")
     if not file.exists():
         raise ValueError(f"{where} names '{shown}', which '{root}' lacks: add it, or leave the line out.")
     return file

@@ -44,6 +44,12 @@ def number_of(number: int, noun: str) -> str:
     return f"{number} {noun}s"
 
 
+def one_of(noun: str) -> str:
+    """``an image`` of ``images``."""
+    article = "an" if noun[0] in "aeiou" else "a"
+    return f"{article} {noun.removesuffix('s')}"
+
+
 def first_few(names: Sequence[str]) -> str:
     """The first names for a sentence, and the number of further ones."""
     named = ", ".join(names[:MOST_NAMED])
@@ -209,7 +215,9 @@ def cell_text(text: str) -> str:
 
 def cell_content(cell: str) -> str:
     """The text of a cell that ``cell_text`` made, without the apostrophe that it put before it."""
-    return cell[1:] if cell.startswith("'") and cell_text(cell[1:]) == cell else cell
+    if cell.startswith("'") and cell_text(cell[1:]) == cell:
+        return cell[1:]
+    return cell
 
 
 def shorten(text: str, longest: int = 80) -> str:

@@ -100,7 +100,8 @@ def parts_by_column(
     if {*lower} <= PART_NAMES.keys():
         parts = [PART_NAMES[text] for text in lower]
         if not {_TRAIN, _TEST} <= {*parts}:
-            raise ValueError(f"{called} holds no '{'test' if _TRAIN in parts else 'train'}': name rows of both parts.")
+            absent = "test" if _TRAIN in parts else "train"
+            raise ValueError(f"{called} holds no '{absent}': name rows of both parts.")
         told = f" Tested are the rows that column '{printable(column, 40)}' names."
         return ColumnParts(dict(zip(where, parts, strict=True)), told)
     keys = _sortable(texts)

@@ -72,7 +72,7 @@ class LabelledExamples(ABC):
     def __init__(self, number: int, *, noun: str, group: Groups | None, place: str) -> None:
         self.noun = noun
         self.place = place
-        self._groups = None if group is None else group_names(group, number, noun)
+        self._groups = group_names(group, number, noun)
         self._tested: list[int] = []
 
     def divided(

@@ -106,7 +106,7 @@ def read_given(
                 "AutoTranslator or AutoAnswerer."
             )
     if idle := [pattern for pattern, names in excluded.items() if not names]:
-        raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column of a table, and no file of a folder.")
+        raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column and no file: correct its spelling.")
     if isinstance(task.goal, Regression) and min_per_class is not None:
         raise ValueError(f"Task '{task.id}' has numbers and no classes: leave 'min_per_class' out.")
     if targets not in (None, task.goal.kind):
@@ -275,9 +275,8 @@ def describe_columns(
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
-        return (
-            kind.describe_columns(Source(path, group=group if isinstance(group, str) else None, label=label)) + divided
-        )
+        column = group if isinstance(group, str) else None
+        return kind.describe_columns(Source(path, group=column, label=label)) + divided
 
 
 def raw_digest(

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 from torch import Tensor
@@ -55,6 +55,9 @@ Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
 
+_Made = TypeVar("_Made", bound=Preprocessing)
+
+
 @dataclass(frozen=True)
 class MadeBefore:
     """What made the inputs of meta-trained weights."""
@@ -62,6 +65,12 @@ class MadeBefore:
     shape: Shape  # of one input
     inputs: Preprocessing | None
     outputs: Preprocessing | None  # what made the tokens of written texts, if there are such
+
+    def inputs_as(self, kind: type[_Made], place: str) -> _Made | None:
+        """What made the inputs, if it is of a kind; None leaves it open. ``place`` is where one's examples are from."""
+        if self.inputs is None:
+            return None
+        return kind.checked(self.inputs, writable(place))
 
 
 class Kind(ABC):

@@ -26,6 +26,7 @@ from lit_metanas.kinds.texts.text_tables import (
     columns_of,
     label_texts,
     listed,
+    only,
     read_rows,
     table_rows,
     usual_column,
@@ -83,7 +84,7 @@ class ListedFiles:
         check_columns(rows, place, label=source.label, group=source.group)
         named = file_column(rows, suffixes) or ""
         free = [name for name in columns_of(rows) if name not in (named, source.group)]
-        column = source.label or usual_column(free, LABEL_COLUMNS) or (free[0] if len(free) == 1 else None)
+        column = source.label or usual_column(free, LABEL_COLUMNS) or only(free)
         if column is None:
             raise ValueError(
                 f"'{place}' has the columns {listed(free)} beside that of the files: call that of the labels, or of "

@@ -199,7 +199,9 @@ def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> floa
     fine = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
     temperature = round(math.exp(fine), 4)
     gains = losses(scores) - losses(scores / temperature)
-    return 1.0 if gains.sum() < gains.std() * len(gains) ** 0.5 else temperature
+    if gains.sum() < gains.std() * len(gains) ** 0.5:
+        return 1.0
+    return temperature
 
 
 def cooled(network: nn.Module, temperature: float) -> nn.Module:

@@ -158,4 +158,6 @@ class Distillation(Objective):
     def _said(self, targets: Tensor) -> Tensor:
         """What the teacher says, as targets of the goal."""
         taught = targets[:, -self.outputs :]
-        return taught.argmax(1) if isinstance(self.goal, Classification) else taught
+        if isinstance(self.goal, Classification):
+            return taught.argmax(1)
+        return taught

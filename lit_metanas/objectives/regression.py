@@ -119,7 +119,9 @@ class Regression(Objective):
     def to_plain(self) -> dict[str, Any]:
         """The scale, and the reach of prediction intervals where it is known."""
         plain = {"means": list(self.means), "deviations": list(self.deviations)}
-        return plain | ({"reaches": list(self.reaches)} if self.reaches else {})
+        if self.reaches:
+            plain["reaches"] = list(self.reaches)
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
@@ -178,7 +180,7 @@ class Regression(Objective):
 
     def show(self, predictions: Sequence[tuple[float, ...]], inputs: Tensor, examples: Examples) -> list[str]:
         """The numbers; of several with their names."""
-        names = [f"{name} " for name in self.names(examples.classes)] if self.outputs > 1 else [""]
+        names = [f"{name} " * (self.outputs > 1) for name in self.names(examples.classes)]
         return [", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in predictions]
 
     def columns(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, float]:
@@ -186,7 +188,7 @@ class Regression(Objective):
         ends = {"prediction": 0}
         if self.reaches:
             ends |= {"lower": -1, "upper": 1}
-        shown = [f"({name})" if self.outputs > 1 else "" for name in self.names(names)]
+        shown = [f"({name})" * (self.outputs > 1) for name in self.names(names)]
         named = list(zip(shown, prediction, self.reaches or prediction, strict=True))
         return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 
@@ -229,7 +231,7 @@ class Regression(Objective):
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(targets.shape)
         for place, name in enumerate(self.names(names)):
             own, meant = said[:, place].contiguous(), targets[:, place].cpu().double()
-            end = f" of {name}" if self.outputs > 1 else ""
+            end = f" of {name}" * (self.outputs > 1)
             found[f"RMSE{end}"] = float(mean_squared_error(own, meant, squared=False))
             found[f"MAE{end}"] = float(mean_absolute_error(own, meant))
             if self.reaches:

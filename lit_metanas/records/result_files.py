@@ -223,7 +223,9 @@ class KeptNetwork(NamedTuple):
 def kept_networks(directory: Path) -> list[KeptNetwork]:
     """The networks with kept weights in a search's ``architectures.json``, which may be absent, in its order."""
     chosen = directory / "architectures.json"
-    rows = read_architectures(chosen) if chosen.is_file() else []
+    if not chosen.is_file():
+        return []
+    rows = read_architectures(chosen)
     return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
 
 

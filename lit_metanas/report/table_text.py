@@ -149,7 +149,9 @@ def _shown(text: str) -> str:
 
 def _by_class(table: ProtocolTable) -> str:
     """What a table of classes has: the recall, which for a class alone is the accuracy."""
-    return f"{'Accuracy' if 'accuracy' in table.metric else 'Recall'} by class, %"
+    if "accuracy" in table.metric:
+        return "Accuracy by class, %"
+    return "Recall by class, %"
 
 
 def _class_heading(table: ProtocolTable) -> list[str]:
@@ -196,7 +198,7 @@ def notes(table: ProtocolTable) -> str:
     text = f"{metric}: {_score_note(table)}"
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds
-        noun = "seeds" if len(numbers) > 1 else "seed"
+        noun = "seed" + "s" * (len(numbers) > 1)
         text += f" All rows: {noun} {', '.join(map(str, numbers))}."
     if stopped := [f"'{row.method}'" for row in table.rows if row.stopped]:
         text += f" Stopped early, with the best so far: {', '.join(stopped)}."

@@ -131,7 +131,9 @@ class Builder:
         name = self._part + name
         left = tuple(by_label[label] for label in self._ask(name, labels, group))
         self.sliced = self.sliced or len(by_label) > 1
-        return OpenNumber([(name, left)]) if self.mixed else left[0]
+        if self.mixed:
+            return OpenNumber([(name, left)])
+        return left[0]
 
     def joint_number(self, names: Sequence[str], number: Callable[..., int]) -> Number:
         """A number that several choices give together, such as a width that grows from stage to stage.
@@ -144,13 +146,15 @@ class Builder:
         open_names = [name for name in names if len(self.choices[name].labels) > 1]
         self.sliced = self.sliced or bool(open_names)
         numbers = tuple(number(*labels) for labels in product(*map(self._left, names)))
-        return OpenNumber([(tuple(names), numbers)]) if self.mixed else numbers[0]
+        if self.mixed:
+            return OpenNumber([(tuple(names), numbers)])
+        return numbers[0]
 
     def question(self, name: str, labels: Sequence[str | int], *, group: str | None = None) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
         name = self._part + name
         left = self._ask(name, tuple(map(str, labels)), group)
-        return OpenChoice(left, name if self.mixed else "")
+        return OpenChoice(left, name * self.mixed)
 
     def conv(
         self,
@@ -191,13 +195,17 @@ class Builder:
 
     def channels(self, width: Number) -> nn.Module:
         """Weighs the channels of an open width, behind the norm that would cancel the weights."""
-        return MixedChannels(width) if self.mixed else nn.Identity()
+        if self.mixed:
+            return MixedChannels(width)
+        return nn.Identity()
 
     def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
         name = self._part + name
         left = self._rates(name, rates, group)
-        return MixedDropout(name, left, width) if self.mixed else ChannelDropout(left[0])
+        if self.mixed:
+            return MixedDropout(name, left, width)
+        return ChannelDropout(left[0])
 
     def branch_dropout(self, name: str, rates: Sequence[float], *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that an example loses a branch (stochastic depth, Huang et al. 2016).
@@ -206,7 +214,9 @@ class Builder:
         """
         name = self._part + name
         left = self._rates(name, rates, group)
-        return MixedDropout(name, left, 1) if self.mixed else BranchDropout(left[0])
+        if self.mixed:
+            return MixedDropout(name, left, 1)
+        return BranchDropout(left[0])
 
     def depth(
         self,

@@ -147,7 +147,9 @@ class ChoiceSpace(ABC):
             whole = self.canonical(architecture) == architecture
         except ValueError:  # a choice or a label that the space lacks, or a choice without a label
             return None
-        return architecture if whole and self.violation(architecture) is None else None
+        if whole and self.violation(architecture) is None:
+            return architecture
+        return None
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """Labels of the same canonical architecture, drawn at random where a space has several; these ones elsewhere.

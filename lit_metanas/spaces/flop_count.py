@@ -147,7 +147,8 @@ def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: S
     reason = " ".join(str(error).split())
     convolutions = (own for own in body.modules() if isinstance(own, SlicedConv2d))
     if "Output size is too small" in reason or "can't be greater than actual input size" in reason:
-        fix = f"pool less, or take {'larger images' if len(shape) == 3 else 'more steps'}"
+        larger = "larger images" if len(shape) == 3 else "more steps"
+        fix = f"pool less, or take {larger}"
     elif any(isinstance(own.width, OpenNumber) for own in convolutions):
         fix = "behind an open number of channels use build.conv and build.norm"
     elif given == shape:
@@ -159,4 +160,6 @@ def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: S
 
 def layer_title(name: str, layer: nn.Module) -> str:
     """A layer for the beginning of a sentence: its name in a body, which is its place there, and its kind."""
-    return f"Layer '{name}' ({type(layer).__name__})" if name else f"The body ({type(layer).__name__})"
+    if name:
+        return f"Layer '{name}' ({type(layer).__name__})"
+    return f"The body ({type(layer).__name__})"

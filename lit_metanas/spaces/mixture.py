@@ -88,7 +88,9 @@ def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Ca
 def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
     """Like ``combine`` for candidates of which ``none`` adds nothing; None if nothing is left."""
     if gate.index is not None:
-        return None if labels[gate.index] == "none" else combine(gate, labels, compute)
+        if labels[gate.index] == "none":
+            return None
+        return combine(gate, labels, compute)
     weighted = zip(gate.weights.unbind(), labels, strict=True)
     return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
 

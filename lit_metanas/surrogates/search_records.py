@@ -116,11 +116,11 @@ class RecordDataModule(LightningDataModule):
 
     @property
     def _world(self) -> int:
-        return 1 if self.trainer is None else self.trainer.world_size
+        return getattr(self.trainer, "world_size", 1)
 
     @property
     def _rank(self) -> int:
-        return 0 if self.trainer is None else self.trainer.global_rank
+        return getattr(self.trainer, "global_rank", 0)
 
     def _merge(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
         """All searches of a task."""

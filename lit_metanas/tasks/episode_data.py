@@ -29,12 +29,12 @@ class RankedData(LightningDataModule):
     @property
     def world_size(self) -> int:
         """Number of processes."""
-        return 1 if self.trainer is None else self.trainer.world_size
+        return getattr(self.trainer, "world_size", 1)
 
     @property
     def rank(self) -> int:
         """Number of this process."""
-        return 0 if self.trainer is None else self.trainer.global_rank
+        return getattr(self.trainer, "global_rank", 0)
 
 
 class StepTasks(RankedData):

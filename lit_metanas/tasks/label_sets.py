@@ -41,12 +41,16 @@ def are_label_sets(labels: Any) -> bool:
 
 def learned_as_sets(labels: Any, wanted: str | None) -> bool:
     """Whether labels are learned as sets of classes: as wanted, or as they look."""
-    return are_label_sets(labels) if wanted is None else wanted == SeveralLabels.kind
+    if wanted is None:
+        return are_label_sets(labels)
+    return wanted == SeveralLabels.kind
 
 
 def separator_of(labels: Any) -> str:
     """What stands between labels that are texts, where these are known to be sets of labels."""
-    texts = [] if _columns(labels) is not None else [label for label in labels if isinstance(label, str)]
+    texts = list[str]()
+    if _columns(labels) is None:
+        texts = [label for label in labels if isinstance(label, str)]
     used = (one for one in SEPARATORS if any(one in text for text in texts))
     return _separator_seen(texts) or next(used, LABEL_SEPARATOR)
 
@@ -115,7 +119,9 @@ def _columns(labels: Any) -> NDArray[Any] | None:
     if hasattr(labels, "toarray"):  # a sparse matrix
         labels = labels.toarray()
     if len(getattr(labels, "shape", ())) > 1:
-        return labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+        if isinstance(labels, Tensor):
+            return labels.detach().cpu().numpy()
+        return np.asarray(labels)
     rows = [row.tolist() if isinstance(row, Tensor | np.ndarray) else row for row in labels]
     if not rows or not all(isinstance(row, list) and len(row) == len(rows[0]) > 1 for row in rows):
         return None
@@ -162,7 +168,9 @@ def _parts(label: Any, separator: str) -> list[Any]:
         return [part.strip() for part in label.split(separator) if part.strip()]
     if isinstance(label, list | tuple | set | frozenset):
         return [plain_label(one) for one in label]
-    return [] if is_missing(label) else [plain_label(label)]
+    if is_missing(label):
+        return []
+    return [plain_label(label)]
 
 
 def _checked(label: Any, where: str) -> Hashable:

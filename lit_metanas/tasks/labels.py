@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import number_of, one_of, printable
 from lit_metanas.tasks.task import warn_of_data
 
 Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
@@ -25,7 +25,7 @@ def label_list(
     labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
 ) -> list[Hashable]:
     """One label for each of so many examples, as plain values; arguments are called ``name`` and ``images``."""
-    one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
+    one = one_of(noun)
     found = _plain_values(labels, f"{name} has shape {{}}: give one label {one}, shape ({number},).")
     if len(found) != number:
         raise ValueError(f"{images} has {number} {noun}, but {name} has {len(found)} labels: give one {one}.")
@@ -36,8 +36,10 @@ def label_list(
     return found
 
 
-def group_names(values: Groups, number: int, noun: str, *, name: str = "group") -> list[str]:
-    """The group of each of so many examples in memory as a text."""
+def group_names(values: Groups | None, number: int, noun: str, *, name: str = "group") -> list[str] | None:
+    """The group of each of so many examples in memory as a text; None without groups."""
+    if values is None:
+        return None
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "

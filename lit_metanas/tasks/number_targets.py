@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import hint, printable
 from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
 from lit_metanas.tasks.task import warn_of_data
@@ -134,8 +134,12 @@ def strata_of(targets: Tensor) -> list[Tensor]:
 
 
 def named_targets(name: str | None) -> Targets | None:
-    """The kind of targets that an objective's name stands for; None for another text."""
-    return next((one for one in get_args(Targets) if one == name), None)
+    """The kind of targets that an objective's name stands for; None for a class path, such as ``grades.Ordinal``."""
+    known = get_args(Targets)
+    if name is not None and name not in known and "." not in name:
+        others = f"give {', '.join(known)}, or the path of a class, such as grades.Ordinal."
+        raise ValueError(f"There is no objective '{printable(name, 40)}': {hint(name, known, others)}")
+    return next((one for one in known if one == name), None)
 
 
 def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:

@@ -72,7 +72,9 @@ class Split:
 
     def portion(self, most: int) -> Split | Portion:
         """The same examples as ``spread`` gives, without a copy of them."""
-        return self if len(self) <= most else Portion(self, self.spread_places(most))
+        if len(self) <= most:
+            return self
+        return Portion(self, self.spread_places(most))
 
     def spread_places(self, most: int) -> Tensor:
         """The places of at most so many of the examples, spread evenly over them."""

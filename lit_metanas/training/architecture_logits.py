@@ -162,4 +162,5 @@ def _best(path: str, space: SearchSpace) -> dict[str, str]:
     entries = [entry for entry in read_architectures(path) if entry.space == space.name]
     if not entries:
         raise ValueError(f"'{path}' holds no architecture of {space.name}: give the file of a search in it.")
-    return max(entries, key=lambda entry: -math.inf if math.isnan(entry.value) else entry.value).architecture.to_json()
+    known = [entry for entry in entries if not math.isnan(entry.value)] or entries[:1]
+    return max(known, key=lambda entry: entry.value).architecture.to_json()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lit_metanas.automl.calls import auto
 from lit_metanas.automl.limits import measure_name
 from lit_metanas.automl.option_values import bytes_of, milliseconds, seconds_of
 from lit_metanas.automl.options import AutoOptions
@@ -67,12 +68,19 @@ def test_what_is_out_of_range_is_named(given: dict[str, Any], sentence: str) -> 
         AutoOptions("data", **given)
 
 
+def test_a_misspelt_option_is_named() -> None:
+    misspelt: dict[str, Any] = {"minuts": 3}
+    with pytest.raises(TypeError, match="auto has no option 'minuts': did you mean 'minutes'"):
+        auto("data", **misspelt)
+
+
 def test_numbers_of_numpy_and_single_records_are_taken() -> None:
     told = AutoOptions("data", minutes=np.float32(2), seed=np.int64(3), records="own.jsonl", max_parameters=np.int64(9))
     assert json.dumps([told.minutes, told.seed, told.records, told.limits.given]) == (
         '[2.0, 3, ["own.jsonl"], {"parameters": 9.0}]'
     )
     assert AutoOptions("data").minutes == 10
+    assert AutoOptions("data", label=["red", "round"]).label == AutoOptions("data", label="red,round").label
     assert AutoOptions("data", flops=[1e9, 2e9]).parts == (1e9, 2e9)  # type: ignore[arg-type]
 
 

@@ -93,7 +93,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
         assert found == pytest.approx({name: float(row[f"p({name})"]) for name in found}, abs=1e-4)
 
 
-def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path) -> None:
+def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table(tmp_path / "one.csv", 60, 0)
     table(tmp_path / "each.csv", 60, 0, columns=True)
     one = read_given(str(tmp_path / "one.csv"))
@@ -101,6 +101,10 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path) -> None:
     assert one.classes == each.classes == NAMES
     assert (one.train.labels == each.train.labels).all()
     assert (one.train.inputs == each.train.inputs).all()
+    with pytest.raises(ValueError, match="pay for no epoch"):
+        lm.auto(tmp_path / "each.csv", label=NAMES, flops=1, workers=1)
+    assert "60 rows with" in (told := capsys.readouterr().err)
+    assert "may have several labels" not in told  # nobody doubts columns that are named
     table(tmp_path / "test.csv", 20, 1, columns=True)
     tested = read_given(str(tmp_path / "each.csv"), label="red,round,soft", test=str(tmp_path / "test.csv"))
     assert tested.test.labels.tolist() == toys(20, 1)[1].tolist()

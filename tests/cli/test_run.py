@@ -181,7 +181,7 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     phases[0].name = "train"
     for verb, said in (
         ("fti", "did you mean 'fit'"),
-        ("run", "Choose from auto, fit, "),
+        ("run", "Choose from auto, distil, fit, "),
     ):
         phases[0].verb = verb
         with pytest.raises(UsageError, match=rf"Phase 'train' cannot be of '.*{said}"):

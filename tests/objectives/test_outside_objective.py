@@ -47,7 +47,12 @@ def test_auto_search_and_export(table: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_objective_is_refused(table: Path) -> None:
-    cases = {"grades.torch": "is no objective", "grades.None_": "no objective 'grades.None_'"}
+    cases = {
+        "rank": "no objective 'rank': give classification, several labels, regression, or the path of a class",
+        "grades.torch": "is no objective",
+        "grades.None_": "no objective 'grades.None_'",
+        "regresion": "did you mean 'regression'",
+    }
     for name, reason in {**cases, "lit_metanas.Span": "Span is not for examples with labels"}.items():
         with pytest.raises(ValueError, match=reason):
             lm.auto(table, objective=name, flops=1e6, progress=False)

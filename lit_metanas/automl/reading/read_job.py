@@ -166,11 +166,13 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
-    columns = describe_columns(options.data, kind, options.group, options.label, options.test_by, options.exclude)
+    read_as = options.read_as
+    columns = describe_columns(options.data, kind, options.group, read_as["label"], options.test_by, options.exclude)
     options.say(text + columns)
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
-    if isinstance(task.goal, SeveralLabels) and options.objective is None and not isinstance(options.data, Task):
+    found = options.objective is None and isinstance(options.data, str | os.PathLike)  # by the look of a column
+    if isinstance(task.goal, SeveralLabels) and found and "," not in (options.label or ""):
         most = int(task.train.labels.sum(1).argmax())
         (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
         options.say(
@@ -192,8 +194,10 @@ def _settings(
     reading: FileReading,
 ) -> dict[str, Any]:
     """What decides the result, as plain values."""
-    return {
-        **({READ_SHARE: reading.share} if reading.sampled else {}),
+    sample: dict[str, Any] = {}
+    if reading.sampled:
+        sample[READ_SHARE] = reading.share
+    return sample | {
         "task": task_settings(views.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
         "preprocessings": list(views.labels),

@@ -132,7 +132,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             X, y, groups, sample_weight = with_weight(X, y, groups, sample_weight)
         classes = np.unique(y) if y.ndim == 1 else np.array(names or range(y.shape[1]))
         seed = self._drawn_seed()
-        named = None if groups is None else group_names(groups, len(y), kind, name="groups")
+        named = group_names(groups, len(y), kind, name="groups")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
         task = self._task(X, y, classes, kind, seed, named, columns, sample_weight)
         found = self._learn(task, kind, seed)

@@ -171,7 +171,9 @@ class AutoEstimator(BaseEstimator):
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
-        return kind_named(kind).space(shape, objective) if self.space is None else deepcopy(self.space)
+        if self.space is None:
+            return kind_named(kind).space(shape, objective)
+        return deepcopy(self.space)
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""

@@ -71,6 +71,11 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         from sklearn.utils.validation import check_array, check_consistent_length
 
         kind = self._kind_of(X)
+        if any(isinstance(target, str) for target in np.asarray(y, dtype=object).flat):
+            try:
+                y = np.asarray(y, dtype=object).astype(np.float64)
+            except ValueError as error:
+                raise ValueError(f"y has texts ({error}): give numbers, or use AutoClassifier for classes.") from None
         checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
         X, y = checking._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")

@@ -78,7 +78,7 @@ class AutoWriter(AutoEstimator):
             KeyboardInterrupt: see ``AutoClassifier``.
         """
         examples, texts = self._pairs(X, y)
-        named = None if groups is None else group_names(groups, len(texts), f"{self._noun}s", name="groups")
+        named = group_names(groups, len(texts), f"{self._noun}s", name="groups")
         seed = self._drawn_seed()
         task = self._task(examples, texts, seed, named)
         found = self._learn(task, self._kind, seed)
@@ -95,7 +95,9 @@ class AutoWriter(AutoEstimator):
         """
         self._check_fitted()
         examples = self._examples(X)
-        return self._texts(self._predictions(self._inputs(examples)), examples) if examples else []
+        if not examples:
+            return []
+        return self._texts(self._predictions(self._inputs(examples)), examples)
 
     def score(self, X: Any, y: Any) -> float:
         """How good the predictions are, 1 if all are right; see the class for the metric, ``predict`` for errors."""

@@ -240,7 +240,9 @@ class Teacher:
         def own(inputs: Tensor) -> Tensor:
             # Exported programs stay on the CPU, in single precision.
             scores: Tensor = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
-            return scores if isinstance(goal, Classification) else goal.values(scores)
+            if isinstance(goal, Classification):
+                return scores
+            return goal.values(scores)
 
         return scores_of(own, part, goal)[:, columns].float()
 

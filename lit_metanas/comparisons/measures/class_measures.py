@@ -147,4 +147,6 @@ class ClassTable:
             for number, place in zip(values[:MOST_CONFUSIONS].tolist(), places.tolist(), strict=False)
             if number
         ]
-        return [f"Most frequently taken: {', '.join(shown)}."] if shown else []
+        if shown:
+            return [f"Most frequently taken: {', '.join(shown)}."]
+        return []

@@ -158,7 +158,9 @@ class ClassImages(ABC):
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return how many images a class has; none is held out."""
-        return 0 if held_out else self._sizes[self._classes[subset][class_index]]
+        if held_out:
+            return 0
+        return self._sizes[self._classes[subset][class_index]]
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, uint8, shape ``(n, channels, height, width)``."""

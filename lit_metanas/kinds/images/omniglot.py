@@ -109,7 +109,9 @@ class Omniglot(TaskSource):
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
         characters = self._characters(subset)
-        return 0 if held_out else characters[class_index % len(characters)].drawers
+        if held_out:
+            return 0
+        return characters[class_index % len(characters)].drawers
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""

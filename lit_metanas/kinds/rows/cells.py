@@ -73,7 +73,7 @@ class ColumnCells:
 
     def at(self, row: int) -> str:
         """Where a cell stands."""
-        return f"row {row + 1}" if self.where is None else self.where[row]
+        return _place_of(row, self.where)
 
     def refusal(self, row: int, what: str) -> CellError:
         """An error that names a cell; ``what`` is a clause about it and its fix."""
@@ -163,7 +163,7 @@ def as_table(
         keys = list(names or rows[0])
         for place, row in enumerate(rows):
             if absent := [key for key in keys if key not in row]:
-                raise _absent(absent, where[place] if where is not None else f"row {place + 1}")
+                raise _absent(absent, _place_of(place, where))
         columns = [objects_of([row[key] for row in rows]) for key in keys]
     elif hasattr(given, "columns"):
         keys = list(given.columns)
@@ -286,6 +286,13 @@ def _text(value: Any) -> str | None:
     if isinstance(value, list | tuple | dict | set | np.ndarray | Tensor):
         return None
     return str(value).strip()[:LONGEST_CELL]
+
+
+def _place_of(row: int, where: Sequence[str] | None) -> str:
+    """Where a row stands; without that its number, counted from 1."""
+    if where is None:
+        return f"row {row + 1}"
+    return where[row]
 
 
 def _absent(names: Sequence[str], where: str) -> ValueError:

@@ -257,7 +257,9 @@ def _fitted(cells: ColumnCells, scale: Scale, most: int) -> TableColumn:
         return DateColumn.fitted(cells, form_of_dates(cells, cells.texts()))
     if kind == "categories":
         categories = CategoryColumn.fitted(cells.name, cells.texts(), min(most, MOST_CATEGORIES))
-        return categories if categories.width > 1 else UnusedColumn(cells.name, reason="constant")
+        if categories.width > 1:
+            return categories
+        return UnusedColumn(cells.name, reason="constant")
     numbers = cells.numbers()
     known = numbers[~np.isnan(numbers)]
     if len(known) == len(numbers) and known.min() == known.max():

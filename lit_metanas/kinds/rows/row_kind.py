@@ -162,7 +162,7 @@ class RowKind(Kind):
 
     def as_before(self, made: MadeBefore, place: str) -> Columns | None:
         """The same columns."""
-        return None if made.inputs is None else Columns.checked(made.inputs, writable(place))
+        return made.inputs_as(Columns, place)
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The rows of tables, by where they stand."""
@@ -285,7 +285,7 @@ class TextRowKind(RowKind):
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
         """The same columns and tokens."""
-        return None if made.inputs is None else TextRows.checked(made.inputs, writable(place))
+        return made.inputs_as(TextRows, place)
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels, and how to learn from less."""

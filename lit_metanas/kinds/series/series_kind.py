@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape
-from lit_metanas.io.text import number_of, writable
+from lit_metanas.io.text import number_of
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
@@ -140,7 +140,7 @@ class SeriesKind(Kind):
 
     def as_before(self, made: MadeBefore, place: str) -> ScaledSeries | None:
         """The same scales."""
-        return None if made.inputs is None else ScaledSeries.checked(made.inputs, writable(place))
+        return made.inputs_as(ScaledSeries, place)
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The series of CSV files, of long tables and of files of the UCR archive."""

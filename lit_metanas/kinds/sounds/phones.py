@@ -47,13 +47,15 @@ def _nasal(locus: tuple[float, float, float]) -> Phone:
 def _fricative(
     locus: tuple[float, float, float], level: float, noise: tuple[float, float], voicing: float = 0.0
 ) -> Phone:
-    return (Segment(0.1 if not voicing else 0.08, locus, voicing=voicing, frication=level, noise=noise, widening=1.5),)
+    return (Segment(0.08 if voicing else 0.1, locus, voicing=voicing, frication=level, noise=noise, widening=1.5),)
 
 
 def _stop(locus: tuple[float, float, float], noise: tuple[float, float], voiced: bool) -> Phone:
     closure = Segment(0.055, (220.0, *locus[1:]), voicing=0.12 if voiced else 0.0, widening=2.0)
     burst = Segment(0.012, locus, frication=0.5 if voiced else 0.8, noise=noise)
-    return (closure, burst) if voiced else (closure, burst, Segment(0.03, None, aspiration=0.5))
+    if voiced:
+        return (closure, burst)
+    return (closure, burst, Segment(0.03, None, aspiration=0.5))
 
 
 VOWELS: dict[str, Phone] = {

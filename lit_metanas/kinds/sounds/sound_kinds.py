@@ -121,7 +121,7 @@ class SoundKind(Kind):
 
     def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
         """The same features."""
-        return None if made.inputs is None else LogMel.checked(made.inputs, writable(place))
+        return made.inputs_as(LogMel, place)
 
     def lists(self, folder: Path) -> bool:
         """Whether there is one table."""

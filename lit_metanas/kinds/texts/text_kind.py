@@ -125,7 +125,7 @@ class TextKind(Kind):
 
     def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
         """The same tokens."""
-        return None if made.inputs is None else TextPreprocessing.checked(made.inputs, writable(place))
+        return made.inputs_as(TextPreprocessing, place)  # type: ignore[type-abstract]
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The lines of text files, or the texts of tables."""

@@ -91,7 +91,9 @@ class TextSource(TaskSource):
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return how many sentences a class has; none is held out."""
-        return 0 if held_out else len(self.sentences(subset)[self.classes(subset)[class_index]])
+        if held_out:
+            return 0
+        return len(self.sentences(subset)[self.classes(subset)[class_index]])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return the inputs of sentences of one class."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
 from lit_metanas.io.json_files import parse_json
@@ -54,6 +54,8 @@ class NamelessColumnsError(ValueError):
             "for the labels; if it has names, call that of the labels so."
         )
 
+
+_Found = TypeVar("_Found")
 
 TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
@@ -201,7 +203,7 @@ def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
     """The only one of some columns that holds texts; None where none does, or several do."""
     cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
     found = [name for name, texts in cells.items() if are_texts(name, texts)]
-    return found[0] if len(found) == 1 else None
+    return only(found)
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
@@ -272,7 +274,14 @@ def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
 
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence, the first ten at most."""
-    return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
+    return ", ".join(printable(name, 40) for name in names[:10]) + ", …" * (len(names) > 10)
+
+
+def only(found: Sequence[_Found]) -> _Found | None:
+    """The only one; None of several, or of none."""
+    if len(found) == 1:
+        return found[0]
+    return None
 
 
 def labelled_rows(
@@ -280,7 +289,9 @@ def labelled_rows(
 ) -> list[Labelled]:
     """Texts, labels and perhaps groups of rows, by columns that are named or found; numbers may be labels."""
     text, label = find_columns(rows, place, text, label, group=group)
-    groups = [""] * len(rows) if group is None else column_groups(rows, place, group)
+    groups = [""] * len(rows)
+    if group is not None:
+        groups = column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
     return [
         Labelled(where, row.get(text, ""), label_text_of(row.get(label, "")), own)
@@ -309,7 +320,7 @@ def table_rows(path: Path, label: str | None = None, *, learned: bool = False) -
 
 def _with_one_label(rows: list[TableRow], place: str, label: str | None, *, learned: bool) -> list[TableRow]:
     """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
-    names = [] if label is None else [name.strip() for name in label.split(",")]
+    names = [name.strip() for name in (label or "").split(",")]
     known = columns_of(rows)
     if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
         return rows
@@ -357,7 +368,9 @@ def label_text_of(value: Any) -> Any:
 
 def number_text(value: Any) -> Any:
     """A number as a text; anything else stays."""
-    return str(value) if isinstance(value, int | float) else value
+    if isinstance(value, int | float):
+        return str(value)
+    return value
 
 
 def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
@@ -373,10 +386,12 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
         with suppress(ValueError):  # no columns of 0 and 1
             return [_with_labels(row, classes, "", where, "")[""] for where, row in rows]
     usual = usual_column(list(columns), LABEL_COLUMNS)
+    if numbers and len(classes) > 1:
+        return []
     if numbers:
         named = next((name for name in columns if name in classes), usual)
-        return columns.get(named or "", []) if len(classes) == 1 else []
+        return columns.get(named or "", [])
     if usual is not None and any(not {label, *labels_of_text(label)}.isdisjoint(classes) for label in columns[usual]):
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
-    return holding[0] if len(holding) == 1 else []
+    return only(holding) or []

@@ -193,7 +193,7 @@ def task_from_texts(
         given = [*label_sets(labels, len(whole), separator=separator_of(labels), name="labels", noun="texts")]
     else:
         given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
-    groups = None if group is None else group_names(group, len(whole), "texts")
+    groups = group_names(group, len(whole), "texts")
     first: dict[tuple[Hashable, str], int] = {}
     for at, (label, one) in enumerate(zip(given, whole, strict=True)):
         first.setdefault((label, text_key(one)), at)

@@ -39,4 +39,6 @@ def default_space(shape: Shape) -> SearchSpace:
         token_scale=0.1,  # 64 intents, four epochs: 87.2 where a scale of 1 gives 80
         shared=True,
     )
-    return TextRowSpace(texts, MLPSpace(shared=True)) if kind is TextRowShape else texts
+    if kind is TextRowShape:
+        return TextRowSpace(texts, MLPSpace(shared=True))
+    return texts

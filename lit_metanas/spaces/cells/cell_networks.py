@@ -80,7 +80,9 @@ class Cell(nn.Module):
         gate, pairs = self.inputs[node].gate(), self.inputs[node].labels
         if gate.index is not None:
             factor = gate.factor()
-            return {} if factor is None else dict.fromkeys(sources(pairs[gate.index]), factor)
+            if factor is None:
+                return {}
+            return dict.fromkeys(sources(pairs[gate.index]), factor)
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.
         weights: dict[int, Tensor] = {}
         for weight, pair in zip(gate.weights.unbind(), pairs, strict=True):

@@ -125,7 +125,9 @@ class InvertedBlock(nn.Module):
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         hidden = self.activation(self.depthwise(self.inner(self.expand(inputs))))
         outputs: Tensor = self.project(self.squeeze(hidden))
-        return outputs if self.branch is None else self.branch(outputs, inputs)
+        if self.branch is None:
+            return outputs
+        return self.branch(outputs, inputs)
 
 
 class ConvNeXtBlock(nn.Module):

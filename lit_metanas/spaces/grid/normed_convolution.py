@@ -203,4 +203,6 @@ def halve(kind: str, inputs: Tensor) -> Tensor:
     """Pool ``(n, channels, height, width)`` to half the height and width, by ``max`` or ``avg``, but not below one."""
     if min(inputs.shape[2:]) < 2:
         return inputs
-    return F.max_pool2d(inputs, 2) if kind == "max" else halve_by_mean(inputs, up=False)
+    if kind == "max":
+        return F.max_pool2d(inputs, 2)
+    return halve_by_mean(inputs, up=False)

@@ -135,7 +135,9 @@ class GridReadout(nn.Module):
             # Radenovic et al. 2019, equation 3; its p is one number for all channels.
             assert self.power is not None
             features = averages(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
-        return padded(features, self.features) if self.features else features
+        if self.features:
+            return padded(features, self.features)
+        return features
 
 
 class StagedNetwork(nn.Module):

@@ -151,7 +151,9 @@ class SuperBlock(nn.Module):
             return None
         if gate.index is not None:
             factor = gate.factor()
-            return None if factor is None else factor.expand(self.widths[gate.index])
+            if factor is None:
+                return None
+            return factor.expand(self.widths[gate.index])
         channel = torch.arange(self.width, device=gate.weights.device)
         masks = torch.stack([(channel < width).to(gate.weights.dtype) for width in self.widths])
         return gate.weights @ masks

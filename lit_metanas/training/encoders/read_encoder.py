@@ -201,12 +201,10 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
     if side not in (None, height):
         raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
     about = f"a program for {height}x{width} pixels, normalised as ImageNet {sha256(content).hexdigest()[:8]}"
-    mean, deviation = (
-        (IMAGENET_MEAN, IMAGENET_DEVIATION)
-        if channels == 3
-        else ([sum(IMAGENET_MEAN) / 3], [sum(IMAGENET_DEVIATION) / 3])
-    )
-    whole = Normalised(program, mean, deviation)
+    scale: list[Sequence[float]] = [IMAGENET_MEAN, IMAGENET_DEVIATION]
+    if channels != 3:
+        scale = [[sum(colours) / 3] for colours in scale]
+    whole = Normalised(program, *scale)
     return Encoder(path.name, whole, ImageShape(channels, height, width), about, license=license)
 
 

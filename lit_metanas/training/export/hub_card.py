@@ -136,6 +136,7 @@ class ModelCard:
         reproduce = f"\n\n      {printable(self.reproduce)}"
         if not self.is_command:
             reproduce = f" {markdown_text(self.reproduce, 2000)}"
+        parts = {"Classes on the test part": self.by_class, "Teacher and student": self.teacher}
         return "\n".join([
             f"---\n{_dumped(self.metadata())}---",
             "",
@@ -152,8 +153,7 @@ class ModelCard:
             *(f"- {name}: {value}" for name, value in notes.items() if value),
             f"- To reproduce:{reproduce}",
             "",
-            *(["## Classes on the test part", "", self.by_class, ""] if self.by_class else []),
-            *(["## Teacher and student", "", self.teacher, ""] if self.teacher else []),
+            *(line for title, text in parts.items() if text for line in (f"## {title}", "", text, "")),
             "## Use",
             "",
             f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "

@@ -21,7 +21,7 @@ GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
 def number_in(text: str) -> float:
     """A number, or a boolean as 1 or 0."""
     plain = ascii(text.lower().replace("_", "x"))[1:-1]  # other digits fail
-    number = float(plain) if plain not in ("true", "false") else float(plain == "true")
+    number = float({"true": "1", "false": "0"}.get(plain, plain))
     if not isfinite(number):
         raise ValueError("it has an infinite number")
     return number
@@ -145,7 +145,7 @@ def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
-    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    shown = [f"({name})" * (len(names) > 1) for name in names]
     named = list(zip(shown, row, goal.get("reaches", row), strict=True))
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 

@@ -59,7 +59,7 @@ def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[s
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
-    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    shown = [f"({name})" * (len(names) > 1) for name in names]
     named = list(zip(shown, row, goal.get("reaches", row), strict=True))
     return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
 

@@ -164,7 +164,18 @@ def _plain_kind(taken: Sequence[Tensor], made: Tensor) -> str:
     learned = [each for each in taken if each.requires_grad]
     if not learned:
         return "fixed"
-    return "broadcast" if min(each.numel() for each in learned) < made.numel() else "plain"
+    if min(each.numel() for each in learned) < made.numel():
+        return "broadcast"
+    return "plain"
+
+
+def _depthwise_size(sides: Sequence[int], stride: int) -> str:
+    """What the work of a depthwise convolution is called by."""
+    if stride > 1:
+        return "strided"
+    if max(sides) >= LARGE_KERNEL:
+        return "large"
+    return "small"
 
 
 def _convolution_work(
@@ -173,10 +184,9 @@ def _convolution_work(
     width, channels, *sides = kernel.shape
     call, taps = f"{len(sides)}d", prod(sides)
     if groups > 1:
-        size = "strided" if stride > 1 else "large" if max(sides) >= LARGE_KERNEL else "small"
         # The gradient of the inputs is computed with margins, which are more than the inputs of small maps.
         margins = prod((one + side - 1) / one for one, side in zip(inputs.shape[2:], sides, strict=True))
-        kind = f"{call} {size} depthwise"
+        kind = f"{call} {_depthwise_size(sides, stride)} depthwise"
         return call, {
             f"{kind} multiply-adds": made.numel() * channels * taps,
             f"{kind} values": inputs.numel() * margins,
@@ -184,7 +194,8 @@ def _convolution_work(
     kind = f"{call} pointwise" if taps == 1 else f"{call} convolution"
     if channels <= FEW_CHANNELS:
         # One channel has no layout, and what is behind it is computed with the channels first.
-        kind, inner = f"{call} {'grey' if channels == 1 else 'colour'}", channels
+        colours = "grey" if channels == 1 else "colour"
+        kind, inner = f"{call} {colours}", channels
     else:
         inner = _lanes(channels)
     multiply_adds = made.numel() / width * _lanes(width) * inner * taps

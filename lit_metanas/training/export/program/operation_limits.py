@@ -75,7 +75,9 @@ def core_cost(operation: str, given: Mapping[str, Any], outputs: Sequence[Tensor
 
 def _slowness(given: Mapping[str, Any]) -> int:
     """How many times as long a product takes as one in single precision, at most."""
-    return 1 if all(own.dtype == torch.float32 for own in _tensors(given.values())) else 32
+    if all(own.dtype == torch.float32 for own in _tensors(given.values())):
+        return 1
+    return 32
 
 
 def size_of(tensor: Tensor) -> int:
@@ -93,7 +95,8 @@ def check_numbers(operation: str, given: Mapping[str, Any]) -> None:
             continue
         low, high = (int(number) for number in indices.aminmax())
         if low < lowest or high >= entries:
-            raise ValueError(f"looks up entry {low if low < lowest else high} of {entries}")
+            wrong = low if low < lowest else high
+            raise ValueError(f"looks up entry {wrong} of {entries}")
     if operation.startswith(("_native_batch_norm", "native_group_norm")):
         _check_channels(given)
     if given.get("rounding_mode") == "trunc":

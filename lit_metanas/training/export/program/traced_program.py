@@ -65,7 +65,9 @@ def _refusal(content: bytes, shape: Shape, outputs: int, each_step: bool) -> str
     try:
         read_program(content).check(shape, outputs, each_step=each_step)
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
-        return str(error) if type(error) is ValueError else f"has a step that fails ({type(error).__name__})"
+        if type(error) is ValueError:
+            return str(error)
+        return f"has a step that fails ({type(error).__name__})"
     return ""
 
 
