@@ -39,7 +39,7 @@ def draw() -> Figure:
     """Draw the training FLOPs of a 5-way 1-shot task with 15 queries a class in the shared layered space."""
     supernet = LayeredSpace(shared=True).supernet((1, 28, 28))
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in LayeredSpace(shared=True).choices}
-    parameters = Parameters(dict(supernet.named_parameters()), logits, {}, {})
+    parameters = Parameters(dict(supernet.named_parameters()), logits, {})
     support = Split(torch.zeros(5, 1, 28, 28), torch.arange(5))
     query = Split(torch.zeros(75, 1, 28, 28), torch.arange(5).repeat_interleave(15))
     episode = Episode(id="episode", way=5, train=support, val=None, test=query)
@@ -47,8 +47,7 @@ def draw() -> Figure:
     for _, meta_gradient, loop, relaxation in METHODS:
         head = PrototypeLinearHead() if loop.steps else PrototypeHead()
         learner = Learner(supernet, relaxation, head)
-        generator, draws = torch.Generator().manual_seed(0), meta_gradient.draws
-        noise = learner.draw_noise(logits, episode, generator, steps=loop.steps, draws=draws)
+        noise = learner.draw_noise(logits, episode, torch.Generator().manual_seed(0), steps=loop.steps)
         costs.append(meta_gradient.flops(loop, parameters, Adaptation(learner, episode, noise)))
     figure, axes = plt.subplots(figsize=(7.2, 2.5), layout="constrained")
     bars = axes.barh([name for name, *_ in METHODS], [cost / 1e9 for cost in costs], color="#0072B2", height=0.65)

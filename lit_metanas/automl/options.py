@@ -147,14 +147,14 @@ class AutoOptions:
         "a column with train, val, test, or with dates: the newest are tested", shell=str | None
     )
     exclude: str | Sequence[str] | None = option(
-        "columns of a table, or files as *_old.png, to leave out; several as [a,b]", shell=list[str] | str | None
+        "columns of a table, or files as old-?.png, to leave out; several as [a,b]", shell=list[str] | str | None
     )
     group: str | Groups | None = option(
         "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
     label: str | Sequence[str] | None = option(
-        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=str | None
+        "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=list[str] | str | None
     )
     min_per_class: int | None = option(
         "smaller classes are left out; by default those that cannot be divided", shell=int | None

@@ -105,6 +105,9 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.C
         lm.auto(tmp_path / "each.csv", label=NAMES, flops=1, workers=1)
     assert "60 rows with" in (told := capsys.readouterr().err)
     assert "may have several labels" not in told  # nobody doubts columns that are named
+    output = ["--output", str(tmp_path / "model"), "--workers", "1"]
+    assert main(["auto", str(tmp_path / "each.csv"), "--label", "[red,round,soft]", "--flops", "1", *output]) == 2
+    assert "pay for no epoch" in capsys.readouterr().err
     table(tmp_path / "test.csv", 20, 1, columns=True)
     tested = read_given(str(tmp_path / "each.csv"), label="red,round,soft", test=str(tmp_path / "test.csv"))
     assert tested.test.labels.tolist() == toys(20, 1)[1].tolist()

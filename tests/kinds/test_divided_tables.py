@@ -165,6 +165,8 @@ def test_columns_and_files_are_left_out(tmp_path: Path) -> None:
     kind = kind_of(task)
     assert raw_digest(folder, kind, None, None, ["*_old.png"]) != raw_digest(folder, kind, None, None)
     assert len(read_given(folder, exclude=["dog/[2-3]*"], min_per_class=1).train) < len(read_given(folder).train)
+    with pytest.raises(ValueError, match="has no columns but those that 'exclude' names: keep some"):
+        read_given(path, exclude=["*"])
     for data in (path, folder):
         for idle in ("none", ""):
             with pytest.raises(ValueError, match=f"exclude = '{idle}' names no column and no file: correct"):

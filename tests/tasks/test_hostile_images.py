@@ -61,6 +61,11 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_an_absent_image_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"There is no image .*x.png: correct its path\.$"):
+        read_image(tmp_path / "x.png", (1, 8, 8))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
     HOSTILE[name](tmp_path / "x.png")

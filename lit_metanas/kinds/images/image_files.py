@@ -51,6 +51,8 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
             pixels = np.array(upright, dtype=np.uint8)
     except _WidePixels:
         raise ValueError(f"{name} has pixels of 32 bits: save it with 8 or 16.") from None
+    except FileNotFoundError:
+        raise ValueError(f"There is no image {name}: correct its path.") from None
     except (*DAMAGED, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()

@@ -244,6 +244,8 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and rows below it.")
     names = columns_of(rows)
+    if not names and EXCLUDED.get():
+        raise ValueError(f"'{place}' has no columns but those that 'exclude' names: keep some.")
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:
         if name not in names:
