@@ -279,7 +279,7 @@ class AutoOptions:
         taught = self.teacher is not None or self.student
         if not taught:
             if self.unlabelled is not None:
-                raise ValueError("auto: unlabelled examples need a teacher: give 'teacher', or 'student'.")
+                raise ValueError("auto: unlabelled examples need a teacher: give 'student', or a teacher to `distil`.")
             return
         if self.teacher is not None and self.encoders is not None:
             raise ValueError("auto: a student reads raw inputs: leave 'encoders' out.")

@@ -223,6 +223,8 @@ def test_encoders_of_other_data_and_with_other_options_get_a_sentence(weights: P
     rows = np.random.default_rng(0).random((40, 3)), ["a", "b"] * 20
     with pytest.raises(ValueError, match=r"encoder 'mine.pth' is for images, and the data are rows"):
         lm.auto(rows, encoders=str(weights), flops=1e9, progress=False)
+    with pytest.raises(TypeError, match=r"'encoders' are files, names or .*, not Flatten"):
+        lm.auto(rows, encoders=[torch.nn.Flatten()], flops=1e9, progress=False)
     with pytest.raises(ValueError, match="leave 'encoders' out"):
         AutoOptions("photos", encoders="resnet18", start="model")
     for given in ({"pareto": "flops"}, {"space": lm.GridSpace()}):
@@ -248,6 +250,26 @@ def test_an_exported_program_is_an_encoder(tmp_path: Path) -> None:
         torch.testing.assert_close(lm.load(tmp_path / "out").network(images), own.eval()(images))
     with pytest.raises(ValueError, match="leave 'shape' out"):
         lm.training.read_encoder(file, side=32)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "any_number", "reason"),
+    [
+        ([torch.nn.Linear(12, 4)], (12,), True, r"takes inputs of shape \(12,\): give one for images"),
+        ([torch.nn.Conv2d(2, 4, 8), torch.nn.Flatten()], (2, 8, 8), True, "1 or 3 channels"),
+        ([torch.nn.Conv2d(3, 4, 3)], (3, 8, 8), True, "no vector of features for each image.*: pool and flatten"),
+        ([torch.nn.Conv2d(3, 4, 8), torch.nn.Flatten()], (3, 8, 8), False, "number of images than 1: export it with"),
+    ],
+)
+def test_programs_of_other_inputs_and_outputs_get_a_sentence(
+    layers: list[torch.nn.Module], shape: tuple[int, ...], any_number: bool, reason: str, tmp_path: Path
+) -> None:
+    dynamic = ({0: torch.export.Dim.DYNAMIC},) if any_number else None
+    inputs = torch.rand(1 + any_number, *shape)
+    program = torch.export.export(torch.nn.Sequential(*layers).eval(), (inputs,), dynamic_shapes=dynamic)
+    torch.export.save(program.run_decompositions(), tmp_path / "other.pt2")
+    with pytest.raises(ValueError, match=f"'.*other.pt2' .*{reason}"):
+        lm.training.read_encoder(tmp_path / "other.pt2")
 
 
 def static_folder(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ def read_encoders(options: AutoOptions, kind: Kind) -> dict[str, Encoder]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        TypeError: one is neither a file nor an encoder.
         ValueError: one is for other examples, above a limit, or its file is damaged.
     """
     found = dict[str, Encoder]()
@@ -35,6 +37,10 @@ def read_encoders(options: AutoOptions, kind: Kind) -> dict[str, Encoder]:
         if given == NO_ENCODER:
             continue
         one = given
+        if not isinstance(given, Encoder | str | os.PathLike):
+            raise TypeError(
+                f"'encoders' are files, names or lm.training.Encoder(name, module, shape), not {type(given).__name__}."
+            )
         if not isinstance(given, Encoder):
             one = read_encoder(given, side=options.shape, download=options.download)
         if kind.name not in one.kinds:
@@ -99,5 +105,5 @@ def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
             raise ValueError(
                 f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {sizes[name]:,} of "
                 f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
-                "student=True."
+                "student=True (--student)."
             )

@@ -179,14 +179,24 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
     content = read_regular(path, LARGEST_PROGRAM)
     try:
         program = read_program(content)
-        channels, height, width = program.traced_on[1:]
-        with torch.no_grad():
-            (features,) = program(torch.zeros(1, channels, height, width)).shape[1:]
-        program.check(ImageShape(channels, height, width), features)
     except DAMAGED as error:
-        reason = "is damaged, was downloaded in part, or gives no vector of features for each image"
+        reason = "is damaged, or was downloaded in part: get it again"
         if type(error) is ValueError:
             reason = f"{error} and cannot be read: write it by torch.export.save(program.run_decompositions(), file)"
+        raise ValueError(reason) from None
+    at_once, *sizes = program.traced_on
+    if len(sizes) != 3 or sizes[0] not in (1, 3) or 0 in sizes:
+        raise ValueError(f"takes inputs of shape {tuple(sizes)}: give one for images of 1 or 3 channels and one size")
+    channels, height, width = sizes
+    try:
+        with torch.no_grad():
+            (features,) = program(torch.zeros(at_once or 1, *sizes)).shape[1:]
+        program.check(ImageShape(channels, height, width), features)
+    except DAMAGED as error:
+        reason = f"gives no vector of features for each image ({printable(str(error), 100)}): pool and flatten them"
+        if at_once:
+            open_number = "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
+            reason = f"takes no other number of images than {at_once}: export it with {open_number}"
         raise ValueError(reason) from None
     if side not in (None, height):
         raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
