@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind
+    from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
-    from lit_metanas.kinds.read_examples import NewExamples
     from lit_metanas.kinds.rows import Columns, TableTask, TextRows
     from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
@@ -51,7 +51,7 @@ _NAMES = {
         "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind",
-    "read_examples": "NewExamples",
+    "new_examples": "NewExamples",
     "file_reading": "Source",
     "pairs": "NumberWords ParallelTable ParallelTask",
     "questions": "BabiTask QuestionWords SquadTask Stories",
