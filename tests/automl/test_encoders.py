@@ -326,6 +326,7 @@ def test_an_encoder_of_a_package_that_is_not_installed_gets_a_sentence() -> None
         lm.training.read_encoder("wordllama")
 
 
+@pytest.mark.slow
 def test_limits_are_for_the_encoder_and_the_network_together(weights: Path, tmp_path: Path) -> None:
     encoder = lm.training.read_encoder(weights, side=32)
     task = lm.training.encode(lm.task_from_arrays(torch.rand(20, 3, 32, 32), torch.arange(20) % 2), encoder)

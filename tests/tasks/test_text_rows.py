@@ -203,7 +203,7 @@ def test_linear_models_take_both() -> None:
     check_space(LinearSpace(), SHAPE)
 
 
-@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("numbers", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_search_learns_what_text_and_columns_say_together(
     numbers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
