@@ -56,6 +56,10 @@ class Judged(NamedTuple):
         variance = float((residuals**2).sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
         return 1.959964 * math.sqrt(variance)
 
+    def ahead_of(self, other: Judged) -> Judged:
+        """How far these predictions are ahead of others of the same examples, pair by pair."""
+        return Judged(self.right - other.right, self.whole)
+
 
 class Objective(ABC):
     """What a network is trained for, and judged by.

@@ -213,7 +213,8 @@ def test_an_encoder_above_a_limit_gets_a_sentence(
         lm.auto(photos, encoders=[str(weights)], **{"flops": 1e9, **SEARCHED, **limit})
 
 
-def test_a_slow_encoder_gets_a_sentence(weights: Path) -> None:
+def test_a_slow_encoder_gets_a_sentence(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path))  # another test may have the features of the same noise
     encoder = lm.training.read_encoder(weights, side=32)
     with pytest.raises(ValueError, match="for the features of 70 examples, and has 0"):
         encoder.features(torch.rand(70, 3, 32, 32), seconds=1e-6)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from auto_toys import photographs
 
 import lit_metanas as lm
 from lit_metanas.automl.reading.model_start import ModelStart, read_start
@@ -15,19 +15,6 @@ from lit_metanas.kinds.given_data import read_given
 pytestmark = pytest.mark.usefixtures("short_trials")
 
 FLOPS = (3e9, 6e9)
-
-
-def photographs(folder: Path, *names: str, number: int, seed: int) -> Path:
-    """Noise with a bright part by class."""
-    generator = np.random.default_rng(seed)
-    parts = {"bird": np.s_[:6], "cat": np.s_[:, :6], "dog": np.s_[3:9, 3:9]}
-    for name in names:
-        (folder / name).mkdir(parents=True)
-        for place in range(number):
-            pixels = generator.integers(0, 100, (12, 12, 3)).astype(np.uint8)
-            pixels[parts[name]] += 120
-            Image.fromarray(pixels).save(folder / name / f"{seed} {place}.png")
-    return folder
 
 
 def sentences(file: Path, words: dict[str, str]) -> Path:

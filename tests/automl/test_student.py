@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from auto_toys import photographs
 
 import lit_metanas as lm
 from lit_metanas.automl.students import two_stages
@@ -25,19 +25,6 @@ pytestmark = pytest.mark.usefixtures("short_trials")
 FLOPS = (3e9, 6e9)
 
 OPTIONS: dict[str, Any] = {"records": (), "progress": False, "workers": 1}
-
-
-def photographs(folder: Path, *names: str, number: int, seed: int) -> Path:
-    """Noise with a bright part by class."""
-    generator = np.random.default_rng(seed)
-    parts = {"bird": np.s_[:6], "cat": np.s_[:, :6], "dog": np.s_[3:9, 3:9]}
-    for name in names:
-        (folder / name).mkdir(parents=True)
-        for place in range(number):
-            pixels = generator.integers(0, 100, (12, 12, 3)).astype(np.uint8)
-            pixels[parts[name]] += 120
-            Image.fromarray(pixels).save(folder / name / f"{seed} {place}.png")
-    return folder
 
 
 def sentences(file: Path, words: dict[str, str]) -> Path:

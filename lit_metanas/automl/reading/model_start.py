@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.inputs.batches import inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import same_shape
 from lit_metanas.io.checkpoints import read_weights
@@ -21,7 +20,7 @@ from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import NEVER, Judged, Objective
+from lit_metanas.objectives.objective import NEVER, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
@@ -120,15 +119,14 @@ class ModelStart:
             known = joined
 
         def scores(inputs: Tensor) -> Tensor:
-            # Exported programs stay on the CPU, in single precision.
-            own = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32))).movedim(-1, 0)
+            own = self.model.scores(inputs).movedim(-1, 0)
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
         assert result.tested is not None
         said, _ = judge(scores, known.test, self.model.objective or self.objective)
         before = result.objective.judge(said, known.test.labels)
         _, after = judge(result.network, result.tested, result.objective)
-        gain = Judged(after.right - before.right, after.whole)
+        gain = after.ahead_of(before)
         return (
             f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "
             f"this one is {100 * gain.value:+.1f} ± {100 * gain.half:.1f} points ahead, pair by pair. If the earlier "

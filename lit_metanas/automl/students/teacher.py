@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import latency
-from lit_metanas.inputs.batches import blank_inputs, inputs_like
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
@@ -29,12 +27,12 @@ from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
-from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import judge, scores_of
+from lit_metanas.training.encoders.encoder import multiply_adds
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
 PART = (0.3, 0.7)
@@ -161,18 +159,22 @@ class Teacher:
             further = Unlabelled(examples, tensor_digest(inputs), said, len(texts))
         outputs = (train, val, test, None if further is None else further.outputs)
         number = sum(len(one) for one in outputs if one is not None)
-        cost = Cost(images=number, flops=number * self._multiply_adds(), seconds=perf_counter() - begin)
+        cost = Cost(
+            images=number,
+            flops=number * multiply_adds(self.model.network, self.model.shape),
+            seconds=perf_counter() - begin,
+        )
         return Lesson(objective, train, val, test, cost, further)
 
     def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
         """This model and its student on the same test examples."""
-        assert result.test is not None
+        assert result.tested is not None
         goal = result.objective
         agreement = Distillation(goal)
         by_teacher = agreement.targets(None, lesson.test)
-        own, after = judge(result.network, result.test, goal)
-        before = goal.judge(agreement.answers(by_teacher), result.test.labels)
-        gain = Judged(after.right - before.right, after.whole)
+        own, after = judge(result.network, result.tested, goal)
+        before = goal.judge(agreement.answers(by_teacher), result.tested.labels)
+        gain = after.ahead_of(before)
         return TeacherComparison(
             place=self.place,
             score=before.value,
@@ -185,18 +187,10 @@ class Teacher:
             further="" if lesson.unlabelled is None else lesson.unlabelled.describe(),
         )
 
-    def _multiply_adds(self) -> int:
-        """Those of the forward pass of an example."""
-        counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter:
-            self.model.network(blank_inputs(2, self.model.shape))
-        # The counter's flop is half a multiply-add, and there are two inputs.
-        return counter.get_total_flops() // 4
-
     def _columns(self, task: Task, kind: Kind) -> list[int]:
         """The place of each of a task's outputs among the model's."""
         model, names = self.model, task.goal.names(task.classes)
-        wanted = (model.objective or Classification(len(model.classes))).kind
+        wanted = model.goal.kind
         if wanted != task.goal.kind or model.noun not in (kind.noun, "examples"):
             raise ValueError(
                 f"The model in '{self.place}' is for {wanted} of {model.noun}, and task '{task.id}' is {task.goal.kind}"
@@ -235,11 +229,10 @@ class Teacher:
 
     def _outputs(self, part: Split, columns: list[int]) -> Tensor:
         """Scores of classes, or numbers, in the order of the task's outputs, shape ``(n, outputs)``, on the CPU."""
-        goal = self.model.objective or Classification(len(self.model.classes))
+        goal = self.model.goal
 
         def own(inputs: Tensor) -> Tensor:
-            # Exported programs stay on the CPU, in single precision.
-            scores: Tensor = self.model.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
+            scores = self.model.scores(inputs)
             if isinstance(goal, Classification):
                 return scores
             return goal.values(scores)

@@ -37,8 +37,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
-from lit_metanas.tasks.labels import Groups, Labels
-from lit_metanas.tasks.number_targets import Targets
+from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
 FEW_ROWS = 1000
@@ -92,28 +91,12 @@ class RowKind(Kind):
         )[0]
 
     def in_memory(
-        self,
-        examples: Any,
-        labels: Labels,
-        tested: tuple[Any, Any],
-        *,
-        group: Groups | None,
-        min_per_class: int | None,
-        targets: Targets | None,
-        prepared: Any,
+        self, examples: Any, labels: Labels, tested: tuple[Any, Any], *, prepared: Any, **divided: Any
     ) -> Task | None:
         """The task of a table; None of anything else."""
         if not is_table(examples):
             return None
-        return task_from_arrays(
-            examples,
-            labels,
-            *tested,
-            group=group,
-            min_per_class=min_per_class,
-            targets=targets,
-            preprocessing=prepared or self.made(),
-        )
+        return task_from_arrays(examples, labels, *tested, preprocessing=prepared or self.made(), **divided)
 
     def made(self) -> Columns | TextRows:
         """What makes inputs of a table, before it is fitted: a text is left out."""

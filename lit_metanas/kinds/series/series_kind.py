@@ -25,8 +25,7 @@ from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
 from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces import SearchSpace, SequenceSpace
-from lit_metanas.tasks.labels import Groups, Labels
-from lit_metanas.tasks.number_targets import Targets
+from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
 STEP_LAYERS: Mapping[str, str] = {
@@ -107,26 +106,10 @@ class SeriesKind(Kind):
         )  # fmt: skip
 
     def in_memory(
-        self,
-        examples: Any,
-        labels: Labels,
-        tested: tuple[Any, Any],
-        *,
-        group: Groups | None,
-        min_per_class: int | None,
-        targets: Targets | None,
-        prepared: Any,
+        self, examples: Any, labels: Labels, tested: tuple[Any, Any], *, prepared: Any, **divided: Any
     ) -> Task:
         """The task of arrays."""
-        return task_from_series(
-            examples,
-            labels,
-            *tested,
-            group=group,
-            min_per_class=min_per_class,
-            targets=targets,
-            preprocessing=prepared,
-        )
+        return task_from_series(examples, labels, *tested, preprocessing=prepared, **divided)
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """All steps, or the means of more neighbours."""

@@ -40,6 +40,14 @@ NAME_BYTES = 16
 """Of the digest of an example."""
 
 
+def multiply_adds(network: nn.Module, shape: Shape) -> int:
+    """Those of a network for an input of a shape, as torch counts them; also of an exported program."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(blank_inputs(2, shape))
+    return counter.get_total_flops() // 4  # a flop is half of one, and there are two inputs
+
+
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """A frozen pretrained network, cut in front of its classifier.
@@ -95,12 +103,9 @@ class Encoder:
     @cached_property
     def cost(self) -> NetworkCost:
         """Its weights, and its multiply-adds for one input."""
-        counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter:
-            self.network(blank_inputs(1, self.shape))
         # A program that was read has its weights as buffers.
         weights = sum(one.numel() for one in self.network.state_dict().values() if one.is_floating_point())
-        return NetworkCost(weights, counter.get_total_flops() // 2)
+        return NetworkCost(weights, multiply_adds(self.network, self.shape))
 
     @property
     def prepared(self) -> Any:

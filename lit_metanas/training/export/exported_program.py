@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs, input_size
+from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
 from lit_metanas.inputs.input_checks import check_brightness
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
@@ -103,7 +103,7 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         scores: Tensor = self.network(network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing))
-        return self._goal.values(scores)
+        return self.goal.values(scores)
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
@@ -117,10 +117,20 @@ class Exported:
         """
         given = one_or_more(examples, self.shape)
         inputs = network_inputs(given, self.shape, self.preprocessing)
-        return show_predictions(self._goal.predictions(self.network(inputs)), given, inputs, self._goal, self)
+        return show_predictions(self.goal.predictions(self.network(inputs)), given, inputs, self.goal, self)
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """Scores of inputs of any device and precision; programs stay on the CPU, in single precision.
+
+        Args:
+            inputs: shape ``(n, *shape)``.
+        """
+        found: Tensor = self.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
+        return found
 
     @property
-    def _goal(self) -> Objective:
+    def goal(self) -> Objective:
+        """The objective, if none is stored to tell the classes apart."""
         return self.objective or Classification(len(self.classes))
 
 

@@ -1,11 +1,14 @@
-"""Ctrl-C and failures in a search, and whether two searches found the same."""
+"""Ctrl-C and failures in a search, whether two searches found the same, and photographs to learn from."""
 
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import lit_metanas as lm
@@ -82,3 +85,16 @@ def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) 
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that begins is an error."""
     monkeypatch.setattr("lit_metanas.automl.calls.run_stages", lambda *args: pytest.fail("searched again"))
+
+
+def photographs(folder: Path, *names: str, number: int, seed: int) -> Path:
+    """Noise with a bright part by class."""
+    generator = np.random.default_rng(seed)
+    parts = {"bird": np.s_[:6], "cat": np.s_[:, :6], "dog": np.s_[3:9, 3:9]}
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for place in range(number):
+            pixels = generator.integers(0, 100, (12, 12, 3)).astype(np.uint8)
+            pixels[parts[name]] += 120
+            Image.fromarray(pixels).save(folder / name / f"{seed} {place}.png")
+    return folder
