@@ -76,7 +76,7 @@ def label_sets(
     if array is not None:
         if array.ndim != 2 or not _are_binary(array):
             raise ValueError(f"{name} has values that are neither 0 nor 1: give 1 for each label of an example.")
-        columns = [str(one) for one in getattr(labels, "columns", ())] or [*range(array.shape[1])]
+        columns = _names_of(labels, array)
         return [frozenset(columns[place] for place in row.nonzero()[0].tolist()) for row in array.astype(bool)]
     return [
         frozenset(_checked(one, f"Label {place} in {name}") for one in _parts(label, separator))
@@ -89,8 +89,7 @@ def check_columns_of_labels(labels: Any, name: str) -> None:
     array = _columns(labels)
     if array is None:
         return
-    columns = [str(one) for one in getattr(labels, "columns", ())] or [*range(array.shape[1])]
-    empty = next((column for column, own in zip(columns, array.T, strict=True) if not own.any()), None)
+    empty = next((label for label, own in zip(_names_of(labels, array), array.T, strict=True) if not own.any()), None)
     if empty is not None:
         raise ValueError(f"No example has the label '{printable(str(empty), 60)}': leave its column of {name} out.")
 
@@ -128,6 +127,11 @@ def _columns(labels: Any) -> NDArray[Any] | None:
     if not all(isinstance(value, Real) and float(value) in (0, 1) for row in rows for value in row):
         return None
     return np.array(rows)
+
+
+def _names_of(labels: Any, array: NDArray[Any]) -> list[str] | list[int]:
+    """The names of the columns of rows of 0 and 1, or their places."""
+    return [str(one) for one in getattr(labels, "columns", ())] or [*range(array.shape[1])]
 
 
 def _are_binary(array: NDArray[Any]) -> bool:
