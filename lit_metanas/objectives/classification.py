@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.io.text import number_of
+from lit_metanas.objectives.metric_table import (
+    ACCURACY,
+    ChoiceMetric,
+    class_metrics,
+    metric_name,
+    metric_named,
+)
 from lit_metanas.objectives.objective import Examples, Judged, Objective
-
-ClassMetric = Literal["accuracy", "balanced accuracy"]
-
-ACCURACY, BALANCED = get_args(ClassMetric)
 
 SPREAD = 0.3
 """Standard deviation of the logarithm of a temperature before any example is seen."""
@@ -31,14 +35,16 @@ HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
 
 @dataclass(frozen=True)
 class Classification(Objective):
-    """Tell classes apart: cross-entropy, accuracy or balanced accuracy.
+    """Tell classes apart: cross-entropy, and accuracy or another metric.
 
     The balanced accuracy is the mean recall: the share of the examples of a class that are recognised, averaged over
     the classes. It suits data with a rare class: whoever never predicts it has a high accuracy.
 
     Attributes:
         way: number of classes.
-        metric: ``accuracy`` or ``balanced accuracy``, by which networks are chosen and tested.
+        metric: by which networks are chosen and tested, by its name here, in torchmetrics or in scikit-learn, such as
+            ``balanced_accuracy``, ``MulticlassF1Score``, ``roc_auc`` or ``neg_log_loss``. Of two classes the second one
+            is what an F1 and an average precision look for.
         temperature: what scores are divided by before they become probabilities (Guo et al. 2017); above 1 it makes an
             overconfident network less sure, and never changes which class is the most probable.
 
@@ -61,13 +67,12 @@ class Classification(Objective):
     smooths: ClassVar[bool] = True
 
     way: int
-    metric: ClassMetric = "accuracy"
+    metric: str = ACCURACY
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(ClassMetric):
-            known = " or ".join(get_args(ClassMetric))
-            raise ValueError(f"Classification: there is no metric '{self.metric}': give {known}.")
+        name = metric_name(self.metric, class_metrics(self.way), number_of(self.way, "class"))
+        object.__setattr__(self, "metric", name)
         if not is_temperature(self.temperature):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
 
@@ -95,8 +100,8 @@ class Classification(Objective):
         if not names:
             raise ValueError(f"it is a {cls.kind} with 0 classes")
         metric = plain.get("metric", ACCURACY)
-        if metric not in get_args(ClassMetric):
-            raise ValueError(f"its metric is none of {', '.join(get_args(ClassMetric))}")
+        if metric not in (known := [one.name for one in class_metrics(names)]):
+            raise ValueError(f"its metric is none of {', '.join(known)}")
         temperature = plain.get("temperature", 1.0)
         if not is_temperature(temperature):
             raise ValueError("its temperature is no number above 0")
@@ -130,13 +135,30 @@ class Classification(Objective):
             return network, self
         return cooled(network, self.temperature), replace(self, temperature=1.0)
 
+    @property
+    def _chosen_by(self) -> ChoiceMetric:
+        return metric_named(self.metric, class_metrics(self.way))
+
     def examples_worth(self, targets: Tensor) -> int:
         """Fewer than there are if each class counts alike, and one is rare."""
-        return self.judge(self.answers(targets), targets).effective
+        whole = self._whole(targets.cpu(), balanced=self._chosen_by.macro)
+        return Judged(whole, whole).effective
+
+    def _whole(self, targets: Tensor, *, balanced: bool) -> Tensor:
+        """How much each example counts: alike, or so much that each class has the same weight in all."""
+        if not balanced:
+            return torch.ones(len(targets), dtype=torch.float64)
+        return 1 / targets.bincount(minlength=self.way).double()[targets]
 
     def predictions(self, scores: Tensor) -> list[int]:
         """The class of the largest score."""
         return scores.argmax(1).tolist()
+
+    def evidence(self, scores: Tensor) -> list[Any]:
+        """The probabilities of all classes, if the metric compares these, and else the prediction."""
+        if self._chosen_by.shares:
+            return self.values(scores.cpu().double()).tolist()
+        return self.predictions(scores)
 
     def answers(self, targets: Tensor) -> list[int]:
         """The classes."""
@@ -157,14 +179,17 @@ class Classification(Objective):
                 "labels from 0 to way - 1."
             )
 
-    def judge(self, predictions: Sequence[int], targets: Tensor) -> Judged:
-        """One for each example that is recognised; for the balanced accuracy each class has the same weight in all."""
-        targets = targets.cpu()
-        right = torch.tensor(list(predictions), dtype=torch.int64) == targets
-        whole = torch.ones(len(targets), dtype=torch.float64)
-        if self.metric == BALANCED:
-            whole = 1 / targets.bincount(minlength=self.way).double()[targets]
-        return Judged(right * whole, whole)
+    def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
+        """The metric; of the accuracy one for each example that is recognised, of the balanced one weighted."""
+        targets, metric = targets.cpu(), self._chosen_by
+        if metric.measure is None:
+            right = torch.tensor(list(predictions), dtype=torch.int64) == targets
+            whole = self._whole(targets, balanced=metric.macro)
+            return Judged(right * whole, whole)
+        said, measure = torch.tensor(list(predictions)), metric.measure
+        if metric.shares:
+            said = said.double()
+        return Judged.left_out(lambda places: measure(said[places], targets[places]), len(targets))
 
 
 def is_temperature(value: object) -> bool:

@@ -121,7 +121,8 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
     """Write ``example,truth,prediction``, and what is known of probabilities and losses, by line, atomically.
 
-    Columns are ``probability``, ``loss``, and of several labels ``p(name)`` for each class.
+    Columns are ``probability``, ``loss``, of several labels ``p(name)`` for each class, and of numbers ``lower`` and
+    ``upper``, the ends of the prediction interval.
 
     Example:
         >>> row = lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3)
@@ -133,10 +134,10 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
     lines = csv.writer(text, lineterminator="\n")
     rows = list(rows)
     known = [name for name in _NUMBERS if not all(math.isnan(getattr(row, name)) for row in rows)]
-    shares = [f"p({name})" for name, _ in rows[0].shares] if rows else []
-    lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, shares)])
+    more = [*(f"p({name})" for name, _ in rows[0].shares), *(name for name, _ in rows[0].ends)] if rows else []
+    lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, more)])
     for row in rows:
-        numbers = [*(getattr(row, name) for name in known), *(share for _, share in row.shares)]
+        numbers = [*(getattr(row, name) for name in known), *(number for _, number in (*row.shares, *row.ends))]
         cells = ("" if math.isnan(number) else f"{number:.6g}" for number in numbers)
         lines.writerow([*map(cell_text, row[:3]), *cells])
     write_whole(path, text.getvalue())
@@ -158,15 +159,18 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         text = read_regular(path, LARGEST_ROWS).decode()
         heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         names = [name for name in heading[3:] if name in _NUMBERS]
-        shares = [name.removeprefix("p(").removesuffix(")") for name in heading[3 + len(names) :]]
-        if heading != [*ExampleRow._fields[:3], *names, *(f"p({name})" for name in shares)]:
+        more = heading[3 + len(names) :]
+        shares = [name.removeprefix("p(").removesuffix(")") for name in more if name.startswith("p(")]
+        ends = [name for name in more if name.startswith(INTERVAL_ENDS)]
+        if heading != [*ExampleRow._fields[:3], *names, *(f"p({name})" for name in shares), *ends]:
             raise ValueError(f"does not begin with {','.join(ExampleRow._fields[:3])}")
         found = []
         for row in rows:
             example, truth, prediction = map(cell_content, row[:3])
-            numbers = dict(zip([*names, *shares], (float(cell or "nan") for cell in row[3:]), strict=True))
+            numbers = dict(zip([*names, *shares, *ends], (float(cell or "nan") for cell in row[3:]), strict=True))
             probability, loss = (numbers.pop(name, math.nan) for name in _NUMBERS)
-            found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items())))
+            known = tuple((name, numbers.pop(name)) for name in ends)
+            found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items()), known))
         return found
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
@@ -201,6 +205,9 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
 
+
+INTERVAL_ENDS = ("lower", "upper")
+"""How columns of the ends of prediction intervals begin."""
 
 _NUMBERS = ("probability", "loss")
 """Columns of ``predictions.csv`` that may be missing."""

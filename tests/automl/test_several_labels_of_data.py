@@ -197,6 +197,6 @@ def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             classifier.fit(X, wrong, **options)
-    classifier.set_params(metric="accuracy")
-    with pytest.raises(ValueError, match="is none of several labels"):
+    classifier.set_params(metric="log_loss")
+    with pytest.raises(ValueError, match="There is no metric 'log_loss' for several labels: give mAP"):
         classifier.fit(X, y)

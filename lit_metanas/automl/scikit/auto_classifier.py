@@ -46,9 +46,9 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
         space: what can be built; None takes that of the kind of examples.
         start: see ``auto``; of images alone.
-        metric: ``accuracy`` or ``balanced accuracy``, the mean recall, by which networks are chosen. None takes the
-            second one if the rarest class has less than a third of the examples that a class has on average. Several
-            labels have ``mAP`` alone.
+        metric: by which networks are chosen, by its name in torchmetrics or scikit-learn; see ``lm.Classification`` and
+            ``lm.objectives.SeveralLabels``. None takes the accuracy, or the balanced accuracy if the rarest class has
+            less than a third of the examples that a class has on average.
         class_weight: ``balanced`` gives all classes the same weight in training, and None each example. ``auto`` is
             ``balanced`` if networks are chosen by balanced accuracy. Or a weight for each class.
         recipe: how networks are trained; None takes ``Recipe()``.

@@ -23,7 +23,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.packages import import_extra
-from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.io.text import hint, option_words, printable, writable
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
@@ -131,7 +131,7 @@ def _weights_of(name: str, download: bool) -> Path:
     if not file.is_file() and not download:
         raise FileNotFoundError(
             f"There are no weights of '{name}' in '{file.parent}': get {url} and give that file, or have it downloaded "
-            "by download=True (--download)."
+            f"by {option_words('download', True)}."
         )
     if not file.is_file():
         with replacing(file) as temporary:
@@ -307,6 +307,11 @@ def _static(name: str, license: str = UNKNOWN_SOURCE) -> Encoder | None:
         ValueError: a file is missing or damaged, or the package is not installed.
     """
     folder = Path(name)
+    if folder.is_dir() and not (folder / TOKENIZER).is_file() and not (folder / VECTORS).is_file():
+        raise ValueError(
+            f"The encoder '{writable(name)}' is a folder without {TOKENIZER} and {VECTORS}, as model2vec writes them: "
+            "give such a folder, a file of weights, or the name of a classifier of torchvision, such as resnet18."
+        )
     if folder.is_dir():
         return _of_vectors(folder.name, folder / TOKENIZER, folder / VECTORS, "static vectors of tokens", license)
     if name not in STATIC_PACKAGES:
