@@ -28,9 +28,15 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.figures.confusions import MOST_NAMED_CLASSES, draw_confusions
 from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
-from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, has_curves, prediction_lines
+from lit_metanas.report.figures.predictions import (
+    MOST_NAMED_CLASSES,
+    MOST_SHOWN,
+    draw_confusions,
+    draw_predictions,
+    has_curves,
+    prediction_lines,
+)
 from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
 from lit_metanas.spaces import ChoiceSpace

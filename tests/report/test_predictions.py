@@ -12,9 +12,8 @@ from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.io.text import markdown_lines
 from lit_metanas.records.result_files import KeptNetwork, kept_networks, write_example_rows
-from lit_metanas.report.figures.confusions import draw_confusions
 from lit_metanas.report.figures.panel import numbers_of
-from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
+from lit_metanas.report.figures.predictions import draw_confusions, draw_predictions, prediction_lines
 from lit_metanas.report.report_page import class_section, prediction_section
 from lit_metanas.report.report_verb import report
 
