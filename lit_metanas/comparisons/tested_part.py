@@ -71,9 +71,10 @@ class TestedPart(NamedTuple):
             said, of, plain = goal.chosen(self.predictions), label_measures, (own.logit() * goal.temperature).sigmoid()
         else:
             assert isinstance(goal, Classification)
-            said, of, plain = torch.tensor(self.predictions), class_measures, (own.log() * goal.temperature).softmax(1)
+            said, of, plain = torch.tensor(self.predictions), class_measures, goal.unshifted(own)
+            plain = (plain * goal.temperature).softmax(1)
         found = of(labels, said, self.probabilities)
-        if (temperature := goal.temperature) != 1:
+        if (temperature := goal.temperature) != 1 or getattr(goal, "shift", None):
             before = of(labels, said, plain)
             found |= {f"{name} {UNCALIBRATED}": before[name] for name in ("log-loss", "calibration error")}
             found["temperature"] = temperature

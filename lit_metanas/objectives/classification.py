@@ -46,10 +46,14 @@ class Classification(Objective):
             ``balanced_accuracy``, ``MulticlassF1Score``, ``roc_auc`` or ``neg_log_loss``. Of two classes the second one
             is what an F1 and an average precision look for.
         temperature: what scores are divided by before they become probabilities (Guo et al. 2017); above 1 it makes an
-            overconfident network less sure, and never changes which class is the most probable.
+            overconfident network less sure, and never changes what is predicted.
+        shift: of each class, what is added to its divided score before it becomes a probability: less the logarithm of
+            how much its examples counted in training. A network of balanced classes then says how frequent a class is
+            among such examples (the inverse of the adjustment by Menon et al. 2021). The class of the highest score is
+            predicted as before, so a rare one is with a small probability. None adds nothing.
 
     Raises:
-        ValueError: there is no such metric, or the temperature is not above 0.
+        ValueError: there is no such metric, the temperature is not above 0, or a shift is no number for each class.
 
     Example:
         >>> float(lm.Classification(2).loss(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))  # the logarithm of 2
@@ -59,7 +63,8 @@ class Classification(Objective):
         >>> [objective.judge(always_first, answers).value for objective in objectives]
         [0.75, 0.5]
 
-    Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
+    1. Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
+    2. Menon, Jayasumana, Rawat, Jain, Veit, Kumar. Long-tail Learning via Logit Adjustment. ICLR 2021.
     """
 
     kind: ClassVar[str] = "classification"
@@ -69,12 +74,15 @@ class Classification(Objective):
     way: int
     metric: str = ACCURACY
     temperature: float = 1.0
+    shift: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         name = metric_name(self.metric, class_metrics(self.way), number_of(self.way, "class"))
         object.__setattr__(self, "metric", name)
         if not is_temperature(self.temperature):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
+        if self.shift is not None and [*map(_is_finite, self.shift)] != [True] * self.way:
+            raise ValueError(f"Classification: give a finite shift for each of the {number_of(self.way, 'class')}.")
 
     @property
     def outputs(self) -> int:
@@ -91,8 +99,9 @@ class Classification(Objective):
         return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
 
     def to_plain(self) -> dict[str, Any]:
-        """The metric and the temperature."""
-        return {"metric": self.metric, "temperature": self.temperature}
+        """The metric, the temperature, and the shift if there is one."""
+        plain: dict[str, Any] = {"metric": self.metric, "temperature": self.temperature}
+        return plain if self.shift is None else {**plain, "shift": list(self.shift)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
@@ -105,7 +114,10 @@ class Classification(Objective):
         temperature = plain.get("temperature", 1.0)
         if not is_temperature(temperature):
             raise ValueError("its temperature is no number above 0")
-        return cls(names, metric, temperature)
+        shift = plain.get("shift")
+        if shift is not None:
+            shift = tuple(shift) if isinstance(shift, list) else ()
+        return cls(names, metric, temperature, shift)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
         """Of the classes."""
@@ -120,13 +132,21 @@ class Classification(Objective):
         return F.cross_entropy(scores, targets, label_smoothing=label_smoothing, reduction="none")
 
     def values(self, scores: Tensor) -> Tensor:
-        """Probabilities, by the temperature."""
-        return (at_least_float32(scores) / self.temperature).softmax(dim=-1)
+        """Probabilities, by the temperature and the shift."""
+        return self._shifted(at_least_float32(scores) / self.temperature).softmax(dim=-1)
+
+    def _shifted(self, scores: Tensor) -> Tensor:
+        return scores if self.shift is None else scores + scores.new_tensor(self.shift)
+
+    def unshifted(self, probabilities: Tensor) -> Tensor:
+        """Scores, divided by the temperature, that have these probabilities; the largest is that of the prediction."""
+        scores = probabilities.double().clamp(min=torch.finfo(torch.float32).tiny).log()
+        return scores if self.shift is None else scores - scores.new_tensor(self.shift)
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
-        """With the best temperature; see ``best_temperature``."""
+        """With the best temperature for the shift; see ``best_temperature``."""
         targets = targets.to(scores.device)
-        found = best_temperature(scores.double(), lambda own: F.cross_entropy(own, targets, reduction="none"))
+        found = best_temperature(scores.double(), lambda own: self.losses(self._shifted(own), targets))
         return replace(self, temperature=found) if found != 1 else self
 
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
@@ -195,6 +215,10 @@ class Classification(Objective):
 def is_temperature(value: object) -> bool:
     """Whether something is a number above 0, as a temperature must be."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> float:

@@ -125,7 +125,7 @@ class ModelStart:
         assert result.tested is not None
         goal = self.model.objective or self.objective
         if isinstance(goal, Classification):  # of which the metric may compare probabilities
-            goal = replace(goal, way=task.way, metric=result.metric)
+            goal = replace(goal, way=task.way, metric=result.metric, shift=None)
         before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
         after = judge(result.network, result.tested, result.objective)
         gain = after.ahead_of(before)

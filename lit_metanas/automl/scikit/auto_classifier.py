@@ -141,11 +141,13 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``."""
-        shares = self.predict_proba(X)
+        """The label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``.
+
+        It is the most probable one, unless classes count alike in training, and some are rare.
+        """
         if isinstance(self.objective_, SeveralLabels):
-            return (shares >= np.array(self.objective_.cuts)).astype(np.int64)
-        best = shares.argmax(axis=1)
+            return (self.predict_proba(X) >= np.array(self.objective_.cuts)).astype(np.int64)
+        best = self._scores_of(X).argmax(1).numpy()
         found: NDArray[Any] = self.classes_[best]
         return found
 

@@ -47,10 +47,10 @@ def describe_predictions(
         return said.strip()
     truths, shares = torch.tensor([classes.index(labels[place]) for place in known]), found[known]
     goal = objective if isinstance(objective, Classification) else Classification(len(classes))
-    measures = class_measures(truths, shares.argmax(1), shares)
+    measures = class_measures(truths, goal.unshifted(shares).argmax(1), shares)
     right = measures.pop(ACCURACY)
     if goal.metric not in (ACCURACY, *measures):
-        judged = goal.judge(replace(goal, temperature=1.0).evidence(shares.log()), truths)
+        judged = goal.judge(replace(goal, temperature=1.0).evidence(goal.unshifted(shares)), truths)
         if not math.isnan(judged.value):  # as where no label is of the second class
             measures = {goal.metric: judged.value, **measures}
     accuracy = percent(right, wilson_reach(right, len(known)))

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import chain, groupby
-from math import tanh
+from math import exp, tanh
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,16 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
 
 
 def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    """Probabilities, those of the prediction first; several labels; or numbers with the ends of their intervals."""
     if "thresholds" in goal:
         shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
         found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
         return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
+    if "means" not in goal:
+        shifted = [score + more for score, more in zip(row, goal.get("shift", [0.0] * len(row)), strict=True)]
+        shares = [exp(score - max(shifted)) for score in shifted]
+        found = sorted(zip(row, shares, names, strict=True), reverse=True)
+        return {name: share / sum(shares) for _, share, name in found}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -83,14 +88,11 @@ if __name__ == "__main__":
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     inputs = _each_file(words.files, lambda file: run(read_inputs(file, about["input"], lib)).tolist())
     for row in chain.from_iterable(inputs):
-        scores = lib.asarray(row, dtype=lib.float64)
-        shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]
-        if about.get("objective", {}).get("kind", "classification") == "classification":
-            named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
-            told: Any = {name: share for share, name in named[::-1]}
-        elif {"means", "thresholds"} & about["objective"].keys():
-            told = _columns(row, names, about["objective"])
+        names, goal = about["classes"], about.get("objective", {})
+        if {"means", "thresholds"} & goal.keys() or goal.get("kind", "classification") == "classification":
+            told: Any = _columns(row, names, goal)
         else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
+            best = lib.asarray(row).argmax(-1).tolist()
             told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
         print(json.dumps(told, ensure_ascii=False))
     if _left_out:

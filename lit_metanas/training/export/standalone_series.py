@@ -7,7 +7,7 @@ import json
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator
-from math import isinf, isnan, nan, tanh
+from math import exp, isinf, isnan, nan, tanh
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,16 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
 
 
 def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    """Probabilities, those of the prediction first; several labels; or numbers with the ends of their intervals."""
     if "thresholds" in goal:
         shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
         found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
         return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
+    if "means" not in goal:
+        shifted = [score + more for score, more in zip(row, goal.get("shift", [0.0] * len(row)), strict=True)]
+        shares = [exp(score - max(shifted)) for score in shifted]
+        found = sorted(zip(row, shares, names, strict=True), reverse=True)
+        return {name: share / sum(shares) for _, share, name in found}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -100,11 +105,6 @@ if __name__ == "__main__":
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for inputs in _each_file(given.files, lambda file: scaled_series(file, about["input"]["preprocessing"])):
         scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
-        if {"means", "thresholds"} & about.get("objective", {}).keys():
-            print(json.dumps(_columns(scores, about["classes"], about["objective"]), ensure_ascii=False))
-            continue
-        shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
-        print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+        print(json.dumps(_columns(scores, about["classes"], about.get("objective", {})), ensure_ascii=False))
     if _left_out:
         sys.exit(1)

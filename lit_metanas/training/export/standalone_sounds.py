@@ -6,7 +6,7 @@ import json
 import sys
 import wave
 from collections.abc import Iterator
-from math import ceil, log2, log10, pi, tanh
+from math import ceil, exp, log2, log10, pi, tanh
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,16 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
 
 
 def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    """Probabilities, those of the prediction first; several labels; or numbers with the ends of their intervals."""
     if "thresholds" in goal:
         shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
         found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
         return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
+    if "means" not in goal:
+        shifted = [score + more for score, more in zip(row, goal.get("shift", [0.0] * len(row)), strict=True)]
+        shares = [exp(score - max(shifted)) for score in shifted]
+        found = sorted(zip(row, shares, names, strict=True), reverse=True)
+        return {name: share / sum(shares) for _, share, name in found}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -90,15 +95,12 @@ if __name__ == "__main__":
         lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
         run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
     for inputs in _each_file(given.files, lambda file: log_mel(file, about["input"]["preprocessing"], lib)):
-        scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
-        if {"means", "thresholds"} & about.get("objective", {}).keys():
-            print(json.dumps(_columns(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
+        scores = run(inputs[None])[0]
+        if (goal := about.get("objective", {})).get("kind") != "transcription":
+            print(json.dumps(_columns(scores.tolist(), about["classes"], goal), ensure_ascii=False))
             continue
-        shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
-        classifies = about.get("objective", {}).get("kind", "classification") == "classification"
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=classifies))
+        path = scores.argmax(-1).tolist()
         said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))
-        told = {name: share for share, name in named[::-1]} if classifies else " ".join(said)
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(" ".join(said), ensure_ascii=False))
     if _left_out:
         sys.exit(1)

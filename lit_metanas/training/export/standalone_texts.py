@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import chain
-from math import tanh
+from math import exp, tanh
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
@@ -64,11 +64,16 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
 
 
 def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
+    """Probabilities, those of the prediction first; several labels; or numbers with the ends of their intervals."""
     if "thresholds" in goal:
         shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
         found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
         return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
+    if "means" not in goal:
+        shifted = [score + more for score, more in zip(row, goal.get("shift", [0.0] * len(row)), strict=True)]
+        shares = [exp(score - max(shifted)) for score in shifted]
+        found = sorted(zip(row, shares, names, strict=True), reverse=True)
+        return {name: share / sum(shares) for _, share, name in found}
     ends = {"prediction": 0}
     if "reaches" in goal:
         ends |= {"lower": -1, "upper": 1}
@@ -104,12 +109,6 @@ if __name__ == "__main__":
     files = _each_file(given.files, lambda file: read_texts(file, about["input"]["preprocessing"]))
     batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
-        if {"means", "thresholds"} & about.get("objective", {}).keys():
-            print(json.dumps(_columns(row, about["classes"], about["objective"]), ensure_ascii=False))
-            continue
-        scores = lib.asarray(row, dtype=lib.float64)
-        shares = lib.exp(scores - scores.max())
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
-        print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
+        print(json.dumps(_columns(row, about["classes"], about.get("objective", {})), ensure_ascii=False))
     if _left_out:
         sys.exit(1)
