@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from inspect import signature
 from io import BytesIO
 from typing import Any, Literal, Self
 
@@ -25,7 +24,6 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
-from lit_metanas.io.text import hint
 from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.kind import kind_named
@@ -69,13 +67,6 @@ class AutoEstimator(BaseEstimator):
     workers: int | Literal["auto"] = shared("workers")
     precision: str = shared("precision")
     progress: bool = False
-
-    def __new__(cls, *args: Any, **given: Any) -> Self:
-        """One whose parameters are known; scikit-learn reads their names of ``__init__``, which dataclasses write."""
-        known = signature(cls).parameters
-        if wrong := next((name for name in given if name not in known), None):
-            raise TypeError(f"{cls.__name__} has no parameter '{wrong}': {hint(wrong, known, f'{[*known]} are all.')}")
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         import_extra("sklearn", "sklearn", type(self).__name__)
