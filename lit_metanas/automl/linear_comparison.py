@@ -69,9 +69,9 @@ def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
 
     if isinstance(task.goal, Classification):
         trees = HistGradientBoostingClassifier(random_state=seed)
-        shares = torch.zeros(len(asked), task.way, dtype=torch.float64)
-        shares[:, task.train.labels.unique().cpu()] = torch.tensor(predicted(trees, targets, "predict_proba")).double()
-        return task.goal.evidence(shares.log())
+        said = torch.zeros(len(asked), task.way, dtype=torch.float64)
+        said[:, task.train.labels.unique().cpu()] = torch.tensor(predicted(trees, targets, "predict_proba")).double()
+        return task.goal.evidence(said.log())
     if isinstance(task.goal, SeveralLabels):
         trees = [HistGradientBoostingClassifier(random_state=seed) for _ in targets.T]
         shares = (predicted(*pair, "predict_proba") for pair in zip(trees, targets.T, strict=True))

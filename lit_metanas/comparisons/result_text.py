@@ -110,8 +110,8 @@ def _caveat(objective: Objective) -> str:
     )
     if shifted:
         text += (
-            " In training all classes counted as much as each other or as they were given. So a rare class is "
-            "predicted even if it is less probable than another one."
+            " In training classes did not count by their numbers of examples, so a rare one is predicted even if "
+            "another one is more probable."
         )
     return text
 

@@ -247,8 +247,10 @@ class Objective(ABC):
         Raises:
             ValueError: it has no such metric; the sentence has those that it has.
         """
-        if is_dataclass(self) and any(field.name == "metric" for field in fields(self)):
-            return replace(self, metric=metric)
+        own: Any = self
+        if is_dataclass(own) and any(field.name == "metric" for field in fields(own)):
+            changed: Self = replace(own, metric=metric)
+            return changed
         if metric == self.metric:
             return self
         raise ValueError(f"{type(self).__name__} is judged by {self.metric} alone: leave 'metric' out.")
