@@ -83,10 +83,8 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
 
 
 def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:
-    """A task of several labels whose loss has the weights of the classes.
-
-    If they are balanced, the examples with a class together weigh as much as those without it.
-    """
+    """A task of several labels whose loss has the weights of the classes."""
+    # If they are balanced, the examples with a class together weigh as much as those without it.
     if class_weight in (None, AUTO_WEIGHT):
         return task
     number, with_class = len(task.train), task.train.labels.sum(0).tolist()
