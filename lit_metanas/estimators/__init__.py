@@ -1,7 +1,7 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
-from lit_metanas.estimators.proxies import Nwot, ParameterCount, Proxy, ProxyEstimator, Snip, Synflow
+from lit_metanas.estimators.proxies import ParameterCount, Proxy, ProxyEstimator, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
     NASBench101Table,
@@ -21,12 +21,10 @@ __all__ = [
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",
-    "Nwot",
     "ParameterCount",
     "Proxy",
     "ProxyEstimator",
     "Score",
-    "Snip",
     "SupernetEstimator",
     "Synflow",
     "Table",
