@@ -15,7 +15,7 @@ from importlib import import_module
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.error_sentences import (
@@ -33,9 +33,6 @@ from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
-if TYPE_CHECKING:
-    pass
-
 _GOES_ON = (
     "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the "
     "last checkpoint in the run's directory, if it has written one."
@@ -48,7 +45,6 @@ _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
     "push": "lit_metanas.training.export.hub_card",
-    "dashboard": "lit_metanas.report.dashboard",
     "configs": "lit_metanas.cli.shipped_configurations",
     "schema": "lit_metanas.cli.schema",
 }
