@@ -1,6 +1,6 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
-from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
+from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.proxies import ParameterCount, Proxy, ProxyEstimator, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
@@ -12,11 +12,10 @@ from lit_metanas.estimators.tables import (
     TableDataModule,
     TabularEstimator,
 )
-from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights, overlay
+from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights
 
 __all__ = [
     "Estimator",
-    "EstimatorCallable",
     "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
@@ -32,5 +31,4 @@ __all__ = [
     "TabularEstimator",
     "TrainingEstimator",
     "fresh_weights",
-    "overlay",
 ]

@@ -134,22 +134,7 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 def rank_gaussian(scores: Tensor) -> Tensor:
     """Replace scores by the normal quantiles of their ranks, ``Φ⁻¹((rank - 1/2) / n)``; equal scores stay equal.
 
-    The level and spread of scores differ between tasks, and tasks share only the order of architectures. Ties get the
-    mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's). The ranks change
-    whenever a score is added, so they are computed again.
-
-    Args:
-        scores: scores of one task's architectures, higher is better, shape ``(n,)``; infinite ones count as extremes.
-
-    Returns:
-        Shape ``(n,)``, float64, in the order of the scores.
-
-    Raises:
-        ValueError: a score is not a number, or the scores are not a vector.
-
-    Example:
-        >>> lm.records.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
-        tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
+    Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's).
     """
     if scores.dim() != 1:
         raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")

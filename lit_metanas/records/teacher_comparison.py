@@ -24,12 +24,6 @@ class TeacherComparison:
         latencies: seconds of a forward pass of each; NaN if it was not measured.
         cost: of the teacher's outputs: forward passes of each example, once.
         further: the examples without targets that the student also learned from, in words; empty for none.
-
-    Example:
-        >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
-        >>> found = lm.records.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
-        >>> found.rows("accuracy", 0.89, 0.01)[2]
-        ('size of the program', '0.400 MB', '9.000 MB')
     """
 
     place: str
