@@ -169,16 +169,8 @@ def widest(points: Sequence[tuple[float, float]], number: int, reference: tuple[
 
 
 def forecast(curve: list[tuple[float, float]], trained: float) -> float:
-    """The score of a network after more training, by a power law of its error (Hestness et al. 2017).
-
-    Args:
-        curve: training FLOPs and score, which is at most 1, after each of its trainings so far.
-        trained: training FLOPs in the end.
-
-    Returns:
-        The error, 1 minus the score, continued as a straight line of logarithms through the last two points; the last
-        score if there is one point, or if the score has not risen.
-    """
+    """The score of a network after more training, by a power law of its error (Hestness et al. 2017)."""
+    # The error, 1 minus the score, goes on as a straight line of logarithms through the last two points.
     (before, low), (now, value) = curve[-2:] if len(curve) > 1 else curve * 2
     if not (0 < before < now < trained and low < value < 1):
         return value

@@ -37,13 +37,7 @@ class TeacherComparison:
     further: str = ""
 
     def rows(self, metric: str, value: float, reach: float) -> list[tuple[str, ...]]:
-        """A table of both, the heading first.
-
-        Args:
-            metric: of the scores.
-            value: the student's test score.
-            reach: half width of its 95 % confidence interval.
-        """
+        """A table of both, the heading first; ``reach``: half the width of the interval of the student's score."""
         rows: list[tuple[str, ...]] = [
             ("", "student", "teacher"),
             (f"test {metric}", f"{percent(value, reach)} %", f"{percent(self.score)} %"),
