@@ -64,7 +64,7 @@ _BARE: dict[str, tuple[str, ...]] = {
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line on ``args``, by default those of the process; returns the exit code."""
-    # 1: the work failed, or nobody reads the output. 2: the command, or a file that it reads, is wrong. 130: interrupted.
+    # 1: the work failed, or nobody reads the output. 2: what was given is wrong. 130: interrupted.
     words = sys.argv[1:] if args is None else args
     before = os.environ.get(DEBUG, "0")
     debug = "--debug" in words or before == "1"

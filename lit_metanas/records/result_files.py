@@ -123,13 +123,13 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
 
 
 def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
-    """Read the ``predictions.csv`` of an output of ``auto``, with all test examples.
+    r"""Read the ``predictions.csv`` of an output of ``auto``, with all test examples.
 
     Raises:
         ValueError: it is damaged, or another kind of file.
 
     Example:
-        >>> _ = open("predictions.csv", "w").write("example,truth,prediction\\nphotos/3.jpg,cat,dog\\n")
+        >>> _ = open("predictions.csv", "w").write("example,truth,prediction\nphotos/3.jpg,cat,dog\n")
         >>> lm.records.read_example_rows("predictions.csv")[0].truth
         'cat'
     """

@@ -104,10 +104,7 @@ def plain_synflow(network, batch):
     for name, _ in network.named_parameters():
         weights[name] = np.abs(weights[name]).astype(complex)
     ones = np.ones((1, *batch[0].shape[1:]))
-    flows = [
-        derivatives(lambda w: plain_scores(w, ones).sum(), weights, name) * weights[name].real
-        for name in LAYERS
-    ]
+    flows = [derivatives(lambda w: plain_scores(w, ones).sum(), weights, name) * weights[name].real for name in LAYERS]
     return sum(np.abs(flow).sum() for flow in flows)
 
 
