@@ -43,7 +43,7 @@ class Spread(Proxy):
     needs_data = True
 
     def value(self, network, inputs, labels):
-        return float(network(inputs).var(0).mean().log())
+        return float(network(inputs).detach().var(0).mean().log())
 
 
 PROXIES = (ParameterCount, Spread, Synflow)
