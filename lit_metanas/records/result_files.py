@@ -129,7 +129,8 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         ValueError: it is damaged, or another kind of file.
 
     Example:
-        >>> _ = open("predictions.csv", "w").write("example,truth,prediction\nphotos/3.jpg,cat,dog\n")
+        >>> with open("predictions.csv", "w") as file:
+        ...     _ = file.write("example,truth,prediction\nphotos/3.jpg,cat,dog\n")
         >>> lm.records.read_example_rows("predictions.csv")[0].truth
         'cat'
     """
