@@ -17,7 +17,8 @@ from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
-from lit_metanas.records import read_example_rows, write_example_rows
+from lit_metanas.records import read_example_rows
+from lit_metanas.records.result_files import write_example_rows
 from lit_metanas.training.export.hub_card import read_card
 
 
