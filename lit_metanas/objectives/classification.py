@@ -19,7 +19,6 @@ from lit_metanas.objectives.metric_table import (
     ChoiceMetric,
     class_metrics,
     metric_name,
-    metric_named,
 )
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
@@ -109,7 +108,7 @@ class Classification(Objective):
         if not names:
             raise ValueError(f"it is a {cls.kind} with 0 classes")
         metric = plain.get("metric", ACCURACY)
-        if metric not in (known := [one.name for one in class_metrics(names)]):
+        if metric not in (known := class_metrics(names)):
             raise ValueError(f"its metric is none of {', '.join(known)}")
         temperature = plain.get("temperature", 1.0)
         if not is_temperature(temperature):
@@ -157,7 +156,7 @@ class Classification(Objective):
 
     @property
     def _chosen_by(self) -> ChoiceMetric:
-        return metric_named(self.metric, class_metrics(self.way))
+        return class_metrics(self.way)[self.metric]
 
     def examples_worth(self, targets: Tensor) -> int:
         """Fewer than there are if each class counts alike, and one is rare."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -49,7 +49,7 @@ class ChoiceMetric:
     macro: bool = False
 
 
-def metric_name(given: object, known: Collection[ChoiceMetric], goal: str) -> str:
+def metric_name(given: object, known: Mapping[str, ChoiceMetric], goal: str) -> str:
     """The name of a metric by any of its names.
 
     Args:
@@ -64,17 +64,12 @@ def metric_name(given: object, known: Collection[ChoiceMetric], goal: str) -> st
         >>> metric_name("neg_root_mean_squared_error", number_metrics(), "numbers")
         'RMSE skill'
     """
-    plain, names = _plain(given), [one.name for one in known]
-    for one in known:
-        if plain == _plain(one.name) or plain in one.aliases:
-            return one.name
+    plain, names = _plain(given), [*known]
+    for name, one in known.items():
+        if plain == _plain(name) or plain in one.aliases:
+            return name
     wrong = printable(str(given), 40)
     raise ValueError(f"There is no metric '{wrong}' for {goal}: give {', '.join(names[:-1])} or {names[-1]}.")
-
-
-def metric_named(name: str, known: Collection[ChoiceMetric]) -> ChoiceMetric:
-    """The metric of a name that ``metric_name`` has found."""
-    return next(one for one in known if one.name == name)
 
 
 def _plain(name: object) -> str:
@@ -145,7 +140,7 @@ def _family(task: str, means: Collection[str], usual: str, **size: int) -> list[
 
 
 @lru_cache(maxsize=64)
-def class_metrics(way: int) -> tuple[ChoiceMetric, ...]:
+def class_metrics(way: int) -> dict[str, ChoiceMetric]:
     """Those of one class for each example; of two classes the second one is what is looked for."""
     two, size = way == 2, {"num_classes": max(2, way)}  # torchmetrics knows no less than two
     micro = {f"{stem}micro" for stem in ("f1", "precision", "recall")} | {"recallweighted", "binaryaccuracy"}
@@ -173,26 +168,26 @@ def class_metrics(way: int) -> tuple[ChoiceMetric, ...]:
         measure = partial(_one_against_rest, f"binary_{function}")
         found.append(ChoiceMetric(name, frozenset(names), measure, shares=True, macro=True))
     names = {"logloss", "neglogloss", "d2loglossscore"}
-    return (*found, ChoiceMetric(f"log-loss{SKILL}", frozenset(names), _log_loss_skill, shares=True))
+    found.append(ChoiceMetric(f"log-loss{SKILL}", frozenset(names), _log_loss_skill, shares=True))
+    return {one.name: one for one in found}
 
 
 @lru_cache(maxsize=64)
-def label_metrics(way: int) -> tuple[ChoiceMetric, ...]:
+def label_metrics(way: int) -> dict[str, ChoiceMetric]:
     """Those of several labels for each example."""
-    if way < 2:  # of which torchmetrics knows none
-        return (ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision"})),)
     exact = _of("classification", "multilabel_exact_match", num_labels=way)
     area = partial(_one_against_rest, "binary_auroc")
-    return (
-        ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision", "multilabelaverageprecision"}), macro=True),
+    found = [
+        ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision", "multilabelaverageprecision"})),
         *_family("multilabel", ("micro", "macro", "weighted"), "macro", num_labels=way),
         ChoiceMetric("exact matches", frozenset({"accuracy", "exactmatch", "multilabelexactmatch"}), exact),
-        ChoiceMetric("AUROC", frozenset({"rocauc", "multilabelauroc"}), area, shares=True, macro=True),
-    )
+        ChoiceMetric("AUROC", frozenset({"rocauc", "multilabelauroc"}), area, shares=True),
+    ]
+    return {one.name: one for one in found[: None if way > 1 else 1]}  # torchmetrics knows no single label
 
 
 @lru_cache(maxsize=1)
-def number_metrics() -> tuple[ChoiceMetric, ...]:
+def number_metrics() -> dict[str, ChoiceMetric]:
     """Those of numbers, of one target at a time."""
     squares = {"r2score", "mse", "meansquarederror", "negmeansquarederror"}
     root = {"rmse", "rootmeansquarederror", "negrootmeansquarederror"}
@@ -209,7 +204,7 @@ def number_metrics() -> tuple[ChoiceMetric, ...]:
     ):
         names = frozenset({_plain(function), function.split("_")[0]})
         found.append(ChoiceMetric(name, names, partial(_correlation, _of("regression", function))))
-    return tuple(found)
+    return {one.name: one for one in found}
 
 
 def _skill(error: float, constant: float) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
-from lit_metanas.objectives.metric_table import DETERMINATION, metric_name, metric_named, number_metrics
+from lit_metanas.objectives.metric_table import DETERMINATION, metric_name, number_metrics
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
 
@@ -216,7 +216,7 @@ class Regression(Objective):
         """The metric; of R² squares around the mean less squared errors, both as shares of the former's mean."""
         meant = targets.cpu().double()
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(meant.shape)
-        if (measure := metric_named(self.metric, number_metrics()).measure) is not None:
+        if (measure := number_metrics()[self.metric].measure) is not None:
 
             def mean(places: Tensor) -> float:
                 return fmean(measure(*pair) for pair in zip(said[places].T, meant[places].T, strict=True))

@@ -19,7 +19,7 @@ from lit_metanas.objectives.classification import (
     cooled,
     is_temperature,
 )
-from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name, metric_named
+from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
 LABEL_SEPARATOR = ";"
@@ -229,7 +229,7 @@ class SeveralLabels(Objective):
         """
         wanted = targets.cpu().double()
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(wanted.shape)
-        metric = metric_named(self.metric, label_metrics(self.way))
+        metric = label_metrics(self.way)[self.metric]
         if (measure := metric.measure) is not None:
             shown, meant = said if metric.shares else self.chosen(predictions).int(), wanted.int()
             return Judged.left_out(lambda places: measure(shown[places], meant[places]), len(meant))

@@ -182,7 +182,7 @@ def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[
 
 def _right_by(metric: str) -> str:
     """What a prediction that counts as right is called, by the metric; see ``Regression.agrees``."""
-    if metric.endswith(tuple(one.name for one in number_metrics())):
+    if metric.endswith(tuple(number_metrics())):
         return "near the truth (✓: in the 90 % interval or, without one, within a standard deviation)"
     return "right"
 
