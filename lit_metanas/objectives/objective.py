@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
@@ -248,7 +248,7 @@ class Objective(ABC):
             ValueError: it has no such metric; the sentence has those that it has.
         """
         own: Any = self
-        if is_dataclass(own) and any(field.name == "metric" for field in fields(own)):
+        if hasattr(own, "__dataclass_fields__") and any(field.name == "metric" for field in fields(own)):
             changed: Self = replace(own, metric=metric)
             return changed
         if metric == self.metric:
