@@ -145,9 +145,10 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
 
         It is the most probable one, unless classes count alike in training, and some are rare.
         """
+        scores = self._scores_of(X)
         if isinstance(self.objective_, SeveralLabels):
-            return (self.predict_proba(X) >= np.array(self.objective_.cuts)).astype(np.int64)
-        best = self._scores_of(X).argmax(1).numpy()
+            return self.objective_.chosen(self.objective_.predictions(scores)).long().numpy()
+        best = scores.argmax(1).numpy()
         found: NDArray[Any] = self.classes_[best]
         return found
 
