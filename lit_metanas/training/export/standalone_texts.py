@@ -23,6 +23,8 @@ def _n_grams(words: list[str]) -> list[str]:
 def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     """The words, n-grams, characters or byte pairs of each text by number, padded and cut."""
     kind, steps = part["kind"], part["steps"]
+    if kind == "pretrained tokens":
+        return pretrained_tokens(texts, part)
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
     texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
     if kind == "byte pairs":
@@ -57,8 +59,6 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     except (OSError, ValueError) as error:
         raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
     texts = [line.strip() for line in content.split("\n")] if content else []
-    if made["kind"] == "pretrained tokens":
-        return pretrained_tokens(texts, made)
     parts = [read_tokens(texts, part) for part in made.get("parts", [made])]
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
 
