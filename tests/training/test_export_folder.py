@@ -331,7 +331,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
-    for found in answers("new.csv", "new.tsv", lines=190):
+    for found in answers("new.csv", "new.tsv", lines=195):
         agree(found, expected, within=1e-5)
 
 
@@ -360,7 +360,7 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
     assert expected[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
     }
-    for found in answers(file, lines=190):
+    for found in answers(file, lines=195):
         for one, other in zip(found, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4)
 

@@ -11,11 +11,13 @@ from typing import Any
 from unicodedata import category, normalize
 
 
-def _n_grams(words: list[str]) -> list[str]:
-    """Words, pairs and pieces of two to five characters, each once; words and pairs have a space at both ends."""
-    whole = [f" {' '.join(words[at : at + size])} " for size in (1, 2) for at in range(len(words) - size + 1)]
-    cut = (one[at : at + size] for one in whole[: len(words)] for size in range(2, 6) for at in range(len(one) - 1))
-    return list(dict.fromkeys([*whole, *cut]))
+def _n_grams(words: list[str], text: str, across: bool) -> list[str]:
+    """Words and pairs behind a tab, nothing, and pieces of two to five characters; or pieces of words alone."""
+    begin, end = ("\t", "") if across else (" ", " ")
+    whole = [begin + " ".join(words[at : at + size]) + end for size in (1, 2) for at in range(len(words) - size + 1)]
+    lines = ["", f" {' '.join(text.split())} "] if across else whole[: len(words)]
+    cut = (one[at : at + size] for one in lines for size in range(2, 6) for at in range(len(one) - 1))
+    return list(dict.fromkeys([*whole, *lines[:across], *cut]))
 
 
 def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
@@ -32,9 +34,12 @@ def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     elif kind in ("words", "grams"):
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        rows = [words.findall(normalize("NFC", text.lower())) for text in texts]
+        texts = [normalize("NFC", text.lower()) for text in texts]
+        rows = [words.findall(text) for text in texts]
         if kind == "grams":
-            rows = [[gram for gram in _n_grams(row) if gram in known] for row in rows]
+            known[""] = 1
+            cut = [_n_grams(*both, part.get("across", False)) for both in zip(rows, texts, strict=True)]
+            rows = [[gram for gram in row if gram in known] for row in cut]
         found = [[known.get(word, 1) for word in row] for row in rows]
     else:
         found = [[known.get(character, 1) for character in text] for text in texts]
