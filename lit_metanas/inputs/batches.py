@@ -35,12 +35,7 @@ def blank_inputs(examples: int, shape: Shape) -> Tensor:
 
 
 def input_size(shape: Shape) -> tuple[int, ...]:
-    """The sizes of one input as a tensor.
-
-    Example:
-        >>> input_size(lm.TokenShape(vocabulary=50, steps=8)), input_size((1, 28, 28))
-        ((8,), (1, 28, 28))
-    """
+    """The sizes of one input as a tensor."""
     return tuple(blank_inputs(0, shape).shape[1:])
 
 
@@ -96,13 +91,7 @@ def has_steps(inputs: Tensor) -> bool:
 
 
 def trim_steps(inputs: Tensor) -> Tensor:
-    """Leave out the steps behind the end of all examples; one stays. Other kinds of input stay as they are.
-
-    Example:
-        >>> trim_steps(torch.tensor([[4, 2, 0, 0], [3, 0, 0, 0]]))
-        tensor([[4, 2],
-                [3, 0]])
-    """
+    """Leave out the steps behind the end of all examples; one stays. Other kinds of input stay as they are."""
     if not has_steps(inputs) or not inputs.shape[-1]:
         return inputs
     within = step_mask(inputs).any(0)
@@ -119,13 +108,7 @@ def shortened(inputs: Tensor) -> Tensor:
 
 
 def join_inputs(parts: Sequence[Tensor]) -> Tensor:
-    """The inputs of several parts as one, padded to the longest.
-
-    Example:
-        >>> join_inputs([torch.tensor([[4, 2]]), torch.tensor([[3, 3, 3]])])
-        tensor([[4, 2, 0],
-                [3, 3, 3]])
-    """
+    """The inputs of several parts as one, padded to the longest."""
     if not any(map(has_steps, parts[:1])):  # all are of one kind
         return torch.cat([*parts])
     steps = max(part.shape[-1] for part in parts)

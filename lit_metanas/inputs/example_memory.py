@@ -25,21 +25,9 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 class ExampleMemory:
-    """Room for examples of up to so many bytes; what goes beyond them lies in files on disk.
+    """Room for examples of up to so many bytes; what goes beyond them lies in files on disk."""
 
-    The files have no names, so that they are gone when the examples are, even after a crash.
-
-    Args:
-        most: bytes in memory; None takes half of what is free.
-        folder: where the files are made; None takes the system's folder of temporary files.
-
-    Example:
-        >>> import torch
-        >>> memory = ExampleMemory(most=100)
-        >>> first, second = memory.empty(20, 3, dtype=torch.uint8), memory.empty(50, 3, dtype=torch.uint8)
-        >>> memory.held, memory.on_disk
-        (60, 150)
-    """
+    # The files have no names, so that they are gone when the examples are, even after a crash.
 
     def __init__(self, most: float | None = None, folder: Path | None = None) -> None:
         self.most = USUAL_SHARE * free_memory() if most is None else most
@@ -48,11 +36,7 @@ class ExampleMemory:
         self.on_disk = 0
 
     def empty(self, *shape: int, dtype: torch.dtype) -> Tensor:
-        """A tensor of any values.
-
-        Raises:
-            ValueError: it is beyond the memory, and cannot lie on disk.
-        """
+        """A tensor of any values."""
         if not (size := prod(shape) * dtype.itemsize):
             return torch.empty(shape, dtype=dtype)
         within = self.held + size <= self.most
@@ -116,10 +100,8 @@ def _numbers(file: Path) -> dict[str, float]:
 
 
 def arranged(inputs: Tensor, parts: list[Tensor]) -> list[Tensor]:
-    """Parts of the rows of inputs, each by its places; the rows are moved within the memory that they have.
-
-    No place may stand twice. The parts lie one behind the other, so that ``in_one_piece`` joins them without a copy.
-    """
+    """Parts of the rows of inputs, each by its places; the rows are moved within the memory that they have."""
+    # No place may stand twice. The parts lie one behind the other, so that `in_one_piece` joins them without a copy.
     order, rows = torch.cat(parts).tolist(), inputs.view(len(inputs), -1).numpy()
     source = [*order, *sorted({*range(len(rows))} - {*order})]  # row number ``place`` comes from ``source[place]``
     for begin in range(len(source)):

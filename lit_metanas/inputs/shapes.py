@@ -185,12 +185,7 @@ def image_shape(shape: Shape) -> ImageShape:
 
 
 def describe_shape(shape: Shape) -> str:
-    """A shape in words, for messages.
-
-    Example:
-        >>> describe_shape((1, 28, 28))
-        'images of shape (1, 28, 28)'
-    """
+    """A shape in words, for messages."""
     found = as_shape(shape)
     if isinstance(found, ImageShape):
         return f"images of shape {tuple(found)}"
@@ -204,12 +199,7 @@ def describe_shape(shape: Shape) -> str:
 
 
 def same_shape(one: Shape, other: Shape) -> bool:
-    """Whether two shapes are of one kind and size: as tuples, those of two kinds may be equal.
-
-    Example:
-        >>> same_shape(SeriesShape(7, 11), TokenShape(7, 11)), same_shape(ImageShape(1, 28, 28), (1, 28, 28))
-        (False, True)
-    """
+    """Whether two shapes are of one kind and size: as tuples, those of two kinds may be equal."""
     return plain_shape(one) == plain_shape(other)
 
 

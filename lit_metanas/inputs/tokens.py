@@ -107,12 +107,7 @@ _LONGEST_WORD = 100
 
 
 def split_words(text: str) -> list[str]:
-    """The lower-cased words and punctuation marks of a text.
-
-    Example:
-        >>> split_words("Don't panic: it's 5 o'clock!")
-        ["don't", 'panic', ':', "it's", '5', "o'clock", '!']
-    """
+    """The lower-cased words and punctuation marks of a text."""
     return _pattern().findall(lower_cased(text))
 
 
@@ -122,12 +117,7 @@ def lower_cased(text: str) -> str:
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:
-    """The same as ``split_words``, each with the characters of the text that it was made of: from, and up to.
-
-    Example:
-        >>> word_places("It's Fold, A")
-        [("it's", 0, 4), ('fold', 5, 9), (',', 9, 10), ('a', 11, 12)]
-    """
+    """The same as ``split_words``, each with the characters of the text that it was made of: from, and up to."""
     found = ((match.span(), match.group()) for match in _pattern().finditer(text))
     return [(word, *span) for span, written in found for word in split_words(written)]
 

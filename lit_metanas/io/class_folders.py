@@ -23,10 +23,7 @@ EXCLUDED: ContextVar[Mapping[str, list[str]]] = ContextVar("EXCLUDED", default=M
 
 @contextmanager
 def excluding(patterns: Sequence[str]) -> Iterator[Mapping[str, list[str]]]:
-    """Columns of tables, and files of folders, that a pattern names are as if they were not there within.
-
-    Yields the patterns, each with what it names.
-    """
+    """Columns of tables, and files of folders, that a pattern names are as if they were not there within."""
     found: dict[str, list[str]] = {pattern: [] for pattern in patterns}
     before = EXCLUDED.set({**EXCLUDED.get(), **found})
     try:

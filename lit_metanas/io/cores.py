@@ -19,10 +19,8 @@ _SHARED_BY = (SHARED_BY, "PYTEST_XDIST_WORKER_COUNT", "LOCAL_WORLD_SIZE", "WORLD
 
 
 def usable_cores() -> int:
-    """The cores that the system lets this process use; the machine may have more.
-
-    A process may be bound to some cores, and a container may have a share of their time (``cpu.max`` of cgroup v2).
-    """
+    """The cores that the system lets this process use; the machine may have more."""
+    # A process may be bound to some cores, and a container may have a share of their time (`cpu.max` of cgroup v2).
     if hasattr(os, "process_cpu_count"):  # Python 3.13
         bound = os.process_cpu_count()
     elif hasattr(os, "sched_getaffinity"):

@@ -62,13 +62,11 @@ def augment(
     colours: bool = False,
     mirror: bool = False,
 ) -> Tensor:
-    """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``.
-
-    Images are turned, scaled and moved; their brightness, contrast and saturation change if ``colours`` may change:
-    ``colours_can_change`` of all that are trained on, so that each batch is changed alike. With ``mirror``, half of
-    them are mirrored, without augmentation, too. The ``shape`` of an input is only needed where its last numbers are
-    tokens of a text. The generator is on the CPU.
-    """
+    """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``."""
+    # Images are turned, scaled and moved; their brightness, contrast and saturation change if `colours` may change:
+    # `colours_can_change` of all that are trained on, so that each batch is changed alike. With `mirror`, half of them
+    # are mirrored, without augmentation, too. The `shape` of an input is only needed where its last numbers are tokens
+    # of a text. The generator is on the CPU.
     if inputs.dim() == 4:
         change = dict(_STRENGTHS[augmentation].images) if augmentation != NO_AUGMENTATION else {}
         if not colours:
@@ -91,16 +89,7 @@ def augment(
 
 
 def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
-    """Mix each example with another one of its batch: mixup (Zhang et al. 2018).
-
-    Args:
-        inputs: of any shape ``(n, ...)``.
-        concentration: both parameters of the Beta distribution that the weight of the batch is drawn from.
-        generator: on the CPU.
-
-    Returns:
-        The mixed inputs, which example each was mixed with, shape ``(n,)``, and the weight of its own.
-    """
+    """Mix each example with another one of its batch: mixup (Zhang et al. 2018)."""
     # torch's Beta distribution takes no generator.
     draw = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
     weight = float(draw.beta(concentration, concentration))
@@ -109,12 +98,11 @@ def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> t
 
 
 def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:
-    """Hide ``MASKS`` blocks of bands and as many of steps of each series: SpecAugment (Park et al. 2019).
-
-    Differs from the paper in that time is not warped, which it found to add least, and in that no mask of steps has
-    another bound than its share of the example. What is hidden becomes the mean of the example, as in the paper, where
-    that is 0. The mask of steps, and what lies behind the end of an example, stay. Shape ``(n, features, steps)``.
-    """
+    """Hide ``MASKS`` blocks of bands and as many of steps of each series: SpecAugment (Park et al. 2019)."""
+    # Differs from the paper in that time is not warped, which it found to add least, and in that no mask of steps has
+    # another bound than its share of the example. What is hidden becomes the mean of the example, as in the paper,
+    # where that is 0. The mask of steps, and what lies behind the end of an example, stay. Shape `(n, features,
+    # steps)`.
     values, within = series[:, :-1], step_mask(series)
     features, longest = values.shape[1:]
     draws = torch.rand(2, 2, MASKS, len(series), generator=generator).to(series.device)
@@ -137,19 +125,15 @@ def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
 
 
 def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Replace some tokens ``(n, steps)`` by that of an unknown word: word dropout (Iyyer et al. 2015).
-
-    That token is 1, as of all preprocessings of texts here; padding stays.
-    """
+    """Replace some tokens ``(n, steps)`` by that of an unknown word: word dropout (Iyyer et al. 2015)."""
+    # That token is 1, as of all preprocessings of texts here; padding stays.
     hidden = (torch.rand(tokens.shape, generator=generator) < share).to(tokens.device)
     return tokens.masked_fill(hidden & (tokens != PADDING), UNKNOWN)
 
 
 def add_noise(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise, which smooths what is learned as a penalty on its slope does (Bishop 1995).
-
-    It is a share of each column's deviation within the batch, or of 1 where that is larger. Shape ``(n, numbers)``.
-    """
+    """Add Gaussian noise, which smooths what is learned as a penalty on its slope does (Bishop 1995)."""
+    # It is a share of each column's deviation within the batch, or of 1 where that is larger. Shape `(n, numbers)`.
     deviations = rows.std(0, correction=0).clamp(max=1)
     noise = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)
     return rows + share * deviations * noise

@@ -45,12 +45,7 @@ def read_date(text: str, form: str) -> datetime | None:
 
 
 def read_dates(texts: Sequence[str]) -> list[datetime] | None:
-    """Texts as dates that can be compared, if all are written in one form; those without a time zone are of UTC.
-
-    Example:
-        >>> [date.month for date in read_dates(["31.1.2026", "1.2.2026"])], read_dates(["31.1.2026", "2026-02-01"])
-        ([1, 2], None)
-    """
+    """Texts as dates that can be compared, if all are written in one form; those without a time zone are of UTC."""
     for form in DATE_FORMS:
         found = [read_date(text, form) for text in texts]
         dates = [date if date.tzinfo else date.replace(tzinfo=UTC) for date in found if date is not None]
@@ -61,28 +56,18 @@ def read_dates(texts: Sequence[str]) -> list[datetime] | None:
 
 @dataclass(frozen=True)
 class ColumnParts:
-    """Which part each row of a table is in.
+    """Which part each row of a table is in."""
 
-    Attributes:
-        parts: of each row, 0 (train), 1 (val) or 2 (test), by where it stands, such as ``line 3``.
-        told: a sentence on the border.
-    """
-
-    parts: Mapping[str, int]
-    told: str
+    parts: Mapping[str, int]  # 0 (train), 1 (val) or 2 (test), by where a row stands, such as `line 3`
+    told: str  # a sentence on the border
 
 
 def parts_by_column(
     rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, column: str, *, val: float = 0.2, test: float = 0.2
 ) -> ColumnParts:
-    """The parts of a table's rows, which stand at places, by a column that names them, or has dates or numbers.
-
-    Of dates and numbers the newest are tested, and those before them chosen by. Rows of one date are in one part, so
-    the shares are only about ``val`` and ``test``.
-
-    Raises:
-        ValueError: a value is missing or is no such, or no row would be tested, or learned from.
-    """
+    """The parts of a table's rows, which stand at places, by a column that names them, or has dates or numbers."""
+    # Of dates and numbers the newest are tested, and those before them chosen by. Rows of one date are in one part, so
+    # the shares are only about `val` and `test`.
     names = dict.fromkeys(name for _, row in rows for name in row)
     if column not in names:
         raise ValueError(

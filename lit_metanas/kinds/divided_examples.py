@@ -34,11 +34,9 @@ def task_of_classes(
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
 ) -> Task:
-    """A task of what was read, whose places of each class are divided by shares of train, val and test part.
-
-    The parts take over the memory of the inputs. ``groups`` are those of files. ``tested`` is a given test part; what
-    it repeats is warned of where ``tested_in`` says what holds it.
-    """
+    """A task of what was read, whose places of each class are divided by shares of train, val and test part."""
+    # The parts take over the memory of the inputs. `groups` are those of files. `tested` is a given test part; what it
+    # repeats is warned of where `tested_in` says what holds it.
     train, val, test = shares
     divided = split_examples(
         {name: places[:, None] for name, places in classes.items()},
@@ -78,10 +76,8 @@ class LabelledExamples(ABC):
     def divided(
         self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
     ) -> list[tuple[Tensor, Tensor]]:
-        """Places and targets of the train, val and test part; ``train`` is all that is left by default.
-
-        The part of each example may be ``given``: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
-        """
+        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
+        # The part of each example may be `given`: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
         if given:
             parts = self._placed(given, seed=seed, val=val)
         else:
@@ -127,10 +123,7 @@ class LabelledExamples(ABC):
         preprocessing: Preprocessing | None = None,
         test_names: Sequence[str] = (),
     ) -> Task:
-        """A task of the parts; inputs and labels of a given test part stay in their order.
-
-        Test examples are called by their places, from 0 on, unless they have names.
-        """
+        """A task of the parts; inputs and labels of a given test part stay in their order."""
         parts, places = list(parts), self._tested
         if tested is not None:
             inputs, labels = tested

@@ -65,19 +65,12 @@ class ReadFiles(NamedTuple):
 
 @dataclass
 class FileReading:
-    """Reads files, as one call of ``auto`` does for all preprocessings.
-
-    Attributes:
-        memory: holds the inputs.
-        share: of the files of each class that are read; None is all, or as many as there is time for.
-        until: the clock when all must have been read.
-        least: seconds that reading may take in any case.
-    """
+    """Reads files, as one call of ``auto`` does for all preprocessings."""
 
     memory: ExampleMemory = field(default_factory=ExampleMemory)
-    share: float | None = None
-    until: float = inf
-    least: float = 0.0
+    share: float | None = None  # of the files of each class; None is all, or as many as there is time for
+    until: float = inf  # the clock when all must have been read
+    least: float = 0.0  # seconds that reading may take in any case
     sampled: set[Path] = field(default_factory=set)  # the files that are read, if others are left out
     found: int = 0  # files that there are, if others are left out
 
@@ -90,15 +83,7 @@ class FileReading:
         further: int = 0,
         counted: bool = False,
     ) -> dict[str, list[Path]]:
-        """The files of each class that are read: the same share of each, groups as a whole.
-
-        Args:
-            classes: all files.
-            read: makes an input of a file, and is timed on some of them.
-            groups: of files, if they have any.
-            further: files that are read after these.
-            counted: see ``inputs``.
-        """
+        """The files of each class that are read: the same share of each, groups as a whole."""
         files = [*chain.from_iterable(classes.values())]
         if self.share is None:
             self.share = self._affordable(files, read, len(files) + further, counted)
@@ -123,13 +108,8 @@ class FileReading:
         skip_unreadable: bool,
         counted: bool = False,
     ) -> ReadFiles:
-        """The inputs of all files; unreadable ones are left out, with a warning.
-
-        Where files are ``counted`` by what reads them, threads read them, and no processes.
-
-        Raises:
-            ValueError: one is unreadable and none may be left out, or all are unreadable.
-        """
+        """The inputs of all files; unreadable ones are left out, with a warning."""
+        # Where files are `counted` by what reads them, threads read them, and no processes.
         files = [*chain.from_iterable(classes.values())]
         inputs, kept, unreadable = torch.zeros(0), list[bool](), list[str]()
         with _readers(len(files), counted) as taken:

@@ -59,11 +59,9 @@ def read_given(
     start: MadeBefore | None = None,
     reading: FileReading | None = None,
 ) -> Task:
-    """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded.
-
-    Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
-    with sides of ``shape`` pixels, and sounds taken in windows of ``window`` seconds. Files are read by ``reading``.
-    """
+    """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded."""
+    # Inputs are made by `prepared`, or as those of the meta-trained weights `start` were, or else as usual, images with
+    # sides of `shape` pixels, and sounds taken in windows of `window` seconds. Files are read by `reading`.
     own = {"shape": shape, "window": window}
     asked = [name for name, value in own.items() if value is not None]
     if asked and start is not None:
@@ -217,10 +215,7 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
 
 
 def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], Task]]:
-    """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
-
-    The arguments are those of ``read_given``, and the task that it gave. A task that was given as such has no other.
-    """
+    """What makes the same task under each preprocessing to choose from, by its label, the usual one first."""
     if isinstance(data, Task | TaskCollection):
         return {}
     own = kind_of(task, given.get("kind"))
@@ -234,10 +229,7 @@ def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], 
 
 
 def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
-    """The same task under another preprocessing: read again, or made of what is in memory.
-
-    The arguments are those of ``read_given``, and the task that it gave.
-    """
+    """The same task under another preprocessing: read again, or made of what is in memory."""
     own = kind_of(task, given.get("kind"))
     if not isinstance(data, str | os.PathLike) and own.converts:
         return own.convert(task, prepared)
@@ -287,10 +279,7 @@ def raw_digest(
     exclude: Sequence[str] | None = None,
     reading: FileReading | None = None,
 ) -> str | None:
-    """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals.
-
-    None of other data, of which the task shows all.
-    """
+    """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals."""
     digest = hashlib.sha256()
     for given in (data, test):
         if given is None:
@@ -360,12 +349,7 @@ def has_test_part(data: Given, test: Given | None) -> bool:
 
 
 def kind_of_examples(X: Any) -> ExampleKind:
-    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table.
-
-    Example:
-        >>> kind_of_examples(["a", 3]), kind_of_examples([[1.0, 2.0]]), kind_of_examples([[[0.5]]])
-        ('texts', 'rows', 'images')
-    """
+    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table."""
     dimensions = _dimensions(X)
     if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
         return "texts"

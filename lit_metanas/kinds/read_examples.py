@@ -41,17 +41,7 @@ class ReadExamples(NamedTuple):
 
 
 def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = None) -> ReadExamples:
-    """New examples of the kind that a user names, without files that cannot be read, which a warning names.
-
-    Args:
-        paths: of files and folders.
-        kind: what they are.
-        held: keeps a copy of standard input, which ``labels_of_new`` reads again; None removes it at the end.
-
-    Raises:
-        FileNotFoundError: there is no such path.
-        ValueError: there are no examples, or none can be read.
-    """
+    """New examples of the kind that a user names, without files that cannot be read, which a warning names."""
     own, found = kind_named(kind), ReadExamples([], [], [])
     with ExitStack() as briefly:
         files = list(_files(own, _with_standard_input(paths, own, held or briefly)))
@@ -76,14 +66,7 @@ def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = 
 
 
 def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numbers: bool = False) -> list[str]:
-    """The label of each example: of a table with such a column, or of class folders; empty texts where there is none.
-
-    Args:
-        read: the examples.
-        kind: what they are.
-        classes: names of the classes, or of the numbers to predict.
-        numbers: whether numbers are predicted.
-    """
+    """The label of each example: of a table with such a column, or of class folders; empty where there is none."""
     labels = list[str]()
     for file, group in groupby(read.files):
         count, own = len(list(group)), list[str]()

@@ -72,7 +72,6 @@ class Builder:
         *,
         norm: Number | None = None,
         merge: bool = True,
-        group: str | None = None,
     ) -> nn.Module:
         """A choice among layers.
 
@@ -85,7 +84,6 @@ class Builder:
                 nothing and is for layers of a ``sum``.
             norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
             merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
-            group: see ``Choice``; None takes what stands after the name's last dot.
 
         Raises:
             ValueError: a candidate is a layer, where a function that makes one is expected, or makes something else.
@@ -95,7 +93,7 @@ class Builder:
         layers: dict[str, nn.Module | None] = {}
         name = self._part + name
         by_label = {str(label): make for label, make in candidates.items()}
-        for label in self._ask(name, tuple(map(str, candidates)), group):
+        for label in self._ask(name, tuple(map(str, candidates))):
             make = by_label[label]
             if isinstance(make, nn.Module):
                 raise ValueError(
@@ -112,9 +110,7 @@ class Builder:
         adds = any(layer is not None for layer in layers.values())
         return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 
-    def number(
-        self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int], *, group: str | None = None
-    ) -> Number:
+    def number(self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
         Products with it are open, too, and so is it divided by ``//``; other arithmetic with it is refused, as
@@ -123,13 +119,12 @@ class Builder:
         Args:
             name: of the choice.
             numbers: the candidates, by label where these are not the numbers themselves.
-            group: see ``Choice``.
         """
         labels = tuple(map(str, numbers))
         values = numbers.values() if isinstance(numbers, Mapping) else numbers
         by_label = dict(zip(labels, values, strict=True))
         name = self._part + name
-        left = tuple(by_label[label] for label in self._ask(name, labels, group))
+        left = tuple(by_label[label] for label in self._ask(name, labels))
         self.sliced = self.sliced or len(by_label) > 1
         if self.mixed:
             return OpenNumber([(name, left)])
@@ -150,10 +145,10 @@ class Builder:
             return OpenNumber([(tuple(names), numbers)])
         return numbers[0]
 
-    def question(self, name: str, labels: Sequence[str | int], *, group: str | None = None) -> OpenChoice:
+    def question(self, name: str, labels: Sequence[str | int]) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
         name = self._part + name
-        left = self._ask(name, tuple(map(str, labels)), group)
+        left = self._ask(name, tuple(map(str, labels)))
         return OpenChoice(left, name * self.mixed)
 
     def conv(
@@ -199,34 +194,26 @@ class Builder:
             return MixedChannels(width)
         return nn.Identity()
 
-    def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
+    def dropout(self, name: str, rates: Sequence[float], width: Number) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
         name = self._part + name
-        left = self._rates(name, rates, group)
+        left = self._rates(name, rates)
         if self.mixed:
             return MixedDropout(name, left, width)
         return ChannelDropout(left[0])
 
-    def branch_dropout(self, name: str, rates: Sequence[float], *, group: str | None = None) -> nn.Module:
+    def branch_dropout(self, name: str, rates: Sequence[float]) -> nn.Module:
         """A choice among probabilities that an example loses a branch (stochastic depth, Huang et al. 2016).
 
         It stands behind the last layer of the branch, whose input is then added.
         """
         name = self._part + name
-        left = self._rates(name, rates, group)
+        left = self._rates(name, rates)
         if self.mixed:
             return MixedDropout(name, left, 1)
         return BranchDropout(left[0])
 
-    def depth(
-        self,
-        name: str,
-        layers: Sequence[Make],
-        depths: Sequence[int],
-        *,
-        averaged: bool = False,
-        group: str | None = None,
-    ) -> nn.Module:
+    def depth(self, name: str, layers: Sequence[Make], depths: Sequence[int], *, averaged: bool = False) -> nn.Module:
         """A choice how many of some layers are computed, one after the other.
 
         Choices that are asked for within a layer matter only where it is computed.
@@ -237,7 +224,6 @@ class Builder:
             depths: the candidates' numbers of layers.
             averaged: whether outputs are averaged over their pixels before they are mixed, as they must be where they
                 differ in size or width.
-            group: see ``Choice``.
 
         Raises:
             ValueError: a depth is not a number of layers.
@@ -246,7 +232,7 @@ class Builder:
             raise ValueError(f"'{name}' has {len(layers)} layers, and depths {list(depths)}: give 1 to {len(layers)}.")
         name = self._part + name
         labels = tuple(str(depth) for depth in depths)
-        left = [int(label) for label in self._ask(name, labels, group)]
+        left = [int(label) for label in self._ask(name, labels)]
         made = []
         for place, make in enumerate(layers[: max(left)], start=1):
             with self._where(name, [label for label in labels if int(label) >= place]):
@@ -259,18 +245,15 @@ class Builder:
         """The sum of what layers make of the same inputs, for instance of ``nn.Identity()`` and a block."""
         return Sum(layers)
 
-    def _rates(self, name: str, rates: Sequence[float], group: str | None) -> list[float]:
+    def _rates(self, name: str, rates: Sequence[float]) -> list[float]:
         """The rates that are left of a choice among some."""
         check_dropouts(f"'{name}'", rates)
         by_name = {f"{rate:g}": rate for rate in rates}
-        return [by_name[label] for label in self._ask(name, tuple(by_name), group)]
+        return [by_name[label] for label in self._ask(name, tuple(by_name))]
 
-    def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
+    def _ask(self, name: str, labels: tuple[str, ...]) -> tuple[str, ...]:
         """The labels that are left of a choice."""
-        if group is None:
-            group = name.rpartition(".")[2]
-        if group:
-            group = self._part + group
+        group = self._part + name.rpartition(".")[2]
         conditions = _open_conditions(self._conditions, self.choices)
         if (before := self.choices.get(name)) is not None:
             if before.labels != labels:

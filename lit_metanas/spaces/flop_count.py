@@ -22,11 +22,10 @@ _LONGEST_REASON = 160
 
 
 class LayerFlops:
-    """Multiply-adds of each layer of a body for one input.
+    """Multiply-adds of each layer of a body for one input."""
 
-    They are counted once, with all candidates computed; the cost of a mixture follows from the layers' own shares. That
-    is exact because candidates that are summed have outputs of one size.
-    """
+    # They are counted once, with all candidates computed; the cost of a mixture follows from the layers' own shares.
+    # That is exact because candidates that are summed have outputs of one size.
 
     def __init__(self, body: nn.Module, shape: Shape) -> None:
         counts: Counter[nn.Module] = Counter()

@@ -65,14 +65,7 @@ def gate_of(name: str | tuple[str, ...]) -> Gate:
 
 @dataclass(frozen=True)
 class OpenChoice:
-    """A choice that a layer of one's own looks at; in a child it has one label.
-
-    Example:
-        >>> choice = OpenChoice(("3", "5"), "kernel")
-        >>> with running(ForwardPass({"kernel": Gate(torch.tensor([0.25, 0.75]))})):
-        ...     choice.gate().weights.tolist(), choice.computed_labels(), choice.combine(lambda label: torch.ones(1))
-        ([0.25, 0.75], ('3', '5'), tensor([1.]))
-    """
+    """A choice that a layer of one's own looks at; in a child it has one label."""
 
     labels: tuple[str, ...]  # those that are left
     name: str = ""  # empty in a child
@@ -112,18 +105,10 @@ Factor = tuple[str | tuple[str, ...], tuple[int, ...]]
 
 @total_ordering
 class OpenNumber:
-    """A number that is a choice, or a product of such numbers; as a size and in comparisons it is the largest one.
+    """A number that is a choice, or a product of such numbers; as a size and in comparisons it is the largest one."""
 
-    It is no ``int``: a plain number that is computed from it would be that of the largest network, in which supernet
-    and child would differ. It can be multiplied, and divided by ``//`` where the result is such a product again.
-
-    Example:
-        >>> width = OpenNumber([("width", (8, 16))])
-        >>> (3 * width).factors, (width // 2).factors
-        ((('width', (8, 16)), ('', (3,))), (('width', (4, 8)),))
-        >>> largest(3 * width)
-        48
-    """
+    # It is no `int`: a plain number that is computed from it would be that of the largest network, in which supernet
+    # and child would differ. It can be multiplied, and divided by `//` where the result is such a product again.
 
     def __init__(self, factors: Iterable[Factor]) -> None:
         self.factors = tuple(factors)

@@ -135,11 +135,10 @@ class WeighedLayers(nn.Sequential):
 
 
 class MixedChoice(nn.Module):
-    """A choice among layers, of which None adds nothing: the weighted sum of all, or the one that is sampled.
+    """A choice among layers, of which None adds nothing: the weighted sum of all, or the one that is sampled."""
 
-    The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
-    of their kernel are summed as one convolution, before the norm: their weights add up to one there.
-    """
+    # The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
+    # of their kernel are summed as one convolution, before the norm: their weights add up to one there.
 
     def __init__(
         self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None, merge: bool = True

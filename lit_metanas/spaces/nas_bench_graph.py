@@ -146,11 +146,9 @@ def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Move skip connections that do nothing to the input, one after the other.
-
-    A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
-    the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
-    """
+    """Move skip connections that do nothing to the input, one after the other."""
+    # A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
+    # the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
     fathers = dict(enumerate(link, start=1))
     for node, operation in enumerate(ops, start=1):
         readers = [other for other, father in fathers.items() if father == node]

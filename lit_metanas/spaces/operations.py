@@ -146,10 +146,8 @@ def batch_normalise(
     record: Record,
     epsilon: float = EPSILON,
 ) -> Tensor:
-    """Normalise each channel of ``(n, channels, height, width)`` by given statistics or this batch's; scale, shift it.
-
-    ``statistics`` and ``record`` hold ``<key>.mean`` and the biased ``<key>.var``, each of shape ``(channels,)``.
-    """
+    """Normalise channels of ``(n, channels, height, width)`` by given statistics or this batch's; scale and shift."""
+    # `statistics` and `record` hold `<key>.mean` and the biased `<key>.var`, each of shape `(channels,)`.
     if record is None and statistics is None:
         if inputs.stride(1) != 1 or not _TWICE.get() or epsilon != EPSILON:
             return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=epsilon)
@@ -202,11 +200,10 @@ class _BatchNormRows(torch.autograd.Function):
 
 
 class _BatchNormRowsGradient(torch.autograd.Function):
-    """The gradients of rows, scale and shift, each a function of the outer gradient, rows and scale.
+    """The gradients of rows, scale and shift, each a function of the outer gradient, rows and scale."""
 
-    With xhat the normalised rows, r = 1 / sigma and P(z) = z - mean(z) - xhat mean(z xhat) they are, for each channel,
-    scale r P(g), sum(g xhat) and sum(g). P is symmetric, and the gradient of sum(z xhat) is r P(z).
-    """
+    # With xhat the normalised rows, r = 1 / sigma and P(z) = z - mean(z) - xhat mean(z xhat) they are, for each
+    # channel, scale r P(g), sum(g xhat) and sum(g). P is symmetric, and the gradient of sum(z xhat) is r P(z).
 
     @staticmethod
     def forward(

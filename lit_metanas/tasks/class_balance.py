@@ -90,10 +90,8 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
 
 
 def _balanced_sets(task: Task, goal: SeveralLabels, metric: str | None, class_weight: Any) -> Task:
-    """A task of several labels whose loss has the weights of the classes.
-
-    If they are balanced, the examples with a class together weigh as much as those without it.
-    """
+    """A task of several labels whose loss has the weights of the classes."""
+    # If they are balanced, the examples with a class together weigh as much as those without it.
     if metric not in (None, goal.metric):
         wrong = printable(metric, 40)
         raise ValueError(f"metric = '{wrong}' is none of several labels, which are judged by mAP: leave 'metric' out.")

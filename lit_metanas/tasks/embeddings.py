@@ -69,12 +69,10 @@ _ROOTS = torch.tensor([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0], dtype=torch.
 
 
 def as_images(inputs: Tensor) -> Tensor:
-    """Inputs of any kind as images of one channel, so that tasks of all kinds have the same features.
-
-    Series are images of features and steps, rows of a table images of one line, shape ``(n, 1, height, steps)``. Tokens
-    become columns of eight numbers in [0, 1): the fractional parts of their multiples of irrational numbers, so that
-    different tokens have different columns (Weyl 1916).
-    """
+    """Inputs of any kind as images of one channel, so that tasks of all kinds have the same features."""
+    # Series are images of features and steps, rows of a table images of one line, shape `(n, 1, height, steps)`. Tokens
+    # become columns of eight numbers in [0, 1): the fractional parts of their multiples of irrational numbers, so that
+    # different tokens have different columns (Weyl 1916).
     if inputs.dim() == 4:
         return inputs
     if inputs.dim() == 3:

@@ -28,14 +28,12 @@ def deal_groups(
     name: str = "group",
     validated: bool = False,
 ) -> dict[str, Subset | None]:
-    """The part of each group, so that the parts have their shares of each class as well as whole groups allow.
-
-    Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
-    ``StratifiedGroupKFold`` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
-    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares; one that the
-    test part lacks is worse than a val part without any, and one that the train part lacks is worse than both. Only the
-    seed and what groups there are decide, not their order. Groups that the shares leave out have no part.
-    """
+    """The part of each group, so that the parts have their shares of each class as well as whole groups allow."""
+    # Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
+    # `StratifiedGroupKFold` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
+    # in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares; one that
+    # the test part lacks is worse than a val part without any, and one that the train part lacks is worse than both.
+    # Only the seed and what groups there are decide, not their order. Groups that the shares leave out have no part.
     names = sorted({group for own in groups.values() for group in own})
     generator = np.random.default_rng(seed)
     order = [names[place] for place in generator.permutation(len(names))]
@@ -117,12 +115,11 @@ def _best_dealing(
 
 
 class _Dealing:
-    """Groups in parts.
+    """Groups in parts."""
 
-    ``counts`` are the examples of each group, of each class and, last, of all, shape ``(groups, classes + 1)``. Of the
-    parts with these ``shares`` the first ``wanted`` are to have all classes, and the train part, which comes first,
-    before others. ``parts`` are those of the groups; ``filled`` are their examples, shape ``(parts, classes + 1)``.
-    """
+    # `counts` are the examples of each group, of each class and, last, of all, shape `(groups, classes + 1)`. Of the
+    # parts with these `shares` the first `wanted` are to have all classes, and the train part, which comes first,
+    # before others. `parts` are those of the groups; `filled` are their examples, shape `(parts, classes + 1)`.
 
     def __init__(self, counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int) -> None:
         self.counts = counts
@@ -136,10 +133,8 @@ class _Dealing:
         self.filled = np.zeros((len(shares), rows), dtype=np.int64)
 
     def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
-        """Put each group where most of its classes is still wanted, and move some while that is better.
-
-        Those that hold most of a class come first, or else the order decides.
-        """
+        """Put each group where most of its classes is still wanted, and move some while that is better."""
+        # Those that hold most of a class come first, or else the order decides.
         held = self.counts / self.totals
         if largest_first:
             order = order[np.argsort(-held[order].max(axis=1), kind="stable")]

@@ -24,14 +24,7 @@ LEAST_MENTIONS = 2
 
 
 def are_label_sets(labels: Any) -> bool:
-    """Whether labels are sets of classes: lists or sets, rows of 0 and 1, or texts with labels between separators.
-
-    Example:
-        >>> are_label_sets(["red;round", "red", "", "round"]), are_label_sets([["red"], []]), are_label_sets([[0, 1]])
-        (True, True, True)
-        >>> are_label_sets(["a; b", "c; d"]), are_label_sets(["red", "round"])
-        (False, False)
-    """
+    """Whether labels are sets of classes: lists or sets, rows of 0 and 1, or texts with labels between separators."""
     if (array := _columns(labels)) is not None:
         return array.shape[1] > 1 and _are_binary(array)
     if any(isinstance(label, list | set | frozenset) for label in labels):
@@ -58,17 +51,7 @@ def separator_of(labels: Any) -> str:
 def label_sets(
     labels: Any, number: int, *, separator: str, name: str = "y", noun: str = "rows"
 ) -> list[frozenset[Hashable]]:
-    """The labels of each of so many examples; of rows of 0 and 1 the names or the places of columns.
-
-    Messages call the labels ``name``, and the examples by ``noun``.
-
-    Raises:
-        ValueError: there are not as many, a label is malformed, or a value of such rows is neither 0 nor 1.
-
-    Example:
-        >>> [sorted(own) for own in label_sets(["red; round", "", "red"], 3, separator=";")]
-        [['red', 'round'], [], ['red']]
-    """
+    """The labels of each of so many examples; of rows of 0 and 1 the names or the places of columns."""
     array = _columns(labels)
     found: list[Any] = [*labels] if array is None else [*array]
     if len(found) != number:
@@ -141,10 +124,8 @@ def _are_binary(array: NDArray[Any]) -> bool:
 
 
 def _separator_seen(labels: Iterable[Any]) -> str | None:
-    """What separates the labels of texts, by its look; None if they are no sets of labels.
-
-    Either all texts end in it, or there is a label that stands in two different texts, and labels repeat.
-    """
+    """What separates the labels of texts, by its look; None if they are no sets of labels."""
+    # Either all texts end in it, or there is a label that stands in two different texts, and labels repeat.
     counts: Counter[str] = Counter()
     for label in labels:
         if not isinstance(label, str) and not is_missing(label):

@@ -45,26 +45,15 @@ _MEASURE = re.compile(
 
 
 def are_measures(texts: Iterable[str]) -> bool:
-    """Whether all texts are numbers, written with separators or one unit.
-
-    Example:
-        >>> are_measures(["3 kg", "12.5 kg", "7"]), are_measures(["1,5", "2,25"]), are_measures(["12a", "12b"])
-        (True, True, False)
-    """
+    """Whether all texts are numbers, written with separators or one unit."""
     found = [_MEASURE.fullmatch(text.strip()) for text in texts]
     units = {(one["before"], one["unit"]) for one in found if one is not None}
     return None not in found and len(units - {(None, None)}) <= 1
 
 
 def are_numbers(labels: Sequence[Hashable]) -> bool:
-    """Whether labels are numbers to be predicted, and no classes.
-
-    There are at least ``FEWEST_NUMBERS`` different ones, and some have a fraction, or many hardly repeat.
-
-    Example:
-        >>> are_numbers([0.5 * n for n in range(20)]), are_numbers([n % 20 for n in range(100)])
-        (True, False)
-    """
+    """Whether labels are numbers to be predicted, and no classes."""
+    # There are at least `FEWEST_NUMBERS` different ones, and some have a fraction, or many hardly repeat.
     if not all(isinstance(label, Hashable) for label in labels):
         return False
     counts = Counter(label for label in labels if not _is_absent(label))
@@ -79,11 +68,7 @@ def are_numbers(labels: Sequence[Hashable]) -> bool:
 
 
 def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
-    """What labels are learned as: as wanted, or as they look.
-
-    Raises:
-        ValueError: numbers have a unit, or separators within.
-    """
+    """What labels are learned as: as wanted, or as they look."""
     if wanted is not None:
         return wanted
     if are_label_sets(labels):
@@ -103,13 +88,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
 def number_targets(
     labels: Labels, number: int, *, name: str = "y", noun: str = "rows", where: Sequence[str] = ()
 ) -> Tensor:
-    """The targets of so many examples, shape ``(n, targets)``, float32.
-
-    Messages call them ``name``, and say of each ``where`` it stands.
-
-    Raises:
-        ValueError: one is missing or no number, or there are not as many of them.
-    """
+    """The targets of so many examples, shape ``(n, targets)``, float32."""
     columns: Any = labels
     if isinstance(labels, Tensor):
         columns = labels.detach().cpu().numpy()

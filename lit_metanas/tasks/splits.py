@@ -231,31 +231,11 @@ def deal_labels(
     seed: int,
     culprit: Callable[[int], str],
 ) -> list[Tensor]:
-    """The places of the train, val and test part, so that each class has its share in all of them.
-
-    This is iterative stratification: the class with the fewest examples left deals them out first, each to the part
-    that lacks most of the class, of several to the one that lacks most examples (Sechidis et al. 2011, Algorithm 1).
-    Differs in that a part lacks at least one of each class, and in that further ties go to the first part.
-
-    Args:
-        targets: 1 where an example has a class, else 0, shape ``(n, classes)``.
-        train: share of the examples; None is the rest.
-        val: share of the examples.
-        test: share of the examples.
-        seed: of the order of the examples.
-        culprit: a class in messages.
-
-    Raises:
-        ValueError: a class has too few examples.
-
-    Example:
-        >>> targets = torch.tensor([[1, 0], [1, 1]] * 5).float()
-        >>> parts = deal_labels(targets, train=0.6, val=0.2, test=0.2, seed=0, culprit=str)
-        >>> [(len(own), targets[own].sum(0).tolist()) for own in parts]
-        [(6, [6.0, 3.0]), (2, [2.0, 1.0]), (2, [2.0, 1.0])]
-
-    Sechidis, Tsoumakas, Vlahavas. On the Stratification of Multi-Label Data. ECML PKDD 2011.
-    """
+    """The places of the train, val and test part, so that each class has its share in all of them."""
+    # This is iterative stratification: the class with the fewest examples left deals them out first, each to the part
+    # that lacks most of the class, of several to the one that lacks most examples (Sechidis et al. 2011, Algorithm 1).
+    # Differs in that a part lacks at least one of each class, and in that further ties go to the first part.
+    # Sechidis, Tsoumakas, Vlahavas. On the Stratification of Multi-Label Data. ECML PKDD 2011.
 
     def lacking(name: str, examples: int) -> list[int]:
         sizes = part_sizes(name, examples, train=train, val=val, test=test)

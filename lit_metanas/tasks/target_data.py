@@ -18,10 +18,9 @@ from lit_metanas.tasks.task import Task, TaskCollection
 
 
 class RankSampler(DistributedSampler[int]):
-    """The indices that equal ``rank`` modulo ``world``: none twice, where the base class pads to equal lengths.
+    """The indices that equal ``rank`` modulo ``world``: none twice, where the base class pads to equal lengths."""
 
-    A ``DistributedSampler``, so that Lightning does not wrap it in another one.
-    """
+    # A `DistributedSampler`, so that Lightning does not wrap it in another one.
 
     def __init__(self, length: int, rank: int = 0, world: int = 1) -> None:
         super().__init__(range(length), num_replicas=world, rank=rank, shuffle=False)  # type: ignore[arg-type]
@@ -106,10 +105,9 @@ MOST_KEPT = 64  # tasks of a collection that are kept in memory rather than made
 
 
 class WholeTask:
-    """A task in a batch, which Lightning leaves as it is.
+    """A task in a batch, which Lightning leaves as it is."""
 
-    It changes the precision of other batches part by part, and fails at a frozen part, such as a task's objective.
-    """
+    # It changes the precision of other batches part by part, and fails at a frozen part, such as a task's objective.
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -120,10 +118,9 @@ class WholeTask:
 
 
 class ShuffledTasks(Dataset[WholeTask]):
-    """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass.
+    """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass."""
 
-    Passes go on from one epoch, of ``per_epoch`` tasks, to the next. Without a seed the collection's order stays.
-    """
+    # Passes go on from one epoch, of `per_epoch` tasks, to the next. Without a seed the collection's order stays.
 
     def __init__(self, tasks: TaskCollection, seed: int | None, per_epoch: int) -> None:
         self.tasks = tasks

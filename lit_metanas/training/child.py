@@ -89,10 +89,8 @@ def training_loss(
     label_smoothing: float = 0.0,
     mixture: tuple[Tensor, float] | None = None,
 ) -> Tensor:
-    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast.
-
-    Inputs that are mixed have as a ``mixture`` the places of the others in the batch, and the share of their own.
-    """
+    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast."""
+    # Inputs that are mixed have as a `mixture` the places of the others in the batch, and the share of their own.
 
     def loss_at(scores: Tensor, places: Tensor | slice) -> Tensor:
         if weights is None:
@@ -331,10 +329,7 @@ def fit_child(
     epoch_ended: Callable[[], None] | None = None,
     precision: str = FLOAT32,
 ) -> Cost:
-    """Train a child on one split, or a portion of it, on the device that it lies on; returns what it cost.
-
-    If memory runs out, it begins again with batches of half the size, and a warning says so.
-    """
+    """Train a child on one split, or a portion of it, on the device that it lies on; returns what it cost."""
     begun, average = {name: tensor.clone() for name, tensor in child.state_dict().items()}, child.average
     while True:
         try:

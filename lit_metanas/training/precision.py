@@ -48,13 +48,7 @@ def by_flags(precision: str, device: torch.device) -> str:
 
 
 def by_timing(trainings: Sequence[Callable[[str], object]], device: torch.device, *, seconds: float) -> str:
-    """The precision in which some trainings are fastest: bf16 only on a device for it, and if it gains enough.
-
-    Args:
-        trainings: each does a few steps in the precision that it is given.
-        device: where they do them.
-        seconds: of the benchmark, which does at least one round after a first one that does not count.
-    """
+    """The precision in which some trainings are fastest: bf16 only on a device for it, and if it gains enough."""
     if not fast_bf16(device):
         return FLOAT32
     begin, ratios = perf_counter(), list[float]()

@@ -43,14 +43,10 @@ Work = Callable[[StepEnded], _T]
 
 
 class Submitted(Generic[_T]):
-    """Work that was submitted, and its result once it is waited for.
-
-    Attributes:
-        seconds: what the work has taken, not counting the time before its start.
-    """
+    """Work that was submitted, and its result once it is waited for."""
 
     def __init__(self, work: Work[_T], step_ended: StepEnded) -> None:
-        self.seconds = 0.0
+        self.seconds = 0.0  # that the work has taken, without the time before its start
         self._work, self._step_ended = work, step_ended
         self._then: list[Callable[[_T], None]] = []
 
@@ -222,12 +218,7 @@ def worker_processes(number: int) -> Iterator[None]:
 
 
 def submit(work: Work[_T], step_ended: StepEnded = lambda: None) -> Submitted[_T]:
-    """Submit work to the processes of the innermost ``worker_processes``, if there are any.
-
-    Args:
-        work: gets a function to call after each of its steps.
-        step_ended: called in this process after each step.
-    """
+    """Submit work to the processes of the innermost ``worker_processes``, if there are any."""
     pool = _pool.get()
     if pool is None:
         return Submitted(work, step_ended)

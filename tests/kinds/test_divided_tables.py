@@ -41,9 +41,6 @@ def day(place: int) -> str:
     return str(date(2024, 1, 1) + timedelta(days=(place * 3 % 100) // 10))
 
 
-PARTS = ("train", "val", "test")
-
-
 @pytest.mark.parametrize("kind", ["rows", "texts", "tables"])
 @pytest.mark.parametrize("form", [str, lambda text: date.fromisoformat(text).strftime("%d.%m.%Y")])
 def test_the_newest_rows_are_tested_and_those_before_them_chosen_by(kind: str, form: Any, tmp_path: Path) -> None:
@@ -100,17 +97,11 @@ def test_numbers_grow_with_time_and_equal_ones_stay_together() -> None:
     [
         (lambda place: "test", "Column 'part' of 'table.csv' holds no 'train': name rows of both parts."),
         (lambda place: "train", "Column 'part' of 'table.csv' holds no 'test': name rows of both parts."),
-        (
-            lambda place: ("train", "test", "tset")[place % 3],
-            "holds 'tset' at line 4: write train, val or test; or dates",
-        ),
+        (lambda place: ("train", "test", "tset")[place % 3], "holds 'tset' at line 4: write train, val or test; or"),
         (lambda place: ("2024-01-01", "1.2.2024")[place % 2], "holds '2024-01-01' at line 2: write train, val or test"),
         (lambda place: 2000 + place % 2, "has 2 different values, too few to divide rows by: it takes three or more."),
         (lambda place: "" if place == 5 else "train", "has no value at line 7: fill it in, as it says which rows are"),
-        (
-            lambda place: ("train", "test")[place % 2],
-            "Class 'b' of .* has no example to learn from, as all are in other",
-        ),
+        (lambda place: ("train", "test")[place % 2], "Class 'b' of .* has no example to learn from, as all are in"),
     ],
 )
 def test_columns_that_do_not_divide_are_refused(

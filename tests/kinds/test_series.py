@@ -218,10 +218,7 @@ def test_gaps_are_filled_with_one_line_and_groups_stay_together(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (
-            "id,label,x\n1,a,2\n1,b,3\n",
-            r"Series '1' of '.*' has the labels 'a' and 'b' \(at line 3\): give all its rows",
-        ),
+        ("id,label,x\n1,a,2\n1,b,3\n", r"Series '1' of '.*' has the labels 'a' and 'b' \(at line 3\): give all its"),
         ("id,label,x\n1,a,2\n1,a,two\n", "Column 'x' of '.*' holds 'two' at line 3"),
         ("id,x\n1,2\n1,3\n", "has no column of labels: call it 'label'"),
         ("id,time,label\n1,2,a\n1,3,a\n", "has no columns of numbers"),

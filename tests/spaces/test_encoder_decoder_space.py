@@ -123,21 +123,6 @@ def test_writing_stops_when_all_texts_have_ended():
     assert len(steps) == 1 + STEPS
 
 
-@DECODERS
-def test_multiply_adds_are_those_of_the_formulas(decoder):
-    """Of a text of six steps about eleven, with eight channels."""
-    space = one(decoders=(decoder,), decoder_depths=(1,), encoder=small_encoder(operations=("identity",), depths=(1,)))
-    square = 8 * 8
-    own = {"gru": 6 * square, "conv": 2 * 3 * square, "attention": 4 * square + 2 * STEPS * 8}[decoder]
-    look = 2 * square + 2 * 11 * 8  # query and output maps, and the products with keys and values
-    wanted = STEPS * (own + look + 4 * square + 8 * WAY) + 11 * 2 * square
-    assert space.cost(only(space), TOKENS, WAY).flops == wanted
-    tied = one(decoders=(decoder,), decoder_depths=(1,), tied=("yes",), encoder=space.encoder)
-    free, shared = space.cost(only(space), TOKENS, WAY), tied.cost(only(tied), TOKENS, WAY)
-    assert free.parameters - shared.parameters == 8 * WAY
-    assert free.flops == shared.flops
-
-
 def test_all_layers_that_there_are_are_attended_to():
     space = lm.EncoderDecoderSpace(small_encoder(depths=(1, 2)), crosses=(1, 2, 3), target_steps=STEPS)
     labels = {choice.name: choice.labels[-1] for choice in space.choices}
@@ -220,8 +205,3 @@ def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
         one(**options)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_it_takes_no_images():
-    with pytest.raises(ValueError, match="for sequences of tokens and series, and the inputs are images of shape"):
-        one().supernet((1, 28, 28))

@@ -15,10 +15,8 @@ import lit_metanas as lm
 from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
-from lit_metanas.spaces.grid.staged_network import SeriesImage, convolved_flops
+from lit_metanas.spaces.grid.staged_network import SeriesImage
 from lit_metanas.testing import check_space
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
@@ -297,19 +295,6 @@ def test_weights_of_another_space_are_refused() -> None:
 def test_what_cannot_be_built_is_refused(arguments: Mapping[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         lm.GridSpace(**arguments)
-
-
-def test_convolutions_are_counted_as_layer_by_layer() -> None:
-    space, shape = lm.GridSpace(), lm.ImageShape(3, 33, 20)
-    generator = torch.Generator().manual_seed(4)
-    for _ in range(15):
-        labels = {name: (label,) for name, label in space.sample(generator).items()}
-        body = space.body(shape, Builder(labels, mixed=False))
-        before = {name: value.clone() for name, value in body.state_dict().items()}
-        layers = LayerFlops(body, shape)
-        assert convolved_flops(body, shape) == (layers.features, layers.whole(body))
-        assert all(layer.training for layer in body.modules())
-        assert all(torch.equal(value, before[name]) for name, value in body.state_dict().items())
 
 
 @pytest.mark.parametrize(("features", "steps", "joined"), [(4, 11, 4), (41, 249, 8), (41, 40, 1)])

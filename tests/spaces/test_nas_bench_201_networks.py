@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from space_toys import PlainNetwork, check_channels_last, check_statistics, convolution, images
+from space_toys import PlainNetwork, convolution, images
 
 from lit_metanas.spaces import NASBench201
 
@@ -79,23 +79,6 @@ def test_supernet_is_the_sum_over_candidates(double_supernet, random_gates, kind
         gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
         expected = Reference(space, parameters, gates).features(inputs)
         torch.testing.assert_close(net(inputs, gates), expected, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("kind", ["soft", "index"])
-def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
-    space, shape = tiny(), (2, 7, 8)
-    net, parameters = double_supernet(space, shape)
-    gates = random_gates(space, kind, torch.Generator().manual_seed(2))
-    check_statistics(
-        net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=kind == "soft"
-    )
-
-
-def test_channels_last_stays_channels_last(random_gates):
-    space = tiny(cells=2)
-    net = space.supernet((1, 8, 8))
-    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    check_channels_last(net, [*net.cells, *net.reductions], gates, 1)
 
 
 def test_a_supernet_takes_isomorphs_apart():

@@ -117,9 +117,7 @@ def test_a_supernet_scores_each_step(shape, options, double_supernet, random_gat
 def test_a_supernet_refuses_depths_that_leave_different_numbers_of_steps():
     space = one(readouts=("each",), pools=("max",), depths=(1, 2))
     net = space.supernet(TOKENS)
-    with pytest.raises(
-        ValueError, match=r"scores steps of one number, and depths 1, 2 are left, of which each layer h"
-    ):
+    with pytest.raises(ValueError, match="scores steps of one number, and depths 1, 2 are left, of which each"):
         net(blank_inputs(2, TOKENS), one_hot(space.choices, space.sample(torch.Generator())))
     check_space(space, TOKENS)  # of the children
 
@@ -132,21 +130,6 @@ def test_a_gradient_is_finite_where_an_example_is_empty(shape):
     inputs = torch.cat([padded(inputs, 11) for inputs in examples(shape)])
     gradients = torch.autograd.grad((net(inputs, gates) ** 2).sum(), list(net.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
-
-
-@pytest.mark.parametrize("label", OPERATIONS)
-def test_multiply_adds_are_those_of_the_formulas(label):
-    """Of eleven steps of eight channels; each map of the channels to themselves takes 64 for a step."""
-    maps = {"identity": 0, "gated_linear": 2, "max_pool_3": 0, "avg_pool_3": 0}
-    per_step = {name: 64 * number for name, number in maps.items()}
-    per_step |= {f"conv_{size}": 64 * size for size in (3, 5, 7)} | {"dil_conv_3": 64 * 3}
-    per_step |= {"conv_2_to_5": 16 * (2 + 3 + 4 + 5), "inception": 2 * 16 + 4 * (10 + 20 + 40)}
-    per_step |= {f"sep_conv_{size}": 8 * size + 64 for size in (3, 5, 7)}
-    per_step |= {f"attention_{heads}": 4 * 64 + 2 * 11 * 8 for heads in (2, 4)}  # each step with each other one
-    per_step |= {"gru": 2 * 3 * (8 * 4 + 4 * 4)}
-    space = one(operations=(label,), depths=(1,))
-    assert space.cost(only(space), TOKENS, way=5).flops == 11 * per_step[label] + 5 * 8
-    assert space.cost(only(space), SERIES, way=5).flops == 11 * (per_step[label] + 3 * 8) + 5 * 8
 
 
 def test_text_cnn_is_a_point_of_it():
@@ -279,13 +262,6 @@ def test_a_space_for_images_takes_no_other_inputs(space):
     ):
         with pytest.raises(ValueError, match=r"for images, and the inputs are se.*: take another space, such as Seq"):
             build()
-
-
-def test_it_takes_no_images():
-    space = one()
-    for build in (space.supernet, lambda shape: space.child(only(space), shape, 5)):
-        with pytest.raises(ValueError, match=r"is for sequences of tokens and series, .* such as LayeredSpace\."):
-            build((1, 28, 28))
 
 
 class OwnSequences(SearchSpace):

@@ -197,9 +197,7 @@ def test_sounds_that_begin_in_silence_are_read(folder):
     soundfile.write(folder / "no" / "late.wav", late, 8000)
     task = AudioFolderTask(str(folder), features=LogMel(steps=120))[0]
     assert len(task.train) + len(task.val) + len(task.test) == 49
-    with pytest.warns(
-        UserWarning, match=r"longer and cut: 1, up to 1.20 s \('.*late.wav'\); silent as far as heard: 1"
-    ):
+    with pytest.warns(UserWarning, match=r"longer and cut: 1, up to 1.20 s \('.*late.wav'\); silent as far as"):
         assert len(AudioFolder(str(folder), features=SMALL, test=["no"]).inputs("test", 0, range(13))) == 13
 
 

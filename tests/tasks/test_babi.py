@@ -77,9 +77,7 @@ def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
     lines = [f"{n} Ada runs to the {PLACES[n % 3]}." for n in range(1, 200)]
     write(tmp_path / "long_train.txt", "\n".join([*lines, "200 Where is Ada?\tpark\t199"]))
     write(tmp_path / "long_test.txt", story(0))
-    with pytest.warns(
-        UserWarning, match=r"1 question of '.*long_train.txt' and their stories do not fit into 128 words"
-    ):
+    with pytest.warns(UserWarning, match="1 question of '.*long_train.txt' and their stories do not fit into 128"):
         task = lm.kinds.BabiTask(str(tmp_path / "long_train.txt"), val=0)[0]
     (shown,) = task.preprocessing.show(task.train.inputs)
     assert shown.startswith("where is ada? | ada runs to the park. ada runs to the mill.")

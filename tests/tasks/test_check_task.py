@@ -42,50 +42,22 @@ def test_what_is_printed_is_short():
     ("changes", "message"),
     [
         ({"classes": ("a",)}, "Task 'toy' has way = 2, but the class names a: name each class once."),
-        (
-            {"val": part(inputs=torch.rand(4, 8, 8))},
-            "The val part of task 'toy' has images of shape (4, 8, 8): give all parts one shape (n, channels, height, "
-            "width).",
-        ),
-        (
-            {"train": part(inputs=torch.rand(4, 784))},
-            "The val part of task 'toy' has inputs of shape (4, 1, 8, 8): give all parts one shape.",
-        ),
+        ({"val": part(inputs=torch.rand(4, 8, 8))}, "The val part of task 'toy' has images of shape (4, 8, 8)"),
+        ({"train": part(inputs=torch.rand(4, 784))}, "The val part of task 'toy' has inputs of shape (4, 1, 8, 8)"),
         (
             {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.int16))},
-            "The train part of task 'toy' has images of type torch.int16: give all parts floating point, such as "
-            "float32, or uint8.",
+            "train part of task 'toy' has images of type",
         ),
         (
             {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.uint8))},
-            "The val part of task 'toy' has images of type torch.float32: give all parts floating point, such as "
-            "float32, or uint8.",
+            "val part of task 'toy' has images of type",
         ),
-        (
-            {"test": part(inputs=torch.rand(4, 1, 8, 8, dtype=torch.float64))},
-            "The test part of task 'toy' has images of type torch.float64",
-        ),
-        (
-            {"train": part(labels=torch.tensor([0, 1, 0]))},
-            "The train part of task 'toy' has 4 images, but labels of shape (3,) and type torch.int64: give one int64 "
-            "an image.",
-        ),
-        (
-            {"test": part(labels=torch.tensor([0, 2, 0, 1]))},
-            "The test part of task 'toy' has labels from 0 to 2, but way = 2: give labels from 0 to way - 1.",
-        ),
-        (
-            {"train": part(inputs=nan())},
-            "The train part of task 'toy' has images with values that are not finite: leave them out.",
-        ),
-        (
-            {"val": part(inputs=255 * torch.rand(4, 1, 8, 8))},
-            "The val part of task 'toy' has images with values up to 25",
-        ),
-        (
-            {"train": part(inputs=torch.rand(4, 1, 8, 8).numpy())},
-            "The train part of task 'toy' holds no tensors: make the task with task_from_arrays.",
-        ),
+        ({"test": part(inputs=torch.rand(4, 1, 8, 8, dtype=torch.float64))}, "test part of task 'toy' has images of"),
+        ({"train": part(labels=torch.tensor([0, 1, 0]))}, "The train part of task 'toy' has 4 images, but labels"),
+        ({"test": part(labels=torch.tensor([0, 2, 0, 1]))}, "The test part of task 'toy' has labels from 0 to 2"),
+        ({"train": part(inputs=nan())}, "The train part of task 'toy' has images with values that are not finite"),
+        ({"val": part(inputs=255 * torch.rand(4, 1, 8, 8))}, "The val part of task 'toy' has images with values up"),
+        ({"train": part(inputs=torch.rand(4, 1, 8, 8).numpy())}, "The train part of task 'toy' holds no tensors"),
         (
             {"test": part(inputs=torch.rand(0, 1, 8, 8), labels=torch.zeros(0, dtype=torch.int64))},
             "Task 'toy' has no test examples: give it some.",

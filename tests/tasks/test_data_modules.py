@@ -93,9 +93,7 @@ def test_ranks_share_each_step_and_agree_with_one_process(coded):
 
 def test_a_number_of_tasks_that_processes_cannot_share_is_refused_by_its_key(coded):
     module = on_rank(data(coded, tasks_per_step=3), 0, 2)
-    with pytest.raises(
-        ValueError, match=r"^data\.tasks_per_step is 3, which 2 processes cannot share evenly: give a mul"
-    ):
+    with pytest.raises(ValueError, match=r"^data\.tasks_per_step is 3, which 2 processes cannot share evenly: give"):
         module.setup("fit")
     module.setup("test")  # which takes no such step
 
@@ -125,9 +123,7 @@ def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, worl
 def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded, tmp_path):
     trainer(tmp_path, max_epochs=1, callbacks=[Saver()]).fit(Reader(), data(coded))
     path = tmp_path / "step=2.ckpt"
-    with pytest.raises(
-        ValueError, match=r"with 4 tasks a step, and 1 process would take 1: give --data\.tasks_per_step 4\.$"
-    ):
+    with pytest.raises(ValueError, match="with 4 tasks a step, and 1 process would take 1: give"):
         trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, tasks_per_step=None), ckpt_path=path)
     trainer(tmp_path).test(Reader(), data(coded, tasks_per_step=None), ckpt_path=path, verbose=False)
     reader = Reader()
@@ -138,9 +134,7 @@ def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded
 def test_a_resume_names_the_processes_that_can_share_the_steps(coded):
     module = on_rank(data(coded, tasks_per_step=None), 0, 4)
     module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
-    with pytest.raises(
-        ValueError, match=r"4: give --data\.tasks_per_step 2 and a number of processes that divides it\.$"
-    ):
+    with pytest.raises(ValueError, match=r"4: give --data\.tasks_per_step 2 and a number of processes that divides"):
         module.load_state_dict({"tasks_in_step": 2})
     for state in ({}, [2], {"tasks_in_step": "2"}, {"tasks_in_step": 0}):
         with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of EpisodeDataModule is"):

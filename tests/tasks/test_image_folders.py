@@ -10,8 +10,6 @@ from PIL import Image
 from lit_metanas.kinds import FolderTask, ImageFolder, NewExamples
 from lit_metanas.kinds.images.image_files import read_image
 
-SUBSETS = ("train", "val", "test")
-
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_image_gets_the_shape(photographs, channels):
@@ -109,17 +107,6 @@ def test_folder_task_splits_each_class(photographs: Path):
     assert FolderTask(str(photographs), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
     with pytest.raises(IndexError):
         tasks[1]
-
-
-def test_errors_of_folder_task(photographs):
-    with pytest.raises(ValueError, match=r"train = 0.8, val = 0.2, test = 0.2 must be shares"):
-        FolderTask(str(photographs), train=0.8)
-    for i in (0, 1, 2):
-        (photographs / "eel" / f"{i}.png").unlink()
-    with pytest.raises(ValueError, match=r"eel has 2 examples, too few"):
-        FolderTask(str(photographs))[0]
-    with pytest.warns(UserWarning, match=r"animals' has 1 class of fewer than 3 examples, left out: 'eel' \(2\)\."):
-        assert "eel" not in FolderTask(str(photographs), min_per_class=3)[0].classes
 
 
 def test_batches_of_new_images_hold_some(photographs):

@@ -49,9 +49,7 @@ def test_what_is_no_shape_is_refused(plain):
 
 
 def test_shapes_and_inputs_of_another_kind_are_refused():
-    with pytest.raises(
-        ValueError, match="for images, and the inputs are sequences of up to 6 of 50 tokens: take another"
-    ):
+    with pytest.raises(ValueError, match="for images, and the inputs are sequences of up to 6 of 50 tokens: take"):
         image_shape(TokenShape(50, 6))
     with pytest.raises(ValueError, match=r"\(1, 2\) is none of an image"):
         as_shape((1, 2))

@@ -70,9 +70,7 @@ def test_within_group_keeps_to_one_group_that_is_large_enough(coded):
         assert len(of) == 1
         seen |= of
     assert seen == {"large0", "large1"}
-    with pytest.raises(
-        ValueError, match=r"^coded/train has no group of way = 5 classes \(the largest, 'large0', has 4"
-    ):
+    with pytest.raises(ValueError, match=r"^coded/train has no group of way = 5 classes \(the largest, 'large0'"):
         draw_episode(source, "train", **(EPISODE | {"way": 5}), within_group=True)
 
 
@@ -110,13 +108,9 @@ def test_task_parts_are_disjoint_and_test_is_held_out_where_it_can_be(coded, dec
 @pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.tasks.DrawnTasks, lm.draw_task])
 def test_a_data_set_is_no_source(use):
     images, labels = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
-    with pytest.raises(
-        ValueError, match=r"^source is a TensorDataset, .* make one by lm.kinds.DatasetSource\(\.\.\.\)\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^source is a TensorDataset, .* make one by"):
         use(TensorDataset(images, labels))
-    with pytest.raises(
-        ValueError, match=r"^source is a Tensor, .* make one by lm.kinds.ArraySource\(images, labels\)\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^source is a Tensor, .* make one by lm.kinds.ArraySource\(images"):
         use(images)
 
 

@@ -104,9 +104,7 @@ def test_cut_off_answers_are_counted_and_are_misses_in_the_test_part(tmp_path):
     assert missed == ["far away" in one.passage for one in collection.questions("test")]
     assert len(task.train) + len(task.val) == 10 - missed.count(False)
     assert -1 not in task.train.labels.flatten().tolist()
-    with pytest.raises(
-        ValueError, match=r"The train part of '.*' has no question whose answer stands within the first"
-    ):
+    with pytest.raises(ValueError, match=r"The train part of '.*' has no question whose answer stands within the"):
         _ = lm.SquadTask(write(tmp_path / "x.json", passages[1::2]), preprocessing=made)[0]
 
 

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.kinds import BytePairs, NumberWords, SentenceSource, TextFolder, TextTask
-
-SUBSETS = ("train", "val", "test")
+from lit_metanas.kinds import BytePairs, NumberWords, SentenceSource, TextFolder
 
 
 @pytest.fixture
@@ -26,12 +24,6 @@ def test_each_file_is_an_example(folder):
     assert source.name == "texts"
     assert source.classes("train") == ("poem", "song")
     assert source.sentences("test") == {"letter": [f"This letter is\nthe text {i}." for i in range(5)]}
-
-
-def test_a_folder_is_a_target_task(folder):
-    task = TextTask(str(folder))[0]
-    assert (task.id, task.classes) == ("texts", ("letter", "poem", "recipe", "song"))
-    assert [len(part) for part in (task.train, task.val, task.test)] == [12, 4, 4]
 
 
 def test_malformed_folders_are_told(folder, tmp_path):

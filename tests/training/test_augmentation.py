@@ -181,24 +181,6 @@ def made(kind: str, recipe: lm.Recipe) -> tuple[lm.Child, lm.Split]:
     return one, lm.Split(inputs, torch.arange(len(inputs)) % 3)
 
 
-def weights_of(one: lm.Child) -> Tensor:
-    return torch.cat([value.detach().flatten() for value in one.network.parameters()])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_training_changes_its_batches_alone_and_repeats_to_the_last_bit(kind: str) -> None:
-    found = {}
-    for name, augmentation, seed in (("none", "none", 1), ("one", "strong", 1), ("two", "strong", 1)):
-        one, data = made(kind, lm.Recipe(epochs=2, batch_size=4, augmentation=augmentation))
-        before = data.inputs.clone()
-        fit_child(one, data, seed=seed)
-        assert torch.equal(data.inputs, before)
-        found[name] = weights_of(one)
-    assert torch.equal(found["one"], found["two"])
-    assert not torch.equal(found["one"], found["none"])
-    assert score(one, data) == score(one, data)
-
-
 def test_each_step_is_changed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     one, data = made("rows", lm.Recipe(augmentation="light"))
     seen: list[Tensor] = []

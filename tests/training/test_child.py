@@ -1,6 +1,5 @@
 """The training of a child against a plain loop."""
 
-import contextlib
 import copy
 import math
 
@@ -41,19 +40,6 @@ def child(architecture=LABELS, seed=0, **options):
 
 def weights_of(one):
     return torch.cat([value.detach().flatten() for value in one.network.parameters()])
-
-
-def test_it_learns_under_autocast_as_without():
-    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
-    scores = []
-    for precision in (contextlib.nullcontext(), torch.autocast("cpu", torch.bfloat16)):
-        one = child(PLAIN, recipe=Recipe(epochs=30, batch_size=8))
-        with precision:
-            one(split().inputs)  # cast before the training
-            fit_child(one, split(), seed=0)
-            scores.append(score(one, split(seed=1)))
-    assert scores[0] > 0.9
-    assert scores[1] > 0.9
 
 
 def test_training_is_a_function_of_the_seed_and_leaves_the_random_state():
@@ -180,9 +166,7 @@ def test_a_training_without_an_end_is_refused(options):
         accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, **options,
     )  # fmt: skip
-    with pytest.raises(
-        ValueError, match="falls until the end of the training, which is not set: set the trainer's max"
-    ):
+    with pytest.raises(ValueError, match="falls until the end of the training, which is not set: set the"):
         trainer.fit(child(), batches(split(), 8, seed=0), batches(split(12, seed=1), 5))
 
 
@@ -192,18 +176,6 @@ def test_a_child_can_be_trained_within_a_prediction():
     with torch.inference_mode():
         fit_child(bound, Split(train.inputs.clone(), train.labels.clone()), seed=0)
     assert torch.equal(weights_of(bound), weights_of(free))
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
-        ({"label_smoothing": 1.5}, "label_smoothing is 1.5; it must be at most 1"),
-    ],
-)
-def test_recipes_out_of_range(options, sentence):
-    with pytest.raises(ValueError, match=f"Recipe: {sentence}"):
-        Recipe(**options)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "light"])
@@ -224,9 +196,8 @@ NO_MEMORY = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("Defaul
 
 
 @pytest.mark.parametrize("error", [*NO_MEMORY, MemoryError()])
-@pytest.mark.parametrize("average", [0.0, 0.1])
-def test_batches_are_halved_where_memory_runs_out(monkeypatch, error, average):
-    right = child(recipe=Recipe(epochs=2, batch_size=6, average=average))
+def test_batches_are_halved_where_memory_runs_out(monkeypatch, error):
+    right = child(recipe=Recipe(epochs=2, batch_size=6, average=0.1))
     cost = fit_child(right, split(), seed=0)
     plain = Child.step_loss
 
@@ -236,7 +207,7 @@ def test_batches_are_halved_where_memory_runs_out(monkeypatch, error, average):
         return plain(self, inputs, *others, epoch=epoch, **given)
 
     monkeypatch.setattr(Child, "step_loss", large_batches_fail)
-    one = child(recipe=Recipe(epochs=2, batch_size=100, average=average))
+    one = child(recipe=Recipe(epochs=2, batch_size=100, average=0.1))
     with (
         pytest.warns(UserWarning, match="run out in a training with batches of 24 examples: it goes on with 12."),
         pytest.warns(UserWarning, match="batches of 12 examples: it goes on with 6."),

@@ -113,10 +113,7 @@ OTHER = LayeredSpace(kernels=(5,), depths=(2,), widths=(4, 6), pools=("max",), d
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (
-            {"shape": (3, 8, 8)},
-            r"is for images of shape \(3, 8, 8\), and the data module has images of shape \(1, 8, 8\)",
-        ),
+        ({"shape": (3, 8, 8)}, r"is for images of shape \(3, 8, 8\), and the data module has images of shape \(1"),
         ({"space": OTHER}, "another search space: for 'layer1.kernel' the model has 5, the checkpoint only 1, 3"),
         ({"space": LayeredSpace(shared=True)}, "for 'depth' the model has 4, the checkpoint only 2"),
         ({"space": LayeredSpace(shared=True, depths=(2,))}, "for 'kernel' the model has .*, the checkpoint no such"),

@@ -85,14 +85,19 @@ def test_resumed_in_the_middle_of_an_epoch(method, tmp_path):
     assert_same(rest.states[1], whole.states[1])
 
 
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """What a training of two epochs keeps at each epoch's end, and its losses."""
+    whole = AtEpochEnds()
+    _, losses = fit(make_model(), max_epochs=2, callbacks=[whole])
+    return whole, losses
+
+
 @pytest.mark.parametrize(
     "moment", ["batch start", "forward", "weights", "logits", "batch end", "validation", "epoch end"]
 )
-def test_interrupted_at_any_moment(moment, tmp_path):
-    whole = AtEpochEnds()
-    _, expected = fit(make_model(), max_epochs=2, callbacks=[whole])
-
-    model = make_model()
+def test_interrupted_at_any_moment(moment, uninterrupted, tmp_path):
+    (whole, expected), model = uninterrupted, make_model()
     done = []
 
     def interrupt(name):

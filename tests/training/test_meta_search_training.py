@@ -1,6 +1,5 @@
 """Meta-training: every meta-gradient, the schedule of the logits, budget and progress."""
 
-import dataclasses
 import itertools
 import math
 from collections import defaultdict
@@ -11,7 +10,6 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAver
 from meta_toys import SPACE, Losses, fit, make_data, make_model
 
 from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
-from lit_metanas.records import Cost
 from lit_metanas.relaxations import GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import ArchitectureSchedule
@@ -266,23 +264,6 @@ def reference(weights, images):
     return images.mean((2, 3))
 
 
-def test_the_same_seed_gives_the_same_training_whatever_the_global_state():
-    results = []
-    for noise in (1, 2):
-        model = make_model(seed=5)
-        torch.manual_seed(noise)
-        _, losses = fit(model)
-        results.append((losses, model.logits.values.tolist()))
-    assert results[0] == results[1]
-    _, other = fit(make_model(seed=6))
-    assert other != results[0][0]
-
-
-def test_a_training_without_end_is_refused():
-    with pytest.raises(ValueError, match="Nothing ends the training of MetaSearch: set the model's flops"):
-        fit(make_model(), max_epochs=-1)
-
-
 def test_scaled_losses_are_refused():
     from lightning.pytorch.plugins.precision import MixedPrecision
 
@@ -295,28 +276,6 @@ def test_scaled_losses_are_refused():
 def test_callbacks_that_average_weights_are_refused(average):
     with pytest.raises(ValueError, match=f"{type(average).__name__} does not work with MetaSearch, whose networks are"):
         fit(make_model(shape=None), callbacks=[average])
-
-
-def test_other_precisions():
-    space = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,), dropouts=(0.0,))
-    options = {"space": space, "meta_gradient": PrototypeLoss(), "relaxation": Softmax()}
-    double = make_model(**options)
-    _, losses = fit(double, precision="64-true")
-    assert all(value.dtype == torch.float64 for value in double.supernet.parameters())
-    _, single = fit(make_model(**options))
-    assert losses == pytest.approx(single, rel=1e-4)
-    mixed = make_model(**options)
-    _, rough = fit(mixed, precision="bf16-mixed")
-    assert rough[0] == pytest.approx(single[0], rel=0.05)
-    assert int(mixed.spent) == int(double.spent)
-
-
-def test_cost_adds_up():
-    model = make_model()
-    fit(model, make_data(steps_per_epoch=5))
-    cost = model.cost()
-    assert dataclasses.replace(cost, seconds=0.0) == Cost(steps=5, images=5 * 2 * 15, flops=int(model.spent))
-    assert cost.seconds > 0
 
 
 def test_a_fixed_architecture_is_trained_alone():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import lit_metanas as lm
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.training import precision
-from lit_metanas.training.child import fit_child, score
+from lit_metanas.training.child import fit_child
 from lit_metanas.training.precision import BF16, FLOAT32, by_flags, by_timing, fast_bf16
 
 CPU = torch.device("cpu")
@@ -143,17 +143,6 @@ def test_a_training_has_its_own_precision_whatever_its_caller_has(name: str) -> 
     assert torch.equal(others[0], others[1])
     other = BF16 if name == FLOAT32 else FLOAT32
     assert not torch.equal(others[0], weights_of(trained(other)))
-
-
-def test_both_precisions_learn_and_weights_move_both_ways() -> None:
-    data, long = task(), lm.Recipe(epochs=30, batch_size=8)
-    for first, then in ((FLOAT32, BF16), (BF16, FLOAT32)):
-        begun, on = child(recipe=long), child(recipe=lm.Recipe(epochs=1, batch_size=8, learning_rate=1e-4))
-        fit_child(begun, data.train, seed=0, precision=first)
-        assert score(begun, data.test) > 0.9
-        on.network.load_state_dict(begun.network.state_dict())
-        fit_child(on, data.train, seed=1, precision=then)
-        assert score(on, data.test) > 0.9
 
 
 def test_a_search_names_its_precision() -> None:

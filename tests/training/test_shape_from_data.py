@@ -8,7 +8,6 @@ from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.cli.command_line import main
 
 LINEAR = {
     "meta_gradient": lm.meta.FOMAML(),
@@ -99,17 +98,3 @@ def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
         make_trainer().fit(make_model(shape=None), loader, loader)
     with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
         make_model(**LINEAR, head=lm.meta.LinearHead())
-
-
-def test_the_command_line_needs_no_shape(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["--model=MetaSearch", "--model.space=LayeredSpace", "--model.space.shared=true"]
-    words += ["--data=EpisodeDataModule", "--data.source=meta_toys.Patterns", "--data.way=3", "--data.query=2"]
-    words += ["--data.steps_per_epoch=2", "--data.val_episodes=4", "--data.test_episodes=4"]
-    checkpoint = "--ckpt_path=fit/checkpoints/last.ckpt"
-    assert main(["fit", *words, "--trainer.max_epochs=1", "--trainer.default_root_dir=fit"]) == 0
-    for verb in ("validate", "test"):
-        assert main([verb, *words, checkpoint, f"--trainer.default_root_dir={verb}"]) == 0
-    with pytest.warns(UserWarning, match="this run changes trainer.max_epochs"):
-        assert main(["fit", *words, checkpoint, "--trainer.max_epochs=2", "--trainer.default_root_dir=fit"]) == 0
-    assert torch.load("fit/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4

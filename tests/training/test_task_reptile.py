@@ -157,9 +157,7 @@ def test_a_task_without_a_finite_loss_is_left_out():
         trainer = quiet_trainer()
         if len(tasks) == 2:
             data.seed = next(seed for seed in range(9) if next(iter(order(data, seed)))[0].task.id == "stripes/0")
-            with pytest.warns(
-                UserWarning, match="Task 'stripes/1' has no finite loss or weights at step 0: it is left"
-            ):
+            with pytest.warns(UserWarning, match="Task 'stripes/1' has no finite loss or weights at step 0: it is"):
                 trainer.fit(model, data)
             assert model.account.skipped == 1
         else:
@@ -167,9 +165,7 @@ def test_a_task_without_a_finite_loss_is_left_out():
         weights.append(model.weights())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert model.cost().images == 16
-    with pytest.raises(
-        lm.records.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or allow more"
-    ):
+    with pytest.raises(lm.records.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or"):
         quiet_trainer().fit(
             stripe_model(skipped=0), lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
         )

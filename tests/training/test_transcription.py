@@ -7,7 +7,6 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.objectives.objective import BLANK
-from lit_metanas.training.child import score
 
 SPACE = lm.SequenceSpace(
     operations=("conv_3", "gru"), activations=("ReLU",), dropouts=(0.0,), skips=("residual",), depths=(1, 2),
@@ -95,15 +94,6 @@ def test_what_tells_classes_apart_refuses_transcripts():
         lm.search(TASK, lm.SequenceSpace(), queries=1, progress=False)
     with pytest.raises(ValueError, match="Classification wants scores for an input, and SequenceSpace has"):
         lm.MetaSearch(space=SPACE, shape=TASK.shape)
-
-
-def test_a_trained_child_scores_its_part():
-    child = lm.Child(
-        space=SPACE, architecture=GRU, shape=TASK.shape, way=TASK.way, objective=TASK.goal, recipe=lm.Recipe(epochs=1)
-    )
-    child.eval()
-    predictions = TASK.goal.predictions(child(TASK.val.inputs))
-    assert score(child, TASK.val) == TASK.goal.judge(predictions, TASK.val.labels).value
 
 
 def test_another_beam_is_another_problem():

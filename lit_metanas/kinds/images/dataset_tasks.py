@@ -62,10 +62,8 @@ def _pixels(image: Any, place: str) -> Tensor:
 
 
 def read_parts(parts: Sequence[Dataset[Any]]) -> tuple[list[tuple[Tensor, list[Any]]], list[str]]:
-    """Images and labels of parts of one data set, and the names of its classes by number, if all parts name them.
-
-    Torchvision's ``ImageFolder`` numbers what it finds: where a part lacks a class, its number is that of another one.
-    """
+    """Images and labels of parts of one data set, and the names of its classes by number, if all parts name them."""
+    # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is that of another one.
     read = [read_dataset(part) for part in parts]
     own = [[str(name) for name in getattr(part, "classes", None) or ()] for part in parts]
     if not all(own):

@@ -65,10 +65,8 @@ class Letter:
 
 @cache
 def letters() -> tuple[Letter, ...]:
-    """The classes: letters without a decomposition in 15 scripts, without look-alikes.
-
-    A letter is dropped if its regular sans-serif image at 28x28 correlates by more than 0.92 with one that was kept.
-    """
+    """The classes: letters without a decomposition in 15 scripts, without look-alikes."""
+    # A letter is dropped if its regular sans-serif image at 28x28 correlates by more than 0.92 with one that was kept.
     candidates = _candidates()
     images = torch.stack([master(letter.code_point, _SANS[0]) for letter in candidates])
     flat = F.avg_pool2d(images[:, None], 2).flatten(1)

@@ -22,11 +22,7 @@ Channels: TypeAlias = Literal["first", "last"]
 
 
 def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:
-    """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1].
-
-    If it is not given whether channels come first or last, they are 1 or 3, or the smallest number. Messages begin with
-    ``name``.
-    """
+    """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1]."""
     images = _copied(images, name)
     if images.dtype != torch.uint8:
         if images.dtype != torch.bool and not images.is_floating_point():

@@ -199,10 +199,8 @@ class ImageAugmentation(EpisodeAugmentation):
         return replace(episode, train=Split(first, support.labels), test=Split(second, query.labels))
 
     def _place(self, images: Tensor, draws: Tensor, more: Tensor | None = None) -> Tensor:
-        """Cut a part out of each image, and turn, slant, scale and move it.
-
-        Draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place; and of the rest, ``(5, n)``.
-        """
+        """Cut a part out of each image, and turn, slant, scale and move it."""
+        # Draws in [0, 1), shape `(4, n)`: of area, ratio of the sides and place; and of the rest, `(5, n)`.
         side = (self.zoom + (1 - self.zoom) * draws[0]).sqrt()
         # Sides from 3:4 to 4:3, as torchvision's, as far as none becomes longer than the image's.
         most = torch.minimum(-side.log(), torch.full_like(side, math.log(4 / 3) / 2))

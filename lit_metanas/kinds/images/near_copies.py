@@ -28,15 +28,9 @@ MOST_PAIRS = 1 << 27
 
 
 def near_copies(images: Tensor, others: Tensor) -> Tensor:
-    """Whether each image is nearly the same as one of others, shape ``(n,)``.
-
-    Two images are, if their grey values as ``SIDE`` x ``SIDE`` pixels correlate by ``ALIKE`` or more. Images of a
-    single colour are like no other.
-
-    Args:
-        images: shape ``(n, channels, height, width)``.
-        others: shape ``(m, channels, height, width)``.
-    """
+    """Whether each image is nearly the same as one of others, shape ``(n,)``."""
+    # Two images are, if their grey values as `SIDE` x `SIDE` pixels correlate by `ALIKE` or more. Images of a single
+    # colour are like no other.
     known = torch.cat([_normalised(part) for part in others.split(COMPARED_AT_ONCE)])
     at_once = max(1, min(COMPARED_AT_ONCE, PAIRS_AT_ONCE // max(1, len(known))))
     parts = (_normalised(part) for part in images.split(at_once))

@@ -136,10 +136,7 @@ def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, labe
 def _refuse_numbers(
     rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
 ) -> None:
-    """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers.
-
-    ``numbered`` is the column of labels if the table is one of rows, else ``reason`` says what that lacks.
-    """
+    """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers."""
     names = columns_of(rows)
     usual = usual_column(names, LABEL_COLUMNS)
     if target is None:

@@ -20,22 +20,12 @@ from lit_metanas.tasks.task import Task, TaskCollection, warn_of_data
 
 
 class PairTasks(TaskCollection):
-    """Tasks of translation of one subset, made when they are asked for.
+    """Tasks of translation of one subset, made when they are asked for."""
 
-    All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them. The
-    letters of the other tasks are added, for some have letters of their own. Their words are not: a language that is
-    held out needs ``Characters`` or ``BytePairs``. With ``Words``, a warning names each held-out task of which more
-    than half of the words are unknown.
-
-    Example:
-        >>> from lit_metanas.kinds.pairs.text_pairs import TextPair
-        >>> class Doubled(PairTasks):
-        ...     def parts(self, name, draw):
-        ...         return {part: [TextPair(name, 2 * name)] for part in ("train", "val", "test")}
-        >>> tasks = Doubled(["ab", "ba", "bb"], "test", meta_test=["ba", "bb"])
-        >>> tasks[1].id, tasks[1].objective.target.show(tasks[1].test.labels)
-        ('doubled/test/bb', ['bbbb'])
-    """
+    # All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them. The
+    # letters of the other tasks are added, for some have letters of their own. Their words are not: a language that is
+    # held out needs `Characters` or `BytePairs`. With `Words`, a warning names each held-out task of which more than
+    # half of the words are unknown.
 
     _name = ""
 

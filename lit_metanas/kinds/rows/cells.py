@@ -48,21 +48,13 @@ class CellError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class ColumnCells:
-    """The cells of one column.
-
-    Attributes:
-        name: of the column; empty where it has none.
-        values: shape ``(n,)``: float64 with NaN for gaps, or Python's objects.
-        where: where each stands, such as ``line 3``; None counts rows from 1.
-        place: what holds the column, for messages.
-        number: of the column, from 1.
-    """
+    """The cells of one column."""
 
     name: str
-    values: NDArray[Any]
-    where: Sequence[str] | None = None
-    place: str = "the table"
-    number: int = 1
+    values: NDArray[Any]  # shape (n,): float64 with NaN for gaps, or objects of Python
+    where: Sequence[str] | None = None  # of each, such as `line 3`; None counts rows from 1
+    place: str = "the table"  # for messages
+    number: int = 1  # of the column
 
     @property
     def called(self) -> str:
@@ -81,11 +73,7 @@ class ColumnCells:
         return CellError(f"{self.called} holds '{shown}' at {self.at(row)}, which is {what}")
 
     def numbers(self) -> NDArray[np.float64]:
-        """The cells as numbers, NaN where there is a gap.
-
-        Raises:
-            CellError: one is something else.
-        """
+        """The cells as numbers, NaN where there is a gap."""
         values: NDArray[np.float64] = self.resolved().values
         if values.dtype.kind == "f":
             return values
@@ -105,11 +93,7 @@ class ColumnCells:
         return replace(self, values=found)
 
     def texts(self) -> list[str]:
-        """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap.
-
-        Raises:
-            CellError: one is a list or the like.
-        """
+        """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap."""
         found = []
         for row, value in enumerate(self.values.tolist()):
             text = _text(value)
@@ -121,12 +105,7 @@ class ColumnCells:
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """Rows by column.
-
-    Attributes:
-        columns: the cells of each column, all of one length.
-        rows: how many there are.
-    """
+    """Rows by column."""
 
     columns: Sequence[ColumnCells]
     rows: int
@@ -143,17 +122,7 @@ class RawTable:
 def as_table(
     rows: Rows | RawTable, *, names: Sequence[str] = (), name: str = "the table", where: Sequence[str] | None = None
 ) -> RawTable:
-    """Rows by column; mappings have the columns' ``names`` for keys, and data frames have them in any order.
-
-    Args:
-        rows: of numbers, texts, booleans and gaps.
-        names: of the columns; none takes those that the rows have.
-        name: what messages call the table.
-        where: where each row stands; None counts them from 1.
-
-    Raises:
-        ValueError: they are no rows of one length, a column is missing, or a number is infinite.
-    """
+    """Rows by column; mappings have the columns' ``names`` for keys, and data frames have them in any order."""
     if isinstance(rows, RawTable):
         return rows
     if isinstance(rows, Tensor):
@@ -312,11 +281,7 @@ def _columns_named(names: Sequence[str]) -> str:
 
 
 def kind_of_cells(cells: ColumnCells) -> CellKind:
-    """What a column holds.
-
-    Raises:
-        ValueError: a few cells are of another kind than all others, or dates are written in several forms.
-    """
+    """What a column holds."""
     if cells.values.dtype.kind == "f":
         return "gaps" if np.isnan(cells.values).all() else "numbers"
     texts = cells.texts()
@@ -340,11 +305,7 @@ def kind_of_cells(cells: ColumnCells) -> CellKind:
 
 
 def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
-    """The form in which all texts of cells are dates; empty if they are no dates.
-
-    Raises:
-        ValueError: nearly all are dates, and there are several forms, or one is something else.
-    """
+    """The form in which all texts of cells are dates; empty if they are no dates."""
     known = [(row, text) for row, text in enumerate(texts) if text]
     shapes = {row: (found[1], found[0].index(found[1])) for row, text in known if (found := _LIKE_A_DATE.match(text))}
     if not shapes or len(known) - len(shapes) > STRAYS * len(known):

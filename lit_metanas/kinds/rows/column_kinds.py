@@ -37,15 +37,10 @@ SHOWN_GAP, SHOWN_RARE = "?", "rare"
 
 @dataclass(frozen=True)
 class TableColumn(ABC):
-    """A column that was learned from: it makes ``width`` numbers of each cell.
-
-    Attributes:
-        name: of the column; empty where it has none.
-        gaps: whether cells were missing, so that the last number says whether one is.
-    """
+    """A column that was learned from: it makes ``width`` numbers of each cell."""
 
     name: str = ""
-    gaps: bool = False
+    gaps: bool = False  # whether cells were missing, so that the last number says whether one is
 
     kind: ClassVar[str]
 
@@ -170,10 +165,9 @@ class NumberColumn(ScaledColumn):
 
 @dataclass(frozen=True)
 class QuantileColumn(ScaledColumn):
-    """Numbers as normal scores, read off the line through their quantiles at ``NORMAL_SCORES``.
+    """Numbers as normal scores, read off the line through their quantiles at ``NORMAL_SCORES``."""
 
-    So the order of numbers is kept, whatever their distribution, and none is far from all others.
-    """
+    # So the order of numbers is kept, whatever their distribution, and none is far from all others.
 
     knots: tuple[float, ...] = ()
 
@@ -204,12 +198,11 @@ class QuantileColumn(ScaledColumn):
 
 @dataclass(frozen=True)
 class PiecewiseColumn(ScaledColumn):
-    """Numbers, standardised, and how much of each piece between two quantiles lies below them.
+    """Numbers, standardised, and how much of each piece between two quantiles lies below them."""
 
-    The shares are piecewise linear encoding: Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular
-    Deep Learning", equation 1. Differs from the paper in that numbers outside of all quantiles count as the nearest,
-    and in that the number itself is an input, too: what is linear needs no pieces.
-    """
+    # The shares are piecewise linear encoding: Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular
+    # Deep Learning", equation 1. Differs from the paper in that numbers outside of all quantiles count as the nearest,
+    # and in that the number itself is an input, too: what is linear needs no pieces.
 
     edges: tuple[float, ...] = ()
     number: NumberColumn = field(default_factory=NumberColumn)
@@ -256,15 +249,10 @@ class PiecewiseColumn(ScaledColumn):
 
 @dataclass(frozen=True)
 class CategoryColumn(TableColumn):
-    """Texts that repeat, one number each: the first layer of a network learns a vector of each (Guo, Berkhahn 2016).
+    """Texts that repeat, one number each: the first layer of a network learns a vector of each (Guo, Berkhahn 2016)."""
 
-    Attributes:
-        categories: known ones, the most frequent first.
-        rare: whether there were rare ones, which share a number with those that are new.
-    """
-
-    categories: tuple[str, ...] = ()
-    rare: bool = False
+    categories: tuple[str, ...] = ()  # the most frequent first
+    rare: bool = False  # whether there were rare ones, which share a number with new ones
 
     kind: ClassVar[str] = "categories"
 

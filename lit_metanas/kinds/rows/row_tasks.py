@@ -206,11 +206,9 @@ def task_of_rows(
     preprocessing: Columns | TextRows | None = None,
     parts: Sequence[int] = (),
 ) -> Task:
-    """A task of labelled rows, each class or quantile split by the shares of train, val and test part, or as given.
-
-    Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
-    given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
-    """
+    """A task of labelled rows, each class or quantile split by the shares of train, val and test part, or as given."""
+    # Tables of pandas may have the columns' `names` in another order. Messages call the rows `place`, and those of a
+    # given test part `tested_in`. Inputs are made by a preprocessing that is fitted on the train part.
     names = (preprocessing and preprocessing.names) or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
     made = preprocessing or usual_rows(table)

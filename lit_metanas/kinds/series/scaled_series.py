@@ -178,13 +178,7 @@ class ScaledSeries(Preprocessing):
 
 
 def series_array(series: Any, name: str, channels: Sequence[str] = ()) -> SeriesValues:
-    """A series as an array of shape ``(channels, steps)``, without steps at its end that have no value.
-
-    Of a mapping, the named channels are taken, or all. Messages begin with ``name``.
-
-    Raises:
-        ValueError: it is no such series, lacks a channel, or has an infinite value.
-    """
+    """A series as an array of shape ``(channels, steps)``, without steps at its end that have no value."""
     if isinstance(series, Mapping):
         wanted = channels or list(series)
         if absent := [one for one in wanted if one not in series]:

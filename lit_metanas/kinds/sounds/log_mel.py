@@ -281,19 +281,10 @@ def _mel_filters(bins: int, transform: int, rate: int, lowest: float, highest: f
 
 
 def features_for(files: Collection[Path], window: float | None = None) -> LogMel:
-    """Features that describe nearly all readable recordings from beginning to end, where that is not too much.
-
-    ``LogMel()`` hears one second, every 10 ms. Longer recordings get up to 250 steps, then steps that are twice and
-    four times as far apart. Those of more than ten seconds are several windows of 250 steps, up to a minute. What lies
-    behind is cut, and of many files even earlier.
-
-    Args:
-        files: the recordings.
-        window: seconds of a window, 250 steps; recordings may then be of any length.
-
-    Raises:
-        ValueError: the window is out of its range.
-    """
+    """Features that describe nearly all readable recordings from beginning to end, where that is not too much."""
+    # `LogMel()` hears one second, every 10 ms. Longer recordings get up to 250 steps, then steps that are twice and
+    # four times as far apart. Those of more than ten seconds are several windows of 250 steps, up to a minute. What
+    # lies behind is cut, and of many files even earlier.
     if window is not None and not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
         raise ValueError(f"window = {window:g} must be from {SHORTEST_WINDOW:g} to {LONGEST_WINDOW:g} seconds.")
     usual, found = LogMel(), list[tuple[float, int]]()

@@ -103,10 +103,8 @@ _STOPS = ("p", "b", "t", "d", "k", "g")
 
 
 def make_words(number: int, seed: int) -> list[tuple[str, ...]]:
-    """The phones of made-up words of two or three syllables, which differ in two phones at least.
-
-    The first words of a longer list are the same. No two words have the same spelling.
-    """
+    """The phones of made-up words of two or three syllables, which differ in two phones at least."""
+    # The first words of a longer list are the same. No two words have the same spelling.
     generator = np.random.default_rng((seed, 1))
     words: list[tuple[str, ...]] = []
     near: set[tuple[str, ...]] = set()

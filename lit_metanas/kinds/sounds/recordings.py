@@ -181,11 +181,7 @@ class HasFeatures:
         return features_for(self._files, self._window)
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
-        """Take the features of a meta-training, unless features were asked for.
-
-        Raises:
-            ValueError: it is for other examples than sounds.
-        """
+        """Take the features of a meta-training, unless features were asked for."""
         if not self._asked_for:
             self._features = LogMel.checked(preprocessing, str(self.root))
 

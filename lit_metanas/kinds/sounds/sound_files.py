@@ -45,11 +45,9 @@ class Recording(NamedTuple):
 
 
 def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
-    """Read the beginning of a sound file: as many samples of a channel as ``most`` returns for the file's rate.
-
-    WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, OGG (Vorbis and Opus),
-    MP3 and AIFF, and WAV with other codes, need the extra ``speech``.
-    """
+    """Read the beginning of a sound file: as many samples of a channel as ``most`` returns for the file's rate."""
+    # WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, OGG (Vorbis and Opus),
+    # MP3 and AIFF, and WAV with other codes, need the extra `speech`.
     with _named(path), open_regular(path) as stream:
         begin = stream.read(4)
         if begin == b"RIFF":
@@ -96,10 +94,8 @@ def _cause(error: Exception) -> str:
 
 
 def _read_wav(stream: IO[bytes], most: Callable[[int], int]) -> Recording | None:
-    """A file of integers or floating point; None where it has other codes.
-
-    The module ``wave`` reads no floating point, and before Python 3.12 no header of the newer kind.
-    """
+    """A file of integers or floating point; None where it has other codes."""
+    # The module `wave` reads no floating point, and before Python 3.12 no header of the newer kind.
     size = os.fstat(stream.fileno()).st_size
     if stream.read(8)[4:] != b"WAVE":
         raise ValueError("no WAVE in its header")

@@ -167,11 +167,9 @@ def _coefficients(formants: Array, widening: Array, noises: Array, voice: Voice)
 
 
 def _filter(drives: Sequence[Array], coefficients: Sequence[Array]) -> list[Array]:
-    """Run all utterances through their resonators at once, one sample after the other.
-
-    Only sums and products of one utterance are computed, so that none depends on the others. A resonator gets what the
-    one before gave one sample ago, so that all work at once.
-    """
+    """Run all utterances through their resonators at once, one sample after the other."""
+    # Only sums and products of one utterance are computed, so that none depends on the others. A resonator gets what
+    # the one before gave one sample ago, so that all work at once.
     frames = max(map(len, coefficients), default=0)
     number = len(drives)
     drive = np.zeros((frames * _FRAME, 3, number))

@@ -208,10 +208,8 @@ def symbols_of(said: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
 
 
 def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:
-    """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end.
-
-    Whatever is no symbol gets the number above theirs.
-    """
+    """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end."""
+    # Whatever is no symbol gets the number above theirs.
     numbers = {word: number for number, word in enumerate(symbols, 1)}
     targets = torch.zeros(len(said), longest, dtype=torch.int64)
     for row, words in zip(targets, said, strict=True):

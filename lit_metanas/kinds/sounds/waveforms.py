@@ -38,10 +38,8 @@ def check_rate(rate: object) -> int:
 
 
 def mono(samples: Samples, first: int | None = None) -> Tensor:
-    """The ``first`` samples, or all, as floating point in [-1, 1], the mean of all channels, float32, ``(samples,)``.
-
-    The message of an error goes on after whose sound it is.
-    """
+    """The ``first`` samples, or all, in [-1, 1]: the mean of all channels, float32, shape ``(samples,)``."""
+    # The message of an error goes on after whose sound it is.
     if not isinstance(samples, Tensor | np.ndarray):
         raise ValueError(f"is a {type(samples).__name__}: give a tensor or an array of samples")
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[0] <= MOST_CHANNELS):
@@ -102,10 +100,8 @@ def mu_law_sound(codes: Samples) -> Tensor:
 
 
 def resample(sound: Tensor, rate: int, to: int) -> Tensor:
-    """Sound at another rate, by a windowed sinc function (Smith 1984) that leaves out what the lower rate cannot hold.
-
-    Shape ``(samples,)`` becomes ``(ceil(samples * to / rate),)``; silence is assumed before and behind the sound.
-    """
+    """Sound at another rate, by a windowed sinc function (Smith 1984), without what the lower rate cannot hold."""
+    # Shape `(samples,)` becomes `(ceil(samples * to / rate),)`; silence is assumed before and behind the sound.
     if rate == to or not sound.numel():
         return sound
     weights, offset = _kernels(rate, to)
@@ -138,10 +134,8 @@ def _reach(rate: int, to: int) -> int:
 
 @lru_cache(maxsize=8)
 def _kernels(rate: int, to: int) -> tuple[Tensor, int]:
-    """The weights around each place between two samples, ``(places, samples)``, and how many lie before it.
-
-    Sample ``n`` of the result lies at ``n * rate / to``, and its weights are those of place ``n`` modulo their number.
-    """
+    """The weights around each place between two samples, ``(places, samples)``, and how many lie before it."""
+    # Sample `n` of the result lies at `n * rate / to`, and its weights are those of place `n` modulo their number.
     divisor = math.gcd(rate, to)
     phases, stride = to // divisor, rate // divisor
     reach = _reach(rate, to)

@@ -131,11 +131,10 @@ class InvertedBlock(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """7x7 depthwise convolution, norm, and a two-layer network of each pixel, beside a shortcut (Liu et al. 2022).
+    """7x7 depthwise convolution, norm, and a two-layer network of each pixel, beside a shortcut (Liu et al. 2022)."""
 
-    Departures from the paper: the norm is a choice, there is no scale of the branch with norms, and a 3x3 convolution
-    leads into a later stage instead of a 2x2 one, so that it is the same with pooling.
-    """
+    # Departures from the paper: the norm is a choice, there is no scale of the branch with norms, and a 3x3 convolution
+    # leads into a later stage instead of a 2x2 one, so that it is the same with pooling.
 
     def __init__(
         self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool

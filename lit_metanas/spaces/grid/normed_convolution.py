@@ -35,10 +35,9 @@ class GridQuestions:
 
 
 class ScaledConv2d(nn.Conv2d):
-    """A convolution whose weights are standardised for each output, and multiplied by a learned gain.
+    """A convolution whose weights are standardised for each output, and multiplied by a learned gain."""
 
-    With it a network needs no normalisation of its activations (Brock et al. 2021, section 4.1).
-    """
+    # With it a network needs no normalisation of its activations (Brock et al. 2021, section 4.1).
 
     def __init__(
         self, channels: int, width: int, size: int, stride: int, padding: int, *, groups: int, gain: float
@@ -54,10 +53,8 @@ class ScaledConv2d(nn.Conv2d):
 
 
 def scaled_kernel(weight: Tensor, gain: Tensor, present: Tensor | None = None) -> Tensor:
-    """Weights ``(out, in, k, k)`` with, for each output, a mean of 0 and squares that sum to that of its gain.
-
-    ``present`` says in which shares of a mixture of widths the channels ``(in,)`` are there; None if all are.
-    """
+    """Weights ``(out, in, k, k)`` with, for each output, a mean of 0 and squares that sum to that of its gain."""
+    # `present` says in which shares of a mixture of widths the channels `(in,)` are there; None if all are.
     if present is None:
         centred = weight - weight.mean((1, 2, 3), keepdim=True)
         squares = (centred * centred).sum((1, 2, 3), keepdim=True)
@@ -166,20 +163,7 @@ def normed_conv(
     gain: float = ACTIVE_GAIN,
     weighed: bool = True,
 ) -> nn.Module:
-    """A convolution and its norm: without a bias in front of a norm, with scaled weights without one.
-
-    Args:
-        build: makes layers of a supernet or of a child.
-        questions: the choices of norm and downsampling.
-        channels: that come in.
-        width: channels that come out.
-        size: of the kernel; an even one is for patches, whose size is the stride.
-        stride: of the convolution.
-        strided: whether the stride is 2 where stages begin with one.
-        depthwise: whether each channel has a kernel of its own.
-        gain: of scaled weights at first.
-        weighed: whether the channels of an open width are weighed behind it.
-    """
+    """A convolution and its norm: without a bias in front of a norm, with scaled weights without one."""
     if build.mixed:
         conv = OpenGridConv(
             questions, channels, width, size, stride=stride, strided=strided, depthwise=depthwise, gain=gain

@@ -72,21 +72,11 @@ def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
 
 
 class SeriesImage(nn.Module):
-    """Series as images: steps from top to bottom, features from left to right.
+    """Series as images: steps from top to bottom, features from left to right."""
 
-    A long series has several neighbouring steps in one row, as channels, so that there are no more rows than columns,
-    and an image of 250 steps costs little more than one of 32. The last channel is the share of a row's steps that lie
-    within the example.
-
-    Attributes:
-        joined: steps of a row, a power of two.
-        shape: of an image, with a column for each feature but the mask.
-
-    Example:
-        >>> image = SeriesImage(SeriesShape(features=41, steps=250))
-        >>> image.joined, image.shape, image(torch.rand(2, 41, 90)).shape
-        (8, ImageShape(channels=9, height=32, width=40), torch.Size([2, 9, 32, 40]))
-    """
+    # A long series has several neighbouring steps in one row, as channels, so that there are no more rows than columns,
+    # and an image of 250 steps costs little more than one of 32. The last channel is the share of a row's steps that
+    # lie within the example.
 
     def __init__(self, shape: SeriesShape) -> None:
         super().__init__()
@@ -141,11 +131,10 @@ class GridReadout(nn.Module):
 
 
 class StagedNetwork(nn.Module):
-    """Stem, stages and readout.
+    """Stem, stages and readout."""
 
-    Stems and ways of downsampling differ in the sizes of all maps, so that a mixture of them is one of the features
-    that the whole network makes with each.
-    """
+    # Stems and ways of downsampling differ in the sizes of all maps, so that a mixture of them is one of the features
+    # that the whole network makes with each.
 
     def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape | SeriesShape) -> None:
         super().__init__()
@@ -285,10 +274,8 @@ class StagedChild(BodyChild):
 
 @torch.no_grad()
 def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
-    """Features of a child's body, and its multiply-adds, all of which are in convolutions.
-
-    ``LayerFlops`` counts the same in five times as long, and limits look at hundreds of networks.
-    """
+    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
+    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
     counts: list[int] = []
 
     def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:

@@ -64,14 +64,13 @@ def wire(edges: Mapping[tuple[int, int], Tensor], members: Tensor) -> Wiring:
 
 
 class ChannelSplit(nn.Module):
-    """Splits the channels of a cell under a wiring in probability; a wiring without doubt is split as in the child.
+    """Splits the channels of a cell under a wiring in probability; a wiring without doubt is split as in the child."""
 
-    In the child a vertex has as many channels as its share in the concatenation (``split_channels``), while in the
-    supernet each has the output's ``width``. So what enters a vertex is masked from the first channel that the child
-    lacks, by the probability that it does: its leading channels are then the child's. And what the output gets from a
-    vertex is multiplied by a matrix: the mean, over all sets of vertices that may be concatenated, of the one that
-    moves the vertex's leading channels to its share.
-    """
+    # In the child a vertex has as many channels as its share in the concatenation (`split_channels`), while in the
+    # supernet each has the output's `width`. So what enters a vertex is masked from the first channel that the child
+    # lacks, by the probability that it does: its leading channels are then the child's. And what the output gets from a
+    # vertex is multiplied by a matrix: the mean, over all sets of vertices that may be concatenated, of the one that
+    # moves the vertex's leading channels to its share.
 
     members: Tensor  # (sets, middle): 1 for the vertices in a set
     extra: Tensor  # (sets, middle): 1 where a vertex has a channel more than the least
@@ -277,14 +276,13 @@ class CellWeights(nn.Module):
 
 
 class NASBench101Supernet(Supernet):
-    """Stem, stacks of cells with a max-pooling between stacks, and the global average.
+    """Stem, stacks of cells with a max-pooling between stacks, and the global average."""
 
-    All cells have the same architecture, and each its own weights for every candidate. Candidates are sliced from full
-    widths, as in the one-shot networks of Yu et al. (2020) on this space; the soft mixture of the cells' wiring is
-    like that of NAS-Bench-1Shot1 (Zela et al. 2020), but with one weight an edge, not one an input of each vertex.
-
-    Gates follow normalisation. Yet the batch-norm behind them cancels a gate that scales all that a convolution reads.
-    """
+    # All cells have the same architecture, and each its own weights for every candidate. Candidates are sliced from
+    # full widths, as in the one-shot networks of Yu et al. (2020) on this space; the soft mixture of the cells' wiring
+    # is like that of NAS-Bench-1Shot1 (Zela et al. 2020), but with one weight an edge, not one an input of each vertex.
+    # Gates follow normalisation. Yet the batch-norm behind them cancels a gate that scales all that a convolution
+    # reads.
 
     def __init__(
         self, choices: Sequence[Choice], *, vertices: int, shape: Shape, channels: int, stacks: int, cells: int

@@ -71,13 +71,11 @@ def expressions() -> tuple[str, ...]:
 
 
 def expression(cell: Sequence[str]) -> str:
-    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic; there are 6,466.
-
-    A skip is its input, and an operation on nothing (``#``) is nothing. The formula is that of the benchmark's authors
-    (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
-    place among the sorted terms and ``#`` stays a term. So some equal graphs are apart; with sums sorted anew and
-    without ``#`` there would be 4,930.
-    """
+    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic; there are 6,466."""
+    # A skip is its input, and an operation on nothing (`#`) is nothing. The formula is that of the benchmark's authors
+    # (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
+    # place among the sorted terms and `#` stays a term. So some equal graphs are apart; with sums sorted anew and
+    # without `#` there would be 4,930.
     nothing = "#"
     nodes = ["0"]
     for target in range(1, CELL_NODES):

@@ -14,13 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of a batch of examples.
-
-    Example:
-        >>> steps = Steps(torch.tensor([[True, True, True], [True, False, False]]))
-        >>> steps.remaining.tolist(), steps.every(2).within.tolist()
-        ([[2, 1, 0], [0, 0, 0]], [[True, True], [True, False]])
-    """
+    """The steps of a batch of examples."""
 
     within: Tensor  # whether a step lies within its example, shape (n, steps), bool: the first ones do
 

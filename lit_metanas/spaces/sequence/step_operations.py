@@ -134,11 +134,10 @@ class StepPool(nn.Module):
 
 
 class InceptionModule(nn.Module):
-    """Convolutions of 10, 20 and 40 steps of a quarter of the channels, and a maximum (Ismail Fawaz et al. 2020).
+    """Convolutions of 10, 20 and 40 steps of a quarter of the channels, and a maximum (Ismail Fawaz et al. 2020)."""
 
-    Differs from the paper in that the bottleneck has a quarter of the channels, whatever their number, and that
-    convolutions have as many each as it.
-    """
+    # Differs from the paper in that the bottleneck has a quarter of the channels, whatever their number, and that
+    # convolutions have as many each as it.
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -28,12 +28,7 @@ Value = TypeVar("Value")
 
 
 def under(label: str, named: Mapping[str, Value]) -> dict[str, Value]:
-    """Values under the names that they have in a union, whose family has a label.
-
-    Example:
-        >>> under("grid", {"width": "16"}), within("grid", {"family": "grid", "grid.width": "16"})
-        ({'grid.width': '16'}, {'width': '16'})
-    """
+    """Values under the names that they have in a union, whose family has a label."""
     return {f"{label}.{name}": value for name, value in named.items()}
 
 

@@ -17,27 +17,17 @@ WINDOWS_AT_ONCE = 256
 
 
 def window_of(shape: SeriesShape, most: int) -> SeriesShape:
-    """The shape of a window: a series is divided into as few as there can be, all of the same length.
-
-    Args:
-        shape: of the whole series.
-        most: steps of a window at most.
-
-    Example:
-        >>> window_of(lm.SeriesShape(41, 600), 250)
-        SeriesShape(features=41, steps=200)
-    """
+    """The shape of a window: a series is divided into as few as there can be, all of the same length."""
     windows = -(-shape.steps // most)
     return SeriesShape(shape.features, -(-shape.steps // windows))
 
 
 class WindowedChild(ChildNetwork):
-    """A network for windows, which takes whole series.
+    """A network for windows, which takes whole series."""
 
-    While it is trained it takes one window of each series, drawn by PyTorch's global generator. Otherwise its features
-    are the mean over all windows that are not empty; since a linear layer is behind them, so are its scores. Its FLOPs
-    are those of a window.
-    """
+    # While it is trained it takes one window of each series, drawn by PyTorch's global generator. Otherwise its
+    # features are the mean over all windows that are not empty; since a linear layer is behind them, so are its scores.
+    # Its FLOPs are those of a window.
 
     def __init__(self, window: ChildNetwork, steps: int) -> None:
         super().__init__()
@@ -73,15 +63,7 @@ class WindowedChild(ChildNetwork):
 
 
 def divided(inputs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The windows of each series, and which of them are not empty; the first never is.
-
-    Args:
-        inputs: shape ``(n, values, steps of the whole)``, the last value the mask.
-        steps: of a window.
-
-    Returns:
-        Shapes ``(n, windows, values, steps)`` and, bool, ``(n, windows)``.
-    """
+    """The windows of each series, and which of them are not empty; the first never is."""
     windows = -(-inputs.shape[-1] // steps)
     whole = F.pad(inputs, (0, windows * steps - inputs.shape[-1]))
     sounding = step_mask(whole).unflatten(1, (windows, steps)).any(2)

@@ -44,7 +44,7 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
-from lit_metanas.training.export.predict_script import script_name
+from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
@@ -279,8 +279,7 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    script = Path(__file__).with_name(script_name(preprocessing, goal)).read_text(encoding="utf-8")
-    write_whole(folder / SCRIPT, script)
+    write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)

@@ -214,15 +214,7 @@ def check_card_place(folder: str | os.PathLike[str]) -> None:
 
 
 def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = None) -> None:
-    """Send the folder of an exported network to the Hugging Face Hub, where its card tells what it is.
-
-    Args:
-        folder: that of the network.
-        repo: the repository, as in ``NAME/MODEL``; it must be there.
-        dry_run: only check the folder and its card, and list what would be sent.
-        license: of the network, by the Hub's names, such as ``apache-2.0``; the card in the folder tells it then, too.
-            None leaves what the card says.
-    """
+    """Send the folder of an exported network to the Hugging Face Hub, where its card tells what it is."""
     if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repo):
         raise ValueError(f"'{printable(repo, 100)}' is no repository of the Hub: give NAME/MODEL.")
     if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,59}", license):

@@ -97,12 +97,7 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
 
 
 def exported_kind(directory: str | os.PathLike[str]) -> str:
-    """The kind of data that an exported network takes: ``images``, what a preprocessing takes, or else ``examples``.
-
-    Raises:
-        FileNotFoundError: there is no description.
-        ValueError: it is damaged.
-    """
+    """The kind of data that an exported network takes: ``images``, what a preprocessing takes, or else ``examples``."""
     described, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"

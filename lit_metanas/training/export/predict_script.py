@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
 from lit_metanas.kinds.rows import Columns, TextRows
@@ -19,17 +22,19 @@ from lit_metanas.objectives.transcription import Transcription
 
 IMAGES_AND_ARRAYS = "standalone_predict.py"
 """The script for all inputs and answers that have none of their own."""
+PARTS = "standalone_parts.py"
+"""The functions that scripts share."""
 
 
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
+    """The script for such inputs and answers."""
     made = getattr(preprocessing, "kind", "")
     texts = {each.kind for each in JOINABLE}
     one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
     if one_answer and made in {*texts, JoinedTokens.kind, PretrainedTokens.kind}:
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
-        return "standalone_pairs.py"
+        return "standalone_texts.py"
     if one_answer and made in (Columns.kind, TextRows.kind):
         return "standalone_rows.py"
     if one_answer and made == ScaledSeries.kind:
@@ -37,6 +42,29 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
     if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
         return "standalone_sounds.py"
     return IMAGES_AND_ARRAYS
+
+
+def script_text(name: str) -> str:
+    """A script, with the source of the shared functions that it imports: it stands alone in its folder."""
+    title, imports, shared, body = _source(name).split("\n\n", 3)
+    _, theirs, functions = _source(PARTS).split("\n\n", 2)
+    taken = [one for one in functions.strip().split("\n\n\n") if one[4:].partition("(")[0] in _words(shared)]
+    used = [line for line in theirs.split("\n") if _words(line.partition("import ")[2]) & _words(" ".join(taken))]
+    names: dict[str, set[str]] = {}
+    for line in (*imports.split("\n"), *used):
+        begin, _, own = line.partition(" import ")
+        names.setdefault(begin, set()).update(own.split(", ") if own else ())
+    lines = [f"{begin} import {', '.join(sorted(own))}" if own else begin for begin, own in names.items()]
+    lines.sort(key=lambda line: (line.startswith("from"), line))
+    return "\n\n\n".join(["\n".join([f"{title}\n", *lines]), *taken, body.strip()]) + "\n"
+
+
+def _source(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:

@@ -1,16 +1,14 @@
 """Run the exported network beside this file: on images, or .npy files of inputs (n, ...)."""
 
-import argparse
 import ast
 import importlib
 import json
 import re
-import sys
-from collections.abc import Iterator
-from itertools import chain, groupby
-from math import tanh
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from lit_metanas.training.export.standalone_parts import each_file, named_answer, open_model
 
 
 def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
@@ -42,56 +40,8 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     return given / 255 if inputs.dtype == lib.uint8 and kind == "image" else given
 
 
-def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
-    if "thresholds" in goal:
-        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
-        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
-        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
-    ends = {"prediction": 0}
-    if "reaches" in goal:
-        ends |= {"lower": -1, "upper": 1}
-    shown = [f"({name})" * (len(names) > 1) for name in names]
-    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
-    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
-
-
-def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
-    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
-    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
-        try:
-            yield read(file)
-        except SystemExit as error:
-            _left_out.append(file)
-            print(error, file=sys.stderr)
-            print("null")
-
-
-_left_out = list[Path]()
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
-    words, folder = parser.parse_args(), Path(__file__).resolve().parent
-    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / words.model)
-    if path.endswith(".pt2"):
-        lib: Any = importlib.import_module("torch")
-        run: Any = lib.export.load(path).module()
-    else:
-        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
-        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    inputs = _each_file(words.files, lambda file: run(read_inputs(file, about["input"], lib)).tolist())
+    files, about, lib, run = open_model(__doc__)
+    inputs = each_file(files, lambda file: run(read_inputs(file, about["input"], lib)).tolist(), "null")
     for row in chain.from_iterable(inputs):
-        scores = lib.asarray(row, dtype=lib.float64)
-        shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]
-        if about.get("objective", {}).get("kind", "classification") == "classification":
-            named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
-            told: Any = {name: share for share, name in named[::-1]}
-        elif {"means", "thresholds"} & about["objective"].keys():
-            told = _columns(row, names, about["objective"])
-        else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
-            told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
-        print(json.dumps(told, ensure_ascii=False))
-    if _left_out:
-        sys.exit(1)
+        print(json.dumps(named_answer(row, about, lib), ensure_ascii=False))

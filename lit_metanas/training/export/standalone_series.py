@@ -1,15 +1,13 @@
 """Run the exported network beside this file: on series, a .csv or .tsv file each. Each answer is a line of JSON."""
 
-import argparse
 import csv
-import importlib
 import json
-import sys
 from bisect import bisect_left
-from collections.abc import Iterator
-from math import isinf, isnan, nan, tanh
+from math import isinf, isnan, nan
 from pathlib import Path
 from typing import Any
+
+from lit_metanas.training.export.standalone_parts import each_file, named_answer, open_model
 
 
 def without_gaps(channel: list[float], mean: float) -> list[float]:
@@ -59,52 +57,8 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return [own + [0.0] * (steps - len(own)) for own in [*inputs, [1.0] * len(inputs[0])]]
 
 
-def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
-    if "thresholds" in goal:
-        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
-        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
-        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
-    ends = {"prediction": 0}
-    if "reaches" in goal:
-        ends |= {"lower": -1, "upper": 1}
-    shown = [f"({name})" * (len(names) > 1) for name in names]
-    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
-    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
-
-
-def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
-    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
-    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
-        try:
-            yield read(file)
-        except SystemExit as error:
-            _left_out.append(file)
-            print(error, file=sys.stderr)
-            print("null")
-
-
-_left_out = list[Path]()
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
-    given, folder = parser.parse_args(), Path(__file__).resolve().parent
-    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
-    if path.endswith(".pt2"):
-        lib: Any = importlib.import_module("torch")
-        run: Any = lib.export.load(path).module()
-    else:
-        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
-        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for inputs in _each_file(given.files, lambda file: scaled_series(file, about["input"]["preprocessing"])):
-        scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
-        if {"means", "thresholds"} & about.get("objective", {}).keys():
-            print(json.dumps(_columns(scores, about["classes"], about["objective"]), ensure_ascii=False))
-            continue
-        shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
-        print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
-    if _left_out:
-        sys.exit(1)
+    files, about, lib, run = open_model(__doc__)
+    for inputs in each_file(files, lambda file: scaled_series(file, about["input"]["preprocessing"]), "null"):
+        row = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
+        print(json.dumps(named_answer(row, about, lib), ensure_ascii=False))

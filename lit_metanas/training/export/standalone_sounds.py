@@ -1,14 +1,13 @@
 """Run the exported network beside this file: on WAV files, others by soundfile. Each answer is a line of JSON."""
 
-import argparse
 import importlib
 import json
-import sys
 import wave
-from collections.abc import Iterator
-from math import ceil, log2, log10, pi, tanh
+from math import ceil, log2, log10, pi
 from pathlib import Path
 from typing import Any
+
+from lit_metanas.training.export.standalone_parts import each_file, named_answer, open_model
 
 
 def heard_sound(file: Path, to: int, seconds: int, lib: Any) -> Any:
@@ -50,55 +49,7 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     return lib.asarray(lib.concatenate([logs.T, lib.ones((1, steps))]) * (lib.arange(steps) < count), dtype=lib.float32)
 
 
-def _columns(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, Any]:
-    """Several labels with all probabilities, or numbers with both ends of their intervals if these are known."""
-    if "thresholds" in goal:
-        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
-        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
-        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
-    ends = {"prediction": 0}
-    if "reaches" in goal:
-        ends |= {"lower": -1, "upper": 1}
-    shown = [f"({name})" * (len(names) > 1) for name in names]
-    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
-    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
-
-
-def _each_file(paths: list[Path], read: Any) -> Iterator[Any]:
-    """What is read of each file, also in folders. One that cannot be read is named; null stands in its line."""
-    for file in [file for path in paths for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]:
-        try:
-            yield read(file)
-        except SystemExit as error:
-            _left_out.append(file)
-            print(error, file=sys.stderr)
-            print("null")
-
-
-_left_out = list[Path]()
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
-    given, folder = parser.parse_args(), Path(__file__).resolve().parent
-    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
-    if path.endswith(".pt2"):
-        lib: Any = importlib.import_module("torch")
-        run: Any = lib.export.load(path).module()
-    else:
-        lib, session = importlib.import_module("numpy"), importlib.import_module("onnxruntime").InferenceSession(path)
-        run = lambda inputs: session.run(None, {"inputs": inputs})[0]  # noqa: E731
-    for inputs in _each_file(given.files, lambda file: log_mel(file, about["input"]["preprocessing"], lib)):
-        scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
-        if {"means", "thresholds"} & about.get("objective", {}).keys():
-            print(json.dumps(_columns(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
-            continue
-        shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
-        classifies = about.get("objective", {}).get("kind", "classification") == "classification"
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=classifies))
-        said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))
-        told = {name: share for share, name in named[::-1]} if classifies else " ".join(said)
-        print(json.dumps(told, ensure_ascii=False))
-    if _left_out:
-        sys.exit(1)
+    files, about, lib, run = open_model(__doc__)
+    for inputs in each_file(files, lambda file: log_mel(file, about["input"]["preprocessing"], lib), "null"):
+        print(json.dumps(named_answer(run(inputs[None]).tolist()[0], about, lib), ensure_ascii=False))

@@ -154,10 +154,8 @@ class _Portion(Dataset[tuple[Tensor, ...]]):
 def batches(
     split: Split, batch_size: int, seed: int | None = None, places: Tensor | None = None
 ) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places.
-
-    With a seed they are shuffled in each epoch, and have no last batch of one example.
-    """
+    """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
+    # With a seed they are shuffled in each epoch, and have no last batch of one example.
     tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
     data: Any = tensors if places is None else _Portion(tensors, places)
     if seed is None:
@@ -173,11 +171,7 @@ def images_an_epoch(images: int, batch_size: int) -> int:
 
 
 def with_halved_batch(recipe: Recipe, error: Exception, examples: int) -> Recipe:
-    """A recipe of smaller batches of so many examples, and a warning, after memory has run out.
-
-    Raises:
-        Exception: the error, if it is another one, or batches cannot be smaller.
-    """
+    """A recipe of smaller batches of so many examples, and a warning, after memory has run out."""
     size = min(recipe.batch_size, examples)
     if not is_out_of_memory(error) or size <= SMALLEST_BATCH:
         raise error

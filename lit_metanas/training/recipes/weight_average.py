@@ -10,23 +10,10 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class WeightAverage(nn.Module):
-    """A copy of a network whose weights and batch-norm statistics are the averages of a training.
+    """A copy of a network whose weights and batch-norm statistics are the averages of a training."""
 
-    After the step ``n`` of a training the averages move to the weights by ``1 / (window + 1)`` of the difference, and
-    in the first steps by ``9 / (9 + n)``, so that they forget how the training began.
-
-    Args:
-        network: that will be trained.
-        window: steps that the average is over, at least 0; see ``set_window``.
-
-    Example:
-        >>> from lit_metanas.training.recipes.weight_average import WeightAverage
-        >>> network = torch.nn.Linear(2, 1)
-        >>> average = WeightAverage(network, window=10)
-        >>> average.update(network)
-        >>> torch.equal(average.network.weight, network.weight)
-        True
-    """
+    # After the step `n` of a training the averages move to the weights by `1 / (window + 1)` of the difference, and in
+    # the first steps by `9 / (9 + n)`, so that they forget how the training began.
 
     def __init__(self, network: nn.Module, window: float = 0.0) -> None:
         super().__init__()

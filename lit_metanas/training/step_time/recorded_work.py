@@ -54,15 +54,10 @@ _FREE = ("detach", "empty", "empty_like", "lift_fresh", "new_empty", "ones", "ze
 
 @dataclass(frozen=True)
 class StepWork:
-    """The work of a training step by kinds.
+    """The work of a training step by kinds."""
 
-    Attributes:
-        once: what each step does, whatever its number of examples.
-        each: what it does for each example.
-    """
-
-    once: Mapping[str, float]
-    each: Mapping[str, float]
+    once: Mapping[str, float]  # what each step does, whatever its number of examples
+    each: Mapping[str, float]  # for each example
 
     def total(self, batch_size: int) -> dict[str, float]:
         """The work of a step of so many examples."""

@@ -22,13 +22,9 @@ from lit_metanas.training.step_time.recorded_work import StepWork, step_work
 
 @dataclass(frozen=True)
 class StepTimes:
-    """How fast a machine trains, with one precision and number of threads.
+    """How fast a machine trains, with one precision and number of threads."""
 
-    Attributes:
-        rates: seconds for a unit of each kind of work.
-    """
-
-    rates: Mapping[str, float]
+    rates: Mapping[str, float]  # seconds for a unit of each kind of work
 
     def seconds(self, work: Mapping[str, float]) -> float:
         """The predicted seconds for some work; kinds without a rate take none."""
@@ -37,14 +33,7 @@ class StepTimes:
 
 @cache
 def nominal_times(precision: str = FLOAT32) -> StepTimes:
-    """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine.
-
-    Args:
-        precision: ``32-true`` or ``bf16-mixed``.
-
-    Raises:
-        ValueError: it is another one.
-    """
+    """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine."""
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
@@ -60,28 +49,7 @@ def step_seconds(
     batch_size: int,
     times: StepTimes | None = None,
 ) -> float:
-    """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW.
-
-    Args:
-        space: that the architecture belongs to.
-        architecture: one label for each active choice.
-        shape: of one input.
-        way: number of outputs.
-        batch_size: examples of a step.
-        times: of the machine; None for ``nominal_times()``.
-
-    Raises:
-        ValueError: the architecture cannot be built.
-
-    Example:
-        >>> from lit_metanas.training.step_time import nominal_times, step_seconds
-        >>> space = lm.LayeredSpace(widths=(16, 64), shared=True)
-        >>> labels = {choice.name: choice.labels[0] for choice in space.choices}
-        >>> given = {"shape": (3, 32, 32), "way": 10, "batch_size": 64}
-        >>> narrow, wide = (step_seconds(space, {**labels, "width": width}, **given) for width in ("16", "64"))
-        >>> 1 < wide / narrow < 16  # the ratio of their multiply-adds is 15
-        True
-    """
+    """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
     found = times or nominal_times()
     work: StepWork = step_work(space, architecture, shape, way)
     return found.seconds(work.total(batch_size))

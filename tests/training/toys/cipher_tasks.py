@@ -1,7 +1,6 @@
 """Tiny tasks of texts: each letter stands for another one, by a table of the task's own; and tasks of stripes."""
 
 from collections.abc import Sequence
-from itertools import permutations
 from typing import Any
 
 import torch
@@ -61,20 +60,6 @@ class Ciphers(lm.tasks.TaskCollection):
             f"cipher/{number}", way=goal.outputs, train=part(self.train, 0), val=part(40, 1), test=part(40, 2),
             vocabulary=VOCABULARY, preprocessing=self.letters, objective=goal,
         )  # fmt: skip
-
-
-ORDERS = list(permutations(range(STEPS)))
-HELD_OUT = (5, 11, 17, 22)
-
-
-class Orders(Ciphers):
-    """Tasks of writing letters in another order, that of the task's number."""
-
-    def __getitem__(self, index: int) -> lm.Task:
-        task = super().__getitem__(index)
-        for part in (task.train, task.val, task.test):
-            part.labels = part.inputs[:, ORDERS[self.numbers[index]]]
-        return task
 
 
 class Stripes(lm.tasks.TaskCollection):
