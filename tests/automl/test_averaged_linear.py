@@ -22,7 +22,14 @@ from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import chosen_child, fit_child
-from lit_metanas.training.ensembles import WithLinear, build_network, members_of
+from lit_metanas.training.ensembles import (
+    LINEAR_FACTORS,
+    WithLinear,
+    build_network,
+    linear_factor,
+    members_of,
+    scale_scores,
+)
 
 Texts = tuple[list[str], list[str]]
 Call = Callable[..., lm.SearchResult]
@@ -77,6 +84,27 @@ def test_the_mean_is_that_of_both_scores() -> None:
     assert members_of(both) == 2
     with pytest.raises(ValueError, match="have 3 tokens, and the network takes 3 of one kind and then 2 of another"):
         both(inputs[:, :3])
+
+
+def test_the_weight_of_the_linear_model_is_that_of_the_lowest_loss() -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(3, (200,))
+    good = torch.nn.functional.one_hot(labels, 3) + torch.randn(200, 3)
+
+    def losses(scores: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(scores, labels, reduction="none")
+
+    noisy = 3 * torch.randn(200, 3)
+    assert linear_factor(noisy, good, losses) == max(LINEAR_FACTORS)
+    assert linear_factor(good, noisy, losses) == min(LINEAR_FACTORS)
+    assert linear_factor(good, good, losses) in LINEAR_FACTORS
+    assert linear_factor(noisy[:9], good[:9], losses) == 1
+    model = build_network(lm.spaces.LinearSpace(), {"detail": "coarse"}, lm.TokenShape(9, 2), 3)
+    torch.nn.init.normal_(next(model.parameters()))
+    inputs = torch.tensor([[3, 4]])
+    before = model(inputs)
+    scale_scores(model, 3.0)
+    torch.testing.assert_close(model(inputs), 3 * before)
 
 
 @pytest.mark.usefixtures("good")
@@ -203,12 +231,13 @@ def test_an_interrupt_leaves_both(call: Call, tmp_path: Path, monkeypatch: pytes
     assert same_weights(call(output=tmp_path).network, whole.network)
 
 
+@pytest.mark.filterwarnings("ignore:.*this network is left out")
 @pytest.mark.usefixtures("good")
 def test_if_all_networks_diverge_it_is_averaged_with_what_was_searched(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = call()
-    diverge(monkeypatch, *range(1, 1 + whole.ensemble))  # the first is the linear model
+    assert diverge(monkeypatch, 1, whole.ensemble) == []  # the first is the linear model
     with pytest.warns(UserWarning, match="the network is as the search trained it"):
         result = call()
     assert (result.ensemble, result.linear) == (1, whole.linear)

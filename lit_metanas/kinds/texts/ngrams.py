@@ -37,7 +37,7 @@ class NGrams(CountedTokens, TextPreprocessing):
     Example:
         >>> grams = lm.kinds.NGrams(least=2).fitted(["so low", "so slow"])
         >>> grams.grams
-        (' s', ' so', ' so ', 'lo', 'low', 'low ', 'o ', 'ow', 'ow ', 'so', 'so ', 'w ', '\tso')
+        ('\tso', ' s', ' so', ' so ', 'lo', 'low', 'low ', 'o ', 'ow', 'ow ', 'so', 'so ', 'w ')
         >>> grams.show(grams.encode(["low, so low"]))
         ['so']
 
