@@ -73,7 +73,7 @@ def call(texts: Texts) -> Call:
 @pytest.fixture
 def good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean is right on all validation examples."""
-    monkeypatch.setattr(linear_comparison, "judge", lambda *args: (None, SimpleNamespace(value=1.0)))
+    monkeypatch.setattr(linear_comparison, "judge", lambda *args: SimpleNamespace(value=1.0))
 
 
 def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good: None, tmp_path: Path) -> None:
