@@ -1,7 +1,7 @@
 """Small tasks of images, speech, text and series.
 
-Real data, but for ``spoken``, which the package makes itself. A folder holds ``caltech101_32.npz``,
-``fsdd_8k_int16.npz``, ``wake_words_8k_mulaw.npz``, ``clinc150.json``, ``hwu64.json.gz``, ``snips7.json.gz``,
+Real data, but for ``spoken``, which the package makes itself. A folder holds ``fsdd_8k_int16.npz``,
+``wake_words_8k_mulaw.npz``, ``clinc150.json``, ``hwu64.json.gz``, ``snips7.json.gz``,
 ``xsid.json.gz``, ``tatoeba112.json.gz`` and ``g2p20.json.gz``; another one the folders of the UCR and UEA archives that
 the wheel of aeon 1.6 ships in ``aeon/datasets/data`` (Bagnall et al. 2018).
 """
@@ -25,7 +25,6 @@ from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.arrays import read_npz
 
 Sizes = tuple[int, int, int]
 """Most examples of a class to learn from, to choose by and to test."""
@@ -98,15 +97,6 @@ def task_of(
 
 
 # Images
-
-
-def small_photographs(folders: Folders, name: str, classes: Sequence[int]) -> lm.Task:
-    """Classes of coloured photographs of 16 times 16 pixels: 15, 8 and 20 of each."""
-    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
-    rows = np.flatnonzero(np.isin(data["label"], classes))
-    whole = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
-    labels = [classes.index(label) for label in data["label"][rows].tolist()]
-    return task_of(f"caltech/{name}", torch.nn.functional.avg_pool2d(whole, 2), labels, divide(labels, (15, 8, 20)))
 
 
 def digits(folders: Folders) -> lm.Task:

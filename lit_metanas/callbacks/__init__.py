@@ -6,7 +6,6 @@ from lit_metanas.callbacks.early_stopping import SkipStop
 from lit_metanas.callbacks.guards import RankMonitor, ReplicaCheck
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
-from lit_metanas.callbacks.protocols import Searched, Searching, Tested
 from lit_metanas.callbacks.results import ResultsFile, ResultsTable
 
 __all__ = [
@@ -18,8 +17,5 @@ __all__ = [
     "ReplicaCheck",
     "ResultsFile",
     "ResultsTable",
-    "Searched",
-    "Searching",
     "SkipStop",
-    "Tested",
 ]

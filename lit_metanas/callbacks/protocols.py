@@ -19,16 +19,7 @@ from lit_metanas.spaces.space import SearchSpace
 
 
 class Searching(Protocol):
-    """A module that searches: it holds probabilities over a space's candidates.
-
-    Attributes:
-        space: the search space.
-
-    Example:
-        >>> module: lm.callbacks.Searching = lm.MetaSearch(space=lm.LayeredSpace(shared=True), shape=(1, 8, 8))
-        >>> module.probabilities()["kernel"]
-        tensor([0.3333, 0.3333, 0.3333])
-    """
+    """A module that searches: it holds probabilities over a space's candidates."""
 
     space: SearchSpace
 
@@ -53,7 +44,7 @@ class Sampling(Protocol):
 
 @runtime_checkable
 class Accounted(Protocol):
-    """A module that knows its seed, its input's shape (channels, height, width), and the cost of its training."""
+    """A module that knows its seed, its input's shape, and the cost of its training."""
 
     seed: int
     shape: Shape
@@ -64,22 +55,9 @@ class Accounted(Protocol):
 
 @runtime_checkable
 class Tested(Protocol):
-    """A module that was tested on episodes or tasks.
+    """A module that was tested on episodes or tasks."""
 
-    Attributes:
-        test_values: one score an episode, in the episodes' order, gathered over all ranks.
-
-    Example:
-        >>> class Scores:
-        ...     test_values = (0.9, 0.8)
-        ...
-        ...     def result_fields(self):
-        ...         return {"seed": 0}
-        >>> isinstance(Scores(), lm.callbacks.Tested)
-        True
-    """
-
-    test_values: Sequence[float]
+    test_values: Sequence[float]  # one score an episode, in the episodes' order, gathered over all ranks
 
     def result_fields(self) -> Mapping[str, Any]:
         """The fields of a result that the module knows: ``protocol``, ``parameters``, ``flops`` and others."""
@@ -87,18 +65,7 @@ class Tested(Protocol):
 
 @runtime_checkable
 class Searched(Protocol):
-    """A module that searched.
-
-    Attributes:
-        results: a row for each target task and method, of all processes, on the first one; sorted by task.
-        records: the record of each search, in the same order.
-        directory: the folder of ``architectures.json``.
-
-    Example:
-        >>> methods = {"random": lm.RandomArchitecture()}
-        >>> isinstance(lm.comparisons.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.callbacks.Searched)
-        True
-    """
+    """A module that searched: its rows and records on the first process, and the folder of its files."""
 
     results: Sequence[ResultRow]
     records: Sequence[SearchRecord]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from math import isfinite, nan
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
@@ -91,14 +91,6 @@ TRIAL_COLUMNS = (
 Cells = list[str | int | float]
 
 
-@runtime_checkable
-class TakesTables(Protocol):
-    """A logger of tables, such as W&B's."""
-
-    def log_table(self, key: str, columns: list[str], data: list[Cells]) -> None:
-        """Log a table."""
-
-
 class ResultsTable(Callback):
     """Logs the results of ``search`` at its end, to any logger.
 
@@ -178,9 +170,9 @@ def _state(trial: Trial) -> str:
     return next((name for name, so in states.items() if so), "scored")
 
 
-def _log_table(logger: Logger, key: str, columns: Sequence[str], rows: list[Cells]) -> None:
+def _log_table(logger: Any, key: str, columns: Sequence[str], rows: list[Cells]) -> None:
     """Log a table with rows, if the logger takes tables."""
-    if rows and isinstance(logger, TakesTables):
+    if rows and hasattr(logger, "log_table"):
         logger.log_table(key, list(columns), rows)
     elif rows and isinstance(logger, TensorBoardLogger):
         logger.experiment.add_text(key, _markdown(columns, rows), 0)

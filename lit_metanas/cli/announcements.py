@@ -14,8 +14,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lit_metanas.callbacks import Searched, Tested
 from lit_metanas.callbacks.progress_bar import trained_share
+from lit_metanas.callbacks.protocols import Searched, Tested
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow

@@ -15,7 +15,7 @@ from importlib import import_module
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.error_sentences import (
@@ -33,9 +33,6 @@ from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
-if TYPE_CHECKING:
-    pass
-
 _GOES_ON = (
     "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the "
     "last checkpoint in the run's directory, if it has written one."
@@ -48,7 +45,6 @@ _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
     "push": "lit_metanas.training.export.hub_card",
-    "dashboard": "lit_metanas.report.dashboard",
     "configs": "lit_metanas.cli.shipped_configurations",
     "schema": "lit_metanas.cli.schema",
 }
@@ -67,13 +63,8 @@ _BARE: dict[str, tuple[str, ...]] = {
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line on ``args``, by default those of the process.
-
-    Returns:
-        The exit code: 0; 1 if the work failed, if ``predict`` has left out files that it could not read, or without a
-        word if nobody reads the output any longer; 2 if the command, a configuration or a file that it reads is wrong;
-        130 if interrupted.
-    """
+    """Run the command line on ``args``, by default those of the process; returns the exit code."""
+    # 1: the work failed, or nobody reads the output. 2: what was given is wrong. 130: interrupted.
     words = sys.argv[1:] if args is None else args
     before = os.environ.get(DEBUG, "0")
     debug = "--debug" in words or before == "1"

@@ -5,12 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 import lit_metanas
@@ -18,9 +15,6 @@ from lit_metanas.io.text import nearest, shorten
 
 LONGEST_REASON = 200
 """Characters of a reason that is passed on as it is."""
-
-_MOST_FILES, _MOST_CHARACTERS = 200, 1 << 20
-"""How many files of the current folder are looked at, and how much of each."""
 
 
 class UsageError(Exception):
@@ -137,12 +131,3 @@ def known_classes(name: str) -> list[str]:
         for public, value in content.items()
         if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
     ]
-
-
-def in_current_folder(name: str) -> str | None:
-    """The path of a class of this name in a Python file of the current folder; None if no file has one."""
-    for file in islice(filter(Path.is_file, sorted(Path().glob("*.py"))), _MOST_FILES):
-        with suppress(OSError, ValueError), file.open(encoding="utf-8") as text:
-            if re.search(rf"^class {re.escape(name)}\b", text.read(_MOST_CHARACTERS), re.MULTILINE):
-                return f"{file.stem}.{name}"
-    return None

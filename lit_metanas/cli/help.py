@@ -36,7 +36,6 @@ EXAMPLES = {
     "predict": "model photo.jpg",
     "report": "--results runs/scratch/results.json",
     "push": "out NAME/MODEL --dry-run",
-    "dashboard": "--output dashboard.json",
     "configs": "meta_search",
     "schema": "schema.json",
 }

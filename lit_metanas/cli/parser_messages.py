@@ -156,8 +156,6 @@ def _nearest_key(word: str, arguments: Mapping[str, object], keys: Sequence[str]
 def _nearest_class(name: str) -> str:
     if errors.find_class(name) is not None:
         return "."
-    if own := errors.in_current_folder(name):
-        return f": did you mean '{own}'?"
     return near_miss(last_name(name), errors.known_classes(name))
 
 

@@ -26,14 +26,7 @@ _PLAIN = {_DIRECTORY: "", _OUTPUT: "predictions.csv", _EXAMPLES: "", _KIND: "ima
 
 
 def predict_plainly(args: list[str]) -> bool:
-    """Predict by a plain loop, if the words name no more than a network, examples and an output.
-
-    Returns:
-        Whether that was so; with other words the Trainer predicts.
-
-    Raises:
-        SystemExit: files or rows were left out, which a warning has named.
-    """
+    """Predict by a plain loop; returns whether the words name no more than a network, examples and an output."""
     given = _plain_values(with_lists(with_examples(["predict", *args]), "predict")[1:])
     if given is None:
         return False

@@ -20,7 +20,6 @@ VERBS = {
     **TRAINER_VERBS,
     "report": "turn results into a table, figures and a Markdown page",
     "push": "send an exported network with its model card to the Hugging Face Hub",
-    "dashboard": "make a Weights & Biases workspace of what was logged",
     "configs": "list the shipped configurations, or print one",
     "schema": "make a JSON schema, by which editors complete and check configurations",
 }
@@ -86,12 +85,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
         "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
         "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
-    },
-    "dashboard": {
-        "entity": "the user or team of the project (default: the one that is logged in)",
-        "project": "the project of the runs (default: lit-metanas)",
-        "name": "the workspace's name (default: lit-metanas)",
-        "output": "a file for the specification; then nothing is sent, and no login is needed",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
     "schema": {"path": "the file to write; may be the first word (default: it is printed)"},

@@ -1,7 +1,7 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
-from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
-from lit_metanas.estimators.proxies import Nwot, ParameterCount, Proxy, ProxyEstimator, Snip, Synflow
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.proxies import ParameterCount, Proxy, ProxyEstimator, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
     NASBench101Table,
@@ -12,21 +12,18 @@ from lit_metanas.estimators.tables import (
     TableDataModule,
     TabularEstimator,
 )
-from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights, overlay
+from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights
 
 __all__ = [
     "Estimator",
-    "EstimatorCallable",
     "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",
-    "Nwot",
     "ParameterCount",
     "Proxy",
     "ProxyEstimator",
     "Score",
-    "Snip",
     "SupernetEstimator",
     "Synflow",
     "Table",
@@ -34,5 +31,4 @@ __all__ = [
     "TabularEstimator",
     "TrainingEstimator",
     "fresh_weights",
-    "overlay",
 ]

@@ -193,10 +193,6 @@ def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, 
 
     A narrow layer is written into the leading channels of the wide one, and a wide layer lends its leading channels.
     Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
-
-    Example:
-        >>> lm.estimators.overlay({"kernels": torch.zeros(3)}, {"kernels": torch.ones(2)})
-        {'kernels': tensor([1., 1., 0.])}
     """
     result = dict(base)
     for name, tensor in top.items():

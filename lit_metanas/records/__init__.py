@@ -4,22 +4,15 @@ from lit_metanas.records.budget import Budget, Cost, Exhausted
 from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
-    merge_architectures,
-    merge_results,
     read_architectures,
     read_example_rows,
-    read_predictions,
     read_records,
     read_results,
     write_architectures,
-    write_example_rows,
-    write_predictions,
     write_records,
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, Protocol, ResultRow, ShownPrediction
-from lit_metanas.records.statistics import rank_gaussian
-from lit_metanas.records.teacher_comparison import TeacherComparison
 
 __all__ = [
     "ArchitectureRow",
@@ -33,21 +26,14 @@ __all__ = [
     "SearchRecord",
     "ShownPrediction",
     "TaskScores",
-    "TeacherComparison",
     "Trial",
-    "merge_architectures",
     "merge_record_lines",
-    "merge_results",
-    "rank_gaussian",
     "read_architectures",
     "read_example_rows",
-    "read_predictions",
     "read_record_lines",
     "read_records",
     "read_results",
     "write_architectures",
-    "write_example_rows",
-    "write_predictions",
     "write_record_lines",
     "write_records",
     "write_results",

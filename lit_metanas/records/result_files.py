@@ -98,37 +98,17 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownPrediction]) -> None:
-    """Write ``{"schema": 1, "predictions": [...]}`` atomically.
-
-    Example:
-        >>> shown = lm.records.ShownPrediction("a", "b", False, example="which letter?")
-        >>> lm.records.write_predictions("predictions.json", [shown])
-    """
+    """Write ``{"schema": 1, "predictions": [...]}`` atomically."""
     _write(path, "predictions", predictions)
 
 
 def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
-    """Read a file of ``write_predictions``; errors are those of ``read_results``.
-
-    Example:
-        >>> lm.records.write_predictions("predictions.json", [])
-        >>> lm.records.read_predictions("predictions.json")
-        []
-    """
+    """Read a file of ``write_predictions``."""
     return _read(path, "predictions", ShownPrediction)
 
 
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
-    """Write ``example,truth,prediction``, and what is known of probabilities and losses, by line, atomically.
-
-    Columns are ``probability``, ``loss``, and of several labels ``p(name)`` for each class.
-
-    Example:
-        >>> row = lm.records.ExampleRow("photos/3.jpg", "cat", "dog", 0.9, 2.3)
-        >>> lm.records.write_example_rows("predictions.csv", [row])
-        >>> lm.records.read_example_rows("predictions.csv") == [row]
-        True
-    """
+    """Write ``example,truth,prediction``, ``probability`` and ``loss`` if known, and ``p(name)`` of several labels."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     rows = list(rows)
@@ -143,15 +123,16 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
 
 
 def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
-    """Read a file of ``write_example_rows``.
+    r"""Read the ``predictions.csv`` of an output of ``auto``, with all test examples.
 
     Raises:
         ValueError: it is damaged, or another kind of file.
 
     Example:
-        >>> lm.records.write_example_rows("predictions.csv", [])
-        >>> lm.records.read_example_rows("predictions.csv")
-        []
+        >>> with open("predictions.csv", "w") as file:
+        ...     _ = file.write("example,truth,prediction\nphotos/3.jpg,cat,dog\n")
+        >>> lm.records.read_example_rows("predictions.csv")[0].truth
+        'cat'
     """
     fix = "delete it, or run `auto` again into another folder"
     try:
@@ -173,28 +154,12 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
 
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
-    """Add rows to a file, which may be absent, atomically.
-
-    A new row replaces that of the same method, task, seed and protocol.
-
-    Example:
-        >>> lm.records.merge_results("results.json", [])
-    """
+    """Add rows to a file, which may be absent; one of the same method, task, seed and protocol is replaced."""
     _merge(path, "results", ResultRow, list(rows))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
-    """Add rows to a file, which may be absent, atomically.
-
-    A new row replaces that of the same method, task and seed.
-
-    Example:
-        >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
-        >>> for _ in range(2):
-        ...     lm.records.merge_architectures("architectures.json", [row])
-        >>> len(lm.records.read_architectures("architectures.json"))
-        1
-    """
+    """Add rows to a file, which may be absent; one of the same method, task and seed is replaced."""
     _merge(path, "architectures", ArchitectureRow, list(rows))
 
 

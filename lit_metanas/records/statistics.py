@@ -134,22 +134,7 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 def rank_gaussian(scores: Tensor) -> Tensor:
     """Replace scores by the normal quantiles of their ranks, ``Φ⁻¹((rank - 1/2) / n)``; equal scores stay equal.
 
-    The level and spread of scores differ between tasks, and tasks share only the order of architectures. Ties get the
-    mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's). The ranks change
-    whenever a score is added, so they are computed again.
-
-    Args:
-        scores: scores of one task's architectures, higher is better, shape ``(n,)``; infinite ones count as extremes.
-
-    Returns:
-        Shape ``(n,)``, float64, in the order of the scores.
-
-    Raises:
-        ValueError: a score is not a number, or the scores are not a vector.
-
-    Example:
-        >>> lm.records.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
-        tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
+    Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's).
     """
     if scores.dim() != 1:
         raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")
@@ -184,16 +169,8 @@ def widest(points: Sequence[tuple[float, float]], number: int, reference: tuple[
 
 
 def forecast(curve: list[tuple[float, float]], trained: float) -> float:
-    """The score of a network after more training, by a power law of its error (Hestness et al. 2017).
-
-    Args:
-        curve: training FLOPs and score, which is at most 1, after each of its trainings so far.
-        trained: training FLOPs in the end.
-
-    Returns:
-        The error, 1 minus the score, continued as a straight line of logarithms through the last two points; the last
-        score if there is one point, or if the score has not risen.
-    """
+    """The score of a network after more training, by a power law of its error (Hestness et al. 2017)."""
+    # The error, 1 minus the score, goes on as a straight line of logarithms through the last two points.
     (before, low), (now, value) = curve[-2:] if len(curve) > 1 else curve * 2
     if not (0 < before < now < trained and low < value < 1):
         return value

@@ -24,12 +24,6 @@ class TeacherComparison:
         latencies: seconds of a forward pass of each; NaN if it was not measured.
         cost: of the teacher's outputs: forward passes of each example, once.
         further: the examples without targets that the student also learned from, in words; empty for none.
-
-    Example:
-        >>> sizes, latencies = (400_000, 9_000_000), (1e-3, 2e-2)
-        >>> found = lm.records.TeacherComparison("big", 0.9, -0.01, 0.02, 0.95, sizes, latencies, lm.Cost())
-        >>> found.rows("accuracy", 0.89, 0.01)[2]
-        ('size of the program', '0.400 MB', '9.000 MB')
     """
 
     place: str
@@ -43,13 +37,7 @@ class TeacherComparison:
     further: str = ""
 
     def rows(self, metric: str, value: float, reach: float) -> list[tuple[str, ...]]:
-        """A table of both, the heading first.
-
-        Args:
-            metric: of the scores.
-            value: the student's test score.
-            reach: half width of its 95 % confidence interval.
-        """
+        """A table of both, the heading first; ``reach``: half the width of the interval of the student's score."""
         rows: list[tuple[str, ...]] = [
             ("", "student", "teacher"),
             (f"test {metric}", f"{percent(value, reach)} %", f"{percent(self.score)} %"),

@@ -21,17 +21,6 @@ class Difference:
         low: lower bound; NaN for a single pair, which has no spread.
         high: upper bound; NaN for a single pair.
         pairs: number of pairs.
-
-    Example:
-        >>> from dataclasses import replace
-        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.records.ResultRow(
-        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
-        ... )
-        >>> second = replace(first, method="ANIL", values=(0.8, 1.0))
-        >>> difference = lm.report.paired_difference([second], [first])
-        >>> round(difference.mean, 2), difference.pairs
-        (0.1, 2)
     """
 
     mean: float

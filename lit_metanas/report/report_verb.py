@@ -87,17 +87,6 @@ class Report:
         tables: one table for each protocol.
         files: the written files, each with its title.
         verdict: the gain of the subject and its cost, in one sentence; empty without a subject.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.records.ResultRow(
-        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
-        ... )
-        >>> with TemporaryDirectory() as folder:
-        ...     report = lm.report.write_report(folder, [first])
-        >>> [file.name for file in report.files]
-        ['report.md']
     """
 
     tables: tuple[ProtocolTable, ...]

@@ -53,16 +53,6 @@ class MethodRow:
         precisions: of the networks' trainings, those other than float32.
         configs: paths of the runs' configurations.
         stopped: whether one of the searches was stopped early, and its result is the best so far.
-
-    Example:
-        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.records.ResultRow(
-        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
-        ... )
-        >>> (table,) = lm.report.tables([first])
-        >>> (row,) = table.rows
-        >>> row.method, round(row.score.mean, 2)
-        ('MAML', 0.8)
     """
 
     method: str
@@ -99,15 +89,6 @@ class ProtocolTable:
         rows: one row for each method and batch-norm mode.
         class_values: for a single task, each class's accuracy by method; empty for several tasks, or if none is known.
         metric: name of the score.
-
-    Example:
-        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.records.ResultRow(
-        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
-        ... )
-        >>> (table,) = lm.report.tables([first])
-        >>> table.title
-        'Few-shot episodes: 5-way 1-shot, letters'
     """
 
     title: str

@@ -52,14 +52,6 @@ def count_network(network: nn.Module, *example: Tensor) -> NetworkCost:
 
     Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
     counts the multiply-adds instead.
-
-    Args:
-        network: in evaluation mode.
-        example: one input, shape ``(1, *shape)``, and what else the network is given.
-
-    Example:
-        >>> count_network(nn.Conv2d(1, 2, 3, padding=1, bias=False), torch.zeros(1, 1, 4, 4))
-        NetworkCost(parameters=18, flops=288)
     """
     multiply_adds = 0
     known = True

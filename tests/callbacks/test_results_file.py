@@ -6,7 +6,8 @@ import pytest
 from lightning.pytorch import Trainer
 
 from lit_metanas.callbacks import ResultsFile
-from lit_metanas.records import merge_results, read_results
+from lit_metanas.records import read_results
+from lit_metanas.records.result_files import merge_results
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from lit_metanas.cli.help import DATA, EXAMPLES, PHASE, TRAINER, verb_help
 from lit_metanas.cli.schema import schema
 from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
-from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
 from lit_metanas.training.export.hub_card import push
 
@@ -92,7 +91,7 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 
 FUNCTIONS = {
-    "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "push": push, "dashboard": dashboard,
+    "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "push": push,
     "configs": configs, "schema": schema,
 }  # fmt: skip
 

@@ -173,10 +173,8 @@ def test_what_does_not_exist_is_still_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own(tmp_path, "own_two", SPACE.format(also="os"))
-    (tmp_path / "own_four.py").write_text("class Rarely(object): pass")
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as of an installed command
     for name, told in {
-        "Rarely": "'model.space': Expected a dot import path string: Rarely: did you mean 'own_four.Rarely'?",
         "own_two.Smal": "'model.space' of Smal: module 'own_two' has no attribute 'Smal': did you mean 'Small'?",
         "__main__.Small": "'model.space' of Small: module '__main__' has no attribute 'Small'.",
         "own_three.Small": "'model.space' of Small: No module named 'own_three'.",

@@ -9,7 +9,8 @@ from sklearn import metrics
 
 import lit_metanas as lm
 from lit_metanas.comparisons.measures.class_measures import ClassTable, calibration_error, class_measures
-from lit_metanas.records import ExampleRow, read_example_rows, write_example_rows
+from lit_metanas.records import ExampleRow, read_example_rows
+from lit_metanas.records.result_files import write_example_rows
 
 DRAW = np.random.default_rng(0)
 

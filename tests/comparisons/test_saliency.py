@@ -10,7 +10,7 @@ import lit_metanas as lm
 from lit_metanas.comparisons import saliency as module
 from lit_metanas.comparisons.saliency import MOST_WORK, PATCHES, POSITIONS, explained, saliency
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.records.result_files import KeptNetwork, write_example_rows
+from lit_metanas.records.result_files import KeptNetwork, read_predictions, write_example_rows, write_predictions
 from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_page import class_section
 
@@ -88,8 +88,8 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
         assert heat[8:].max() == heat[:, 8:].max() == 0
     drawn = draw_predictions(shown, {})
     assert len(drawn.axes) == 4  # each picture, and the same below with its heat
-    lm.records.write_predictions(tmp_path / "errors.json", shown)
-    assert lm.records.read_predictions(tmp_path / "errors.json") == list(shown)
+    write_predictions(tmp_path / "errors.json", shown)
+    assert read_predictions(tmp_path / "errors.json") == list(shown)
     write_example_rows(tmp_path / "predictions.csv", [lm.records.ExampleRow("4", "a", "b", 0.9, 2.3)] * 2)
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=("a", "b"))
     assert "Below each picture is what speaks for" in class_section(tmp_path, [KeptNetwork(row, tmp_path)])[0]
@@ -101,7 +101,7 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
         assert explained(plain, broken, task, places, torch.tensor([1, 1]), flops=1e3) == plain
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert explained(plain, Corner(), task, places, torch.tensor([1, 1]), flops=1e3) == plain
-    lm.records.write_predictions(tmp_path / "errors.json", plain)
+    write_predictions(tmp_path / "errors.json", plain)
     assert "pip install 'lit-metanas[saliency]'" in class_section(tmp_path, [KeptNetwork(row, tmp_path)])[0]
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator, fresh_weights, overlay
+from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator, fresh_weights
 from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.estimators.training_estimator import overlay
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.records import Cost
 from lit_metanas.spaces import Architecture, LayeredSpace, NASBench101, one_hot

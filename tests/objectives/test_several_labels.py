@@ -16,7 +16,8 @@ from lit_metanas.comparisons.measures.label_measures import LabelTable, label_me
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_of_text
-from lit_metanas.records import ExampleRow, read_example_rows, write_example_rows
+from lit_metanas.records import ExampleRow, read_example_rows
+from lit_metanas.records.result_files import write_example_rows
 from lit_metanas.tasks.label_sets import are_label_sets, label_sets, separator_of
 from lit_metanas.tasks.splits import deal_labels
 

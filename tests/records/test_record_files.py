@@ -17,14 +17,13 @@ from lit_metanas.records import (
     ResultRow,
     SearchRecord,
     Trial,
-    merge_architectures,
-    merge_results,
     read_architectures,
     read_records,
     read_results,
     write_records,
     write_results,
 )
+from lit_metanas.records.result_files import merge_architectures, merge_results
 from lit_metanas.spaces import Architecture
 
 finite = st.floats(-1e38, 1e38)  # what single precision holds
@@ -190,7 +189,8 @@ def test_records_come_back_equal(tmp_path):
 MERGE = """
 import os, sys
 os.fsync = lambda handle: None
-from lit_metanas.records import merge_results, read_results
+from lit_metanas.records import read_results
+from lit_metanas.records.result_files import merge_results
 from dataclasses import replace
 (row,) = read_results(sys.argv[1])
 for number in range(50):

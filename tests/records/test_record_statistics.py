@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.records import Cost, SearchRecord, Trial, rank_gaussian, read_records, read_results
+from lit_metanas.records import Cost, SearchRecord, Trial, read_records, read_results
 from lit_metanas.records.statistics import (
     clearly_above,
     forecast,
     hypervolume,
     non_dominated,
+    rank_gaussian,
     t_interval,
     t_quantile,
     widest,

@@ -11,7 +11,13 @@ from lit_metanas.callbacks import figures
 from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.io.text import markdown_lines
-from lit_metanas.records.result_files import KeptNetwork, kept_networks, write_example_rows
+from lit_metanas.records.result_files import (
+    KeptNetwork,
+    kept_networks,
+    read_predictions,
+    write_example_rows,
+    write_predictions,
+)
 from lit_metanas.report.figures.confusions import draw_confusions
 from lit_metanas.report.figures.panel import numbers_of
 from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
@@ -26,8 +32,8 @@ TEXTS = (
 
 def test_predictions_come_back_from_their_file(tmp_path):
     pictures = (lm.records.ShownPrediction("a", "b", False, picture=("00ff10", "0102ff"), coloured=True),)
-    lm.records.write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
-    assert lm.records.read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
+    write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
+    assert read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
     assert pictures[0].levels() == [[[0, 255, 16]], [[1, 2, 255]]]
 
 
@@ -46,7 +52,7 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
     plain = {"said": "a", "meant": "b", "right": False, "example": "", "picture": [], "coloured": False, **changed}
     file.write_text(json.dumps({"schema": 1, "predictions": [plain]}))
     with pytest.raises(ValueError, match=said) as caught:
-        lm.records.read_predictions(file)
+        read_predictions(file)
     assert str(file) in str(caught.value)
 
 
@@ -113,7 +119,7 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
     trainer.predict(comparison, loader)
     (network,) = kept_networks(tmp_path / "search")
-    shown = lm.records.read_predictions(network.folder / "predictions.json")
+    shown = read_predictions(network.folder / "predictions.json")
     weights = torch.load(network.folder / "weights.pt", weights_only=True)
     child = space.child(network.row.architecture, task.shape, task.way, None)
     child.load_state_dict(weights)
@@ -146,8 +152,8 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     task = lm.Task("large", way=2, train=one_split(inputs), val=None, test=one_split(inputs))
     shown = shown_predictions(task, [0] * 4)
     assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
-    lm.records.write_predictions(tmp_path / "predictions.json", shown)
-    assert lm.records.read_predictions(tmp_path / "predictions.json") == list(shown)
+    write_predictions(tmp_path / "predictions.json", shown)
+    assert read_predictions(tmp_path / "predictions.json") == list(shown)
 
 
 def test_what_a_vocabulary_lacks_is_marked():
@@ -165,8 +171,8 @@ def test_a_long_text_is_cut_so_that_its_file_can_be_read(tmp_path):
     shown = shown_predictions(task, [0] * 4)
     assert len(shown[0].example) == 2000
     assert shown[0].example.endswith("…")
-    lm.records.write_predictions(tmp_path / "predictions.json", shown)
-    assert lm.records.read_predictions(tmp_path / "predictions.json") == list(shown)
+    write_predictions(tmp_path / "predictions.json", shown)
+    assert read_predictions(tmp_path / "predictions.json") == list(shown)
 
 
 def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
@@ -211,8 +217,8 @@ def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch
     names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
     said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=tuple(names))
-    lm.records.write_predictions(tmp_path / "predictions.json", said)
-    lm.records.write_predictions(tmp_path / "errors.json", said[:3])
+    write_predictions(tmp_path / "predictions.json", said)
+    write_predictions(tmp_path / "errors.json", said[:3])
     rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
     write_example_rows(tmp_path / "predictions.csv", rows)
     text, pictures = class_section(tmp_path, [KeptNetwork(row, tmp_path)])

@@ -8,7 +8,8 @@ from rich.console import Console
 from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records import Cost, Protocol
 from lit_metanas.records.statistics import percent
-from lit_metanas.report import Difference, tables, to_markdown, to_rich
+from lit_metanas.report import tables, to_markdown, to_rich
+from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table_text import cells, points, tasks, verdict
 
 

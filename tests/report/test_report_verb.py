@@ -14,10 +14,9 @@ from lit_metanas.records import (
     ShownPrediction,
     read_architectures,
     write_architectures,
-    write_predictions,
     write_results,
 )
-from lit_metanas.records.result_files import KeptNetwork
+from lit_metanas.records.result_files import KeptNetwork, write_predictions
 from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture

@@ -10,7 +10,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from lit_metanas.records import TaskScores, rank_gaussian
+from lit_metanas.records import TaskScores
+from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate

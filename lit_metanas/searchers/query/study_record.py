@@ -96,26 +96,17 @@ def record_of(
 
 
 def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> str:
-    """The end of a sentence: why no trial has an architecture, and which prefix would give one."""
-    wanted, choices = f"whose names begin with '{prefix}'", [""]
-    if space is not None:
-        wanted, choices = f"'{prefix}' and a choice of {space.name}", [choice.name for choice in space.choices]
+    """The end of a sentence: why no trial has an architecture."""
+    wanted = f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}"
     absence = f"no finished trial with an architecture, that is with parameters {wanted}"
     scored = [trial for trial in trials if _is_scored(trial)]
     names = list(dict.fromkeys(name for trial in scored for name in trial.params))
     if not names:
         return absence
-    others = {name.removesuffix(choice) for name in names for choice in choices if choice and name.endswith(choice)}
-    fixes = sorted(other for other in {"", *others} - {prefix} if any(_labels(one, space, other) for one in scored))
-    fix = ""
-    if fixes:
-        fix = f": give prefix='{fixes[0]}', on the command line --prefix '{fixes[0]}'"
-    elif reasons := _lacking(scored, space, prefix):
-        fix = f", and {reasons[0].rstrip('.')}"
-    shown = [f"'{printable(name, 60)}'" for name in names[:10]]
-    if len(names) > len(shown):
-        shown.append("…")
-    return f"{absence}; it has {', '.join(shown)}{fix}"
+    if reasons := _lacking(scored, space, prefix):
+        return f"{absence}: {reasons[0].rstrip('.')}"
+    shown = ", ".join(f"'{printable(name, 60)}'" for name in names[:10])
+    return f"{absence}; it has {shown}: give their prefix, on the command line --prefix"
 
 
 def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> None:

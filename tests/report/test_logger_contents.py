@@ -1,10 +1,9 @@
-"""A fit, a test and a search with all loggers on; what each of them gets; and a dashboard that shows only that."""
+"""A fit, a test and a search with all loggers on; what each of them gets."""
 
 import base64
 import hashlib
 import json
 import math
-import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
 from lit_metanas.callbacks.results import trial_cells
-from lit_metanas.cli.command_line import main
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.kinds import ArraySource
 from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines, read_results
@@ -31,8 +29,6 @@ from lit_metanas.training import MetaSearch, Recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wandb_file import records
-
-pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning")  # wandb-workspaces
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(
@@ -229,76 +225,6 @@ def test_architectures_are_artifacts_even_offline(run):
     files = [run.folder / "architectures.json", run.folder / "search" / "architectures.json"]
     md5 = [base64.b64encode(hashlib.md5(file.read_bytes()).digest()).decode() for file in files]
     assert digests == [[("architectures.json", digest)] for digest in md5]
-
-
-def panel_keys(spec):
-    """For each panel the keys that it shows, or a pattern of them."""
-    for section in spec["section"]["panelBankConfig"]["sections"]:
-        for panel in section["panels"]:
-            config = panel["config"]
-            if panel["viewType"] == "Weave":
-                found = [config["panel2Config"]["exp"]["fromOp"]["inputs"]["key"]["val"]]
-            else:
-                found = [*config.get("metrics", []), *config.get("mediaKeys", []), config.get("metricRegex")]
-            keys = [key for key in found if key]
-            assert keys, panel
-            yield bool(config.get("useMetricRegex")), keys
-
-
-def test_each_panel_shows_what_is_logged(run, history, tmp_path, capsys):
-    assert main(["dashboard", "--output", str(tmp_path / "spec.json")]) == 0
-    assert "spec.json" in capsys.readouterr().out
-    spec = json.loads((tmp_path / "spec.json").read_text())
-    panels = list(panel_keys(spec))
-    assert len(panels) >= 14
-    for pattern, keys in panels:
-        for key in keys:
-            shown = [logged for logged in history if re.search(key, logged)] if pattern else [key]
-            assert shown
-            assert set(shown) <= set(history), key
-    shown = {key for _, keys in panels for key in keys}
-    assert {"train/loss", "val/accuracy", "val/ci95", "arch/probabilities", "arch/architecture"} < shown
-    assert {"target/results", "search/trials", "test/accuracy", "test/ci95", "^arch/.+/entropy$"} < shown
-
-
-def test_dashboard_is_saved_where_it_is_wanted(monkeypatch, capsys):
-    saved = []
-
-    def upsert(view):
-        saved.append(view)
-        return {"upsertView": {"view": {"name": "nw-abc-v", "id": "1"}}}
-
-    api = SimpleNamespace(default_entity="me", client=SimpleNamespace(app_url="https://wandb.example"))
-    monkeypatch.setattr("wandb.Api", lambda: api)
-    monkeypatch.setattr("wandb_workspaces.workspaces.internal.upsert_view2", upsert)
-    assert main(["dashboard", "--project", "mine", "--name", "All runs"]) == 0
-    ((entity, project, name),) = [(view.entity, view.project, view.display_name) for view in saved]
-    assert (entity, project, name) == ("me", "mine", "All runs")
-    assert "https://wandb.example/me/mine?nw=abc" in capsys.readouterr().out
-
-
-def test_without_an_owner_there_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr("wandb.Api", lambda: SimpleNamespace(default_entity=None))
-    assert main(["dashboard"]) == 2
-    assert "Give --entity" in capsys.readouterr().err
-
-
-def test_without_a_login_there_is_a_sentence(monkeypatch, capsys):
-    def refused():
-        raise wandb.errors.UsageError("No API key configured.")
-
-    monkeypatch.setattr("wandb.Api", refused)
-    assert main(["dashboard"]) == 1  # as of `fit` where Weights & Biases cannot be used
-    error = capsys.readouterr().err
-    assert "log in by `wandb login`" in error
-    assert "No API key configured." in error
-    assert error.count("\n") == 1
-
-
-def test_without_the_package_there_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    assert main(["dashboard"]) == 2
-    assert "pip install 'lit-metanas[dashboard]'" in capsys.readouterr().err
 
 
 def test_a_module_without_results_is_named(run):
