@@ -27,20 +27,26 @@ class _Strength:
     images: Mapping[str, float]  # of ``ImageAugmentation``, but for mirroring
     bands: float  # the widest mask of bands, as a share of all
     steps: float  # the widest mask of steps, as a share of those of an example
+    moves: float  # how far a series is moved at most, as a share of its steps
     tokens: float  # probability that a token is hidden
     noise: float  # standard deviation of what is added to rows, as a share of their columns'
 
 
 _STRENGTHS: Mapping[str, _Strength] = {
     "light": _Strength(
-        {"turn": 10.0, "scale": 0.15, "move": 0.1, "colour": 0.2}, bands=15 / 80, steps=0.2, tokens=0.1, noise=0.1
+        {"turn": 10.0, "scale": 0.15, "move": 0.1, "colour": 0.2},
+        bands=15 / 80, steps=0.2, moves=0.1, tokens=0.1, noise=0.1,
     ),
     "strong": _Strength(
         {"turn": 15.0, "shear": 10.0, "scale": 0.3, "move": 0.15, "colour": 0.4, "cover": 0.25},
-        bands=27 / 80, steps=0.2, tokens=0.3, noise=0.3,
+        bands=27 / 80, steps=0.2, moves=0.5, tokens=0.3, noise=0.3,
     ),
 }  # fmt: skip
-"""Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015)."""
+"""Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015).
+
+Moves by a tenth, as of Warden (2018), took digits of a new speaker from 68.4 to 72.3 % and environmental sounds from
+88.1 to 89.5 on inner folds; by half these had 90.5, and the digits 64.3.
+"""
 
 AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
 """What a recipe may have, each stronger than the one before."""
@@ -61,12 +67,14 @@ def augment(
     shape: Shape | None = None,
     colours: bool = False,
     mirror: bool = False,
+    moving: bool = False,
 ) -> Tensor:
     """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``."""
     # Images are turned, scaled and moved; their brightness, contrast and saturation change if `colours` may change:
     # `colours_can_change` of all that are trained on, so that each batch is changed alike. With `mirror`, half of them
-    # are mirrored, without augmentation, too. The `shape` of an input is only needed where its last numbers are tokens
-    # of a text. The generator is on the CPU.
+    # are mirrored, without augmentation, too. Series are moved in time if they are `moving`: no answer has a place
+    # or an order in them. The `shape` of an input is only needed where its last numbers are tokens of a text. The
+    # generator is on the CPU.
     if inputs.dim() == 4:
         change = dict(_STRENGTHS[augmentation].images) if augmentation != NO_AUGMENTATION else {}
         if not colours:
@@ -78,6 +86,8 @@ def augment(
         return inputs
     strength = _STRENGTHS[augmentation]
     if inputs.dim() == 3:
+        if moving:
+            inputs = move_series(inputs, strength.moves, generator)
         return mask_series(inputs, strength.bands, strength.steps, generator)
     if not inputs.is_floating_point():
         return hide_tokens(inputs, strength.tokens, generator)
@@ -95,6 +105,19 @@ def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> t
     weight = float(draw.beta(concentration, concentration))
     others = torch.randperm(len(inputs), generator=generator).to(inputs.device)
     return inputs[others].lerp(inputs, weight), others, weight
+
+
+def move_series(series: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Move each series in time by up to a share of its steps; what leaves it at one end enters at the other.
+
+    Shape ``(n, features, steps)``; the mask of steps stays, as it is 1 in all that is moved.
+    """
+    lengths = step_mask(series).sum(1, keepdim=True)
+    draws = torch.rand(len(series), 1, generator=generator).to(series.device)
+    moves = ((2 * draws - 1) * most * lengths).round().long()
+    place = torch.arange(series.shape[2], device=series.device).expand(len(series), -1)
+    source = torch.where(place < lengths, (place - moves) % lengths.clamp(min=1), place)
+    return series.gather(2, source[:, None].expand_as(series))
 
 
 def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:

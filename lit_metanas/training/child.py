@@ -197,8 +197,15 @@ class Child(LightningModule):
         if recipe.changes_examples:
             generator = changes_generator("train", seed, epoch, step)
             with float32(inputs.device):  # places within an image need more digits than bf16 has
-                change = {"colours": self._colours, "mirror": recipe.mirror}
-                inputs = augment(inputs, recipe.augmentation, generator, shape=self.shape, **change)
+                inputs = augment(
+                    inputs,
+                    recipe.augmentation,
+                    generator,
+                    shape=self.shape,
+                    colours=self._colours,
+                    mirror=recipe.mirror,
+                    moving=self.objective.scored == "input",
+                )
                 if recipe.mixup:
                     inputs, others, share = mixed(inputs, recipe.mixup, generator)
                     mixture = others, share

@@ -3,17 +3,12 @@ import math
 import pytest
 import torch
 
-from lit_metanas.callbacks.search_measures import entropy, gap, skip_share
-from lit_metanas.spaces import Architecture, Choice
+from lit_metanas.callbacks.search_measures import entropy, gap
 
 
 def test_entropy_of_uniform_and_decided():
     assert entropy(torch.full((4,), 0.25)) == pytest.approx(math.log(4))
     assert entropy(torch.tensor([0.0, 1.0, 0.0])) == 0
-
-
-def test_no_share_without_a_choice_of_skips():
-    assert skip_share((Choice("kernel", ("3", "5")),), Architecture({"kernel": "3"})) is None
 
 
 def test_gap_needs_both_accuracies():

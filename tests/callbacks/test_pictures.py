@@ -83,36 +83,6 @@ def test_architecture_picture_tells_every_layer():
 
 
 @pytest.mark.parametrize(
-    ("space", "layer", "behind", "skips"),
-    [
-        (SequenceSpace(shared=True, pools=("max",)), ["max pool 3, 64",
-          "layer norm", "GELU", "dropout 0.5", "max pool"],
-         ["readout: attention"], 2),
-        (LayeredSpace(shared=True, depths=(2,), skips=("residual",), readouts=("flat",)),
-         ["conv 7×7, 32", "batch norm", "Tanh", "average pool", "dropout 0.5"], ["readout: flat"], 2),
-        (MLPSpace(shared=True), ["width: 128", "GELU", "dropout 0.5"], [], 1),  # the first layer has none
-    ],
-    ids=["sequence", "layered", "mlp"],
-)  # fmt: skip
-def test_operations_stand_in_the_order_in_which_a_layer_computes_them(space, layer, behind, skips):
-    labels = {choice.name: choice.labels[-1] for choice in space.choices}
-    figure = draw_architecture(space.canonical({**labels, "depth": "2"}), space=type(space))
-    name = ["behind the layers"] if behind else []
-    assert [text for text in texts(figure) if text not in ("input", "classifier", "residual")] == [
-        *layer, "layer 1", *layer, "layer 2", *behind, *name
-    ]  # fmt: skip
-    assert texts(figure).count("residual") == skips
-
-
-def test_a_layer_of_a_space_that_tells_no_order_has_the_usual_one():
-    layer = {"kernel": "3", "norm": "batch", "activation": "ReLU", "pool": "max", "dropout": "0.5", "width": "8"}
-    labels = {**layer, "skip": "residual", "gate": "open"}
-    shown = texts(draw_architecture(Architecture({f"layer1.{name}": option for name, option in labels.items()})))
-    bands = ["conv 3×3, 8", "batch norm", "ReLU", "max pool", "dropout 0.5", "gate: open", "layer 1"]
-    assert [text for text in shown if text not in ("input", "classifier", "residual")] == bands
-
-
-@pytest.mark.parametrize(
     ("space", "before", "behind"), [(SequenceSpace, "dropout 0.5", "max pool"), (ChoiceSpace, "layer norm", "GELU")]
 )
 def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.callbacks import EpisodeProgressBar
-from lit_metanas.callbacks.progress_bar import clock_time, episodes_in
+from lit_metanas.callbacks.progress_bar import clock_time
 
 
 def line(phase, now, metrics=None, *, start=(0.0, 0, 0.0), done=0, share=0.0, step=1):
@@ -27,30 +27,8 @@ def test_a_line_has_counts_speed_times_and_metrics():
     )
 
 
-def test_a_resumed_training_counts_on_and_times_what_was_done_since():
-    said = line("meta-train", 10.0, start=(0.0, 500, 0.5), done=600, share=0.6)
-    assert "600/1000 episodes  10.0/s  elapsed 0:10  left 0:40" in said
-
-
-def test_the_step_that_exceeds_the_budget_counts():
-    for episodes in (1, 3):  # a step takes a share of 1 / 43.4
-        done = [(step * episodes, min(step / 43.4, 1)) for step in range(1, 45)]
-        said = [line("meta-train", 1.0, done=n, share=share, step=episodes) for n, share in done]
-        assert all(f"/{44 * episodes} episodes" in each for each in said)
-    for steps in range(1, 200):  # where shares are those of whole steps, there is no further one
-        said = [line("meta-train", 1.0, done=3 * n, share=n / steps, step=3) for n in range(1, steps + 1)]
-        assert all(f"/{3 * steps} episodes" in each for each in said)
-
-
 def test_times_read_well():
     assert [clock_time(seconds) for seconds in (7.4, 59.6, 3723)] == ["0:07", "1:00", "1:02:03"]
-
-
-def test_episodes_of_a_batch(batches):
-    batch = next(iter(batches(3)))
-    assert episodes_in(batch) == 3
-    assert episodes_in(batch[0]) == 1
-    assert episodes_in([1, 2]) == 1
 
 
 def trainer_with(bar, tmp_path, **arguments):
@@ -58,17 +36,6 @@ def trainer_with(bar, tmp_path, **arguments):
         callbacks=[bar], logger=False, default_root_dir=tmp_path, accelerator="cpu", enable_model_summary=False,
         enable_checkpointing=False, log_every_n_steps=1, **arguments,
     )  # fmt: skip
-
-
-def test_log_file_gets_few_plain_lines(module, batches, tmp_path, capfd):
-    trainer = trainer_with(EpisodeProgressBar(interval=1000), tmp_path, max_epochs=5, num_sanity_val_steps=1)
-    trainer.fit(module, batches(), batches())
-    lines = capfd.readouterr().err.splitlines()
-    ours = [line for line in lines if "episodes" in line]
-    assert len(ours) == 2  # at the start and at the end
-    assert re.search(r"meta-train  60/60 episodes  [\d.]+/s  elapsed [\d:]+  left 0:00", ours[-1])
-    assert "loss 1.250  accuracy 61.2 %  val 50.0 %" in ours[-1]
-    assert not any("\r" in line or "\x1b" in line for line in ours)
 
 
 class SavesBetweenSteps(Callback):
@@ -91,23 +58,6 @@ def test_a_training_resumed_within_an_epoch_shows_right_numbers(module, batches,
     lines = [line for line in capfd.readouterr().err.splitlines() if "episodes" in line]
     assert [re.search(r"\d+/\d+", line)[0] for line in lines[:2]] == ["21/24", "24/24"]
     assert all(re.search(r"left \d:\d\d", line) for line in lines)
-
-
-def test_total_follows_the_modules_progress(drifting, batches, tmp_path, capfd):
-    # The module would stop after 16 batches of 3 episodes; the trainer's own limit is far away.
-    bar = EpisodeProgressBar(interval=1e-9)
-    trainer = trainer_with(bar, tmp_path, max_epochs=1000, limit_val_batches=0)
-    module = drifting(batches=16)
-    original = module.training_step
-
-    def stopping(batch, batch_idx):
-        original(batch, batch_idx)
-        trainer.should_stop = int(module.trained) >= 8
-
-    module.training_step = stopping
-    trainer.fit(module, batches(), batches())
-    ours = [line for line in capfd.readouterr().err.splitlines() if "episodes" in line]
-    assert all("/48 episodes" in line for line in ours)
 
 
 def test_test_and_validate_have_their_own_lines(module, batches, tmp_path, capfd):

@@ -36,13 +36,6 @@ def test_row_holds_what_was_measured(tested, module):
     assert "torch" in row.hardware
 
 
-def test_rows_of_other_methods_stay_and_equal_ones_are_replaced(tested):
-    tested("first")
-    rows = tested("second")
-    assert [row.method for row in rows] == ["first", "second"]
-    assert [row.method for row in tested("first")] == ["second", "first"]
-
-
 def test_merge_tells_seeds_and_protocols_apart(tested, tmp_path):
     (row,) = tested("a")
     others = [replace(row, seed=8), replace(row, protocol=replace(row.protocol, shot=5))]

@@ -63,14 +63,6 @@ def test_it_goes_back_where_the_budget_ends_between_two_validations():
     assert normal_skips(found.architecture) == 0
 
 
-def test_what_it_saw_of_one_search_says_nothing_of_the_next():
-    stop = SkipStop()
-    search(Push(step0=("normal", "sep_conv_3x3")), stop)
-    found, steps = search(Push(step0=("normal", "skip_connect")), stop)
-    assert steps == 12  # this cell has never had fewer
-    assert normal_skips(found.architecture) == 8
-
-
 def test_a_search_that_begins_with_too_many_goes_on_until_it_has_had_fewer():
     pushes = Push(step0=("normal", "skip_connect"), step2=("normal", "sep_conv_3x3"), step4=("normal", "skip_connect"))
     found, steps = search(pushes, SkipStop(most=0.25))

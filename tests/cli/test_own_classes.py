@@ -241,9 +241,7 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
     ("verb", "file", "right"),
     [
         ("fit", "experiments/smoke", "run"),
-        ("run", "search/random_halving", "search"),
         ("search", "fit/conv4", "fit"),
-        ("fit", "search/from_scratch", "search"),
         ("test", "search/tables/nas_bench_201", "search"),
         ("search", "amortised/layered_surrogate", "fit"),
     ],

@@ -19,9 +19,8 @@ from lit_metanas.estimators.meta_training import MetaTrainingEstimator
 from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds import ImageAugmentation
 from lit_metanas.meta import PrototypeHead, PrototypeLoss
-from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
+from lit_metanas.records import read_architectures, read_record_lines
 from lit_metanas.searchers import SuccessiveHalving
-from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
@@ -76,16 +75,6 @@ def test_what_was_spent_is_charged_and_no_more_than_foretold(steps, expected):
     assert score.cost.flops <= estimator.cost(architecture, steps / 10).flops
 
 
-def test_a_rung_trains_every_contender_within_its_flops():
-    generator = torch.Generator().manual_seed(0)
-    contenders = [Contender(SPACE.sample(generator)) for _ in range(3)]
-    flops = 3 * 2.5 * max(step_by_hand(contender.architecture) for contender in contenders)
-    budget = Budget(flops=flops)
-    race = Race(make_estimator(flops), SPACE, budget, SearchRecord("grey"), generator)
-    assert len(race.train(contenders, flops)) == 3
-    assert flops - sum(step_by_hand(contender.architecture) for contender in contenders) < budget.spent.flops <= flops
-
-
 def search(directory, **options):
     return SourceSearch(
         space=SPACE,
@@ -117,16 +106,6 @@ def test_sigterm_ends_a_search_under_any_trainer(tmp_path, monkeypatch):
     with pytest.raises(SIGTERMException, match=r"^Stopped by a signal"):
         trainer.predict(search(tmp_path), loader)
     assert len(calls) == 1
-
-
-def test_both_files_tell_what_was_spent(tmp_path):
-    found = search(tmp_path).search(EpisodeDataModule(Grey(), **DATA))
-    (chosen,) = read_architectures(tmp_path / "architectures.json")
-    spent = found.record.trials[-1].cost
-    assert chosen.architecture == found.architecture
-    assert 0 < spent.flops <= 1e6
-    assert chosen.cost == spent == read_meta_checkpoint(tmp_path / "start.ckpt").cost
-    assert chosen.value == max(t.value for t in found.record.trials if t.architecture == found.architecture)
 
 
 def test_the_shape_is_the_sources(tmp_path):
@@ -290,16 +269,6 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
         torch.testing.assert_close(parameter.detach(), own, rtol=1e-4, atol=1e-6, msg=name)
     assert score.weights["head.log_scale"] != 0
     assert (data.way, data.query, data.augmentation) == (3, 4, None)
-
-
-def test_the_head_of_another_recipe_is_not_handed_on():
-    architecture = SPACE.sample(torch.Generator().manual_seed(2))
-    estimator, weights = make_estimator(1e6), None
-    heads = {"scaled": {"head.log_scale"}, "cosine": {"head.log_unit_scale"}, "plain": set()}
-    for distance, names in heads.items():
-        score = estimator.with_recipe({"distance": distance})(architecture, fidelity=0.1, start=weights)
-        weights = score.weights
-        assert {name for name in weights if name.startswith("head.")} == names
 
 
 def test_a_recipe_lies_over_any_other():

@@ -18,7 +18,7 @@ from lit_metanas.comparisons import TargetSearch, search, search_progress
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
+from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
@@ -201,29 +201,6 @@ def test_a_file_of_anothers_is_told_before_the_search(name, tmp_path):
     with pytest.raises(ValueError, match=f"fixed/{name}' is there already, and no export has written it"):
         run(tmp_path, {"fixed": counting}, export=True)
     assert counting.calls == []
-
-
-def test_the_record_of_each_search_is_kept(finished):
-    for task in TASKS:
-        for name, searcher in methods().items():
-            folder = finished / "children" / task.id.replace("/", "%2F") / name
-            (record,) = read_records(folder / "record.json")
-            budget = Budget(flops=2e6)
-            expected = searcher.search(task, SPACE, budget, 1).record
-            assert record.task_id == task.id
-
-            def told(record):
-                return [(t.architecture, repr(t.value), t.cost.flops, t.duplicate) for t in record.trials]
-
-            assert told(record) == told(expected)
-
-
-def test_rows_of_others_in_the_files_are_kept(finished, tmp_path):
-    other = replace(read_results(finished / "results.json")[0], method="other")
-    write_results(tmp_path / "results.json", [other])
-    run(tmp_path, {"random": RandomArchitecture()})
-    run(tmp_path, {"random": RandomArchitecture()})
-    assert [row.method for row in read_results(tmp_path / "results.json")] == ["other", "random", "random"]
 
 
 def test_a_directory_of_another_search_is_refused(finished):

@@ -62,18 +62,6 @@ def test_rows_are_official_indices_and_columns_data_sets(arrays, path, column):
     assert table.devices == ("phone", "gpu_32", "fpga_latency")
 
 
-def test_the_account_is_of_one_published_training(path):
-    for dataset, signal, images in (
-        ("cifar10", "val_200", 25_000 * 200),
-        ("cifar10", "test_200", 50_000 * 200),
-        ("cifar100", "val_200", 50_000 * 200),
-        ("ImageNet16-120", "val_12", 151_700 * 12),
-    ):
-        table = NASBench201Table(dataset, path)
-        architecture = table.space.from_index(5)
-        assert table.training_flops(architecture, signal) == 3 * table.flops(architecture) * images
-
-
 def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
     table = NASBench201Table("cifar100", path)
     estimator = TabularEstimator(table, "val_200", "phone")

@@ -64,15 +64,6 @@ def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val
     }
 
 
-def test_a_record_is_read_once(tmp_path):
-    store(tmp_path, made_record())
-    table = NATSFiles("cifar10", tmp_path)
-    architecture = table.space.from_index(3)
-    first = table.score(architecture, "val_200")
-    (tmp_path / "tss_000003.pickle.pbz2").unlink()
-    assert table.score(architecture, "val_200") == first
-
-
 class Hostile:
     def __init__(self, path):
         self.path = path

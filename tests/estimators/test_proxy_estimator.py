@@ -97,23 +97,6 @@ def test_isomorphic_cells_are_scored_once_and_charged_alike():
     assert len({(score.value, score.cost) for score in scores}) == 1
 
 
-def test_the_minibatch_is_drawn_once_from_the_train_part():
-    task, proxy = make_task(), Recorder()
-    task.train.inputs[:, 0, 0, 0] = torch.arange(20.0)
-    estimator = ProxyEstimator(task, SPACE, 0, proxy, images=12)
-    for index in (7000, 8000):
-        estimator(SPACE.from_index(index), fidelity=1.0)
-    (_, first, labels), (_, second, _) = proxy.calls
-    assert torch.equal(first, second)
-    numbers = first[:, 0, 0, 0].long()
-    assert len(set(numbers.tolist())) == 12
-    assert numbers.tolist() != list(range(12))
-    assert torch.equal(labels, numbers % 3)
-    whole = Recorder()
-    ProxyEstimator(task, SPACE, 0, whole, images=500)(SPACE.from_index(7000), fidelity=1.0)
-    assert sorted(whole.calls[0][1][:, 0, 0, 0].tolist()) == list(range(20))
-
-
 def test_without_data_no_image_is_needed():
     empty = make_task(images=0)
     estimator = ProxyEstimator(empty, SPACE, 0, Synflow())
@@ -153,10 +136,3 @@ def test_a_search_keeps_failing_proxies_as_failures():
     assert failed
     assert all("Spread of this network is -inf" in trial.failure for trial in failed)
     assert "skip_connect" in {found.architecture[f"edge{i}-3"] for i in range(3)}
-
-
-def test_a_stored_study_is_told_apart_by_the_proxy():
-    estimator = ProxyEstimator(make_task(), SPACE, 0, Synflow(), images=9)
-    assert estimator.settings == {"proxy": "Synflow", "images": 9}
-    cell = SPACE.from_string(CELL)
-    assert estimator.measures["parameters"](cell) == SPACE.cost(cell, (1, 8, 8), 3).parameters

@@ -2,9 +2,8 @@
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
+from multiprocessing import get_context
 
 import pytest
 from hypothesis import given, settings
@@ -186,24 +185,18 @@ def test_records_come_back_equal(tmp_path):
         read_records(path)
 
 
-MERGE = """
-import os, sys
-os.fsync = lambda handle: None
-from lit_metanas.records import read_results
-from lit_metanas.records.result_files import merge_results
-from dataclasses import replace
-(row,) = read_results(sys.argv[1])
-for number in range(50):
-    merge_results(sys.argv[2], [replace(row, method=f"{sys.argv[3]}-{number}")])
-"""
+def merge(path, name):
+    for number in range(20):
+        merge_results(path, [a_result(method=f"{name}-{number}")])
 
 
-def test_no_row_is_lost_where_two_processes_merge(tmp_path):
-    seed, shared = tmp_path / "seed.json", tmp_path / "results.json"
-    write_results(seed, [a_result()])
-    names = ("one", "two")
-    commands = [[sys.executable, "-c", MERGE, str(seed), str(shared), name] for name in names]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(timeout=600) for process in processes] == [0, 0]
-    expected = {f"{name}-{number}" for name in names for number in range(50)}
+def test_no_row_is_lost_where_two_processes_merge(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: None)
+    shared, names = tmp_path / "results.json", ("one", "two")
+    processes = [get_context("fork").Process(target=merge, args=(shared, name)) for name in names]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=600)
+    expected = {f"{name}-{number}" for name in names for number in range(20)}
     assert {row.method for row in read_results(shared)} == expected

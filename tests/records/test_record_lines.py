@@ -34,19 +34,6 @@ def a_record(task="cora", **changes):
     return SearchRecord(task, trials, **{**fields, **changes})
 
 
-def test_records_come_back_equal(tmp_path):
-    path = tmp_path / "records.jsonl"
-    records = [a_record(), a_record("pubmed", objectives=("accuracy", "parameters")), SearchRecord("empty")]
-    write_record_lines(path, records)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_record_lines(path) == records
-        assert read_record_lines(path, SPACE) == records
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["schema"] for line in lines] == [1, 1, 1]
-    assert [json.loads(line)["task_id"] for line in lines] == ["cora", "pubmed", "empty"]
-
-
 def line(record, **changes):
     return json.dumps({"schema": 1, **to_plain(record), **changes}).encode()
 

@@ -72,17 +72,6 @@ def test_more_rows_than_a_report_has_room_for(rows: list[ResultRow], tmp_path: P
         write_report(tmp_path, rows * MOST_RESULTS)
 
 
-def test_many_methods_and_protocols_are_drawn_in_bounds(rows: list[ResultRow], tmp_path: Path) -> None:
-    many = [
-        replace(rows[0], method=f"{number}", protocol=replace(rows[0].protocol, shot=number % 2))
-        for number in range(110)
-    ]
-    for file in write_report(tmp_path, many).files:
-        if file.suffix == ".png":
-            with Image.open(file) as image:
-                assert image.width * image.height <= MOST_DRAWN_PIXELS
-
-
 @pytest.mark.parametrize(
     "architecture",
     [

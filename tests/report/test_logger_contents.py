@@ -21,7 +21,7 @@ from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsT
 from lit_metanas.callbacks.results import trial_cells
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.kinds import ArraySource
-from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines, read_results
+from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection
@@ -165,26 +165,6 @@ def test_wandb_and_tensorboard_have_the_last_pictures(run, history):
             assert picture.width > 400
     for key in ("arch/probabilities", "arch/architecture"):
         assert len(run.events.Images(key)) == 2
-
-
-def test_table_of_target_tasks(run, history):
-    results = read_results(run.folder / "search" / "results.json")
-    (key, columns, rows), _ = run.recorder.tables
-    assert key == "target/results"
-    assert [(row[0], row[1]) for row in rows] == [(f"task {i}", method) for i in range(2) for method in METHODS]
-    for row, result in zip(rows, results, strict=True):
-        assert row[2:11] == [
-            result.metric, result.value, result.ci95, 3, 4, 0, result.parameters, result.flops, result.cost.flops
-        ]  # fmt: skip
-        assert row[-1] == str(result.architecture)
-    (file,) = run.folder.rglob("results*.table.json")
-    assert json.loads(file.read_text()) == {"columns": columns, "data": rows}
-    assert history[key]["nrows"] == 6
-    (text,) = run.events.Tensors("target/results/text_summary")
-    lines = text.tensor_proto.string_val[0].decode().splitlines()
-    assert len(lines) == 8
-    assert lines[2].startswith(f"| task 0 | random, first | accuracy | {results[0].value:.4g} | ")
-    assert "random \\| second" in lines[3]
 
 
 def test_table_of_trials(run, history):

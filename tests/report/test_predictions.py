@@ -1,16 +1,13 @@
 import json
 
-import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
-from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.callbacks import figures
 from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.io.text import markdown_lines
 from lit_metanas.records.result_files import (
     KeptNetwork,
     kept_networks,
@@ -20,7 +17,7 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.report.figures.confusions import draw_confusions
 from lit_metanas.report.figures.panel import numbers_of
-from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
+from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_page import class_section, prediction_section
 from lit_metanas.report.report_verb import report
 
@@ -54,29 +51,6 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
     with pytest.raises(ValueError, match=said) as caught:
         read_predictions(file)
     assert str(file) in str(caught.value)
-
-
-def test_texts_are_shown_as_they_are():
-    lines = markdown_lines(prediction_lines(TEXTS)).splitlines()
-    assert lines[2] == "| ✓ | book a flight | flight | flight |"
-    shown = "a \\| cab &lt;script&gt;!\\[x](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
-    assert lines[3].startswith(f"| ✗ | {shown} | ")
-    assert prediction_lines([lm.records.ShownPrediction("", "", True, example="x" * 500)])[2][1] == "x" * 399 + "…"
-    assert draw_predictions(TEXTS, {}) is None
-    assert prediction_lines(()) == []
-
-
-def test_pictures_are_drawn_upright(tmp_path):
-    rows = tuple(bytes([255 if row < 2 else 0] * 6).hex() for row in range(6))  # white above, black below
-    drawn = draw_predictions([lm.records.ShownPrediction("a $b", "c", False, picture=rows)], {})
-    drawn.savefig(tmp_path / "drawn.png")
-    (axes,) = drawn.axes
-    (shown,) = axes.images
-    assert np.asarray(shown.get_array())[:, 0].tolist() == [255, 255, 0, 0, 0, 0]
-    assert axes.get_ylim() == (5.5, -0.5)  # the first row is the uppermost
-    assert axes.get_title("left") == "✗ a \\$b\nis: c"
-    with Image.open(tmp_path / "drawn.png") as image:
-        assert image.size[0] > 300
 
 
 def test_tiles_have_the_room_that_their_titles_need():

@@ -6,7 +6,6 @@ from lit_metanas.records import Cost, Protocol, Trial
 from lit_metanas.report import tables
 from lit_metanas.report.figures.costs import draw_costs, draw_curves, side_by_side
 from lit_metanas.report.figures.fronts import draw_fronts
-from lit_metanas.report.figures.panel import log_axis, stacked
 from lit_metanas.spaces import Architecture
 
 TARGET = Protocol("target", 10, 100, "running")
@@ -44,55 +43,11 @@ def test_costs_show_each_method_at_its_place(many):
     assert names(axes) == ["Conv-4", "DARTS from scratch", "random per task", "meta-searched, adapted"]
 
 
-def test_costs_without_any_search(make):
-    rows = [make("Conv-4", values=[0.5, 0.6], meta=5), make("_pyramid", values=[0.5, 0.7], meta=5)]
-    (axes,) = draw_costs(tables(rows)).axes
-    assert axes.get_xticks().tolist() == []
-    assert names(axes) == ["Conv-4", "pyramid"]
-
-
 def test_points_of_equal_cost_are_side_by_side(make):
     rows = [make(f"method {i}", values=[0.5, 0.6], search=10**10) for i in range(8)]
     (axes,) = draw_costs(tables(rows)).axes
     assert len({x for x, _ in points(axes)}) == 8
     assert side_by_side([3.0, 1.0, 1.0, 1.1], 2) == [8.0, 1.0, 2.0, 4.0]
-
-
-def test_one_method_alone_is_no_figure(make):
-    assert draw_costs(tables([make("Conv-4", values=[0.5, 0.6])])) is None
-    assert draw_curves([make("a", values=[0.5, 0.6])]) is None
-
-
-def test_bars_end_where_shares_do(make):
-    rows = [make(name, value=value, seed=seed, task="t", protocol=TARGET)
-            for name in ("a", "b") for seed, value in enumerate((0.1, 0.99))]  # fmt: skip
-    (axes,) = draw_costs(tables(rows)).axes
-    bars = [line.get_ydata().tolist() for line in axes.lines if len(line.get_xydata()) == 2]
-    assert bars == [[0, 100]] * 2
-
-
-def test_thick_bars_are_explained_where_there_are_any(make, many):
-    def note(rows):
-        return next(text.get_text() for text in draw_costs(tables(rows)).axes[0].texts if "95 %" in text.get_text())
-
-    assert note(many) == "lines: 95 % intervals, thin over episodes, thick over seeds"
-    assert note([row for row in many if row.seed == 0]) == "line: 95 % interval over episodes"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (10.2, 10.8, ["20 G", "50 G"]),
-        (9.9, 11.1, ["10 G", "20 G", "50 G", "100 G"]),
-        (9.0, 12.0, ["1 G", "3 G", "10 G", "30 G", "100 G", "300 G", "1 T"]),
-    ],
-)
-def test_a_logarithmic_axis_has_several_round_ticks(low, high, expected):
-    figure, (axes,) = stacked(1)
-    axes.set_xlim(10**low, 10**high)
-    log_axis(axes)
-    figure.canvas.draw()
-    assert ticks(axes) == expected
 
 
 def test_curves_mark_saturation(many):
@@ -148,26 +103,3 @@ def test_a_method_has_one_colour_in_all_figures(make):
 
     assert len(set(colours(draw_costs(tables(rows))).values())) == 3
     assert colours(draw_costs(tables(rows))) == colours(draw_curves(rows))
-
-
-def test_a_curve_goes_on_to_the_whole_cost_of_its_search(make):
-    rows = [
-        make("halving", value=0.9, task="t", protocol=TARGET, search=300, curve=[(100, 0.5), (150, 0.9)]),
-        make("DARTS", value=0.9, task="t", protocol=TARGET, search=50, curve=[(50, 0.8)]),
-    ]
-    (axes,) = draw_curves(rows).axes
-    lines = [line.get_xydata().tolist() for line in axes.lines if line.get_drawstyle() == "steps-post"]
-    assert lines == [[[100, 50], [150, 90], [300, 90]], [[50, 80]]]
-    assert "halving (ring at 150)" in names(axes)
-    assert draw_curves(rows[1:]) is None  # a point alone says nothing
-
-
-def test_one_task_has_one_title_in_all_figures_and_it_is_whole(make):
-    rows = [
-        replace(make(name, value=0.9, task="photos", protocol=TARGET, search=300, curve=[(100, 0.5), (150, 0.9)]),
-                images=(1000, 334))
-        for name in "ab"
-    ]  # fmt: skip
-    title = "Task photos: 10 classes, trained on 1000 examples, tested on 334"
-    for drawn in (draw_curves(rows), draw_costs(tables(rows))):
-        assert drawn.axes[0].get_title(loc="left").replace("\n", " ") == title

@@ -31,27 +31,6 @@ def searched(make):
     return [*rows, make("random", value=0.6, search=10**10, task="glyphs/0")]
 
 
-def test_each_front_is_drawn_as_what_one_gets_for_so_much(searched):
-    (axes,) = draw_fronts(searched).axes
-    steps = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
-    assert [list(map(tuple, line.get_xydata().round(6))) for line in steps] == [
-        [(2_000, 45), (9_000, 61), (40_000, 74), (90_000, 78)],
-        [(3_000, 50), (12_000, 58), (30_000, 77)],
-    ]
-    rings = [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_markerfacecolor() == "none"]
-    assert rings == [(90_000, 78), (30_000, 77)]
-    assert axes.get_xlabel() == "parameters"
-    assert axes.get_xscale() == "log"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["NSGA-II (seed 0)", "TPE (seed 0)"]
-
-
-def test_a_chosen_network_that_is_not_on_the_front_has_no_ring(searched):
-    other = replace(searched[0], architecture=Architecture({"width": "7"}))
-    (axes,) = draw_fronts([other]).axes
-    assert not [line for line in axes.lines if line.get_markerfacecolor() == "none"]
-    assert not any("ring" in text.get_text() for text in axes.texts)
-
-
 def test_tested_networks_are_drawn_with_their_intervals():
     point = SimpleNamespace
     front = [point(parameters=p, test_score=v, ci95=0.02) for p, v in ((1_000, 0.5), (9_000, 0.45), (40_000, 0.99))]

@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 
 from lit_metanas.io.text import duration, with_prefix
-from lit_metanas.records import Cost, Protocol
 from lit_metanas.records.statistics import percent
 from lit_metanas.report import tables, to_markdown, to_rich
 from lit_metanas.report.paired_statistics import Difference
@@ -31,29 +30,6 @@ def test_percent_points_and_tasks():
     assert points(Difference(-0.012, -0.02, 0.004, 10)) == "−1.2 [−2.0, +0.4]"
     assert points(Difference(-0.012, math.nan, math.nan, 1)) == "−1.2"
     assert [tasks(n) for n in (None, 0, math.inf, 12.0)] == ["–", "at once", "never", "12"]
-
-
-def test_one_table_a_protocol_one_row_a_method(many):
-    episodes, target = tables(many, reference="Conv-4")
-    assert episodes.title == "Few-shot episodes: 5-way 1-shot"
-    assert target.title == "Target tasks: 10-way 100-shot"
-    methods = ["Conv-4", "DARTS from scratch", "random per task", "meta-searched, adapted"]
-    assert [row.method for row in target.rows] == methods
-    assert (episodes.units, target.units) == ("episodes", "target tasks")
-    assert target.rows[0].batch_norm == "running"
-
-
-def test_networks_without_batch_norm_stand_beside_those_that_have_it(make):
-    modes = {"auto": ["", "running"], "linear": ["", ""]}
-    rows = [
-        make(name, value=0.5, task=f"t{place}", protocol=Protocol("target", 10, 100, mode))
-        for name, own in modes.items()
-        for place, mode in enumerate(own)
-    ]
-    (table,) = tables(rows)
-    assert [(row.method, row.batch_norm) for row in table.rows] == [("auto", "running"), ("linear", "")]
-    (table,) = tables(rows[2:])
-    assert "atch norm" not in to_markdown(table)
 
 
 def test_golden_cells(many):
@@ -88,20 +64,6 @@ def test_what_was_looked_up_is_counted_in_queries(looked_up):
     assert "Pays after" not in text  # nothing was meta-trained
 
 
-@pytest.mark.parametrize("flops", [10**15, 0])
-def test_where_queries_are_the_account_meta_training_is_counted_in_them_too(looked_up, flops):
-    """Training FLOPs over a difference of queries are no number of tasks, and unknown FLOPs are no meta-training."""
-    plain, learned = (replace(row, cost=replace(row.cost, flops=flops)) for row in looked_up)
-    learned = replace(learned, meta_cost=Cost(queries=7000, flops=70 * flops, seconds=60))
-    (table,) = tables([plain, learned])
-    assert table.scratch == "random"
-    assert cells(table.rows[0])[4:7] == ["100 queries, 0.5 s", "–", "–"]
-    # 7,000 / (100 - 40)
-    assert cells(table.rows[1])[4:7] == ["40 queries, 0.5 s", "7.00 k queries, 60 s", "117"]
-    (table,) = tables([replace(plain, curve=()), learned])
-    assert table.rows[1].pays_after == 117  # the whole cost, where no curve was kept
-
-
 def test_what_intervals_are_over(make, many):
     """A person's single folder of images: the interval is over its test examples, as it came."""
     (table,) = tables([make("a", value=0.5, task="folder", protocol=many[-1].protocol)])
@@ -123,88 +85,11 @@ def test_what_intervals_are_over(make, many):
     assert "ver seeds" not in text
 
 
-def test_seeds_are_a_column_only_where_rows_differ_in_them(make):
-    both = [make(name, values=[0.5, 0.6], seed=3) for name in "ab"]
-    text = to_markdown(tables(both)[0])
-    assert "| seeds |" not in text
-    assert "All rows: seed 3." in text
-    text = to_markdown(tables([*both, make("a", values=[0.5, 0.6], seed=4)])[0])
-    assert "| seeds |" in text
-    assert "All rows" not in text
-
-
-def test_where_batch_norm_statistics_come_from_is_told(make, many):
-    text = to_markdown(tables([make(name, values=[0.5, 0.6]) for name in "ab"])[0])
-    assert "Batch norm: the network normalises with the statistics of the task's training examples (support)." in text
-    assert "with the statistics of its training (running)." in to_markdown(tables(many)[1])
-
-
-def test_a_single_task_is_told_as_such(make, many):
-    """Someone's own folder: its images and its classes count, and nothing is averaged over seeds or tasks."""
-
-    def row(method, value, **more):
-        made = make(method, value=value, task="folder", protocol=many[-1].protocol, **more)
-        classes = {"cat": value - 0.1, "d|g": value + 0.1}
-        return replace(made, class_values=classes, images=(40, 10))
-
-    rows = [row("a", 0.5, meta=10**12), row("b", 0.7, search=10**11)]
-    (table,) = tables(rows)
-    assert table.title == "Task folder: 10 classes, trained on 40 examples, tested on 10"
-    assert table.rows[0].pays_after is None
-    text = to_markdown(table)
-    for heading in ("over seeds", "difference", "pays after", "Pays after"):
-        assert heading not in text
-    assert "| method | accuracy % | search a task | meta-training (once) | parameters |" in text
-    assert "| class | a | b |\n| --- | ---: | ---: |\n| cat | 40.0 | 60.0 |\n| d\\|g | 60.0 | 80.0 |\n" in text
-    assert [own.title for own in to_rich(table, 200)] == [table.title, "Accuracy by class, %"]
-    assert [len(own.columns) for own in to_rich(table, 80)] == [2, 3, 4, 3]
-    (table,) = tables([rows[0], replace(rows[1], images=(30, 10))])
-    assert table.title == "Task folder: 10 classes"
-    (table,) = tables([*rows, make("a", value=0.5, task="other", protocol=many[-1].protocol)])
-    assert (table.title, table.class_values) == ("Target tasks: 10-way 100-shot", {})
-
-
-def test_brackets_in_names_are_names(make):
-    """The terminal's library takes words in brackets for styles."""
-    names = ["ours [v2]", "a [/b]", "[red]c"]
-    console = Console(file=StringIO(), width=200)
-    for own in to_rich(tables([make(name, value=0.5) for name in names], reference="a [/b]")[0], 200):
-        console.print(own)
-    text = console.file.getvalue()
-    assert all(f"│ {name} " in text for name in names)
-    assert "Difference: to 'a [/b]'" in text
-
-
-def test_batch_norm_modes_are_rows_of_their_own(make):
-    row = make("a", values=[0.5, 0.6])
-    other = replace(row, protocol=replace(row.protocol, batch_norm="transductive"))
-    (table,) = tables([row, other])
-    assert [own.batch_norm for own in table.rows] == ["support", "transductive"]
-
-
-def test_reference_without_results_in_one_protocol_gives_no_difference(make, many):
-    extra = make("alone", values=[0.5, 0.6])
-    episodes, target = tables([*many, extra], reference="alone")
-    assert episodes.reference == "alone"
-    assert target.reference is None
-    assert all(row.difference is None for row in target.rows)
-
-
 def test_wrong_names_and_no_results_are_told(many):
     with pytest.raises(ValueError, match="No result has the method 'Conv4': the results have Conv-4, DARTS"):
         tables(many, reference="Conv4")
     with pytest.raises(ValueError, match="no results to report"):
         tables([])
-
-
-def test_markdown_has_a_row_a_method(many):
-    text = to_markdown(tables(many, reference="Conv-4")[1])
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 4
-    assert len({line.count("|") for line in lines}) == 1
-    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 \\[+15.0, +15.0] | 10.0 GFLOPs, 10 s |" in text
-    assert "Difference: to 'Conv-4'" in text
-    assert "by 'DARTS from scratch'" in text
 
 
 @pytest.mark.parametrize(("width", "parts"), [(200, 1), (80, 3)])
@@ -225,17 +110,6 @@ def test_searches_that_were_stopped_are_told(make):
     cut = replace(make("b", values=[0.5, 0.6], seed=1), stopped=True)
     (table,) = tables([make("a", values=[0.5, 0.6]), make("b", values=[0.5, 0.6]), cut])
     assert " Stopped early, with the best so far: 'b'." in to_markdown(table)
-
-
-def test_a_series_of_episodes_is_a_table_of_its_own(make):
-    within = "5-way 1-shot within alphabets"
-    rows = [make("a", values=(0.5, 0.7)), make("a", values=(0.1, 0.3), task=within)]
-    plain, other = tables(rows)
-    assert [plain.rows[0].score.mean, other.rows[0].score.mean] == pytest.approx([0.6, 0.2])
-    assert (plain.title, other.title) == (
-        "Few-shot episodes: 5-way 1-shot",
-        "Few-shot episodes: 5-way 1-shot, within alphabets",
-    )
 
 
 def test_the_verdict_tells_what_was_won_and_what_it_cost(make):

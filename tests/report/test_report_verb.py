@@ -69,19 +69,6 @@ def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
     assert {path.name for path in output.iterdir()} == {"report.md", *pictures}
 
 
-def test_report_says_where_each_row_comes_from(files, many):
-    write_report(files / "out", many)
-    origins = (files / "out" / "report.md").read_text().split("## Where each row comes from")[1]
-    row = next(line for line in origins.splitlines() if line.startswith("| DARTS"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    configs = "runs/0/config.yaml, runs/1/config.yaml, runs/2/config.yaml"
-    assert cells == ["DARTS from scratch", "0, 1, 2", "support", "a machine", configs]
-    assert "| method | seeds | batch norm | hardware | configuration |" in origins
-    write_report(files / "unknown", [replace(row, config="") for row in many])
-    origins = (files / "unknown" / "report.md").read_text().split("## Where each row comes from")[1]
-    assert "| method | seeds | batch norm | hardware |\n" in origins
-
-
 def test_architectures_chosen_twice_are_drawn_once(files, many):
     rows = [ArchitectureRow(f"task {i}", "m", "LayeredSpace", Architecture({"kernel": "3"}), 0.5) for i in range(2)]
     write_report(files / "out", many, architectures=rows)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from lit_metanas.records import Cost, SearchRecord, Trial
-from lit_metanas.report.figures.costs import describe_rounds, draw_rounds, rounds_of
+from lit_metanas.report.figures.costs import describe_rounds, draw_rounds
 from lit_metanas.spaces import Architecture
 
 
@@ -21,12 +21,6 @@ def searched(order, **changes):
 
 
 ORDER = [("a", 50), ("b", 60), ("c", 40), ("d", 30), ("b", 70), ("a", 65), ("e", 66), ("b", 80), ("e", 81), ("e", 82)]
-
-
-def test_a_round_begins_where_networks_come_again():
-    rounds = rounds_of(searched(ORDER).record.trials)
-    assert ["".join(trial.architecture["kernel"] for trial in one) for one in rounds] == ["abcd", "bae", "be", "e"]
-    assert rounds_of([]) == []
 
 
 def test_each_network_is_a_line_to_where_it_was_dropped():

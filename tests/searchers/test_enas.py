@@ -65,17 +65,6 @@ def test_the_warm_up_trains_the_weights_alone():
     assert made.budget.spent.images == 6 * 8
 
 
-def test_the_controller_learns_which_children_are_good():
-    """Children of depth 2 are rewarded as they are, those of depth 1 with nothing."""
-    made = module(rates=replace(RATES, learning_rate=0.05, children=4), steps=40)
-    reward = made._reward
-    made._reward = lambda architecture, val: reward(architecture, val) * (architecture["depth"] == "2")
-    fit(made)
-    depths = [made.draw()["depth"] for _ in range(50)]
-    assert depths.count("2") > 45
-    assert made.architecture()["depth"] == "2"
-
-
 def test_the_baseline_is_a_moving_average_of_rewards_from_chance_on():
     made = module(rates=replace(RATES, entropy=0.0, baseline=0.8, children=3))
     reward, rewards = made._reward, []
@@ -86,21 +75,6 @@ def test_the_baseline_is_a_moving_average_of_rewards_from_chance_on():
     for step in range(6):
         expected = 0.8 * expected + 0.2 * sum(rewards[3 * step : 3 * step + 3]) / 3
     assert made.baseline == pytest.approx(expected)
-
-
-def test_the_best_of_the_last_draws_is_found_and_its_child_computes_what_was_scored():
-    budget = Budget()
-    found = search(budget)
-    epochs, last = found.record.trials[:2], found.record.trials[2:]
-    assert [trial.cost.queries for trial in epochs] == [0, 0]
-    assert len(last) == 5
-    assert budget.spent.queries == len({trial.architecture for trial in last}) == sum(not t.duplicate for t in last)
-    best = max(last, key=lambda trial: trial.value)
-    assert found.architecture == best.architecture
-    assert last[-1].cost.flops == epochs[-1].cost.flops
-    child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
-    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
-    assert right == pytest.approx(best.value)
 
 
 @pytest.mark.parametrize(("flops", "queries"), [(0, None), (200_000, 2), (450_000, 0)])

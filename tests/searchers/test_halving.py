@@ -89,22 +89,6 @@ def test_the_schedule_equals_a_plain_version(candidates, eta, rungs, seed):
     assert len(found.record.trials) == len(calls)
 
 
-class Paced(Curve):
-    """Deep networks train four times as many FLOPs in a second."""
-
-    def pace(self, architecture):
-        return {"1": 1.0, "2": 4.0}[architecture["depth"]]
-
-
-def test_networks_of_a_known_pace_get_the_same_time():
-    estimator, budget = Paced(None, SPACE, 0), Budget(flops=10**4)
-    first = [Query.of(complete(SPACE, {"depth": depth, "width": width}), {}) for depth in "12" for width in ("8", "16")]
-    searcher = EvolvingHalving(candidates=(4,), rungs=(0.1,), first=first, finish=False)
-    searcher.run(BestSoFar(estimator, "curve"), SPACE, budget, 0, problem="curve")
-    flops = [fidelity * estimator.full(architecture) for architecture, fidelity, _ in estimator.calls]
-    assert flops == pytest.approx([100.0, 100.0, 400.0, 400.0])
-
-
 def test_each_rung_keeps_its_own_number():
     calls, first = [], [Query.of(one, {}) for one in SPACE.architectures()][:6]
     given = {"candidates": (6, 4, 2), "rungs": (0.3, 0.3, 0.3), "finish": False, "first": first}
@@ -287,25 +271,6 @@ class Rated(Curve):
         return Score(score.value - abs(self.settings["rate"] - 3), score.cost, score.weights)
 
 
-def search_recipes(searcher, flops):
-    return searcher.run(Rated(None, SPACE, 0), SPACE, Budget(flops=flops), 0, problem="curve")
-
-
-def test_a_later_field_is_tried_one_value_a_rung_and_then_mutates():
-    searcher = EvolvingHalving(
-        candidates=(4, 3, 3, 8), rungs=(0.2, 0.2, 0.2, 0.3), later={"rate": [1, 3, 2]}, recipe_mutations=1.0
-    )
-    found = search_recipes(searcher, 90_000)
-    rates = [trial.recipe["rate"] for trial in found.record.trials]
-    assert rates[:4] == [1] * 4
-    assert sorted(rates[4:7]) == [1, 1, 3]
-    assert sorted(rates[7:10]) == [2, 3, 3]  # the last rung's winner has 3
-    assert set(rates[10:]) == {1, 2, 3}
-    assert found.recipe == {"rate": 3}
-    one_rung = search_recipes(EvolvingHalving(candidates=(6,), rungs=(0.5,), later={"rate": [1, 3]}), 90_000)
-    assert {trial.recipe["rate"] for trial in one_rung.record.trials} == {1}
-
-
 def test_what_an_estimator_does_not_score_is_not_proposed():
     class NoThree(Rated):
         """Scores no deep network at a rate of 3."""
@@ -396,13 +361,6 @@ def test_a_front_is_found_and_spread_over_the_sizes():
     assert all(trial.measures == {"parameters": size_of(trial.architecture)} for trial in found.record.trials)
     assert {one.architecture for one in found.front} <= {trial.architecture for trial in found.record.trade_offs}
     assert all(one.weights is not None for one in found.front)
-
-
-def test_what_a_space_refuses_is_not_trained():
-    within = SIZES.limited(lambda architecture: "too wide" if architecture["width"] == "32" else None)
-    calls = []
-    FrontHalving().run(Sized(None, within, 0, calls), within, Budget(flops=10**8), 0, problem="sized")
-    assert {architecture["width"] for architecture, _ in calls} == {"4", "8", "16"}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import torch
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
-from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.searchers import EvolvingHalving
-from lit_metanas.searchers.halving.proposals import covering, expected_heights, fitting, promising
+from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
 
@@ -39,18 +38,6 @@ def record(name, seed, trained=(1e8, 1e10), noise=0.02, level=0.0):
     return SearchRecord(name, trials)
 
 
-@pytest.mark.parametrize(("flops", "width"), [(1e8, "8"), (1e10, "16")])
-def test_what_is_promised_depends_on_the_budget(flops, width):
-    records = [record("glyphs", 0), record("letters", 1, level=-5.0)]
-    (best, *_), every = promising(records, SPACE, flops), promising(records, SPACE, flops)
-    assert (best.architecture["width"], best.architecture["depth"], dict(best.recipe)) == (width, "2", {"rate": 2})
-    tried = {(trial.architecture, trial.recipe["rate"]) for each in records for trial in each.trials}
-    assert {(query.architecture, dict(query.recipe)["rate"]) for query in every} == tried
-    true = [worth(query.architecture, dict(query.recipe), flops) for query in every]
-    ranks = torch.tensor(true).argsort(descending=True).argsort().double()
-    assert torch.corrcoef(torch.stack([ranks, torch.arange(len(every)).double()]))[0, 1] > 0.9
-
-
 def test_trials_that_tell_nothing_are_left_out():
     known = record("glyphs", 0, trained=(1e9,))
     few = [
@@ -68,19 +55,6 @@ def test_trials_that_tell_nothing_are_left_out():
         Trial(SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(s))), 0.5, Cost(), trained=1e9) for s in (1, 2)
     ]
     assert len(promising([SearchRecord("glyphs", equal)], SPACE, 1e9)) == 2
-
-
-def test_what_is_expected_of_networks_follows_the_records_of_other_tasks():
-    known = [record(name, seed, trained=(1e10,)) for seed, name in enumerate(("glyphs", "letters", "digits"))]
-    every = list(SPACE.architectures())
-    heights = expected_heights(known, SPACE, every)
-    assert [query.architecture for query, _ in heights] == every
-    assert all(dict(query.recipe)["rate"] == 2 for query, _ in heights)
-    by_width = {w: [height for query, height in heights if query.architecture["width"] == w] for w in ("8", "16")}
-    assert sum(by_width["16"]) > sum(by_width["8"])
-    true = torch.tensor([worth(architecture, {"rate": 2}, 1e10) for architecture in every])
-    assert torch.corrcoef(torch.stack([true, torch.tensor([height for _, height in heights])]))[0, 1] > 0.9
-    assert expected_heights([], SPACE, every) == []
 
 
 class Rated(Estimator):
@@ -142,11 +116,3 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))
     with pytest.raises(FileNotFoundError, match="There is no file"):
         first_rung([str(tmp_path / "none.jsonl")])
-
-
-def test_the_preprocessing_of_other_data_is_not_told():
-    space = LayeredSpace(depths=(1,), widths=(8,))
-    recipe = {"learning_rate": 0.01, PREPROCESSING: "grey 16x16"}
-    trial = Trial(space.sample(torch.Generator().manual_seed(0)), 0.5, Cost(flops=7), recipe=recipe)
-    (record,) = fitting([SearchRecord("letters", [trial])], space)
-    assert [one.recipe for one in record.trials] == [{"learning_rate": 0.01}]

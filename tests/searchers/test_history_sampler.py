@@ -3,7 +3,6 @@
 import optuna
 import pytest
 from letters import SPACE
-from optuna.samplers import PartialFixedSampler
 from optuna.trial import TrialState
 
 from lit_metanas.searchers import RegularisedEvolution
@@ -104,12 +103,3 @@ def test_several_objectives_are_refused(make):
     study = optuna.create_study(sampler=make(), directions=["minimize", "maximize"])
     with pytest.raises(ValueError, match="searches for one objective, and the study has 2: use a sampler for several"):
         study.optimize(lambda trial: (letters(trial), 0.0), n_trials=1)
-
-
-@every_sampler
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_fixed_parameters_stay_fixed(make):
-    sampler = PartialFixedSampler({"arch.x": "a"}, make(seed=0, space=SPACE))
-    study = optimized(sampler, 25, letters)
-    assert {trial.params["arch.x"] for trial in study.trials} == {"a"}
-    assert len({tuple(trial.params.values()) for trial in study.trials}) >= 22

@@ -96,22 +96,6 @@ def search(budget=None, seed=0, space=SPACE, **options):
     return OneShotSearcher(**options).search(TASK, space, budget or Budget(), seed)
 
 
-@pytest.mark.parametrize(
-    "sampler", [None, RegularisedEvolution(population=3, sample=2, space=SPACE)], ids=["random", "evolution"]
-)
-def test_the_best_candidate_is_found_and_its_child_computes_what_was_ranked(sampler):
-    budget = Budget()
-    found = search(budget, sampler=sampler)
-    trials = found.record.trials
-    assert len(trials) == 8
-    assert budget.spent.queries == sum(not trial.duplicate for trial in trials)
-    assert trials[0].cost.flops == trials[-1].cost.flops == budget.spent.flops > 0
-    assert max(trial.value for trial in trials) == found.record.best.value
-    child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
-    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
-    assert right == pytest.approx(found.record.best.value)
-
-
 @every_space
 def test_other_spaces_are_searched_too(space):
     found = search(space=space, epochs=1, candidates=3)

@@ -96,24 +96,6 @@ def test_the_budget_is_never_overdrawn_and_the_record_adds_up(flops, queries, se
     assert found.architecture == max(calls, key=plain_value)
 
 
-def test_the_search_ends_when_the_space_is_exhausted():
-    buildable = {SPACE.canonical(dict(zip("xyz", (x, y, z), strict=True))) for x in "abc" for y in "abc" for z in "abc"}
-    buildable = {architecture for architecture in buildable if SPACE.violation(architecture) is None}
-    calls = []
-    found = search(Budget(), table={"calls": calls})
-    assert set(calls) == buildable
-    assert len(calls) == len(buildable)
-    assert all(trial.duplicate for trial in found.record.trials[-50:])
-
-
-def test_a_budget_that_pays_for_nothing_is_named():
-    said = r"paid for no architecture; of the last one that was drawn, it costs 120 FLOPs, and the budget has 99 left"
-    with pytest.raises(ValueError, match=said):
-        search(Budget(flops=99))
-    with pytest.raises(ValueError, match="task 'letters' tried no architecture: give it a larger budget"):
-        search(Budget(queries=0))
-
-
 @pytest.mark.parametrize("name", ["tpe", "nsga"])
 def test_an_interrupted_search_resumes_from_its_storage_as_if_uninterrupted(tmp_path, name):
     storage = f"sqlite:///{tmp_path}/studies.db"
@@ -150,17 +132,6 @@ def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
         with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* other images or labels under the same task"):
             resume(**other)
     assert resume(test=bright) == found  # which no search sees
-
-
-def test_a_trial_that_somebody_queued_is_the_first_to_be_scored():
-    storage = optuna.storages.InMemoryStorage()
-    search(Budget(queries=1), storage=storage)
-    study = optuna.load_study(study_name="letters/Letters/seed 0", storage=storage)
-    study.enqueue_trial({"arch.x": "c", "arch.y": "c", "arch.z": "c"})
-    calls = []
-    found = search(Budget(queries=3), storage=storage, table={"calls": calls})
-    assert calls[0] == found.architecture == SPACE.canonical(dict.fromkeys("xyz", "c"))
-    assert len(calls) == 2
 
 
 def test_wrong_numbers_are_refused():

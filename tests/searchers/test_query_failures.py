@@ -60,14 +60,6 @@ def test_a_diverging_training_fails():
         estimator(space.sample(generator), fidelity=1.0)
 
 
-@pytest.mark.parametrize("stop_at", [3, 18])
-def test_what_was_trained_is_handed_over_after_an_interruption(stop_at):
-    whole, found, calls = resume(stop_at, make=partial(Sums, weights=True))
-    assert found.weights.keys() == whole.weights.keys()
-    assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
-    assert calls <= 20 - stop_at + 1  # the chosen one once more, at most
-
-
 def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():
     storage = optuna.storages.InMemoryStorage()
     whole = search(Sums(weights=True), storage=storage)

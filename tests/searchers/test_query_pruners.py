@@ -66,20 +66,6 @@ def test_each_rung_is_paid_and_goes_on_from_the_weights_of_the_last(weights):
     assert (found.weights is not None) == weights
 
 
-@pytest.mark.parametrize("flops", [139, 140, 500])
-def test_what_is_begun_can_be_brought_to_its_end(flops):
-    estimator = Sums()
-    budget = Budget(flops=flops)
-    if flops < 140:
-        with pytest.raises(ValueError, match="paid for no architecture; of the last one"):
-            search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
-        assert not estimator.calls
-        return
-    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
-    assert flops - 140 < budget.spent.flops <= flops
-    assert any(trial.fidelity == 1 for trial in found.record.trials)
-
-
 @pytest.mark.parametrize(("weights", "paid"), [(True, (10, 30, 100)), (False, (10, 40, 140))])
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_a_training_that_fails_is_charged_up_to_the_fidelity_that_failed(failing, weights, paid):

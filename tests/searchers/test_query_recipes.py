@@ -9,7 +9,6 @@ import torch
 from query_toys import Sums, resume, search
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
-from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
@@ -33,22 +32,6 @@ class Tuned(Sums):
         score = super().__call__(architecture, fidelity=fidelity, start=start)
         self.calls[-1] = architecture, self.recipe
         return Score(score.value - abs(math.log10(self.recipe.learning_rate / 0.03)), score.cost)
-
-
-def test_the_recipe_is_searched_with_the_architecture_and_comes_with_what_was_found():
-    estimator = Tuned()
-    found = search(estimator, train=RANGES, sampler=optuna.samplers.TPESampler(), budget=Budget(queries=60))
-    assert len(estimator.calls) == 60
-    best = found.record.best
-    assert (best.architecture, best.recipe) == (found.architecture, found.recipe)
-    assert found.recipe.keys() == RANGES.keys()
-    assert {type(value) for value in found.recipe.values()} == {float, int}
-    assert abs(math.log10(found.recipe["learning_rate"] / 0.03)) < 0.3
-    for (architecture, recipe), trial in zip(estimator.calls, found.record.trials, strict=True):
-        assert trial.architecture == architecture
-        assert trial.recipe == {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
-        assert recipe.epochs == Recipe().epochs
-        assert 1e-3 <= recipe.learning_rate <= 1e-1
 
 
 def test_a_search_of_recipes_resumes_as_if_uninterrupted(tmp_path):

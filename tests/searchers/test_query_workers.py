@@ -215,11 +215,11 @@ def test_a_search_that_is_started_again_after_its_end_leaves_the_study_as_it_is(
     storage = f"sqlite:///{tmp_path}/studies.db"
 
     def again(**budget):
-        found = query_toys.search(storage=storage, worker=worker, budget=Budget(**budget))
+        found = query_toys.search(storage=storage, worker=worker, refusals=5, budget=Budget(**budget))
         return query_toys.told(found.record), trials(storage)
 
     before, left = again(flops=650)
-    assert [trial.state for trial in left].count(TrialState.PRUNED) == 20
+    assert [trial.state for trial in left].count(TrialState.PRUNED) == 5
     for _ in range(2):
         assert again(flops=650) == (before, left)
     more, left = again(flops=820)

@@ -114,23 +114,6 @@ def test_children_of_the_smallest_cell_bring_vertices_back():
         assert matrix[0][-1] == 1  # which every second random cell lacks
 
 
-def test_the_oldest_by_completion_die():
-    trials = [finished("a", 0, value=9.0), *(finished("b", n, value=1.0) for n in range(1, 6))]
-    assert parents(trials) == {"b"}
-    late = [finished("a", 0, value=9.0, age=6), *(finished("b", n, value=1.0, age=n) for n in range(1, 6))]
-    assert parents(late) == {"a"}
-    assert parents(trials[:5]) == {"a"}
-
-
-def test_ages_are_stored_in_the_order_of_completion():
-    study = optuna.create_study(sampler=RegularisedEvolution(seed=0))
-    asked = [study.ask() for _ in range(4)]
-    for place in (2, 0, 3, 1):
-        study.tell(asked[place], 0.0)
-    ages = [trial.system_attrs["regularised_evolution:age"] for trial in study.trials]
-    assert ages == [1, 3, 0, 2]
-
-
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_violated_constraints_rank_behind(direction):
     sign = 1 if direction == "maximize" else -1

@@ -1,6 +1,5 @@
 """A search leaves a line for each task and method that scored something; nothing of it comes from the test part."""
 
-import math
 from dataclasses import replace
 
 import optuna
@@ -11,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.records import Budget, read_record_lines
+from lit_metanas.records import read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import DataStatistics, Split, Task
@@ -69,21 +68,6 @@ def left(tmp_path_factory):
     return run(tmp_path_factory.mktemp("records"))
 
 
-def test_each_scored_search_is_a_line(left):
-    assert [(record.task_id, record.method) for record in left] == [
-        (task.id, method) for task in TASKS for method in ("random", "tpe")
-    ]
-    for record in left:
-        assert (record.space, record.seed) == (SPACE.name, 1)
-        assert record.choices == {choice.name: choice.labels for choice in SPACE.choices}
-        assert len(record.trials) == 4
-        assert all(math.isfinite(trial.value) for trial in record.trials)
-        queries = [trial.cost.queries for trial in record.trials]
-        assert queries == sorted(queries)
-    embeddings = [DataStatistics()(task) for task in TASKS]
-    assert [record.embedding for record in left] == [(), embeddings[0], (), embeddings[1]]
-
-
 def test_poisoned_test_parts_leave_the_same_records(left, tmp_path):
     poison = Split(torch.full((12, 1, 8, 8), 1e30), torch.zeros(12, dtype=torch.int64))
     assert run(tmp_path, [replace(task, test=poison) for task in TASKS]) == left
@@ -101,14 +85,3 @@ def test_an_interrupted_search_leaves_the_records_of_an_uninterrupted_one(left, 
     assert not (tmp_path / "records.jsonl").exists()
     assert run(tmp_path) == left
     assert run(tmp_path) == left
-
-
-def test_a_study_knows_its_embedding_and_keeps_to_it(tmp_path):
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    task = TASKS[0]
-    options = {"estimator": brief, "trials": 1, "storage": storage}
-    QuerySearcher(embedding=DataStatistics(), **options).search(task, SPACE, Budget(), 0)
-    study = optuna.load_study(study_name=None, storage=storage)
-    assert study.user_attrs["embedding"] == list(DataStatistics()(task))
-    with pytest.raises(ValueError, match="made with another space, estimator"):
-        QuerySearcher(**options).search(task, SPACE, Budget(), 0)

@@ -15,7 +15,6 @@ from lit_metanas.records import Budget
 from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
-from lit_metanas.tasks import Split
 from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
@@ -245,18 +244,6 @@ def test_parameters_that_do_not_fit_are_refused():
     for clip in (0, None):
         with pytest.raises(ValueError, match=rf"DARTSRates: clip is {clip}; give a positive number"):
             DARTSRates(clip=clip)
-
-
-def test_minibatches_pass_over_both_parts_and_repeat_by_seed():
-    train, val = TASK.train, Split(TASK.val.inputs[:5], TASK.val.labels[:5])
-    pairs = list(Minibatches(train, val, batch_size=8, steps=6, seed=1))
-    again = list(Minibatches(train, val, batch_size=8, steps=6, seed=1))
-    assert all(torch.equal(a.train.inputs, b.train.inputs) for a, b in zip(pairs, again, strict=True))
-    for first in (0, 3):
-        seen = torch.cat([pair.train.inputs for pair in pairs[first : first + 3]])
-        assert sorted(seen.sum((1, 2, 3)).tolist()) == sorted(train.inputs.sum((1, 2, 3)).tolist())
-    assert all(len(pair.val) == 5 for pair in pairs)
-    assert not torch.equal(pairs[0].train.labels, pairs[3].train.labels)
 
 
 def test_warm_up_leaves_the_logits_alone_and_costs_half():

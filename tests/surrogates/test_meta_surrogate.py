@@ -141,18 +141,6 @@ def test_means_are_standardised_over_the_space(fitted):
         assert source.elite[0] == known.architectures[int(known.scores.argmax())]
 
 
-def test_checkpoint_is_plain_and_gives_the_same_surrogate(fitted):
-    model, file, _ = fitted
-    content = torch.load(file, weights_only=True)
-    assert {"state_dict", SURROGATE_KEY} <= content.keys()
-    surrogate = read_surrogate(file, ENCODING)
-    new, candidates = scores_of(5, 25), ENCODING(ALL[:60])
-    for one, other in zip(model(new.features, new.scores, candidates), surrogate(new.features, new.scores, candidates),
-                          strict=True):  # fmt: skip
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
-    assert [source.elite for source in surrogate.sources] == [source.elite for source in model.sources.values()]
-
-
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_a_resumed_fit_keeps_its_sources(fitted, tmp_path):
     _, file, _ = fitted

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lit_metanas.records import Cost, SearchRecord, TaskScores, Trial, write_record_lines
+from lit_metanas.records import Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import RecordDataModule
 
@@ -95,15 +95,6 @@ def test_of_the_scores_of_a_halving_search_that_of_the_longest_training_counts(t
     assert sorted(scores.scores.tolist()) == [0.25, 0.75]
 
 
-def test_where_the_length_of_a_training_was_not_kept_the_first_score_counts(tmp_path):
-    queried = a_record("t", trial("ab", 0.9), trial("cc", 0.5), seed=1)
-    rungs = a_record("t", trial("ab", 0.3, trained=10.0), trial("cc", 0.4, fidelity=0.5, trained=50.0), seed=2)
-    (scores,) = set_up(written(tmp_path / "both.jsonl", queried, rungs)).train
-    assert sorted(scores.scores.tolist()) == [0.5, 0.9]
-    (scores,) = set_up(written(tmp_path / "turned.jsonl", rungs, queried)).train
-    assert sorted(scores.scores.tolist()) == [0.3, 0.5]
-
-
 def test_tasks_are_split_and_never_trials(many):
     data = set_up(*many, val_tasks=0.25, seed=3)
     train, val = ({scores.task_id for scores in part} for part in (data.train, data.val))
@@ -119,21 +110,6 @@ def test_tasks_are_split_and_never_trials(many):
     assert {scores.task_id for scores in named.val} == {"task 3", "task 10"}
     assert len(named.train) == 10
     assert set_up(*many).val == ()
-
-
-def test_a_batch_is_a_task(many):
-    data = set_up(*many, val_tasks=["task 3"])
-    loader = data.train_dataloader()
-    epochs = []
-    for epoch in range(2):
-        loader.sampler.set_epoch(epoch)
-        batches = list(loader)
-        assert all(isinstance(batch, TaskScores) for batch in batches)
-        epochs.append([batch.task_id for batch in batches])
-    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(scores.task_id for scores in data.train)
-    assert epochs[0] != epochs[1]
-    (loader,) = data.val_dataloader()
-    assert [batch.task_id for batch in loader] == ["task 3"]
 
 
 def test_processes_share_the_tasks(many):

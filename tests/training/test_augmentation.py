@@ -13,6 +13,7 @@ from torch import Tensor
 import lit_metanas as lm
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.kinds import augmentation
 from lit_metanas.kinds.augmentation import (
     AUGMENTATIONS,
     MASKS,
@@ -21,6 +22,7 @@ from lit_metanas.kinds.augmentation import (
     colours_can_change,
     hide_tokens,
     mask_series,
+    move_series,
 )
 from lit_metanas.training import child as child_module
 from lit_metanas.training.child import fit_child, score
@@ -150,6 +152,20 @@ def test_masks_of_series_against_plain_loops(bands: float, steps: float) -> None
         assert not bool(found.masked_select(inputs[:, -1:] == 0).any())
 
 
+def test_series_are_moved_against_plain_loops() -> None:
+    inputs = series()
+    lengths = inputs[:, -1].sum(1, keepdim=True)
+    moves = ((2 * torch.rand(len(inputs), 1, generator=drawn(3)) - 1) * 0.5 * lengths).round()
+    expected = inputs.clone()
+    for example, new, move in zip(inputs, expected, moves, strict=True):
+        length = int(example[-1].sum())
+        for step in range(length):
+            new[:, (step + int(move)) % length] = example[:, step]
+    found = move_series(inputs, 0.5, drawn(3))
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, inputs)
+
+
 def test_words_are_hidden_at_the_told_rate_and_padding_stays() -> None:
     texts = tokens(2000)
     found = hide_tokens(texts, 0.3, drawn())
@@ -179,6 +195,17 @@ def made(kind: str, recipe: lm.Recipe) -> tuple[lm.Child, lm.Split]:
         architecture = space.sample(drawn(2))
         one = lm.Child(space=space, architecture=architecture, shape=shape, way=3, recipe=recipe)
     return one, lm.Split(inputs, torch.arange(len(inputs)) % 3)
+
+
+@pytest.mark.parametrize(("scored", "moved"), [("input", True), ("step", False)])
+def test_series_with_an_answer_a_step_are_not_moved(monkeypatch: pytest.MonkeyPatch, scored: str, moved: bool) -> None:
+    one, data = made("series", lm.Recipe(augmentation="light"))
+    monkeypatch.setattr(type(one.objective), "scored", scored)
+    monkeypatch.setattr(augmentation, "mask_series", lambda inputs, *others: inputs)
+    seen: list[Tensor] = []
+    one.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    one.step_loss(data.inputs, data.labels, seed=0, epoch=0, step=0)
+    assert torch.equal(seen[0], data.inputs) is not moved
 
 
 def test_each_step_is_changed_anew(monkeypatch: pytest.MonkeyPatch) -> None:

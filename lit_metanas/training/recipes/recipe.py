@@ -49,9 +49,10 @@ class Recipe:
         inherit: start from the weights of the search, if it has any.
         augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
             turned, zoomed and moved a little, and become brighter or darker, if the whole train part lies in [0, 1];
-            ``strong`` does more of it, also changes contrast and colours, and covers a rectangle. In sounds and other
-            series, blocks of bands and of steps are hidden. In texts, words are replaced by the unknown one, which must
-            be token 1. Rows of numbers get noise. Validation and test examples are never changed.
+            ``strong`` does more of it, also changes contrast and colours, and covers a rectangle. Sounds and other
+            series with one answer each are moved in time, and in all series blocks of bands and of steps are hidden. In
+            texts, words are replaced by the unknown one, which must be token 1. Rows of numbers get noise. Validation
+            and test examples are never changed.
         mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be;
             ``mirror_keeps_classes`` finds out.
         mixup: each example becomes a random mean of itself and another one, with the same mean of their losses (Zhang

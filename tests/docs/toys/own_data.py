@@ -21,8 +21,9 @@ def write_data(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     for place in range(30):
         for number, (sign, word) in enumerate((("circle", "no"), ("cross", "yes"))):
-            image = glyphs.inputs("test", 3 * number, [place])[0, 0]
-            Image.fromarray(image.numpy()).save(folder / f"photos/{sign}/{place}.png")
+            if place < 15:
+                image = glyphs.inputs("test", 3 * number, [place])[0, 0]
+                Image.fromarray(image.numpy()).save(folder / f"photos/{sign}/{place}.png")
             _sound(folder / f"sounds/{word}/{place}.wav", spoken, [number], place)
         _sound(folder / f"recordings/{place}.wav", spoken, _said(place), place)
     _table(folder / "recordings/said.csv", ["file", "transcript"], ((f"{n}.wav", _words(_said(n))) for n in range(30)))
