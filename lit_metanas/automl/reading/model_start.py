@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,11 +25,11 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.any_input import LinearSpace, NGramSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import judge
+from lit_metanas.training.child import evidence_of, judge
 from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.task_start import TaskStart, read_task_start
@@ -37,7 +37,7 @@ from lit_metanas.training.task_start import TaskStart, read_task_start
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
 """How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model."""
 
-LINEAR_CHOICES = {choice.name for choice in LinearSpace().choices}
+LINEAR_CHOICES = [{choice.name for choice in space.choices} for space in (LinearSpace(), NGramSpace())]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ModelStart:
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
                 "which its preprocessing reads, or leave 'start' out."
             )
-        if self.model.architecture.keys() == LINEAR_CHOICES:
+        if self.model.architecture.keys() in LINEAR_CHOICES:
             return None
         foreign = ValueError(
             f"The network in '{self.place}' is none of {space.name}: give the space that it was found in, or leave "
@@ -123,9 +123,11 @@ class ModelStart:
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
         assert result.tested is not None
-        said, _ = judge(scores, known.test, self.model.objective or self.objective)
-        before = result.objective.judge(said, known.test.labels)
-        _, after = judge(result.network, result.tested, result.objective)
+        goal = self.model.objective or self.objective
+        if isinstance(goal, Classification):  # of which the metric may compare probabilities
+            goal = replace(goal, way=task.way, metric=result.metric, shift=None)
+        before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
+        after = judge(result.network, result.tested, result.objective)
         gain = after.ahead_of(before)
         return (
             f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "
