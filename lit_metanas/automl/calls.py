@@ -37,7 +37,7 @@ from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.io.text import asked_from_shell, hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
@@ -117,7 +117,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     start = None if options.start is None else read_start(options.start)
     teacher = None if options.teacher is None else Teacher.read(options.teacher)
     output = None if options.output is None else own_path(options.output, "output")
-    check_paths(options, output, "--output" if from_shell else "output=")
+    check_paths(options, output)
     with ExitStack() as held:
         if output is not None:
             held.enter_context(directory_lock(output, "auto", "output"))
@@ -248,7 +248,8 @@ def auto_verb(*, began: float, **given: Any) -> None:
     options = AutoOptions(**given)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        found = run_auto(options, began=began, from_shell=True)
+        with asked_from_shell():
+            found = run_auto(options, began=began, from_shell=True)
     finally:
         signal.signal(signal.SIGTERM, before)
     print(found)

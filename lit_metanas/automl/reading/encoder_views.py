@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from lit_metanas.automl.options import NO_ENCODER, AutoOptions, NetworkLimits
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import option_words, printable
 from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.tasks.task import Task
@@ -106,5 +106,5 @@ def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
             raise ValueError(
                 f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {sizes[name]:,} of "
                 f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
-                "student=True (--student)."
+                f"{option_words('student', True)}."
             )

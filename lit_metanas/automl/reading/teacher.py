@@ -34,7 +34,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
-from lit_metanas.training.child import judge, scores_of
+from lit_metanas.training.child import evidence_of, scores_of
 from lit_metanas.training.encoders.encoder import multiply_adds
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
@@ -178,8 +178,12 @@ class Teacher:
         goal = result.objective
         agreement = Distillation(goal)
         by_teacher = agreement.targets(None, lesson.test)
-        own, after = judge(result.network, result.tested, goal)
-        before = goal.judge(agreement.answers(by_teacher), result.tested.labels)
+        own = evidence_of(result.network, result.tested, goal)
+        after = goal.judge(own, result.tested.labels)
+        said = agreement.answers(by_teacher)
+        if isinstance(goal, Classification):  # of which the metric may compare probabilities
+            said = replace(goal, temperature=1.0).evidence(lesson.test)
+        before = goal.judge(said, result.tested.labels)
         gain = after.ahead_of(before)
         return TeacherComparison(
             place=self.place,

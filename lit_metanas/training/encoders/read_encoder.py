@@ -20,7 +20,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.packages import installed_sources
-from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.io.text import hint, option_words, printable, writable
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.encoders.onnx_encoder import SPEECH_BANDS, SPEECH_WINDOW, read_onnx, speech_encoder
 from lit_metanas.training.encoders.text_encoders import TEXT_PACKAGES, text_encoder
@@ -131,7 +131,7 @@ def _weights_of(name: str, download: bool) -> Path:
     if not file.is_file() and not download:
         raise FileNotFoundError(
             f"There are no weights of '{name}' in '{file.parent}': get {url} and give that file, or have it downloaded "
-            "by download=True (--download)."
+            f"by {option_words('download', True)}."
         )
     if not file.is_file():
         with replacing(file) as temporary:

@@ -270,6 +270,11 @@ def _tokens(file: Path) -> PretrainedTokens:
 
 
 def _of_folder(folder: Path) -> Read:
+    if not (folder / TOKENIZER).is_file() and not (folder / VECTORS).is_file():
+        raise _ForeignError(
+            f"is a folder without {TOKENIZER} and {VECTORS}, as model2vec and transformers write them: give such a "
+            "folder, a file of weights, or the name of a classifier of torchvision, such as resnet18"
+        )
     config: Any = {}
     if (folder / STRUCTURE).exists():
         config = read_json(folder / STRUCTURE, "get it again")
