@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,10 +20,11 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.tasks.task import Portion, Split
+from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble, linear_factor, scale_scores
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
@@ -256,7 +258,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
     The examples are those that were set apart, or else validation examples. If a search has begun with an exported
     model, that may have learned from them, so its networks and their mutants have none.
     """
-    candidate, task, plain = one.candidate, one.candidate.view.task, job.views.usual.given.goal
+    candidate, task, plain = one.candidate, one.candidate.view.task, natural_goal(job.views.usual.given)
     network: nn.Module | None = one.child.network
     part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
     if task.goal.scored != "input" or (job.views.known is not None and not candidate.features):
@@ -272,7 +274,19 @@ def calibrated(job: Job, one: Trained) -> Objective:
         network = _scored_network(job, candidate)
     if network is None:
         return plain
-    return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
+    goal = natural_goal(task)
+    return goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, goal), part.labels)
+
+
+def natural_goal(task: Task) -> Objective:
+    """A task's objective; of classes that count more or less in training with the shift that undoes it."""
+    goal, weights = task.goal, task.train.weights
+    if not isinstance(goal, Classification) or weights is None:
+        return goal
+    by_class = [weights[task.train.labels == place].unique().tolist() for place in range(goal.way)]
+    if any(len(own) != 1 or own[0] <= 0 for own in by_class) or len({own[0] for own in by_class}) == 1:
+        return goal  # examples have weights of their own, or all the same
+    return replace(goal, shift=tuple(round(-math.log(own[0]), 6) for own in by_class))
 
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
+import torch
+
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
 from lit_metanas.automl.last_training import Known, Show, train_linear_fully
@@ -66,7 +68,10 @@ def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
         return found
 
     if isinstance(task.goal, Classification):
-        return predicted(HistGradientBoostingClassifier(random_state=seed), targets)
+        trees = HistGradientBoostingClassifier(random_state=seed)
+        said = torch.zeros(len(asked), task.way, dtype=torch.float64)
+        said[:, task.train.labels.unique().cpu()] = torch.tensor(predicted(trees, targets, "predict_proba")).double()
+        return task.goal.evidence(said.log())
     if isinstance(task.goal, SeveralLabels):
         trees = [HistGradientBoostingClassifier(random_state=seed) for _ in targets.T]
         shares = (predicted(*pair, "predict_proba") for pair in zip(trees, targets.T, strict=True))
@@ -232,7 +237,7 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
             space, seed = own.view.limited.space, job.options.seed
             parts.append(chosen_child(own.view.task, space, own.found, Recipe(), seed))
         both = joined.network(parts[0].network, parts[1].network).to(val.inputs.device).eval()
-        value = judge(both, val, joined.view.task.goal)[1].value
+        value = judge(both, val, joined.view.task.goal).value
         return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
     return []
 

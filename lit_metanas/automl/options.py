@@ -164,7 +164,7 @@ class AutoOptions:
         shell=str | None,
     )
     metric: str | None = option(
-        "accuracy, or balanced accuracy, the default if a class is rare",
+        "a metric of torchmetrics or scikit-learn, as f1_macro; balanced accuracy if a class is rare",
         shell=str | None,
     )
     class_weight: Literal["auto", "balanced"] | Mapping[Any, float] | None = option(

@@ -98,13 +98,22 @@ def _caveat(objective: Objective) -> str:
     """What the card says of the limits of predictions."""
     if isinstance(objective, Regression) and objective.reaches is None:
         return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
-    if not isinstance(objective, Classification | SeveralLabels) or objective.temperature == 1:
+    if not isinstance(objective, Classification | SeveralLabels):
         return objective.caveat
-    return (
+    shifted = isinstance(objective, Classification) and objective.shift is not None
+    if objective.temperature == 1 and not shifted:
+        return objective.caveat
+    text = (
         f"Its probabilities are calibrated for such inputs alone, by a temperature of {objective.temperature:.3g} (Guo "
         "et al. 2017) that was learned on validation examples, and it has no answer for what belongs to none of its "
         "classes."
     )
+    if shifted:
+        text += (
+            " In training classes did not count by their numbers of examples, so a rare one is predicted even if "
+            "another one is more probable."
+        )
+    return text
 
 
 def measures_in_words(result: ResultFields) -> dict[str, str]:

@@ -20,7 +20,8 @@ from lit_metanas.inputs.batches import as_floats, blank_inputs, input_size, inpu
 from lit_metanas.inputs.shapes import as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.objectives.classification import ACCURACY, Classification
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.plain import read_field, to_plain
@@ -108,7 +109,7 @@ class SearchResult(ResultFields):
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
-        """Predict for each example the classes' probabilities by name, the most probable first, numbers, or a text.
+        """Predict for each example the classes' probabilities by name, the predicted one first, numbers, or a text.
 
         A transcription is the symbols' names with spaces between them. A number has both ends of its interval, too, as
         in the table of the verb ``predict``. Of several labels there are those from their thresholds on.
@@ -139,8 +140,10 @@ class SearchResult(ResultFields):
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
             return show_predictions(said, given, inputs, self.objective, self)
-        named = [zip(self.classes, row, strict=True) for row in self.objective.values(torch.cat(list(scores))).tolist()]
-        return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
+        found = torch.cat(list(scores))
+        ranked = found.argsort(dim=1, descending=True, stable=True).tolist()
+        rows = zip(self.objective.values(found).tolist(), ranked, strict=True)
+        return [{self.classes[place]: shares[place] for place in order} for shares, order in rows]
 
     def export(
         self,

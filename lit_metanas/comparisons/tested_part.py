@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -14,12 +14,15 @@ from lit_metanas.comparisons.measures.label_measures import binary_losses, label
 from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
 from lit_metanas.objectives.objective import Judged
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.records.result_files import INTERVAL_ENDS
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, judge, scores_of
+from lit_metanas.training.child import Child, evidence_of, scores_of
 
 WORST_SHOWN = 20
 """The most errors that are shown."""
@@ -39,7 +42,7 @@ class TestedPart(NamedTuple):
         labels = self.task.test.labels
         if len(labels) < FEWEST_OF_INTERVAL:
             return math.nan
-        if isinstance(self.task.goal, Classification) or self.judged.half == 0:
+        if self.task.goal.metric in (ACCURACY, BALANCED) or self.judged.half == 0:
             return wilson_reach(self.judged.value, self.task.goal.examples_worth(labels))
         return self.judged.half
 
@@ -52,8 +55,9 @@ class TestedPart(NamedTuple):
         if isinstance(goal, SeveralLabels):
             found = ((goal.chosen(self.predictions) * labels).sum(0) / labels.sum(0)).tolist()
             return {name: recall for name, recall in zip(names, found, strict=True) if not math.isnan(recall)}
-        parts = {name: Judged(*(each[labels == label] for each in self.judged)) for label, name in enumerate(names)}
-        return {name: own.value for name, own in parts.items() if len(own.right)}
+        right = (torch.tensor(self.predictions) == labels).double()
+        parts = {name: right[labels == label] for label, name in enumerate(names)}
+        return {name: float(own.mean()) for name, own in parts.items() if len(own)}
 
     @property
     def measures(self) -> dict[str, float]:
@@ -67,9 +71,10 @@ class TestedPart(NamedTuple):
             said, of, plain = goal.chosen(self.predictions), label_measures, (own.logit() * goal.temperature).sigmoid()
         else:
             assert isinstance(goal, Classification)
-            said, of, plain = torch.tensor(self.predictions), class_measures, (own.log() * goal.temperature).softmax(1)
+            said, of, plain = torch.tensor(self.predictions), class_measures, goal.unshifted(own)
+            plain = (plain * goal.temperature).softmax(1)
         found = of(labels, said, self.probabilities)
-        if (temperature := goal.temperature) != 1:
+        if (temperature := goal.temperature) != 1 or getattr(goal, "shift", None):
             before = of(labels, said, plain)
             found |= {f"{name} {UNCALIBRATED}": before[name] for name in ("log-loss", "calibration error")}
             found["temperature"] = temperature
@@ -85,6 +90,8 @@ class TestedPart(NamedTuple):
             for each in (self.predictions, task.goal.answers(task.test.labels))
         )
         rows = map(ExampleRow, names, meant, said)
+        if isinstance(task.goal, Regression):
+            return tuple(self._with_ends(task.goal, rows))
         if self.probabilities is None:
             return tuple(rows)
         losses, classes = self._losses.tolist(), task.goal.names(task.classes)
@@ -97,6 +104,14 @@ class TestedPart(NamedTuple):
         return tuple(
             row._replace(probability=own, loss=loss) for row, own, loss in zip(rows, sure, losses, strict=True)
         )
+
+    def _with_ends(self, goal: Regression, rows: Iterable[ExampleRow]) -> Iterator[ExampleRow]:
+        """Rows of numbers with their squared errors, of standardised targets, and the ends of their intervals."""
+        said, deviations = torch.tensor(self.predictions, dtype=torch.float64), torch.tensor(goal.deviations).double()
+        losses = (((said - self.task.test.labels.cpu()) / deviations) ** 2).mean(1).tolist()
+        for row, loss, prediction in zip(rows, losses, self.predictions, strict=True):
+            ends = goal.columns(prediction, self.task.classes)
+            yield row._replace(loss=loss, ends=tuple(one for one in ends.items() if one[0].startswith(INTERVAL_ENDS)))
 
     @property
     def worst(self) -> tuple[ShownPrediction, ...]:
@@ -134,9 +149,10 @@ def tested_part(child: Child, task: Task) -> TestedPart:
     """Test a trained network once."""
     child.eval()
     if not isinstance(task.goal, Classification | SeveralLabels):
-        return TestedPart(task, *judge(child, task.test, task.goal), None)
+        said = evidence_of(child, task.test, task.goal)
+        return TestedPart(task, said, task.goal.judge(said, task.test.labels), None)
     scores = scores_of(child, task.test, task.goal)
     if isinstance(task.goal, SeveralLabels):  # a sigmoid next to 1 has too few digits
         scores = scores.cpu().double()
-    predictions: list[Any] = task.goal.predictions(scores)
-    return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), task.goal.values(scores).cpu())
+    judged = task.goal.judge(task.goal.evidence(scores), task.test.labels)
+    return TestedPart(task, task.goal.predictions(scores), judged, task.goal.values(scores).cpu())

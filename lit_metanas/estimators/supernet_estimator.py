@@ -131,7 +131,7 @@ class SupernetEstimator(Estimator):
             )
             return PrototypeHead().scores({}, embedded, features, train.labels, self.task.way)
 
-        return Score(judge(scores, self.val, self.task.goal)[1].value, self.cost(architecture, fidelity))
+        return Score(judge(scores, self.val, self.task.goal).value, self.cost(architecture, fidelity))
 
 
 def _find_parameters(

@@ -8,7 +8,9 @@ import re
 import reprlib
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
 from numbers import Number
@@ -31,6 +33,26 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
+
+
+_FROM_SHELL = ContextVar("_FROM_SHELL", default=False)
+
+
+@contextmanager
+def asked_from_shell() -> Iterator[None]:
+    """Within it, sentences spell options as the shell does."""
+    before = _FROM_SHELL.set(True)
+    try:
+        yield
+    finally:
+        _FROM_SHELL.reset(before)
+
+
+def option_words(name: str, value: object = None) -> str:
+    """An option, with a value if one is given, as who asked writes it: ``--kind rows``, or ``kind='rows'``."""
+    if _FROM_SHELL.get():
+        return f"--{name}" if value in (None, True) else f"--{name} {value}"
+    return f"'{name}'" if value is None else f"{name}={value!r}"
 
 
 def number_of(number: int, noun: str) -> str:

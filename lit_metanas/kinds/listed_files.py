@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.class_folders import file_within, files_in
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import option_words, writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.text_tables import (
@@ -88,7 +88,7 @@ class ListedFiles:
         if column is None:
             raise ValueError(
                 f"'{place}' has the columns {listed(free)} beside that of the files: call that of the labels, or of "
-                "the numbers to be predicted, 'label', or name it by --label."
+                f"the numbers to be predicted, 'label', or name it by {option_words('label')}."
             )
         files = [
             file_within(table.parent, str(row.get(named)), f"{where.capitalize()} of '{place}'", suffixes, noun)

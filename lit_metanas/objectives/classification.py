@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.io.text import number_of
+from lit_metanas.objectives.metric_table import (
+    ACCURACY,
+    ChoiceMetric,
+    class_metrics,
+    metric_name,
+)
 from lit_metanas.objectives.objective import Examples, Judged, Objective
-
-ClassMetric = Literal["accuracy", "balanced accuracy"]
-
-ACCURACY, BALANCED = get_args(ClassMetric)
 
 SPREAD = 0.3
 """Standard deviation of the logarithm of a temperature before any example is seen."""
@@ -31,19 +34,25 @@ HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
 
 @dataclass(frozen=True)
 class Classification(Objective):
-    """Tell classes apart: cross-entropy, accuracy or balanced accuracy.
+    """Tell classes apart: cross-entropy, and accuracy or another metric.
 
     The balanced accuracy is the mean recall: the share of the examples of a class that are recognised, averaged over
     the classes. It suits data with a rare class: whoever never predicts it has a high accuracy.
 
     Attributes:
         way: number of classes.
-        metric: ``accuracy`` or ``balanced accuracy``, by which networks are chosen and tested.
+        metric: by which networks are chosen and tested, by its name here, in torchmetrics or in scikit-learn, such as
+            ``balanced_accuracy``, ``MulticlassF1Score``, ``roc_auc`` or ``neg_log_loss``. Of two classes the second one
+            is what an F1 and an average precision look for.
         temperature: what scores are divided by before they become probabilities (Guo et al. 2017); above 1 it makes an
-            overconfident network less sure, and never changes which class is the most probable.
+            overconfident network less sure, and never changes what is predicted.
+        shift: of each class, what is added to its divided score before it becomes a probability: less the logarithm of
+            how much its examples counted in training. A network of balanced classes then says how frequent a class is
+            among such examples (the inverse of the adjustment by Menon et al. 2021). The class of the highest score is
+            predicted as before, so a rare one is with a small probability. None adds nothing.
 
     Raises:
-        ValueError: there is no such metric, or the temperature is not above 0.
+        ValueError: there is no such metric, the temperature is not above 0, or a shift is no number for each class.
 
     Example:
         >>> float(lm.Classification(2).loss(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))  # the logarithm of 2
@@ -53,7 +62,8 @@ class Classification(Objective):
         >>> [objective.judge(always_first, answers).value for objective in objectives]
         [0.75, 0.5]
 
-    Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
+    1. Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
+    2. Menon, Jayasumana, Rawat, Jain, Veit, Kumar. Long-tail Learning via Logit Adjustment. ICLR 2021.
     """
 
     kind: ClassVar[str] = "classification"
@@ -61,15 +71,17 @@ class Classification(Objective):
     smooths: ClassVar[bool] = True
 
     way: int
-    metric: ClassMetric = "accuracy"
+    metric: str = ACCURACY
     temperature: float = 1.0
+    shift: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(ClassMetric):
-            known = " or ".join(get_args(ClassMetric))
-            raise ValueError(f"Classification: there is no metric '{self.metric}': give {known}.")
+        name = metric_name(self.metric, class_metrics(self.way), number_of(self.way, "class"))
+        object.__setattr__(self, "metric", name)
         if not is_temperature(self.temperature):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
+        if self.shift is not None and [*map(_is_finite, self.shift)] != [True] * self.way:
+            raise ValueError(f"Classification: give a finite shift for each of the {number_of(self.way, 'class')}.")
 
     @property
     def outputs(self) -> int:
@@ -86,8 +98,9 @@ class Classification(Objective):
         return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
 
     def to_plain(self) -> dict[str, Any]:
-        """The metric and the temperature."""
-        return {"metric": self.metric, "temperature": self.temperature}
+        """The metric, the temperature, and the shift if there is one."""
+        plain: dict[str, Any] = {"metric": self.metric, "temperature": self.temperature}
+        return plain if self.shift is None else {**plain, "shift": list(self.shift)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
@@ -95,12 +108,15 @@ class Classification(Objective):
         if not names:
             raise ValueError(f"it is a {cls.kind} with 0 classes")
         metric = plain.get("metric", ACCURACY)
-        if metric not in get_args(ClassMetric):
-            raise ValueError(f"its metric is none of {', '.join(get_args(ClassMetric))}")
+        if metric not in (known := class_metrics(names)):
+            raise ValueError(f"its metric is none of {', '.join(known)}")
         temperature = plain.get("temperature", 1.0)
         if not is_temperature(temperature):
             raise ValueError("its temperature is no number above 0")
-        return cls(names, metric, temperature)
+        shift = plain.get("shift")
+        if shift is not None:
+            shift = tuple(shift) if isinstance(shift, list) else ()
+        return cls(names, metric, temperature, shift)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
         """Of the classes."""
@@ -115,13 +131,21 @@ class Classification(Objective):
         return F.cross_entropy(scores, targets, label_smoothing=label_smoothing, reduction="none")
 
     def values(self, scores: Tensor) -> Tensor:
-        """Probabilities, by the temperature."""
-        return (at_least_float32(scores) / self.temperature).softmax(dim=-1)
+        """Probabilities, by the temperature and the shift."""
+        return self._shifted(at_least_float32(scores) / self.temperature).softmax(dim=-1)
+
+    def _shifted(self, scores: Tensor) -> Tensor:
+        return scores if self.shift is None else scores + scores.new_tensor(self.shift)
+
+    def unshifted(self, probabilities: Tensor) -> Tensor:
+        """Scores, divided by the temperature, that have these probabilities; the largest is that of the prediction."""
+        scores = probabilities.double().clamp(min=torch.finfo(torch.float32).tiny).log()
+        return scores if self.shift is None else scores - scores.new_tensor(self.shift)
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
-        """With the best temperature; see ``best_temperature``."""
+        """With the best temperature for the shift; see ``best_temperature``."""
         targets = targets.to(scores.device)
-        found = best_temperature(scores.double(), lambda own: F.cross_entropy(own, targets, reduction="none"))
+        found = best_temperature(scores.double(), lambda own: self.losses(self._shifted(own), targets))
         return replace(self, temperature=found) if found != 1 else self
 
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
@@ -130,13 +154,30 @@ class Classification(Objective):
             return network, self
         return cooled(network, self.temperature), replace(self, temperature=1.0)
 
+    @property
+    def _chosen_by(self) -> ChoiceMetric:
+        return class_metrics(self.way)[self.metric]
+
     def examples_worth(self, targets: Tensor) -> int:
         """Fewer than there are if each class counts alike, and one is rare."""
-        return self.judge(self.answers(targets), targets).effective
+        whole = self._whole(targets.cpu(), balanced=self._chosen_by.macro)
+        return Judged(whole, whole).effective
+
+    def _whole(self, targets: Tensor, *, balanced: bool) -> Tensor:
+        """How much each example counts: alike, or so much that each class has the same weight in all."""
+        if not balanced:
+            return torch.ones(len(targets), dtype=torch.float64)
+        return 1 / targets.bincount(minlength=self.way).double()[targets]
 
     def predictions(self, scores: Tensor) -> list[int]:
         """The class of the largest score."""
         return scores.argmax(1).tolist()
+
+    def evidence(self, scores: Tensor) -> list[Any]:
+        """The probabilities of all classes, if the metric compares these, and else the prediction."""
+        if self._chosen_by.shares:
+            return self.values(scores.cpu().double()).tolist()
+        return self.predictions(scores)
 
     def answers(self, targets: Tensor) -> list[int]:
         """The classes."""
@@ -157,19 +198,26 @@ class Classification(Objective):
                 "labels from 0 to way - 1."
             )
 
-    def judge(self, predictions: Sequence[int], targets: Tensor) -> Judged:
-        """One for each example that is recognised; for the balanced accuracy each class has the same weight in all."""
-        targets = targets.cpu()
-        right = torch.tensor(list(predictions), dtype=torch.int64) == targets
-        whole = torch.ones(len(targets), dtype=torch.float64)
-        if self.metric == BALANCED:
-            whole = 1 / targets.bincount(minlength=self.way).double()[targets]
-        return Judged(right * whole, whole)
+    def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
+        """The metric; of the accuracy one for each example that is recognised, of the balanced one weighted."""
+        targets, metric = targets.cpu(), self._chosen_by
+        if metric.measure is None:
+            right = torch.tensor(list(predictions), dtype=torch.int64) == targets
+            whole = self._whole(targets, balanced=metric.macro)
+            return Judged(right * whole, whole)
+        said, measure = torch.tensor(list(predictions)), metric.measure
+        if metric.shares:
+            said = said.double()
+        return Judged.left_out(lambda places: measure(said[places], targets[places]), len(targets))
 
 
 def is_temperature(value: object) -> bool:
     """Whether something is a number above 0, as a temperature must be."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> float:

@@ -128,6 +128,10 @@ class Distillation(Objective):
         """Those of the goal."""
         return self.goal.predictions(scores)
 
+    def evidence(self, scores: Tensor) -> list[Any]:
+        """That of the goal."""
+        return self.goal.evidence(scores)
+
     def answers(self, targets: Tensor) -> list[Any]:
         """What the teacher says."""
         return self.goal.answers(self._said(targets))

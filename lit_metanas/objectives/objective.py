@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
@@ -30,11 +31,30 @@ Scored = Literal["input", "step", "target"]
 ``(n, steps, outputs)``."""
 
 
+LEFT_OUT = 50
+"""The most blocks of examples that are left out, one at a time, for the interval of a metric that is no mean."""
+
+
 class Judged(NamedTuple):
     """How good predictions are: the metric is ``sum(right) / sum(whole)``."""
 
-    right: Tensor  # of each example, shape (n,), float64
+    right: Tensor  # of each example, or of each block of them, shape (n,), float64
     whole: Tensor  # what there is to get right of each, shape (n,), float64
+
+    @classmethod
+    def left_out(cls, measure: Callable[[Tensor], float], number: int) -> Judged:
+        """A metric that is no mean over examples, such as an F1, with the interval of the jackknife (Efron 1982).
+
+        Args:
+            measure: the metric of the examples at some places.
+            number: of examples.
+        """
+        places, value = torch.arange(number), measure(torch.arange(number))
+        blocks = min(number, LEFT_OUT)
+        others = [measure(places[places % blocks != block]) for block in range(blocks)] if blocks > 1 else [value]
+        without = torch.tensor(others, dtype=torch.float64).nan_to_num(value)  # undefined without the only positive
+        right = (value + (blocks - 1) * (without.mean() - without)) / blocks
+        return cls(right, torch.full_like(right, 1 / len(right)))
 
     @property
     def value(self) -> float:
@@ -210,9 +230,30 @@ class Objective(ABC):
     def predictions(self, scores: Tensor) -> list[Any]:
         """What the scores of each example say."""
 
+    def evidence(self, scores: Tensor) -> list[Any]:
+        """What the metric compares with the target of each example: probabilities, or by default the prediction."""
+        return self.predictions(scores)
+
     @abstractmethod
     def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
-        """Compare predictions with targets."""
+        """Compare predictions, or what ``evidence`` gives, with targets."""
+
+    def judged_by(self, metric: str) -> Self:
+        """The same objective with another metric.
+
+        Args:
+            metric: its name here, in torchmetrics, or that of a scorer of scikit-learn.
+
+        Raises:
+            ValueError: it has no such metric; the sentence has those that it has.
+        """
+        own: Any = self
+        if hasattr(own, "__dataclass_fields__") and any(field.name == "metric" for field in fields(own)):
+            changed: Self = replace(own, metric=metric)
+            return changed
+        if metric == self.metric:
+            return self
+        raise ValueError(f"{type(self).__name__} is judged by {self.metric} alone: leave 'metric' out.")
 
     def agrees(self, prediction: Any, answer: Any) -> bool:
         """Whether a prediction counts as right where examples are shown: by default, whether it is the answer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
+from lit_metanas.objectives.metric_table import DETERMINATION, metric_name, number_metrics
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
 
@@ -43,16 +45,18 @@ class Regression(Objective):
     Targets are ``(n, outputs)``, float32, in the user's units, and so are predictions. A network's scores are
     standardised by the mean and the deviation of the targets to learn from.
 
-    The metric is the coefficient of determination, 1 less the share of the targets' variance around their own mean that
-    the predictions leave, as ``sklearn.metrics.r2_score`` has it; of several targets it is the mean.
+    The usual metric is the coefficient of determination, 1 less the share of the targets' variance around their own
+    mean that the predictions leave, as ``sklearn.metrics.r2_score`` has it. Of several targets metrics are the mean.
 
     Attributes:
         means: of the targets to learn from, one for each number that is predicted.
         deviations: of these, above 0.
         reaches: half the width of each prediction interval; None where these are not known.
+        metric: by which networks are chosen and tested, by its name here, in torchmetrics or in scikit-learn, such as
+            ``neg_mean_absolute_error`` or ``SpearmanCorrCoef``.
 
     Raises:
-        ValueError: there are not as many of each, or a number is out of its range.
+        ValueError: there is no such metric, there are not as many of each, or a number is out of its range.
 
     Example:
         >>> targets = torch.tensor([[100.0], [200.0], [300.0]])
@@ -64,7 +68,6 @@ class Regression(Objective):
     """
 
     kind: ClassVar[str] = "regression"
-    metric: ClassVar[str] = "R2"
     noun: ClassVar[str] = "numbers"
     target_type: ClassVar[torch.dtype] = torch.float32
     named: ClassVar[str] = "targets"
@@ -76,8 +79,10 @@ class Regression(Objective):
     means: tuple[float, ...]
     deviations: tuple[float, ...]
     reaches: tuple[float, ...] | None = None
+    metric: str = DETERMINATION
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", metric_name(self.metric, number_metrics(), "numbers"))
         numbers, reaches = len(self.means), self.reaches or ()
         if not numbers or len(self.deviations) != numbers or (self.reaches is not None and len(reaches) != numbers):
             raise ValueError(
@@ -117,8 +122,10 @@ class Regression(Objective):
         return "tabular-regression" if noun == "rows" else "other"
 
     def to_plain(self) -> dict[str, Any]:
-        """The scale, and the reach of prediction intervals where it is known."""
-        plain = {"means": list(self.means), "deviations": list(self.deviations)}
+        """The scale, the reach of prediction intervals where it is known, and a metric that is not the usual one."""
+        plain: dict[str, Any] = {"means": list(self.means), "deviations": list(self.deviations)}
+        if self.metric != DETERMINATION:
+            plain["metric"] = self.metric
         if self.reaches:
             plain["reaches"] = list(self.reaches)
         return plain
@@ -129,7 +136,7 @@ class Regression(Objective):
         lists = {name: plain[name] for name in ("means", "deviations", "reaches") if name in plain}
         if not {"means", "deviations"} <= lists.keys() or not all(isinstance(one, list) for one in lists.values()):
             raise ValueError(f"it is a {cls.kind} without means and deviations")
-        found = cls(**{name: tuple(one) for name, one in lists.items()})
+        found = cls(**{name: tuple(one) for name, one in lists.items()}, metric=plain.get("metric", DETERMINATION))
         if names != found.outputs:
             raise ValueError(f"it is a {cls.kind} of {found.outputs} targets with {names} names")
         return found
@@ -206,9 +213,15 @@ class Regression(Objective):
             raise ValueError(f"{name} has targets that are not finite: leave these examples out.")
 
     def judge(self, predictions: Sequence[tuple[float, ...]], targets: Tensor) -> Judged:
-        """Squares around the mean less squared errors, of the former, both as shares of the former's mean."""
+        """The metric; of R² squares around the mean less squared errors, both as shares of the former's mean."""
         meant = targets.cpu().double()
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(meant.shape)
+        if (measure := number_metrics()[self.metric].measure) is not None:
+
+            def mean(places: Tensor) -> float:
+                return fmean(measure(*pair) for pair in zip(said[places].T, meant[places].T, strict=True))
+
+            return Judged.left_out(mean, len(meant))
         squares, errors = (meant - meant.mean(0)) ** 2, (meant - said) ** 2
         scale = squares.mean(0)
         # As scikit-learn has it: targets that are all the same count as missed, unless all are predicted exactly.

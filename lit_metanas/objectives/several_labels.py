@@ -19,6 +19,7 @@ from lit_metanas.objectives.classification import (
     cooled,
     is_temperature,
 )
+from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
 LABEL_SEPARATOR = ";"
@@ -44,7 +45,7 @@ class SeveralLabels(Objective):
     Targets are ``(n, way)``, float32, 1 for each class that an example has and else 0; all may be 0. Predictions are
     the probabilities of all classes, and a label is predicted from the threshold of its class on.
 
-    The metric is the mean average precision: the area under the curve of precision against recall, as
+    The usual metric is the mean average precision: the area under the curve of precision against recall, as
     ``sklearn.metrics.average_precision_score`` has it, averaged over the classes of which there is an example.
 
     Attributes:
@@ -53,9 +54,12 @@ class SeveralLabels(Objective):
         temperature: what scores are divided by before they become probabilities.
         weights: of each class, how much examples without it and those with it count in the loss; None is 1 each. These
             are for a training alone, and stored nowhere.
+        metric: by which networks are chosen and tested, by its name here, in torchmetrics or in scikit-learn, such as
+            ``f1_micro``, ``MultilabelAUROC`` or ``exact matches``; those of labels use the thresholds.
 
     Raises:
-        ValueError: there are not as many thresholds or weights as classes, or a number is out of its range.
+        ValueError: there is no such metric, there are not as many thresholds or weights as classes, or a number is out
+            of its range.
 
     Example:
         >>> import torch
@@ -69,7 +73,6 @@ class SeveralLabels(Objective):
     """
 
     kind: ClassVar[str] = "several labels"
-    metric: ClassVar[str] = "mAP"
     noun: ClassVar[str] = "sets of labels"
     target_type: ClassVar[torch.dtype] = torch.float32
 
@@ -77,8 +80,10 @@ class SeveralLabels(Objective):
     thresholds: tuple[float, ...] | None = None
     temperature: float = 1.0
     weights: tuple[tuple[float, float], ...] | None = None
+    metric: str = MEAN_PRECISION
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", metric_name(self.metric, label_metrics(self.way), "several labels"))
         if len(self.cuts) != self.way or (self.weights is not None and len(self.weights) != self.way):
             raise ValueError(f"SeveralLabels: give a threshold, and two weights, for each of the {self.way} classes.")
         for threshold in self.cuts:
@@ -102,8 +107,9 @@ class SeveralLabels(Objective):
         return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
 
     def to_plain(self) -> dict[str, Any]:
-        """The thresholds and the temperature."""
-        return {"thresholds": list(self.cuts), "temperature": self.temperature}
+        """The thresholds, the temperature, and a metric that is not the usual one."""
+        plain = {"thresholds": list(self.cuts), "temperature": self.temperature}
+        return plain if self.metric == MEAN_PRECISION else {**plain, "metric": self.metric}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
@@ -111,7 +117,8 @@ class SeveralLabels(Objective):
         thresholds = plain.get("thresholds")
         if not names or not isinstance(thresholds, list) or len(thresholds) != names:
             raise ValueError(f"it has {cls.kind} of {names} classes, without a threshold for each")
-        return cls(names, tuple(thresholds), plain.get("temperature", 1.0))
+        metric = plain.get("metric", MEAN_PRECISION)
+        return cls(names, tuple(thresholds), plain.get("temperature", 1.0), metric=metric)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
         """Of the classes."""
@@ -215,13 +222,17 @@ class SeveralLabels(Objective):
             raise ValueError(f"{name} has no label at all: give it examples of some class.")
 
     def judge(self, predictions: Sequence[tuple[float, ...]], targets: Tensor) -> Judged:
-        """The mAP as a mean over examples: each has it, and what it adds to it (its influence, Hampel 1974).
+        """The metric; mAP as a mean over examples: each has it, and what it adds to it (its influence, Hampel 1974).
 
         Examples of which a class ranks others low take from it, too, so the metric is no sum over those that have
         labels; influences sum to 0, and their variance is that of the metric.
         """
         wanted = targets.cpu().double()
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(wanted.shape)
+        metric = label_metrics(self.way)[self.metric]
+        if (measure := metric.measure) is not None:
+            shown, meant = said if metric.shares else self.chosen(predictions).int(), wanted.int()
+            return Judged.left_out(lambda places: measure(shown[places], meant[places]), len(meant))
         known = wanted.any(0)
         parts = [_average_precision(*pair) for pair in zip(said.T[known], wanted.T[known], strict=True)]
         whole = torch.full((len(wanted),), 1 / max(1, len(wanted)), dtype=torch.float64)

@@ -108,15 +108,15 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
 
 
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
-    """Write ``example,truth,prediction``, ``probability`` and ``loss`` if known, and ``p(name)`` of several labels."""
+    """Write ``example,truth,prediction``, with probabilities, losses and intervals as far as they are known."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     rows = list(rows)
     known = [name for name in _NUMBERS if not all(math.isnan(getattr(row, name)) for row in rows)]
-    shares = [f"p({name})" for name, _ in rows[0].shares] if rows else []
-    lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, shares)])
+    more = [*(f"p({name})" for name, _ in rows[0].shares), *(name for name, _ in rows[0].ends)] if rows else []
+    lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, more)])
     for row in rows:
-        numbers = [*(getattr(row, name) for name in known), *(share for _, share in row.shares)]
+        numbers = [*(getattr(row, name) for name in known), *(number for _, number in (*row.shares, *row.ends))]
         cells = ("" if math.isnan(number) else f"{number:.6g}" for number in numbers)
         lines.writerow([*map(cell_text, row[:3]), *cells])
     write_whole(path, text.getvalue())
@@ -139,15 +139,18 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         text = read_regular(path, LARGEST_ROWS).decode()
         heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         names = [name for name in heading[3:] if name in _NUMBERS]
-        shares = [name.removeprefix("p(").removesuffix(")") for name in heading[3 + len(names) :]]
-        if heading != [*ExampleRow._fields[:3], *names, *(f"p({name})" for name in shares)]:
+        more = heading[3 + len(names) :]
+        shares = [name.removeprefix("p(").removesuffix(")") for name in more if name.startswith("p(")]
+        ends = [name for name in more if name.startswith(INTERVAL_ENDS)]
+        if heading != [*ExampleRow._fields[:3], *names, *(f"p({name})" for name in shares), *ends]:
             raise ValueError(f"does not begin with {','.join(ExampleRow._fields[:3])}")
         found = []
         for row in rows:
             example, truth, prediction = map(cell_content, row[:3])
-            numbers = dict(zip([*names, *shares], (float(cell or "nan") for cell in row[3:]), strict=True))
+            numbers = dict(zip([*names, *shares, *ends], (float(cell or "nan") for cell in row[3:]), strict=True))
             probability, loss = (numbers.pop(name, math.nan) for name in _NUMBERS)
-            found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items())))
+            known = tuple((name, numbers.pop(name)) for name in ends)
+            found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items()), known))
         return found
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
@@ -166,6 +169,9 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
 
+
+INTERVAL_ENDS = ("lower", "upper")
+"""How columns of the ends of prediction intervals begin."""
 
 _NUMBERS = ("probability", "loss")
 """Columns of ``predictions.csv`` that may be missing."""

@@ -250,8 +250,9 @@ class ExampleRow(NamedTuple):
     truth: str
     prediction: str
     probability: float = math.nan  # of the prediction; NaN if the network gives none
-    loss: float = math.nan  # the higher, the worse; NaN if the prediction is no probability
+    loss: float = math.nan  # the higher, the worse; NaN if it is not known
     shares: tuple[tuple[str, float], ...] = ()  # of several labels, each class and its probability
+    ends: tuple[tuple[str, float], ...] = ()  # of numbers, the ends of the prediction interval, by their columns
 
     @property
     def right(self) -> bool:

@@ -15,7 +15,7 @@ from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.measures.label_measures import LabelTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
-from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.metric_table import number_metrics
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.result_files import (
     ERRORS,
@@ -28,9 +28,15 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.figures.confusions import MOST_NAMED_CLASSES, draw_confusions
 from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
-from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, has_curves, prediction_lines
+from lit_metanas.report.figures.predictions import (
+    MOST_NAMED_CLASSES,
+    MOST_SHOWN,
+    draw_confusions,
+    draw_predictions,
+    has_curves,
+    prediction_lines,
+)
 from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
 from lit_metanas.spaces import ChoiceSpace
@@ -176,7 +182,7 @@ def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[
 
 def _right_by(metric: str) -> str:
     """What a prediction that counts as right is called, by the metric; see ``Regression.agrees``."""
-    if metric.endswith(Regression.metric):
+    if metric.endswith(tuple(number_metrics())):
         return "near the truth (✓: in the 90 % interval or, without one, within a standard deviation)"
     return "right"
 
@@ -263,7 +269,7 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
     except ValueError as error:
         warnings.warn(f"Nothing is shown of classes: {error}", stacklevel=3)
         return "", []
-    if not rows or math.isnan(rows[0].loss):
+    if not rows or (math.isnan(rows[0].probability) and not rows[0].shares):  # of numbers
         return "", []
     numbers = numbers_of(names_shown(network, errors))
     parts, pictures = ["## Classes"], []

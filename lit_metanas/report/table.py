@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from lit_metanas.io.text import printable
-from lit_metanas.objectives.classification import ACCURACY
+from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report.paired_statistics import (

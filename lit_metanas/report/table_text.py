@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, shorten, with_prefix
-from lit_metanas.objectives.classification import ACCURACY
+from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable

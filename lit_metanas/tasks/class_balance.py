@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.text import printable
-from lit_metanas.objectives.classification import ACCURACY, BALANCED, Classification
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.metric_table import BALANCED
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.task import Split, Task
 
@@ -35,7 +36,7 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
 
     Args:
         task: of any objective.
-        metric: ``accuracy`` or ``balanced accuracy``; None decides.
+        metric: of the objective, by its name here, in torchmetrics or in scikit-learn; None decides.
         class_weight: ``balanced`` divides the weight of each example by the size of its class in the train part, with 1
             as the mean; None leaves weights as they are; ``auto`` is ``balanced`` with the balanced accuracy. Or the
             weight of each class by its name; others have 1. Of several labels, ``balanced`` gives the examples with
@@ -55,33 +56,25 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
         >>> print(sentence)
         class 'rare' has 4 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
     """
+    if metric is not None and (goal := task.goal.judged_by(metric)) != task.goal:
+        task = replace(task, objective=goal)
     if isinstance(task.goal, SeveralLabels):
-        return _balanced_sets(task, task.goal, metric, class_weight), ""
+        return _balanced_sets(task, task.goal, class_weight), ""
     if not isinstance(task.goal, Classification):
-        given = {"metric": metric, "class_weight": class_weight if class_weight != AUTO_WEIGHT else None}
-        if wrong := [name for name, value in given.items() if value is not None]:
-            raise ValueError(
-                f"Task '{task.id}' is judged by {task.goal.metric} and has no classes: leave '{wrong[0]}' out."
-            )
+        if class_weight not in (None, AUTO_WEIGHT):
+            raise ValueError(f"Task '{task.id}' has no classes: leave 'class_weight' out.")
         return task, ""
     sizes, sentence = task.train.labels.bincount(minlength=task.way), ""
     rarest = int(sizes.argmin())
-    chosen = None if metric is None else metric.replace("_", " ")
-    if chosen is None and task.objective is not None:
-        chosen = task.objective.metric
-    elif chosen is None:
-        chosen = ACCURACY
-        if int(sizes[rarest]) < RARE * float(sizes.double().mean()):
-            chosen = BALANCED
-            name = printable(task.goal.names(task.classes)[rarest], 40)
-            sentence = (
-                f"class '{name}' has {sizes[rarest]:,} of {len(task.train):,} examples to learn from: networks are "
-                f"chosen by {BALANCED}, the mean recall."
-            )
-    if chosen != task.goal.metric:
-        task = replace(task, objective=_judged_by(task.goal, chosen))
+    if metric is None and task.objective is None and int(sizes[rarest]) < RARE * float(sizes.double().mean()):
+        task = replace(task, objective=task.goal.judged_by(BALANCED))
+        name = printable(task.goal.names(task.classes)[rarest], 40)
+        sentence = (
+            f"class '{name}' has {sizes[rarest]:,} of {len(task.train):,} examples to learn from: networks are chosen "
+            f"by {BALANCED}, the mean recall."
+        )
     if class_weight == AUTO_WEIGHT:
-        class_weight = BALANCED_WEIGHT if chosen == BALANCED else None
+        class_weight = BALANCED_WEIGHT if task.goal.metric == BALANCED else None
     if class_weight is None:
         return task, sentence
     weights = _class_weights(task, class_weight, sizes)
@@ -89,12 +82,9 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
     return replace(task, train=_weighted(task.train, weights), val=val), sentence
 
 
-def _balanced_sets(task: Task, goal: SeveralLabels, metric: str | None, class_weight: Any) -> Task:
+def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:
     """A task of several labels whose loss has the weights of the classes."""
     # If they are balanced, the examples with a class together weigh as much as those without it.
-    if metric not in (None, goal.metric):
-        wrong = printable(metric, 40)
-        raise ValueError(f"metric = '{wrong}' is none of several labels, which are judged by mAP: leave 'metric' out.")
     if class_weight in (None, AUTO_WEIGHT):
         return task
     number, with_class = len(task.train), task.train.labels.sum(0).tolist()
@@ -103,13 +93,6 @@ def _balanced_sets(task: Task, goal: SeveralLabels, metric: str | None, class_we
     else:
         weights = [(1.0, weight) for weight in _given_weights(goal.names(task.classes), class_weight)]
     return replace(task, objective=replace(goal, weights=tuple(weights)))
-
-
-def _judged_by(goal: Classification, metric: str) -> Classification:
-    """The same objective with another metric."""
-    if type(goal) is not Classification:
-        raise ValueError(f"{type(goal).__name__} is judged by {goal.metric} alone: leave 'metric' out.")
-    return replace(goal, metric=metric)  # type: ignore[arg-type]  # which its constructor checks
 
 
 def _class_weights(task: Task, class_weight: Any, sizes: Tensor) -> Tensor:

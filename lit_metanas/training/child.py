@@ -54,14 +54,18 @@ def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Obje
     return torch.cat([network(part) for part in _parts(split, objective, 500)])
 
 
+def judge(scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500) -> Judged:
+    """How good a network is on a split's examples; ``scores`` maps inputs to its scores."""
+    return objective.judge(evidence_of(scores, split, objective, batch_size=batch_size), split.labels)
+
+
 @torch.no_grad()
-def judge(
+def evidence_of(
     scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
-) -> tuple[list[Any], Judged]:
-    """The predictions for a split's examples, and how good they are; ``scores`` maps inputs to a network's scores."""
+) -> list[Any]:
+    """What the metric compares with the targets of a split's examples."""
     parts = _parts(split, objective, batch_size)
-    predictions = [each for part in parts for each in objective.predictions(scores(part))]
-    return predictions, objective.judge(predictions, split.labels)
+    return [each for part in parts for each in objective.evidence(scores(part))]
 
 
 def _parts(split: Split, objective: Objective, most: int) -> Iterator[Tensor]:
@@ -158,7 +162,7 @@ class Child(LightningModule):
         self.average: WeightAverage | None = None
         if self.recipe.average:
             self.average = WeightAverage(self.network)
-        self._answers: list[tuple[list[Any], Tensor]] = []  # predictions and targets of the batches of an evaluation
+        self._answers: list[tuple[list[Any], Tensor]] = []  # evidence and targets of the batches of an evaluation
         self._colours = False
 
     def look_at_inputs(self, inputs: Tensor) -> None:
@@ -278,13 +282,13 @@ class Child(LightningModule):
         if not batch_idx:
             self._answers.clear()  # those of an evaluation that was interrupted
         inputs, labels = batch[:2]
-        self._answers.append((self.objective.predictions(self(inputs)), labels.cpu()))
+        self._answers.append((self.objective.evidence(self(inputs)), labels.cpu()))
 
     def _log_score(self, prefix: str) -> None:
         # Of all batches at once: the mean recall of a part is not the mean of those of its batches.
         answers, self._answers = gather_lists(self._answers), []
-        predictions = [each for said, _ in answers for each in said]
-        judged = self.objective.judge(predictions, torch.cat([labels for _, labels in answers]))
+        evidence = [each for said, _ in answers for each in said]
+        judged = self.objective.judge(evidence, torch.cat([labels for _, labels in answers]))
         self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", judged.value, prog_bar=True)
 
 
@@ -399,4 +403,4 @@ def _fit(
 
 def score(child: Child, split: Split, *, batch_size: int = 500) -> float:
     """The child's metric on a split, in evaluation mode, such as the accuracy."""
-    return judge(child.eval(), split, child.objective, batch_size=batch_size)[1].value
+    return judge(child.eval(), split, child.objective, batch_size=batch_size).value

@@ -103,7 +103,7 @@ class InnerTraining:
             with torch.no_grad():
                 for first in range(batches):
                     network(learned[first::batches])
-        return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
+        return judge(network.eval(), Split(judged, part.labels), task.goal).value
 
 
 def _is_leading(value: Tensor, whole: Tensor) -> bool:

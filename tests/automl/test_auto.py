@@ -262,7 +262,7 @@ def test_what_is_refused_leaves_no_trace(arrays: Arrays, images: Path, tmp_path:
         lm.auto(images, flops=FLOPS, output=images, progress=False)
     for output in (images / "model", tmp_path / "new" / ".." / "images" / "dark" / "model"):
         with pytest.raises(
-            ValueError, match=r"would lie in the data, '.*images', and may be read .*: give another output="
+            ValueError, match=r"would lie in the data, '.*images', and may be read .*: give another 'output'"
         ):
             lm.auto(images, flops=FLOPS, output=output, progress=False)
     assert sorted(path.name for path in images.iterdir()) == ["bright", "dark"]

@@ -318,6 +318,8 @@ def test_a_folder_of_static_vectors_that_is_damaged_gets_a_sentence(name: str, t
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"encoder 'static' lacks '{name}'"):
         lm.training.read_encoder(folder)
+    with pytest.raises(ValueError, match=r"is a folder without tokenizer.json and model.safetensors, .*: give such a"):
+        lm.training.read_encoder(tmp_path)
 
 
 def test_an_encoder_of_a_package_that_is_not_installed_gets_a_sentence() -> None:

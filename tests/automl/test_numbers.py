@@ -17,6 +17,8 @@ from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
+from lit_metanas.records import read_example_rows
+from lit_metanas.records.result_files import write_example_rows
 from lit_metanas.training.export.hub_card import read_card
 
 
@@ -42,6 +44,15 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     assert "test R2: 9" in told.out
     assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-regression"
     assert "near the truth (✓: in the 90 % interval or" in Path("model/report/report.md").read_text()
+    tested = read_example_rows("model/predictions.csv")
+    (deviation,) = json.loads(Path("model/model.json").read_text())["objective"]["deviations"]
+    for row in tested:
+        (_, lower), (_, upper) = row.ends
+        assert (lower + upper) / 2 == pytest.approx(float(row.prediction), rel=1e-4)
+        error = (float(row.prediction) - float(row.truth)) / deviation
+        assert row.loss == pytest.approx(error**2, rel=1e-2, abs=1e-4)
+    write_example_rows("again.csv", tested)
+    assert Path("again.csv").read_text() == Path("model/predictions.csv").read_text()
     main(["predict", "model", "new.csv"])
     assert "line 2: prediction 1" in capsys.readouterr().out
     with Path("predictions.csv").open() as opened:
@@ -147,7 +158,7 @@ def test_tables_of_files_get_one_sentence_if_they_are_malformed(
     for lines, sentence in (
         (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give files by their path"),
         (["file,price", "0.png,1", "1.png,2"], r"Line 3 of 't.csv' names '1.png', which '\.' lacks: add it"),
-        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by --label"),
+        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by 'label'"),
     ):
         Path("t.csv").write_text("\n".join(lines))
         with pytest.raises(ValueError, match=sentence):

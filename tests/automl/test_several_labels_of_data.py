@@ -126,7 +126,7 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.C
         ("a,red,round\n1,1,0\n2,,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds ''"),
         ("a,red,round\n1,1,0\n", {"label": "red,rund"}, r"has no column 'rund'"),
         ("a,red,round\n1,1,0\n", {"label": "red,round"}, r"Column 'round' of '.*' is 0 in all rows"),
-        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "accuracy"}, "is none of several labels"),
+        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "r2"}, "no metric .r2. for several labels"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"class_weight": {"z": 2}}, "class_weight has 'z'"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no number"),
     ],
@@ -197,6 +197,6 @@ def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             classifier.fit(X, wrong, **options)
-    classifier.set_params(metric="accuracy")
-    with pytest.raises(ValueError, match="is none of several labels"):
+    classifier.set_params(metric="log_loss")
+    with pytest.raises(ValueError, match="There is no metric 'log_loss' for several labels: give mAP"):
         classifier.fit(X, y)

@@ -232,7 +232,7 @@ def test_a_search_is_the_same_to_the_last_bit_from_disk_and_of_a_sample(
     # With minutes it is their share that decides.
     monkeypatch.setattr(FileReading, "_affordable", lambda self, *given: 0.4)
     assert lm.auto(folder, minutes=0.1, records=(), shape=8, workers=1).images[1] == third.images[1]
-    assert "reads 22 of 41 files, the same share of each class; --sample 1 reads all" in capsys.readouterr().err
+    assert "reads 22 of 41 files, the same share of each class; sample=1 reads all" in capsys.readouterr().err
 
 
 def test_files_that_vanish_are_left_out_and_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -652,7 +652,7 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
     assert (kind_of(texts).name, texts.way) == ("tables", 7)
     (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
-    with pytest.raises(ValueError, match=r"holds numbers alone: .*, or name it by --label"):
+    with pytest.raises(ValueError, match=r"holds numbers alone: .*, or name it by 'label'"):
         read_given(tmp_path / "t.csv")
     for label, goal in (("price", "regression"), ("b", "classification")):
         task = read_given(tmp_path / "t.csv", label=label)

@@ -290,7 +290,7 @@ def test_weights_of_classes_and_a_metric_that_there_is_not() -> None:
     assert np.allclose(balanced.goal.weights, expected)
     assert lm.tasks.balanced_task(task, "mAP", {"1": 3})[0].goal.weights == ((1, 1), (1, 3))
     for wrong, message in (
-        (("accuracy", None), "metric = 'accuracy' is none of several labels, which are judged by mAP"),
+        (("log_loss", None), "There is no metric .log_loss. for several labels: give mAP, micro F1"),
         ((None, {"7": 2}), "class_weight has '7', which is none of the classes"),
         ((None, "heavy"), "class_weight = 'heavy' is unknown"),
     ):

@@ -15,9 +15,8 @@ from lit_metanas.records.result_files import (
     write_example_rows,
     write_predictions,
 )
-from lit_metanas.report.figures.confusions import draw_confusions
 from lit_metanas.report.figures.panel import numbers_of
-from lit_metanas.report.figures.predictions import draw_predictions
+from lit_metanas.report.figures.predictions import draw_confusions, draw_predictions
 from lit_metanas.report.report_page import class_section, prediction_section
 from lit_metanas.report.report_verb import report
 

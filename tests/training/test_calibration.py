@@ -57,6 +57,27 @@ def test_a_temperature_that_may_be_chance_is_left_out():
     assert 0 < sum(kept) < 12
 
 
+def test_a_network_of_balanced_classes_says_how_frequent_a_class_is_and_predicts_as_before():
+    """Against Bayes' rule: what two normal distributions say of a number, of which the second is of 4 % of examples."""
+    draw = torch.Generator().manual_seed(0)
+    X = torch.randn(3000, 1, generator=draw)
+    labels = (torch.arange(3000) < 120).long()
+    X[:, 0] += 2 * labels
+    result = lm.auto((X.numpy(), labels.numpy()), flops=(1e8, 1e8), progress=False, workers=1)
+    assert result.metric == "balanced accuracy"
+    assert result.objective.shift is not None
+    for found in result.predict(np.array([[0.0], [1.5], [3.0]])):
+        assert sum(found.values()) == pytest.approx(1)
+    middle = result.predict(np.array([[1.4]]))[0]
+    odds = 0.04 * math.exp(-((1.4 - 2) ** 2) / 2) / (0.96 * math.exp(-(1.4**2) / 2))
+    assert list(middle) == ["1", "0"]  # as a class of equal weight is the more probable one
+    assert middle["1"] == pytest.approx(odds / (1 + odds), abs=0.05)
+    assert result.measures["calibration error"] < result.measures["calibration error without the temperature"] / 2
+    assert result.measures["log-loss"] < result.measures["log-loss without the temperature"]
+    with pytest.raises(ValueError, match="give a finite shift for each of the 2 classes"):
+        lm.Classification(2, shift=(1.0,))
+
+
 def test_few_examples_make_no_network_certain():
     scores = 4 * torch.eye(3).repeat(10, 1)
     targets = torch.arange(3).repeat(10)
@@ -71,23 +92,28 @@ def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
     space = lm.LayeredSpace(depths=(1,), widths=(4,))
     architecture = space.sample(torch.Generator())
     network = space.child(architecture, (1, 8, 8), way=2).eval()
-    goal = lm.Classification(2, "balanced accuracy", temperature=0.25)
+    goal = lm.Classification(2, "balanced accuracy", temperature=0.25, shift=(1.5, -1.5))
     lm.export_child(
         network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=goal, onnx=True
     )
     images = torch.rand(3, 1, 8, 8)
-    expected = (network(images) / 0.25).softmax(1).detach()
+    scores = network(images).detach()
+    expected = (scores / 0.25 + torch.tensor([1.5, -1.5])).softmax(1)
     loaded = lm.load(tmp_path)
     assert loaded.predict(images).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
     assert loaded.objective == replace(goal, temperature=1.0)
     about = json.loads((tmp_path / "model.json").read_text())
-    assert about["objective"] == {"kind": "classification", "metric": "balanced accuracy", "temperature": 0.25}
+    described = {"metric": "balanced accuracy", "temperature": 0.25, "shift": [1.5, -1.5]}
+    assert about["objective"] == {"kind": "classification", **described}
+    said = [("a", "b")[place] for place in scores.argmax(1).tolist()]
+    assert loaded.show(images) == said
     np.save(tmp_path / "inputs.npy", images.numpy())
     for model in ("model.pt2", "model.onnx"):
         command = [sys.executable, "predict.py", "inputs.npy", "--model", model]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         assert [row["a"] for row in rows] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
+        assert [next(iter(row)) for row in rows] == said  # the prediction comes first, however probable it is
     plain = lm.Classification(2)
     lm.export_child(network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=plain)
     assert "objective" not in json.loads((tmp_path / "model.json").read_text())

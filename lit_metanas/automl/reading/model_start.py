@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,7 +29,7 @@ from lit_metanas.spaces.any_input import LinearSpace, NGramSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import judge
+from lit_metanas.training.child import evidence_of, judge
 from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.task_start import TaskStart, read_task_start
@@ -123,9 +123,11 @@ class ModelStart:
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
         assert result.tested is not None
-        said, _ = judge(scores, known.test, self.model.objective or self.objective)
-        before = result.objective.judge(said, known.test.labels)
-        _, after = judge(result.network, result.tested, result.objective)
+        goal = self.model.objective or self.objective
+        if isinstance(goal, Classification):  # of which the metric may compare probabilities
+            goal = replace(goal, way=task.way, metric=result.metric, shift=None)
+        before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
+        after = judge(result.network, result.tested, result.objective)
         gain = after.ahead_of(before)
         return (
             f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "

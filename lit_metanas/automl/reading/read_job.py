@@ -17,14 +17,14 @@ from lit_metanas.automl.options import TEACHER, AutoOptions
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.students.teacher import Teacher
+from lit_metanas.automl.reading.teacher import Teacher
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_data import (
     describe_columns,
@@ -61,7 +61,7 @@ MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 """So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
 
 
-def check_paths(options: AutoOptions, output: Path | None, key: str) -> None:
+def check_paths(options: AutoOptions, output: Path | None) -> None:
     """Refuse data that are not there, and an output among them, before it is made; report much to read."""
     for name, given in (("data", options.data), ("test", options.test)):
         if not isinstance(given, str | os.PathLike):
@@ -70,7 +70,7 @@ def check_paths(options: AutoOptions, output: Path | None, key: str) -> None:
         if output is not None and path.resolve() in output.resolve().parents and not (output / STATE).exists():
             raise ValueError(
                 f"The output '{writable(str(output))}' would lie in the data, '{shown}', and may be read with them: "
-                f"give another {key}."
+                f"give another {option_words('output')}."
             )
         if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
             options.say(f"reading {files:,} files in '{shown}'.")
@@ -91,16 +91,21 @@ def read_job(
     before, reading = None if start is None else start.made_before, _reading(options, output, began)
     task = read_given(options.data, **options.read_as, start=before, reading=reading)
     if reading.sampled:
-        all_of_them = "; --sample 1 reads all, and takes longer" * (options.sample is None)
+        all_of_them = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
         number = f"{len(reading.sampled):,} of {reading.found:,} files"
         options.say(f"reads {number}, the same share of each class{all_of_them}.")
         options = replace(options, sample=reading.share)
+    elif options.sample not in (None, 1):
+        raise ValueError(
+            f"auto: sample = {options.sample:g} is a share of files of images or sounds, and the data are none: leave "
+            "it out, or give fewer examples."
+        )
     task, why = balanced_task(task, options.metric, options.class_weight)
     seconds = perf_counter() - begin
     kind = _describe(task, options)
     if why:
         options.say(why)
-    encoders = read_encoders(options, kind)
+    encoders = read_encoders(options, kind, task)
     flops = inf if options.minutes is not None else sum(options.parts)
     with undisturbed(task, 1), ExitStack() as held:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
@@ -170,15 +175,16 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     read_as = options.read_as
     columns = describe_columns(options.data, kind, options.group, read_as["label"], options.test_by, options.exclude)
     options.say(text + columns)
+    classes = option_words("objective", "classification")
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
-        options.say("targets are numbers: regression; give --objective classification for classes.")
+        options.say(f"targets are numbers: regression; give {classes} for classes.")
     found = options.objective is None and isinstance(options.data, str | os.PathLike)  # by the look of a column
     if isinstance(task.goal, SeveralLabels) and found and "," not in (options.label or ""):
         most = int(task.train.labels.sum(1).argmax())
         (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
         options.say(
-            f"an example may have several labels, such as '{printable(shown, 80)}'; give --objective classification "
-            "if these are one class."
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give {classes} if these are one "
+            "class."
         )
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):

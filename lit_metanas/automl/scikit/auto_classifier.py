@@ -46,9 +46,9 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
         space: what can be built; None takes that of the kind of examples.
         start: see ``auto``; of images alone.
-        metric: ``accuracy`` or ``balanced accuracy``, the mean recall, by which networks are chosen. None takes the
-            second one if the rarest class has less than a third of the examples that a class has on average. Several
-            labels have ``mAP`` alone.
+        metric: by which networks are chosen, by its name in torchmetrics or scikit-learn; see ``lm.Classification`` and
+            ``lm.objectives.SeveralLabels``. None takes the accuracy, or the balanced accuracy if the rarest class has
+            less than a third of the examples that a class has on average.
         class_weight: ``balanced`` gives all classes the same weight in training, and None each example. ``auto`` is
             ``balanced`` if networks are chosen by balanced accuracy. Or a weight for each class.
         recipe: how networks are trained; None takes ``Recipe()``.
@@ -141,11 +141,14 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
         return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``."""
-        shares = self.predict_proba(X)
+        """The label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``.
+
+        It is the most probable one, unless classes count alike in training, and some are rare.
+        """
+        scores = self._scores_of(X)
         if isinstance(self.objective_, SeveralLabels):
-            return (shares >= np.array(self.objective_.cuts)).astype(np.int64)
-        best = shares.argmax(axis=1)
+            return self.objective_.chosen(self.objective_.predictions(scores)).long().numpy()
+        best = scores.argmax(1).numpy()
         found: NDArray[Any] = self.classes_[best]
         return found
 

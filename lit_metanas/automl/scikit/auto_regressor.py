@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lit_metanas.automl.options import shared
 from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of, with_weight
 from lit_metanas.kinds.labelled_examples import NumberedExamples
 from lit_metanas.objectives.regression import Regression
+from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.task import Split
 
@@ -25,13 +27,13 @@ except ImportError:  # `AutoRegressor` says so when one is made
 class AutoRegressor(RegressorMixin, ExampleEstimator):
     """A regressor of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
-    Examples, parameters and attributes are those of ``AutoClassifier``, but for ``classes_``. The examples that choose
-    among architectures are drawn by quantiles of ``y``. ``score`` is R².
+    Examples, parameters and attributes are those of ``AutoClassifier``, but for ``class_weight`` and ``classes_``. The
+    examples that choose among architectures are drawn by quantiles of ``y``. ``score`` is R² for any ``metric``.
 
     Attributes:
         targets_: the names of the numbers that are predicted for an example.
         objective_: what the network was trained for, with the scale of ``y``.
-        val_score_: R² on the validation examples in the search; NaN if none was scored.
+        val_score_: ``objective_.metric``, by default R², on the validation examples in the search; NaN without any.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, ``y`` is constant, examples or numbers are malformed,
@@ -47,6 +49,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         >>> regressor.predict(X[:5]).shape, regressor.score(X, y) > 0.8
         ((5,), True)
     """
+
+    metric: str | None = shared("metric")
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told: there may be several numbers for an example."""
@@ -93,7 +97,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
             Split(inputs[places], targets, None if weights is None else weights[places]) for places, targets in parts
         )
         # Nobody looks at a test part.
-        found = self._learn(examples.task(kind, [train, val, val], preprocessing=preprocessing), kind, seed)
+        task, _ = balanced_task(examples.task(kind, [train, val, val], preprocessing=preprocessing), self.metric)
+        found = self._learn(task, kind, seed)
         self.targets_, self._flat = tuple(examples.names), y.ndim == 1
         if groups is not None:  # errors on examples of groups that were learned from say too little of new groups
             self.objective_ = replace(self._goal, reaches=None)

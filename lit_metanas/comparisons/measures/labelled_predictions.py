@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +14,8 @@ from torch import Tensor
 from lit_metanas.comparisons.measures.class_measures import class_measures
 from lit_metanas.comparisons.measures.label_measures import label_measures
 from lit_metanas.io.text import first_few, number_of, printable
-from lit_metanas.objectives.classification import ACCURACY, BALANCED
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
@@ -43,8 +46,13 @@ def describe_predictions(
     if not known:
         return said.strip()
     truths, shares = torch.tensor([classes.index(labels[place]) for place in known]), found[known]
-    measures = class_measures(truths, shares.argmax(1), shares)
+    goal = objective if isinstance(objective, Classification) else Classification(len(classes))
+    measures = class_measures(truths, goal.unshifted(shares).argmax(1), shares)
     right = measures.pop(ACCURACY)
+    if goal.metric not in (ACCURACY, *measures):
+        judged = goal.judge(replace(goal, temperature=1.0).evidence(goal.unshifted(shares)), truths)
+        if not math.isnan(judged.value):  # as where no label is of the second class
+            measures = {goal.metric: judged.value, **measures}
     accuracy = percent(right, wilson_reach(right, len(known)))
     balanced = percent(measures.pop(BALANCED))
     others = ", ".join(f"{name} {value:.3f}" for name, value in measures.items())

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, known_kinds
 from lit_metanas.kinds.listed_files import file_column
@@ -157,9 +157,11 @@ def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     if column is None:
         return (
             f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label', or "
-            "name it by --label."
+            f"name it by {option_words('label')}."
         )
-    others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
+    others = ", or ".join(
+        f"{option_words('kind', kind)} where these are {noun}" for kind, noun in kinds or [("rows", "classes")]
+    )
     return (
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "
         f"fewer than the {FEWEST_NUMBERS} different numbers that can be predicted: add rows, or say {others}."

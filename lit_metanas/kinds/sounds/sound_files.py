@@ -81,6 +81,8 @@ def _soundfile(path: str | Path) -> Any:
 def _named(path: str | Path) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError:
+        raise ValueError(f"There is no sound '{writable(os.fspath(path))}': give the path of a sound file.") from None
     except DAMAGED as error:
         name = writable(os.fspath(path))
         raise ValueError(f"'{name}' is not a readable sound ({_cause(error)}): replace or remove it.") from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.text import first_few, number_of, shorten, with_prefix
-from lit_metanas.objectives.classification import ACCURACY
+from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds

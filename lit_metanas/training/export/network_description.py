@@ -66,6 +66,8 @@ def _output_in_words(objective: Objective) -> str:
         return "numbers in the units of the targets"
     if isinstance(objective, SeveralLabels):
         return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
+    if isinstance(objective, Classification) and objective.shift is not None:
+        return "scores, of which the largest is that of the prediction; softmax of scores and shift gives probabilities"
     if isinstance(objective, Classification) and objective.temperature != 1:
         return "scores, divided by the temperature already; softmax gives probabilities"
     return SCORES_IN_WORDS[objective.scored]

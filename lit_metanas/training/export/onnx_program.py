@@ -134,7 +134,7 @@ def quantise_onnx(directory: str | os.PathLike[str], split: Split, objective: Ob
         # Without signs: onnxruntime has no convolution of signed weights on CPUs.
         quantize_dynamic(folder / ONNX, temporary, weight_type=QuantType.QUInt8)
     own = Split(split.inputs.cpu(), split.labels.cpu())
-    value, value_int8 = (judge(onnx_scores(folder / name), own, objective)[1].value for name in (ONNX, INT8))
+    value, value_int8 = (judge(onnx_scores(folder / name), own, objective).value for name in (ONNX, INT8))
     return Int8Loss(objective.metric, value, value_int8, len(own))
 
 

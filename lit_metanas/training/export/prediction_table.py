@@ -161,9 +161,10 @@ class PredictionTable:
         return objective.noun
 
     def _of_class(self, probabilities: Tensor) -> Row:
-        named = zip(self.exported.classes, probabilities.tolist(), strict=True)
+        named, goal = zip(self.exported.classes, probabilities.tolist(), strict=True), self.exported.goal
         by_class = {name: round(value, 6) for name, value in named}
-        best = max(by_class, key=by_class.__getitem__)
+        assert isinstance(goal, Classification)
+        best = self.exported.classes[int(goal.unshifted(probabilities).argmax())]
         shares: Row = {f"p({name})": value for name, value in by_class.items()}
         return {"class": best, "probability": by_class[best], **shares}
 

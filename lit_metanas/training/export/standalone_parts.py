@@ -90,10 +90,11 @@ def named_answer(row: list[Any], about: dict[str, Any], lib: Any) -> Any:
         shown = [f"({name})" * (len(names) > 1) for name in names]
         named = list(zip(shown, row, goal.get("reaches", row), strict=True))
         return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
-    scores = lib.asarray(row, dtype=lib.float64)
     if goal.get("kind", "classification") != "classification":
-        best = scores.argmax(-1).tolist()  # of each step; in transcripts repetitions are one, and 0 is no symbol
+        best = lib.asarray(row).argmax(-1).tolist()  # of each step; in transcripts repetitions are one, 0 is no symbol
         return " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
+    shift = goal.get("shift", [0.0] * len(row))  # the class of the highest score is predicted, however probable it is
+    scores = lib.asarray([score + more for score, more in zip(row, shift, strict=True)], dtype=lib.float64)
     powers = lib.exp(scores - scores.max())
-    ranked = sorted(zip((powers / powers.sum()).tolist(), names, strict=True))
-    return {name: share for share, name in ranked[::-1]}
+    ranked = sorted(zip(row, (powers / powers.sum()).tolist(), names, strict=True), reverse=True)
+    return {name: share for _, share, name in ranked}

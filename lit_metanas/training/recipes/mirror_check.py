@@ -6,7 +6,7 @@ import torch
 
 from lit_metanas.records.statistics import wilson
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Child, judge
+from lit_metanas.training.child import Child, scores_of
 
 LEAST_KEPT = 0.8
 """The least share of the recognised images that are recognised when they are mirrored, too."""
@@ -37,7 +37,7 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
     child.eval()
     right = []
     for scores in (child, lambda inputs: child(inputs.flip(-1))):
-        said, _ = judge(scores, val, child.objective)
+        said = child.objective.predictions(scores_of(scores, val, child.objective))
         pairs = zip(said, child.objective.answers(val.labels), strict=True)
         right.append(torch.tensor([child.objective.agrees(*pair) for pair in pairs]))
     recognised = int(right[0].sum())

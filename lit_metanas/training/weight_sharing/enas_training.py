@@ -138,4 +138,4 @@ class ENASTraining(SupernetTraining):
     def _reward(self, architecture: Architecture, val: Split) -> float:
         """The metric on a validation minibatch, without dropout."""
         mixture = one_hot(self.space.choices, architecture)
-        return judge(lambda inputs: self.scores(self.weights, mixture, inputs, None), val, self.task.goal)[1].value
+        return judge(lambda inputs: self.scores(self.weights, mixture, inputs, None), val, self.task.goal).value

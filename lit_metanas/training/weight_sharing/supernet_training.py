@@ -238,7 +238,7 @@ class SupernetTraining(LightningModule):
             return
         mixture = one_hot(self.space.choices, architecture)
         statistics, outputs = self.statistics(architecture), self.outputs
-        _, judged = judge(
+        judged = judge(
             lambda inputs: self.supernet.scores(outputs, inputs, mixture, None, statistics), self.val, self.task.goal
         )
         self.record.trials.append(Trial(architecture, judged.value, self.budget.spent))
