@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.automl.calls import auto as auto
+    from lit_metanas.automl.calls import distil as distil
     from lit_metanas.automl.options import AutoOptions as AutoOptions
     from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
     from lit_metanas.automl.scikit.auto_regressor import AutoRegressor as AutoRegressor
     from lit_metanas.automl.scikit.auto_writers import AutoAnswerer as AutoAnswerer
     from lit_metanas.automl.scikit.auto_writers import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl.scikit.auto_writers import AutoTranslator as AutoTranslator
-    from lit_metanas.automl.students.distil import distil as distil
 
 _MODULES = {
     "AutoAnswerer": "scikit.auto_writers",
@@ -21,7 +21,7 @@ _MODULES = {
     "AutoTranscriber": "scikit.auto_writers",
     "AutoTranslator": "scikit.auto_writers",
     "auto": "calls",
-    "distil": "students.distil",
+    "distil": "calls",
 }
 
 __all__ = [*_MODULES]

@@ -1,4 +1,4 @@
-"""``auto``: data in, a searched and trained network out, within minutes, sizes and a latency that a person names."""
+"""``auto`` and ``distil``: data in, a trained network out, within minutes, sizes and a latency that a person names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ import torch
 from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
-from lit_metanas.automl.options import AUTO_THREADS, TEACHER, AutoOptions, shell_options, with_options
+from lit_metanas.automl.options import (
+    AUTO_THREADS,
+    NOT_OF_STUDENTS,
+    STUDENT_FOLDER,
+    TEACHER,
+    AutoOptions,
+    shell_options,
+    with_options,
+)
 from lit_metanas.automl.output import OutputFolder
 from lit_metanas.automl.reading.model_start import ModelStart, read_start
 from lit_metanas.automl.reading.read_job import check_paths, read_job
+from lit_metanas.automl.reading.teacher import Teacher, teacher_and_student
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
-from lit_metanas.automl.students.teacher import Teacher
-from lit_metanas.automl.students.two_stages import teacher_and_student
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path
@@ -260,3 +267,54 @@ def auto_verb(*, began: float, **given: Any) -> None:
         size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)"
     print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
+
+
+DISTIL = """Search and train a small network that learns from an exported model.
+
+    The model, the teacher, is the folder of an export, such as that of an ensemble. It is run once on the examples that
+    are learned from and chosen by, with its own preprocessing. The new network, the student, learns what the teacher
+    says of them, next to their labels (``objectives.Distillation``), and what it says of ``unlabelled`` ones. The
+    search chooses by agreement with the teacher, within the limits: 500 kB if none is given. The result's ``teacher``
+    compares both on the same test examples. All else is as in ``auto``.
+
+    Args:
+        model: the teacher's folder.
+        {options}
+
+    Raises:
+        FileNotFoundError: there are no such data, or there is no such model.
+        ValueError: the model is for other data or classes, an option or the data are wrong, nothing is within the
+            limits, the budget is too small, or the output is in use or holds something else.
+        KeyboardInterrupt: Ctrl-C came before there was any network.
+        RuntimeError: all trainings fail.
+
+    Example:
+        >>> import numpy as np
+        >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> lm.export_child(network, "big", architecture=dict(), classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> result = lm.distil("big", (X, y), flops=1e8, max_parameters=5_000, progress=False)
+        >>> result.parameters <= 5_000, 0 <= result.teacher.agreement <= 1
+        (True, True)
+    """
+
+
+def _with_options(function: Callable[..., SearchResult]) -> Callable[..., SearchResult]:
+    """A function of a model with the signature of its student's options."""
+    first = Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]")
+    others = [one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS]
+    vars(function)["__signature__"] = Signature([first, *others], return_annotation="SearchResult")
+    function.__doc__ = with_options(DISTIL, NOT_OF_STUDENTS)
+    return function
+
+
+@_with_options
+def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:
+    """The function of ``DISTIL``."""
+    return run_auto(AutoOptions(data, teacher=model, **options))
+
+
+@with_keys({"model": (str, Parameter.empty), **shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)})
+def distil_verb(*, began: float, model: str, **given: Any) -> None:
+    """The verb ``distil``: its keys are the model, and the options of its student; see ``auto_verb``."""
+    auto_verb(began=began, teacher=model, **given)

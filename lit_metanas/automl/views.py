@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.students.teacher import Lesson
+from lit_metanas.automl.reading.teacher import Lesson
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
@@ -28,7 +28,7 @@ from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.spaces.union import UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
-from lit_metanas.training.encoders.encoded_task import EncodedTask
+from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
 from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.task_start import TaskStart
 
@@ -266,7 +266,10 @@ class Views:
         """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
         if view.label == linear.label:
             return JoinedView(view, view, linear, None)
-        task = joined_task(view.task, linear.task)
+        if isinstance(view.task, EncodedTask):
+            task: Task | None = with_tokens(view.task, linear.task)
+        else:
+            task = joined_task(view.task, linear.task)
         if task is None:
             return None
         both, steps = replace(view, task=task, given=task, whole=task), (view.task.shape[-1], linear.task.shape[-1])

@@ -52,7 +52,7 @@ _MODULES = {
 
 _SEARCHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "auto": ("lit_metanas.automl.calls", "auto_verb", ("data",)),
-    "distil": ("lit_metanas.automl.students.distil", "distil_verb", ("model", "data")),
+    "distil": ("lit_metanas.automl.calls", "distil_verb", ("model", "data")),
 }
 """The modules and functions of the verbs that search on data, and the keys of words that stand anywhere."""
 

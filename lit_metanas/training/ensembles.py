@@ -45,6 +45,8 @@ class WithLinear(nn.Module):
                     f"{second} of another: give texts, or what its preprocessing makes of them."
                 )
             own, others = inputs[:, :first], inputs[:, first:]
+            if others.is_floating_point():  # behind features of an encoder
+                others = others.long()
         mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
         return mean
 

@@ -1,6 +1,9 @@
 """A linear model that is averaged with networks for texts, which may read them in another way."""
 
+import json
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -9,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from auto_toys import diverge, interrupt, linear_trainings_fail, no_search, paced, same_weights
 
@@ -22,6 +26,7 @@ from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input import linear_space
 from lit_metanas.training.child import chosen_child, fit_child
+from lit_metanas.training.encoders.text_encoders import StaticVectors
 from lit_metanas.training.ensembles import WithLinear, build_network, members_of
 
 Texts = tuple[list[str], list[str]]
@@ -63,6 +68,28 @@ def call(texts: Texts) -> Call:
 def good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean is right on all validation examples."""
     monkeypatch.setattr(linear_comparison, "judge", lambda *args: (None, SimpleNamespace(value=1.0)))
+
+
+def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good: None, tmp_path: Path) -> None:
+    words = {"[UNK]": 0, **{f"w{number}": number + 1 for number in range(25)}}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokens, vectors = lm.kinds.PretrainedTokens.of(made.to_str(), steps=8), torch.linspace(-1, 1, 26)[:, None]
+    network = StaticVectors(torch.cat([vectors, torch.ones(26, 1)], 1))
+    encoder = lm.training.Encoder("vectors", network, tokens.shape, preprocessing=tokens)
+    found = call(encoders=[encoder, "none"], output=tmp_path / "out")
+    assert (found.view, found.linear is None) == ("vectors", False)
+    assert isinstance(found.preprocessing, JoinedTokens)
+    assert found.parameters > encoder.cost.parameters
+    asked = texts[0][:4]
+    rows = [[row[name] for name in found.classes] for row in found.predict(asked)]
+    with torch.no_grad():
+        torch.testing.assert_close(lm.load(tmp_path / "out").predict(asked), torch.tensor(rows), atol=1e-5, rtol=0)
+    (tmp_path / "new.txt").write_text("\n".join(asked))
+    script = [sys.executable, str(tmp_path / "out" / "predict.py"), str(tmp_path / "new.txt")]
+    answers = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    for answer, row in zip(answers, found.predict(asked), strict=True):
+        assert json.loads(answer) == pytest.approx(row, abs=1e-5)
 
 
 def test_the_mean_is_that_of_both_scores() -> None:

@@ -14,8 +14,8 @@ import torch
 from auto_toys import photographs
 
 import lit_metanas as lm
-from lit_metanas.automl.students import two_stages
-from lit_metanas.automl.students.teacher import Teacher
+from lit_metanas.automl.reading import teacher as teacher_module
+from lit_metanas.automl.reading.teacher import Teacher
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
@@ -196,7 +196,7 @@ def test_a_call_that_was_killed_between_teacher_and_student_goes_on(
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr(two_stages, "_of_student", killed)
+        patched.setattr(teacher_module, "_of_student", killed)
         with pytest.raises(SystemExit):
             call(tmp_path / "out")
     teacher = tmp_path / "out" / "teacher" / "model.pt2"

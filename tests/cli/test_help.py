@@ -10,8 +10,7 @@ import pytest
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
-from lit_metanas.automl.calls import auto_verb
-from lit_metanas.automl.students.distil import distil_verb
+from lit_metanas.automl.calls import auto_verb, distil_verb
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import Phase

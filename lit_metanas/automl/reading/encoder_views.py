@@ -24,7 +24,7 @@ Ways = dict[str, Callable[[], Task]]
 """What makes the task of each preprocessing, by its label."""
 
 
-def read_encoders(options: AutoOptions, kind: Kind) -> dict[str, Encoder]:
+def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
     """The encoders that a call gives, by their labels; ``none`` is left out.
 
     Raises:
@@ -48,6 +48,7 @@ def read_encoders(options: AutoOptions, kind: Kind) -> dict[str, Encoder]:
                 f"The encoder '{printable(one.name, 60)}' is for {' and '.join(one.kinds)}, and the data are "
                 f"{kind.noun}: leave it out."
             )
+        one = one.heard_as(task.preprocessing)
         _check_limits(one, options.limits)
         if one.name in found or one.name == NO_ENCODER:
             raise ValueError(f"Two encoders are called '{printable(one.name, 60)}': rename the file of one.")
@@ -92,7 +93,7 @@ def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
     sizes: dict[str, Any] = {
         "parameters": encoder.cost.parameters,
         "flops": encoder.cost.flops,
-        "size": 4 * encoder.cost.parameters,
+        "size": encoder.size,
         "latency": 0.0,
     }
     if sizes["size"] > LARGEST_PROGRAM:

@@ -17,7 +17,7 @@ from lit_metanas.automl.options import TEACHER, AutoOptions
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.students.teacher import Teacher
+from lit_metanas.automl.reading.teacher import Teacher
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -105,7 +105,7 @@ def read_job(
     kind = _describe(task, options)
     if why:
         options.say(why)
-    encoders = read_encoders(options, kind)
+    encoders = read_encoders(options, kind, task)
     flops = inf if options.minutes is not None else sum(options.parts)
     with undisturbed(task, 1), ExitStack() as held:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)

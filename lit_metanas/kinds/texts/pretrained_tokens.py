@@ -82,6 +82,11 @@ class PretrainedTokens(TextPreprocessing):
             raise ValueError("PretrainedTokens: the stored tokenizer is no list of texts.")
         return cls(tuple(parts), **plain_numbers("PretrainedTokens", plain, "steps"))
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokenizer's numbers of what it puts around a text, such as of ``[CLS]`` and ``[SEP]``."""
+        return tuple(self._made.encode("").ids)
+
     @cached_property
     def _made(self) -> Any:
         tokenizers = import_extra("tokenizers", "text", "PretrainedTokens")

@@ -7,10 +7,12 @@ from math import inf
 from time import perf_counter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, join_parts
@@ -123,6 +125,34 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
     number = sum(map(len, parts))
     cost = Cost(images=number, flops=number * encoder.cost.flops, seconds=perf_counter() - begin)
     return EncodedTask(**given, encoder=encoder, front=front, seen=first, encoding_cost=cost)
+
+
+class WithTokens(nn.Module):
+    """An encoder that passes on, as they are, the tokens of another preprocessing behind those that it takes."""
+
+    def __init__(self, encoder: nn.Module, steps: int) -> None:
+        super().__init__()
+        self.encoder, self.steps = encoder, steps
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, steps + others)``, int64, to ``(n, numbers + others)``, float32, which holds tokens exactly."""
+        return torch.cat([self.encoder(inputs[:, : self.steps]), inputs[:, self.steps :].float()], 1)
+
+
+def with_tokens(task: EncodedTask, other: Task) -> EncodedTask | None:
+    """Features of texts with the tokens of another preprocessing behind them; None if new texts would have others."""
+    firsts = replace(other, train=_first(other.train), val=other.val and _first(other.val))
+    seen = joined_task(task.seen, firsts)
+    if seen is None:
+        return None
+
+    def joined(part: Split, tokens: Split) -> Split:
+        return replace(part, inputs=torch.cat([part.inputs, tokens.inputs.float()], 1))
+
+    val = task.val and other.val and joined(task.val, other.val)
+    front = WithTokens(task.front, task.seen.shape[-1]).eval()
+    train, test = joined(task.train, other.train), joined(task.test, other.test)
+    return replace(task, train=train, val=val, test=test, seen=seen, front=front)
 
 
 def _first(part: Split) -> Split:

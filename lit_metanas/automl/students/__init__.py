@@ -1,1 +1,0 @@
-"""Students: small networks that learn from a trained model."""
