@@ -40,7 +40,8 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.any_input import LinearSpace, NGramSpace
+from lit_metanas.spaces.any_input.ngram_space import FLOPS_OF_A_VISIT, NGRAM_DECAYS
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -196,7 +197,7 @@ def begin(job: Job) -> Beginning:
     if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
         limited.measures["latency"](timed[0])
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-    member_epochs = 0 if isinstance(views.space, LinearSpace) else kind.member_epochs
+    member_epochs = 0 if isinstance(views.space, LinearSpace | NGramSpace) else kind.member_epochs
     work = Workload(
         views,
         timed if len(timed) > 1 else [*timed, *_neighbours(timed[0], space, options.seed)],
@@ -274,11 +275,12 @@ class LinearTrainings:
 
     def __init__(self, job: Job, plan: BudgetPlan) -> None:
         assert job.linear is not None
-        self.views = job.linear
-        self.kind = job.kind
-        self.share = plan.shares.linear
-        examples, batch = len(self.views.usual.task.train), Recipe().batch_size
+        self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
+        self.examples, batch, self.decays = len(self.views.usual.task.train), Recipe().batch_size, LINEAR_DECAYS
+        examples, self.solved = self.examples, isinstance(self.views.space, NGramSpace)
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
+        if self.solved:
+            self.decays, epochs = NGRAM_DECAYS, NGramSpace.passes(examples)
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
@@ -306,10 +308,10 @@ class LinearTrainings:
             return
         step, scored = self._steps[:number][-1], list[Candidate]()
         for model in step.models[: step.trainings]:
-            one, cost = self._train(*model, LINEAR_DECAYS[0])
+            one, cost = self._train(*model, self.decays[0])
             scored += filter(None, [one])
             yield one, cost
-        for decay in LINEAR_DECAYS[1 : 1 + max(0, step.trainings - len(step.models))]:
+        for decay in self.decays[1 : 1 + max(0, step.trainings - len(step.models))]:
             if not scored:
                 return
             best = max(scored, key=lambda one: one.value)
@@ -331,7 +333,8 @@ class LinearTrainings:
             fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
             fields |= self.views.changes(view)
             found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
-            model = Candidate(found, view, score.value, trained, self.kind.features[architecture["detail"]])
+            (label,) = architecture.values()
+            model = Candidate(found, view, score.value, trained, self.kind.features[label])
             cost = score.cost
         return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
 
@@ -340,19 +343,18 @@ class LinearTrainings:
         """All steps that are within the limits, the cheapest first.
 
         With few examples to choose by, features with a preprocessing of their own replace all others, if they can be
-        paid for: a choice would be chance.
+        paid for: a choice would be chance. Of these there are the first that are within the limits.
         """
         usual, own = self.views.changes(self.views.usual), self.kind.linear_views
         prepared: list[tuple[Architecture, RecipeFields]] = []
         others: list[tuple[Architecture, RecipeFields]] = []
         for one in self.views.space.architectures():
-            label, recipe, found = own.get(one["detail"], ""), usual, others
-            if label in self.views.labels:
-                recipe, found = {PREPROCESSING: label}, prepared
-            if self._estimator.refusal(one, recipe) is None:
+            (label,), recipe, found = one.values(), usual, others
+            if own.get(label) in self.views.labels:
+                recipe, found = {PREPROCESSING: own[label]}, prepared
+            if (found is others or not prepared) and self._estimator.refusal(one, recipe) is None:
                 found.append((one, recipe))
-        task = self.views.usual.task
-        if task.val is not None and len(task.val) >= MANY_CHOOSE:
+        if len(self.views.usual.task.val or ()) >= MANY_CHOOSE:
             return self._steps_of([*others, *prepared])
         cheap, steps = self._steps_of(others), self._steps_of(prepared)
         cheap = [one for one in cheap if not steps or one.time < steps[0].time]
@@ -364,7 +366,7 @@ class LinearTrainings:
         flops = [float(self._estimator.with_recipe(recipe).cost(one, 1.0).flops) for one, recipe in models]
         times = [self._time(*each) for each in models]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = len(LINEAR_DECAYS) - 1 if models else 0
+        further = len(self.decays) - 1 if models else 0
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
         return [
@@ -375,7 +377,9 @@ class LinearTrainings:
     def _time(self, architecture: Architecture, recipe: RecipeFields) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
         estimator = self._estimator.with_recipe(recipe)
-        steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
+        if self.solved:
+            return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_VISIT * self.recipe.epochs * self.examples
+        steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
         updated = steps * estimator.measures["parameters"](architecture)
         return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_PARAMETER * updated
 

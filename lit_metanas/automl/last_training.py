@@ -22,10 +22,11 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
-from lit_metanas.training.ensembles import Ensemble
+from lit_metanas.training.ensembles import Ensemble, linear_factor, scale_scores
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
@@ -51,7 +52,8 @@ class Trained:
     child: Child
     cost: Cost  # of its last training
     held_out: bool = False  # whether it has learned nothing from the validation part
-    honest: nn.Module | None = None  # the network of an ensemble that does not know the examples to calibrate by
+    honest: nn.Module | None = None  # a network that does not know the examples to calibrate by
+    factor: float = 1.0  # of the scores of the linear part of a mean
 
 
 @dataclass
@@ -135,7 +137,7 @@ def train_fully(
         for training in trainings[len(finished) + len(diverged) :]:
             known.apart += training.give_up()
         if finished:
-            known.trained.append(with_linear(known, chosen, _ensemble_of(finished)))
+            known.trained.append(with_linear(job, known, chosen, _ensemble_of(finished)))
         for reason in diverged if finished or failure else diverged[1:]:
             warnings.warn(f"{reason}: this network is left out.", stacklevel=2)
     if failure:  # raised here, since the error's cause would hold the memory of the training
@@ -145,7 +147,7 @@ def train_fully(
     searched = as_scored(job, network)
     if searched is not None:
         warnings.warn(f"{diverged[0]}: the network is as the search trained it.", stacklevel=3)
-        known.trained.append(with_linear(known, chosen, searched))
+        known.trained.append(with_linear(job, known, chosen, searched))
     elif known.trained:
         warnings.warn(f"{diverged[0]}: this network is left out.", stacklevel=3)
     else:
@@ -167,7 +169,8 @@ class _Member:
     def __init__(
         self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int, of: int
     ) -> None:
-        self._network, self._budget, self._honest = network, known.budget, member == 0 < of - 1
+        self._network, self._budget = network, known.budget
+        self._honest = member == 0 and (of > 1 or known.averaged is not None)
         part = network.view.calibrating[1] if self._honest else network.view.learned
         self._epoch, self._ended = begun.work.epoch_of(network.found.architecture, network.view, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
@@ -211,13 +214,30 @@ def _ensemble_of(members: Sequence[Trained]) -> Trained:
     return replace(first, cost=sum((one.cost for one in members), Cost()))
 
 
-def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
-    """A trained network; with the linear part of a mean, if that was chosen."""
+def with_linear(job: Job, known: Known, chosen: Candidate, one: Trained) -> Trained:
+    """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
     linear, joined = known.averaged, chosen.joined
     if linear is None or joined is None:
         return one
+    factor = _factor(job, chosen, one)
+    scale_scores(linear.child.network, factor)
     one.child.network = joined.network(one.child.network, linear.child.network)
-    return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=one.held_out and linear.held_out)
+    held_out = one.held_out and linear.held_out
+    return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=held_out, factor=factor)
+
+
+def _factor(job: Job, chosen: Candidate, one: Trained) -> float:
+    """How much the linear part of a mean counts, by examples that neither part has learned from; 1 if not known."""
+    joined, goal = chosen.joined, chosen.view.task.goal
+    if one.honest is None or joined is None or chosen.linear is None or isinstance(goal, Regression):
+        return 1.0
+    linear = _scored_network(job, chosen.linear)
+    if linear is None:
+        return 1.0
+    views, networks = (joined.networks, joined.linear), (one.honest, linear)
+    parts = [view.calibrating[0] for view in views]
+    own, other = (scores_of(net.eval(), part, goal) for net, part in zip(networks, parts, strict=True))
+    return linear_factor(own, other, lambda scores: goal.losses(scores, parts[0].labels))
 
 
 def as_scored(job: Job, one: Candidate) -> Trained | None:
@@ -247,6 +267,8 @@ def calibrated(job: Job, one: Trained) -> Objective:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
             linear = _scored_network(job, candidate.linear)
+            if linear is not None:
+                scale_scores(linear, one.factor)
             network = linear and candidate.joined.network(network, linear)
     elif not one.held_out:
         network = _scored_network(job, candidate)

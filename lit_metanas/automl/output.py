@@ -39,7 +39,7 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
@@ -288,16 +288,17 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
         raise ValueError(f"'{STATE}' has an ensemble of {result.ensemble} networks")
     view = views.labelled(result.view)
     task = view.task
-    space = views.space if result.space == views.space.name else LinearSpace()
+    space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
     if result.linear is None:
         return network, view
-    other = views.in_space(LinearSpace()).labelled(result.linear_view)
+    linear = linear_space_of(result.linear)
+    other = views.in_space(linear).labelled(result.linear_view)
     if (joined := views.joined(view, other)) is None:
         raise ValueError(f"'{STATE}' has a linear model that reads other examples")
     with torch.random.fork_rng(devices=[]):
-        model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
+        model = build_network(linear, result.linear, other.task.shape, task.way)
     return joined.network(network, model), joined.view
 
 

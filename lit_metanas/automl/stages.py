@@ -211,7 +211,7 @@ def take_best(job: Job, begun: Beginning, known: Known, failure: str) -> None:
         except FAILURES as error:
             failure = printable(reason_of(error), 200)
     if one is not None:
-        known.trained.append(with_linear(known, chosen, one))
+        known.trained.append(with_linear(job, known, chosen, one))
     elif linear is not None:
         known.trained += filter(None, [as_scored(job, linear)])
         why = "the linear model was taken, as the network's training failed"

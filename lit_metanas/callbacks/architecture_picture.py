@@ -11,7 +11,7 @@ from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, na
 from lit_metanas.callbacks.search_measures import ABSENT
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.io.text import number_of
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.any_input import LinearSpace, NGramSpace, linear_space_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -80,7 +80,7 @@ def draw_architecture(
     # number. `shape` None and `outputs` 0 are unknown.
     lanes, last = [_blocks(architecture, space)], 0.0
     if linear is not None:
-        lanes, last = [*lanes, _blocks(linear, LinearSpace)], 1.1
+        lanes, last = [*lanes, _blocks(linear, type(linear_space_of(linear)))], 1.1
     given: list[str] = []
     if shape:
         given = textwrap.wrap(describe_shape(shape), 14)
@@ -145,7 +145,7 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
         if not placed:
             return [_Block("depth0", [("no layers: linear", INK)])]
     if not placed:
-        name = "linear model" if issubclass(space, LinearSpace) else "network"
+        name = "linear model" if issubclass(space, LinearSpace | NGramSpace) else "network"
         return [_layer(name, common, ())]
     orders = [space.layer_questions(number) for number in range(1, len(placed) + 1)]
     known = {question for order in orders for question in order}

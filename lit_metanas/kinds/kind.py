@@ -24,7 +24,7 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
-from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.spaces import LinearSpace, SearchSpace, default_space
 from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
@@ -92,8 +92,9 @@ class Kind(ABC):
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
-        features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+        features: what linear models are linear in, by the label of ``linear_space``; none has no linear models.
+        linear_space: of the linear models.
+        linear_views: by that label, the preprocessing that features are of, if it is not the usual one; no network is
             tried under it.
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
@@ -133,6 +134,7 @@ class Kind(ABC):
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
+    linear_space: ClassVar[type[SearchSpace]] = LinearSpace
     linear_views: ClassVar[Mapping[str, str]] = {}
     mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2

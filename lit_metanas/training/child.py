@@ -21,6 +21,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import SearchOutcome
+from lit_metanas.spaces.any_input.ngram_space import NGramNetwork
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
@@ -354,7 +355,6 @@ def fit_child(
 def _fit(
     child: Child, train: Split | Portion, *, seed: int, epoch_ended: Callable[[], None] | None, precision: str
 ) -> Cost:
-    # The seed orders the batches and drives augmentation and dropout.
     number, places = len(train), None
     if isinstance(train, Portion):
         places, train = train.places, train.split
@@ -362,6 +362,12 @@ def _fit(
         if floats or not child.recipe.changes_examples:  # all are brought to another form at once
             train, places = train.at(places), None
     epochs, device = child.recipe.epochs, train.inputs.device
+    images = images_an_epoch(number, child.recipe.batch_size) * epochs
+    cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
+    if isinstance(child.network, NGramNetwork):
+        part = train if places is None else train.at(places)
+        if child.network.solve(part, child.objective, child.recipe.weight_decay, epochs, seed, epoch_ended):
+            return replace(cost, steps=epochs * number)
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)
@@ -392,8 +398,6 @@ def _fit(
                 epoch_ended()
         child.keep_average()
         child.average = None
-    images = images_an_epoch(number, child.recipe.batch_size) * epochs
-    cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
     return replace(cost, steps=epochs * len(loader))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
@@ -49,6 +50,46 @@ class WithLinear(nn.Module):
                 others = others.long()
         mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
         return mean
+
+
+LINEAR_FACTORS = [2.0 ** (power / 2) for power in range(-2, 9)]
+"""How many times as much the scores of a linear model may count as those of networks."""
+
+FEWEST_WEIGHED = 20
+"""Examples by which both are weighed."""
+
+
+def linear_factor(networks: Tensor, linear: Tensor, losses: Callable[[Tensor], Tensor]) -> float:
+    """How many times as much a linear model's scores are to count as those of networks.
+
+    It is the factor of the lowest log-loss, each at its best temperature, as networks grow too sure of themselves the
+    longer they are trained.
+
+    Args:
+        networks: scores of examples that they have not learned from, shape ``(n, way)``.
+        linear: those of the linear model.
+        losses: the log-loss of each example by its scores.
+
+    Returns:
+        1 where there are too few examples.
+    """
+    if len(networks) < FEWEST_WEIGHED:
+        return 1.0
+    scales = [2.0 ** (power / 2) for power in range(-10, 5)]
+
+    def lowest(factor: float) -> float:
+        both = networks + factor * linear
+        return min(float(losses(scale * both).mean()) for scale in scales)
+
+    return min(LINEAR_FACTORS, key=lowest)
+
+
+@torch.no_grad()
+def scale_scores(linear: nn.Module, factor: float) -> None:
+    """Multiply the scores of a linear model."""
+    for name, own in linear.named_parameters():
+        if name in ("head.weight", "head.bias", "vectors", "bias"):
+            own.mul_(factor)
 
 
 def build_network(

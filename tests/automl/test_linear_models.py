@@ -11,7 +11,7 @@ import torch
 from auto_toys import interrupt, linear_trainings_fail, paced
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, candidates, front, last_training
+from lit_metanas.automl import budget_plan, front, last_training
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import LINEAR_DECAYS, Candidate, Job, LinearTrainings, best_of
 from lit_metanas.automl.limits import LimitedSpace
@@ -23,7 +23,7 @@ from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.texts.text_kind import NGRAMS
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.spaces.any_input import linear_space
+from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import training_cost
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -62,8 +62,10 @@ def call(data: Any, flops: Any = SHORT, **more: Any) -> lm.SearchResult:
 def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> LinearTrainings:
     """The trainings of linear models of a task."""
     options = AutoOptions(None, flops=1.0, **limits)  # type: ignore[arg-type]
-    views = Views(task, ways or {}, lm.spaces.LinearSpace(), options.limits)
-    job = Job(options, kind_named(kind), views, views, None, began=0.0, reading=0.0)
+    own = kind_named(kind)
+    space = own.linear_space() if ways else lm.spaces.LinearSpace()
+    views = Views(task, ways or {}, space, options.limits)
+    job = Job(options, own, views, views, None, began=0.0, reading=0.0)
     return LinearTrainings(job, BudgetPlan(1.0))
 
 
@@ -440,37 +442,24 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
 
 
-def test_n_grams_decide_if_they_can_be_paid_for(letters: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear_space, "GROUPS", 16)  # so that those of words cost less
-    monkeypatch.setattr(candidates, "FLOPS_OF_A_PARAMETER", 50)  # of which n-grams have more
+def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) -> None:
     models = of_texts(letters)
-    words, grams, *_ = models._needed(0.0)
-    assert [models.affordable(flops, epoch=0) for flops in (1.0, words, grams * 0.99, 1e12)] == [0, 1, 1, 4]
-    for epoch in (0.0, 1e11, 1e13):
-        for part in (1e6, 3e7, 1e8, 1e9, 2e9, 1e10, 1e12):
-            number = models.affordable(part + epoch, epoch=epoch)
-            for other in (1.0, 1e11 / 3, 1e13 / 3):
-                assert models.affordable(models.nearest(other, epoch=epoch, number=number), epoch=epoch) == number
-
-    def views(models: LinearTrainings, number: int) -> tuple[str, str, float, set[str]]:
-        best, found, _ = trained(models, number)
-        assert best is not None
-        return best.view.label, best.features, best.value, {one.view.label for one in found if one}
-
-    assert views(models, 2) == (NGRAMS, "counts of tokens", 1.0, {NGRAMS})
-    assert views(models, 1)[3] == {"words"}
-    small = views(of_texts(letters, max_parameters=1_000), 1)
-    assert small[:2] == ("words", "counts of up to four neighbouring tokens")
-    monkeypatch.setattr(candidates, "MANY_CHOOSE", 20)  # so that all features are compared
-    many = views(of_texts(letters), 2)
-    assert (many[0], many[3]) == (NGRAMS, {"words", NGRAMS})
+    assert [models.affordable(flops, epoch=0) for flops in (1.0, 1e12)] == [0, len(NGRAM_DECAYS)]
+    most, found, flops = trained(models, 9)
+    assert most is not None
+    assert [one.recipe.weight_decay for one in found if one] == [*NGRAM_DECAYS]
+    assert (most.view.label, most.features, most.value) == (NGRAMS, "words, pairs of words and pieces", 1.0)
+    once = models._estimator.with_recipe({"preprocessing": NGRAMS}).cost(most.found.architecture, 1.0)
+    assert flops == len(NGRAM_DECAYS) * once.flops
+    none = of_texts(letters, max_parameters=1_000)
+    assert none.affordable(1e12, epoch=0) == 0
 
 
 def test_no_network_is_tried_on_n_grams(letters: Texts) -> None:
     task = lm.task_from_texts(*letters)
     ways = other_ways(letters, task, kind=None, test=None, group=None)
     networks = Views(task, ways, lm.SequenceSpace(), AutoOptions(None, flops=1.0).limits, linear=[NGRAMS])  # type: ignore[arg-type]
-    linear = networks.in_space(lm.spaces.LinearSpace())
+    linear = networks.in_space(lm.spaces.NGramSpace())
     assert {*linear.labels} == {*networks.labels, NGRAMS}
     assert networks.choice == {"preprocessing": [*networks.labels]}
     assert networks.labelled(NGRAMS).task.preprocessing == linear.labelled(NGRAMS).task.preprocessing

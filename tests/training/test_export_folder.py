@@ -37,6 +37,7 @@ WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस�
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
 GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
+OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
 MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
@@ -122,7 +123,7 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS)]
+    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS), OLD_GRAMS]
 )
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
     from lit_metanas.training.export.standalone_parts import numbered_tokens

@@ -136,7 +136,8 @@ def read_job(
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features:
-            linear = views.in_space(LinearSpace())
+            own = kind.linear_space if ways.keys() >= {*linear_ways} else LinearSpace  # of a task that was given
+            linear = views.in_space(own())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
         yield Job(options, kind, views, linear, folder, began, seconds, read=read)

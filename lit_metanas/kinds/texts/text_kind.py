@@ -28,6 +28,8 @@ from lit_metanas.kinds.texts.text_tables import (
 )
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.spaces import NGramSpace
+from lit_metanas.spaces.any_input.ngram_space import SIZES
 from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Task
@@ -58,8 +60,13 @@ class TextKind(Kind):
     )
     recipe: ClassVar = {"label_smoothing": 0.1}
     own_options: ClassVar = ("test_by",)
-    features: ClassVar = {"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"}
-    linear_views: ClassVar = {"coarse": NGRAMS}
+    linear_space = NGramSpace
+    linear_views: ClassVar = dict.fromkeys(map(str, SIZES), NGRAMS)
+    features: ClassVar = {
+        "coarse": "counts of tokens",
+        "fine": "counts of up to four neighbouring tokens",
+        **dict.fromkeys(linear_views, "words, pairs of words and pieces"),
+    }
     linear_rate = 0.03
     averages_linear = True
     member_epochs = 60

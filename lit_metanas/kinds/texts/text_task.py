@@ -15,6 +15,7 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.divided_examples import LabelledExamples
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
+from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_source import text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
@@ -236,6 +237,8 @@ def _made(
     if tested is not None:
         parts[2] = tested
     known = parts[0][0]
+    if isinstance(preprocessing, NGrams):  # those of validation texts alone count once these are learned from
+        known = [*known, *parts[1][0]]
     made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
     splits = [Split(made.encode(part), labels) for part, labels in parts]
     return labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])

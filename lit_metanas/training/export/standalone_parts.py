@@ -16,10 +16,13 @@ from unicodedata import category, normalize
 def numbered_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     """The words, n-grams, characters or byte pairs of each text by number, padded and cut."""
 
-    def grams(words: list[str]) -> list[str]:  # words, pairs and pieces of two to five characters, each once
-        whole = [f" {' '.join(words[at : at + size])} " for size in (1, 2) for at in range(len(words) - size + 1)]
-        cut = (one[at : at + size] for one in whole[: len(words)] for size in range(2, 6) for at in range(len(one) - 1))
-        return list(dict.fromkeys([*whole, *cut]))
+    def grams(words: list[str], text: str) -> list[str]:  # words and pairs, nothing, and pieces; or pieces of words
+        begin, end = ("\t", "") if (across := part.get("across", False)) else (" ", " ")
+        places = [(at, at + size) for size in (1, 2) for at in range(len(words) - size + 1)]
+        whole = [begin + " ".join(words[first:last]) + end for first, last in places]
+        lines = ["", f" {' '.join(text.split())} "] if across else whole[: len(words)]
+        cut = (one[at : at + size] for one in lines for size in range(2, 6) for at in range(len(one) - 1))
+        return list(dict.fromkeys([*whole, *lines[:across], *cut]))
 
     kind, steps = part["kind"], part["steps"]
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
@@ -33,9 +36,11 @@ def numbered_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     elif kind in ("words", "grams"):
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        rows = [words.findall(normalize("NFC", text.lower())) for text in texts]
+        texts = [normalize("NFC", text.lower()) for text in texts]
+        rows = [words.findall(text) for text in texts]
         if kind == "grams":
-            rows = [[gram for gram in grams(row) if gram in known] for row in rows]
+            known[""] = 1
+            rows = [[gram for gram in grams(*both) if gram in known] for both in zip(rows, texts, strict=True)]
         found = [[known.get(word, 1) for word in row] for row in rows]
     else:
         found = [[known.get(character, 1) for character in text] for text in texts]

@@ -18,6 +18,9 @@ from lit_metanas.automl.pace import Pace
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 """As torch says it."""
 
+LINEAR = ("LinearSpace", "NGramSpace")
+"""The spaces of linear models."""
+
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Whether weights are equal to the last bit."""
@@ -42,7 +45,7 @@ def interrupt(
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         done: lm.Cost = plain(child, train, **more)
-        if (child.space.name == "LinearSpace") == linear and next(calls) == at:
+        if (child.space.name in LINEAR) == linear and next(calls) == at:
             raise by
         return done
 
@@ -69,7 +72,7 @@ def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = last_training.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
-        if child.space.name == "LinearSpace":
+        if child.space.name in LINEAR:
             raise MemoryError("no memory")
         return plain(child, *args, **more)
 

@@ -1,0 +1,295 @@
+"""Linear models of n-grams by tf-idf, which coordinate descent in the dual trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.batches import shortened
+from lit_metanas.inputs.shapes import PADDING, Shape, TokenShape, as_shape
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.distillation import Distillation
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE, LinearSpace
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.tasks.task import Split
+
+SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
+"""Weights of a model at most; it knows as many of the most frequent n-grams."""
+
+NGRAM_DECAYS = (0.1, 0.03, 0.3)
+"""Weight decays to choose from, those first that gain most on validation parts of texts."""
+
+STRENGTH = 0.1
+"""The cost of an error, if the weight decay is 1."""
+
+SCALE = 5.0
+"""What scores are multiplied by before a temperature is learned: margins of 1 would be probabilities of 0.7."""
+
+HELD_OUT, FIRST_PASSES = 5, 3
+"""One in so many examples is learned from only after that many passes over the others, which it calibrates."""
+
+PASSES, MOST_VISITS = 8, 200_000
+"""Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
+
+FLOPS_OF_A_VISIT = 500_000
+"""The time in FLOPs of a step for one example, besides those that are counted."""
+
+
+class NGramSpace(SearchSpace):
+    """Linear models of the most frequent n-grams of a text, each with a weight for each output.
+
+    An example has each n-gram once: first words and pairs of words, then ``UNKNOWN``, then pieces, as
+    ``lm.kinds.NGrams`` makes them, the more frequent ones by smaller numbers. Each counts by its inverse document
+    frequency, and words and pieces are each scaled to length 1, so that the few words count as much as the many pieces.
+    There is no supernet: models share no weights.
+
+    Example:
+        >>> space = lm.spaces.NGramSpace()
+        >>> [one["weights"] for one in space.architectures()]
+        ['8388608', '1048576', '131072', '16384']
+        >>> space.cost(space.canonical({"weights": "131072"}), lm.TokenShape(50_000, 300), way=8)
+        NetworkCost(parameters=131068, flops=3600)
+
+    1. Joachims. Text Categorization with Support Vector Machines. ECML 1998.
+    """
+
+    shapes = (TokenShape,)
+    choices = (Choice("weights", tuple(map(str, SIZES))),)
+
+    @staticmethod
+    def passes(examples: int) -> int:
+        """The passes of a training on so many examples."""
+        return max(2, min(PASSES, MOST_VISITS // examples))
+
+    def supernet(self, shape: Shape) -> Supernet:
+        """Refused, as models share no weights."""
+        raise ValueError(f"{self.name} has no supernet: take SequenceSpace.")
+
+    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
+        """None: all begin as zeros."""
+        return {}
+
+    def child(
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
+    ) -> NGramNetwork:
+        """See ``SearchSpace``."""
+        self.check_shape(shape)
+        network = NGramNetwork(self._rows(architecture, shape, way), way)
+        if weights:
+            network.load_state_dict(weights)
+        return network
+
+    def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
+        """Copies of all tensors."""
+        return {name: tensor.clone() for name, tensor in child.state_dict().items()}
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """See ``SearchSpace``."""
+        rows, found = self._rows(architecture, shape, way), as_shape(shape)
+        assert isinstance(found, TokenShape)
+        return NetworkCost(rows * (way + 2) + way, found.steps * (way + 4))
+
+    def _rows(self, architecture: Mapping[str, str], shape: Shape, way: int) -> int:
+        """The tokens of a model: padding, ``UNKNOWN``, n-grams, and all further ones as a single one."""
+        found = as_shape(shape)
+        assert isinstance(found, TokenShape)
+        most = (int(self.canonical(architecture)["weights"]) - way) // (way + 2)
+        return max(UNKNOWN + 2, min(found.vocabulary + 1, most))
+
+
+def linear_space_of(architecture: Mapping[str, str]) -> LinearSpace | NGramSpace:
+    """The space of a linear model, by its choices."""
+    if architecture.keys() == {choice.name for choice in NGramSpace.choices}:
+        return NGramSpace()
+    return LinearSpace()
+
+
+class NGramNetwork(nn.Module):
+    """Scores that are linear in the tf-idf of n-grams."""
+
+    def __init__(self, rows: int, way: int) -> None:
+        super().__init__()
+        # Of words in the first column, of pieces in the second; 0 for padding, and for what is not known.
+        self.rarity = nn.Parameter(torch.zeros(rows, 2), requires_grad=False)
+        self.vectors = nn.Parameter(torch.zeros(rows, way))
+        self.bias = nn.Parameter(torch.zeros(way))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, way)``."""
+        tokens = self._known(shortened(inputs))
+        values = self._values(tokens)
+        if torch.compiler.is_compiling():  # a program has no bags, whose numbers would have to be checked
+            return torch.bmm(values.unsqueeze(1), F.embedding(tokens, self.vectors)).squeeze(1) + self.bias
+        return F.embedding_bag(tokens, self.vectors, per_sample_weights=values, mode="sum") + self.bias
+
+    def _known(self, tokens: Tensor) -> Tensor:
+        """The tokens, those beyond the last row as the last one."""
+        return tokens.clamp(max=len(self.rarity) - 1)
+
+    def _values(self, tokens: Tensor) -> Tensor:
+        """The tf-idf of tokens, shape ``(n, steps)``: words have length 1 together, and so have pieces."""
+        found = F.embedding(tokens, self.rarity)
+        lengths = (found * found).sum(1, keepdim=True).clamp(min=1e-9)
+        return (found * lengths.rsqrt()).sum(2)
+
+    @torch.no_grad()
+    def solve(
+        self,
+        part: Split,
+        objective: Objective,
+        decay: float,
+        passes: int,
+        seed: int,
+        pass_ended: Callable[[], None] | None = None,
+    ) -> bool:
+        """Learn how rare n-grams are, and then vectors and bias, so that scores of classes are about calibrated.
+
+        A part of the examples is learned from only after some passes over the others, which it calibrates.
+
+        Args:
+            part: inputs ``(n, steps)``, targets, and perhaps how much each counts.
+            objective: what is learned.
+            decay: the larger, the smaller are the vectors.
+            passes: over all examples.
+            seed: of the order of the examples.
+            pass_ended: is called after each pass.
+
+        Returns:
+            False if the objective is none of those that are solved: only the rarities are learned then.
+        """
+        device, inputs, labels = self.bias.device, part.inputs.cpu(), part.labels.cpu()
+        self.cpu()  # where a step of a few small operations takes less time than on a GPU
+        self._count(inputs)
+        margins = margins_of(objective, labels)
+        if margins is not None:
+            wanted, sided = margins
+            costs = STRENGTH / decay * _costs(objective, wanted, part.weights)
+            columns, values = self._sparse(inputs)
+            wanted, costs = wanted.to(self.bias), costs.to(self.bias)
+            problem = Dual(columns, values, wanted, costs, sided=sided, number=len(self.rarity))
+            first, generator = min(FIRST_PASSES, passes // 2), torch.Generator().manual_seed(seed)
+            order, factor = torch.randperm(len(inputs), generator=generator), 1.0
+            held, others = order.split([len(order) // HELD_OUT, len(order) - len(order) // HELD_OUT])
+            for number in range(passes):
+                problem.descend(others if number < first else order, generator)
+                if sided and number == first - 1:
+                    known = objective.calibrated(SCALE * problem.scores(held), labels[held])
+                    factor = SCALE / getattr(known, "temperature", 1.0)
+                if pass_ended is not None:
+                    pass_ended()
+            self.vectors.copy_(factor * problem.vectors)
+            self.bias.copy_(factor * problem.bias)
+        self.to(device)
+        return margins is not None
+
+    def _count(self, inputs: Tensor) -> None:
+        """Learn how rare each n-gram is, by the examples that have it."""
+        tokens = self._known(inputs)
+        behind = (tokens == UNKNOWN).cumsum(1) > 0
+        for column, part in enumerate((~behind, behind)):
+            numbers = tokens[part].bincount(minlength=len(self.rarity))
+            found = 1 + torch.log((1 + len(inputs)) / (1 + numbers).to(self.rarity))
+            self.rarity[:, column] = found * (numbers > 0)
+        self.rarity[[PADDING, UNKNOWN, -1]] = 0
+
+    def _sparse(self, inputs: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The known n-grams of each example, and their values."""
+        columns, values, lengths = list[Tensor](), list[Tensor](), list[int]()
+        for part in inputs.split(COMPUTED_AT_ONCE):
+            tokens = self._known(shortened(part))
+            found = self._values(tokens)
+            known = found > 0
+            columns.append(tokens[known].int())
+            values.append(found[known])
+            lengths += known.sum(1).tolist()
+        return [*torch.cat(columns).split(lengths)], [*torch.cat(values).split(lengths)]
+
+
+def margins_of(objective: Objective, targets: Tensor) -> tuple[Tensor, bool] | None:
+    """The scores to reach, shape ``(n, outputs)``, and whether larger ones are as good; None of other objectives."""
+    goal = objective.goal if isinstance(objective, Distillation) else objective
+    if type(goal) not in (Classification, SeveralLabels, Regression):
+        return None
+    found = torch.tensor(objective.answers(targets), dtype=torch.float64)
+    if isinstance(goal, Regression):
+        return (found - found.new_tensor(goal.means)) / found.new_tensor(goal.deviations), False
+    if isinstance(goal, Classification):
+        found = F.one_hot(found.long(), goal.outputs).double()
+    return 2 * found - 1, True
+
+
+def _costs(objective: Objective, margins: Tensor, weights: Tensor | None) -> Tensor:
+    """How much each example counts for each output."""
+    costs = torch.ones_like(margins)
+    if isinstance(objective, SeveralLabels) and objective.weights is not None:
+        without, within = costs.new_tensor(objective.weights).unbind(1)
+        costs = torch.where(margins > 0, within, without)
+    if weights is None:
+        return costs
+    return costs * weights.cpu()[:, None]
+
+
+class Dual:
+    """The dual of a support-vector machine of squared errors, or of a ridge regression, with a bias.
+
+    Vectors and bias are to have the smallest half of their squared norm plus costs times squared errors, for each
+    output by itself. The bias is the weight of a feature that is always 1.
+
+    Args:
+        columns: the features of each example, each once.
+        values: of these.
+        margins: the scores to reach, shape ``(n, outputs)``.
+        costs: of the squared errors, of the same shape.
+        sided: whether a score beyond its margin is no error.
+        number: of features.
+
+    Hsieh, Chang, Lin, Keerthi, Sundararajan. A Dual Coordinate Descent Method for Large-scale Linear SVM. ICML 2008.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Tensor],
+        values: Sequence[Tensor],
+        margins: Tensor,
+        costs: Tensor,
+        *,
+        sided: bool,
+        number: int,
+    ) -> None:
+        self.sided = sided
+        self.vectors = margins.new_zeros(number, margins.shape[1])
+        self.bias = margins.new_zeros(margins.shape[1])
+        slacks, lengths = 0.5 / costs.clamp(min=1e-6), torch.stack([value @ value for value in values]) + 1
+        shares = 1 / (lengths[:, None] + slacks)
+        duals = torch.zeros_like(margins)  # what each example adds of its values to the vectors
+        parts = (columns, values, *(each.unbind() for each in (duals, margins, slacks, shares)))
+        self._rows = list(zip(*parts, strict=True))
+
+    def scores(self, places: Tensor) -> Tensor:
+        """The scores of some examples."""
+        rows = (self._rows[place][:2] for place in places.tolist())
+        return torch.stack([self._score(*row) for row in rows])
+
+    def descend(self, places: Tensor, generator: torch.Generator) -> None:
+        """A step for each of some examples in a drawn order, which solves for that one, whatever the others are."""
+        for place in places[torch.randperm(len(places), generator=generator)].tolist():
+            column, value, dual, margin, slack, share = self._rows[place]
+            new = (margin - self._score(column, value)).addcmul_(slack, dual, value=-1).mul_(share).add_(dual)
+            if self.sided:  # what an example adds never points away from its margin
+                new.mul_(margin).clamp_(min=0).mul_(margin)
+            change = new - dual
+            dual.copy_(new)
+            self.bias.add_(change)
+            self.vectors.index_add_(0, column, torch.outer(value, change))
+
+    def _score(self, column: Tensor, value: Tensor) -> Tensor:
+        return torch.mv(self.vectors.index_select(0, column).t(), value).add_(self.bias)
