@@ -72,8 +72,8 @@ def test_a_network_of_balanced_classes_says_how_frequent_a_class_is_and_predicts
     odds = 0.04 * math.exp(-((1.4 - 2) ** 2) / 2) / (0.96 * math.exp(-(1.4**2) / 2))
     assert list(middle) == ["1", "0"]  # as a class of equal weight is the more probable one
     assert middle["1"] == pytest.approx(odds / (1 + odds), abs=0.05)
-    assert result.measures["calibration error"] < result.measures["calibration error without the temperature"] / 2
-    assert result.measures["log-loss"] < result.measures["log-loss without the temperature"]
+    assert result.measures["calibration error"] < result.measures["calibration error without calibration"] / 2
+    assert result.measures["log-loss"] < result.measures["log-loss without calibration"]
     with pytest.raises(ValueError, match="give a finite shift for each of the 2 classes"):
         lm.Classification(2, shift=(1.0,))
 
@@ -130,13 +130,13 @@ def test_auto_and_the_classifier_give_calibrated_probabilities(tmp_path):
     with torch.no_grad():
         scores = result.network(result.test.inputs).double()
     labels = result.test.labels
-    for name, divided in (("log-loss", temperature), ("log-loss without the temperature", 1.0)):
+    for name, divided in (("log-loss", temperature), ("log-loss without calibration", 1.0)):
         assert result.measures[name] == pytest.approx(
             float(torch.nn.functional.cross_entropy(scores / divided, labels)), rel=1e-4
         )
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"by a temperature of {temperature:.3g}" in card
-    assert "without the temperature)" in card
+    assert "without calibration)" in card
     again = lm.auto((X, y), flops=(2e7, 2e7), output=tmp_path / "out", progress=False, workers=1)  # from its files
     assert again.objective == result.objective
     assert again.predict(X[:3]) == result.predict(X[:3])

@@ -20,7 +20,7 @@ from lit_metanas.io.text import markdown_lines, markdown_text, shorten
 CALIBRATION_BINS = 15
 """Bins of equal mass of the calibration error."""
 
-UNCALIBRATED = "without the temperature"
+UNCALIBRATED = "without calibration"
 """The end of the names of measures of a network's own probabilities."""
 
 LARGEST_MATRIX = 12
