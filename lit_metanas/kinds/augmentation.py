@@ -121,11 +121,10 @@ def move_series(series: Tensor, most: float, generator: torch.Generator) -> Tens
 
 
 def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:
-    """Hide ``MASKS`` blocks of bands and as many of steps of each series: SpecAugment (Park et al. 2019)."""
+    """Hide ``MASKS`` blocks of bands and of steps, ``(n, features, steps)``: SpecAugment (Park et al. 2019)."""
     # Differs from the paper in that time is not warped, which it found to add least, and in that no mask of steps has
     # another bound than its share of the example. What is hidden becomes the mean of the example, as in the paper,
-    # where that is 0. The mask of steps, and what lies behind the end of an example, stay. Shape `(n, features,
-    # steps)`.
+    # where that is 0. The mask of steps, and what lies behind the end of an example, stay.
     values, within = series[:, :-1], step_mask(series)
     features, longest = values.shape[1:]
     draws = torch.rand(2, 2, MASKS, len(series), generator=generator).to(series.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,19 +133,21 @@ def test_texts_to_learn_from_are_recombined(tmp_path: Path) -> None:
     def read(prepared: Any) -> lm.Task:
         return read_given(data, prepared=prepared)
 
-    lessons = [one.lesson(task, kind_of(task), read, data=given) for given in (data, (raw, None))]
-    for lesson in lessons:
-        assert lesson.unlabelled is not None
-        assert lesson.unlabelled.recombined == len(task.train) == len(lesson.unlabelled.examples)
-        assert lesson.unlabelled.examples == lessons[0].unlabelled.examples
-        torch.testing.assert_close(lesson.unlabelled.outputs.softmax(1), one.model.predict(lesson.unlabelled.examples))
     learned = {
         row
         for row, own in zip(raw, task.preprocessing.encode(raw), strict=True)
         if (own == task.train.inputs).all(1).any()
     }
+    frequent = Counter(word for text in raw if text in learned for word in text.split()).most_common(len(task.train))
+    lessons = [one.lesson(task, kind_of(task), read, data=given) for given in (data, (raw, None))]
+    for lesson in lessons:
+        assert lesson.unlabelled is not None
+        assert lesson.unlabelled.recombined == len(lesson.unlabelled.examples) == len(task.train) + len(frequent)
+        assert lesson.unlabelled.examples[len(task.train) :] == [word for word, _ in frequent]
+        assert lesson.unlabelled.examples == lessons[0].unlabelled.examples
+        torch.testing.assert_close(lesson.unlabelled.outputs.softmax(1), one.model.predict(lesson.unlabelled.examples))
     assert len(learned) == len(task.train)
-    for text in lessons[0].unlabelled.examples:
+    for text in lessons[0].unlabelled.examples[: len(task.train)]:
         words = text.split()
         halves = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
         assert any(all(any(f" {half} " in f" {known} " for known in learned) for half in both) for both in halves)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from sklearn.metrics import average_precision_score
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -123,6 +124,21 @@ def test_class_folders_and_columns_of_labels_say_how_good_it_is(capsys: pytest.C
     assert main(["predict", "out", "texts"]) == 0
     assert [row["text"] for row in written()] == ["a cat sits", "the dog"]
     assert "Of the 2 examples with a label" in capsys.readouterr().out
+
+
+def test_a_class_that_is_rare_is_predicted_with_a_small_probability(capsys: pytest.CaptureFixture[str]) -> None:
+    rows_network(objective=lm.Classification(2, "average_precision", shift=(3.0, -3.0)))
+    rows = [f"{n / 3},{('red', 'blue')[n % 3 > 0]},{CLASSES[n % 2]}" for n in range(12)]
+    Path("new.csv").write_text("\n".join(["height,colour,label", *rows]))
+    assert main(["predict", "out", "new.csv"]) == 0
+    assert {row["class"] for row in written()} == {"dog"}  # of the higher score
+    shares = [float(row["p(dog)"]) for row in written()]
+    assert max(shares) < 0.1
+    told = capsys.readouterr().out
+    assert "A class that is rare is predicted even if another one is more probable." in told
+    truth = [n % 2 for n in range(12)]
+    assert "Of the 12 examples with a label 50.0" in told
+    assert f"average precision {average_precision_score(truth, shares):.3f}" in told
 
 
 def test_numbers_are_compared_with_their_column(capsys: pytest.CaptureFixture[str]) -> None:

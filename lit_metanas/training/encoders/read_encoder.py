@@ -188,7 +188,7 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
     shape = _image_shape(sizes, side)
     try:
         with torch.no_grad():
-            (features,) = program(torch.zeros(at_once or 1, *sizes)).shape[1:]
+            (features,) = program(torch.zeros(at_once or 1, *shape)).shape[1:]
         program.check(shape, features)
     except DAMAGED as error:
         reason = f"gives no vector of features for each image ({printable(str(error), 100)}): pool and flatten them"

@@ -123,7 +123,10 @@ class PredictionTable:
         which = "All"
         if len(rows) > SHOWN:
             which = f"… and {len(rows) - SHOWN} more; all"
-        print(f"{which} {self._noun} are in {writable(str(self.output))}.")
+        why = ""
+        if getattr(self.exported.objective, "shift", None):
+            why = " A class that is rare is predicted even if another one is more probable."
+        print(f"{which} {self._noun} are in {writable(str(self.output))}.{why}")
 
     def report_unreadable(self, reasons: Sequence[str], read: int) -> None:
         """Name the files that were left out, and why; ValueError if none of the others was read."""
