@@ -40,7 +40,7 @@ HELD_OUT, FIRST_PASSES = 5, 3
 PASSES, MOST_VISITS = 8, 200_000
 """Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
 
-FLOPS_OF_A_VISIT = 300_000
+FLOPS_OF_A_VISIT = 100_000
 """The time in FLOPs of a step for one example, besides those that are counted."""
 
 
