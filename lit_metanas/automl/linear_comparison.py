@@ -170,12 +170,18 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
     """The best of the network, a linear model, and the mean of both.
 
     The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
-    scores so far promise more; else it is first trained on, on the same examples, and once more if it still trails. A
-    mean is trained in its linear part.
+    scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
+    examples, and once more if it still trails. A mean is trained in its linear part.
     """
     network, examples = known.network, job.examples
     assert network is not None
-    chosen = best_of([network, best, *mean_of(job, network, best)], examples)
+    means = mean_of(job, network, best)
+    chosen = best_of([network, best, *means], examples)
+    promised = 0.0
+    if chosen is best:
+        promised = _promised(known, network)
+        if means and promised > best.value:  # the weights of both are learned once the network is trained
+            chosen = means[0]
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
         show("training the linear model")
@@ -185,7 +191,7 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
     if chosen is best and (slow := best.view.limited.check(best.found.architecture)) is not None:
         known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
         return network
-    if chosen is best and (promised := _promised(known, network)) > best.value:
+    if chosen is best and promised > best.value:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
