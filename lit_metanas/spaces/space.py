@@ -28,6 +28,11 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.tasks.task import Split
+
+Solver = Callable[[Split, Objective, float, int, int, Callable[[], None] | None], bool]
+"""Takes examples, objective, weight decay, passes, seed, and what is called after each pass; returns whether it trained
+a network, which it does not for some objectives."""
 
 ShapeType = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape] | type[TextRowShape]
 
@@ -200,6 +205,14 @@ class SearchSpace(ChoiceSpace):
             inputs: shape ``(n, *shape)``.
         """
         return inputs
+
+    def solver(self, child: nn.Module) -> Solver | None:
+        """What trains a child as a whole; by default None, since a child is trained step by step.
+
+        Args:
+            child: that is to be trained.
+        """
+        return None
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.

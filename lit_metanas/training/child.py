@@ -21,7 +21,6 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.spaces.any_input.ngram_space import NGramNetwork
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
@@ -364,9 +363,9 @@ def _fit(
     epochs, device = child.recipe.epochs, train.inputs.device
     images = images_an_epoch(number, child.recipe.batch_size) * epochs
     cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
-    if isinstance(child.network, NGramNetwork):
+    if (solve := child.space.solver(child.network)) is not None:
         part = train if places is None else train.at(places)
-        if child.network.solve(part, child.objective, child.recipe.weight_decay, epochs, seed, epoch_ended):
+        if solve(part, child.objective, child.recipe.weight_decay, epochs, seed, epoch_ended):
             return replace(cost, steps=epochs * number)
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):

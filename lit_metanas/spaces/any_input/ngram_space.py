@@ -18,7 +18,7 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE, LinearSpace
 from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import SearchSpace, Solver
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 from lit_metanas.tasks.task import Split
 
@@ -87,6 +87,11 @@ class NGramSpace(SearchSpace):
         if weights:
             network.load_state_dict(weights)
         return network
+
+    def solver(self, child: nn.Module) -> Solver:
+        """The child's own."""
+        assert isinstance(child, NGramNetwork)
+        return child.solve
 
     def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
         """Copies of all tensors."""

@@ -17,6 +17,7 @@ from lit_metanas.io.arrays import DAMAGED, read_npz
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.packages import import_extra, installed_sources
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM
@@ -244,12 +245,12 @@ def _encoder(name: str, folder: Path, license: str, read: Callable[[Path], Read]
     try:
         network, tokens, about = read(folder)
     except FileNotFoundError as error:
-        raise ValueError(f"The encoder '{name}' lacks '{Path(error.filename).name}': get it again.") from None
+        raise ValueError(f"The encoder '{writable(name)}' lacks '{Path(error.filename).name}': get it again.") from None
     except _ForeignError as error:
-        raise ValueError(f"The encoder '{name}' {error}.") from None
+        raise ValueError(f"The encoder '{writable(name)}' {error}.") from None
     except (*DAMAGED, damage) as error:
         raise ValueError(
-            f"The encoder '{name}' is damaged, or was downloaded in part ({error}): get it again."
+            f"The encoder '{writable(name)}' is damaged, or was downloaded in part ({error}): get it again."
         ) from None
     return Encoder(name, network, tokens.shape, about, tokens, license)
 
