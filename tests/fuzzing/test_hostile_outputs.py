@@ -98,17 +98,6 @@ def test_no_part_of_an_output_is_reached_through_a_link(name: str, goes_on: bool
     assert snapshot(received, without=(".auto.lock",)) == before
 
 
-@pytest.mark.parametrize("name", ["trainings", "README.md"])
-def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path) -> None:
-    unfinish(received)
-    if name == "trainings":
-        (received / name).rmdir()
-    else:
-        (received / name).unlink()
-    os.mkfifo(received / name)
-    assert f"{name}' is a link or not a" in refused(lambda: auto(received), canary)
-
-
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
@@ -121,24 +110,6 @@ def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str
     assert any(f"{part}'" in told for part in (name, os.path.dirname(name)))
     assert "elsewhere, or give another output folder" in told or "no export has written it" in told
     assert (received / name).read_text() == "mine"
-
-
-def test_a_finished_search_leaves_what_a_user_has_put_into_its_output(received: Path) -> None:
-    for name in OWN:
-        (received / name).parent.mkdir(exist_ok=True)
-        (received / name).write_text("mine")
-    again = auto(received)
-    assert [(received / name).read_text() for name in OWN] == ["mine"] * len(OWN)
-    assert len(again.front) == len(list((received / "front").glob("*-parameters")))
-
-
-def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> None:
-    state = json.loads((received / "auto.json").read_text())
-    for traded in ("task_id", "../../../thesis"):
-        state["done"]["traded"] = traded
-        state["done"]["front"][0]["task_id"] = "../../../thesis"
-        (received / "auto.json").write_text(json.dumps(state))
-        assert "that cannot be read ('traded' is no measure)" in refused(lambda: auto(received), canary)
 
 
 @pytest.mark.parametrize("name", ["architecture", "ensemble", "view", "parameters", "front", "recipe"])

@@ -200,12 +200,3 @@ def test_a_source_holds_each_class_once_and_whole():
             assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
     assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
     assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
-
-
-def test_errors_of_a_source():
-    with pytest.raises(ValueError, match=r"arrays has no class '11' \(named in val\): did you mean '1'\?"):
-        make_source(val=[11])
-    with pytest.raises(ValueError, match="ArraySource: fractions"):
-        make_source(fractions=(1, 1, 1))
-    with pytest.raises(ValueError, match="ArraySource: seed = -1"):
-        make_source(seed=-1)

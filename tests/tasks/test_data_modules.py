@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
 from lit_metanas.tasks.target_data import RankSampler
@@ -98,16 +97,6 @@ def test_a_number_of_tasks_that_processes_cannot_share_is_refused_by_its_key(cod
     module.setup("test")  # which takes no such step
 
 
-@pytest.mark.parametrize("world", [1, 3])
-def test_by_default_each_process_takes_one_task_a_step(coded, world):
-    modules = [on_rank(data(coded, tasks_per_step=None), rank, world) for rank in range(world)]
-    for module in modules:
-        module.setup("fit")
-    steps = list(zip(*(module.train_dataloader() for module in modules), strict=True))
-    ids = [[episode.id for (episode,) in step] for step in steps]
-    assert ids == [[f"coded/train/0/{world * step + rank}" for rank in range(world)] for step in range(3)]
-
-
 @pytest.mark.parametrize("world", [3, 8])
 def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, world):
     def batches(rank: int, world: int) -> list[list[str]]:
@@ -129,16 +118,6 @@ def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded
     reader = Reader()
     trainer(tmp_path, max_epochs=1).fit(reader, data(coded, tasks_per_step=2), ckpt_path=path)  # as was asked for
     assert reader.seen == [["coded/train/0/4", "coded/train/0/5"]]
-
-
-def test_a_resume_names_the_processes_that_can_share_the_steps(coded):
-    module = on_rank(data(coded, tasks_per_step=None), 0, 4)
-    module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
-    with pytest.raises(ValueError, match=r"4: give --data\.tasks_per_step 2 and a number of processes that divides"):
-        module.load_state_dict({"tasks_in_step": 2})
-    for state in ({}, [2], {"tasks_in_step": "2"}, {"tasks_in_step": 0}):
-        with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of EpisodeDataModule is"):
-            module.load_state_dict(state)
 
 
 def test_numbers_out_of_range(coded):
@@ -221,22 +200,6 @@ def test_target_tasks_are_spread_over_ranks(coded):
     ids = [[whole.task.id for whole in loader] for loader in loaders]
     assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
     assert list(RankSampler(1, rank=1, world=2)) == []
-
-
-def test_target_tasks_under_the_trainer(coded, tmp_path):
-    reader = Reader()
-    module = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
-    trainer(tmp_path).predict(reader, module)
-    assert reader.predicted == ["coded/test/0", "coded/test/1", "coded/test/2"]
-    assert module.shape == (3, 2, 2)
-
-
-def test_numbers_of_drawn_tasks_out_of_range(coded):
-    for name, value in (("way", 1), ("train", 0), ("val", -1), ("test", 0), ("tasks", 0), ("seed", -1)):
-        with pytest.raises(ValueError, match=rf"^DrawnTasks: {name} = {value} must be a whole number"):
-            DrawnTasks(coded(), **{name: value})
-    with pytest.raises(IndexError):
-        DrawnTasks(coded(), tasks=2)[2]
 
 
 def test_a_process_without_a_task_is_refused(coded):

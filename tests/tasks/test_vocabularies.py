@@ -1,7 +1,6 @@
 """Words, characters and byte pairs by number."""
 
 import json
-import os
 import pickle
 import unicodedata
 from collections import Counter
@@ -11,18 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonargparse import ArgumentParser
 
-from lit_metanas.inputs import TextPreprocessing, TokenShape
+from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN, split_words
-from lit_metanas.io.settings import settings_of
-from lit_metanas.kinds import BytePairs, Characters, Docstrings, SentenceSource, Words
+from lit_metanas.kinds import BytePairs, Characters, SentenceSource, Words
 from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
-from lit_metanas.objectives import Translation
-from lit_metanas.spaces import EncoderDecoderSpace, SequenceSpace
 from lit_metanas.tasks import check_task, draw_task
-from lit_metanas.training import export_child, load
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]
 SCRIPTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]
@@ -164,34 +158,6 @@ def test_a_vocabulary_from_elsewhere_is_taken():
     assert SentenceSource(sentences, test=["a", "b"], preprocessing=words).preprocessing is words
 
 
-def test_sources_with_other_vocabularies_are_told_apart():
-    def made(steps):
-        return settings_of(SentenceSource({"a": ["one one"], "b": ["two two"]}, preprocessing=Words(steps=steps)))
-
-    assert made(3) == made(3) != made(4)
-
-
-def test_a_configuration_gives_the_preprocessing():
-    parser = ArgumentParser()
-    parser.add_class_arguments(Docstrings, "source")
-    chosen = {"class_path": "lit_metanas.kinds.Words", "init_args": {"steps": 7, "least": 3}}
-    config = parser.parse_object({"source": {"preprocessing": chosen}})
-    assert parser.instantiate(config).source._given == Words(steps=7, least=3)
-
-
-def test_the_base_needs_tokens_alone():
-    class Letters(TextPreprocessing):
-        kind = "letters"
-        steps = 2
-        shape = TokenShape(300, 2)
-        show = to_plain = from_plain = None
-
-        def token_lists(self, texts):
-            return [[ord(letter) for letter in text] for text in texts]
-
-    assert Letters().fitted(["x"]).encode(["abc", ""]).tolist() == [[97, 98], [UNKNOWN, PADDING]]
-
-
 def test_the_most_frequent_characters_come_first():
     counts = Counter("".join(SCRIPTS))
     made = Characters().fitted(SCRIPTS)
@@ -233,32 +199,6 @@ def test_damaged_characters_are_refused(change, message):
         Characters(characters=["a"])
 
 
-def test_a_network_that_knows_very_many_characters_is_read_again(tmp_path):
-    many = Characters(characters="".join(map(chr, range(0x4E00, 0x4E00 + 12_000))), size=12_000, steps=4)
-    space = SequenceSpace(operations=("conv_3",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("mean",))
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    child = space.child(architecture, many.shape, 2)
-    given = {"architecture": architecture, "classes": ("a", "b"), "shape": many.shape, "preprocessing": many}
-    export_child(child, tmp_path, **given)
-    assert load(tmp_path).preprocessing == many
-
-
-def test_characters_are_stored_with_an_exported_network(tmp_path):
-    read, written = Characters(steps=4).fitted(["0123456789"]), Characters(steps=3).fitted(["größe"])
-    encoder = SequenceSpace(operations=("gru",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("each",))
-    space = EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=3)
-    objective = Translation(written)
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    child = space.child(architecture, read.shape, objective.outputs)
-    given = {"architecture": architecture, "classes": (), "shape": read.shape, "preprocessing": read}
-    export_child(child, tmp_path, **given, objective=objective)
-    found = load(tmp_path)
-    assert (found.preprocessing, found.objective) == (read, objective)
-    inputs = read.encode(["42", "?"])
-    torch.testing.assert_close(found.network(inputs), child.eval()(inputs), atol=1e-5, rtol=1e-5)
-    assert all(set(text) <= {*"größe", "\N{REPLACEMENT CHARACTER}"} for text in found.show(["42", "?"]))
-
-
 def test_the_pairs_that_stand_together_most_often_are_joined(pairs):
     assert BytePairs(size=258).fitted(["aab aab ab"]).merges == (("a", "b"), ("a", "ab"))
     assert SINGLE_BYTES < len(pairs.pieces) <= 300
@@ -284,18 +224,6 @@ def test_any_character_is_known(pairs, text):
 def test_letters_are_composed_and_can_be_written_before_they_become_bytes(pairs):
     assert pairs.show(pairs.encode(["a\ud800b"])) == ["a?b"]
     assert pairs.encode(["J\u030can"]).tolist() == pairs.encode(["\u01f0an"]).tolist()
-
-
-def test_a_process_that_is_forked_later_is_not_warned(pairs, capfd):
-    before = os.environ.get("TOKENIZERS_PARALLELISM")
-    BytePairs(size=300, steps=12).fitted(STEMS).encode(STEMS)
-    assert os.environ.get("TOKENIZERS_PARALLELISM") == before
-    child = os.fork()
-    if not child:
-        pairs.encode(STEMS)
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert "forked" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
