@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
-from functools import cache
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
 
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5
 """Wire types: a number of seven bits a byte, 8 bytes, a length and so many bytes, 4 bytes."""
@@ -57,76 +52,24 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
     raise ValueError("a message ends within a number")
 
 
-POLYNOMIAL = 0x82F63B78
-"""The polynomial of CRC-32C (Castagnoli), bits reversed."""
-
-MASK = 0xA282EAD8
-"""Added to a rotated checksum, so that checksums of data that hold checksums stay good."""
-
-BATCH = 4096
-"""Records whose checksums are computed at once, byte by byte of all of them."""
-
 LARGEST_RECORD = 1 << 14
-"""Bytes of a record: a batch of them is held at once, each with room for the largest."""
+"""Bytes of a record; no table has larger ones."""
 
 
 def read_tfrecords(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
-    """The records of a file, each compared with its checksum; messages say to get it from ``source``."""
+    """The records of a file, whose checksums are not compared; messages say to get it from ``source``."""
+    # A record is its length (8 bytes, the lowest first), a checksum of it (4 bytes), the data, and their checksum.
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no table '{file}': get it from {source} and give its path.")
     with file.open("rb") as stream:
-        place, frames = 0, _frames(stream, file, source)
-        while batch := list(islice(frames, BATCH)):
-            for (record, stored), found in zip(batch, masked_checksums([record for record, _ in batch]), strict=True):
-                place += 1
-                if found != stored:
-                    raise ValueError(f"'{file}' is damaged in record {place}: get it again from {source}.")
-                yield record
-
-
-def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[tuple[bytes, int]]:
-    """The records of a stream, and the checksum of each in the file."""
-    # A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
-    # masked checksum (4 bytes). Where a length is wrong, so is the checksum of the data that it leads to.
-    left = file.stat().st_size
-    while left:
-        head = stream.read(12)
-        length = int.from_bytes(head[:8], "little")
-        left -= 12 + length + 4
-        if len(head) < 12 or left < 0:
-            raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
-        if length > LARGEST_RECORD:
-            raise ValueError(f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}.")
-        data = stream.read(length)
-        yield data, int.from_bytes(stream.read(4), "little")
-
-
-def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
-    """The masked CRC-32C of each text, as the file format has it."""
-    order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
-    lengths = np.array([len(texts[place]) for place in order])
-    width = int(lengths.max(initial=0))
-    table = np.zeros((width, len(texts)), dtype=np.uint8)  # a row for each byte's place: texts that have it come first
-    for column, place in enumerate(order):
-        table[: lengths[column], column] = np.frombuffer(texts[place], dtype=np.uint8)
-    states = np.full(len(texts), 0xFFFFFFFF, dtype=np.uint32)
-    ends = np.searchsorted(-lengths, -np.arange(width), side="left")
-    steps = _steps()
-    for row, end in zip(table, ends, strict=True):
-        part = states[:end]
-        states[:end] = steps[(part ^ row[:end]) & 0xFF] ^ (part >> np.uint32(8))
-    states ^= np.uint32(0xFFFFFFFF)
-    masked = ((states >> np.uint32(15)) | (states << np.uint32(17))) + np.uint32(MASK)
-    result = np.empty_like(masked)
-    result[order] = masked
-    return result
-
-
-@cache
-def _steps() -> np.ndarray[Any, Any]:
-    """The change of a checksum by a byte, for each of the 256 bytes."""
-    states = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        states = np.where(states & 1, np.uint32(POLYNOMIAL) ^ (states >> np.uint32(1)), states >> np.uint32(1))
-    return states
+        while head := stream.read(12):
+            length = int.from_bytes(head[:8], "little")
+            if len(head) == 12 and length > LARGEST_RECORD:
+                raise ValueError(
+                    f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}."
+                )
+            data, checksum = stream.read(length), stream.read(4)
+            if len(head) < 12 or len(data) < length or len(checksum) < 4:
+                raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
+            yield data

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind
     from lit_metanas.kinds.new_examples import NewExamples
-    from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
-    from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
+    from lit_metanas.kinds.pairs import NumberWords, ParallelTask
+    from lit_metanas.kinds.questions import QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask, TextRows
     from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
         AudioFolderTask,
         LogMel,
         SpokenWords,
-        TableColumns,
         TranscriptTask,
-        mu_law_sound,
     )
     from lit_metanas.kinds.texts import (
         BytePairs,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
         NGrams,
         PretrainedTokens,
         SentenceSource,
-        TextFolder,
         TextSource,
         TextTable,
         TextTask,
@@ -53,13 +50,13 @@ _NAMES = {
     "kind": "Kind",
     "new_examples": "NewExamples",
     "file_reading": "Source",
-    "pairs": "NumberWords ParallelTable ParallelTask",
-    "questions": "BabiTask QuestionWords SquadTask Stories",
+    "pairs": "NumberWords ParallelTask",
+    "questions": "QuestionWords SquadTask Stories",
     "rows": "Columns TableTask TextRows",
     "series": "ScaledSeries SeriesTask task_from_series",
-    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
+    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TranscriptTask",
     "texts": (
-        "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -69,7 +66,6 @@ __all__ = [
     "ArraySource",
     "AudioFolder",
     "AudioFolderTask",
-    "BabiTask",
     "BytePairs",
     "Characters",
     "Columns",
@@ -86,7 +82,6 @@ __all__ = [
     "NewExamples",
     "NumberWords",
     "Omniglot",
-    "ParallelTable",
     "ParallelTask",
     "PretrainedTokens",
     "QuestionWords",
@@ -97,16 +92,13 @@ __all__ = [
     "SpokenWords",
     "SquadTask",
     "Stories",
-    "TableColumns",
     "TableTask",
-    "TextFolder",
     "TextRows",
     "TextSource",
     "TextTable",
     "TextTask",
     "TranscriptTask",
     "Words",
-    "mu_law_sound",
     "task_from_arrays",
     "task_from_dataset",
     "task_from_series",

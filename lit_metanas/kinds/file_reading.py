@@ -56,12 +56,6 @@ class ReadFiles(NamedTuple):
     inputs: Tensor  # (n, ...)
     files: dict[str, list[Path]]
 
-    @property
-    def places(self) -> dict[str, Tensor]:
-        """The places of the inputs of each class."""
-        sizes = [len(own) for own in self.files.values()]
-        return dict(zip(self.files, torch.arange(sum(sizes)).split(sizes), strict=True))
-
 
 @dataclass
 class FileReading:
@@ -94,10 +88,6 @@ class FileReading:
             self.sampled |= chosen
             self.found += len(files)
         return {name: [file for file in own if file in chosen] for name, own in classes.items()}
-
-    def leaves_out(self, file: Path) -> bool:
-        """Whether others were read in its place."""
-        return bool(self.sampled) and file not in self.sampled
 
     def inputs(
         self,

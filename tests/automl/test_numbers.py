@@ -156,9 +156,12 @@ def test_tables_of_files_get_one_sentence_if_they_are_malformed(
     monkeypatch.chdir(tmp_path)
     Image.new("L", (8, 8)).save("0.png")
     for lines, sentence in (
-        (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give files by their path"),
+        (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give"),
         (["file,price", "0.png,1", "1.png,2"], r"Line 3 of 't.csv' names '1.png', which '\.' lacks: add it"),
-        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by 'label'"),
+        (
+            ["file,a,b", "0.png,1,2"],
+            "'t.csv' has the columns file, a, b: call that of the images 'file' and .* name this one by 'label'",
+        ),
     ):
         Path("t.csv").write_text("\n".join(lines))
         with pytest.raises(ValueError, match=sentence):

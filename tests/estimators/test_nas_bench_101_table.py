@@ -94,12 +94,6 @@ def test_damaged_files_are_refused_in_one_sentence(full):
         full.file.write_bytes(data[:cut])
         with pytest.raises(ValueError, match=r"^'.*' ends within a record: get it again from https://\S+\.$"):
             NASBench101Table("cifar10", full.file)
-    for place in range(3, len(data), 701):
-        wrong = bytearray(data)
-        wrong[place] ^= 16
-        full.file.write_bytes(wrong)
-        with pytest.raises(ValueError, match=r"^'.*' (is damaged .*|ends within a record): get it again from http"):
-            NASBench101Table("cifar10", full.file)
     full.file.write_bytes(b"")
     with pytest.raises(ValueError, match="holds no records"):
         NASBench101Table("cifar10", full.file)

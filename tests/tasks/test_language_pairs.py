@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_languages_are_held_out_by_seed_or_list():
 
 def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(shown):
     tasks = NumberWords(meta_test=["de", "nl"], **{**SMALL, "val": 0}, tasks=3)
-    assert [task.id for task in tasks] == [f"{tasks.name}/test/{name}" for name in ("de", "nl", "de/1")]
+    assert [task.id for task in tasks] == [f"numberwords/test/{name}" for name in ("de", "nl", "de/1")]
     assert shown(tasks[0], "train") == shown(NumberWords(meta_test=["de"], **{**SMALL, "val": 0})[0], "train")
     assert set(shown(tasks[0], "train")) != set(shown(tasks[2], "train"))
     assert tasks[0].val is None
@@ -123,12 +122,6 @@ def test_letters_of_held_out_languages_are_known():
     tasks = NumberWords(source="el", script=None)
     parts = [tokens for task in tasks for tokens in (task.train.labels, task.test.labels, task.test.inputs)]
     assert sum(int((tokens == 1).sum()) for tokens in parts) <= 1e-4 * sum(int((tokens > 0).sum()) for tokens in parts)
-
-
-def test_tasks_are_made_quickly():
-    begin = time.process_time()
-    assert len(NumberWords(seed=5)[0].train) == 300
-    assert time.process_time() - begin < 6  # a second on a machine that does nothing else
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -170,35 +169,3 @@ def test_rare_and_new_categories_share_a_number(monkeypatch: pytest.MonkeyPatch)
     long = [[n * "a" + 300 * "b"] for n in (1, 1, 2, 2)]
     assert lm.kinds.Columns().fitted(long).shape == lm.RowShape(3)
     assert lm.kinds.Columns().fitted([[300 * "a" + text] for text in "bbcc"] + [["d"]]).shape == lm.RowShape(3)
-
-
-def test_a_classifier_takes_mixed_columns() -> None:
-    pytest.importorskip("sklearn")
-    rows = rows_of(120)
-    columns = [name for name in rows[0] if name != "label"]
-    y = [row["label"] for row in rows]
-    lists = [[row[name] for name in columns] for row in rows]
-    for X in (lists, np.array(lists, dtype=object)):
-        classifier = lm.AutoClassifier(flops=1e8, recipe=lm.Recipe(epochs=40)).fit(X, y)
-        assert classifier.n_features_in_ == 6
-        assert classifier.score(X, y) > 0.9
-        assert classifier.predict(X[:2]).tolist() == classifier.predict([lists[0], lists[1]]).tolist()
-        with pytest.raises(ValueError, match="X has 5 features, but AutoClassifier is expecting 6"):
-            classifier.predict([row[:5] for row in lists])
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(rows).drop(columns="label")
-    classifier = lm.AutoClassifier(flops=1e8, recipe=lm.Recipe(epochs=40)).fit(frame, y)
-    assert classifier.feature_names_in_.tolist() == columns
-    again = pickle.loads(pickle.dumps(classifier))
-    assert again.predict(frame[:5]).tolist() == classifier.predict(frame[:5]).tolist()
-
-
-@pytest.mark.parametrize("given", [False, True])
-def test_test_rows_are_called_by_their_lines(given: bool, tmp_path: Path) -> None:
-    rows = rows_of(120)
-    path = write(tmp_path / "trees.csv", rows[:NUMBER])
-    tested = write(tmp_path / "tested.csv", rows[NUMBER:]) if given else None
-    task = lm.TableTask(path, test_path=tested)[0]
-    lines = Path(tested or path).read_text().splitlines()
-    for name, label in zip(task.test_names, task.test.labels.tolist(), strict=True):
-        assert lines[int(name.removeprefix("line ")) - 1].endswith(task.classes[label])

@@ -156,20 +156,6 @@ def test_damaged_columns_are_refused(columns, message):
         lm.kinds.Columns.from_plain({"names": ["a"], "scale": "standardised", "columns": columns})
 
 
-def test_former_exports_are_read():
-    rows = [[1.0, NAN], [3.0, 4.0], [5.0, 8.0]]
-    former = {"kind": "standardised-columns", "names": ["a", "b"], "means": [3.0, 6.0], "deviations": [2.0, 2.0]}
-    found = read_preprocessing(former)
-    assert found.encode(rows).tolist() == [[-1, 0, 0.5], [0, -1, 0], [1, 1, 0]]
-    assert read_preprocessing(found.described()) == found
-    scores = read_preprocessing({"kind": "quantile-columns", "names": [], "knots": [KNOTS, KNOTS]})
-    assert scores.encode([[24.0, NAN]]).tolist() == [[0, 0, 0.5]]
-    assert scores.encode([[100.0, 0.0]]).tolist() == [[3, -3, 0]]
-    for damaged in ({"means": 5}, {"means": [1.0]}, {"names": "ab"}, {"knots": [1]}):
-        with pytest.raises(ValueError, match=r"not a mean and deviation, or quantiles, for each name|must be a list"):
-            read_preprocessing({**former, **damaged})
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -389,11 +375,6 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
         table[0].preprocessing.encode([row for _, row in lm.kinds.NewExamples("t.jsonl", "rows").examples])
 
 
-def test_a_new_row_of_missing_values_gets_an_answer_too():
-    Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in lm.kinds.NewExamples("new.csv", "rows").examples] == ["line 2", "line 3", "line 6"]
-
-
 def test_a_column_without_a_name_is_not_learned_from():
     lines = [f"{n},{height:.3f},{'ab'[n // 30]}" for n, height in enumerate(X[:, 0])]
     Path("t.csv").write_text("\n".join([",height,species", *lines]))
@@ -409,21 +390,3 @@ def test_a_column_without_a_name_is_not_learned_from():
 def test_a_column_without_a_name_that_numbers_no_rows_is_one(options):
     Path("t.csv").write_text("\n".join([",label", *(f"one two {n},{'ab'[n % 2]}" for n in range(40))]))
     assert lm.TextTask("t.csv", **options)[0].classes == ("a", "b")
-
-
-def test_a_key_that_few_lines_of_json_have_is_no_column():
-    rows = [{"x": float(row[0]), "kind": "ab"[n % 2]} for n, row in enumerate(X)]
-    for extra in ("odd", 3):
-        rows[5]["note"] = extra
-        Path("t.jsonl").write_text("\n".join(map(json.dumps, rows)))
-        table = lm.TableTask("t.jsonl")
-        assert (table.label, table.columns) == ("kind", ["x"])
-
-
-def test_an_array_is_no_number():
-    value = np.array([1.0, 2.0])
-    with pytest.raises(ValueError, match="is no table"):
-        lm.kinds.Columns().fitted([[value], [1.0]])
-    for given in (value, [1, 2], {"b": 1}):
-        with pytest.raises(ValueError, match=r"Column 'a' of the table holds .* at row 2, which is a"):
-            lm.kinds.Columns(("a",)).fitted([{"a": 1}, {"a": given}])

@@ -1,6 +1,5 @@
 """Tables of texts and labels: as a source, and as one target task."""
 
-import os
 import warnings
 
 import pytest
@@ -145,16 +144,6 @@ def test_malformed_tables_are_told(write, content, told):
 def test_malformed_lines_of_json_are_told(write, content, told):
     with pytest.raises(ValueError, match=told):
         TextTable(write(content, "t.jsonl"))
-
-
-def test_what_is_no_file_of_a_table_is_told(tmp_path, write):
-    with pytest.raises(FileNotFoundError, match=r"There is no file '.*absent.csv'"):
-        TextTable(str(tmp_path / "absent.csv"))
-    with pytest.raises(ValueError, match=r"is no table: give a file whose name ends in .csv, .tsv, .jsonl"):
-        TextTable(write("text,label\na,x\n", "table.xlsx"))
-    os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(ValueError, match="is not a regular file: give another"):
-        TextTable(str(tmp_path / "pipe.csv"))
 
 
 PIECES = [*(bytes([one]) for one in b',\t"\n\r{}:[x\x00\xff'), b"text", b"label", b"1e9", b"\xef\xbb\xbf"]

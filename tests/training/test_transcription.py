@@ -1,7 +1,5 @@
 """Connected words: from a series to its symbols, by a searched network."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -94,10 +92,3 @@ def test_what_tells_classes_apart_refuses_transcripts():
         lm.search(TASK, lm.SequenceSpace(), queries=1, progress=False)
     with pytest.raises(ValueError, match="Classification wants scores for an input, and SequenceSpace has"):
         lm.MetaSearch(space=SPACE, shape=TASK.shape)
-
-
-def test_another_beam_is_another_problem():
-    comparison = lm.comparisons.TargetSearch(space=SPACE, methods={"random": lm.RandomArchitecture()})
-    wider = replace(TASK, objective=lm.Transcription(SYMBOLS, beam=9))
-    assert comparison.problem_settings(TASK) == comparison.problem_settings(replace(TASK))
-    assert comparison.problem_settings(TASK) != comparison.problem_settings(wider)

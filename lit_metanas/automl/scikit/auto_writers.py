@@ -270,7 +270,7 @@ class AutoTranscriber(AutoWriter):
             self._kind,
             {"train": learned, "val": chosen, "test": chosen},
             replace(features, steps=5 * features.steps // 4),  # and some for longer ones
-            symbols_of((text, file) for file, text in said),
+            symbols_of(said),
             validated=True,
         )
 
@@ -354,7 +354,7 @@ class AutoAnswerer(AutoWriter):
         steps = self.preprocessing_.words.steps
         cut = [words[asked] > steps // 2 or words[asked] + 1 + words[passage] > steps for passage, asked in examples]
         self._warn_of_cut(sum(cut), f"the {steps} words that are read, of which half are for the question")
-        asked = [Asked(question, [passage], 1, "") for passage, question in examples]
+        asked = [Asked(question, [passage]) for passage, question in examples]
         return self.preprocessing_.encode_stories(asked)[0]
 
     def _predictions(self, inputs: Tensor) -> list[Any]:

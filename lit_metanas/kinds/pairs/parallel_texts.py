@@ -1,4 +1,4 @@
-"""One's own pairs of texts: a file as a task, a table as tasks of many languages."""
+"""One's own pairs of texts as a target task."""
 
 from __future__ import annotations
 
@@ -7,33 +7,18 @@ from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import number_of, printable, writable
-from lit_metanas.kinds.pairs.pair_tasks import PairTasks
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.pairs.text_pairs import (
-    LANGUAGE_COLUMNS,
-    Parts,
-    Side,
     TextPair,
-    TextShares,
     deal_sources,
     distinct_pairs,
-    find_pair_columns,
-    pair_rows,
     read_pairs,
     translation_task,
 )
-from lit_metanas.kinds.texts.labelled_text import checked_text, text_key
-from lit_metanas.kinds.texts.text_tables import (
-    TableRow,
-    column_groups,
-    free_columns,
-    listed,
-    read_rows,
-    usual_column,
-)
+from lit_metanas.kinds.texts.labelled_text import text_key
+from lit_metanas.kinds.texts.text_tables import column_groups, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
-from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
@@ -151,107 +136,4 @@ def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dic
     found: dict[TextPair, str] = {}
     for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
         found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)
-    return found
-
-
-class ParallelTable(PairTasks):
-    r"""A table of texts and their translations in many languages: each pair of languages is a task.
-
-    Some pairs are held out, as listed or drawn by a seed. Within and between tasks a source belongs to one part
-    only, or with ``split_by="target"`` a target. The other text of a pair may stand in several parts.
-
-    Args:
-        path: the file; CSV, TSV or JSON lines, whose first line names the columns.
-        subset: which pairs are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
-        pair: the column that names the pair of languages; None finds it by a usual name, such as ``language``.
-        source: the column of sources, as in ``ParallelTask``.
-        target: the column of targets, as in ``ParallelTask``.
-        meta_val: names of the meta-validation pairs; with this or the next list, all others are for meta-training.
-        meta_test: names of the meta-test pairs.
-        fractions: shares of the pairs in the three subsets, if no list is given.
-        train: share of each pair's texts to learn from.
-        val: share to choose architectures by; 0 leaves tasks without a validation part.
-        test: share to report the metric on.
-        split_by: which texts decide the part: take ``target`` where several languages are translated into one.
-        seed: seed of both splits, at least 0.
-        preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            meta-train pairs, and the letters of the others. To ``Words`` a held-out language stays unknown.
-        target_preprocessing: makes targets.
-        metric: what tasks are judged by; see ``Translation``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the table is malformed, a named pair does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> rows = [f"{code}\t{n}\t{code} {n}" for code in ("de", "fr", "nl", "sv") for n in range(60)]
-        >>> size = Path("numbers.tsv").write_text("language\tsource\ttarget\n" + "\n".join(rows))
-        >>> tasks = lm.kinds.ParallelTable("numbers.tsv", meta_test=["nl", "sv"])
-        >>> [task.id for task in tasks], tasks.shape
-        (['numbers/test/nl', 'numbers/test/sv'], TokenShape(vocabulary=12, steps=64))
-    """
-
-    def __init__(
-        self,
-        path: str,
-        subset: Subset = "test",
-        pair: str | None = None,
-        source: str | None = None,
-        target: str | None = None,
-        meta_val: list[str] | None = None,
-        meta_test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        train: float = 0.6,
-        val: float = 0.2,
-        test: float = 0.2,
-        split_by: Side = "source",
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-        target_preprocessing: TextPreprocessing | None = None,
-        metric: TextMetric = "chrF",
-    ) -> None:
-        self.path = Path(path)
-        self._name = self.path.stem
-        self._shares = TextShares("ParallelTable", train, val, test, seed, split_by)
-        rows, place = list(read_rows(self.path)), writable(path)
-        column = _pair_column(rows, place, pair)
-        columns = find_pair_columns(rows, place, source, target, pair=column)
-        groups: dict[str, list[TableRow]] = {}
-        for where, row in rows:
-            groups.setdefault(checked_text(row.get(column, ""), column, where, place), []).append((where, row))
-        self._pairs = {name: distinct_pairs(pair_rows(groups[name], *columns), place) for name in sorted(groups)}
-        if len(groups) < 2:
-            raise ValueError(
-                f"Column '{column}' of '{place}' names one pair only, '{printable(next(iter(groups)), 80)}': give two "
-                "or more, or take ParallelTask."
-            )
-        super().__init__(
-            list(self._pairs),
-            subset,
-            preprocessing,
-            target_preprocessing,
-            metric,
-            meta_val=meta_val,
-            meta_test=meta_test,
-            fractions=fractions,
-            seed=seed,
-            place=place,
-            validated=val > 0,
-        )
-
-    def parts(self, name: str, draw: int) -> Parts:
-        """The pairs of texts of a pair of languages, divided."""
-        return self._shares.deal(self._pairs[name])
-
-
-def _pair_column(rows: list[TableRow], place: str, pair: str | None) -> str:
-    """The column that names pairs of languages."""
-    free = free_columns(rows, place, pair=pair)
-    found = pair or usual_column(free, LANGUAGE_COLUMNS)
-    if found is None:
-        raise ValueError(
-            f"'{place}' has the columns {listed(free)}: say by 'pair' which names the languages, or take ParallelTask "
-            "for a single pair."
-        )
     return found

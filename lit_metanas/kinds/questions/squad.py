@@ -152,7 +152,7 @@ def passage_task(
         if subset != "test":
             found = reached
         kept[subset] = [one for one, _ in found]
-        stories = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+        stories = [Asked(one.question, [one.passage]) for one in kept[subset]]
         targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
         splits[subset] = Split(preprocessing.encode_stories(stories)[0], targets)
         if asked and not kept[subset]:

@@ -17,6 +17,7 @@ from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_label, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
+from lit_metanas.kinds.texts.text_source import labelled_texts
 from lit_metanas.kinds.texts.text_tables import (
     SUFFIXES_OF_TABLES,
     columns_of,
@@ -26,7 +27,7 @@ from lit_metanas.kinds.texts.text_tables import (
     read_rows,
     table_rows,
 )
-from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
+from lit_metanas.kinds.texts.text_task import TextTask, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.spaces import NGramSpace
 from lit_metanas.spaces.any_input.ngram_space import SIZES
@@ -48,7 +49,6 @@ class TextKind(Kind):
     noun = "texts"
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
-    read_files = frozenset({".txt", ".arrow"})
     piped = ".txt"
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},

@@ -15,7 +15,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts, read_utf8
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -177,13 +177,14 @@ class SentenceSource(TextSource):
 
 
 class TextTable(TextSource):
-    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+    r"""A table of texts and labels, or a folder of text files, in UTF-8; its classes are split as given, or by a seed.
 
     The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
     is left out, with a warning.
 
     Args:
-        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
+        path: a file whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; or a folder, in which each sub-folder is a
+            class, and each ``.txt`` file directly in it an example.
         text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
         label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
             two columns with unusual names, labels are in the one with fewer different values.
@@ -195,8 +196,8 @@ class TextTable(TextSource):
         preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a table or a file is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -221,65 +222,14 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        self._name = self.path.stem
-        place = writable(path)
+        self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
         self._sentences = split_sentences(
-            labelled_rows(list(read_rows(self.path)), place, text, label),
+            labelled_texts(self.path, text, label),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             owner="TextTable",
-            place=place,
-        )
-
-
-class TextFolder(TextSource):
-    """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
-
-    Args:
-        root: the folder; each sub-folder is a class, and each ``.txt`` file directly in it an example.
-        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
-        val: names of the meta-validation classes.
-        test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: a class or a file is malformed, a named class does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> for name in ("letter", "poem", "recipe", "song"):
-        ...     Path("texts", name).mkdir(parents=True)
-        ...     for number in range(5):
-        ...         size = Path("texts", name, f"{number}.txt").write_text(f"This {name} is the text {number}.")
-        >>> source = lm.kinds.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
-        >>> source.classes("test"), source.instances("test", 0)
-        (('recipe', 'song'), 5)
-    """
-
-    def __init__(
-        self,
-        root: str,
-        train: list[str] | None = None,
-        val: list[str] | None = None,
-        test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-    ) -> None:
-        super().__init__(preprocessing)
-        self.root = Path(root)
-        self._name = self.root.resolve().name
-        self._sentences = split_sentences(
-            text_files(self.root),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextFolder",
-            place=str(self.root),
+            place=writable(path),
         )
 
 
@@ -291,3 +241,12 @@ def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
         for file in files:
             where = file.relative_to(root).as_posix()
             yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+
+
+def labelled_texts(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterable[Labelled]:
+    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
+    if not path.is_dir():
+        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
+    return text_files(path, group)

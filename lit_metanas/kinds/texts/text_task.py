@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.divided_examples import LabelledExamples
-from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
+from lit_metanas.kinds.texts.labelled_text import checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_source import text_files
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
+from lit_metanas.kinds.texts.text_source import labelled_texts
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
@@ -251,12 +250,3 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
     usual = Words() if 2 * shared >= len(texts) else Characters()
     return usual.fitted(texts)
-
-
-def labelled_texts(
-    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterable[Labelled]:
-    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
-    if not path.is_dir():
-        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
-    return text_files(path, group)

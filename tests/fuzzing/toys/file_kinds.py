@@ -241,7 +241,6 @@ KINDS = {
         "nasbench.tfrecord",
         lambda path: write(path, [record(CHAIN), record(CHAIN, epochs=4), record(DIAMOND)]),
         read_table_101,
-        summed=True,
     ),
     "history": Kind("probabilities.json", write_history, ProbabilityHistory.read),
     "image": Kind("image.png", write_image, lambda path: read_image(path, (1, 28, 28)), summed=True),

@@ -6,7 +6,6 @@ import struct
 
 from nas_bench_101_examples import C1, C3, POOL, cell
 
-from lit_metanas.io.tfrecord import masked_checksums
 from lit_metanas.spaces import NASBench101
 
 CHAIN = cell("010 001 000", C3)
@@ -38,11 +37,8 @@ def record(of, epochs=108, parameters=1_000_000, val=0.5, test=0.4, seconds=100.
 
 
 def write(path, records):
-    def checksum(text):
-        return struct.pack("<I", int(masked_checksums([text])[0]))  # tested beside the framing
-
     with path.open("wb") as file:
         for text in records:
             length = struct.pack("<Q", len(text))
-            file.write(length + checksum(length) + text + checksum(text))
+            file.write(length + bytes(4) + text + bytes(4))  # checksums are not compared
     return path
