@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         AudioFolderTask,
         LogMel,
         SpokenWords,
-        TranscriptTask,
     )
     from lit_metanas.kinds.texts import (
         BytePairs,
@@ -54,7 +53,7 @@ _NAMES = {
     "questions": "QuestionWords SquadTask Stories",
     "rows": "Columns TableTask TextRows",
     "series": "ScaledSeries SeriesTask task_from_series",
-    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TranscriptTask",
+    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords",
     "texts": (
         "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextSource "
         "TextTable TextTask Words task_from_texts"
@@ -97,7 +96,6 @@ __all__ = [
     "TextSource",
     "TextTable",
     "TextTask",
-    "TranscriptTask",
     "Words",
     "task_from_arrays",
     "task_from_dataset",

@@ -6,7 +6,6 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.span import Span
-from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.objectives.translation import Translation
 
 __all__ = [
@@ -16,6 +15,5 @@ __all__ = [
     "Regression",
     "SeveralLabels",
     "Span",
-    "Transcription",
     "Translation",
 ]

@@ -180,7 +180,7 @@ def test_estimators_take_a_start_for_images_alone() -> None:
     for kind, X in (("texts", ["go on", "stop"] * 10), ("rows", np.zeros((20, 3)))):
         with pytest.raises(ValueError, match=f"AutoClassifier: 'start' is for images, and X holds {kind}, which are"):
             classifier.fit(X, [0, 1] * 10)
-    for writer in (lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer):
+    for writer in (lm.AutoTranslator, lm.AutoAnswerer):
         assert "start" not in writer().get_params()
 
 

@@ -2,7 +2,6 @@
 
 import pickle
 import pickletools
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from auto_toys import interrupt, paced
 import lit_metanas as lm
 from lit_metanas.automl import last_training
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
-from lit_metanas.kinds.sounds.recordings import RecordingReader
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
@@ -40,26 +38,11 @@ def quick(kind: type[Any], **options: Any) -> Any:
     return kind(**{**usual, **options})
 
 
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
-    """Sounds of two words, and what is said."""
-    folder, source = tmp_path_factory.mktemp("said"), lm.kinds.SpokenWords()
-    files = [folder / f"{number}.wav" for number in range(10)]
-    for number, file in enumerate(files):
-        with wave.open(str(file), "wb") as stream:
-            stream.setparams((1, 2, 8000, 0, "NONE", ""))
-            sound = source.sounds("test", number % 2, [number])[0]
-            stream.writeframes((sound * 32767).short().numpy().tobytes())
-    return list(map(str, files)), ["Stop!", "go"] * 5
-
-
 Data = tuple[type[Any], Any, list[str]]
 
 
-@pytest.fixture(params=["translator", "transcriber", "answerer"])
-def data(request: pytest.FixtureRequest, sounds: tuple[list[str], list[str]]) -> Data:
-    if request.param == "transcriber":
-        return lm.AutoTranscriber, *sounds
+@pytest.fixture(params=["translator", "answerer"])
+def data(request: pytest.FixtureRequest) -> Data:
     if request.param == "answerer":
         return lm.AutoAnswerer, PASSAGES, list(HOMES.values())
     return lm.AutoTranslator, NUMBERS, REVERSED
@@ -73,9 +56,6 @@ def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, 
     assert all(isinstance(text, str) for text in written)
     if kind is lm.AutoAnswerer:
         assert all(text and text in passage for text, (passage, _) in zip(written, X[:4], strict=True))
-    if kind is lm.AutoTranscriber:
-        assert estimator.words_ == ("go", "stop")
-        assert set(" ".join(written).split()) <= {"go", "stop"}
     assert estimator.predict([]) == []
     score = estimator.score(X, y)
     assert score <= 1
@@ -97,7 +77,7 @@ def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, 
 def test_all_examples_are_learned_from(data: Data) -> None:
     """Those that choose among architectures are told as well as the others."""
     kind, X, y = data
-    epochs = {lm.AutoTranslator: 250, lm.AutoTranscriber: 250, lm.AutoAnswerer: 40}[kind]
+    epochs = {lm.AutoTranslator: 250, lm.AutoAnswerer: 40}[kind]
     longer = lm.Recipe(epochs=epochs, learning_rate=3e-2)
     estimator = quick(kind, recipe=longer, validation_fraction=0.4).fit(X, y)
     assert estimator.score(X, y) > 0.75
@@ -119,10 +99,9 @@ def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: p
         quick(kind).fit(X, y, groups=[1] * len(X))
     quick(kind, validation_fraction=0.4).fit(X, y, groups=groups)
     (task,) = tasks
-    made: Any = task.preprocessing
-    inputs = RecordingReader(made).inputs(list(map(Path, X))) if kind is lm.AutoTranscriber else made.encode(X)
-    places = {str(row.tolist()): place for place, row in enumerate(inputs)}
     assert task.val is not None
+    assert task.preprocessing is not None
+    places = {str(row.tolist()): place for place, row in enumerate(task.preprocessing.encode(X))}
     learned, chosen = ({groups[places[str(row.tolist())]] for row in part.inputs} for part in (task.train, task.val))
     assert len(learned) > len(chosen) > 0
     assert len(learned) + len(chosen) == len(set(groups))
@@ -163,13 +142,7 @@ def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.
         quick(lm.AutoTranslator, minutes=0.3, method=None).fit(NUMBERS, REVERSED)
 
 
-def test_a_score_is_that_of_the_tasks_metric(sounds: tuple[list[str], list[str]], monkeypatch: Any) -> None:
-    files, said = sounds
-    transcriber = quick(lm.AutoTranscriber).fit(files, said)
-    monkeypatch.setattr(transcriber, "_predictions", lambda inputs: [[2], [1, 1]])  # stop, go go
-    assert transcriber.predict(files[:2]) == ["stop", "go go"]
-    assert transcriber.score(files[:2], ["Stop.", "go"]) == 0.5  # one word too many of two
-    assert transcriber.score(files[:2], ["run", "go home"]) == pytest.approx(1 / 3)  # words that it does not know
+def test_a_score_is_that_of_the_tasks_metric(monkeypatch: Any) -> None:
     answerer = quick(lm.AutoAnswerer).fit(PASSAGES, list(HOMES.values()))
     pair = ("Rome or Bonn or Rome?", "Where?")
     begin = len(answerer.preprocessing_.begin(pair[1]))
@@ -190,15 +163,6 @@ ODD: list[tuple[type[Any], Any, Any, dict[str, Any], str]] = [
     (lm.AutoTranslator, ["1", " "], ["1", "2"], {}, "There is no source at place 1 of 'X': fill it in"),
     (lm.AutoTranslator, ["1", "2"], ["1", 2], {}, "The target at place 1 of 'y' is a int: give a text"),
     (lm.AutoTranslator, NUMBERS, REVERSED, {"space": READER}, "SequenceSpace|EncoderDecoderSpace"),
-    (
-        lm.AutoTranscriber,
-        ["nowhere.wav"],
-        ["go"],
-        {},
-        "There is no file 'nowhere.wav': give the path of a sound file .WAV",
-    ),
-    (lm.AutoTranscriber, "nowhere.wav", ["go"], {}, "X is a single file: give a list of files"),
-    (lm.AutoTranscriber, [3], ["go"], {}, "X has a int in place 0: give paths of sound files"),
     (lm.AutoAnswerer, PASSAGES, [*HOMES.values()][::-1], {}, "'Bari' at place 0 of 'y' does not stand in its passage"),
     (lm.AutoAnswerer, [("a b", "c?"), ("a", "")], ["a", "a"], {}, "There is no question at place 1 of 'X'"),
     (lm.AutoAnswerer, [("a b", "c?")] * 3, ["a", "a", "b"], {}, "All questions are about one passage"),
@@ -212,19 +176,16 @@ def test_bad_input_gets_one_sentence(kind: Any, X: Any, y: Any, options: dict[st
     assert str(caught.value).rstrip(".").count(". ") == 0
 
 
-def test_a_fit_that_fails_leaves_what_there_was(sounds: tuple[list[str], list[str]]) -> None:
-    files, said = sounds
-    transcriber = quick(lm.AutoTranscriber)
-    impossible = lm.EncoderDecoderSpace(READER)
-    with pytest.raises(ValueError, match="EncoderDecoderSpace"):
-        transcriber.set_params(space=impossible).fit(files, said)
+def test_a_fit_that_fails_leaves_what_there_was() -> None:
+    translator = quick(lm.AutoTranslator, space=READER)
+    with pytest.raises(ValueError, match="SequenceSpace"):
+        translator.fit(NUMBERS, REVERSED)
     with pytest.raises(NotFittedError):
-        transcriber.predict(files)
-    before = transcriber.set_params(space=READER).fit(files, said).predict(files)
-    with pytest.raises(ValueError, match="EncoderDecoderSpace"):
-        transcriber.set_params(space=impossible).fit(files, ["run", "walk", *said[2:]])
-    assert transcriber.words_ == ("go", "stop")
-    assert transcriber.predict(files) == before
+        translator.predict(NUMBERS)
+    before = translator.set_params(space=WRITER).fit(NUMBERS, REVERSED).predict(NUMBERS)
+    with pytest.raises(ValueError, match="SequenceSpace"):
+        translator.set_params(space=READER).fit(REVERSED, NUMBERS)
+    assert translator.predict(NUMBERS) == before
 
 
 def test_a_table_is_not_taken_for_the_names_of_its_columns() -> None:
@@ -249,15 +210,6 @@ def test_examples_that_are_cut_are_told() -> None:
         answerer.score([fitting, (fitting[0] + " Rome", fitting[1]), long_question], ["Rome"] * 3)
 
 
-def test_sounds_without_words_or_samples_are_named(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
-    files, said = sounds
-    with pytest.raises(ValueError, match=r"The transcript of '.*0.wav' has no words: write what is said"):
-        quick(lm.AutoTranscriber).fit(files, ["?!", *said[1:]])
-    (tmp_path / "broken.wav").write_bytes(b"RIFF")
-    with pytest.raises(ValueError, match=r"broken.wav' is not a readable sound"):
-        quick(lm.AutoTranscriber).fit([tmp_path / "broken.wav", *files[1:]], said)
-
-
 THAT_FIT_ROWS = {
     "check_complex_data", "check_dict_unchanged", "check_dont_overwrite_parameters", "check_dtype_object",
     "check_estimator_sparse_array", "check_estimator_sparse_matrix", "check_estimator_sparse_tag",
@@ -269,10 +221,10 @@ THAT_FIT_ROWS = {
     "check_n_features_in_after_fitting", "check_pipeline_consistency", "check_positive_only_tag_during_fit",
     "check_readonly_memmap_input",
 }  # fmt: skip
-"""Checks that fit rows of numbers, which are refused: texts, files or pairs are wanted."""
+"""Checks that fit rows of numbers, which are refused: texts or pairs are wanted."""
 
 
-@pytest.mark.parametrize("kind", [lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer])
+@pytest.mark.parametrize("kind", [lm.AutoTranslator, lm.AutoAnswerer])
 def test_it_passes_the_checks_that_fit_no_rows(kind: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     plain = kind.__sklearn_tags__
 

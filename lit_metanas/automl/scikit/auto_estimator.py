@@ -96,7 +96,7 @@ class AutoEstimator(BaseEstimator):
     @property
     @abstractmethod
     def _names(self) -> tuple[str, ...]:
-        """Of classes or symbols."""
+        """Of classes."""
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before ``fit``."""

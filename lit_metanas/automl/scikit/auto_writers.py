@@ -1,13 +1,10 @@
-"""Searches behind scikit-learn's interface for networks that write: transcripts, translations, answers."""
+"""Searches behind scikit-learn's interface for networks that write: translations, answers."""
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.inputs.tokens import split_words, word_places
-from lit_metanas.io.text import composed, number_of, printable, writable
+from lit_metanas.io.text import composed, number_of, printable
 from lit_metanas.kinds.pairs.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task
 from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.kinds.questions.question_words import FEWEST_STEPS, Asked
@@ -27,18 +24,12 @@ from lit_metanas.kinds.questions.squad import (
     deal_passages,
     passage_task,
 )
-from lit_metanas.kinds.sounds import LogMel
-from lit_metanas.kinds.sounds.log_mel import whole_features_for
-from lit_metanas.kinds.sounds.recordings import RecordingReader
-from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS
-from lit_metanas.kinds.sounds.transcripts import symbol_targets, symbols_of, transcript_task, words_said
 from lit_metanas.kinds.texts import Characters, Words
 from lit_metanas.kinds.texts.labelled_text import checked_text, checked_texts
 from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.objectives.translation import Translation, chrf_scores
-from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.labels import Groups, group_names
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import part_sizes
@@ -46,11 +37,7 @@ from lit_metanas.tasks.task import Task, warn_of_data
 
 
 class AutoWriter(AutoEstimator):
-    """A search whose network writes a text for each example; see ``AutoClassifier`` for parameters and attributes.
-
-    Attributes:
-        words_: all words that a transcriber can write.
-    """
+    """A search whose network writes a text for each example; see ``AutoClassifier`` for parameters and attributes."""
 
     _kind: ClassVar[str]
     _noun: ClassVar[str]
@@ -70,10 +57,9 @@ class AutoWriter(AutoEstimator):
         Args:
             X: the examples, see the class.
             y: the text of each.
-            groups: a group of each example, such as the speaker of a file; no group both learns and chooses.
+            groups: a group of each example, such as its author; no group both learns and chooses.
 
         Raises:
-            FileNotFoundError: a file is not there.
             ValueError: examples or texts are malformed or too few, or a parameter is out of its range.
             KeyboardInterrupt: see ``AutoClassifier``.
         """
@@ -81,16 +67,13 @@ class AutoWriter(AutoEstimator):
         named = group_names(groups, len(texts), f"{self._noun}s", name="groups")
         seed = self._drawn_seed()
         task = self._task(examples, texts, seed, named)
-        found = self._learn(task, self._kind, seed)
-        self.words_ = task.classes
-        return self._ended(found)
+        return self._ended(self._learn(task, self._kind, seed))
 
     def predict(self, X: Any) -> list[str]:
         """What the network writes for each example.
 
         Raises:
             NotFittedError: ``fit`` was not called.
-            FileNotFoundError: a file is not there.
             ValueError: an example is malformed.
         """
         self._check_fitted()
@@ -107,7 +90,7 @@ class AutoWriter(AutoEstimator):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return self.words_
+        return ()
 
     @abstractmethod
     def _examples(self, X: Any) -> list[Any]:
@@ -147,11 +130,6 @@ class AutoWriter(AutoEstimator):
             numbers = number_of(len(examples), self._noun), number_of(len(texts), self._written)
             raise ValueError(f"X has {numbers[0]} and y has {numbers[1]}: give one for each, and some of both.")
         return examples, texts
-
-    def _drawn(self, number: int) -> tuple[int, int]:
-        """How many of so many are to learn from, and how many to choose by: one at least of each."""
-        train, val, _ = part_sizes("X", number, train=None, val=self.validation_fraction, test=0.0)
-        return train, val
 
 
 class AutoTranslator(AutoWriter):
@@ -213,79 +191,6 @@ class AutoTranslator(AutoWriter):
         return float(np.mean(chrf_scores(self._texts(predictions, examples), meant)))
 
 
-class AutoTranscriber(AutoWriter):
-    r"""Writes what is said in sound files: a search behind scikit-learn's interface.
-
-    ``fit(files, transcripts)`` takes a list of sound files (WAV, FLAC, OGG, MP3 or AIFF) and one of texts,
-    ``predict(files)`` returns a list; ``score`` is word accuracy: 1 less the word error rate, so that it may be below
-    0. Words are those of the transcripts (``words_``), in small letters and without punctuation; others are never
-    written. A file that lasts longer than the longest of ``fit`` by more than a quarter is cut, with a warning.
-
-    Its arguments and other attributes are those of ``AutoClassifier``, but for ``start`` and ``classes_``. It needs
-    ``pip install 'lit-metanas[sklearn]'``.
-
-    Example:
-        >>> import wave
-        >>> words, files, said = lm.kinds.SpokenWords(), [], []
-        >>> for number in range(6):
-        ...     files.append(f"{number}.wav")
-        ...     said.append("stop" if number % 2 else "go on")
-        ...     with wave.open(files[-1], "wb") as file:
-        ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
-        ...         sound = words.sounds("test", number % 2, [number])[0]
-        ...         file.writeframes((sound * 32767).short().numpy().tobytes())
-        >>> transcriber = lm.AutoTranscriber(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
-        >>> written = transcriber.fit(files, said).predict(files[:2])
-        >>> len(written), transcriber.words_
-        (2, ('go', 'on', 'stop'))
-    """
-
-    _kind, _noun, _written = "transcripts", "file", "transcript"
-
-    def _examples(self, X: Any) -> list[Path]:
-        if isinstance(X, str | os.PathLike):
-            raise ValueError("X is a single file: give a list of files.")
-        found = list(X)
-        for place, file in enumerate(found):
-            if not isinstance(file, str | os.PathLike):
-                raise ValueError(f"X has a {type(file).__name__} in place {place}: give paths of sound files.")
-            if not Path(file).is_file():
-                raise FileNotFoundError(
-                    f"There is no file '{writable(str(file))}': give the path of a sound file ({SOUND_FORMATS})."
-                )
-        return [Path(file) for file in found]
-
-    def _task(self, examples: list[Path], texts: list[str], seed: int, groups: list[str] | None) -> Task:
-        said, features = list(zip(examples, texts, strict=True)), whole_features_for(examples)
-        if groups is None:
-            train, val = self._drawn(len(said))
-            said = [said[place] for place in np.random.default_rng(seed).permutation(train + val).tolist()]
-            learned, chosen = said[:train], said[train:]
-        else:
-            share = self.validation_fraction
-            dealt = deal_groups({"X": groups}, train=None, val=share, test=0.0, seed=seed, culprit=str, name="groups")
-            learned = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "train"]
-            chosen = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "val"]
-        return transcript_task(
-            self._kind,
-            {"train": learned, "val": chosen, "test": chosen},
-            replace(features, steps=5 * features.steps // 4),  # and some for longer ones
-            symbols_of(said),
-            validated=True,
-        )
-
-    def _inputs(self, examples: list[Path]) -> Tensor:
-        assert isinstance(self.preprocessing_, LogMel)
-        return RecordingReader(self.preprocessing_).inputs(examples)
-
-    def _texts(self, predictions: list[Any], examples: list[Path]) -> list[str]:
-        return [" ".join(self.words_[symbol - 1] for symbol in row) for row in predictions]
-
-    def _judged(self, predictions: list[Any], examples: list[Path], texts: list[str]) -> float:
-        said = [words_said(text, file) for text, file in zip(texts, examples, strict=True)]
-        return self.objective_.judge(predictions, symbol_targets(said, self.words_, max(map(len, said)))).value
-
-
 class AutoAnswerer(AutoWriter):
     """Finds the parts of passages that answer questions: a search behind scikit-learn's interface.
 
@@ -341,8 +246,8 @@ class AutoAnswerer(AutoWriter):
         number = len({passage for passage, _ in examples})
         if number < 2:
             raise ValueError("All questions are about one passage, and others are to choose by: give two at least.")
-        train, val = (deal / number for deal in self._drawn(number))
-        learned, chosen = deal_passages(asked, (train, val), seed)
+        train, val, _ = part_sizes("X", number, train=None, val=self.validation_fraction, test=0.0)
+        learned, chosen = deal_passages(asked, (train / number, val / number), seed)
         given = QuestionWords(Words(steps=_steps(examples)), newest_first=False)
         made = given.fitted(text for one in learned for text in (one.passage, one.question))
         parts: dict[Subset, list[PassageQuestion]] = {"train": learned, "val": chosen, "test": chosen}

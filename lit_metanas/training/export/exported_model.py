@@ -15,7 +15,7 @@ class ExportedModel(LightningModule):
     """Runs an exported network on new images, sounds, texts or rows; prints what it says of each and writes a file.
 
     Of a network that tells classes apart these are the class of each, and in the file all probabilities, too. Of others
-    they are what the objective is about: transcripts, texts such as translations, or answers. Files that cannot be read
+    they are what the objective is about: numbers, texts such as translations, or answers. Files that cannot be read
     are left out, and named in a warning.
 
     Args:
