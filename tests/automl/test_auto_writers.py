@@ -11,7 +11,6 @@ from auto_toys import interrupt, paced
 
 import lit_metanas as lm
 from lit_metanas.automl import last_training
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
@@ -81,30 +80,6 @@ def test_all_examples_are_learned_from(data: Data) -> None:
     longer = lm.Recipe(epochs=epochs, learning_rate=3e-2)
     estimator = quick(kind, recipe=longer, validation_fraction=0.4).fit(X, y)
     assert estimator.score(X, y) > 0.75
-
-
-def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, X, y = data
-    groups, tasks = [place // 2 for place in range(len(X))], list[lm.Task]()
-    if kind is lm.AutoAnswerer:
-        for given in (groups, groups[:3]):
-            with pytest.raises(ValueError, match="Questions are divided by their passages: leave 'groups' out"):
-                quick(kind).fit(X, y, groups=given)
-        return
-    monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, *_: tasks.append(task))
-    monkeypatch.setattr(AutoEstimator, "_ended", lambda self, found: self)
-    with pytest.raises(ValueError, match=f"groups has 3 values for {len(X)}"):
-        quick(kind).fit(X, y, groups=groups[:3])
-    with pytest.raises(ValueError, match=r"^'groups' tells of 1 group, too few for a train and val part: add"):
-        quick(kind).fit(X, y, groups=[1] * len(X))
-    quick(kind, validation_fraction=0.4).fit(X, y, groups=groups)
-    (task,) = tasks
-    assert task.val is not None
-    assert task.preprocessing is not None
-    places = {str(row.tolist()): place for place, row in enumerate(task.preprocessing.encode(X))}
-    learned, chosen = ({groups[places[str(row.tolist())]] for row in part.inputs} for part in (task.train, task.val))
-    assert len(learned) > len(chosen) > 0
-    assert len(learned) + len(chosen) == len(set(groups))
 
 
 def test_arguments_are_kept_and_the_seed_decides(data: Data) -> None:

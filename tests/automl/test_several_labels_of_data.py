@@ -128,7 +128,7 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.C
         ("a,red,round\n1,1,0\n", {"label": "red,round"}, r"Column 'round' of '.*' is 0 in all rows"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "r2"}, "no metric .r2. for several labels"),
         ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"class_weight": {"z": 2}}, "class_weight has 'z'"),
-        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no number"),
+        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no finite number"),
     ],
 )
 def test_one_sentence_names_what_is_wrong_with_a_table(text, options, message, tmp_path: Path) -> None:

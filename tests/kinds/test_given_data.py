@@ -369,11 +369,10 @@ def test_rows_of_a_test_table_go_by_the_names_of_their_columns(tmp_path: Path) -
 
 def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path) -> None:
     table = tmp_path / "given.csv"
-    heads = {"texts": "text,label,group", "rows": "height,label,group", "pairs": "source,target,group"}
+    heads = {"texts": "text,label,group", "rows": "height,label,group"}
     for kind, head in heads.items():
         first = "{n}" if kind == "rows" else "a text {n}"
-        second = "{n} is written" if kind == "pairs" else "label {l}"
-        lines = [f"{first},{second},{{g}}".format(n=n, l=n % 2, g=n // 4) for n in range(40)]
+        lines = [f"{first},label {{l}},{{g}}".format(n=n, l=n % 2, g=n // 4) for n in range(40)]
         table.write_text("\n".join([head, *lines]))
         task = read_given(table, group="group")
         assert kind_of(task).name == kind
@@ -530,9 +529,7 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     [
         (["3.5", *map(str, range(30)), ""], None, "There is no label at line 33"),
         (["3.5", *map(str, range(30)), "NA"], None, "The target at line 33 of .* is missing: fill it in, or leave"),
-        (["3.5"] * 20 + ["2", "x"], "regression", "The target at line 23 of .* is no number: 'x' is not finite, or"),
-        ([f"{n} kg" for n in range(30)], None, "'0 kg' has a unit: give the numbers alone, all in one unit; if"),
-        ([f"{n},5" for n in range(30)], None, "'0,5' has separators: write numbers with a point and nothing else"),
+        (["3.5"] * 20 + ["2", "x"], "regression", "The target at line 23 of .* is no finite number: write 'x' with"),
         ([f"{n * 1000}" for n in range(30)], "classification", "numbers that hardly repeat .* give objective='regres"),
         (["7.5"] * 30, "regression", "All targets to learn from are 7.5: there is nothing to predict"),
     ],

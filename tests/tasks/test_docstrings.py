@@ -1,7 +1,6 @@
 """Sentences of docstrings, read from sources."""
 
 import importlib.util
-import json
 import os
 import re
 import sys
@@ -17,13 +16,8 @@ SUBSETS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(scope="module")
-def source(cache):
-    made = Docstrings(cache=cache)
+def source():
+    made = Docstrings()
     begin = time.process_time()
     made.prepare()
     assert time.process_time() - begin < 15  # about 2 s on a machine that does nothing else
@@ -99,18 +93,3 @@ def test_sources_are_not_imported(source):
     for name in ("tkinter", "turtle"):  # not every Python has them
         assert (name in source.classes("test")) == (importlib.util.find_spec(name) is not None)
         assert name not in sys.modules
-
-
-def test_the_cache_is_read_and_a_damaged_one_made_again(source, cache, monkeypatch):
-    monkeypatch.setattr(docstrings, "_make", None)
-    again = Docstrings(cache=cache)
-    assert all(again.sentences(subset) == source.sentences(subset) for subset in SUBSETS)
-    small = {subset: {"a": ["one", "two"], "b": ["three"]} for subset in SUBSETS}
-    monkeypatch.setattr(docstrings, "_make", lambda: small)
-    for damaged in ("{", "[]", json.dumps({**small, "val": {"a": "text"}}), json.dumps({**small, "val": {"a": [3]}})):
-        again.cache_file.write_text(damaged)
-        assert Docstrings(cache=cache).sentences("val") == small["val"]
-        assert json.loads(again.cache_file.read_text()) == small
-    assert [path.name for path in again.cache.iterdir()] == [again.cache_file.name]
-    monkeypatch.setattr(docstrings, "installed_version", lambda name: "0")
-    assert not again.cache_file.exists()  # another name, as what it depends on has changed

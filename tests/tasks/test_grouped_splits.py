@@ -269,24 +269,6 @@ def test_rows_of_a_patient_are_in_one_part(tmp_path: Path) -> None:
         lm.TableTask(str(table), test_path=str(tmp_path / "test.csv"), group="patient")
 
 
-def test_pairs_of_a_document_are_in_one_part_with_those_of_the_same_source(tmp_path: Path) -> None:
-    rows = [f"source {document} {n}\ttarget {n}\t{document}" for document in range(10) for n in range(4)]
-    rows.append("source 3 0\tanother\t7")  # so 3 and 7 are one
-    (tmp_path / "pairs.tsv").write_text("\n".join(["source\ttarget\tdocument", *rows]))
-    characters = lm.kinds.Characters(least=1).fitted(["source 0123456789"])
-    task = lm.ParallelTask(str(tmp_path / "pairs.tsv"), preprocessing=characters, group="document")[0]
-    assert task.val is not None
-    parts = [
-        {int(text.split()[1]) for text in characters.show(part.inputs)} for part in (task.train, task.val, task.test)
-    ]
-    check_apart(parts, 10)
-    assert any({3, 7} <= part for part in parts)
-    assert [len(part) for part in (task.train, task.val, task.test)] == [25, 8, 8]
-    (tmp_path / "targets.txt").write_text("a\nb")
-    with pytest.raises(ValueError, match="two files have no columns"):
-        lm.ParallelTask(str(tmp_path / "targets.txt"), str(tmp_path / "targets.txt"), group="document")
-
-
 class Neither:
     """As the NA of pandas: no comparison with it is true or false."""
 

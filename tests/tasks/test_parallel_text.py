@@ -105,7 +105,7 @@ def test_lines_of_two_files_are_pairs(write):
     write("a\nb\n\n", "letters.txt")
     with pytest.raises(ValueError, match=r"numbers.txt' has 21 lines and '.*letters.txt' 3 lines: give each text its"):
         ParallelTask(one, other)
-    with pytest.raises(ValueError, match="two files have no columns: leave out 'source', 'target' and 'group'"):
+    with pytest.raises(ValueError, match="two files have no columns: leave out 'source' and 'target'"):
         ParallelTask(one, other, target="x")
 
 

@@ -30,7 +30,6 @@ from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.objectives.translation import Translation, chrf_scores
-from lit_metanas.tasks.labels import Groups, group_names
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
@@ -51,22 +50,20 @@ class AutoWriter(AutoEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+    def fit(self, X: Any, y: Any) -> Self:
         """Search, and train what was found.
 
         Args:
             X: the examples, see the class.
             y: the text of each.
-            groups: a group of each example, such as its author; no group both learns and chooses.
 
         Raises:
             ValueError: examples or texts are malformed or too few, or a parameter is out of its range.
             KeyboardInterrupt: see ``AutoClassifier``.
         """
         examples, texts = self._pairs(X, y)
-        named = group_names(groups, len(texts), f"{self._noun}s", name="groups")
         seed = self._drawn_seed()
-        task = self._task(examples, texts, seed, named)
+        task = self._task(examples, texts, seed)
         return self._ended(self._learn(task, self._kind, seed))
 
     def predict(self, X: Any) -> list[str]:
@@ -97,7 +94,7 @@ class AutoWriter(AutoEstimator):
         """Examples that were looked at."""
 
     @abstractmethod
-    def _task(self, examples: list[Any], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+    def _task(self, examples: list[Any], texts: list[str], seed: int) -> Task:
         """The task of writing the texts; its test part, which nobody looks at, is the validation part."""
 
     @abstractmethod
@@ -157,14 +154,10 @@ class AutoTranslator(AutoWriter):
     def _examples(self, X: Any) -> list[str]:
         return checked_texts(X, "X", self._noun)
 
-    def _task(self, examples: list[str], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+    def _task(self, examples: list[str], texts: list[str], seed: int) -> Task:
         rows = [TextPair(*pair) for pair in zip(examples, texts, strict=True)]
         pairs = distinct_pairs(((f"place {place}", pair) for place, pair in enumerate(rows)), "X")
-        # A pair that stands twice is taken once, in its first group.
-        own = None if groups is None else dict(zip(reversed(rows), reversed(groups), strict=True))
-        parts = deal_sources(
-            pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed, groups=own, name="groups"
-        )
+        parts = deal_sources(pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed)
         parts["test"] = parts["val"]
         return translation_task(
             self._kind,
@@ -235,13 +228,7 @@ class AutoAnswerer(AutoWriter):
                 )
         return examples, texts
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
-        """Search, and train what was found; there are no groups, as questions are divided by their passages."""
-        if groups is not None:
-            raise ValueError("Questions are divided by their passages: leave 'groups' out.")
-        return super().fit(X, y)
-
-    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int) -> Task:
         asked = [next(_asked(*pair, text)) for pair, text in zip(examples, texts, strict=True)]
         number = len({passage for passage, _ in examples})
         if number < 2:

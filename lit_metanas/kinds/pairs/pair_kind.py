@@ -203,10 +203,12 @@ class PairKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of a table; networks have as many steps as the longest texts need, and some for longer ones."""
+        if source.group is not None:
+            raise ValueError("Pairs of texts are divided by their sources: leave 'group' out.")
         made = source.prepared
         if made is None:
             parts = [part for part in (source.path, source.test) if part is not None]
-            pairs = [pair for part in parts for _, pair in read_pairs(part, group=source.group)]
+            pairs = [pair for part in parts for _, pair in read_pairs(part)]
             sources, targets = zip(*pairs, strict=True)
             made = characters_for(map(str, sources)), characters_for(map(str, targets))
         first, second = made
@@ -215,7 +217,6 @@ class PairKind(Kind):
             preprocessing=first,
             target_preprocessing=second,
             test_path=source.test_path,
-            group=source.group,
         )[0]
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from lit_metanas.kinds.pairs.text_pairs import (
     translation_task,
 )
 from lit_metanas.kinds.texts.labelled_text import text_key
-from lit_metanas.kinds.texts.text_tables import column_groups, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
-from lit_metanas.tasks.splits import check_shares, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -44,12 +42,10 @@ class ParallelTask(SingleTask):
         test: share to report the metric on.
         seed: seed of the random split, at least 0.
         test_path: a table of the pairs to report on; None takes some of ``path``.
-        group: the column that says which pairs belong together, such as those of a document, and so into one part.
-            Groups that have a source in common count as one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is malformed, there are too few sources or groups, or an argument is out of its range.
+        ValueError: a file is malformed, there are too few sources, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -76,7 +72,6 @@ class ParallelTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
         test_path: str | None = None,
-        group: str | None = None,
     ) -> None:
         check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -86,17 +81,11 @@ class ParallelTask(SingleTask):
         self.test = test
         self.seed = seed
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
-        self.group = group
-        rows = list(read_pairs(self.path, translations, source, target, group))
-        self._pairs = distinct_pairs(rows, writable(path))
-        self._groups = None if group is None else _groups(self.path, group, rows)
+        self._pairs = distinct_pairs(read_pairs(self.path, translations, source, target), writable(path))
         self._tested: list[TextPair] | None = None
         if test_path is not None:
             place = writable(test_path)
-            tested = list(read_pairs(Path(test_path), None, source, target, group))
-            self._tested = distinct_pairs(tested, place)
-            if group is not None:
-                tell_shared_groups(f"'{place}'", self._groups, _groups(Path(test_path), group, tested))
+            self._tested = distinct_pairs(read_pairs(Path(test_path), None, source, target), place)
             known = {text_key(pair.source) for pair in self._pairs}
             if repeated := sum(text_key(pair.source) in known for pair in self._tested):
                 warn_of_data(
@@ -114,9 +103,7 @@ class ParallelTask(SingleTask):
         train, test = self.train, self.test
         if self._tested is not None:
             train, test = 1.0, 0.0
-        parts = deal_sources(
-            self._pairs, place, train=train, val=self.val, test=test, seed=self.seed, groups=self._groups
-        )
+        parts = deal_sources(self._pairs, place, train=train, val=self.val, test=test, seed=self.seed)
         if self._tested is not None:
             parts["test"] = self._tested
         source, target = self._given
@@ -129,11 +116,3 @@ class ParallelTask(SingleTask):
             place=place,
             validated=self.val > 0,
         )
-
-
-def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dict[TextPair, str]:
-    """The groups of the pairs of a table; of a pair that stands twice the first."""
-    found: dict[TextPair, str] = {}
-    for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
-        found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)
-    return found

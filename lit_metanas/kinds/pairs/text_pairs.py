@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,7 +24,6 @@ from lit_metanas.kinds.texts.text_tables import (
     read_rows,
 )
 from lit_metanas.objectives.translation import TextMetric, Translation
-from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
@@ -68,17 +67,8 @@ def deal_sources(
     val: float,
     test: float,
     seed: int,
-    groups: Mapping[TextPair, str] | None = None,
-    name: str = "group",
 ) -> Parts:
-    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together."""
-    if groups is not None:
-        joined = _joined_groups(pairs, groups)
-        dealt = deal_groups(
-            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda label: f"'{label}'", name=name
-        )
-        both = list(zip(pairs, joined, strict=True))
-        return {subset: [pair for pair, own in both if dealt[own] == subset] for subset in SUBSETS}
+    """Divide pairs by shares of their sources: those of the same source stay together."""
     sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
         sources.setdefault(text_key(pair.source), []).append(pair)
@@ -89,24 +79,6 @@ def deal_sources(
         subset: [pair for at in islice(order, size) for pair in members[at]]
         for subset, size in zip(SUBSETS, sizes, strict=True)
     }
-
-
-def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) -> list[str]:
-    """The group of each pair, where groups that have a source in common are one, called as the first of them."""
-    same = {group: group for group in groups.values()}
-
-    def first(group: str) -> str:
-        while same[group] != group:
-            same[group] = same[same[group]]
-            group = same[group]
-        return group
-
-    having: dict[str, str] = {}
-    for pair in pairs:
-        other = having.setdefault(text_key(pair.source), groups[pair])
-        one, another = sorted((first(groups[pair]), first(other)))
-        same[another] = one
-    return [first(groups[pair]) for pair in pairs]
 
 
 def translation_task(
@@ -182,18 +154,15 @@ def read_pairs(
     translations: str | None = None,
     source: str | None = None,
     target: str | None = None,
-    group: str | None = None,
 ) -> Iterator[tuple[str, TextPair]]:
     """The pairs of a table or of two files, and where each stands."""
     if translations is not None:
-        if any(column is not None for column in (source, target, group)):
-            raise ValueError(
-                f"'{writable(str(path))}': two files have no columns: leave out 'source', 'target' and 'group'."
-            )
+        if source is not None or target is not None:
+            raise ValueError(f"'{writable(str(path))}': two files have no columns: leave out 'source' and 'target'.")
         yield from _read_lines(path, Path(translations))
         return
     rows = list(read_rows(path))
-    source, target = find_pair_columns(rows, writable(str(path)), source, target, group=group)
+    source, target = find_pair_columns(rows, writable(str(path)), source, target)
     for where, row in rows:
         yield where, TextPair(row.get(source, ""), row.get(target, ""))
 
