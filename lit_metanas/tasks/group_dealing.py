@@ -13,7 +13,7 @@ from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import warn_of_data
 
 MOST_TRIED = 500_000  # numbers of all ways to deal out a few groups, which are all tried
-MOST_ORDERS, MOST_STEPS = 60, 20_000  # orders in which more groups are dealt out, and groups in all of them
+MOST_ORDERS, MOST_GREEDY_STEPS = 60, 20_000  # orders in which more groups are dealt out, and groups in all of them
 DECIMALS = 9  # of squared shares, so that all processors choose alike
 
 
@@ -110,7 +110,7 @@ def _best_parts(
     else:
         held = (counts / counts.sum(axis=0)).max(axis=1)
         orders = [np.argsort(-held, kind="stable")]
-        orders += [generator.permutation(number) for _ in range(min(MOST_ORDERS, MOST_STEPS // number))]
+        orders += [generator.permutation(number) for _ in range(min(MOST_ORDERS, MOST_GREEDY_STEPS // number))]
         ways = np.stack([_dealt(counts, shares, order) for order in orders])
     filled = np.stack([(ways == part) @ counts for part in range(len(shares))], axis=1)  # (ways, parts, rows)
     wrong = ((filled / counts.sum(axis=0) - shares[:, None]) ** 2).mean(axis=2).sum(axis=1).round(DECIMALS)
