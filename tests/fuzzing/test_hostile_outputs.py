@@ -13,9 +13,6 @@ from fuzz_tools import snapshot
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.experiment.plan import Phase
-from lit_metanas.cli.experiment.run import run
-from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.training import ExportedModel
 
 NETWORK = "front/1-72-parameters"
@@ -118,33 +115,6 @@ def test_a_damaged_field_of_a_state_gets_one_sentence(name: str, received: Path,
     for wrong in ("../../../thesis", {"a": 1}, [None]):
         (received / "auto.json").write_text(json.dumps({**plain, "done": {**plain["done"], name: wrong}}))
         assert "has a finished search that cannot be read (" in refused(lambda: auto(received), canary)
-
-
-def test_an_export_of_a_front_goes_through_no_link(received: Path, canary: Path) -> None:
-    found, output = auto(received), canary / "work" / "other"
-    output.mkdir()
-    (output / "front").symlink_to(canary / "thesis")
-    assert "other/front' is a link or not a folder" in refused(lambda: found.export(output), canary)
-    assert [path.name for path in output.iterdir()] == ["front"]
-
-
-@pytest.mark.parametrize("name", ["children", "children/letters", "children/letters/darts", "results.json"])
-def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
-    output = canary / "work" / "received"
-    (output / name).parent.mkdir(parents=True)
-    (output / name).symlink_to(canary / "thesis")
-    assert f"{name}' is a link" in refused(lambda: FinishedPairs(output, {"seed": 0}), canary)
-
-
-@pytest.mark.parametrize("name", ["seed0", "seed0/train", "seed0/train/phase.json", "seed0/train/log.txt"])
-def test_an_experiment_goes_through_no_link(name: str, canary: Path) -> None:
-    (canary / "work" / "received" / name).parent.mkdir(parents=True)
-    (canary / "work" / "received" / name).symlink_to(canary / "thesis")
-
-    def call() -> None:
-        run([Phase("fit", "train")], Path("received"), execute=lambda args: pytest.fail(f"{args} has begun"))
-
-    assert f"{name}' is a link" in refused(call, canary)
 
 
 def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary: Path) -> None:

@@ -168,21 +168,6 @@ def test_sets_of_labels_are_known_by_their_look(labels, expected) -> None:
     assert label_sets(labels, len(labels), separator=separator_of(labels)) == list(map(set, expected))
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        ["Smith, John", "Doe, Jane", "Smith, John"],  # commas stand in names
-        [f"a text; number {place}" for place in range(20)],
-        ["a", "b"],
-        [1, 0, 1],
-        np.array([[0.5, 1.0], [2.0, 3.0]]),
-        [(1, 2), (1, 2)],
-    ],
-)
-def test_other_labels_are_no_sets(labels) -> None:
-    assert not are_label_sets(labels)
-
-
 def test_each_part_has_its_share_of_each_class() -> None:
     draw = np.random.default_rng(0)
     shares = np.array([0.5, 0.2, 0.05, 0.03, 0.02])

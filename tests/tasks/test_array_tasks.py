@@ -86,20 +86,6 @@ def test_a_shape_that_tells_no_layout_is_asked_about():
     assert task_from_arrays(square, LABELS, channels="last").shape == (3, 3, 7)
 
 
-def test_booleans_are_black_and_white_and_nothing_is_shared():
-    images = GREY > 127
-    task = task_from_arrays(images, LABELS)
-    assert set(task.train.inputs.unique().tolist()) == {0.0, 1.0}
-    floats = torch.rand(30, 6, 5)
-    task = task_from_arrays(floats, LABELS)
-    before = task.train.inputs.clone()
-    floats.zero_()
-    assert torch.equal(task.train.inputs, before)
-    frozen = GREY.copy()
-    frozen.flags.writeable = False
-    task_from_arrays(frozen, LABELS)
-
-
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [

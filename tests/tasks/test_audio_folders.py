@@ -115,13 +115,6 @@ def test_a_tables_speakers_are_in_one_part_each(folder, table):
     assert [len(part) for part in (few.train, few.val, few.test)] == [16, 4, 4]
 
 
-def test_tables_may_have_other_columns(folder):
-    rows = ["path\tsentence\tspeaker", *lines(folder, "\t")[1:]]
-    (folder / "t.TSV").write_text("\ufeff" + "\r\n".join(rows) + "\r\n", encoding="utf-8")
-    source = AudioFolder(str(folder), str(folder / "t.TSV"), held_out=["cid"], test=list(WORDS))
-    assert source.instances("test", 3, held_out=True) == 3
-
-
 def test_a_shape_that_is_left_open_is_the_searchs(folder):
     tasks = AudioFolderTask(str(folder))
     tasks.bring_to(SeriesShape(21, 30))
@@ -216,43 +209,3 @@ def test_useless_recordings_are_named(folder, samples, message, suffix):
         AudioFolderTask(str(folder), features=SMALL)[0]
     with pytest.raises(ValueError, match=rf"^'.*no/a.{suffix}' {message}"):
         AudioFolder(str(folder), features=SMALL, test=["no"]).inputs("test", 0, [0])
-
-
-def test_errors_of_arguments(folder, table):
-    with pytest.raises(ValueError, match=r"has no word 'stap' \(named in val\): did you mean 'stop'\?"):
-        AudioFolder(str(folder), val=["stap"])
-    with pytest.raises(ValueError, match=r"^AudioFolderTask: train = 0.8, val = 0.2, test = 0.2 must be shares"):
-        AudioFolderTask(str(folder), train=0.8)
-    with pytest.raises(ValueError, match=r"^AudioFolder: there is no speaker 'anne' .*did you mean 'ann'\?"):
-        AudioFolder(str(folder), str(table), held_out=["anne"])
-    with pytest.raises(ValueError, match=r"^AudioFolder: all speakers are held out: leave some"):
-        AudioFolder(str(folder), str(table), held_out=list(SPEAKERS))
-    with pytest.raises(ValueError, match=r"^AudioFolder: held_out = 1.0 must be a share"):
-        AudioFolder(str(folder), str(table), held_out=1.0)
-    table.write_text("\n".join(row for row in lines(folder) if "yes,ann" not in row))
-    with pytest.raises(ValueError, match=r"^AudioFolder: 'yes' is spoken by no held-out speaker \(ann\): hold out"):
-        AudioFolder(str(folder), str(table), held_out=["ann"])
-    with pytest.raises(ValueError, match=r"^Class 'go' of '.*' has 12 examples, too few"):
-        AudioFolderTask(str(folder), features=SMALL, train=1e-9, val=0.5, test=0.5)[0]
-
-
-TABLES = {
-    "file,a,b\ngo/ann0.wav,go,no": "has the columns file, a, b: call that of the sounds 'file' and that of the labels",
-    "file,label\n": "has no rows: give a line with the names",
-    "file,label\ngo/ann0.wav,": "There is no label at line 2 of",
-    "file,label,speaker\ngo/ann0.wav,go,": "There is no group at line 2 of",
-    "file,label\ngo/ann0.wav,go": "has 1 different labels: give files of two",
-    "file,label\ngo/ann0.wav,go\ngo/ann0.wav,no": "Line 3 of .* names 'go/ann0.wav' again: leave",
-    "file,label\n../x.wav,go": "Line 2 of .* names '../x.wav': give files",
-    "file,label\nx.txt,go": "Line 2 of .* names 'x.txt', which is not a sound",
-    "file,label\nx.wav,go": "Line 2 of .* names 'x.wav', which '.*' lacks: add it",
-    "file,label\nx\x1b[2J.wav,go": "Line 2 of .* names 'x\ufffd.2J.wav', which",
-}
-
-
-@pytest.mark.parametrize("text", TABLES)
-def test_a_malformed_table_gets_one_sentence(folder, table, text):
-    table.write_text(text)
-    with pytest.raises(ValueError, match=TABLES[text]) as told:
-        AudioFolder(str(folder), str(table))
-    assert len(str(told.value).splitlines()) == 1

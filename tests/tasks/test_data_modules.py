@@ -90,13 +90,6 @@ def test_ranks_share_each_step_and_agree_with_one_process(coded):
                 assert torch.equal(a.query.inputs, b.query.inputs)
 
 
-def test_a_number_of_tasks_that_processes_cannot_share_is_refused_by_its_key(coded):
-    module = on_rank(data(coded, tasks_per_step=3), 0, 2)
-    with pytest.raises(ValueError, match=r"^data\.tasks_per_step is 3, which 2 processes cannot share evenly: give"):
-        module.setup("fit")
-    module.setup("test")  # which takes no such step
-
-
 @pytest.mark.parametrize("world", [3, 8])
 def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, world):
     def batches(rank: int, world: int) -> list[list[str]]:
@@ -118,21 +111,6 @@ def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded
     reader = Reader()
     trainer(tmp_path, max_epochs=1).fit(reader, data(coded, tasks_per_step=2), ckpt_path=path)  # as was asked for
     assert reader.seen == [["coded/train/0/4", "coded/train/0/5"]]
-
-
-def test_numbers_out_of_range(coded):
-    for name, value in (("eval_way", 1), ("shot", 0), ("seed", -1)):
-        with pytest.raises(ValueError, match=rf"^EpisodeDataModule: {name} = {value} must be a whole number"):
-            data(coded, **{name: value})
-
-
-def test_a_source_that_is_too_small_is_refused_before_training(coded, tmp_path):
-    with pytest.raises(ValueError, match=r"coded/val has 8 classes, fewer than way = 9"):
-        trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, eval_way=9))
-    module = Reader()  # which is not validated, and so needs no classes for that
-    trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(module, data(coded, eval_way=9))
-    assert module.seen
-    assert not module.judged
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

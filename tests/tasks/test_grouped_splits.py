@@ -104,13 +104,6 @@ def test_many_groups_have_their_shares_and_their_order_decides_nothing() -> None
     assert dealt(groups, seed=1) != parts
 
 
-def test_what_the_shares_leave_out_is_in_no_part() -> None:
-    groups = {"a": [f"g{n}" for n in range(20)], "b": [f"g{n}" for n in range(20)]}
-    parts = dealt(groups, train=0.4, val=0.0)
-    assert [list(parts.values()).count(part) for part in (*PARTS, None)] == [8, 0, 4, 8]
-    assert list(dealt(groups, train=None, val=0.1).values()).count("train") == 14
-
-
 def test_a_class_of_few_groups_is_learned_and_tested() -> None:
     groups = {"common": [f"g{n}" for n in range(9)], "rare": ["g3", "g4"]}
     with pytest.warns(UserWarning, match="Class 'rare' has too few groups for the val part, which is without it"):

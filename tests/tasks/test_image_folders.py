@@ -145,22 +145,3 @@ def test_an_npz_file_is_a_source(tmp_path):
     assert source.inputs("train", 0, [0, 3]).unique().tolist() == [160]
     assert source.inputs("test", 1, [1]).shape == (1, 3, 6, 8)
     assert source.inputs("test", 1, [1]).unique().tolist() == [80]
-
-
-def test_other_npz_files_are_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", pixels=np.zeros(3))
-    with pytest.raises(
-        ValueError, match=r"other.npz' has the arrays 'pixels': give an .npz file with the arrays 'images'"
-    ):
-        ImageFolder(str(tmp_path / "other.npz"))
-    with pytest.raises(
-        ValueError, match=r"photos.npz' cannot be read, where X stands for its images .* y has 3 labels"
-    ):
-        ImageFolder(stored(tmp_path / "photos.npz", labels=np.arange(3)))
-
-
-def test_names_in_an_npz_file_may_be_bytes(tmp_path):
-    images, labels = np.zeros((4, 6, 6), dtype=np.uint8), np.array([0, 1, 0, 1])
-    np.savez(tmp_path / "named.npz", images=images, labels=labels, class_names=np.array([b"a", b"b"]))
-    source = ImageFolder(str(tmp_path / "named.npz"), shape=(1, 6, 6), fractions=(1.0, 0.0, 0.0))
-    assert source.classes("train") == ("a", "b")

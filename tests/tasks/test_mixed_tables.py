@@ -15,7 +15,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import describe_given, read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.kinds.rows import columns as column_module
-from lit_metanas.kinds.rows.cells import as_table
 
 NUMBER, TREES = 80, ["oak", "ash", "elm"]
 
@@ -149,13 +148,6 @@ def test_a_count_of_the_rows_is_left_out() -> None:
     draw.shuffle(rows)
     assert lm.kinds.Columns().fitted(rows).left_out == "'1' (numbers of rows)"
     assert lm.kinds.Columns().fitted(rows[:49]).left_out == ""  # too few to tell
-
-
-def test_codes_that_the_rows_to_learn_from_lack_are_categories_all_the_same() -> None:
-    rows = [[code, number] for number, code in enumerate(["1", "2"] * 20 + ["3x"])]
-    table = as_table(rows)
-    made = lm.kinds.Columns().fitted(table.taken(np.arange(40)))
-    assert made.encode(table)[[0, 1, 40], :2].tolist() == [[1, 0], [0, 1], [0, 0]]
 
 
 def test_rare_and_new_categories_share_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

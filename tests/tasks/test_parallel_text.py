@@ -83,20 +83,6 @@ def test_columns_are_found(write, name, content):
     assert sorted(found) == sorted([(quoted[0], "x"), ("c", quoted[1]), ("d", "e")])
 
 
-def test_columns_are_named(write):
-    path = write(tsv([(a, b, "x") for a, b in number_rows(20)], ("eng", "deu", "source")))
-    task = ParallelTask(path, source="deu", target="eng", **KNOWN)[0]
-    assert {(b, a) for a, b in number_rows(20)} == set(together(task))
-    with pytest.raises(ValueError, match="source and target must be columns of their own, not eng, eng"):
-        ParallelTask(path, source="eng", target="eng")
-
-
-def test_two_columns_with_unusual_names_may_be_a_pair_already(write):
-    told = r"has the columns 0, a: let its first line call that of the texts 'source' and that of their translations"
-    with pytest.raises(ValueError, match=told):
-        ParallelTask(write(tsv(number_rows(9)[1:], names=number_rows(9)[0])))
-
-
 def test_lines_of_two_files_are_pairs(write):
     rows = number_rows(20)
     one = write("\ufeff" + "\r\n".join(a for a, _ in rows) + "\r\n\r\n", "numbers.txt")
@@ -169,13 +155,6 @@ def test_a_malformed_table_is_told(write, content, told):
     with pytest.raises(ValueError, match=told) as caught:
         ParallelTask(write(content))[0]
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_other_files_are_told(write):
-    with pytest.raises(ValueError, match=r"is no table: give a file whose name ends in \.csv, \.tsv, \.jsonl"):
-        ParallelTask(write("a", "p.txt"))
-    with pytest.raises(ValueError, match=r"train = 0\.9, val = 0.2, test = 0.2 must be shares"):
-        ParallelTask(write("x"), train=0.9)
 
 
 def test_more_pairs_than_a_collection_may_have_are_refused(write, monkeypatch):

@@ -120,16 +120,3 @@ def test_a_damaged_cache_file_is_made_again(words, tmp_path):
     for arrays in (half, {**half, "steps": np.array([5, 4], np.int32)}, {"series": np.zeros(3)}):
         np.savez(first.cache_file, **arrays)
         assert torch.equal(source().inputs("test", 0, [0, 1]), want)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"pool": 300}, "pool = 300 must lie between 1 and ordinary = 200"),
-        ({"seed": -1}, "seed = -1 must be at least 0"),
-        ({"words": (1, -1, 2)}, r"words = \(1, -1, 2\) must be three numbers"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=rf"^SpokenWords: {message}"):
-        SpokenWords(**arguments)

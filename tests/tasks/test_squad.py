@@ -116,17 +116,6 @@ def test_a_malformed_file_gets_a_sentence(tmp_path, content, message):
         lm.SquadTask(str(tmp_path / "a.json"))
 
 
-def test_wrong_arguments_get_a_sentence(file):
-    with pytest.raises(FileNotFoundError, match=r"There is no file 'gone.json': give one of questions"):
-        lm.SquadTask("gone.json")
-    with pytest.raises(ValueError, match="give QuestionWords with newest_first=False"):
-        lm.SquadTask(file, preprocessing=lm.kinds.QuestionWords())
-    with pytest.raises(ValueError, match=r"SquadTask: val = 0\.8, test = 0\.2 must be shares"):
-        lm.SquadTask(file, val=0.8)
-    with pytest.raises(ValueError, match="SquadTask: seed = -1 must be at least 0"):
-        lm.SquadTask(file, seed=-1)
-
-
 def test_a_network_marks_answers_of_new_passages(tmp_path):
     file = write(tmp_path / "many.json", [paragraph(n % 10, before=f"{n} times: ") for n in range(60)])
     collection = lm.SquadTask(

@@ -65,30 +65,6 @@ def test_a_long_text_takes_no_long_time(made):
     assert made.encode(["b" * 50_000_000])[0, 0] in (UNKNOWN, 2)
 
 
-@pytest.mark.parametrize("made", [Words(least=3), Characters(least=3)])
-def test_nothing_to_count_is_told(made):
-    with pytest.raises(ValueError, match=r"none stands least = 3 times .* give meta-train classes"):
-        made.fitted(["abba"])
-
-
-@pytest.mark.parametrize("made", [Words(), Characters(), BytePairs()])
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"steps": 0}, "steps = 0 must be a whole number, from 1 to"),
-        ({"steps": 10**9}, "steps = 1000000000 must be"),
-        ({"steps": True}, "steps = True"),
-        ({"size": "9"}, "size = 9 must be a whole number"),
-        ({"least": None}, "least = None"),
-    ],
-)
-def test_damaged_numbers_are_refused(made, change, message):
-    with pytest.raises(ValueError, match=message):
-        made.from_plain(made.to_plain() | change)
-    with pytest.raises(ValueError, match="has no 'steps'"):
-        made.from_plain({name: value for name, value in made.to_plain().items() if name != "steps"})
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -182,23 +158,6 @@ def test_what_cannot_be_written_is_not_of_the_vocabulary():
     json.dumps(made.to_plain(), ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"characters": ["a"]}, "has no text 'characters'"),
-        ({"characters": "aba"}, "or one twice"),
-        ({"characters": "abc", "size": 2}, "more than 2 characters"),
-        ({"characters": "a\ud800"}, "is not a character in composed form"),
-        ({"characters": "a\u0958"}, "is not a character in composed form"),
-    ],
-)
-def test_damaged_characters_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        Characters.from_plain(Characters(characters="ab").to_plain() | change)
-    with pytest.raises(ValueError, match="the vocabulary is no text"):
-        Characters(characters=["a"])
-
-
 def test_the_pairs_that_stand_together_most_often_are_joined(pairs):
     assert BytePairs(size=258).fitted(["aab aab ab"]).merges == (("a", "b"), ("a", "ab"))
     assert SINGLE_BYTES < len(pairs.pieces) <= 300
@@ -207,23 +166,12 @@ def test_the_pairs_that_stand_together_most_often_are_joined(pairs):
     assert all(BytePairs(size=300, steps=12).fitted(STEMS) == pairs for _ in range(5))
 
 
-def test_pieces_are_fewer_than_bytes(pairs):
-    found = pairs.encode(["LOWER low", ""])
-    assert int((found[0] != PADDING).sum()) < len("lower low")
-    assert found[1].tolist() == [UNKNOWN] + 11 * [PADDING]
-
-
 @pytest.mark.parametrize("text", ["日本語", "\U0001f600", "größer", "\x00"])
 def test_any_character_is_known(pairs, text):
     wide = replace(pairs, steps=40)
     found = wide.encode([text])
     assert (found != UNKNOWN).all()
     assert wide.show(found) == [text.lower()]
-
-
-def test_letters_are_composed_and_can_be_written_before_they_become_bytes(pairs):
-    assert pairs.show(pairs.encode(["a\ud800b"])) == ["a?b"]
-    assert pairs.encode(["J\u030can"]).tolist() == pairs.encode(["\u01f0an"]).tolist()
 
 
 @pytest.mark.parametrize(

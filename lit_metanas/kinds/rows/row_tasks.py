@@ -308,12 +308,6 @@ def has_text_and_columns(rows: Sequence[TableRow], place: str, group: str | None
         return False
 
 
-def all_numbers(rows: Sequence[TableRow]) -> bool:
-    """Whether all columns of a table are of numbers, and there are some."""
-    columns = columns_of(rows)
-    return bool(columns) and all(_is_numeric(rows, name) for name in columns)
-
-
 def seem_rows(rows: Sequence[TableRow], place: str) -> bool:
     """Whether a table has numbers, whatever its labels are."""
     return any(cells.values.dtype.kind == "f" for cells in table_of(rows, place, columns_of(rows)).columns)
