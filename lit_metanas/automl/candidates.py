@@ -40,7 +40,7 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.spaces.any_input import LINEAR_SPACES, SolvedSpace
+from lit_metanas.spaces.any_input import LINEAR_SPACES, SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -275,11 +275,12 @@ class LinearTrainings:
     def __init__(self, job: Job, plan: BudgetPlan) -> None:
         assert job.linear is not None
         self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
-        self.examples, batch, self.decays = len(self.views.usual.task.train), Recipe().batch_size, LINEAR_DECAYS
+        self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
         examples, space = self.examples, self.views.space
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
+        self.decays: Sequence[float] = LINEAR_DECAYS
         self.visit_flops = 0
-        if isinstance(space, SolvedSpace):
+        if isinstance(space, SolvedModels):
             self.decays, epochs, self.visit_flops = space.decays, space.passes(examples), space.visit_flops
         self.recipe = Recipe(
             epochs=epochs,

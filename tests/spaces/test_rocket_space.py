@@ -1,6 +1,6 @@
 """Ridge regressions on fixed convolutions: features and equations against plain ones, costs, and their export."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def slow_features(network, series):
     for group in range(len(network.levels)):
         dilation, steps = network.dilations[group // 2], series
         if group % 2:
-            steps = [[after - before for before, after in zip(row, row[1:], strict=False)] for row in series]
+            steps = [[after - before for before, after in pairwise(row)] for row in series]
         kernels, length = network.kernels[group], len(steps[0])
         answers = []
         for kernel, large in zip(kernels, places, strict=True):

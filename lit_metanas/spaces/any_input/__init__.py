@@ -4,14 +4,14 @@ from lit_metanas.spaces.any_input.default_space import LINEAR_SPACES, default_sp
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
 from lit_metanas.spaces.any_input.rocket_space import RocketSpace
-from lit_metanas.spaces.any_input.solved_space import SolvedSpace
+from lit_metanas.spaces.any_input.solved_models import SolvedModels
 
 __all__ = [
     "LINEAR_SPACES",
     "LinearSpace",
     "NGramSpace",
     "RocketSpace",
-    "SolvedSpace",
+    "SolvedModels",
     "default_space",
     "linear_space_of",
 ]

@@ -13,13 +13,17 @@ from lit_metanas.inputs.shapes import PADDING, Shape, TokenShape, as_shape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE
-from lit_metanas.spaces.any_input.solved_space import SolvedNetwork, SolvedSpace, calibration, costs_of, margins_of
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
 SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
 """Weights of a model at most; it knows as many of the most frequent n-grams."""
+
+NGRAM_DECAYS = (0.1, 0.03, 0.3)
+"""Weight decays to choose from, those first that gain most on validation parts of texts."""
 
 STRENGTH = 0.1
 """The cost of an error, if the weight decay is 1."""
@@ -31,7 +35,7 @@ PASSES, MOST_VISITS = 8, 200_000
 """Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
 
 
-class NGramSpace(SolvedSpace):
+class NGramSpace(SolvedModels, SearchSpace):
     """Linear models of the most frequent n-grams of a text, each with a weight for each output.
 
     An example has each n-gram once: first words and pairs of words, then ``UNKNOWN``, then pieces, as
@@ -50,7 +54,7 @@ class NGramSpace(SolvedSpace):
 
     shapes = (TokenShape,)
     choices = (Choice("weights", tuple(map(str, SIZES))),)
-    decays = (0.1, 0.03, 0.3)
+    decays = NGRAM_DECAYS
     visit_flops = 100_000
 
     @staticmethod

@@ -69,9 +69,7 @@ def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float) -> R
     return Ridge(vectors, middle - mean @ vectors, wanted - scored[place] / weights)
 
 
-def _left_out(
-    left: Tensor, squares: Tensor, turned: Tensor, target: Tensor, shares: Tensor, penalty: float
-) -> Tensor:
+def _left_out(left: Tensor, squares: Tensor, turned: Tensor, target: Tensor, shares: Tensor, penalty: float) -> Tensor:
     """The errors of examples that are left out, each times the root of its weight."""
     kept = (squares / (squares + penalty))[:, None]
     leverage = left**2 @ kept + shares

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.ridge import fit_ridge
-from lit_metanas.spaces.any_input.solved_space import SolvedNetwork, SolvedSpace, calibration, costs_of, margins_of
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
@@ -25,7 +26,7 @@ LENGTH, LARGE, KERNELS = 9, 3, 84
 LEVELS = (8, 2)
 """How many levels the answers of a kernel are compared with."""
 
-MOST_CHANNELS = 9
+MOST_ADDED = 9
 """Channels that a kernel adds at most."""
 
 MOST_SOLVED = 2048
@@ -41,7 +42,7 @@ AT_ONCE = 64
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
 
-class RocketSpace(SolvedSpace):
+class RocketSpace(SolvedModels, SearchSpace):
     """Ridge regressions on features of fixed convolutions along a series: MiniRocket and MultiRocket, simplified.
 
     There are 84 kernels of nine numbers, each for the series and for its changes from step to step, with dilations 1,
@@ -182,7 +183,7 @@ def dilations_of(shape: SeriesShape) -> list[int]:
 def kernels_of(groups: int, channels: int) -> Tensor:
     """Kernels for some groups, shape ``(groups, kernels, channels, LENGTH)``, 0 for channels that are not added."""
     # Python's generator gives the same numbers in each version.
-    draw, most = Random(0), log2(min(channels, MOST_CHANNELS) + 1)
+    draw, most = Random(0), log2(min(channels, MOST_ADDED) + 1)  # noqa: S311 - nothing secret
     kernels = torch.full((KERNELS, 1, LENGTH), -1.0)
     for kernel, places in zip(kernels, combinations(range(LENGTH), LARGE), strict=True):
         kernel[0, list(places)] = 2.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.spaces.space import SearchSpace, Solver
+from lit_metanas.spaces.space import Solver
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Split
 
@@ -52,8 +52,8 @@ class SolvedNetwork(nn.Module):
         """
 
 
-class SolvedSpace(SearchSpace):
-    """Linear models without a supernet, since they share no weights.
+class SolvedModels:
+    """What spaces of such models have in common: there is no supernet, since models share no weights.
 
     Attributes:
         decays: weight decays to choose from, those first that gain most on validation parts.
@@ -70,7 +70,7 @@ class SolvedSpace(SearchSpace):
 
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""
-        raise ValueError(f"{self.name} has no supernet: take SequenceSpace.")
+        raise ValueError(f"{type(self).__name__} has no supernet: take SequenceSpace.")
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """None: all begin as zeros."""
