@@ -193,8 +193,6 @@ def begin(job: Job) -> Beginning:
     if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
         groups = [*groups[1:], first]
     first = _in_turn(*groups)
-    if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
-        limited.measures["latency"](timed[0])
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
     work = Workload(
