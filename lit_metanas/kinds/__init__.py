@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind
-    from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTask
     from lit_metanas.kinds.questions import QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask, TextRows
@@ -47,7 +46,6 @@ _NAMES = {
         "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind",
-    "new_examples": "NewExamples",
     "file_reading": "Source",
     "pairs": "NumberWords ParallelTask",
     "questions": "QuestionWords SquadTask Stories",
@@ -78,7 +76,6 @@ __all__ = [
     "Kind",
     "LogMel",
     "NGrams",
-    "NewExamples",
     "NumberWords",
     "Omniglot",
     "ParallelTask",

@@ -13,7 +13,7 @@ from fuzz_tools import snapshot
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.command_line import main
-from lit_metanas.training import ExportedModel
+from lit_metanas.training.export.prediction_table import PredictionTable
 
 NETWORK = "front/1-72-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
@@ -119,7 +119,7 @@ def test_a_damaged_field_of_a_state_gets_one_sentence(name: str, received: Path,
 
 def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary: Path) -> None:
     (canary / "work" / "predictions.csv").symlink_to("absent")
-    told = refused(lambda: ExportedModel(str(finished)), canary)
+    told = refused(lambda: PredictionTable(finished, "predictions.csv"), canary)
     assert "'predictions.csv' already exists and holds no predictions" in told
 
 

@@ -16,7 +16,8 @@ from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces import GridSpace, SearchSpace, UnionSpace, default_space
+from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, UnionSpace, default_space
+from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.spaces.union import in_family
 from lit_metanas.tasks.task import Task
 
@@ -69,7 +70,9 @@ class SoundKind(Kind):
         "augmentation": "light",
         "batch_size": 32,
     }
-    features: ClassVar = {"coarse": "mean spectra", "fine": "mean spectra from beginning to end"}
+    linear_space = RocketSpace
+    features: ClassVar = dict.fromkeys(map(str, LEVELS), "fixed convolutions of spectra")
+    averages_linear = True
     member_epochs = 60
     own_options: ClassVar[Collection[str]] = ("window",)
 
