@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         Docstrings,
         NGrams,
         PretrainedTokens,
-        SentenceSource,
         TextSource,
         TextTable,
         TextTask,
@@ -53,8 +52,7 @@ _NAMES = {
     "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords",
     "texts": (
-        "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextSource "
-        "TextTable TextTask Words task_from_texts"
+        "BytePairs Characters Docstrings NGrams PretrainedTokens TextSource TextTable TextTask Words task_from_texts"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -82,7 +80,6 @@ __all__ = [
     "PretrainedTokens",
     "QuestionWords",
     "ScaledSeries",
-    "SentenceSource",
     "SeriesTask",
     "Source",
     "SpokenWords",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.kinds import BytePairs, NumberWords, SentenceSource, TextTable
+from lit_metanas.kinds import BytePairs, NumberWords, TextTable
 
 
 @pytest.fixture
@@ -39,15 +39,6 @@ def test_malformed_folders_are_told(folder, tmp_path):
     (folder / "novel").mkdir()
     with pytest.warns(UserWarning, match=r"has a sub-folder without text files, left out: 'novel'\."):
         TextTable(str(folder))
-
-
-def test_sentences_in_memory_are_checked():
-    with pytest.raises(ValueError, match="'mine' holds no texts"):
-        SentenceSource({}, name="mine")
-    with pytest.raises(ValueError, match="The text at sentence 1 of class 'b' of 'mine' is a int"):
-        SentenceSource({"a": ["x"], "b": ["y", 3]}, name="mine")
-    with pytest.raises(ValueError, match="SentenceSource: seed = -1"):
-        SentenceSource({"a": ["x"], "b": ["y"]}, seed=-1)
 
 
 @pytest.mark.parametrize(

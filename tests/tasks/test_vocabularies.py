@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN, split_words
-from lit_metanas.kinds import BytePairs, Characters, SentenceSource, Words
+from lit_metanas.kinds import BytePairs, Characters, TextSource, Words
 from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
 from lit_metanas.tasks import check_task, draw_task
 
@@ -116,22 +116,24 @@ def test_damaged_words_are_refused(change, message):
         Words.from_plain(Words(words=("book",)).to_plain() | change)
 
 
+class Things(TextSource):
+    """Eight sentences of each class."""
+
+    def sentences(self, subset):
+        names = {"train": ("blue", "red"), "test": ("green", "grey")}.get(subset, ())
+        return {name: [f"{name} thing {i}" for i in range(8)] for name in names}
+
+
 def test_a_source_counts_the_words_of_its_meta_train_classes():
-    sentences = {name: [f"{name} thing {i}" for i in range(8)] for name in ("red", "green", "blue", "grey")}
-    source = SentenceSource(sentences, train=["red", "blue"], test=["green", "grey"], preprocessing=Words(steps=4))
+    source = Things(Words(steps=4))
     assert set(source.preprocessing.words) == {"red", "blue", "thing", *"01234567"}
     task = draw_task(source, way=2, train=3, val=2, test=3)
     check_task(task)
     assert task.preprocessing is source.preprocessing
     assert task.shape == TokenShape(13, 4)
     assert (task.train.inputs[:, 0] == UNKNOWN).all()  # the names of the meta-test classes
-    assert torch.equal(source.inputs("train", 0, [2, 0]), source.preprocessing.encode(["red thing 2", "red thing 0"]))
+    assert torch.equal(source.inputs("train", 0, [2, 0]), source.preprocessing.encode(["blue thing 2", "blue thing 0"]))
     assert source.instances("train", 0, held_out=True) == 0
-
-
-def test_a_vocabulary_from_elsewhere_is_taken():
-    words, sentences = Words(least=2).fitted(TEXTS), {"a": ["book one"], "b": ["book two"]}
-    assert SentenceSource(sentences, test=["a", "b"], preprocessing=words).preprocessing is words
 
 
 def test_the_most_frequent_characters_come_first():

@@ -87,9 +87,15 @@ def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series() -> None:
         tokens.check_fits(SPACE, lm.SeriesShape(VOCABULARY, STEPS))
 
 
+class Sentences(lm.kinds.TextSource):
+    """Six sentences of each of four classes to train on."""
+
+    def sentences(self, subset):
+        return {f"class {c}": [f"word{c} and {i}" for i in range(6)] for c in range(4) if subset == "train"}
+
+
 def test_a_network_without_multiply_adds_does_not_train_for_ever():
-    sentences = {f"class {c}": [f"word{c} and {i}" for i in range(6)] for c in range(4)}
-    source = lm.kinds.SentenceSource(sentences, fractions=(1.0, 0.0, 0.0), preprocessing=lm.kinds.Words(steps=4))
+    source = Sentences(lm.kinds.Words(steps=4))
     space = lm.SequenceSpace(
         operations=("identity",), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(4,),
         skips=("none",), readouts=("mean",),

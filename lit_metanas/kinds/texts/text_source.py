@@ -104,78 +104,6 @@ class TextSource(TaskSource):
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
 
 
-def split_sentences(
-    rows: Iterable[Labelled],
-    lists: Mapping[Subset, Sequence[str] | None],
-    *,
-    fractions: tuple[float, float, float],
-    seed: int,
-    owner: str,
-    place: str,
-) -> dict[Subset, Sentences]:
-    """The texts of the classes of each subset, as listed or drawn by the seed."""
-    texts: dict[str, list[str]] = {}
-    for row in distinct_texts(rows, place, key=str):
-        texts.setdefault(row.label, []).append(row.text)
-    names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
-    return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
-
-
-class SentenceSource(TextSource):
-    """Sentences in memory; the classes are split as given, or at random by a seed.
-
-    Args:
-        sentences: those of each class. One that stands twice in a class is taken once.
-        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
-        val: names of the meta-validation classes.
-        test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: as in ``TextSource``.
-        name: the first part of the ids of this source's tasks.
-
-    Raises:
-        ValueError: a text is malformed, a named class does not exist, or an argument is out of its range.
-
-    Example:
-        >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
-        >>> source = lm.kinds.SentenceSource(
-        ...     sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.kinds.Words(steps=4)
-        ... )
-        >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
-        >>> task.shape, task.classes
-        (TokenShape(vocabulary=13, steps=4), ('class 0', 'class 1'))
-    """
-
-    def __init__(
-        self,
-        sentences: Sentences,
-        *,
-        train: Sequence[str] | None = None,
-        val: Sequence[str] | None = None,
-        test: Sequence[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-        name: str = "sentences",
-    ) -> None:
-        rows = (
-            Labelled(f"sentence {number} of class {label!r}", text, str(label))
-            for label, texts in sentences.items()
-            for number, text in enumerate(texts)
-        )
-        super().__init__(preprocessing)
-        self._sentences = split_sentences(
-            rows,
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner=type(self).__name__,
-            place=name,
-        )
-        self._name = name
-
-
 class TextTable(TextSource):
     r"""A table of texts and labels, or a folder of text files, in UTF-8; its classes are split as given, or by a seed.
 
@@ -223,14 +151,18 @@ class TextTable(TextSource):
         super().__init__(preprocessing)
         self.path = Path(path)
         self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
-        self._sentences = split_sentences(
-            labelled_texts(self.path, text, label),
+        texts: dict[str, list[str]] = {}
+        for row in distinct_texts(labelled_texts(self.path, text, label), writable(path), key=str):
+            texts.setdefault(row.label, []).append(row.text)
+        names = class_subsets(
+            list(texts),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             owner="TextTable",
             place=writable(path),
         )
+        self._sentences = {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
