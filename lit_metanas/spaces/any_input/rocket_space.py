@@ -132,7 +132,8 @@ class RocketNetwork(SolvedNetwork):
         changes = F.pad(values[:, :, 1:] - values[:, :, :-1], (1, 0)) * later
         parts = [(values * mask, mask), (changes, later)]
         for kernels, (dilation, (own, within)) in zip(self.kernels, product(self.dilations, parts), strict=True):
-            yield F.conv1d(own, kernels, padding=(LENGTH - 1) * dilation // 2, dilation=dilation), within
+            reach = (LENGTH - 1) * dilation // 2
+            yield F.conv1d(F.pad(own, (reach, reach)), kernels, dilation=dilation), within
 
     @torch.no_grad()
     def solve(
@@ -177,8 +178,9 @@ class RocketNetwork(SolvedNetwork):
 
 
 def dilations_of(shape: SeriesShape) -> list[int]:
-    """The powers of two with which a kernel is no longer than a series, but for 1."""
-    return [2**power for power in range(1 + int(log2(max(1.0, (shape.steps - 1) / (LENGTH - 1)))))]
+    """The powers of two, up to 128, with which a kernel is no longer than a series; 1 at least."""
+    longest = min(max(1.0, (shape.steps - 1) / (LENGTH - 1)), 128.0)
+    return [2**power for power in range(1 + int(log2(longest)))]
 
 
 @cache
