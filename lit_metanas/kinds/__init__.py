@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.file_reading import Source as Source
-    from lit_metanas.kinds.images import Distortion as Distortion
     from lit_metanas.kinds.images import FolderTask as FolderTask
     from lit_metanas.kinds.images import Glyphs as Glyphs
     from lit_metanas.kinds.images import ImageAugmentation as ImageAugmentation
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "images": (
-        "ArraySource DatasetSource Distortion FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
+        "ArraySource DatasetSource FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
         "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind",

@@ -16,7 +16,7 @@ from torch import Tensor
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.io.packages import installed_version
-from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
+from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Letter, distorted, font_file, letters, master
 from lit_metanas.tasks.source import Subset, TaskSource
 
 SCRIPTS: dict[Subset, tuple[str, ...]] = {
@@ -45,7 +45,6 @@ class Glyphs(TaskSource):
         pool: images a class from which episodes are drawn, at least 1.
         ordinary: images a class for the train and validation parts of target tasks, at least ``pool``.
         held_out: images a class, of held-out faces, for the test part of target tasks.
-        distortion: how hard the images are distorted.
 
     Raises:
         ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
@@ -63,7 +62,6 @@ class Glyphs(TaskSource):
         pool: int = 20,
         ordinary: int = 200,
         held_out: int = 100,
-        distortion: Distortion | None = None,
     ) -> None:
         if not 1 <= pool <= ordinary:
             raise ValueError(f"Glyphs: pool = {pool} must lie between 1 and ordinary = {ordinary}.")
@@ -75,7 +73,6 @@ class Glyphs(TaskSource):
         self.pool = pool
         self.ordinary = ordinary
         self.held_out = held_out
-        self.distortion = distortion or Distortion()
         self._pools: Tensor | None = None
         self._blocks: dict[tuple[int, bool, int], Tensor] = {}
 
@@ -87,7 +84,7 @@ class Glyphs(TaskSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached images; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool, self.distortion)).encode())
+        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool)).encode())
         for face in FACES:
             digest.update(font_file(face).read_bytes())
         return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"
@@ -163,7 +160,7 @@ class Glyphs(TaskSource):
         generator = np.random.default_rng((self.seed, letter.code_point, int(held_out), block))
         faces = letter.held_out_faces if held_out else letter.faces
         masters = torch.stack([master(letter.code_point, face) for face in faces])
-        return self.distortion(masters[generator.integers(len(faces), size=_BLOCK)], generator)
+        return distorted(masters[generator.integers(len(faces), size=_BLOCK)], generator)
 
 
 @cache
