@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lit_metanas.inputs import TokenShape
-from lit_metanas.kinds import Characters, NumberWords
+from lit_metanas.kinds import NumberWords
 from lit_metanas.kinds.pairs.number_words import LARGEST_SPELLED, spell, spelled_languages
 from lit_metanas.tasks import check_task
 
@@ -129,7 +129,6 @@ def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(s
         ({"train": 0}, "train = 0 must be a whole number, from 1"),
         ({"tasks": 10**9}, "tasks = 1000000000 must be"),
         ({"fractions": (1, 1, 1)}, "must be at least 0 and sum to 1"),
-        ({"preprocessing": Characters(characters="x"), "target_preprocessing": Characters(steps=1)}, "no train pairs"),
     ],
 )
 def test_wrong_arguments_are_told(options, message):

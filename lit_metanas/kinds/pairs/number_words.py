@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import TextPreprocessing, check_range
+from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import hint
 from lit_metanas.kinds.pairs.text_pairs import Parts, Side, TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters
-from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
@@ -47,9 +46,6 @@ class NumberWords(TaskCollection):
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and numbers, at least 0.
-        preprocessing: makes inputs of sources; None takes ``Characters``.
-        target_preprocessing: makes targets; None takes ``Characters``.
-        metric: what tasks are judged by; see ``Translation``.
 
     Raises:
         ValueError: there is no such language, an argument is out of its range, or a package is not installed.
@@ -76,9 +72,6 @@ class NumberWords(TaskCollection):
         meta_test: list[str] | None = None,
         fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
         seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-        target_preprocessing: TextPreprocessing | None = None,
-        metric: TextMetric = "chrF",
     ) -> None:
         check_range("NumberWords", largest=(largest, 9, LARGEST_SPELLED))
         sizes = {"train": (train, 1, largest), "val": (val, 0, largest), "test": (test, 1, largest)}
@@ -108,15 +101,14 @@ class NumberWords(TaskCollection):
         self.names = self._languages[subset]
         if not self.names or not self._languages["train"]:
             raise ValueError(f"NumberWords: there is no language in '{subset}', or none to meta-train on: name others.")
-        longest = own = Characters(steps=80 if largest < 1000 else 120)
+        spelled = own = Characters(steps=80 if largest < 1000 else 120)
         if source == DIGITS:
             own = Characters(steps=len(str(largest)))
         self.subset: Subset = subset
         self.source = source
         self.train = train
         self.seed = seed
-        self.metric: TextMetric = metric
-        self._given = preprocessing or own, target_preprocessing or longest
+        self._given = own, spelled
         self._number = tasks or len(self.names)
         order = np.random.default_rng(seed).permutation(largest + 1)
         self._test, self._val, self._rest = np.split(order, [test, test + val])
@@ -124,7 +116,7 @@ class NumberWords(TaskCollection):
         self._round = [n for n in range(largest + 1) if n <= 100 or n % 10 ** (len(str(n)) - 1) == 0]
 
     @cached_property
-    def preprocessings(self) -> tuple[TextPreprocessing, TextPreprocessing]:
+    def preprocessings(self) -> tuple[Characters, Characters]:
         """What makes inputs, and what makes targets, with their vocabularies."""
         source, target = self._given
         return source.fitted(self._counted("source")), target.fitted(self._counted("target"))
@@ -162,7 +154,7 @@ class NumberWords(TaskCollection):
             id,
             parts,
             *self.preprocessings,
-            metric=self.metric,
+            metric="chrF",
             place=f"numberwords/{name}",
             validated=len(self._val) > 0,
         )

@@ -47,7 +47,6 @@ class Stories(TaskCollection):
         val: questions to choose architectures by; 0 leaves the tasks without a validation part.
         test: questions to report accuracy on, at least 1.
         seed: of the tasks, at least 0.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, which has room for all stories.
 
     Raises:
         ValueError: a question type does not exist or stands twice, or an argument is out of its range.
@@ -70,7 +69,6 @@ class Stories(TaskCollection):
         val: int = 50,
         test: int = 100,
         seed: int = 0,
-        preprocessing: QuestionWords | None = None,
     ) -> None:
         sizes = {"train": (train, 2, MOST_STORIES), "val": (val, 0, MOST_STORIES), "test": (test, 1, MOST_STORIES)}
         check_range("Stories", tasks=(tasks, 1, MOST_STORY_TASKS), seed=(seed, 0, 2**63), **sizes)
@@ -86,7 +84,7 @@ class Stories(TaskCollection):
         self.val = val
         self.test = test
         self.seed = seed
-        self.preprocessing = (preprocessing or QuestionWords()).fitted(story_vocabulary())
+        self.preprocessing = QuestionWords().fitted(story_vocabulary())
 
     @property
     def shape(self) -> Shape:
