@@ -106,7 +106,10 @@ class LabelledExamples(ABC):
         parts, places = list(parts), self._tested
         if tested is not None:
             inputs, labels = tested
-            places, targets = self.tested(labels, len(inputs))
+            called = {}
+            if tested_in.startswith("'"):
+                called = {"name": tested_in, "images": tested_in, "learned": self.place}
+            places, targets = self.tested(labels, len(inputs), **called)
             parts[2] = Split(inputs[places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
         train, val, test = parts
