@@ -33,10 +33,16 @@ def milliseconds(seconds: float) -> str:
     return plain_number(seconds)
 
 
-def bytes_of(size: float | str) -> float:
-    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``."""
+def bytes_of(size: float | str, name: str = "") -> float:
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
+
+    The message of the error begins with a name, if there is one.
+    """
     if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
-        raise ValueError(f"'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB.")
+        begin = f"auto: {name} = " * bool(name)
+        raise ValueError(
+            f"{begin}'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB."
+        )
     return number
 
 

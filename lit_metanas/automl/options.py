@@ -166,6 +166,10 @@ class AutoOptions:
         "share of the files that is read; by default all that there is time for",
         shell=float | None,
     )
+    max_memory: float | str | None = option(
+        "most memory of what is read, as in 2GB; more lies on disk",
+        shell=str | None,
+    )
     window: float | None = option(
         "seconds of sounds that networks hear at once; by default up to 10",
         shell=float | None,
@@ -238,6 +242,7 @@ class AutoOptions:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         if self.sample is not None:
             self.sample = positive("auto: sample", self.sample, 1)
+        self.memory_bytes  # noqa: B018 (what is no size is refused)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         self.exclude = self.exclude and several(self.exclude)
         self.label = self.label and ",".join(several(self.label))
@@ -282,6 +287,13 @@ class AutoOptions:
         if isinstance(self.threads, int):
             return self.threads
         return 1
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """The most memory of what is read; None if it is not limited."""
+        if self.max_memory is None:
+            return None
+        return bytes_of(self.max_memory, "max_memory")
 
     @property
     def read_as(self) -> dict[str, Any]:

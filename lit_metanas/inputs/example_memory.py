@@ -61,9 +61,9 @@ class ExampleMemory:
                 return mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise ValueError(
-                f"The examples take {(self.held + size) / 1e6:,.0f} MB, up to {self.most / 1e6:,.0f} MB are kept in "
-                f"memory, and '{writable(str(self.folder))}' cannot hold the rest ({error}): free some space there, or "
-                "name another folder by the environment variable TMPDIR."
+                f"The examples take {(self.held + size) / 1e6:,.0f} MB, max_memory is {self.most / 1e6:,.0f} MB, and "
+                f"'{writable(str(self.folder))}' cannot hold the rest ({error}): free some space there, name another "
+                "folder by the environment variable TMPDIR, or raise max_memory."
             ) from None
 
 

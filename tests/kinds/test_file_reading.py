@@ -80,7 +80,7 @@ def test_what_is_beyond_the_memory_lies_on_disk(tmp_path: Path) -> None:
 
 
 def test_a_full_or_closed_disk_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"take 2 MB, up to 1 MB are kept in memory, and '.*none' cannot hold"):
+    with pytest.raises(ValueError, match=r"take 2 MB, max_memory is 1 MB, and '.*none' cannot hold .*raise max_memory"):
         ExampleMemory(1e6, tmp_path / "none").empty(2_000_000, dtype=torch.uint8)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(ValueError, match=r"cannot hold the rest \(it has too little space\)"):
@@ -211,10 +211,8 @@ def test_a_search_is_the_same_to_the_last_bit_from_disk_and_of_a_sample(
     (folder / "ant" / "07_p2.png").unlink()
     shutil.rmtree(folder / "cat")
     options = {"flops": (3e8, 3e8), "records": (), "shape": 8, "workers": 1}
-    first = lm.auto(folder, progress=False, **options)
-    with monkeypatch.context() as short:
-        short.setattr(example_memory, "free_memory", lambda: 2.0)
-        second = lm.auto(folder, progress=False, **options)
+    first, second = (lm.auto(folder, max_memory=most, progress=False, **options) for most in ("1GB", 1))
+    assert "max_memory=1" in second.command
     assert [trial.value for trial in first.record.trials] == [trial.value for trial in second.record.trials]
     assert all(
         torch.equal(*both)

@@ -160,7 +160,7 @@ def _reading(options: AutoOptions, output: Path | None, began: float) -> FileRea
     share, seconds = options.sample, 60 * (options.minutes or inf)
     if share is None and output is not None:
         share = kept_sample(output)
-    memory = ExampleMemory(folder=output)
+    memory = ExampleMemory(options.memory_bytes, output)
     return FileReading(memory, share, until=began + READING_SHARE * seconds, least=LEAST_READING * seconds)
 
 
