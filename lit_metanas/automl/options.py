@@ -148,6 +148,9 @@ class AutoOptions:
     label: str | Sequence[str] | None = option(
         "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=list[str] | str | None
     )
+    min_per_class: int | None = option(
+        "smaller classes are left out; by default those that cannot be divided", shell=int | None
+    )
     objective: str | None = option(
         "classification, several labels, regression or a class path, if not clear",
         shell=str | None,
@@ -303,6 +306,7 @@ class AutoOptions:
             "test",
             "group",
             "label",
+            "min_per_class",
             "objective",
             "shape",
             "window",

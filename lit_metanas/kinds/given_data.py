@@ -25,6 +25,7 @@ from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_whole_r
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
@@ -45,6 +46,7 @@ def read_given(
     test: Given | None = None,
     group: str | Groups | None = None,
     label: str | None = None,
+    min_per_class: int | None = None,
     objective: str | None = None,
     shape: int | None = None,
     window: float | None = None,
@@ -79,17 +81,17 @@ def read_given(
         if isinstance(data, Task | TaskCollection):
             if asked:
                 raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
-            task = _task_itself(data, test=test, group=group)
+            task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
         elif isinstance(data, str | os.PathLike):
             source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
             source = replace(source, prepared=prepared, test_by=test_by, reading=reading)
-            task = _of_path(data, source, named, asked, start)
+            task = _of_path(data, source, named, asked, min_per_class, start)
         elif named is None or named.labelled:
             if test_by is not None:
                 raise ValueError(
                     "'test_by' names a column of a file, and the data are none: give the test part by 'test'."
                 )
-            task = _in_memory(data, named, test, group, targets, prepared, start)
+            task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
             _check_own(kind_of(task, kind), asked)
             if shape is not None and prepared is None:
                 task = kind_of(task, kind).resized(task, shape)
@@ -99,6 +101,8 @@ def read_given(
             )
     if idle := [pattern for pattern, names in excluded.items() if not names]:
         raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column and no file: correct its spelling.")
+    if isinstance(task.goal, Regression) and min_per_class is not None:
+        raise ValueError(f"Task '{task.id}' has numbers and no classes: leave 'min_per_class' out.")
     if targets not in (None, task.goal.kind):
         raise ValueError(f"Task '{task.id}' has {task.goal.noun}: leave 'objective' out.")
     if wanted is None:
@@ -111,15 +115,18 @@ def _of_path(
     source: Source,
     named: Kind | None,
     asked: Sequence[str],
+    least: int | None,
     start: MadeBefore | None,
 ) -> Task:
     if source.test is not None and source.test_by is not None:
         raise ValueError(f"'{writable(str(data))}' has a test part: leave 'test_by' out.")
     with excluding([source.test_by] if source.test_by else []):
         own = named or kind_of_path(source.path, source.group, source.label)
+    if not own.labelled and least is not None:
+        raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
     _check_own(own, asked)
     made = source.prepared if start is None else own.as_before(start, str(data))
-    task = own.read(replace(source, least=_least(data, source.test), prepared=made))
+    task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
@@ -149,9 +156,11 @@ def _has_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES_OF_TABLES or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
 
 
-def _least(data: Given, test: Given | None) -> int:
-    """Examples of the smallest class that is kept: enough for all parts that are drawn."""
-    return FEWEST_OF_A_CLASS - has_test_part(data, test)
+def _least(data: Given, test: Given | None, least: int | None) -> int:
+    """Examples of the smallest class that is kept: by default enough for all parts that are drawn."""
+    if least is None:
+        return FEWEST_OF_A_CLASS - has_test_part(data, test)
+    return least
 
 
 def _in_memory(
@@ -159,12 +168,13 @@ def _in_memory(
     named: Kind | None,
     test: Given | None,
     group: Groups | None,
+    least: int | None,
     targets: Targets | None,
     prepared: Any,
     start: MadeBefore | None,
 ) -> Task:
     """The task of a data set of torch, or of a pair of examples and labels."""
-    divided: Any = {"group": group, "min_per_class": _least(data, test), "targets": targets}
+    divided: Any = {"group": group, "min_per_class": _least(data, test, least), "targets": targets}
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
@@ -257,7 +267,11 @@ def describe_columns(
         return kind.describe_columns(Source(path, group=column, label=label)) + divided
 
 
-def _task_itself(data: Task | TaskCollection, *, test: Given | None, group: str | Groups | None) -> Task:
+def _task_itself(
+    data: Task | TaskCollection, *, test: Given | None, group: str | Groups | None, min_per_class: int | None
+) -> Task:
+    if min_per_class is not None:
+        raise ValueError("A task has its classes: leave 'min_per_class' out, or give it to what makes the task.")
     if test is not None:
         raise ValueError("A task has its own test part: leave 'test' out.")
     if group is not None:

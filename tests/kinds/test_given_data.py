@@ -447,6 +447,8 @@ def test_numbers_are_predicted_and_divided_by_quantiles(kind: str) -> None:
     assert read_given((X, (y / 100).round()), objective="regression").goal.kind == "regression"
     with pytest.raises(ValueError, match=r"The labels are numbers that hardly repeat .*: give objective='regression'"):
         read_given((X, y), objective="classification")
+    with pytest.raises(ValueError, match="has numbers and no classes: leave 'min_per_class' out"):
+        read_given((X, y), min_per_class=2)
     names = np.array(["3.10", "3.11", "inf"])[np.arange(4) // 2]
     with pytest.raises(ValueError, match=r"has 0 classes of 3 examples or more, .*: add some of '3\.1\d' \(2\)"):
         read_given((X[:4], names))
@@ -465,7 +467,7 @@ def test_a_table_of_texts_and_numbers_predicts_the_numbers(tmp_path: Path) -> No
 def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     lines = [f"{n},{n % 7},word {n},{n + 0.5}" for n in range(30)]
     (tmp_path / "t.csv").write_text("\n".join(["a,b,text,price", *lines]))
-    texts = read_given(tmp_path / "t.csv", label="b")
+    texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
     assert (kind_of(texts).name, texts.way) == ("tables", 7)
     (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
     with pytest.raises(ValueError, match="name that of the labels, or of the numbers to predict, by 'label'"):
