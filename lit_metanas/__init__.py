@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds import SquadTask as SquadTask
     from lit_metanas.kinds import TableTask as TableTask
     from lit_metanas.kinds import TextTask as TextTask
+    from lit_metanas.kinds import TranscriptTask as TranscriptTask
     from lit_metanas.kinds import task_from_arrays as task_from_arrays
     from lit_metanas.kinds import task_from_dataset as task_from_dataset
     from lit_metanas.kinds import task_from_texts as task_from_texts
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lit_metanas.objectives import Objective as Objective
     from lit_metanas.objectives import Regression as Regression
     from lit_metanas.objectives import Span as Span
+    from lit_metanas.objectives import Transcription as Transcription
     from lit_metanas.objectives import Translation as Translation
     from lit_metanas.records import Budget as Budget
     from lit_metanas.records import Cost as Cost
@@ -92,7 +94,7 @@ ROOMS = (
 
 _NAMES = {
     "inputs": "ImageShape Preprocessing RowShape SeriesShape Shape TokenShape",
-    "objectives": "Classification Objective Regression Span Translation",
+    "objectives": "Classification Objective Regression Span Transcription Translation",
     "tasks": "EpisodeDataModule Split Task TaskSource TrainingTaskDataModule draw_task",
     "spaces": (
         "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace "
@@ -100,8 +102,8 @@ _NAMES = {
     ),
     "records": "Budget Cost",
     "kinds": (
-        "AudioFolderTask FolderTask Glyphs Kind ParallelTask SquadTask TableTask TextTask task_from_arrays "
-        "task_from_dataset task_from_texts"
+        "AudioFolderTask FolderTask Glyphs Kind ParallelTask SquadTask TableTask TextTask TranscriptTask "
+        "task_from_arrays task_from_dataset task_from_texts"
     ),
     "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",

@@ -48,9 +48,9 @@ from lit_metanas.training.workers import check_workers
 
 AUTO = """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
-    ``data`` is a folder with a sub-folder of images, sounds or text files for each class; images or sounds
-    with a table of labels; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or
-    questions in SQuAD's format. A part of them is learned from, one chooses, and one tests.
+    ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
+    transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or questions in
+    SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
     The search begins with networks of different structure and a recipe for the kind of data, and with what did well on
     recorded tasks. Two fifths of the budget go to the search of architecture, recipe and preprocessing. Linear models

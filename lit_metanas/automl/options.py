@@ -131,7 +131,8 @@ class AutoOptions:
     )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
-        "images, sounds, texts, rows, tables (of both), series, pairs, questions or a class path, if it is not clear",
+        "images, sounds, transcripts, texts, rows, tables (of both), series, pairs, questions or a class path, "
+        "if it is not clear",
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)

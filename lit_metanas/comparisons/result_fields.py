@@ -32,7 +32,8 @@ class ResultFields:
         recipe: training hyper-parameters of the network, or of each network of an ensemble.
         network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
             ``(n, classes)`` out, or scores of each step, ``(n, steps, outputs)``.
-        classes: the classes' names, in the order of the scores; empty for translation.
+        classes: the classes' names, in the order of the scores; the symbols' names for transcription, empty for
+            translation.
         shape: shape of one input.
         objective: the objective that the network was trained for.
         test_score: score on the test part, by the objective's metric; for classification mostly the share of examples

@@ -112,8 +112,8 @@ class SearchResult(ResultFields):
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
         """Predict for each example the classes' probabilities by name, the predicted one first, numbers, or a text.
 
-        A number has both ends of its interval, too, as in the table of the verb ``predict``. Of several labels there
-        are those from their thresholds on.
+        A transcription is the symbols' names with spaces between them. A number has both ends of its interval, too, as
+        in the table of the verb ``predict``. Of several labels there are those from their thresholds on.
 
         Args:
             examples: inputs in the task's form, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds import AudioFolderTask as AudioFolderTask
     from lit_metanas.kinds.sounds import LogMel as LogMel
     from lit_metanas.kinds.sounds import SpokenWords as SpokenWords
+    from lit_metanas.kinds.sounds import TranscriptTask as TranscriptTask
     from lit_metanas.kinds.texts import BytePairs as BytePairs
     from lit_metanas.kinds.texts import Characters as Characters
     from lit_metanas.kinds.texts import Docstrings as Docstrings
@@ -52,7 +53,7 @@ _NAMES = {
     "questions": "QuestionWords SquadTask Stories",
     "rows": "Columns TableTask TextRows",
     "series": "ScaledSeries SeriesTask task_from_series",
-    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords",
+    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TranscriptTask",
     "texts": (
         "BytePairs Characters Docstrings NGrams PretrainedTokens TextSource TextTable TextTask Words task_from_texts"
     ),

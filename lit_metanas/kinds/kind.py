@@ -35,6 +35,7 @@ GROUP = "lit_metanas.kinds"
 BUILT_IN = {
     "images": "images.image_kind.ImageKind",
     "sounds": "sounds.sound_kinds.SoundKind",
+    "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
     "tables": "rows.row_kind.TextRowKind",

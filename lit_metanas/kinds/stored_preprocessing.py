@@ -38,7 +38,7 @@ def describe_objective(objective: Objective) -> dict[str, Any] | None:
 
 
 def read_objective(stored: object, names: int, read: Callable[[object], Preprocessing]) -> Objective:
-    """The inverse of ``describe_objective``: of so many classes; ``read`` makes stored preprocessings."""
+    """The inverse of ``describe_objective``: of so many classes or symbols; ``read`` makes stored preprocessings."""
     if stored is None:
         return Classification.from_plain({}, names, read)
     # A file never makes the program import what it names: another package's objective is found once it is imported.

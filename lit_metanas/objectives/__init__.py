@@ -6,6 +6,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.span import Span
+from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.objectives.translation import Translation
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "Regression",
     "SeveralLabels",
     "Span",
+    "Transcription",
     "Translation",
 ]

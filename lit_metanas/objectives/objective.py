@@ -19,7 +19,7 @@ class Examples(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of classes."""
+        """Names of classes or symbols."""
 
     @property
     def preprocessing(self) -> Preprocessing | None:
@@ -150,7 +150,7 @@ class Objective(ABC):
         return "other"
 
     def to_plain(self) -> dict[str, Any]:
-        """What it depends on besides the number of classes, as JSON holds it.
+        """What it depends on besides the number of classes or symbols, as JSON holds it.
 
         Raises:
             ValueError: it cannot be stored; by default it cannot.
@@ -166,7 +166,7 @@ class Objective(ABC):
 
         Args:
             plain: what was stored, perhaps by a stranger.
-            names: number of classes.
+            names: number of classes or symbols.
             read: makes a preprocessing of its plain form.
 
         Raises:
@@ -175,7 +175,7 @@ class Objective(ABC):
         raise ValueError(f"{cls.__name__} cannot be read from a file")
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
-        """The names of classes, numbers where none are given; empty where predictions are no such."""
+        """The names of classes or symbols, numbers where none are given; empty where predictions are no such."""
         return tuple(given)
 
     @abstractmethod
@@ -265,7 +265,7 @@ class Objective(ABC):
         Args:
             predictions: what the scores say.
             targets: of the same examples.
-            names: of classes or targets.
+            names: of classes, symbols or targets.
         """
         return {}
 
@@ -294,6 +294,14 @@ class Objective(ABC):
         Raises:
             ValueError: there is one.
         """
+
+    def check_tested(self, name: str, targets: Tensor) -> None:
+        """The same for a test part, in which some may stand that cannot be learned from; by default none.
+
+        Raises:
+            ValueError: there is one that is none.
+        """
+        self.check_targets(name, targets)
 
 
 BLANK = 0

@@ -133,8 +133,8 @@ class Task:
         train: examples to learn from.
         val: examples to choose architectures by; an episode has none, and an empty part counts as none.
         test: examples to be judged by.
-        classes: the names of the classes, in the order of their labels; of targets that are
-            numbers.
+        classes: the names of the classes, in the order of their labels; of symbols, from 1 on, in transcription; of
+            targets that are numbers.
         vocabulary: number of tokens, where inputs are sequences of such.
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
@@ -274,15 +274,16 @@ def check_task(task: Task) -> None:
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
         names = ", ".join(task.classes)
         raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
-    for name, part in (("train", task.train), ("val", task.val), ("test", task.test)):
+    targets, tested = task.goal.check_targets, task.goal.check_tested
+    for name, part, check in (("train", task.train, targets), ("val", task.val, targets), ("test", task.test, tested)):
         if part is not None:
-            _check_split(f"The {name} part of task '{task.id}'", part, task)
+            _check_split(f"The {name} part of task '{task.id}'", part, task, check)
     for name, part in (("training", task.train), ("test", task.test)):
         if not len(part):
             raise ValueError(f"Task '{task.id}' has no {name} examples: give it some.")
 
 
-def _check_split(name: str, part: Split, task: Task) -> None:
+def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tensor], None]) -> None:
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
@@ -308,7 +309,7 @@ def _check_split(name: str, part: Split, task: Task) -> None:
             f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
             f"one {str(kind)[6:]} an {noun[:-1]}."
         )
-    task.goal.check_targets(name, labels)
+    check(name, labels)
     if (weights := part.weights) is not None:
         malformed = weights.shape != labels.shape[:1] or not weights.is_floating_point()
         if malformed or not bool(weights.isfinite().all()) or bool((weights < 0).any()):

@@ -97,6 +97,11 @@ def test_a_file_alone_is_a_whole_configuration(
     for number in range(10 if name == "search/sounds" else 0):
         (tmp_path / "sounds" / str(number % 2)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "sounds" / str(number % 2) / f"{number}.wav").touch()
+    for number in range(10 if name == "search/transcripts" else 0):
+        (tmp_path / "recordings").mkdir(exist_ok=True)
+        (tmp_path / "recordings" / f"{number}.wav").touch()
+    said = "".join(f"{number}.wav,say {number}\n" for number in range(10))
+    (tmp_path / "transcripts.csv").write_text(f"file,transcript\n{said}")
     # Files that an earlier step writes, and that are read when the sampler is made.
     monkeypatch.setattr(SurrogateChoice, "surrogate", None)
     folder = [f"--data.tasks.root={photographs}"] if name.startswith("search/folder") else []

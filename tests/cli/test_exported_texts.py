@@ -1,4 +1,4 @@
-"""Exported networks that write texts: read again, shown, and refused where they are damaged."""
+"""Exported networks that write texts, or tell symbols: read again, shown, and refused where they are damaged."""
 
 import csv
 import json
@@ -110,16 +110,39 @@ def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
 
     shutil.copytree(whole, "out")
     before = {file.name: file.read_bytes() for file in Path("out").iterdir()}
-    architecture, child = drawn(ENCODER, 3, 1)
-    made, given = Own(steps=5, words=READ.words), {"shape": READ.shape, "objective": lm.Span()}
+    architecture, child = drawn(ENCODER, 4, 1)
+    made, given = Own(steps=5, words=READ.words), {"shape": READ.shape, "objective": lm.Transcription(3)}
     with (
         pytest.warns(
             UserWarning, match="made by Own, which is none of this package's preprocessings: `predict` refuses"
         ),
         pytest.raises(TypeError),
     ):
-        lm.export_child(child, "out", architecture=architecture, classes=(), preprocessing=made, **given)
+        lm.export_child(child, "out", architecture=architecture, classes="abc", preprocessing=made, **given)
     assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == before
+
+
+def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    architecture, child = drawn(ENCODER, 4, 2)
+    lm.export_child(
+        child, "out", architecture=architecture, classes=("low", "mid", "high"), shape=READ.shape, preprocessing=READ,
+        objective=lm.Transcription(3),
+    )  # fmt: skip
+    found = lm.load("out")
+    inputs = READ.encode(TEXTS)
+    with torch.no_grad():
+        scores = child(inputs)
+        torch.testing.assert_close(found.network(inputs), scores, atol=1e-5, rtol=1e-5)
+    assert found.objective == lm.Transcription(3)
+    names = ("", "low", "mid", "high")
+    said = [" ".join(names[symbol] for symbol in row) for row in lm.Transcription(3).predictions(scores)]
+    assert found.show(TEXTS) == said
+    assert len(set(said)) > 1
+    Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    assert main([word.replace("FILE", "new.txt") for word in predict_command("out")]) == 0
+    printed = capsys.readouterr().out
+    assert f"{TEXTS[0]}: {said[0]}\n" in printed
+    assert "All transcripts are in predictions.csv.\n" in printed
 
 
 ALONE = """
@@ -193,21 +216,19 @@ def test_a_preprocessing_of_no_known_kind_is_told(kind: object, whole: Path) -> 
 def test_an_export_wants_the_objective_that_a_network_has() -> None:
     _, child = drawn(ENCODER, 4, 0)
     given = {"architecture": {}, "shape": READ.shape}
-    with pytest.raises(ValueError, match=r"scores of 2 inputs have shape \(2, 5, 4\), and Span wants \(n, steps, 3"):
-        lm.export_child(child, "out", classes=(), objective=lm.Span(), **given)
-    _, child = drawn(ENCODER, 3, 0)
-    with pytest.raises(ValueError, match="Span has 0 names, but 2 were given: name each once"):
-        lm.export_child(child, "out", classes=("a", "b"), objective=lm.Span(), **given)
-    _, child = drawn(lm.SequenceSpace(widths=(8,), depths=(1,)), 3, 0)
+    with pytest.raises(ValueError, match=r"scores of 2 inputs have shape \(2, 5, 4\), and Transcription wants \(n, st"):
+        lm.export_child(child, "out", classes=("a", "b"), objective=lm.Transcription(2), **given)
+    with pytest.raises(ValueError, match="Transcription has 3 names, but 2 were given: name each once"):
+        lm.export_child(child, "out", classes=("a", "b"), objective=lm.Transcription(3), **given)
     with pytest.raises(ValueError, match="Two classes are called 'a'"):
-        lm.export_child(child, "out", classes=("a", "b", "a"), **given)
+        lm.export_child(child, "out", classes=("a", "b", "a"), objective=lm.Transcription(3), **given)
     assert not Path("out").exists()
 
 
 def test_a_program_that_is_too_long_to_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lit_metanas.training.export.program.program_archive.MOST_NODES", 10)
-    _, child = drawn(ENCODER, 3, 2)
-    given = {"architecture": {}, "classes": (), "shape": READ.shape, "objective": lm.Span()}
+    _, child = drawn(ENCODER, 4, 2)
+    given = {"architecture": {}, "classes": "abc", "shape": READ.shape, "objective": lm.Transcription(3)}
     with pytest.warns(UserWarning, match=r"has \d+ operations, and up to 10 are read \(write fewer steps"):
         lm.export_child(child, "out", **given)
     with pytest.raises(ValueError, match=r"has \d+ operations, and up to 10 are read"):

@@ -75,6 +75,7 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
 def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind: str) -> None:
     steps, classes = torch.randn(2, 5, 4), torch.tensor([[1, 2], [2, 3]])
     objectives: dict[str, tuple[lm.Objective, torch.Tensor, torch.Tensor]] = {
+        "transcripts": (lm.Transcription(3), steps, classes),
         "questions": (lm.Span(), steps[..., :3], classes),
     }
     objective, scores, targets = objectives.get(kind, (lm.Classification(4), steps[:, 0], classes[:, 0]))
@@ -97,15 +98,18 @@ def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: 
     assert [kind_of(read_given(path)).name for path in given] == ["images", "sounds", "texts", "rows"]
 
 
-def test_sounds_with_a_table_are_labelled(tmp_path: Path) -> None:
+def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
     names = write_sounds(tmp_path / "said", words=1, each=10)
     for name in names:
         (tmp_path / "said" / name).rename(tmp_path / "said" / Path(name).name)
     (tmp_path / "said" / "word0").rmdir()
     files = sorted(path.name for path in (tmp_path / "said").glob("*.wav"))
     table = tmp_path / "said" / "table.csv"
-    table.write_text("\n".join(["file,label", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
-    assert kind_of(read_given(tmp_path / "said")).name == "sounds"
+    for column, kind in (("transcript", "transcripts"), ("label", "sounds")):
+        table.write_text("\n".join([f"file,{column}", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
+        task = read_given(tmp_path / "said")
+        assert kind_of(task).name == kind
+        assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
 
 
 def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, tmp_path: Path) -> None:
@@ -332,6 +336,31 @@ def test_a_folder_of_test_sounds_stays_as_it_is(tmp_path: Path) -> None:
     write_sounds(tmp_path / "other", words=3)
     with pytest.raises(ValueError, match=r"has the label 'word2', which '.*train' lacks: leave its"):
         read_given(tmp_path / "parts" / "train", test=tmp_path / "other")
+
+
+def test_transcripts_take_a_test_part(tmp_path: Path) -> None:
+    for part, each in (("train", 5), ("test", 2)):
+        root = tmp_path / "said" / part
+        names = write_sounds(root, each=each)
+        flat = [name.replace("/", "_") for name in names]
+        for name, new in zip(names, flat, strict=True):
+            (root / name).rename(root / new)
+        for word in ("word0", "word1"):
+            (root / word).rmdir()
+        lines = [f"{name},say {name[:5]} {part}" for name in flat]
+        (root / "table.csv").write_text("\n".join(["file,transcript", *lines]))
+    with pytest.warns(UserWarning, match="test' repeats 4 examples that are learned from"):
+        task = read_given(tmp_path / "said")
+    assert kind_of(task).name == "transcripts"
+    assert task.classes == ("say", "train", "word0", "word1")
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 4)
+    said = task.goal.show(task.goal.answers(task.test.labels), task.test.inputs, task)
+    assert said == ["say word0 \ufffd", "say word0 \ufffd", "say word1 \ufffd", "say word1 \ufffd"]
+    with pytest.warns(UserWarning, match="test' repeats 4 examples"):
+        again = read_given(tmp_path / "said" / "train", test=tmp_path / "said" / "test")
+    assert torch.equal(task.test.inputs, again.test.inputs)
+    with pytest.raises(ValueError, match="has not one table"):
+        read_given(tmp_path / "said" / "train", test=tmp_path)
 
 
 def test_rows_of_a_test_table_go_by_the_names_of_their_columns(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ EACH = lm.SequenceSpace(**READER, readouts=("each",))
 SPACES: Mapping[str, lm.SearchSpace] = {
     "images": lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.0, 0.2), depths=(1, 2), widths=(4, 8)),
     "sounds": lm.SequenceSpace(**READER),
+    "transcripts": EACH,
     "texts": lm.SequenceSpace(**READER),
     "pairs": lm.EncoderDecoderSpace(EACH, decoders=("gru",), decoder_depths=(1,), target_steps=64),
     "questions": EACH,
@@ -31,6 +32,7 @@ SPACES: Mapping[str, lm.SearchSpace] = {
 FLOPS: Mapping[str, tuple[float, float]] = {
     "images": (6e9, 4e9),
     "sounds": (1.5e9, 1e9),
+    "transcripts": (8e8, 5e8),
     "texts": (5e8, 3e8),
     "rows": (1e7, 5e6),
     "pairs": (3e8, 2e8),
@@ -41,6 +43,7 @@ FLOPS: Mapping[str, tuple[float, float]] = {
 SMALL_FLOPS: Mapping[str, tuple[float, float]] = {
     "images": (2e7, 1e7),
     "sounds": (1.2e9, 1e8),
+    "transcripts": (1.2e9, 1e8),
     "texts": (6e8, 5e7),
     "rows": (4e8, 1e7),
     "pairs": (4e9, 1e8),
@@ -51,6 +54,7 @@ SMALL_FLOPS: Mapping[str, tuple[float, float]] = {
 TASKS: Mapping[str, Callable[[Path], lm.Task]] = {
     "images": lambda path: lm.FolderTask(str(path), shape=(1, 8, 8))[0],
     "sounds": lambda path: lm.AudioFolderTask(str(path))[0],
+    "transcripts": lambda path: lm.TranscriptTask(str(path), str(path / "said.csv"))[0],
     "texts": lambda path: lm.TextTask(str(path))[0],
     "rows": lambda path: lm.TableTask(str(path))[0],
     "pairs": lambda path: lm.ParallelTask(str(path))[0],

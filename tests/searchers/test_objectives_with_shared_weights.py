@@ -36,6 +36,25 @@ def translation() -> lm.Task:
     )  # fmt: skip
 
 
+def transcription() -> lm.Task:
+    """Each symbol is three steps of its own feature, with one of silence behind it."""
+
+    def part(number: int, seed: int) -> lm.Split:
+        draws = torch.Generator().manual_seed(seed)
+        symbols = torch.randint(1, 4, (number, 3), generator=draws)
+        symbols[::2, 2] = 0
+        series = torch.nn.functional.one_hot(symbols, 4).float().transpose(1, 2)
+        series[:, 0] = 0.0
+        series = series.repeat_interleave(4, 2)
+        series[:, :, 3::4] = 0.0
+        mask = (symbols > 0).repeat_interleave(4, 1).float()
+        return lm.Split(torch.cat([series, mask[:, None]], 1), symbols)
+
+    return lm.Task(
+        "symbols", way=4, train=part(160, 0), val=part(40, 1), test=part(40, 2), objective=lm.Transcription(3)
+    )
+
+
 def span() -> lm.Task:
     """The answer stands between tokens 1 and 2."""
 
@@ -52,7 +71,7 @@ def span() -> lm.Task:
     )
 
 
-CASES = {"translation": (translation, WRITES), "span": (span, READS)}
+CASES = {"translation": (translation, WRITES), "transcription": (transcription, READS), "span": (span, READS)}
 CASE = pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
 
 
@@ -115,7 +134,7 @@ def test_a_supernet_estimates_what_its_child_scores(make, space):
 
 def test_what_cannot_be_computed_is_told_before_the_search():
     reads = lm.SequenceSpace(widths=(8, 16), readouts=("each",))
-    for task, space in ((span(), reads), (translation(), lm.EncoderDecoderSpace(reads))):
+    for task, space in ((transcription(), reads), (translation(), lm.EncoderDecoderSpace(reads))):
         with pytest.raises(ValueError, match=r"a supernet is of one width, and 8, 16 are left: give 'widths' one, or"):
             lm.DARTSSearcher(epochs=1).search(task, space, lm.Budget(flops=1e9), seed=0)
 

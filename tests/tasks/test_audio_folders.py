@@ -11,7 +11,7 @@ import torch
 from lit_metanas.inputs import SeriesShape, TokenShape
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.kinds import AudioFolder, AudioFolderTask, LogMel
-from lit_metanas.kinds.sounds.log_mel import features_for
+from lit_metanas.kinds.sounds.log_mel import features_for, whole_features_for
 from lit_metanas.tasks import check_task, draw_task
 
 SMALL = LogMel(steps=20)
@@ -157,6 +157,8 @@ def test_features_are_of_the_rate_and_length_of_most_recordings(tmp_path, rate, 
         last = 2 * seconds if number == 19 else seconds
         own = rate if number % 4 else rate // 2
         soundfile.write(tmp_path / f"{number}.wav", np.zeros(round(last * own), np.int16), own)
+    whole = whole_features_for([*tmp_path.iterdir()])  # of which nothing may be cut
+    assert (whole.rate, whole.steps) == (made.rate, min(6000, round(200 * seconds)))
     (tmp_path / "damaged.wav").write_text("no sound")
     assert features_for([*tmp_path.iterdir()]) == made
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lit_metanas.objectives import Span
+from lit_metanas.objectives import Transcription
 from lit_metanas.tasks import Episode, Split, Task, check_task
 
 
@@ -30,8 +30,8 @@ def test_a_good_task_passes():
 
 def test_what_is_printed_is_short():
     assert repr(TASK) == "Task('toy', 2 classes, train 4, val 4, test 4, shape (1, 8, 8))"
-    heard = replace(TASK, way=3, objective=Span())
-    assert repr(heard) == "Task('toy', Span, 3 outputs, train 4, val 4, test 4, shape (1, 8, 8))"
+    heard = replace(TASK, way=3, objective=Transcription(2))
+    assert repr(heard) == "Task('toy', Transcription, 3 outputs, train 4, val 4, test 4, shape (1, 8, 8))"
     assert repr(replace(TASK, val=None)) == "Task('toy', 2 classes, train 4, test 4, shape (1, 8, 8))"
     episode = Episode("toy/1", 2, part(), None, part())
     assert repr([episode]) == "[Episode('toy/1', 2 classes, support 4, query 4, shape (1, 8, 8))]"

@@ -54,14 +54,16 @@ def test_weights_are_those_of_scikit_learn():
 
 
 def test_what_is_wrong_is_named():
-    answers = lm.Task("calls", 3, *[lm.Split(torch.zeros(2, 3, 4), torch.ones(2, 2).long())] * 3, objective=lm.Span())
+    phones = lm.Task(
+        "calls", 3, *[lm.Split(torch.zeros(2, 3, 4), torch.ones(2, 1).long())] * 3, objective=lm.Transcription(2)
+    )
     for task, options, reason in (
         (imbalanced(), ("f2",), "There is no metric 'f2' for 2 classes: give accuracy, balanced accuracy, "),
         (imbalanced(), (None, "equal"), "class_weight = 'equal' is unknown: give 'balanced', None"),
         (imbalanced(), (None, {"raer": 2}), "class_weight has 'raer', which is none of the classes"),
         (imbalanced(), (None, {"rare": -2}), "class_weight of 'rare' is -2: give a number from 0 on"),
-        (answers, ("accuracy",), "Span is judged by span F1 alone: leave 'metric' out"),
-        (answers, (None, "balanced"), "has no classes: leave 'class_weight' out"),
+        (phones, ("accuracy",), "Transcription is judged by word accuracy alone: leave 'metric' out"),
+        (phones, (None, "balanced"), "has no classes: leave 'class_weight' out"),
     ):
         with pytest.raises(ValueError, match=reason):
             balanced_task(task, *options)

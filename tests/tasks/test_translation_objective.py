@@ -142,7 +142,7 @@ def test_wrong_arguments_get_a_sentence():
     ("objective", "space", "sentence"),
     [
         (lm.Translation(WORDS), lm.SequenceSpace(), "scores for each step of a text to be written, .* EncoderDecoder"),
-        (lm.Span(), lm.LayeredSpace(), r"scores for each step of an input, .* readouts=\['each'\]"),
+        (lm.Transcription(2), lm.LayeredSpace(), r"scores for each step of an input, .* readouts=\['each'\]"),
         (lm.Classification(2), lm.SequenceSpace(readouts=("each",)), "scores for an input, .* other readouts than"),
     ],
 )

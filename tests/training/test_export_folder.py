@@ -264,6 +264,25 @@ def test_the_script_names_sounds_that_it_cannot_read() -> None:
             log_mel(Path(name), lm.kinds.LogMel().to_plain(), torch)
 
 
+@pytest.mark.parametrize("arrays", [False, True])
+def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
+    made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    write_wave("x.wav", 8000, 2, 1, 2000)
+    inputs = made.encode(["x.wav"])
+    np.save("x.npy", inputs.numpy())
+    network = drawn(space, made.shape, goal.outputs).eval()
+    with torch.no_grad():
+        network.get_parameter("head.bias").sub_(network(inputs).mean((0, 1)))  # of all symbols about as many
+    given = {"classes": ("ä", "b"), "shape": made.shape, "objective": goal, "onnx": not arrays}
+    lm.export_child(network, "out", architecture={}, preprocessing=None if arrays else made, **given)
+    exported = lm.load("out")
+    expected = exported.show(inputs)
+    steps = exported.network(inputs)[0].argmax(-1).tolist()
+    assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
+    assert all(found == expected for found in answers("x.npy" if arrays else "x.wav", onnx=not arrays))
+
+
 ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
 COLUMNS = lm.kinds.Columns(("height", "the, age", "w")).fitted(ROWS[:4])
 TABLE = """note,w , "the, age",height
@@ -555,7 +574,7 @@ def test_a_card_says_where_the_script_takes_arrays_alone() -> None:
             ("PyTorch", "tokenizers"),
             "FILE",
         ),
-        (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Classification(2), ("PyTorch",), "FILE"),
+        (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
     ],
 )
 def test_a_script_needs_what_its_own_inputs_and_texts_need(
@@ -566,10 +585,14 @@ def test_a_script_needs_what_its_own_inputs_and_texts_need(
 
 
 def test_tasks_have_the_hubs_names() -> None:
+    sounds = lm.Transcription(3)
+    written = lm.Translation(WORDS)
     assert [lm.Classification(2).hub_task(noun) for noun in ("sounds", "texts", "examples")] == [
         "audio-classification", "text-classification", "tabular-classification",
     ]  # fmt: skip
-    assert lm.Translation(WORDS).hub_task("texts") == "translation"
+    assert [sounds.hub_task("sounds"), sounds.hub_task("texts"), written.hub_task("texts")] == [
+        "automatic-speech-recognition", "other", "translation",
+    ]  # fmt: skip
     assert lm.Span(3).hub_task("texts") == "question-answering"
 
 

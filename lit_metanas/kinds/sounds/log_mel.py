@@ -312,6 +312,13 @@ def _coarser(usual: LogMel, rate: int, times: float) -> LogMel:
     return replace(usual, rate=rate, window=times * usual.window, hop=times * usual.hop)
 
 
+def whole_features_for(files: Collection[Path]) -> LogMel:
+    """The usual features, of as many steps as the longest of some recordings needs."""
+    found, usual = [_measured(file) for file in files], LogMel()
+    seconds = min(max(length for length, _ in found), LONGEST_RECORDING)
+    return replace(usual, rate=_usual_rate(found), steps=max(1, math.ceil(seconds / usual.hop)))
+
+
 def _measured(file: Path) -> tuple[float, int]:
     """Seconds of a recording, and samples of each."""
     recording = read_sound(file, lambda rate: 1)

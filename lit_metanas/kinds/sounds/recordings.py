@@ -106,10 +106,11 @@ class HasFeatures:
 
 
 class RecordingReader:
-    """Reads sound files as inputs, and counts those of which not all is heard."""
+    """Reads sound files as inputs, and counts those of which not all is heard; ``cuts`` allows longer ones."""
 
-    def __init__(self, features: LogMel) -> None:
+    def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
+        self.cuts = cuts
         self._read = list[Path]()
         self._cut: dict[Path, float] = {}
         self._resampled = list[Path]()
@@ -125,9 +126,11 @@ class RecordingReader:
         return inputs
 
     def input(self, file: Path) -> Tensor:
-        """The input of a file; one that is unreadable, silent or empty is a ValueError."""
+        """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""
         recording = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
+        if not self.cuts:
+            self._check_length(shown, recording.seconds)
         if not len(recording.samples):
             raise ValueError(f"{shown} is empty: record it again or remove it.")
         begins_silent = not bool(recording.samples.any())
@@ -158,6 +161,20 @@ class RecordingReader:
             warn_of_data(
                 f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
                 f"{'; '.join(lost)}."
+            )
+
+    def _check_length(self, shown: str, seconds: float) -> None:
+        """Refuse a recording of which not all would be heard."""
+        if seconds > LONGEST_RECORDING:
+            raise ValueError(
+                f"{shown} lasts {seconds / 60:.0f} minutes, and a recording with a transcript at most "
+                f"{LONGEST_RECORDING:.0f} s: cut it."
+            )
+        if self.features.cuts(seconds):
+            longest = self.features.longest / self.features.rate
+            raise ValueError(
+                f"{shown} lasts {seconds:.2f} s, longer than the features' {self.features.steps} steps with "
+                f"{longest:.2f} s, and its transcript is of the whole: give features of more 'steps', or leave it out."
             )
 
     def _sounds_later(self, file: Path, recording: Recording) -> bool:

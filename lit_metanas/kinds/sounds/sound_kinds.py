@@ -1,4 +1,4 @@
-"""Sounds as a kind of data."""
+"""Sounds as kinds of data: with a label each, or with what is said."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import ClassVar
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import table_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
+from lit_metanas.kinds.sounds.transcripts import TranscriptTask
+from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, UnionSpace, default_space
+from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
 from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.spaces.union import in_family
 from lit_metanas.tasks.task import Task
@@ -77,10 +81,8 @@ class SoundKind(Kind):
     own_options: ClassVar[Collection[str]] = ("window",)
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """Sounds beside one table, or a table that names sounds."""
-        if path.is_file():
-            return table_of_files(path, SOUND_SUFFIXES) is not None
-        return sound_table(path) is not None and bool(files_in(path, SOUND_SUFFIXES))
+        """Sounds beside one table, which has no transcripts, or a table that names sounds."""
+        return _has_transcripts(path) is False or (path.is_file() and table_of_files(path, SOUND_SUFFIXES) is not None)
 
     def holds(self, task: Task) -> bool:
         """By what made its inputs, where each gets one answer."""
@@ -112,12 +114,7 @@ class SoundKind(Kind):
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands, and windows of twice the length."""
         usual = _features(task)
-        others = (
-            replace(usual, bins=2 * usual.bins),
-            replace(usual, bins=max(1, usual.bins // 2)),
-            replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2)),
-        )
-        return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, *others)}
+        return _views(usual, replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2)))
 
     def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
         """The same features."""
@@ -132,6 +129,54 @@ class SoundKind(Kind):
         return f", heard for {_features(task).heard}"
 
 
+class TranscriptKind(SoundKind):
+    """Sounds beside a table of what is said in each."""
+
+    name = "transcripts"
+    configuration = "sequence_transcripts.yaml"
+    labelled = False
+    class_files = ()
+    first: ClassVar = ({"operation": "conv_5", "depth": "2"},)
+    recipe: ClassVar = {}
+    features: ClassVar = {}
+    member_epochs = 0
+    own_options = ()
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """Sounds beside one table, which has transcripts."""
+        return _has_transcripts(path) is True
+
+    def holds(self, task: Task) -> bool:
+        """By its objective."""
+        return isinstance(task.goal, Transcription)
+
+    def read(self, source: Source) -> Task:
+        """Of a table of files and transcripts."""
+        return TranscriptTask(
+            str(source.path),
+            _transcript_table(source.path),
+            features=source.prepared,
+            test_root=source.test_path,
+            test_table=None if source.test is None else _transcript_table(source.test),
+            group=source.group,
+        )[0]
+
+    def space(self, shape: Shape, objective: Objective) -> SearchSpace:
+        """Networks with scores for each second step."""
+        return SequenceSpace(
+            operations=("conv_3", "conv_5", "sep_conv_7", "gru"),
+            activations=("ReLU",),
+            dropouts=(0.0, 0.2),
+            skips=("residual",),
+            readouts=("each",),
+            stride=2,
+        )
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Twice and half as many bands; longer windows would leave too few steps."""
+        return _views(_features(task))
+
+
 def sound_table(root: Path) -> Path | None:
     """The only table beside the sounds of a folder; None where there are several or none, or no folder."""
     if root.is_dir() and len(tables := files_in(root, SOUND_TABLES)) == 1:
@@ -139,9 +184,23 @@ def sound_table(root: Path) -> Path | None:
     return None
 
 
+def _has_transcripts(root: Path) -> bool | None:
+    """Whether the only table beside the sounds of a folder has transcripts; None where there is no such table."""
+    table = sound_table(root)
+    if table is None or not files_in(root, SOUND_SUFFIXES):
+        return None
+    return "transcript" in next(read_rows(table), ("", {}))[1]
+
+
 def _features(task: Task) -> LogMel:
     assert isinstance(task.preprocessing, LogMel)
     return task.preprocessing
+
+
+def _views(usual: LogMel, *others: LogMel) -> dict[str, LogMel]:
+    """The usual features, those of twice and half as many bands, and others, by what distinguishes them."""
+    bands = [replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2))]
+    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, *bands, *others)}
 
 
 def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
@@ -152,3 +211,13 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
     if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
         return str(path), None
     return str(path), str(table)
+
+
+def _transcript_table(root: Path) -> str:
+    """The only table beside the sounds of a folder."""
+    table = sound_table(root)
+    if table is None:
+        raise ValueError(
+            f"'{writable(str(root))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
+        )
+    return str(table)

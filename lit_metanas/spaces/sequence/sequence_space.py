@@ -56,7 +56,7 @@ class SequenceSpace(SearchSpace):
         widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
             choose among several.
         readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
-            each step, such as ``Span``.
+            each step, such as ``Transcription``.
         positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of

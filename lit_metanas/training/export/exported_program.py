@@ -63,7 +63,7 @@ class Exported:
     Attributes:
         network: the program; inputs of ``shape`` in, scores out.
         architecture: the labels of its architecture.
-        classes: the class names, in the order of the scores; none where it writes texts.
+        classes: the class names, in the order of the scores; those of symbols; none where it writes texts.
         shape: of one input.
         preprocessing: makes inputs of raw examples; None where the network takes images, or none was stored.
         objective: what it was trained for; None is to tell the classes apart.
@@ -107,7 +107,7 @@ class Exported:
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
-        """The class or labels of each example, a text that is written, or an answer.
+        """The class or labels of each example, its symbols with spaces between, a text that is written, or an answer.
 
         Args:
             examples: as ``predict`` takes them.
@@ -225,7 +225,7 @@ def export_child(
             ``(n, steps, outputs)``; it is not changed.
         directory: the folder; made if absent.
         architecture: the labels of its architecture.
-        classes: the class names, in the order of the scores; none where the network writes texts.
+        classes: the class names, in the order of the scores; those of symbols; none where the network writes texts.
         shape: of one input.
         preprocessing: what made the inputs, where they are no images; it is stored, too.
         objective: what the network was trained for, with what makes texts of its tokens; None is to tell the classes

@@ -39,7 +39,7 @@ class StoredNetwork(NamedTuple):
     """The content of a description."""
 
     architecture: dict[str, str]
-    classes: tuple[str, ...]  # the names of classes
+    classes: tuple[str, ...]  # the names of classes or symbols
     shape: Shape
     preprocessing: Preprocessing | None
     objective: Objective

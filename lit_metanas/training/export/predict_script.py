@@ -18,6 +18,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives.transcription import Transcription
 
 IMAGES_AND_ARRAYS = "standalone_predict.py"
 """The script for all inputs and answers that have none of their own."""
@@ -38,7 +39,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
         return "standalone_rows.py"
     if one_answer and made == ScaledSeries.kind:
         return "standalone_series.py"
-    if one_answer and made == LogMel.kind:
+    if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
         return "standalone_sounds.py"
     return IMAGES_AND_ARRAYS
 

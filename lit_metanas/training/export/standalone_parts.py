@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from math import tanh
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def each_file(paths: list[Path], read: Any, instead: str = "") -> Iterator[Any]:
 
 
 def named_answer(row: list[Any], about: dict[str, Any], lib: Any) -> Any:
-    """Shares of classes; several labels and all probabilities; or numbers and ends of their intervals."""
+    """Shares of classes; several labels and all probabilities; numbers and ends of their intervals; or symbols."""
     names, goal = about["classes"], about.get("objective", {})
     if "thresholds" in goal:
         shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
@@ -90,7 +91,8 @@ def named_answer(row: list[Any], about: dict[str, Any], lib: Any) -> Any:
         named = list(zip(shown, row, goal.get("reaches", row), strict=True))
         return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
     if goal.get("kind", "classification") != "classification":
-        return lib.asarray(row).argmax(-1).tolist()  # of each step
+        best = lib.asarray(row).argmax(-1).tolist()  # of each step; in transcripts repetitions are one, 0 is no symbol
+        return " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
     shift = goal.get("shift", [0.0] * len(row))  # the class of the highest score is predicted, however probable it is
     scores = lib.asarray([score + more for score, more in zip(row, shift, strict=True)], dtype=lib.float64)
     powers = lib.exp(scores - scores.max())

@@ -15,16 +15,18 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 
 
 def write_data(folder: Path) -> None:
-    """Write images, sounds, texts, rows of numbers, pairs of texts and questions."""
+    """Write images, sounds, transcripts, texts, rows of numbers, pairs of texts and questions."""
     glyphs, spoken = Glyphs(), SpokenWords()
-    for name in ("photos/circle", "photos/cross", "sounds/no", "sounds/yes"):
+    for name in ("photos/circle", "photos/cross", "sounds/no", "sounds/yes", "recordings"):
         (folder / name).mkdir(parents=True)
     for place in range(30):
         for number, (sign, word) in enumerate((("circle", "no"), ("cross", "yes"))):
             if place < 15:
                 image = glyphs.inputs("test", 3 * number, [place])[0, 0]
                 Image.fromarray(image.numpy()).save(folder / f"photos/{sign}/{place}.png")
-            _sound(folder / f"sounds/{word}/{place}.wav", spoken, number, place)
+            _sound(folder / f"sounds/{word}/{place}.wav", spoken, [number], place)
+        _sound(folder / f"recordings/{place}.wav", spoken, _said(place), place)
+    _table(folder / "recordings/said.csv", ["file", "transcript"], ((f"{n}.wav", _words(_said(n))) for n in range(30)))
     asked = ((f"how do I {verb} sheet {n}", verb) for verb in ("fold", "cut", "paint") for n in range(30))
     _table(folder / "help.csv", ["sentence", "intent"], asked)
     wine = load_wine()
@@ -36,16 +38,21 @@ def write_data(folder: Path) -> None:
     (folder / "passages.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
 
 
+def _said(place: int) -> list[int]:
+    return [place % 2, place // 2 % 2]
+
+
 def _words(numbers: Sequence[int]) -> str:
     return " ".join(NUMBERS[number] for number in numbers)
 
 
-def _sound(path: Path, spoken: SpokenWords, word: int, voice: int) -> None:
-    """A word by a voice."""
+def _sound(path: Path, spoken: SpokenWords, words: Sequence[int], voice: int) -> None:
+    """A sound of one or more words by one voice."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
-        (sound,) = spoken.sounds("test", word, [voice])
-        file.writeframes((sound * 32767).short().numpy().tobytes())
+        for word in words:
+            (sound,) = spoken.sounds("test", word, [voice])
+            file.writeframes((sound * 32767).short().numpy().tobytes())
 
 
 def _table(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -56,6 +56,18 @@ def sounds(folder: Path) -> Path:
     return folder / "sounds"
 
 
+def transcripts(folder: Path) -> Path:
+    """Twenty sounds of one to three words, each word a pitch, and a table of what is said."""
+    pitch = {"low": 300.0, "mid": 700.0, "high": 1500.0}
+    order, rows = random.Random(1), ["file,transcript"]
+    for number in range(20):
+        said = [order.choice([*pitch]) for _ in range(1 + number % 3)]
+        tone(folder / "said" / f"{number}.wav", [pitch[word] for word in said for _ in range(2)], number)
+        rows.append(f"{number}.wav,{' '.join(said)}")
+    (folder / "said" / "said.csv").write_text("\n".join(rows))
+    return folder / "said"
+
+
 def texts(folder: Path) -> Path:
     """Sixty texts of three labels, whose words are drawn with other odds for each."""
     order, rows = random.Random(2), ["text,label"]
@@ -100,6 +112,6 @@ def questions(folder: Path) -> Path:
 
 
 KINDS: dict[str, Callable[[Path], Path]] = {
-    made.__name__: made for made in (images, sounds, texts, rows, pairs, questions)
+    made.__name__: made for made in (images, sounds, transcripts, texts, rows, pairs, questions)
 }
 """What makes the data of each kind in a folder; returns the path that a user would give."""

@@ -1,0 +1,209 @@
+"""One's own recordings of several words, with what is said in them, as a target task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.tokens import split_words
+from lit_metanas.io.text import writable
+from lit_metanas.kinds.listed_files import ListedFiles
+from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
+from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, divided_by_speakers, listed_sounds
+from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.tasks.group_dealing import deal_groups
+from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+
+
+class TranscriptTask(HasFeatures, SingleTask):
+    """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
+
+    The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and
+    without punctuation. A word that stands in ``test_table`` alone always counts as an error. The task is
+    ``TranscriptTask("recordings", "transcripts.csv")[0]``.
+
+    Args:
+        root: the folder of sound files: WAV, FLAC, OGG, MP3 or AIFF.
+        table: CSV, TSV or JSON lines, with a column of files, whose names are relative to ``root``. If a column
+            ``speaker`` names three or more, no speaker is in two parts.
+        label: the column of transcripts.
+        features: how sound becomes a series; None takes ``LogMel()`` with the steps of the longest recording, at the
+            rate of most of them (8 to 16 kHz).
+        train: share of the recordings to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report word accuracy on.
+        seed: of the random split, at least 0.
+        test_root: a folder of the recordings to report on, in place of some of ``root``.
+        test_table: the table of ``test_root``, with the same columns.
+        group: the column of what belongs together, and so into one part, in place of speakers.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: there are too few transcripts, recordings or groups, a transcript has no words, a file is
+            unreadable, silent, empty or longer than the features or a minute, the table is malformed, or an argument is
+            out of its range.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> words = lm.kinds.SpokenWords()
+        >>> Path("said").mkdir()
+        >>> rows = ["file,transcript"]
+        >>> for number in range(10):
+        ...     both = [words.sounds("test", word, [number])[0] for word in (0, number % 2)]
+        ...     with wave.open(f"said/{number}.wav", "wb") as file:
+        ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...         for sound in both:
+        ...             file.writeframes((sound * 32767).short().numpy().tobytes())
+        ...     rows.append(f"{number}.wav,{'Stop' if number % 2 else 'Go'} please!")
+        >>> size = Path("said.csv").write_text(chr(10).join(rows))
+        >>> task = lm.TranscriptTask("said", "said.csv")[0]
+        >>> task.classes, len(task.train), task.goal.show(task.goal.answers(task.test.labels), task.test.inputs, task)
+        (('go', 'please', 'stop'), 6, ['go please', 'stop please'])
+    """
+
+    def __init__(
+        self,
+        root: str,
+        table: str,
+        label: str = "transcript",
+        features: LogMel | None = None,
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+        test_root: str | None = None,
+        test_table: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        if (test_root is None) != (test_table is None):
+            raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
+        check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
+        self.root = Path(root)
+        self.table = Path(table)
+        self.shares: tuple[float | None, float, float] = train, val, test
+        self.seed = seed
+        self.test_root = test_root
+        self._asked_for = features is not None
+        self._features = features
+        found = listed_sounds(self.root, table, label=label, group=group)
+        self._listing = divided_by_speakers(found, group)
+        self._tested: ListedFiles | None = None
+        if test_root is not None:
+            self.shares = None, val, 0.0
+            self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group)
+            if group is not None:
+                tell_shared_groups(f"'{writable(test_root)}'", self._listing.groups, self._tested.groups or ())
+        self._files = [*self._listing.files, *(self._tested.files if self._tested else ())]
+        self.classes = symbols_of(_said(self._listing))
+
+    def _suited(self) -> LogMel:
+        return whole_features_for(self._files)
+
+    def make(self) -> Task:
+        """Read the files and split them."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        task = transcript_task(
+            self.table.resolve().stem,
+            self._parts(),
+            self.features,
+            self.classes,
+            validated=self.shares[1] > 0,
+        )
+        if self.test_root is not None:
+            learned = [part.inputs for part in (task.train, task.val) if part is not None]
+            warn_of_repeats(f"'{writable(self.test_root)}'", learned, task.test.inputs)
+        return task
+
+    def _parts(self) -> dict[Subset, list[tuple[Path, str]]]:
+        """The recordings of train, val and test part, with their transcripts."""
+        train, val, test = self.shares
+        said, place = _said(self._listing), self._listing.place
+        if self._listing.groups is not None:
+            group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
+            groups = {"": [group_of[file] for file, _ in said]}
+            dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
+            parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
+        else:
+            sizes = part_sizes(place, len(said), train=train, val=val, test=test)
+            drawn = iter(np.random.default_rng(self.seed).permutation(len(said)).tolist())
+            parts = {
+                subset: [said[next(drawn)] for _ in range(size)] for subset, size in zip(SUBSETS, sizes, strict=True)
+            }
+        if self._tested is not None:
+            parts["test"] = _said(self._tested)
+        return parts
+
+
+def _said(sounds: ListedFiles) -> list[tuple[Path, str]]:
+    """All files with their transcripts, by the files' names."""
+    return sorted(zip(sounds.files, sounds.labels, strict=True))
+
+
+def transcript_task(
+    id: str,
+    parts: Mapping[Subset, Sequence[tuple[Path, str]]],
+    features: LogMel,
+    symbols: Sequence[str],
+    *,
+    validated: bool,
+) -> Task:
+    """The task of writing the symbols that are said in the files of each part; one that stands twice is read once."""
+    objective = Transcription(len(symbols))
+    files = {
+        file: place for place, file in enumerate(dict.fromkeys(file for part in parts.values() for file, _ in part))
+    }
+    inputs = RecordingReader(features, cuts=False).inputs(files)
+    said = {subset: [words_said(text, file) for file, text in part] for subset, part in parts.items()}
+    longest = max(len(words) for part in said.values() for words in part)
+    splits = {
+        subset: Split(inputs[[files[file] for file, _ in part]], symbol_targets(said[subset], symbols, longest))
+        for subset, part in parts.items()
+    }
+    task = Task(
+        id=id,
+        way=objective.outputs,
+        train=splits["train"],
+        val=splits["val"] if validated else None,
+        test=splits["test"],
+        classes=tuple(symbols),
+        preprocessing=features,
+        objective=objective,
+    )
+    check_task(task)
+    return task
+
+
+def words_said(text: str, file: Path) -> list[str]:
+    """The words of a transcript, at least one, in small letters and without punctuation."""
+    words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
+    if not words:
+        raise ValueError(
+            f"The transcript of '{writable(str(file))}' has no words: write what is said, or leave it out."
+        )
+    return words
+
+
+def symbols_of(said: Iterable[tuple[Path, str]]) -> tuple[str, ...]:
+    """All words of the transcripts of some files, by the alphabet."""
+    return tuple(sorted({word for file, text in said for word in words_said(text, file)}))
+
+
+def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:
+    """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end."""
+    # Whatever is no symbol gets the number above theirs.
+    numbers = {word: number for number, word in enumerate(symbols, 1)}
+    targets = torch.zeros(len(said), longest, dtype=torch.int64)
+    for row, words in zip(targets, said, strict=True):
+        row[: len(words)] = torch.tensor([numbers.get(word, len(symbols) + 1) for word in words])
+    return targets
