@@ -62,6 +62,9 @@ FRONT_CAPTION = (
     "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
+READ_DATA = "data"
+"""The setting that is a digest of the data as they were read."""
+
 READ_SHARE = "sample"
 """The setting that is the share of the files which were read; there is none if all were."""
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
@@ -83,6 +83,7 @@ class Kind(ABC):
             where there is none.
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
+        read_files: how the names of files end that are read of a folder.
         new_files: how the names of files end that are read of a folder of new examples, if not ``class_files``.
         piped: the ending of a file as which standard input is read; empty where its lines name files.
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
@@ -124,6 +125,7 @@ class Kind(ABC):
     configuration: ClassVar[str] = ""
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
+    read_files: ClassVar[Collection[str]] = ()
     new_files: ClassVar[Collection[str]] = ()
     piped: ClassVar[str] = ""
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
@@ -283,6 +285,20 @@ class Kind(ABC):
     def lists(self, folder: Path) -> bool:
         """Whether a table in a folder says of files in it, and in its sub-folders, what they are; by default never."""
         return False
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """The files that examples of a folder are read of: those of its class folders, or else its own.
+
+        Args:
+            folder: of the examples.
+            deep: whether class folders have sub-folders of groups.
+        """
+        inner = [file for each in folders_in(folder) for file in files_in(each, self.read_files, deep)]
+        return inner or files_in(folder, self.read_files)
+
+    def caveats(self, task: Task) -> list[str]:
+        """Sentences on examples that a person should know of, as they make scores too good; by default none."""
+        return []
 
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""

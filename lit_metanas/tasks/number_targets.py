@@ -34,6 +34,9 @@ MOST_ROUNDED = 0.01
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
 
+# Of a stripped text. No two parts take the same letter, or long texts would take minutes.
+_NUMBER_WITH_UNIT = re.compile(r"(?:[$€£]\s*)?[-+]?[0-9][0-9.,'\s]*[^\W\d]*[%°²³$€£]?")
+
 _MEASURE = re.compile(
     r"(?P<before>[$€£]\s*)?[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"
     r"\s*(?P<unit>[^\d\s.,'+-][^\d\s]{0,5}[23]?)?"
@@ -72,6 +75,13 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return "several labels"
     if are_numbers(labels):
         return "regression"
+    texts = {label.strip() for label in labels if isinstance(label, str) and not _is_absent(label)}
+    wrong = next((text for text in sorted(texts) if _number(text) is None), None)
+    if wrong is None or len(texts) < FEWEST_NUMBERS or not all(map(_NUMBER_WITH_UNIT.fullmatch, texts)):
+        return "classification"
+    digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
+    if are_numbers(digits):
+        raise ValueError(f"The label {_no_number(wrong)}; if these are classes, give objective='classification'.")
     return "classification"
 
 
@@ -134,11 +144,17 @@ def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")
     found = _number(plain_label(value))
     if found is None:
-        raise ValueError(
-            f"The target {at} {name} is no finite number: write '{printable(str(value).strip(), 40)}' with a point and "
-            "without a unit, or leave this example out."
-        )
+        raise ValueError(f"The target {at} {name} is no number: {_no_number(str(value))}.")
     return found
+
+
+def _no_number(text: str) -> str:
+    shown = printable(text.strip(), 40)
+    if not _NUMBER_WITH_UNIT.fullmatch(text.strip()):
+        return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
+    if re.search(r"[^\W\d]|[%°²³$€£]", text):
+        return f"'{shown}' has a unit: give the numbers alone, all in one unit"
+    return f"'{shown}' has separators: write numbers with a point and nothing else, as 1234.5"
 
 
 def _number(value: object) -> float | None:

@@ -13,6 +13,9 @@ from fuzz_tools import snapshot
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.experiment.plan import Phase
+from lit_metanas.cli.experiment.run import run
+from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.training.export.prediction_table import PredictionTable
 
 NETWORK = "front/1-72-parameters"
@@ -95,6 +98,17 @@ def test_no_part_of_an_output_is_reached_through_a_link(name: str, goes_on: bool
     assert snapshot(received, without=(".auto.lock",)) == before
 
 
+@pytest.mark.parametrize("name", ["trainings", "README.md"])
+def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path) -> None:
+    unfinish(received)
+    if name == "trainings":
+        (received / name).rmdir()
+    else:
+        (received / name).unlink()
+    os.mkfifo(received / name)
+    assert f"{name}' is a link or not a" in refused(lambda: auto(received), canary)
+
+
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
@@ -109,12 +123,57 @@ def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str
     assert (received / name).read_text() == "mine"
 
 
+def test_a_finished_search_leaves_what_a_user_has_put_into_its_output(received: Path) -> None:
+    for name in OWN:
+        (received / name).parent.mkdir(exist_ok=True)
+        (received / name).write_text("mine")
+    again = auto(received)
+    assert [(received / name).read_text() for name in OWN] == ["mine"] * len(OWN)
+    assert len(again.front) == len(list((received / "front").glob("*-parameters")))
+
+
+def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> None:
+    state = json.loads((received / "auto.json").read_text())
+    for traded in ("task_id", "../../../thesis"):
+        state["done"]["traded"] = traded
+        state["done"]["front"][0]["task_id"] = "../../../thesis"
+        (received / "auto.json").write_text(json.dumps(state))
+        assert "that cannot be read ('traded' is no measure)" in refused(lambda: auto(received), canary)
+
+
 @pytest.mark.parametrize("name", ["architecture", "ensemble", "view", "parameters", "front", "recipe"])
 def test_a_damaged_field_of_a_state_gets_one_sentence(name: str, received: Path, canary: Path) -> None:
     plain = json.loads((received / "auto.json").read_text())
     for wrong in ("../../../thesis", {"a": 1}, [None]):
         (received / "auto.json").write_text(json.dumps({**plain, "done": {**plain["done"], name: wrong}}))
         assert "has a finished search that cannot be read (" in refused(lambda: auto(received), canary)
+
+
+def test_an_export_of_a_front_goes_through_no_link(received: Path, canary: Path) -> None:
+    found, output = auto(received), canary / "work" / "other"
+    output.mkdir()
+    (output / "front").symlink_to(canary / "thesis")
+    assert "other/front' is a link or not a folder" in refused(lambda: found.export(output), canary)
+    assert [path.name for path in output.iterdir()] == ["front"]
+
+
+@pytest.mark.parametrize("name", ["children", "children/letters", "children/letters/darts", "results.json"])
+def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
+    output = canary / "work" / "received"
+    (output / name).parent.mkdir(parents=True)
+    (output / name).symlink_to(canary / "thesis")
+    assert f"{name}' is a link" in refused(lambda: FinishedPairs(output, {"seed": 0}), canary)
+
+
+@pytest.mark.parametrize("name", ["seed0", "seed0/train", "seed0/train/phase.json", "seed0/train/log.txt"])
+def test_an_experiment_goes_through_no_link(name: str, canary: Path) -> None:
+    (canary / "work" / "received" / name).parent.mkdir(parents=True)
+    (canary / "work" / "received" / name).symlink_to(canary / "thesis")
+
+    def call() -> None:
+        run([Phase("fit", "train")], Path("received"), execute=lambda args: pytest.fail(f"{args} has begun"))
+
+    assert f"{name}' is a link" in refused(call, canary)
 
 
 def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary: Path) -> None:

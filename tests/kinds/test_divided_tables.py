@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lit_metanas.kinds.dates import parts_by_column
-from lit_metanas.kinds.given_data import describe_columns, read_given
+from lit_metanas.kinds.given_data import describe_columns, raw_digest, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 
 
@@ -150,6 +150,8 @@ def test_columns_and_files_are_left_out(tmp_path: Path) -> None:
     task = read_given(folder, exclude=["*_old.png"])
     assert len(task.train) + len(task.val or []) + len(task.test) == 8
     assert not any("old" in name for name in task.test_names)
+    kind = kind_of(task)
+    assert raw_digest(folder, kind, None, None, ["*_old.png"]) != raw_digest(folder, kind, None, None)
     assert len(read_given(folder, exclude=["dog/[2-3]*"], min_per_class=1).train) < len(read_given(folder).train)
     with pytest.raises(ValueError, match="has no columns but those that 'exclude' names: keep some"):
         read_given(path, exclude=["*"])

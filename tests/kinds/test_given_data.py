@@ -519,7 +519,9 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     [
         (["3.5", *map(str, range(30)), ""], None, "There is no label at line 33"),
         (["3.5", *map(str, range(30)), "NA"], None, "The target at line 33 of .* is missing: fill it in, or leave"),
-        (["3.5"] * 20 + ["2", "x"], "regression", "The target at line 23 of .* is no finite number: write 'x' with"),
+        (["3.5"] * 20 + ["2", "x"], "regression", "The target at line 23 of .* is no number: 'x' is not finite, or"),
+        ([f"{n} kg" for n in range(30)], None, "'0 kg' has a unit: give the numbers alone, all in one unit; if"),
+        ([f"{n},5" for n in range(30)], None, "'0,5' has separators: write numbers with a point and nothing else"),
         ([f"{n * 1000}" for n in range(30)], "classification", "numbers that hardly repeat .* give objective='regres"),
         (["7.5"] * 30, "regression", "All targets to learn from are 7.5: there is nothing to predict"),
     ],

@@ -55,20 +55,37 @@ def as_table(root: Path) -> Path:
     return root / "all.csv"
 
 
+def as_archive(root: Path) -> Path:
+    root.mkdir(parents=True)
+    for part, seed in (("TRAIN", 0), ("TEST", 1)):
+        lines = [
+            ":".join([*(",".join(map(repr, channel)) for channel in series.tolist()), label])
+            for series, label in zip(*waves(seed=seed), strict=True)
+        ]
+        head = ["# waves", "@problemName Waves", "@timeStamps false", "@classLabel true slow fast", "@data"]
+        (root / f"Waves_{part}.ts").write_text("\n".join([*head, *lines]))
+    return root
+
+
 def test_all_files_hold_the_same_series(tmp_path: Path) -> None:
-    paths = [as_folder(tmp_path / "folder"), as_table(tmp_path / "table")]
+    paths = [as_folder(tmp_path / "folder"), as_table(tmp_path / "table"), as_archive(tmp_path / "archive")]
     arrays = task_from_series(*waves())
     with pytest.raises(ValueError, match=r"all.csv' may hold rows and series: say by 'kind' which are meant\.$"):
         kind_of_path(paths[1], None)
-    assert kind_of_path(paths[0], None).name == "series"
+    assert [kind_of_path(path, None).name for path in paths[::2]] == ["series", "series"]
     for path in paths:
         task = read_given(path, kind="series")
         assert kind_of(task).name == "series"
         assert (task.classes, task.shape.features) == (("fast", "slow"), 3)
         assert isinstance(task.preprocessing, ScaledSeries)
-        assert {name.rpartition(".")[2].strip("'") for name in task.test_names} == {"csv"}, task.test_names
+        assert {name.rpartition(".")[2].strip("'") for name in task.test_names} <= {"csv", "ts"}, task.test_names
         every = {tuple(one.flatten().tolist()) for part in (task.train, task.val) for one in part.inputs}
         assert len(every) == len(task.train) + len(task.val)
+    archive = read_given(paths[2])
+    assert (len(archive.train), len(archive.val), len(archive.test)) == (20, 4, 24)
+    assert read_given(paths[2] / "Waves_TRAIN.ts", test=paths[2] / "Waves_TEST.ts").test.labels.tolist() == (
+        archive.test.labels.tolist()
+    )
     assert read_given(waves(), kind="series").shape == arrays.shape
     assert [len(part) for part in (arrays.train, arrays.val, arrays.test)] == [16, 4, 4]
 
@@ -158,6 +175,9 @@ def test_new_series_are_named_by_where_they_stand(tmp_path: Path) -> None:
     names = [name for name, _ in kind.new_examples([str(as_table(tmp_path / "table"))])]
     assert names[0].startswith("series 's0' of '")
     assert len(names) == 24
+    archive = kind.new_examples([str(as_archive(tmp_path / "archive") / "Waves_TEST.ts")])
+    assert archive[0][0].startswith("line 6 of '")
+    assert archive[0][1].shape == (2, 30)
     table = dict(kind.new_examples([str(tmp_path / "table" / "all.csv")]))
     made = ScaledSeries(("y", "x")).fitted([{"x": [1.0, 2.0], "y": [3.0, 5.0]}])
     assert made.means == (4.0, 1.5)
@@ -197,6 +217,23 @@ def test_what_is_wrong_with_a_long_table_gets_one_sentence(rows: str, message: s
     (tmp_path / "t.csv").write_text(rows)
     with pytest.raises(ValueError, match=message):
         SeriesTask(str(tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("1,2:3,4:a", "has no line '@data' above line 1"),
+        ("@timeStamps true\n@classLabel true a b\n@data\n(0,1):a", "has time stamps, which are not read"),
+        ("@data\n1,2:3,4", "has no classes"),
+        ("@classLabel true a b\n@data\n1,2:3:a", "The channels at line 3 of '.*' differ in length"),
+        ("@classLabel true a b\n@data\n1,two:a", "holds 'two' at line 3"),
+        ("@classLabel true a b\n@data\n", "has no series"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_the_archive_gets_one_sentence(lines: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.ts").write_text(lines)
+    with pytest.raises(ValueError, match=message):
+        SeriesTask(str(tmp_path / "t.ts"))
 
 
 def test_other_series_than_those_that_were_learned_from_are_refused(tmp_path: Path) -> None:

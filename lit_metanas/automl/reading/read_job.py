@@ -14,7 +14,7 @@ from typing import Any
 
 from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.options import TEACHER, AutoOptions
-from lit_metanas.automl.output import READ_SHARE, STATE, OutputFolder, kept_sample
+from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.encoder_views import read_encoders, with_encoders
 from lit_metanas.automl.reading.model_start import ModelStart
 from lit_metanas.automl.reading.teacher import Teacher
@@ -32,6 +32,7 @@ from lit_metanas.kinds.given_data import (
     existing_path,
     has_test_part,
     other_ways,
+    raw_digest,
     read_given,
     read_under,
 )
@@ -43,7 +44,7 @@ from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
-from lit_metanas.tasks.task import Task, check_task
+from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training.encoders import Encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
 from lit_metanas.training.task_start import TaskStart
@@ -186,6 +187,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
             "class."
         )
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    for sentence in kind.caveats(task):
+        warn_of_data(sentence)
     return kind
 
 
@@ -203,6 +206,7 @@ def _settings(
         sample[READ_SHARE] = reading.share
     return sample | {
         "task": task_settings(views.usual.given),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
         "start": _start_settings(options.start),

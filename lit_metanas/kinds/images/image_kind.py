@@ -19,6 +19,7 @@ from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
+from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.objectives.objective import Objective
@@ -73,6 +74,7 @@ class ImageKind(Kind):
     noun = "images"
     configuration = "default_images.yaml"
     class_files = SUFFIXES
+    read_files = SUFFIXES
     first: ClassVar = IMAGE_NETWORKS
     recipe: ClassVar = {
         "learning_rate": 3e-3,
@@ -166,6 +168,10 @@ class ImageKind(Kind):
         """As prediction brings images to a shape."""
         assert isinstance(task.shape, ImageShape)
         return self.convert(task, task.shape._replace(height=side, width=side))
+
+    def caveats(self, task: Task) -> list[str]:
+        """On near copies in the test part."""
+        return describe_near_copies(task)
 
     def describe(self, task: Task) -> str:
         """The pixels that a network sees."""

@@ -1,4 +1,4 @@
-"""Files of series: a CSV file each, or a long table with a column of ids."""
+"""Files of series: a CSV file each, a long table with a column of ids, and files of the UCR archive (``.ts``)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
-from lit_metanas.kinds.texts.labelled_text import checked_text
+from lit_metanas.kinds.texts.labelled_text import checked_text, read_utf8
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
+    LARGEST_TABLE,
     TableRow,
     check_columns,
     columns_of,
@@ -30,6 +31,7 @@ SeriesValues: TypeAlias = NDArray[np.float64]
 """Of a series, shape ``(channels, steps)``, NaN where a value is missing."""
 
 SERIES_TABLES = (".csv", ".tsv")
+ARCHIVE_SUFFIX = ".ts"
 ID_COLUMNS = (
     "id",
     "series",
@@ -148,3 +150,50 @@ def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> Serie
 
 def _numbers(name: str, values: Sequence[object], where: Sequence[str], place: str) -> NDArray[np.float64]:
     return ColumnCells(name, objects_of(values), where, f"'{place}'").numbers()
+
+
+def read_archive_file(path: Path, *, labelled: bool = True) -> list[RecordedSeries]:
+    """The series of a file of the UCR and UEA archives (``.ts``): channels between colons, and last the class."""
+    place, found, header, begun = writable(str(path)), list[RecordedSeries](), dict[str, list[str]](), False
+    for number, line in enumerate(read_utf8(path, LARGEST_TABLE).splitlines(), 1):
+        where, line = f"line {number}", line.strip()
+        if not line or line.startswith("#"):
+            continue
+        if not begun:
+            key, *values = line.lower().split()
+            header[key] = values
+            begun = key == "@data"
+            if begun:
+                _check_header(header, place, labelled)
+            elif not key.startswith("@"):
+                raise ValueError(f"'{place}' has no line '@data' above {where}: give a file of the UCR archive.")
+            continue
+        *channels, label = line.split(":")
+        if "@classlabel" not in header or header["@classlabel"][:1] != ["true"]:
+            channels, label = [*channels, label], ""
+        parts = [own.split(",") for own in channels]
+        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
+        if len({len(own) for own in numbers}) != 1:
+            raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
+        known = checked_text(label, "label", where, place) if labelled else ""
+        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=known))
+    if not found:
+        raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
+    return found
+
+
+def _check_header(header: dict[str, list[str]], place: str, labelled: bool) -> None:
+    if header.get("@timestamps", ["false"]) != ["false"]:
+        raise ValueError(f"'{place}' has time stamps, which are not read: save it without them.")
+    if labelled and header.get("@classlabel", ["false"])[:1] != ["true"]:
+        raise ValueError(f"'{place}' has no classes ('@classLabel true'): give series with a class each.")
+
+
+def archive_pair(folder: Path) -> tuple[Path, Path] | None:
+    """The files ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` of a folder with just these of their kind; None elsewhere."""
+    if not folder.is_dir():
+        return None
+    files = {file.stem.rpartition("_")[2].upper(): file for file in sorted(folder.glob(f"*{ARCHIVE_SUFFIX}"))}
+    if files.keys() != {"TRAIN", "TEST"}:
+        return None
+    return files["TRAIN"], files["TEST"]

@@ -13,7 +13,10 @@ from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
 from lit_metanas.kinds.series.series_files import (
+    ARCHIVE_SUFFIX,
     SERIES_TABLES,
+    archive_pair,
+    read_archive_file,
     read_long_table,
     read_series_file,
     series_column,
@@ -45,13 +48,14 @@ FINEST_HALVED = 32
 
 
 class SeriesKind(Kind):
-    """Series of numbers: CSV files in a folder for each class, a long table, or arrays."""
+    """Series of numbers: CSV files in a folder for each class, a long table, files of the UCR archive, or arrays."""
 
     name = "series"
     noun = "series"
     configuration = "sequence_series.yaml"
     class_files: ClassVar[Collection[str]] = frozenset(SERIES_TABLES)
     piped = ".csv"
+    read_files = frozenset({*SERIES_TABLES, ARCHIVE_SUFFIX})
     first: ClassVar = SERIES_NETWORKS
     recipe: ClassVar = {
         "learning_rate": 3e-3,
@@ -66,8 +70,12 @@ class SeriesKind(Kind):
     member_epochs = 60
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """A long table with a usual column of ids."""
-        if path.is_dir() or path.suffix.lower() not in SERIES_TABLES:
+        """A file of the UCR archive, a folder with two such parts, or a long table with a usual column of ids."""
+        if path.is_dir():
+            return archive_pair(path) is not None
+        if path.suffix.lower() == ARCHIVE_SUFFIX:
+            return True
+        if path.suffix.lower() not in SERIES_TABLES:
             return False
         column = series_column(read_rows(path))
         return column is not None and column != group
@@ -121,7 +129,7 @@ class SeriesKind(Kind):
         return made.inputs_as(ScaledSeries, place)
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
-        """The series of CSV files and of long tables."""
+        """The series of CSV files, of long tables and of files of the UCR archive."""
         found: list[tuple[str, Any]] = []
         for path in paths:
             for file in self._files(Path(path)):
@@ -139,6 +147,8 @@ class SeriesKind(Kind):
 
 def _series_in(file: Path) -> list[tuple[str, Any]]:
     """The series of a file, by where they stand."""
+    if file.suffix.lower() == ARCHIVE_SUFFIX:
+        return [(one.where, one.values) for one in read_archive_file(file, labelled=False)]
     if series_column(read_rows(file)) is None:
         found = [read_series_file(file)]
     else:

@@ -14,8 +14,11 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
+    ARCHIVE_SUFFIX,
     RecordedSeries,
     SeriesValues,
+    archive_pair,
+    read_archive_file,
     read_class_folders,
     read_long_table,
 )
@@ -86,8 +89,9 @@ class SeriesTask(SingleTask):
     r"""One's own series of numbers, such as those of sensors, as a collection of a single task.
 
     A path is one of: a folder with a folder of CSV files for each class, a file for each series, a column for each
-    channel; or a long table with a row for each step in the order of time, and a column of the series' ids. Columns of
-    time are not learned from. A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
+    channel; a long table with a row for each step in the order of time, and a column of the series' ids; a file of the
+    UCR archive (``.ts``), or a folder with ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``. Columns of time are not learned
+    from. A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
 
     Args:
         path: the file or folder.
@@ -143,14 +147,18 @@ class SeriesTask(SingleTask):
         self.preprocessing = preprocessing or ScaledSeries()
         self.min_per_class = min_per_class
         self.targets = targets
-        self._series = read_labelled(self.path, id, label, group, self.preprocessing.names)
+        first, second = self.path, None if test_path is None else Path(test_path)
+        if second is None and (pair := archive_pair(first)) is not None:
+            first, second = pair
+        names = self.preprocessing.names
+        self._series = read_labelled(first, id, label, group, names)
         self._tested: list[RecordedSeries] | None = None
-        if test_path is not None:
+        if second is not None:
             self.shares = None, val, 0.0
-            self._tested = read_labelled(Path(test_path), id, label, group, self._series[0].names)
+            self._tested = read_labelled(second, id, label, group, self._series[0].names)
             if group is not None:
                 groups = [[one.group for one in own] for own in (self._series, self._tested)]
-                tell_shared_groups(f"'{writable(test_path)}'", *groups)
+                tell_shared_groups(f"'{writable(str(second))}'", *groups)
 
     @property
     def shape(self) -> SeriesShape:
@@ -191,7 +199,11 @@ def read_labelled(
     """The labelled series of a file or folder."""
     if path.is_dir():
         return read_class_folders(path, group, names)
-    return read_long_table(path, id, label, group)
+    if path.suffix.lower() != ARCHIVE_SUFFIX:
+        return read_long_table(path, id, label, group)
+    if group is not None:
+        raise ValueError(f"'{writable(str(path))}' does not say which series belong together: leave 'group' out.")
+    return read_archive_file(path)
 
 
 def _task(

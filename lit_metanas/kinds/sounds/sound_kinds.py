@@ -65,6 +65,7 @@ class SoundKind(Kind):
     noun = "sounds"
     configuration = "default_sounds.yaml"
     class_files: ClassVar[Collection[str]] = SOUND_SUFFIXES
+    read_files = frozenset({*SOUND_SUFFIXES, *SOUND_TABLES})
     first: ClassVar = SOUND_NETWORKS
     recipe: ClassVar = {
         "learning_rate": 3e-3,
@@ -123,6 +124,12 @@ class SoundKind(Kind):
     def lists(self, folder: Path) -> bool:
         """Whether there is one table."""
         return sound_table(folder) is not None
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """Of any sub-folder, where a table may name them."""
+        if self.lists(folder):
+            return files_in(folder, self.read_files, deep=True)
+        return super().files_of(folder, deep)
 
     def describe(self, task: Task) -> str:
         """How much of each is heard."""

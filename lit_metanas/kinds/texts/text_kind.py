@@ -45,6 +45,7 @@ class TextKind(Kind):
     noun = "texts"
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
+    read_files = frozenset({".txt"})
     piped = ".txt"
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
