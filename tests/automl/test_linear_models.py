@@ -346,17 +346,6 @@ def test_flops_that_are_made_to_pay_for_a_number_of_models_do(sides: Arrays, epo
     assert flops + last.flops + epoch <= least  # an epoch of the network is left
 
 
-def test_steps_are_bounded() -> None:
-    def counted(examples: int) -> LinearTrainings:
-        part, few = (lm.Split(torch.ones(number, 4), torch.arange(number) % 2) for number in (examples, 8))
-        return trainings(lm.Task("toy", 2, part, few, few), "rows")
-
-    for examples, seen in ((200, 15_000), (40_000, 40_000), (120_000, 120_000)):
-        recipe = counted(examples).recipe
-        assert recipe.epochs * examples == seen
-        assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
-
-
 def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) -> None:
     models = of_texts(letters)
     assert [models.affordable(flops, epoch=0) for flops in (1.0, 1e12)] == [0, len(NGRAM_DECAYS)]
