@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import lit_metanas as lm
 from lit_metanas.kinds import NGrams
 from lit_metanas.objectives import Distillation, Regression, SeveralLabels
-from lit_metanas.spaces.any_input.ngram_space import STRENGTH, Dual, NGramNetwork
+from lit_metanas.spaces.any_input.ngram_space import STRENGTH, Dual
 from lit_metanas.spaces.any_input.solved_models import margins_of
 from lit_metanas.training.child import fit_child, score
 
@@ -175,12 +175,6 @@ def test_a_program_gives_the_same_scores(tmp_path, numbers):
     torch.testing.assert_close(torch.from_numpy(scores), expected, atol=1e-4, rtol=0)
     if not numbers:
         assert lm.load(tmp_path).show(TEXTS[:3]) == ["a", "b", "c"]
-
-
-def test_there_is_no_supernet():
-    with pytest.raises(ValueError, match="NGramSpace has no supernet: take SequenceSpace"):
-        SPACE.supernet(GRAMS.shape)
-    assert isinstance(SPACE.child(MOST, GRAMS.shape, 2), NGramNetwork)
 
 
 def test_a_token_that_is_repeated_counts_as_often():
