@@ -258,10 +258,11 @@ class LinearTrainings:
     """The short trainings of linear models, on the same examples as the networks of the search.
 
     Each step adds one: of each of the models, and then of the best of them with each further weight decay. FLOPs alone
-    decide how many steps there are, not a clock, so that the same FLOPs repeat them.
+    decide how many steps there are, not a clock, so that the same FLOPs repeat them. They are of the preprocessing that
+    is ``seen`` by the network, unless their kind has one of its own.
     """
 
-    def __init__(self, job: Job, plan: BudgetPlan) -> None:
+    def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
         assert job.linear is not None
         self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
         self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
@@ -279,9 +280,11 @@ class LinearTrainings:
             learning_rate=LINEAR_RATE,
             inherit=False,
         )
-        self._view = self.views.changes(self.views.usual)
-        if self.kind.linear_view in self.views.labels:
+        self._view, known = self.views.changes(self.views.usual), self.views.labels
+        if self.kind.linear_view in known:
             self._view = {PREPROCESSING: self.kind.linear_view}
+        elif seen in known and seen not in job.views.encoded:
+            self._view = {PREPROCESSING: seen}
         self._estimator = job.kept(ViewEstimator(self.views, job.options.seed, self.recipe)).with_recipe(self._view)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
