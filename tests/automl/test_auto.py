@@ -97,7 +97,7 @@ def test_a_result_knows_its_test_part_until_it_is_copied(arrays: Arrays, tmp_pat
 
 
 def test_linear_models_alone_are_trained_if_these_alone_are_within_the_limits(
-    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, plain_linear_models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def call(limit: float) -> lm.SearchResult:
         return lm.auto(images, flops=2e7, max_parameters=limit, output=tmp_path / "model")

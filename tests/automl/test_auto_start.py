@@ -111,7 +111,7 @@ def test_images_are_brought_to_the_shape_of_the_start(
     generator = np.random.default_rng(0)
     X, y = generator.random((40, 3, 12, 10)).astype(np.float32) / 2, ["bright", "dark"] * 20
     X[::2] += 0.5
-    result = lm.auto((X, y), start=usual, flops=2e8)
+    result = lm.auto((X, y), start=usual, flops=1e9)
     assert (result.shape, result.view) == ((1, 8, 8), "")
     assert result.linear_model
     assert result.test_accuracy == 1

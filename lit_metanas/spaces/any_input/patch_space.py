@@ -19,10 +19,10 @@ from lit_metanas.spaces.supernet import NetworkCost
 PATCHES = (400, 100)
 """Patches that those of an image are compared with."""
 
-SIDE, LOOKED_AT = 6, 32
+PATCH_SIDE, SEEN_SIDE = 6, 32
 """Pixels along a side of a patch, and of an image as it is looked at, at least; larger ones are averaged."""
 
-CELLS = 3
+PARTS_A_SIDE = 3
 """Parts along a side of an image in which likeness is averaged."""
 
 LEAST_LIKENESS, FAINTEST_CONTRAST, WHITENING = 0.5, 0.01, 0.1
@@ -45,7 +45,7 @@ class PatchSpace(SolvedModels, SearchSpace):
         >>> [one["patches"] for one in space.architectures()]
         ['400', '100']
         >>> space.cost(space.canonical({"patches": "100"}), lm.ImageShape(1, 28, 28), way=10)
-        NetworkCost(parameters=21710, flops=2345400)
+        NetworkCost(parameters=21710, flops=2345600)
 
     1. Coates, Lee, Ng. An Analysis of Single-Layer Networks in Unsupervised Feature Learning. AISTATS 2011.
     """
@@ -53,7 +53,7 @@ class PatchSpace(SolvedModels, SearchSpace):
     shapes = (ImageShape,)
     choices = (Choice("patches", tuple(map(str, PATCHES))),)
     decays = (1.0,)
-    visit_flops = 1_000_000
+    visit_flops = 100_000
     tried = 1
 
     def child(
@@ -83,12 +83,12 @@ class PatchNetwork(RidgeNetwork):
 
     def __init__(self, shape: ImageShape, patches: int, way: int, device: str | None = None) -> None:
         super().__init__()
-        self.every = max(1, min(shape.height, shape.width) // LOOKED_AT)
+        self.every = max(1, min(shape.height, shape.width) // SEEN_SIDE)
         height, width = shape.height // self.every, shape.width // self.every
-        self.side = min(SIDE, height, width)
+        self.side = min(PATCH_SIDE, height, width)
         high, wide = height - self.side + 1, width - self.side + 1
         self.places = high * wide
-        self.cell = (-(-high // CELLS), -(-wide // CELLS))
+        self.cell = (-(-high // PARTS_A_SIDE), -(-wide // PARTS_A_SIDE))
         cells = -(-high // self.cell[0]) * -(-wide // self.cell[1])
         kernels = torch.zeros(patches, shape.channels, self.side, self.side, device=device)
         self.kernels = nn.Parameter(kernels, requires_grad=False)
