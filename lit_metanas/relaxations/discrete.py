@@ -20,8 +20,6 @@ class Argmax(ChoicewiseRelaxation):
         1
     """
 
-    discrete = True
-
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
         weights = hard(logits.detach())
@@ -43,8 +41,6 @@ class Derived(Relaxation):
         tensor([0., 0., 1.])
     """
 
-    discrete = True
-
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
 
@@ -64,8 +60,6 @@ class Categorical(ChoicewiseRelaxation):
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         1
     """
-
-    discrete = True
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
@@ -94,8 +88,6 @@ class SampledChild(ChoicewiseRelaxation):
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         1
     """
-
-    discrete = True
 
     def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
         self.temperature = temperature
