@@ -1,7 +1,6 @@
-"""Performance estimation: training, supernets, proxies and tabular benchmarks."""
+"""Performance estimation: training, supernets and tabular benchmarks."""
 
 from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.estimators.proxies import ParameterCount, Proxy, ProxyEstimator, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
     NASBench101Table,
@@ -20,12 +19,8 @@ __all__ = [
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",
-    "ParameterCount",
-    "Proxy",
-    "ProxyEstimator",
     "Score",
     "SupernetEstimator",
-    "Synflow",
     "Table",
     "TableDataModule",
     "TabularEstimator",

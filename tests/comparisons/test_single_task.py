@@ -22,8 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
-from lit_metanas.comparisons.target_search import comparison_row
-from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
+from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.text import rough
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
@@ -216,7 +215,7 @@ def test_the_program_runs_with_torch_alone(found, tmp_path):
         found.export(tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "model.json", "model.pt2", "predict.py", "weights.pt",
+        "README.md", "model.json", "model.pt2", "weights.pt",
     ]  # fmt: skip
     program = torch.export.load(folder / "model.pt2").module()
     inputs = TASK.test.inputs[:5]
@@ -596,14 +595,3 @@ def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_w
         r"among lower ones\.$",
     ):
         searched(Choosing(learning_rate=1e30))
-
-
-def test_what_a_proxy_says_is_no_validation_score():
-    proxy = QuerySearcher(estimator=partial(ProxyEstimator, proxy=ParameterCount()), trials=3)
-    found = searched(proxy)
-    assert found.record.best.value > 1
-    assert math.isnan(found.val_score)
-    row = comparison_row(TASK, found, method="by size", seed=1)
-    assert math.isnan(row.chosen.value)
-    assert row.result.curve == ()
-    assert 0 <= searched(proxy, validate=True).val_score <= 1
