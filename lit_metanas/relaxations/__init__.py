@@ -1,6 +1,5 @@
 """Relaxations: from architecture logits to a mixture over candidates, or to one sampled candidate."""
 
-from lit_metanas.relaxations.auxiliary_skip import AuxiliarySkip
 from lit_metanas.relaxations.discrete import Argmax, Categorical, Derived, SampledChild
 from lit_metanas.relaxations.relaxation import (
     PRUNED,
@@ -17,7 +16,6 @@ __all__ = [
     "PRUNED",
     "AnnealedSoftmax",
     "Argmax",
-    "AuxiliarySkip",
     "Categorical",
     "ChoicewiseRelaxation",
     "Derived",
