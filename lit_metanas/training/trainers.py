@@ -22,14 +22,14 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.io.checkpoints import read_checkpoint
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
 from lit_metanas.io.text import DEBUG, number_of, printable, short_number
 from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
-from lit_metanas.training.resume_check import ResumeCheck
 
 MOST_PROCESSES = 4096
 """Threads of a process, processes of a machine, machines: beyond it Lightning and torch ask for memory without end."""
@@ -144,6 +144,26 @@ def _quietly(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Ret
     return run
 
 
+def _from_checkpoint(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
+    """A method of a Trainer that says in one sentence from which checkpoint a training cannot go on."""
+
+    @wraps(method)
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
+        trainer = cast(Trainer, args[0])
+        trainer.begun = False
+        try:
+            return method(*args, **kwargs)
+        except DAMAGED as error:
+            if trainer.ckpt_path is None or trainer.begun or isinstance(error, OSError | ValueError):
+                raise
+            reason = printable(f"{type(error).__name__}: {' '.join(str(error).split())}", 200)
+            raise ValueError(
+                f"The checkpoint '{trainer.ckpt_path}' is damaged or of another configuration ({reason}): {FIX}."
+            ) from error
+
+    return run
+
+
 class Trainer(pytorch.Trainer):
     """Lightning's Trainer with the defaults that episodes need, and with the verb ``search``.
 
@@ -206,7 +226,7 @@ class Trainer(pytorch.Trainer):
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         given = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [ResumeCheck(), _End(), _Threads(threads), _Precision(), *given]
+        own = [_End(), _Threads(threads), _Precision(), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -230,8 +250,9 @@ class Trainer(pytorch.Trainer):
                 **settings,
             )
         self.threads = threads
+        self.begun = False
 
-    fit = _quietly(pytorch.Trainer.fit)
+    fit = _from_checkpoint(_quietly(pytorch.Trainer.fit))
     validate = _quietly(pytorch.Trainer.validate)
     test = _quietly(pytorch.Trainer.test)
     predict = _quietly(pytorch.Trainer.predict)
@@ -294,11 +315,14 @@ def check_threads(owner: str, threads: int | None) -> None:
 
 
 class _End(Callback):
-    """Refuses a training without end."""
+    """Refuses a training without end, and notes that one has begun."""
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             cast(Trainer, trainer).check_end(pl_module)
+
+    def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
+        cast(Trainer, trainer).begun = True
 
 
 class _Threads(Callback):
