@@ -264,18 +264,6 @@ def test_files_of_torchvision_are_called_what_they_are(write, message, tmp_path)
         assert f"resnet.pt2' holds {message}, not a checkpoint of lit-metanas: give " in str(caught.value)
 
 
-def test_files_of_the_first_schema_are_read(texts, tmp_path):
-    content = torch.load(texts[1], weights_only=True)
-    entry = content[TASKS_KEY]
-    entry["schema"] = 1
-    entry["vocabularies"] = {name: one["digest"] for name, one in entry["vocabularies"].items()}
-    torch.save(content, tmp_path / "older.ckpt")
-    older, newer = read_task_start(tmp_path / "older.ckpt"), read_task_start(texts[1])
-    assert newer.vocabularies.inputs.digest
-    assert older.vocabularies.difference(newer.vocabularies) is None
-    assert older.vocabularies.inputs.preprocessing is None
-
-
 def test_another_model_does_not_go_on(images, texts):
     with pytest.raises(ValueError, match="is of the search space EncoderDecoderSpace, the model of LayeredSpace"):
         run(IMAGES, stripe_data(), Keeps(), str(texts[1]))
@@ -287,46 +275,6 @@ def test_another_model_does_not_go_on(images, texts):
     data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
     with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):
         run(WRITERS, data, Keeps(), str(texts[1]))
-
-
-class Watched(type(WRITERS)):
-    """A space that keeps where its weights were made."""
-
-    name = "EncoderDecoderSpace"
-
-    def supernet(self, shape):
-        found = super().supernet(shape)
-        self.places.append(next(found.parameters()).device.type)
-        return found
-
-    def output_weights(self, features, way):
-        found = super().output_weights(features, way)
-        self.places.append(found["head.weight"].device.type)
-        return found
-
-
-def test_a_checkpoint_takes_no_memory_for_what_it_does_not_hold(texts):
-    space = Watched.__new__(Watched)
-    space.__dict__.update(WRITERS.__dict__)
-    whole = torch.load(texts[1], weights_only=True)
-    shapes, wide = (whole[TASKS_KEY]["shape"][0], 2**24, 8), torch.zeros(300, 1)
-    cases = [
-        ({"shape": list(shapes)}, {}, ["meta"]),
-        ({}, {"outputs.head.weight": wide, "outputs.head.bias": wide[:, 0], "outputs.embedding.weight": wide},
-         ["meta", "cpu", "meta"]),
-    ]  # fmt: skip
-    for entry, state, places in cases:
-        space.places = []
-        content = {**whole, TASKS_KEY: whole[TASKS_KEY] | entry, "state_dict": whole["state_dict"] | state}
-        model = lm.training.TaskReptile(space=space)
-        with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
-            model.on_load_checkpoint(content)
-        assert space.places == places
-        assert not model.built
-    with pytest.raises(ValueError, match="The checkpoint is damaged: give one"):
-        lm.training.TaskReptile(space=space).on_load_checkpoint(
-            {**whole, TASKS_KEY: whole[TASKS_KEY] | {"shape": ["tokens", 2**50, 8]}}
-        )
 
 
 class Malice:
