@@ -35,7 +35,6 @@ EXAMPLES = {
     "search": "-c from_scratch --model.directory runs/mine",
     "predict": "model photo.jpg",
     "report": "--results runs/scratch/results.json",
-    "push": "out NAME/MODEL --dry-run",
     "configs": "meta_search",
     "schema": "schema.json",
 }
@@ -86,7 +85,6 @@ OPERANDS = {
     "distil": "MODEL DATA",
     "run": "[EXPERIMENT]",
     "predict": "EXPORTED PATH ... [--csv]",
-    "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
     "schema": "[PATH]",
 }

@@ -1,9 +1,6 @@
 """A linear model that is averaged with networks for texts, which may read them in another way."""
 
-import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -91,11 +88,6 @@ def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good:
     rows = [[row[name] for name in found.classes] for row in found.predict(asked)]
     with torch.no_grad():
         torch.testing.assert_close(lm.load(tmp_path / "out").predict(asked), torch.tensor(rows), atol=1e-5, rtol=0)
-    (tmp_path / "new.txt").write_text("\n".join(asked))
-    script = [sys.executable, str(tmp_path / "out" / "predict.py"), str(tmp_path / "new.txt")]
-    answers = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
-    for answer, row in zip(answers, found.predict(asked), strict=True):
-        assert json.loads(answer) == pytest.approx(row, abs=1e-5)
 
 
 def test_the_mean_is_that_of_both_scores() -> None:
@@ -223,10 +215,6 @@ def test_onnxruntime_says_the_same(call: Call, texts: Texts, tmp_path: Path) -> 
     result = call()
     assert isinstance(result.preprocessing, JoinedTokens)
     inputs = result.preprocessing.encode(texts[0])
-    words = lm.Split(result.preprocessing.first.encode(texts[0]), torch.zeros(len(texts[0]), dtype=torch.int64))
-    with pytest.raises(ValueError, match=r"The examples for int8 have shape \(32,\), and the network takes sequences"):
-        result.export(tmp_path, int8=words)
-    assert not [*tmp_path.iterdir()]
     result.export(tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})

@@ -171,9 +171,7 @@ def test_the_exported_one_says_the_same_and_is_read_again(
 def test_it_is_exported_for_onnxruntime_too(call: Call, arrays: Arrays, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     result, inputs = call(8.1), torch.from_numpy(arrays[0][:, None])
-    loss = result.export(tmp_path, onnx=True, int8=read_given(arrays).test)
-    assert loss is not None
-    assert loss.examples == 8
+    result.export(tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
     assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)

@@ -60,7 +60,7 @@ def test_sizes() -> None:
         ({"latency_batch": True}, "latency_batch = True must be a whole number"),
         ({"latency_batch": 10**30}, "latency_batch = .* must be a whole number"),
         ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),
-        ({"int8": True}, "auto: onnx and int8 are files in the output: give 'output', too"),
+        ({"onnx": True}, "auto: onnx is a file in the output: give 'output', too"),
     ],
 )
 def test_what_is_out_of_range_is_named(given: dict[str, Any], sentence: str) -> None:

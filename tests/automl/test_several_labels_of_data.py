@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import pickle
-import subprocess
-import sys
 import wave
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.objectives import SeveralLabels
-from lit_metanas.training.export.hub_card import read_card
 
 NAMES = ("red", "round", "soft")
 
@@ -55,7 +52,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert "give --objective classification if these are one class" in told.err
     assert "test mAP: " in told.out
     assert "micro F1" in told.out
-    assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-classification"
+    assert "pipeline_tag: tabular-classification" in Path("model/README.md").read_text()
     assert "| class | examples | average precision % |" in Path("model/README.md").read_text()
     assert "| class | examples | average precision % |" in Path("model/report/report.md").read_text()
     with Path("model/predictions.csv").open() as opened:
@@ -75,12 +72,6 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert isinstance(exported.objective, SeveralLabels)
     assert exported.objective.cuts != (0.5,) * 3
     assert exported.show(toys(80, 1)[0]) == [row["labels"] for row in rows]
-    for model in ("model.pt2", "model.onnx"):
-        command = [sys.executable, "model/predict.py", "new.csv", "--model", model]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-        for line, row in zip(map(json.loads, done.stdout.splitlines()), rows, strict=True):
-            assert "; ".join(line.pop("labels")) == row["labels"].replace("–", "")
-            assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
     table(Path("new.csv"), 80, 1, columns=True)
     main(["predict", "model", "new.csv"])  # replaces its own table
     assert "On the 80 examples: mAP 0.9" in capsys.readouterr().out

@@ -12,7 +12,6 @@ from fuzz_tools import snapshot
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
-from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
@@ -21,7 +20,7 @@ from lit_metanas.training import ExportedModel
 NETWORK = "front/1-72-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
 FILES = (
-    "auto.json", "README.md", "predict.py", "model.pt2", "weights.pt", "results.json", "predictions.json",
+    "auto.json", "README.md", "model.pt2", "weights.pt", "results.json", "predictions.json",
     "predictions.csv", "errors.json",
     f"{NETWORK}/README.md", f"{NETWORK}/weights.pt",
 )  # fmt: skip
@@ -112,7 +111,7 @@ def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path)
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
-@pytest.mark.parametrize("name", [*OWN, "README.md", "predict.py", f"{NETWORK}/README.md"])
+@pytest.mark.parametrize("name", [*OWN, "README.md", f"{NETWORK}/README.md"])
 def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str, received: Path, canary: Path) -> None:
     unfinish(received)
     (received / name).parent.mkdir(exist_ok=True)
@@ -180,11 +179,3 @@ def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary
     (canary / "work" / "predictions.csv").symlink_to("absent")
     told = refused(lambda: ExportedModel(str(finished)), canary)
     assert "'predictions.csv' already exists and holds no predictions" in told
-
-
-def test_a_link_is_not_sent_to_the_hub(finished: Path, canary: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(finished, canary / "work" / "received")
-    (canary / "work" / "received" / "weights.pt").unlink()
-    (canary / "work" / "received" / "weights.pt").symlink_to(canary / "thesis" / "chapter.tex")
-    assert main(["push", "received", "me/model", "--dry-run"]) == 2
-    assert "'received/weights.pt' is a link or not a regular file" in capsys.readouterr().err

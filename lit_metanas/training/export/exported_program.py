@@ -43,17 +43,15 @@ from lit_metanas.training.export.network_description import (
     find_repeated,
     read_description,
 )
-from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
-from lit_metanas.training.export.predict_script import script_name, script_text
+from lit_metanas.training.export.onnx_program import ONNX, onnx_program
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
-PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
-EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
+PROGRAM, WEIGHTS, CARD = "model.pt2", "weights.pt", "README.md"
+EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, WEIGHTS)
 """The files of an export."""
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
-_SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
 @dataclass(frozen=True)
@@ -216,8 +214,7 @@ def export_child(
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
-    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``. A
-    network of other operations than those of this package's spaces is taken apart into torch's core operations. What
+    A network of other operations than those of this package's spaces is taken apart into torch's core operations. What
     ``predict`` refuses all the same is named in a warning.
 
     Args:
@@ -237,7 +234,7 @@ def export_child(
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same; the network has other
             outputs than the objective, torch.export cannot trace it for any number of inputs, or no ONNX file can be
-            made of it; or see ``check_export_place``.
+            made of it; or a link lies in the place of a file.
 
     Example:
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
@@ -248,7 +245,7 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    check_export_place(folder)
+    check_files(folder, EXPORTED)
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
@@ -279,12 +276,10 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)
-        (folder / INT8).unlink(missing_ok=True)
-    if _begins_with(folder / CARD, CARD_BEGINS):
+    if _is_own_card(folder / CARD):
         (folder / CARD).unlink()
     if translated:
         write_whole(folder / ONNX, translated)
@@ -315,51 +310,36 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
         torch.Size([3, 2])
     """
-    described, content = read_described_program(directory)
+    described, file = read_description(exported_file(directory, DESCRIPTION)), exported_file(directory, PROGRAM)
+    goal = described.objective
     try:
+        content = read_regular(file, LARGEST_PROGRAM)
+        if hashlib.sha256(content).hexdigest() != described.digest:
+            raise ValueError(f"is not the program that '{DESCRIPTION}' describes")
         network = read_program(content)
-        network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
+        network.check(described.shape, goal.outputs, each_step=goal.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         reason = "is damaged or holds more than a program and tensors"
         if type(error) is ValueError:
             reason = printable(str(error))
-        raise ValueError(f"'{Path(directory) / PROGRAM}' {reason}: export again.") from None
+        raise ValueError(f"'{file}' {reason}: export again.") from None
     parts = described._asdict()
     del parts["digest"]
-    _, parts["objective"] = described.objective.program_of(network)
+    _, parts["objective"] = goal.program_of(network)
     return Exported(network, **parts)
 
 
-def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
-    """The description of an exported network and its program, which is the one that it describes."""
-    described = read_description(exported_file(directory, DESCRIPTION))
-    file = exported_file(directory, PROGRAM)
-    try:
-        content = read_regular(file, LARGEST_PROGRAM)
-    except ValueError as error:
-        raise ValueError(f"'{file}' {error}: export again.") from None
-    if hashlib.sha256(content).hexdigest() != described.digest:
-        raise ValueError(f"'{file}' is not the program that '{DESCRIPTION}' describes: export again.")
-    return described, content
+def check_card_place(folder: str | os.PathLike[str]) -> None:
+    """Look whether an export with a card may write into a folder: a card that no export has written stays."""
+    check_files(Path(folder), EXPORTED)
+    if os.path.lexists(card := Path(folder) / CARD) and not _is_own_card(card):
+        raise ValueError(f"'{card}' is there already, and no export has written it: give another folder.")
 
 
-def check_export_place(folder: Path) -> None:
-    """Look whether an export may write into a folder."""
-    check_files(folder, EXPORTED)
-    check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
-
-
-def check_own_file(file: Path, begin: str) -> None:
-    """Refuse to replace a file that an export has not written."""
-    check_files(file.parent, [file.name])
-    if os.path.lexists(file) and not _begins_with(file, begin):
-        raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
-
-
-def _begins_with(file: Path, begin: str) -> bool:
-    own = begin.encode()
+def _is_own_card(file: Path) -> bool:
+    """Whether an export has written a card."""
     with suppress(ValueError, FileNotFoundError), open_regular(file) as stream:
-        return stream.read(len(own)) == own
+        return stream.read(len(CARD_BEGINS)) == CARD_BEGINS.encode()
     return False
 
 
