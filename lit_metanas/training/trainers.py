@@ -26,19 +26,13 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
-from lit_metanas.io.text import DEBUG, number_of, printable, short_number
+from lit_metanas.io.text import DEBUG, printable, short_number
 from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
 
 MOST_PROCESSES = 4096
-"""Threads of a process, processes of a machine, machines: beyond it Lightning and torch ask for memory without end."""
-
-THREADS_KEY = "lit_metanas_threads"
-"""Of a checkpoint: torch's threads in its training on a CPU."""
-
-PRECISION_KEY = "lit_metanas_precision"
-"""Of a checkpoint: the Trainer's precision."""
+"""Threads of a process, and processes of a machine: beyond it torch asks for memory without end."""
 
 OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 """Into which a Trainer writes in its ``default_root_dir``."""
@@ -179,10 +173,10 @@ class Trainer(pytorch.Trainer):
         enable_model_summary: whether a table of the model's layers is printed.
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
             times. They are put back after the run; None leaves them as they are. Another number gives sums of another
-            order, and so other numbers in their last bits: a checkpoint says with how many it was trained.
+            order, and so other numbers in their last bits.
         precision: one of Lightning's, by default ``32-true``; ``auto`` is ``bf16-mixed`` on a device that has units for
             products in bf16, and ``32-true`` on others. It is not the default, as another processor would give other
-            numbers. A checkpoint names its precision, and a training that goes on in another one says so.
+            numbers.
         callbacks: one or several callbacks. Unless it is among them, or there are to be no checkpoints, ``Preemption``
             is added: a training that Ctrl-C or SIGTERM stops leaves one, from which it goes on as if it had not been.
         plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
@@ -190,9 +184,8 @@ class Trainer(pytorch.Trainer):
         **settings: all other arguments of Lightning's Trainer.
 
     Raises:
-        ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are
-            more threads, devices or machines than any cluster has; or ``default_root_dir`` has a link in the place of a
-            folder for checkpoints or logs.
+        ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are more than
+            4,096 threads; or ``default_root_dir`` has a link in the place of a folder for checkpoints or logs.
 
     Example:
         >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False)
@@ -217,16 +210,13 @@ class Trainer(pytorch.Trainer):
         if (root := settings.get("default_root_dir")) is not None:
             for name in OUTPUT_FOLDERS:
                 own_folder(os.path.expanduser(root), name)
-        for name in ("devices", "num_nodes"):
-            if (number := _number(settings.get(name))) > MOST_PROCESSES:
-                raise ValueError(f"Trainer: {name} is {short_number(number)}; give at most {MOST_PROCESSES}.")
         if settings.get("val_check_interval") == 0:
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         given = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [_End(), _Threads(threads), _Precision(), *given]
+        own = [_End(), _Threads(threads), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -297,14 +287,6 @@ def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
     return [each for each in (given,) if each is not None]
 
 
-def _number(setting: object) -> int:
-    """A setting as Lightning takes it, which may be a number, a number in words, or something else: then 0."""
-    text = str(setting).strip()
-    if text.isascii() and text.isdecimal():
-        return int(text[:400])
-    return 0
-
-
 def check_threads(owner: str, threads: int | None) -> None:
     """Refuse numbers of threads that torch would fail to start."""
     if threads is not None and not 1 <= threads <= MOST_PROCESSES:
@@ -326,60 +308,21 @@ class _End(Callback):
 
 
 class _Threads(Callback):
-    """Sets torch's threads while a Trainer runs on a CPU, and keeps their number in checkpoints."""
+    """Sets torch's threads while a Trainer runs on a CPU."""
 
     def __init__(self, number: int | None) -> None:
         self.number = number
-        self.used: int | None = None
         self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.strategy.root_device.type == "cpu":
             self._run.enter_context(torch_threads(self.number))
-            self.used = torch.get_num_threads()
-
-    def on_save_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        if self.used is not None:
-            checkpoint[THREADS_KEY] = self.used
-
-    def on_load_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        kept = checkpoint.get(THREADS_KEY)
-        if trainer.training and isinstance(kept, int) and self.used not in (None, kept):
-            warnings.warn(
-                f"The checkpoint was trained with {number_of(kept, 'thread')}, and this run has {self.used}: its "
-                f"numbers will differ in their last bits. Set the trainer's threads to {kept} to go on bit for bit.",
-                stacklevel=2,
-            )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         self._run.close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._run.close()
-
-
-class _Precision(Callback):
-    """Keeps the precision of a training in its checkpoints."""
-
-    def on_save_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint[PRECISION_KEY] = str(trainer.precision)
-
-    def on_load_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        kept, used = checkpoint.get(PRECISION_KEY), str(trainer.precision)
-        if trainer.training and isinstance(kept, str) and kept != used:
-            warnings.warn(
-                f"The checkpoint was trained in precision {printable(kept, 20)}, and this run has {used}: set the "
-                "trainer's precision to that of the checkpoint to go on bit for bit.",
-                stacklevel=2,
-            )
 
 
 @contextmanager
