@@ -3,7 +3,6 @@
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
-    NASBench101Table,
     NASBench201Table,
     NASBenchGraphTable,
     NATSFiles,
@@ -15,7 +14,6 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_w
 
 __all__ = [
     "Estimator",
-    "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import arrays, checkpoints, json_files
-from lit_metanas.io.tfrecord import LARGEST_RECORD
 from lit_metanas.io.yaml_files import LARGEST_YAML, MOST_PARTS
 from lit_metanas.kinds.images.image_files import LARGEST_IMAGE, MOST_IMAGE_PIXELS
 from lit_metanas.records.record_lines import LARGEST_RECORDS
@@ -69,7 +68,7 @@ def test_the_page_on_security_tells_the_limits_that_there_are() -> None:
     assert f"{LARGEST_RECORDS >> 20} MB" in rows["**records** (`records.jsonl`)"]
     assert f"{LARGEST_IMAGE >> 20} MB, {MOST_IMAGE_PIXELS // 10**6} million pixels" in rows["**images**"]
     assert f"{arrays.LARGEST_ARRAYS >> 20} MB in memory" in rows["**arrays** (`.npz`)"]
-    assert f"{arrays.LARGEST_PICKLE >> 20} MB a pickle, {LARGEST_RECORD >> 10} KB a record" in page
+    assert f"{arrays.LARGEST_PICKLE >> 20} MB a pickle" in page
     assert f"up to {LARGEST_YAML >> 20} MB, and up to {MOST_PARTS:,} values" in page
     named = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", page)
     assert len(named) > 6
