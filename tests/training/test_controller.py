@@ -148,8 +148,3 @@ def test_the_likeliest_takes_the_best_candidate_at_each_step():
                 share = plain(controller, labels)[0].exp().item()
                 shares[labels[choice.name]] = shares.get(labels[choice.name], 0.0) + share
         assert max(shares, key=shares.get) == likeliest[choice.name], place
-
-
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="temperature is 0"):
-        Controller(SPACE, temperature=0)

@@ -1,6 +1,5 @@
 """What an export leaves beside its program: a model card that the Hugging Face Hub reads."""
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -54,16 +53,6 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     assert "## Intended use and limits" in text
     assert "\\`three\\`" in text
     assert not list(tmp_path.glob("out/.*"))
-
-
-def test_a_card_tells_the_command_and_no_interval_where_there_is_none(result: lm.SearchResult, tmp_path: Path) -> None:
-    replace(result, ci95=math.nan).export("out", command="lit-metanas search -c my.yaml")
-    card = HubCard.load(tmp_path / "out" / "README.md")
-    assert card.data.eval_results[0].metric_args == {
-        "seed": 7, "examples": result.images[1], "reproduce": "lit-metanas search -c my.yaml"
-    }  # fmt: skip
-    assert card.data.license == "unknown"
-    assert "nan" not in card.content.lower().replace("unnamed", "")
 
 
 def test_tasks_have_the_hubs_names() -> None:

@@ -253,21 +253,6 @@ def test_a_tensor_does_not_take_the_name_of_another_one(name: str, copied: Path)
     assert "gives two tensors the same name" in refused(copied)
 
 
-def test_a_weight_of_many_names_is_held_once(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = load(copied).predict(torch.ones(1, *SHAPE))
-
-    def many(document: Document) -> None:
-        own = document["config"]["head.bias"]
-        document["config"] |= {f"again.{number}": own for number in range(400)}
-
-    change(copied, many, CONFIG)
-    names: list[str] = []
-    real = zipfile.ZipFile.read
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda file, name: names.append(name) or real(file, name))
-    assert torch.equal(load(copied).predict(torch.ones(1, *SHAPE)), expected)
-    assert len(set(names)) == len(names)
-
-
 def larger(document: Document) -> None:
     meta = next(iter(document["config"].values()))["tensor_meta"]
     meta["sizes"][0]["as_int"] = 10**12
@@ -373,33 +358,6 @@ def scores(*nodes: Node, **tensors: torch.Tensor) -> torch.Tensor:
     program = PlainProgram([*nodes, last], tensors=tensors, inputs="inputs", output="scores")
     program.check((2, 6, 6), 2)
     return program(torch.ones(1, 2, 6, 6))
-
-
-LOOKUPS: dict[str, Document] = {
-    "index.Tensor": {"self": INPUTS, "indices": [None, None, Reference("places")]},
-    "index_put.default": {"self": INPUTS, "indices": [None, None, Reference("places")], "values": Reference("value")},
-    "index_select.default": {"self": INPUTS, "dim": 2, "index": Reference("places")},
-    "gather.default": {"self": INPUTS, "dim": -1, "index": Reference("all")},
-    "scatter.value": {"self": INPUTS, "dim": 3, "index": Reference("all"), "value": 1.0},
-    "embedding.default": {"weight": Reference("table"), "indices": Reference("all")},
-}
-
-
-@pytest.mark.parametrize("operation", LOOKUPS)
-@pytest.mark.parametrize("place", [6, -7])
-def test_nothing_is_looked_up_or_put_outside(operation: str, place: int) -> None:
-    size = [Reference("n"), 2, 6, 6]
-    if operation == "embedding.default":
-        size.pop()
-    nodes: list[Node] = [
-        ("sym_size.int", {"self": INPUTS, "dim": 0}, ("n",)),
-        ("expand.default", {"self": Reference("places"), "size": size}, ("all",)),
-        (operation, LOOKUPS[operation], ("made",)),
-    ]
-    tensors = {"value": torch.ones(()), "table": torch.ones(6, 6)}
-    assert scores(*nodes, places=torch.tensor([0, 1, 2, 3, 4, 5]), **tensors).shape == (1, 2)
-    with pytest.raises((IndexError, RuntimeError)):
-        scores(*nodes, places=torch.tensor([0, 1, 2, 3, 4, place]), **tensors)
 
 
 @pytest.mark.parametrize(

@@ -87,14 +87,6 @@ def test_what_writes_texts_is_translated_too(decoder: str, tmp_path: Path) -> No
         torch.testing.assert_close(run(tmp_path, inputs), network.eval()(inputs), atol=PARITY, rtol=0)
 
 
-def test_an_earlier_networks_onnx_file_does_not_stay(tmp_path: Path) -> None:
-    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
-    export(network, tmp_path, IMAGES)
-    assert (tmp_path / "model.onnx").is_file()
-    export(network, tmp_path, IMAGES, onnx=False)
-    assert not (tmp_path / "model.onnx").exists()
-
-
 class Eigenvalues(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -118,13 +110,3 @@ def test_a_file_of_other_scores_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("lit_metanas.training.export.onnx_program.PARITY", -1.0)
     with pytest.raises(ValueError, match=r"onnxruntime's scores are .* from its own"):
         export(network, tmp_path, IMAGES)
-
-
-def test_without_the_packages_one_sentence_says_how_to_get_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
-    monkeypatch.setattr("lit_metanas.training.export.onnx_program.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
-        export(network, tmp_path, IMAGES)
-    export(network, tmp_path, IMAGES, onnx=False)
