@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.training.export.program.plain_program import Node, PlainProgram, Reference
-from lit_metanas.training.export.program.program_operations import OPERATIONS
+from lit_metanas.training.export.program.program_operations import PROGRAM_OPERATIONS
 
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
@@ -120,7 +120,7 @@ def _inputs(
 
 def _node(node: Mapping[str, Any]) -> Node:
     operation = node["target"].removeprefix("torch.ops.aten.")
-    if operation not in OPERATIONS:
+    if operation not in PROGRAM_OPERATIONS:
         raise ValueError(
             f"asks for the operation '{operation[:60]}', which `predict` does not run (write the network without it, "
             "if a new export has it)"

@@ -59,5 +59,5 @@ Three more are among them: ``linalg_vector_norm``, which nothing takes apart, an
 be taken apart into ``as_strided``.
 """
 
-OPERATIONS = _named(_CHILDREN) | CORE_OPERATIONS
+PROGRAM_OPERATIONS = _named(_CHILDREN) | CORE_OPERATIONS
 """All operations that are run."""
