@@ -1,7 +1,6 @@
 """What an export leaves beside its program: a model card that the Hugging Face Hub reads."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,17 +88,3 @@ def test_a_program_is_the_one_that_is_described(result: lm.SearchResult) -> None
     os.mkfifo(program)
     with pytest.raises(ValueError, match=r"'out/model.pt2' is not a regular file: give the folder of an exported net"):
         lm.load("out")
-
-
-def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
-    result: lm.SearchResult, tmp_path: Path
-) -> None:
-    told = "about 0.6 Wh (an estimate: 90 s x 2 threads x 12 W a core; memory and cooling not counted)"
-    costs = {"cost": replace(result.cost, seconds=60.0), "training_cost": replace(result.training_cost, seconds=30.0)}
-    known = replace(result, threads=2, **costs)
-    known.export("known")
-    assert f"| energy of search and training | {told} |" in (tmp_path / "known" / "README.md").read_text()
-    assert f"\n  energy of both: {told}" in repr(known)
-    replace(known, threads=None).export("unknown")
-    assert "energy" not in (tmp_path / "unknown" / "README.md").read_text()
-    assert "energy" not in repr(result)
