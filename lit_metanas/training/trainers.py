@@ -34,6 +34,9 @@ from lit_metanas.training.preemption import Preemption
 MOST_PROCESSES = 4096
 """Threads of a process, and processes of a machine: beyond it torch asks for memory without end."""
 
+PRECISION_KEY = "lit_metanas_precision"
+"""Of a checkpoint: the Trainer's precision."""
+
 OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 """Into which a Trainer writes in its ``default_root_dir``."""
 
@@ -176,7 +179,7 @@ class Trainer(pytorch.Trainer):
             order, and so other numbers in their last bits.
         precision: one of Lightning's, by default ``32-true``; ``auto`` is ``bf16-mixed`` on a device that has units for
             products in bf16, and ``32-true`` on others. It is not the default, as another processor would give other
-            numbers.
+            numbers. A checkpoint names its precision, and a training that goes on in another one says so.
         callbacks: one or several callbacks. Unless it is among them, or there are to be no checkpoints, ``Preemption``
             is added: a training that Ctrl-C or SIGTERM stops leaves one, from which it goes on as if it had not been.
         plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
@@ -216,7 +219,7 @@ class Trainer(pytorch.Trainer):
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         given = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [_End(), _Threads(threads), *given]
+        own = [_End(), _Threads(threads), _Precision(), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -323,6 +326,26 @@ class _Threads(Callback):
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._run.close()
+
+
+class _Precision(Callback):
+    """Keeps the precision of a training in its checkpoints."""
+
+    def on_save_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[PRECISION_KEY] = str(trainer.precision)
+
+    def on_load_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        kept, used = checkpoint.get(PRECISION_KEY), str(trainer.precision)
+        if trainer.training and isinstance(kept, str) and kept != used:
+            warnings.warn(
+                f"The checkpoint was trained in precision {printable(kept, 20)}, and this run has {used}: set the "
+                "trainer's precision to that of the checkpoint to go on bit for bit.",
+                stacklevel=2,
+            )
 
 
 @contextmanager

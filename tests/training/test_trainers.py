@@ -89,7 +89,7 @@ def test_auto_is_the_precision_that_the_device_has_units_for(
         lm.Trainer(precision="half", **QUIET)
 
 
-def test_a_training_in_bf16_is_resumed_bit_for_bit(tmp_path: Path) -> None:
+def test_a_training_in_bf16_is_resumed_bit_for_bit_and_in_another_precision_with_a_word(tmp_path: Path) -> None:
     little = partial(make_data, steps_per_epoch=1, val_episodes=1, test_episodes=1)
     first, again = lm.Trainer(precision="bf16-mixed", **QUIET), QUIET | {"max_epochs": 2, "precision": "bf16-mixed"}
     first.fit(make_model(), little())
@@ -99,6 +99,9 @@ def test_a_training_in_bf16_is_resumed_bit_for_bit(tmp_path: Path) -> None:
     lm.Trainer(**again).fit(resumed, little(), ckpt_path=tmp_path / "last.ckpt")
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in uninterrupted.state_dict().items())
     assert {value.dtype for value in resumed.supernet.state_dict().values()} == {torch.float32}
+    said = "was trained in precision bf16-mixed, and this run has 32-true: set the"
+    with pytest.warns(UserWarning, match=said):
+        lm.Trainer(**again | {"precision": None}).fit(make_model(), little(), ckpt_path=tmp_path / "last.ckpt")
 
 
 def test_lightnings_own_trainer_gives_the_same_numbers() -> None:
