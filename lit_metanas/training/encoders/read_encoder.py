@@ -43,9 +43,6 @@ MOST_USED = ("resnet", "mobilenet", "efficientnet")
 SPEECH, SPEECH_FILE = "openwakeword", "resources/models/embedding_model.onnx"
 """The package whose wheel holds Google's speech embedding."""
 
-BATCH_COUNT = "num_batches_tracked"
-"""How the names of what batch-norm counts end, which some files leave out."""
-
 NAME_PREFIX = re.compile(r"(?:module|model|network|backbone|encoder|_orig_mod)\.")
 """What programs put in front of the names of weights."""
 
@@ -261,14 +258,22 @@ def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     Raises:
         ValueError: there is none.
     """
+    nearest, apart = "", ["all"] * len(weights)
     for name, network, last in _classifiers(stem):
-        own = {key: one for key, one in network.state_dict().items() if not key.endswith(BATCH_COUNT)}
+        own = {key: one for key, one in network.state_dict().items() if not key.endswith("num_batches_tracked")}
         head = {f"{last}.weight", f"{last}.bias"}
-        sizes = {key: one.shape for key, one in own.items() if key not in head}
-        theirs = {key: one.shape for key, one in weights.items() if key not in head and not key.endswith(BATCH_COUNT)}
-        if sizes == theirs:
-            return name, _headless(name, last, {key: weights[key] for key in sizes})
-    what = f"{len(weights)} tensors such as '{printable(next(iter(weights)), 60)}'"
+        wrong = [key for key in own.keys() - head if key not in weights or weights[key].shape != own[key].shape]
+        wrong += [key for key in weights.keys() - own.keys() - head if not key.endswith("num_batches_tracked")]
+        if not wrong:
+            return name, _headless(name, last, {key: weights[key] for key in own.keys() - head})
+        if len(wrong) < len(apart):
+            nearest, apart = name, sorted(wrong)
+    first = next(iter(weights))
+    what = f"{len(weights)} tensors such as '{printable(first, 60)}'"
+    if nearest:
+        found = weights.get(apart[0])
+        has = "lacks it" if found is None else f"has it as {list(found.shape)}"
+        what = f"{what}; the nearest is {nearest}, but for '{printable(apart[0], 60)}': the file {has}"
     raise ValueError(f"has the weights of no classifier of torchvision ({what}): give one of those, or a torch.export")
 
 
