@@ -100,3 +100,10 @@ def test_other_networks_get_a_sentence(sizes: tuple[Any, ...], kind: str, reason
     file = write_onnx(tmp_path / "other.onnx", sizes, [*one, last], {})
     with pytest.raises(ValueError, match=f"other.onnx' {reason}"):
         lm.training.read_encoder(file)
+
+
+def test_a_file_in_part_gets_a_sentence(tmp_path: Path) -> None:
+    file = image_network(tmp_path / "part.onnx")
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"part.onnx' is damaged.*: get it again"):
+        lm.training.read_encoder(file)
