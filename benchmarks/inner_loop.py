@@ -82,7 +82,7 @@ def own(method: str, dtype: torch.dtype = torch.float32) -> Step:
     """The step of this package."""
     parameters, learner = start(dtype)
     inner_loop = JointInnerLoop(steps=STEPS, learning_rate=RATE, groups=("weights", "head"))
-    meta_gradient = {"FOMAML": FOMAML, "MAML": MAML}[method]()
+    meta_gradient = {"FOMAML": FOMAML, "MAML": MAML}[method](task_map="loop")
     tasks = episodes(dtype)
     generator = torch.Generator().manual_seed(2)
 

@@ -151,7 +151,7 @@ def make_step(
 
     def step() -> dict[str, Tensor]:
         noise = learner.draw_noise(logits, task, draws, steps=STEPS)
-        return MetaNAS()(learner, inner_loop, parameters, [task], [noise], 0.0)[0].flat()
+        return MetaNAS(task_map="loop")(learner, inner_loop, parameters, [task], [noise], 0.0)[0].flat()
 
     return step
 

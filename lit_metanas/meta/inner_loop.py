@@ -8,7 +8,7 @@ from typing import get_args
 
 from torch import Tensor
 
-from lit_metanas.meta.differentiation import SGD, Differentiation, UpdateRule
+from lit_metanas.meta.differentiation import SGD, Autograd, Differentiation, UpdateRule
 from lit_metanas.meta.learner import Adapted, Group, Learner, Parameters, TaskNoise, Tensors, noise_row
 from lit_metanas.records.budget import TRAINING_PASSES
 from lit_metanas.tasks.task import Episode
@@ -44,7 +44,7 @@ class Adaptation:
     episode: Episode
     noise: TaskNoise
     progress: float = 1.0
-    differentiate: Differentiation = field(default_factory=Differentiation)
+    differentiate: Differentiation = field(default_factory=Autograd)
 
     def flops(self, parameters: Parameters, images: list[int]) -> int:
         """Training cost of some images: 3 x forward multiply-adds x images.

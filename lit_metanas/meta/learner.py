@@ -27,7 +27,7 @@ Group = Literal["weights", "logits", "head"]
 
 
 class Parameters(NamedTuple):
-    """Weights, logits and head of a learner.
+    """Weights, logits and head of a learner: a pytree for ``torch.func``.
 
     Attributes:
         weights: the supernet's parameters by name.
@@ -62,7 +62,7 @@ class Parameters(NamedTuple):
 
 
 class TaskNoise(NamedTuple):
-    """Uniform numbers for one task.
+    """Uniform numbers for one task: a pytree of tensors, which ``vmap`` maps over.
 
     Attributes:
         relaxation: by choice, shape ``(steps + 1, labels)``: one row an inner step, then that of the query.

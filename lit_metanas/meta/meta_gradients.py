@@ -9,16 +9,29 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.meta.differentiation import Differentiation, Metrics, mean_over_tasks
+from lit_metanas.meta.differentiation import (
+    Autograd,
+    Differentiation,
+    Functional,
+    Metrics,
+    TaskMap,
+    mean_loop,
+    mean_vmap,
+    uses_vmap,
+)
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
 from lit_metanas.meta.partial_inner_loops import HeadInnerLoop
+from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode
 
 
 class MetaGradient(ABC):
     """A pure function of the meta-parameters and a batch of tasks.
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Attributes:
         second_order: whether inner gradients are themselves differentiated.
@@ -30,6 +43,9 @@ class MetaGradient(ABC):
     """
 
     second_order: bool = False
+
+    def __init__(self, *, task_map: TaskMap = "auto") -> None:
+        self.task_map: TaskMap = task_map
 
     def __call__(
         self,
@@ -56,25 +72,29 @@ class MetaGradient(ABC):
             loss has the label smoothing of the training.
 
         Raises:
-            ValueError: learner and inner loop do not fit together.
+            ValueError: learner, inner loop and task map do not fit together.
         """
-        self.check(learner.head, inner_loop)
+        self.check(learner.head, learner.relaxation, inner_loop)
+        functional = uses_vmap(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
             adaptation = Adaptation(learner, episode, noise, progress)
-            return self.task_gradient(inner_loop, parameters, adaptation)
+            return self.task_gradient(inner_loop, parameters, adaptation, functional)
 
-        gradients, metrics = mean_over_tasks(one, episodes, noises)
+        mean = mean_loop
+        if functional:
+            mean = mean_vmap
+        gradients, metrics = mean(one, episodes, noises)
         metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
         return gradients, metrics
 
-    def check(self, head: Head, inner_loop: InnerLoop) -> None:
-        """Raise ValueError if head and inner loop do not suit this meta-gradient."""
-        del head, inner_loop
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Raise ValueError if head, relaxation and inner loop do not suit this meta-gradient."""
+        del head, relaxation, inner_loop
 
     @abstractmethod
     def task_gradient(
-        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """The gradient and query metrics (``task_metrics``) of one task.
 
@@ -82,6 +102,7 @@ class MetaGradient(ABC):
             inner_loop: moves the parameters.
             parameters: the meta-parameters.
             adaptation: the task, with its learner and noise.
+            functional: whether it runs under ``vmap``.
         """
 
     def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
@@ -99,6 +120,13 @@ class MetaGradient(ABC):
         if learner.looks_again:
             images[-1] += len(episode.support)
         return adaptation.flops(parameters, images)
+
+
+def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
+    """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
+    if functional:
+        return Functional(second_order=second_order)
+    return Autograd(second_order=second_order)
 
 
 def query_gradient(
@@ -130,6 +158,9 @@ def task_metrics(scores: Tensor, labels: Tensor, label_smoothing: float = 0.0) -
 class MAML(MetaGradient):
     """The query loss after adaptation, differentiated through all inner steps (Finn et al. 2017, Algorithm 1, line 8).
 
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
     Attributes:
         second_order: whether inner gradients are themselves differentiated.
         label_smoothing: of the query loss; only ``PrototypeLoss`` sets it.
@@ -143,11 +174,11 @@ class MAML(MetaGradient):
     label_smoothing: float = 0.0
 
     def task_gradient(
-        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Differentiate one task's query loss."""
-        task = replace(adaptation, differentiate=Differentiation(second_order=self.second_order))
-        outer, smoothing = Differentiation(), self.label_smoothing
+        task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
+        outer, smoothing = differentiation(functional), self.label_smoothing
         return query_gradient(inner_loop, parameters, task, outer, parameters.flat(), smoothing)
 
 
@@ -156,6 +187,9 @@ class FOMAML(MAML):
 
     Other paths to the meta-parameters are differentiated. A head made from class means, for example, passes its
     gradient on to the weights (Triantafillou et al. 2020, first-order Proto-MAML).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
@@ -168,12 +202,15 @@ class FOMAML(MAML):
 class ANIL(MAML):
     """MAML whose inner loop moves the head only (Raghu et al. 2020, Section 4.1).
 
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
     Example:
         >>> loop, head = lm.meta.HeadInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.ANIL(), inner_loop=loop, head=head)
     """
 
-    def check(self, head: Head, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for ``HeadInnerLoop`` and a head that has parameters."""
         if not isinstance(inner_loop, HeadInnerLoop) or head.compares:
             raise ValueError(
@@ -190,6 +227,7 @@ class PrototypeLoss(MAML):
     Args:
         label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al. 2016, Section 7), at
             least 0 and below 1. It keeps the scores of a task's own classes finite.
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.meta.PrototypeLoss())
@@ -197,12 +235,13 @@ class PrototypeLoss(MAML):
 
     second_order = False
 
-    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+    def __init__(self, *, label_smoothing: float = 0.0, task_map: TaskMap = "auto") -> None:
+        super().__init__(task_map=task_map)
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"PrototypeLoss: label_smoothing is {label_smoothing}; give a share from 0, below 1.")
         self.label_smoothing = label_smoothing
 
-    def check(self, head: Head, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for a head made from the support set and no steps."""
         if inner_loop.steps or not (head.compares or head.starts_from_support):
             raise ValueError(

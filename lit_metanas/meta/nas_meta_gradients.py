@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.meta.differentiation import Differentiation, Metrics
+from lit_metanas.meta.differentiation import Metrics, TaskMap
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.meta.meta_gradients import MAML, MetaGradient, task_metrics
+from lit_metanas.meta.meta_gradients import MAML, MetaGradient, differentiation, task_metrics
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
+from lit_metanas.relaxations.relaxation import Relaxation
 
 
 class TNAS(MAML):
     """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
@@ -24,7 +28,7 @@ class TNAS(MAML):
 
     second_order = False
 
-    def check(self, head: Head, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for a ``JointInnerLoop`` that moves weights and logits."""
         if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
             raise ValueError(
@@ -42,21 +46,23 @@ class Reptile(MetaGradient):
     Args:
         weight_rate: multiplies the gradient of weights and head.
         logit_rate: multiplies the gradient of logits.
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
         >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.Reptile(), inner_loop=loop, head=head)
     """
 
-    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 1.0) -> None:
+    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 1.0, task_map: TaskMap = "auto") -> None:
+        super().__init__(task_map=task_map)
         self.weight_rate = weight_rate
         self.logit_rate = logit_rate
 
     def task_gradient(
-        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Adapt, and take the difference."""
-        task = replace(adaptation, differentiate=Differentiation())
+        task = replace(adaptation, differentiate=differentiation(functional))
         with torch.no_grad():
             adapted = inner_loop.adapt(parameters, task)
             scores = inner_loop.judge(adapted, task)[1]
@@ -77,16 +83,17 @@ class MetaNAS(Reptile):
     Args:
         weight_rate: multiplies the gradient of weights and head.
         logit_rate: multiplies the gradient of logits.
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
         >>> loop, head = lm.meta.AlternatingInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MetaNAS(), inner_loop=loop, head=head)
     """
 
-    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6) -> None:
-        super().__init__(weight_rate=weight_rate, logit_rate=logit_rate)
+    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6, task_map: TaskMap = "auto") -> None:
+        super().__init__(weight_rate=weight_rate, logit_rate=logit_rate, task_map=task_map)
 
-    def check(self, head: Head, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for ``AlternatingInnerLoop``."""
         if not isinstance(inner_loop, AlternatingInnerLoop):
             raise ValueError(

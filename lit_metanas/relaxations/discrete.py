@@ -20,6 +20,8 @@ class Argmax(ChoicewiseRelaxation):
         1
     """
 
+    discrete = True
+
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
         weights = hard(logits.detach())
@@ -40,6 +42,8 @@ class Derived(Relaxation):
         >>> lm.relaxations.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
         tensor([0., 0., 1.])
     """
+
+    discrete = True
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
@@ -72,6 +76,8 @@ class SampledChild(ChoicewiseRelaxation):
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         1
     """
+
+    discrete = True
 
     def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
         self.temperature = temperature

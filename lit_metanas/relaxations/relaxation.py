@@ -20,6 +20,10 @@ PRUNED = -1e4
 class Relaxation(ABC):
     """Turns architecture logits into a mixture. It is a pure function of its arguments.
 
+    Attributes:
+        discrete: whether only one candidate of each choice is computed. ``Gate.index`` is then set. The index is read
+            from the logits' values, so such a relaxation runs task by task, never under ``vmap``.
+
     Example:
         >>> relaxation = lm.relaxations.GumbelSoftmax()
         >>> logits = {"kernel": torch.zeros(3)}
@@ -27,6 +31,8 @@ class Relaxation(ABC):
         >>> relaxation(logits, noise, progress=0.5)["kernel"].weights.shape
         torch.Size([3])
     """
+
+    discrete: bool = False
 
     @abstractmethod
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:

@@ -8,7 +8,9 @@ from lit_metanas.meta import (
     ANIL,
     FOMAML,
     MAML,
+    SGD,
     TNAS,
+    Adam,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -21,7 +23,7 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.relaxations import AnnealedSoftmax, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 
@@ -171,17 +173,19 @@ HEADS = [
     pytest.param(PrototypeLinearHead(scale=SCALE), "support", id="prototype_linear-support"),
     pytest.param(LinearHead(way=3), "transductive", id="linear-transductive"),
 ]
+MAPS = ["loop", "vmap"]
 LOOP = {"learning_rate": RATE, "logit_learning_rate": LOGIT_RATE}
 
 
 # ---- each method --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize(("head", "batch_norm"), HEADS)
 @pytest.mark.parametrize(("make", "second_order"), [(MAML, True), (FOMAML, False), (TNAS, False)])
-def test_maml_family_equals_unrolled_loops(tiny, make, second_order, head, batch_norm):
+def test_maml_family_equals_unrolled_loops(tiny, make, second_order, head, batch_norm, task_map):
     loop = JointInnerLoop(steps=2, **LOOP)
-    run = tiny.call(make(), relaxation=Softmax(), head=head, inner_loop=loop, batch_norm=batch_norm)
+    run = tiny.call(make(task_map=task_map), relaxation=Softmax(), head=head, inner_loop=loop, batch_norm=batch_norm)
     compare(run, [Reference(run, i, second_order=second_order) for i in (0, 1)], joint("wlh"))
 
 
@@ -192,11 +196,12 @@ def test_maml_moves_the_named_groups_only(tiny, groups):
     compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint([g[0] for g in groups]))
 
 
+@pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize(("head", "batch_norm"), HEADS)
-def test_anil_is_maml_on_the_head(tiny, head, batch_norm):
+def test_anil_is_maml_on_the_head(tiny, head, batch_norm, task_map):
     loop = HeadInnerLoop(steps=3, learning_rate=RATE)
     run = tiny.call(
-        ANIL(),
+        ANIL(task_map=task_map),
         relaxation=Softmax(),
         head=head,
         inner_loop=loop,
@@ -206,16 +211,20 @@ def test_anil_is_maml_on_the_head(tiny, head, batch_norm):
     compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint("h"))
 
 
-def test_first_order_anil_stops_the_features_gradient(tiny):
+@pytest.mark.parametrize("task_map", MAPS)
+def test_first_order_anil_stops_the_features_gradient(tiny, task_map):
     loop = HeadInnerLoop(steps=2, learning_rate=RATE)
-    run = tiny.call(FOMAML(), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, support_dropout=False)
+    run = tiny.call(
+        FOMAML(task_map=task_map), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, support_dropout=False
+    )
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("h"))
 
 
+@pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize("batch_norm", ["support", "transductive", "running"])
 @pytest.mark.parametrize("learned", [False, True])
-def test_prototype_loss_equals_autograd(tiny, batch_norm, learned):
-    gradient, head = PrototypeLoss(label_smoothing=0), PrototypeHead(scale=SCALE, learned=learned)
+def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map, learned):
+    gradient, head = PrototypeLoss(label_smoothing=0, task_map=task_map), PrototypeHead(scale=SCALE, learned=learned)
     run = tiny.call(gradient, relaxation=Softmax(), head=head, batch_norm=batch_norm)
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
 
@@ -223,7 +232,7 @@ def test_prototype_loss_equals_autograd(tiny, batch_norm, learned):
 def test_label_smoothing_mixes_in_the_loss_of_every_class(tiny):
     rows = []
     for smoothing in (0.0, 0.3):
-        gradient = PrototypeLoss(label_smoothing=smoothing)
+        gradient = PrototypeLoss(label_smoothing=smoothing, task_map="loop")
         rows.append(tiny.call(gradient, relaxation=Softmax(), head=PrototypeHead(), tasks=1))
     plain, smooth = rows
     reference = Reference(smooth, 0, second_order=False)
@@ -249,10 +258,11 @@ def compare_reptile(run, references, adapt, rates):
     close(run.metrics["losses"], torch.stack([r.query_loss(adapt(r, r.start())).detach() for r in references]))
 
 
+@pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize(("head", "batch_norm"), HEADS)
-def test_reptile_goes_towards_the_adapted_parameters(tiny, head, batch_norm):
+def test_reptile_goes_towards_the_adapted_parameters(tiny, head, batch_norm, task_map):
     run = tiny.call(
-        Reptile(logit_rate=0.5),
+        Reptile(task_map=task_map, logit_rate=0.5),
         relaxation=Softmax(),
         head=head,
         inner_loop=JointInnerLoop(steps=3, **LOOP),
@@ -261,10 +271,11 @@ def test_reptile_goes_towards_the_adapted_parameters(tiny, head, batch_norm):
     compare_reptile(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("wlh"), (1.0, 0.5, 1.0))
 
 
+@pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize("split", [0.0, 0.5])
-def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split):
+def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split, task_map):
     run = tiny.call(
-        MetaNAS(),
+        MetaNAS(task_map=task_map),
         relaxation=AnnealedSoftmax(),
         head=PrototypeLinearHead(scale=SCALE),
         inner_loop=AlternatingInnerLoop(steps=3, logit_split=split, **LOOP),
@@ -279,6 +290,46 @@ def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split):
 
     references = [Reference(run, i, second_order=False, temperature=lambda step: 1 - 0.9 * step / 3) for i in (0, 1)]
     compare_reptile(run, references, adapt, (1.0, 0.6, 1.0))
+
+
+# ---- the two maps -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("relaxation", [AnnealedSoftmax(), GumbelSoftmax()], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize(
+    ("make", "head", "inner_loop"),
+    [
+        (MAML, PrototypeLinearHead(), JointInnerLoop(steps=2, rule=SGD(momentum=0.5), restart=True, **LOOP)),
+        (FOMAML, PrototypeHead(), JointInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
+        (MetaNAS, LinearHead(way=3), AlternatingInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
+        (PrototypeLoss, PrototypeHead(), NoInnerLoop()),
+    ],
+    ids=["maml", "fomaml", "metanas", "prototype"],
+)
+def test_loop_and_vmap_agree(tiny, relaxation, make, head, inner_loop):
+    loop, vmap = (
+        tiny.call(make(task_map=task_map), relaxation=relaxation, head=head, inner_loop=inner_loop, tasks=3)
+        for task_map in MAPS
+    )
+    assert loop.metrics.keys() == vmap.metrics.keys()
+    for name, value in loop.metrics.items():
+        torch.testing.assert_close(vmap.metrics[name], value, rtol=1e-10, atol=1e-10)
+    for name, value in loop.gradients.flat().items():
+        assert value.isfinite().all()
+        torch.testing.assert_close(vmap.gradients.flat()[name], value, rtol=1e-10, atol=1e-10)
+
+
+def test_sampled_children_refuse_vmap(tiny):
+    with pytest.raises(ValueError, match="SampledChild computes a different child for each task"):
+        tiny.call(PrototypeLoss(task_map="vmap"), relaxation=SampledChild(), head=PrototypeHead())
+
+
+def test_vmap_refuses_unequal_episodes_and_loop_takes_them(tiny):
+    episodes = [tiny.episode(0), tiny.episode(1, way=4)]
+    options = {"relaxation": Softmax(), "head": PrototypeHead(), "episodes": episodes}
+    with pytest.raises(ValueError, match="cannot be stacked"):
+        tiny.call(PrototypeLoss(task_map="vmap"), **options)
+    assert tiny.call(PrototypeLoss(task_map="loop"), **options).metrics["accuracies"].shape == (2,)
 
 
 # ---- structure and refusals ---------------------------------------------------------------------------------------
@@ -305,14 +356,15 @@ def test_second_order_dropout_logits_and_unused_parts_are_zero(tiny):
     start = tiny.parameters(tiny.supernet())
     logits = start.logits | {"conv1": torch.zeros(1, dtype=torch.float64)}
     parameters = Parameters(start.weights, logits, {})
-    run = tiny.call(
-        MAML(),
-        relaxation=Softmax(),
-        head=PrototypeLinearHead(),
-        inner_loop=JointInnerLoop(steps=1),
-        parameters=parameters,
-    )
-    assert run.gradients.logits["conv1"].tolist() == [0.0]
-    assert run.gradients.weights["p.conv1_1"].abs().max() == 0
-    assert run.gradients.weights["p.conv1_0"].abs().max() > 0
-    assert run.gradients.head == {}
+    for method in (MAML(task_map="loop"), MAML(task_map="vmap")):
+        run = tiny.call(
+            method,
+            relaxation=Softmax(),
+            head=PrototypeLinearHead(),
+            inner_loop=JointInnerLoop(steps=1),
+            parameters=parameters,
+        )
+        assert run.gradients.logits["conv1"].tolist() == [0.0]
+        assert run.gradients.weights["p.conv1_1"].abs().max() == 0
+        assert run.gradients.weights["p.conv1_0"].abs().max() > 0
+        assert run.gradients.head == {}

@@ -198,6 +198,12 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
         "inner_loop": JointInnerLoop(steps=2, learning_rate=0.01, rule=Adam(epsilon=1e-3)),
         "gradient_clip": 1.0,
     },
+    "MAML, vmap": lambda: {
+        "meta_gradient": MAML(task_map="vmap"),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=1),
+    },
     "FOMAML": lambda: {
         "meta_gradient": FOMAML(),
         "relaxation": AnnealedSoftmax(),

@@ -13,6 +13,7 @@ import torch
 from body_toys import Everything, everything
 from space_toys import check_export, images
 from torch import nn
+from torch.func import functional_call, grad, vmap
 
 from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace
 from lit_metanas.spaces.choice_space import reserved_names
@@ -86,6 +87,27 @@ def test_choices_within_a_candidate_matter_only_where_it_is_chosen(space):
     assert set(space.canonical({**labels, "depth": "1"})) == {
         "depth", "width", "block1.kernel", "block1.skip", "block1.activation", "block1.dropout"
     }  # fmt: skip
+
+
+def test_tasks_may_be_mapped(space, double_supernet):
+    net, weights = double_supernet(space, SHAPE)
+    start = {c.name: images(3, (len(c.labels),), seed=place) for place, c in enumerate(space.choices)}
+    tasks = torch.stack([images(6, SHAPE, seed=seed) for seed in range(3)])
+    noise = {n: torch.stack([v.double()] * 3) for n, v in net.draw_noise(6, torch.Generator()).items()}
+
+    def loss(weights, logits, inputs, noise):
+        mixture = {name: Gate(torch.softmax(value, 0)) for name, value in logits.items()}
+        return (functional_call(net, weights, (inputs, mixture, noise)) ** 2).sum()
+
+    slope = grad(loss, argnums=(0, 1))
+    plain = {name: value.detach() for name, value in weights.items()}
+    mapped = vmap(slope, in_dims=(None, 0, 0, 0))(plain, start, tasks, noise)
+    for task in range(3):
+        one = slope(plain, *({n: v[task] for n, v in tree.items()} for tree in (start,)), tasks[task],
+                    {n: v[task] for n, v in noise.items()})  # fmt: skip
+        for found, expected in zip(mapped, one, strict=True):
+            for name, value in expected.items():
+                torch.testing.assert_close(found[name][task], value, rtol=1e-8, atol=1e-8)
 
 
 def test_the_gradient_of_a_sampled_layer_is_not_cancelled_by_the_norm_behind_it():

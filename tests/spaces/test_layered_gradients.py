@@ -1,7 +1,8 @@
-"""Gradients: given statistics, and what reaches the logits of sampled candidates."""
+"""Gradients: maps over tasks, given statistics, and what reaches the logits of sampled candidates."""
 
 import pytest
 import torch
+from torch.func import functional_call, grad, vmap
 
 from lit_metanas.spaces import Gate, LayeredSpace
 from lit_metanas.spaces.operations import batch_normalise
@@ -15,6 +16,91 @@ LABELS = {
     "skips": ("none", "residual"),
     "norms": ("batch", "layer"),
 }
+
+
+@pytest.fixture(params=["merged", "normalised"])
+def space(request):
+    return LayeredSpace(**LABELS, mix=request.param)
+
+
+@pytest.fixture
+def tasks(space, double_supernet):
+    """Three tasks' images, targets and noise, and one tree of parameters and logits."""
+    net, weights = double_supernet(space, SHAPE)
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    draws = [net.draw_noise(5, generator) for _ in range(3)]
+    noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+    data = (normal(3, 5, *SHAPE), normal(3, 5, *SHAPE), normal(3, 5, net.features), noise)
+    logits = {choice.name: normal(len(choice.labels)) for choice in space.choices}
+    tree = {"weights": {name: value.detach() for name, value in weights.items()}, "logits": logits}
+    return net, tree, data
+
+
+def loss(net, tree, inputs, target, noise, statistics=None, record=None):
+    gates = {name: Gate(torch.softmax(value, 0)) for name, value in tree["logits"].items()}
+    arguments = (inputs, gates, noise, statistics, record)
+    return ((functional_call(net, tree["weights"], arguments) - target) ** 2).mean()
+
+
+def adapted_loss(net, tree, support, query, target, noise):
+    """One step on the support set, then the loss on the query set under the support set's statistics."""
+    gradient = grad(lambda tree: loss(net, tree, support, target, noise))(tree)
+    moved = {part: {name: v - 0.1 * gradient[part][name] for name, v in tree[part].items()} for part in tree}
+    statistics = {}
+    loss(net, moved, support, target, noise, record=statistics)
+    return loss(net, moved, query, target, None, statistics=statistics)
+
+
+def plain_gradient(compute, tree):
+    """``torch.autograd.grad`` of a plain call, as a tree."""
+    leaves = {part: {name: v.clone().requires_grad_() for name, v in tree[part].items()} for part in tree}
+    places = [(part, name) for part in leaves for name in leaves[part]]
+    found = torch.autograd.grad(
+        compute(leaves), [leaves[part][name] for part, name in places], allow_unused=True, materialize_grads=True
+    )
+    result = {part: {} for part in leaves}
+    for (part, name), value in zip(places, found, strict=True):
+        result[part][name] = value
+    return result
+
+
+def assert_trees_equal(mapped, loops):
+    for part, values in mapped.items():
+        for name, value in values.items():
+            expected = torch.stack([one[part][name] for one in loops])
+            torch.testing.assert_close(
+                value, expected, rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name} {text}"
+            )
+
+
+def task(data, place):
+    support, query, target, noise = data
+    return support[place], query[place], target[place], {name: value[place] for name, value in noise.items()}
+
+
+def test_vmap_of_second_order_grad_is_the_loop(tasks):
+    net, tree, data = tasks
+    mapped = vmap(grad(lambda tree, *data: adapted_loss(net, tree, *data)), in_dims=(None, 0, 0, 0, 0))(tree, *data)
+
+    def inner(leaves, support, query, target, noise):
+        """The same step by ``torch.autograd.grad``."""
+        places = [(part, name) for part in leaves for name in leaves[part]]
+        found = torch.autograd.grad(
+            loss(net, leaves, support, target, noise), [leaves[part][name] for part, name in places], create_graph=True
+        )
+        moved = {part: dict(values) for part, values in leaves.items()}
+        for (part, name), value in zip(places, found, strict=True):
+            moved[part][name] = moved[part][name] - 0.1 * value
+        statistics = {}
+        loss(net, moved, support, target, noise, record=statistics)
+        return loss(net, moved, query, target, None, statistics=statistics)
+
+    loops = [plain_gradient(lambda t, p=place: inner(t, *task(data, p)), tree) for place in range(3)]
+    assert_trees_equal(mapped, loops)
 
 
 def test_given_statistics_have_gradients():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
@@ -182,6 +183,20 @@ def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
             child(inputs)
         counts.append(counter.get_total_flops() // 4 - 40)
     assert counts[0] * 11 == counts[1] * 4
+
+
+def test_tasks_may_be_mapped(double_supernet, random_gates):
+    space = SequenceSpace(operations=("conv_5", "attention_2", "avg_pool_3"), widths=(8,), depths=(1, 2))
+    net, weights = double_supernet(space, TOKENS)
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    tasks = torch.stack([torch.cat([padded(one, 11) for one in examples(TOKENS, seed)][1:]) for seed in range(3)])
+    assert not tasks[..., -1].any()  # what could be left out
+    plain = {name: value.detach() for name, value in weights.items()}
+    slope = grad(lambda weights, inputs: (functional_call(net, weights, (inputs, gates)) ** 2).sum())
+    mapped = vmap(slope, in_dims=(None, 0))(plain, tasks)
+    for task, inputs in enumerate(tasks):
+        for name, value in slope(plain, inputs).items():
+            torch.testing.assert_close(mapped[name][task], value, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Gradients in bf16 against those in float64, of a network of each family; what stays in float32."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 import lit_metanas as lm
 from lit_metanas.inputs.batches import at_least_float32, random_inputs
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape
-from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.differentiation import Autograd, Differentiation, Functional
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.spaces.operations import POOLS, batch_normalise
 from lit_metanas.training.precision import BF16, FLOAT32, autocast
@@ -83,6 +84,8 @@ def test_average_pooling_in_bf16_gives_the_same_numbers(size: tuple[int, int], u
     given = torch.randn_like(theirs)
     (expected,), (found,) = (torch.autograd.grad(each, images, given) for each in (theirs, ours))
     assert torch.equal(found, expected)
+    whole = images.detach().unsqueeze(0)
+    assert torch.equal(torch.vmap(POOLS["avg"](2, ceil_mode=up))(whole)[0], theirs)
 
 
 def test_recorded_statistics_of_bf16_are_float32() -> None:
@@ -92,8 +95,9 @@ def test_recorded_statistics_of_bf16_are_float32() -> None:
     torch.testing.assert_close(record["one.var"], images.double().var((0, 2, 3), correction=0).float())
 
 
+@pytest.mark.parametrize("kind", [Autograd, Functional])
 @pytest.mark.parametrize("second", [False, True])
-def test_what_is_differentiated_twice_has_no_autocast(second: bool) -> None:
+def test_what_is_differentiated_twice_has_no_autocast(kind: Callable[..., Differentiation], second: bool) -> None:
     seen = []
 
     def loss(at: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -102,7 +106,7 @@ def test_what_is_differentiated_twice_has_no_autocast(second: bool) -> None:
         return value.float(), value.detach()
 
     with autocast(BF16, CPU):
-        Differentiation(second_order=second)(loss, {"weights": torch.rand(3, 3, requires_grad=True)})
+        kind(second_order=second)(loss, {"weights": torch.rand(3, 3, requires_grad=True)})
     assert seen == [torch.float32 if second else torch.bfloat16]
 
 

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback
 from meta_toys import fit, make_data, make_model, state_of
 
-from lit_metanas.meta import MAML, JointInnerLoop, LinearHead, PrototypeLoss
+from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.tasks import draw_episode
@@ -24,6 +24,12 @@ METHODS = {
     "sampled": dict,
     "maml": lambda: {
         "meta_gradient": MAML(),
+        "relaxation": Softmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": JointInnerLoop(steps=1),
+    },
+    "vmap": lambda: {
+        "meta_gradient": FOMAML(task_map="vmap"),
         "relaxation": Softmax(),
         "head": LinearHead(way=3),
         "inner_loop": JointInnerLoop(steps=1),

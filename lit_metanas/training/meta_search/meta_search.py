@@ -143,7 +143,7 @@ class MetaSearch(MetaLearned):
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PrototypeLoss()
-        self.meta_gradient.check(head, self.inner_loop)
+        self.meta_gradient.check(head, relaxation, self.inner_loop)
         self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer
         self.anneal = anneal
         self.schedule = schedule
