@@ -43,7 +43,7 @@ from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
-from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, check_card_place
+from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, check_export_place
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.export.onnx_program import ONNX
 
@@ -208,7 +208,7 @@ class OutputFolder:
 
     def _check_place(self) -> None:
         """Before a search, refuse foreign files that its end would replace or remove."""
-        check_card_place(self.path)
+        check_export_place(self.path, card=True)
         check_tree(self.report)
         check_only(self.trainings, KEPT_SCORE)
         if self.settings["pareto"] is None:
@@ -216,7 +216,7 @@ class OutputFolder:
         check_files(self.front, FRONT_FILES)
         for folder in self._networks():
             check_only(folder, EXPORTED_NAMES)
-            check_card_place(folder)
+            check_export_place(folder, card=True)
         for entry in sorted(self.front.glob("[!.]*")):
             if FRONT_NAME.fullmatch(entry.name) or not entry.is_dir():
                 continue

@@ -31,7 +31,7 @@ from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.export.exported_program import (
     EXPORTED,
     GivenExamples,
-    check_card_place,
+    check_export_place,
     export_child,
     image_paths,
     network_inputs,
@@ -161,9 +161,9 @@ class SearchResult(ResultFields):
         up to a minute.
 
         Args:
-            folder: gets ``model.pt2``, ``weights.pt``, ``model.json`` and the model card ``README.md``; made if absent.
-                Each file is replaced whole. The networks of a front go to folders in ``front`` there, each with the
-                same files.
+            folder: gets ``model.pt2``, ``weights.pt``, ``model.json``, ``predict.py``, which runs the program, and the
+                model card ``README.md``; made if absent. Each file is replaced whole. The networks of a front go to
+                folders in ``front`` there, each with the same files.
             onnx: whether to add ``model.onnx`` for onnxruntime; see ``export_child``.
             license: the network's licence in the card, by the Hugging Face Hub's names, such as ``apache-2.0``.
             command: the command that made the network, for the card; by default the result's ``command``. If that is
@@ -175,7 +175,7 @@ class SearchResult(ResultFields):
         """
         folders = [own_folder(folder, FRONT, name) for name in self.front_names]
         for place in (folder, *folders):
-            check_card_place(place)
+            check_export_place(Path(place), card=True)
         command = command or self.command
         self._write_network(folder, onnx=onnx)
         write_card(folder, card_of(self, license, command))

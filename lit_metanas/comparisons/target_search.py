@@ -27,7 +27,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms
-from lit_metanas.training.export.exported_program import check_card_place
+from lit_metanas.training.export.exported_program import check_export_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 from lit_metanas.training.recipes import Recipe
 
@@ -157,7 +157,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         assert self.finished is not None
         folder = self.finished.folder(problem.id, method)
         if self.export:
-            check_card_place(folder)
+            check_export_place(folder, card=True)
         found = search(
             problem,
             self.space,

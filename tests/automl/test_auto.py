@@ -134,7 +134,7 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert names == {
         "model.pt2", "weights.pt", "model.json", "auto.json", "results.json", "architectures.json", "records.jsonl",
-        "predictions.json", "predictions.csv", "errors.json", "report", "README.md",
+        "predictions.json", "predictions.csv", "errors.json", "report", "predict.py", "README.md",
     }  # fmt: skip
     assert "The search tried " in (folder / "report" / "report.md").read_text()
     assert (folder / "report" / "search.png").is_file()

@@ -181,12 +181,13 @@ def test_a_pair_is_searched_anew_where_its_method_or_data_changed(tmp_path):
     assert count(kernel, [first, other], export=True) == ["glyphs/0", "glyphs/1"]
 
 
-def test_a_file_of_anothers_is_told_before_the_search(tmp_path):
+@pytest.mark.parametrize("name", ["README.md", "predict.py"])
+def test_a_file_of_anothers_is_told_before_the_search(name, tmp_path):
     folder = tmp_path / "children" / "glyphs%2F0" / "fixed"
     folder.mkdir(parents=True)
-    (folder / "README.md").write_text("mine")
+    (folder / name).write_text("mine")
     counting = Counting(FixedArchitecture({}))
-    with pytest.raises(ValueError, match=r"fixed/README.md' is there already, and no export has written it"):
+    with pytest.raises(ValueError, match=f"fixed/{name}' is there already, and no export has written it"):
         run(tmp_path, {"fixed": counting}, export=True)
     assert counting.calls == []
 

@@ -20,7 +20,7 @@ from lit_metanas.training.export.prediction_table import PredictionTable
 NETWORK = "front/1-72-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
 FILES = (
-    "auto.json", "README.md", "model.pt2", "weights.pt", "results.json", "predictions.json",
+    "auto.json", "README.md", "predict.py", "model.pt2", "weights.pt", "results.json", "predictions.json",
     "predictions.csv", "errors.json",
     f"{NETWORK}/README.md", f"{NETWORK}/weights.pt",
 )  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path)
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
-@pytest.mark.parametrize("name", [*OWN, "README.md", f"{NETWORK}/README.md"])
+@pytest.mark.parametrize("name", [*OWN, "README.md", "predict.py", f"{NETWORK}/README.md"])
 def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str, received: Path, canary: Path) -> None:
     unfinish(received)
     (received / name).parent.mkdir(exist_ok=True)

@@ -107,7 +107,7 @@ def test_the_network_is_an_artifact_online_alone(logged, tmp_path, monkeypatch, 
     if mode == "online":
         ((kind, files),) = run.kept
         assert kind == "model"
-        assert {"model.pt2", "model.json", "README.md"} <= {*files}
+        assert {"model.pt2", "model.json", "predict.py", "README.md"} <= {*files}
     else:
         assert run.kept == []
 

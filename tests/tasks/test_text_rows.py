@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.testing import check_space
+from lit_metanas.training.export.standalone_rows import encoded_rows
 
 COLUMNS = ["review", "price", "shop"]
 SHAPE = lm.inputs.TextRowShape(numbers=3, vocabulary=9, steps=4)
@@ -191,13 +194,23 @@ def test_a_search_learns_what_text_and_columns_say_together(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rows = reviews(500, numbers=numbers)
-    found = lm.auto(write(tmp_path / "reviews.csv", rows), label="verdict", flops=1.2e10, output="model")
+    found = lm.auto(write(tmp_path / "reviews.csv", rows), label="verdict", flops=1.2e10, output="model", onnx=True)
     assert found.test_score > 0.9
     new = [{**row, "verdict": "", "more": "x"} for row in rows[:5]]
     wanted = lm.load("model").predict(new)
     torch.testing.assert_close(lm.load("model").predict([[row[name] for name in COLUMNS] for row in new]), wanted)
     path = write(tmp_path / "new.csv", new)
     assert main(["predict", "model", path]) == 0
+    exported = json.loads(Path("model/model.json").read_text())["input"]["preprocessing"]
+    made = read_preprocessing(exported)
+    torch.testing.assert_close(torch.tensor(encoded_rows(Path(path), exported)), made.encode(new))
+    for program in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "model/predict.py", path, "--model", program]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        for line, row in zip(lines, wanted.tolist(), strict=True):
+            answer = json.loads(line)
+            shown = [answer["prediction"]] if numbers else [answer[name] for name in found.classes]
+            assert shown == pytest.approx(row, rel=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:The network never predicts")

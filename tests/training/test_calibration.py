@@ -3,6 +3,8 @@
 import json
 import math
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -105,6 +107,13 @@ def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
     assert about["objective"] == {"kind": "classification", **described}
     said = [("a", "b")[place] for place in scores.argmax(1).tolist()]
     assert loaded.show(images) == said
+    np.save(tmp_path / "inputs.npy", images.numpy())
+    for model in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "predict.py", "inputs.npy", "--model", model]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [row["a"] for row in rows] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
+        assert [next(iter(row)) for row in rows] == said  # the prediction comes first, however probable it is
     plain = lm.Classification(2)
     lm.export_child(network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=plain)
     assert "objective" not in json.loads((tmp_path / "model.json").read_text())

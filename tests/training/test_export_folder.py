@@ -1,21 +1,432 @@
-"""What an export leaves beside its program: a model card that the Hugging Face Hub reads."""
+"""What an export leaves beside its program: a script that runs it alone, a model card, and what is sent to a hub."""
 
+from __future__ import annotations
+
+import io
+import json
+import math
 import os
+import runpy
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard as HubCard
+from PIL import Image
+from torch import nn
 
 import lit_metanas as lm
+from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.read_examples import read_new_examples
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
+from lit_metanas.training.export.hub_card import ModelCard
+from lit_metanas.training.export.predict_script import script_packages, script_takes
 
-WORDS = lm.kinds.Words(steps=5, least=1).fitted(["one two three"])
+WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
+TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
+CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
+GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
+OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
+MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
+
+ALONE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+"""Runs a script where some modules cannot be imported."""
+
+NOT_BY_TORCH = "lit_metanas,lightning,numpy,onnxruntime,optuna"
+NOT_BY_ONNXRUNTIME = "lit_metanas,lightning,torch,optuna"
+
+
+def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, way)
+        for parameter in network.parameters():
+            parameter.data += 0.2 * torch.randn(parameter.shape)
+    return network
+
+
+def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[Any]:
+    command = [sys.executable, "-I", "-c", ALONE, without, str(folder / "predict.py"), *words]
+    done = subprocess.run(command, cwd=folder.parent / "empty", capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def answers(*files: str, lines: int = 145, onnx: bool = True) -> Iterator[list[Any]]:
+    """What the exported script says of files, by torch and by onnxruntime."""
+    script = Path("out/predict.py").read_text(encoding="utf-8")
+    assert len(script.splitlines()) <= lines
+    assert "lit_metanas" not in script
+    for model in ("model.pt2", "model.onnx")[: 1 + onnx]:
+        with redirect_stdout(io.StringIO()) as said, patch.object(sys, "argv", ["", *files, "--model", model]):
+            runpy.run_path("out/predict.py", run_name="__main__")
+        yield [json.loads(line) for line in said.getvalue().splitlines()]
+
+
+def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
+    assert all(list(row.values()) == sorted(row.values(), reverse=True) for row in found)
+    rows = torch.tensor([[row[name] for name in "abc"] for row in found])
+    torch.testing.assert_close(rows, expected, atol=within, rtol=0)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
+
+
+def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(tmp_path: Path) -> None:
+    shape = (3, 12, 10)
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, onnx=True)
+    generator = np.random.default_rng(0)
+    Image.fromarray(generator.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("colour.png")
+    Image.fromarray(generator.integers(0, 256, (9, 9), dtype=np.uint8)).save("grey.png")
+    arrays = generator.integers(0, 256, (4, *shape), dtype=np.uint8)
+    np.save("bytes.npy", arrays)
+    np.save("floats.npy", arrays / 255)
+    files = [Path("colour.png"), Path("grey.png")]
+    exported = lm.load("out")
+    expected = torch.cat([exported.predict(read_images(files, shape)), *2 * [exported.predict(torch.tensor(arrays))]])
+    words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
+    agree(predicted(tmp_path / "out", *words), expected)
+    agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 145
+
+
+def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
+    made = JoinedTokens(WORDS, CHARACTERS)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    expected = lm.load("out").predict(texts)
+    for found in answers("empty.txt", "new.txt"):
+        agree(found, expected)
+
+
+@pytest.mark.parametrize(
+    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS), OLD_GRAMS]
+)
+def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
+    from lit_metanas.training.export.standalone_parts import numbered_tokens
+    from lit_metanas.training.export.standalone_texts import read_texts
+
+    if isinstance(made, lm.kinds.BytePairs):
+        pytest.importorskip("tokenizers")
+        made = made.fitted(3 * TEXTS)
+    plain = {"kind": made.kind, **made.to_plain()}
+    lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
+    Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    texts = [text for _, text in read_new_examples(["new.txt"], "texts").examples]
+    expected = made.encode(texts)
+    assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
+    if not isinstance(made, JoinedTokens):
+        assert numbered_tokens(texts, plain) == expected.tolist()
+
+
+def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
+    encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
+    goal = lm.Translation(WORDS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
+        for parameter in network.parameters():
+            parameter.data += 0.5 * torch.randn(parameter.shape)
+    given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    expected = lm.load("out").show(texts)
+    assert len(set(expected)) > 1
+    assert all(found == expected for found in answers("empty.txt", "new.txt"))
+
+
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
+def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
+    from lit_metanas.training.export.standalone_texts import written_text
+
+    if isinstance(target, lm.kinds.BytePairs):
+        pytest.importorskip("tokenizers")
+        target = target.fitted(3 * TEXTS)
+    goal = lm.Translation(target)
+    rows = torch.randint(0, goal.outputs, (200, 9), generator=torch.Generator().manual_seed(0)).tolist()
+    rows += [[], [0], [0, 2], [1, 1]]
+    expected = goal.texts([row[: row.index(0)] if 0 in row else row for row in rows])
+    plain = {"kind": target.kind, **target.to_plain()}
+    assert [written_text(row, plain) for row in rows] == expected
+
+
+def test_a_script_takes_the_place_of_an_older_one_and_of_one_for_other_inputs() -> None:
+    made = WORDS
+    script = Path("out/predict.py")
+    script.parent.mkdir()
+    script.write_text('"""Run the exported network beside this file: on images, or .txt files of its words."""\n')
+    for preprocessing, told in ((made, ".txt"), (None, ".npy"), (made, ".txt")):
+        network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+        classes = ("a", "b", "c")
+        lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=preprocessing)
+        assert told in script.read_text(encoding="utf-8").partition("\n")[0]
+
+
+def write_wave(file: str, rate: int, width: int, channels: int, samples: int) -> None:
+    """A tone and noise, of whole numbers of so many bytes."""
+    times = np.arange(samples)[:, None] / rate
+    noise = 0.05 * np.random.default_rng(0).standard_normal((samples, channels))
+    top = 2 ** (8 * width - 1)
+    levels = (top * (0.4 * np.sin(2 * np.pi * 300 * times * np.arange(1, channels + 1)) + noise)).astype(np.int64)
+    parts = (levels.reshape(-1, 1) + (top if width == 1 else 0)) >> (8 * np.arange(width)) & 255
+    with wave.open(file, "wb") as opened:
+        opened.setparams((channels, width, rate, 0, "NONE", ""))
+        opened.writeframes(parts.astype(np.uint8).tobytes())
+
+
+def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> None:
+    made = lm.kinds.LogMel(steps=60)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
+    for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
+        write_wave(name, rate, width, channels, rate // 2)
+    expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
+    for found in answers("one.wav", "two.wav", "three.wav"):
+        agree(found, expected, within=1e-5)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lm.kinds.LogMel(steps=40),
+        lm.kinds.LogMel(rate=16000, bins=20, window=0.05, hop=0.02, highest=7000.0, centre=True, steps=30),
+    ],
+)
+@pytest.mark.parametrize(
+    ("rate", "width", "channels", "samples"),
+    [(8000, 2, 1, 20000), (16000, 4, 2, 9001), (44100, 3, 2, 30000), (11025, 1, 1, 4000), (1000, 2, 1, 201),
+     (8000, 2, 1, 0)],
+)  # fmt: skip
+def test_the_script_hears_sounds_as_the_package_does(
+    made: lm.kinds.LogMel, rate: int, width: int, channels: int, samples: int
+) -> None:
+    from lit_metanas.training.export.standalone_sounds import log_mel
+
+    write_wave("x.wav", rate, width, channels, samples)
+    expected = made.encode(["x.wav"])[0]
+    for library in (torch, np):
+        found = torch.as_tensor(log_mel(Path("x.wav"), made.to_plain(), library))
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
+    made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    write_wave("x.wav", 8000, 2, 1, 2000)
+    inputs = made.encode(["x.wav"])
+    np.save("x.npy", inputs.numpy())
+    network = drawn(space, made.shape, goal.outputs).eval()
+    with torch.no_grad():
+        network.get_parameter("head.bias").sub_(network(inputs).mean((0, 1)))  # of all symbols about as many
+    given = {"classes": ("ä", "b"), "shape": made.shape, "objective": goal, "onnx": not arrays}
+    lm.export_child(network, "out", architecture={}, preprocessing=None if arrays else made, **given)
+    exported = lm.load("out")
+    expected = exported.show(inputs)
+    steps = exported.network(inputs)[0].argmax(-1).tolist()
+    assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
+    assert all(found == expected for found in answers("x.npy" if arrays else "x.wav", onnx=not arrays))
+
+
+ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
+COLUMNS = lm.kinds.Columns(("height", "the, age", "w")).fitted(ROWS[:4])
+TABLE = """note,w , "the, age",height
+"a
+b",5,20,1
+,7.5,?, 1.7
+x,NA,1e2,N/A
+,,,
+y,6,-1e300,9e300
+ z,5,30,3
+
+"""
+"""Its columns stand in another order, beside one of no number."""
+
+
+def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
+    network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
+    given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
+    Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
+    rows = read_new_examples(["new.csv", "new.tsv"], "rows").examples
+    expected = lm.load("out").predict([row for _, row in rows])
+    assert len(rows) == 7
+    for found in answers("new.csv", "new.tsv", lines=200):
+        agree(found, expected, within=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rows", "texts", "sounds", "images"])
+def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
+    made = {"rows": COLUMNS, "texts": WORDS, "sounds": lm.kinds.LogMel(steps=30), "images": None}[kind]
+    shape = lm.ImageShape(3, 12, 10) if made is None else made.shape
+    goal = lm.Regression((2000.0, 5.0), (300.0, 2.0), (40.0, 1.5))
+    given = {"classes": ("weight", "age"), "shape": shape, "preprocessing": made, "objective": goal}
+    lm.export_child(drawn(lm.default_space(shape), shape, 2), "out", architecture={}, **given)
+    if kind == "rows":
+        Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
+        examples = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
+    elif kind == "texts":
+        Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+        examples = TEXTS
+    elif kind == "sounds":
+        write_wave("x.wav", 8000, 2, 1, 2000)
+        examples = ["x.wav"]
+    else:
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
+        examples = ["x.png"]
+    file = {"rows": "new.csv", "texts": "new.txt", "sounds": "x.wav", "images": "x.png"}[kind]
+    exported = lm.load("out")
+    expected = [exported.objective.columns(row, exported.classes) for row in exported.predict(examples).tolist()]
+    assert expected[0].keys() == {
+        f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
+    }
+    for found in answers(file, lines=200, onnx=False):
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.parametrize("names", [COLUMNS.names, ()])
+@pytest.mark.parametrize("scale", ["standardised", "quantiles", "pieces"])
+def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str, ...]) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    made = lm.kinds.Columns(names, scale).fitted(ROWS)
+
+    values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
+    lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
+    Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
+    found = torch.tensor(encoded_rows(Path("new.csv"), made.to_plain()))
+    torch.testing.assert_close(found, made.encode([row for _, row in read_new_examples(["new.csv"], "rows").examples]))
+
+
+MIXED = """when,colour,on,weight,id,sort
+2024-01-05,red,true,3.5,a1,7
+2024-02-29,blue,FALSE,,b2,7
+,red,true,1e3,c3,7
+2023-12-31,,False,-2,d4,7
+2024-03-01,"gr, een",true,4,e5,7
+2024-03-02,blue,?,4,f6,7
+"""
+
+
+@pytest.mark.parametrize(("times", "scale"), [("", "standardised"), ("T10:30", "pieces")])
+def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: Any) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    lines = [line.split(",", 1) for line in MIXED.splitlines()]
+    table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
+    Path("learned.csv").write_text("\n".join(table))
+    rows = [row for _, row in read_new_examples(["learned.csv"], "rows").examples]
+    made = lm.kinds.Columns(tuple(rows[0]), scale).fitted(rows)
+    assert made.left_out == "'id' (texts that hardly repeat), 'sort' (constant)"
+    # A new category and another column, without those that are left out.
+    named = ["note,when,colour,on,weight", *(f"n,{line.rsplit(',', 2)[0]}" for line in table[1:])]
+    Path("new.csv").write_text("\n".join([*named, named[1].replace("red", "pink")]))
+    found = encoded_rows(Path("new.csv"), json.loads(json.dumps(made.to_plain())))
+    given = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
+    torch.testing.assert_close(torch.tensor(found), made.encode(given))
+    assert len(found) == 7
+
+
+def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(levels).save("grey.png")
+    file = Path("grey.png")
+    for shape in ((1, 256, 256), (3, 256, 256), (1, 12, 10)):
+        about = dict(zip(("channels", "height", "width"), shape, strict=True))
+        expected = read_images([file], shape).float() / 255
+        for library in (torch, np):
+            found = torch.as_tensor(read_inputs(file, about, library))
+            torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert len(torch.unique(read_images([Path("grey.png")], (1, 256, 256)))) == 256
+    for kind in (np.int32, np.float32):
+        Image.fromarray(levels.astype(kind)).save("wide.tif")
+        with pytest.raises(SystemExit, match="its pixels have 32 bits"):
+            read_inputs(Path("wide.tif"), {"shape": ["image", 1, 8, 8]}, torch)
+        with pytest.raises(ValueError, match=r"^wide\.tif has pixels of 32 bits: save it with 8 or 16\.$"):
+            read_images([Path("wide.tif")], (1, 8, 8))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_the_script_lays_transparent_images_over_white_as_the_package_does(mode: str) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    if mode == "P":
+        Image.fromarray(pixels[:, :, :3]).convert("P").save("x.png", transparency=bytes(range(256)))
+    else:
+        Image.fromarray(pixels if mode == "RGBA" else pixels[:, :, :2]).save("x.png")
+    for shape in ((1, 30, 20), (3, 30, 20), (1, 12, 10), (3, 12, 10)):
+        about = dict(zip(("channels", "height", "width"), shape, strict=True))
+        for library in (torch, np):
+            found = torch.as_tensor(read_inputs(Path("x.png"), about, library))
+            torch.testing.assert_close(found, read_images([Path("x.png")], shape).float() / 255, atol=1e-6, rtol=0)
+
+
+def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
+    shape = (1, 8, 8)
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape)
+    for name in ("new/1.png", "new/inner/3.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)).save(name)
+    Path("new/2.png").write_text("no image")
+    Path("new/.hidden.png").write_text("no image")
+    with patch.object(sys, "argv", ["", "new"]), pytest.raises(SystemExit) as left:
+        runpy.run_path("out/predict.py", run_name="__main__")
+    assert left.value.code == 1
+    said = capfd.readouterr()
+    first, second, third = map(json.loads, said.out.splitlines())
+    assert second is None
+    agree([first, third], lm.load("out").predict([Path("new/1.png"), Path("new/inner/3.png")]))
+    assert said.err.startswith("new/2.png is no image that can be read (")
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((2, 1, 8, 8)), r"has inputs of shape \[1, 8, 8\], and the network is for image \[1, 12, 12\]"),
+        (np.zeros((2, 1, 12, 12), dtype=complex), "does not hold uint8 or float32"),
+        (np.asfortranarray(np.zeros((2, 1, 12, 12))), "row by row"),
+    ],
+)
+def test_the_script_refuses_other_arrays(
+    array: np.ndarray, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    np.save("wrong.npy", array)
+    with pytest.raises(SystemExit, match=told):
+        read_inputs(Path("wrong.npy"), {"channels": 1, "height": 12, "width": 12}, torch)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +457,47 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     assert first.metric_args["ci95"] == pytest.approx(result.ci95, abs=1e-4)
     text = card.text
     assert f"| test accuracy | {percent(result.test_score, result.ci95)} % (95 % interval)" in text
+    assert "FILE ...` needs PyTorch and Pillow; `lit-metanas predict`" in text
     assert "<b>" not in text
     assert f"| parameters | {result.parameters:,} |" in text
     assert "| all training after it | " in text
     assert "## Intended use and limits" in text
     assert "\\`three\\`" in text
     assert not list(tmp_path.glob("out/.*"))
+
+
+def test_a_card_says_where_the_script_takes_arrays_alone() -> None:
+    card = ModelCard(
+        kind="question-answering", data="q", metric="span F1", value=0.5, ci95=math.nan, examples=(8, 2), classes=(),
+        space="SequenceSpace", architecture="", parameters=1, flops=1, costs={}, reproduce="", seed=0, takes="X.npy",
+    )  # fmt: skip
+    told = "`python predict.py X.npy ...` needs PyTorch; it reads arrays of inputs alone, and `lit-metanas predict` new"
+    assert told in card.text()
+
+
+@pytest.mark.parametrize(
+    ("shape", "made", "goal", "packages", "takes"),
+    [
+        ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
+        (WORDS.shape, None, lm.Classification(2), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, WORDS, lm.Translation(WORDS), ("PyTorch",), "FILE"),
+        (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
+        (
+            WORDS.shape,
+            JoinedTokens(WORDS, lm.kinds.BytePairs()),
+            lm.Classification(2),
+            ("PyTorch", "tokenizers"),
+            "FILE",
+        ),
+        (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
+    ],
+)
+def test_a_script_needs_what_its_own_inputs_and_texts_need(
+    shape: lm.Shape, made: lm.Preprocessing | None, goal: lm.Objective, packages: tuple[str, ...], takes: str
+) -> None:
+    assert script_packages(shape, made, goal) == packages
+    assert script_takes(shape, made, goal) == takes
 
 
 def test_tasks_have_the_hubs_names() -> None:
@@ -66,14 +512,14 @@ def test_tasks_have_the_hubs_names() -> None:
     assert lm.Span(3).hub_task("texts") == "question-answering"
 
 
-def test_a_card_of_others_is_left_alone(result: lm.SearchResult) -> None:
-    card = Path("out") / "README.md"
-    card.parent.mkdir()
-    card.write_text("# Mine\n")
-    with pytest.raises(ValueError, match=r"'out/README.md' is there already, and no export has written it"):
+@pytest.mark.parametrize("name", ["README.md", "predict.py"])
+def test_files_of_others_are_left_alone(name: str, result: lm.SearchResult) -> None:
+    Path("out").mkdir()
+    (Path("out") / name).write_text("# Mine\n")
+    with pytest.raises(ValueError, match=rf"'out/{name}' is there already, and no export has written it"):
         result.export("out")
-    assert [file.name for file in Path("out").iterdir()] == ["README.md"]
-    assert card.read_text() == "# Mine\n"
+    assert [file.name for file in Path("out").iterdir()] == [name]
+    assert (Path("out") / name).read_text() == "# Mine\n"
 
 
 def test_a_program_is_the_one_that_is_described(result: lm.SearchResult) -> None:

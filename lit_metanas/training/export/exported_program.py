@@ -44,14 +44,16 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
+from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
-PROGRAM, WEIGHTS, CARD = "model.pt2", "weights.pt", "README.md"
-EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, WEIGHTS)
+PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
+EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)
 """The files of an export."""
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
+_SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,8 @@ def export_child(
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
-    A network of other operations than those of this package's spaces is taken apart into torch's core operations. What
+    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``. A
+    network of other operations than those of this package's spaces is taken apart into torch's core operations. What
     ``predict`` refuses all the same is named in a warning.
 
     Args:
@@ -234,7 +237,7 @@ def export_child(
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same; the network has other
             outputs than the objective, torch.export cannot trace it for any number of inputs, or no ONNX file can be
-            made of it; or a link lies in the place of a file.
+            made of it; or see ``check_export_place``.
 
     Example:
         >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
@@ -245,7 +248,7 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    check_files(folder, EXPORTED)
+    check_export_place(folder)
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
@@ -276,10 +279,11 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
+    write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)
-    if _is_own_card(folder / CARD):
+    if _begins_with(folder / CARD, CARD_BEGINS):
         (folder / CARD).unlink()
     if translated:
         write_whole(folder / ONNX, translated)
@@ -329,17 +333,21 @@ def load(directory: str | os.PathLike[str]) -> Exported:
     return Exported(network, **parts)
 
 
-def check_card_place(folder: str | os.PathLike[str]) -> None:
-    """Look whether an export with a card may write into a folder: a card that no export has written stays."""
-    check_files(Path(folder), EXPORTED)
-    if os.path.lexists(card := Path(folder) / CARD) and not _is_own_card(card):
-        raise ValueError(f"'{card}' is there already, and no export has written it: give another folder.")
+def check_export_place(folder: Path, *, card: bool = False) -> None:
+    """Look whether an export, one with a card, too, may write into a folder: files that none has written stay."""
+    check_files(folder, EXPORTED)
+    begins = {SCRIPT: _SCRIPT_BEGINS}
+    if card:
+        begins[CARD] = CARD_BEGINS
+    for name, begin in begins.items():
+        if os.path.lexists(file := folder / name) and not _begins_with(file, begin):
+            raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 
 
-def _is_own_card(file: Path) -> bool:
-    """Whether an export has written a card."""
+def _begins_with(file: Path, begin: str) -> bool:
+    own = begin.encode()
     with suppress(ValueError, FileNotFoundError), open_regular(file) as stream:
-        return stream.read(len(CARD_BEGINS)) == CARD_BEGINS.encode()
+        return stream.read(len(own)) == own
     return False
 
 

@@ -16,7 +16,7 @@ from lit_metanas.io.text import duration, markdown_text, number_of, printable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.exported_program import CARD, LIBRARY, check_card_place
+from lit_metanas.training.export.exported_program import CARD, LIBRARY, check_export_place
 from lit_metanas.training.export.network_description import DESCRIPTION
 
 UNKNOWN_LICENSE = "unknown"
@@ -45,6 +45,8 @@ class ModelCard:
     preprocessing: str = ""
     encoder: str = ""  # the frozen part of the network, with its licence
     recipe: str = ""  # of the last training, where `reproduce` does not give it
+    packages: tuple[str, ...] = ("PyTorch",)  # that predict.py needs
+    takes: str = "FILE"  # argument of predict.py
     is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
     measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
@@ -71,6 +73,13 @@ class ModelCard:
             "metrics": [kind],
             "model-index": [{"name": f"{LIBRARY}-{_slug(self.data)}", "results": [result]}],
         }
+
+    @property
+    def _other_way(self) -> str:
+        """What this package does with the folder."""
+        if self.takes == "FILE":
+            return f"`{LIBRARY} predict` takes this folder, too"
+        return f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
 
     def text(self) -> str:
         """The whole file."""
@@ -117,9 +126,8 @@ class ModelCard:
             *(line for title, text in parts.items() if text for line in (f"## {title}", "", text, "")),
             "## Use",
             "",
-            f"`{LIBRARY} predict` takes this folder and new examples. With PyTorch alone "
-            '`torch.export.load("model.pt2").module()` gives the scores of inputs that are made as '
-            f"`{DESCRIPTION}` says.",
+            f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "
+            f"The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",
@@ -132,7 +140,7 @@ class ModelCard:
 
 def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
     """Write ``README.md`` atomically."""
-    check_card_place(folder)
+    check_export_place(Path(folder), card=True)
     write_whole(Path(folder) / CARD, card.text())
 
 
