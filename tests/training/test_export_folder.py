@@ -28,7 +28,6 @@ from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.predict_script import script_packages, script_takes
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
@@ -172,18 +171,6 @@ def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPrep
     expected = goal.texts([row[: row.index(0)] if 0 in row else row for row in rows])
     plain = {"kind": target.kind, **target.to_plain()}
     assert [written_text(row, plain) for row in rows] == expected
-
-
-def test_a_script_takes_the_place_of_an_older_one_and_of_one_for_other_inputs() -> None:
-    made = WORDS
-    script = Path("out/predict.py")
-    script.parent.mkdir()
-    script.write_text('"""Run the exported network beside this file: on images, or .txt files of its words."""\n')
-    for preprocessing, told in ((made, ".txt"), (None, ".npy"), (made, ".txt")):
-        network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
-        classes = ("a", "b", "c")
-        lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=preprocessing)
-        assert told in script.read_text(encoding="utf-8").partition("\n")[0]
 
 
 def write_wave(file: str, rate: int, width: int, channels: int, samples: int) -> None:
@@ -411,24 +398,6 @@ def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.Ca
     assert len(said.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("array", "told"),
-    [
-        (np.zeros((2, 1, 8, 8)), r"has inputs of shape \[1, 8, 8\], and the network is for image \[1, 12, 12\]"),
-        (np.zeros((2, 1, 12, 12), dtype=complex), "does not hold uint8 or float32"),
-        (np.asfortranarray(np.zeros((2, 1, 12, 12))), "row by row"),
-    ],
-)
-def test_the_script_refuses_other_arrays(
-    array: np.ndarray, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
-    np.save("wrong.npy", array)
-    with pytest.raises(SystemExit, match=told):
-        read_inputs(Path("wrong.npy"), {"channels": 1, "height": 12, "width": 12}, torch)
-
-
 @pytest.fixture(scope="module")
 def task() -> lm.Task:
     torch.manual_seed(0)
@@ -466,22 +435,11 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     assert not list(tmp_path.glob("out/.*"))
 
 
-def test_a_card_says_where_the_script_takes_arrays_alone() -> None:
-    card = ModelCard(
-        kind="question-answering", data="q", metric="span F1", value=0.5, ci95=math.nan, examples=(8, 2), classes=(),
-        space="SequenceSpace", architecture="", parameters=1, flops=1, costs={}, reproduce="", seed=0, takes="X.npy",
-    )  # fmt: skip
-    told = "`python predict.py X.npy ...` needs PyTorch; it reads arrays of inputs alone, and `lit-metanas predict` new"
-    assert told in card.text()
-
-
 @pytest.mark.parametrize(
     ("shape", "made", "goal", "packages", "takes"),
     [
         ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
-        (WORDS.shape, None, lm.Classification(2), ("PyTorch",), "INPUTS.npy"),
         (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
-        (WORDS.shape, WORDS, lm.Translation(WORDS), ("PyTorch",), "FILE"),
         (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
         (
             WORDS.shape,
