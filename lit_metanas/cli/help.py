@@ -32,7 +32,6 @@ EXAMPLES = {
     "search": "-c from_scratch --model.directory runs/mine",
     "predict": "model photo.jpg",
     "report": "--results runs/scratch/results.json",
-    "push": "out NAME/MODEL --dry-run",
     "configs": "meta_search",
 }
 
@@ -73,7 +72,6 @@ OPERANDS = {
     "distil": "MODEL DATA",
     "run": "[EXPERIMENT]",
     "predict": "EXPORTED PATH ... [--csv]",
-    "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
 }
 """What stands right after a verb, without keys."""

@@ -19,7 +19,6 @@ VERBS = {
     **TRAINER_VERBS,
     "predict": "run an exported network on new images, texts, sounds or rows",
     "report": "turn results into a table, figures and a Markdown page",
-    "push": "send an exported network with its model card to the Hugging Face Hub",
     "configs": "list the shipped configurations, or print one",
 }
 """All verbs, in the order in which the help lists them."""
@@ -83,12 +82,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
         "subject": "method of which one sentence says what it won over the reference, and what it cost",
-    },
-    "push": {
-        "folder": "the exported network's; may be the first word (must be given)",
-        "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
-        "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
-        "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
 }

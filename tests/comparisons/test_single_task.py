@@ -19,8 +19,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
-from lit_metanas.comparisons.target_search import comparison_row
-from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
+from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.budget import FailedWorkError
@@ -419,14 +418,3 @@ def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_w
         r"among lower ones\.$",
     ):
         searched(Choosing(learning_rate=1e30))
-
-
-def test_what_a_proxy_says_is_no_validation_score():
-    proxy = QuerySearcher(estimator=partial(ProxyEstimator, proxy=ParameterCount()), trials=3)
-    found = searched(proxy)
-    assert found.record.best.value > 1
-    assert math.isnan(found.val_score)
-    row = comparison_row(TASK, found, method="by size", seed=1)
-    assert math.isnan(row.chosen.value)
-    assert row.result.curve == ()
-    assert 0 <= searched(proxy, validate=True).val_score <= 1

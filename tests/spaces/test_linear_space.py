@@ -82,7 +82,7 @@ def test_it_is_exported_for_onnxruntime(shape, tmp_path):
     task = lm.Task("toy", 2, part, part, part)
     space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
     found = lm.search(task, space, method=method, progress=False)
-    found.export(tmp_path, int8=part)
+    found.export(tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
     with torch.no_grad():
