@@ -66,7 +66,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "args": "further arguments of all phases of a verb",
         "needs": "inputs that must be files or folders, and what each is",
         "jobs": "how many seeds run side by side (default: one for each core)",
-        "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "predict": {
         "model": "the folder of an exported network, or one with a single one; may be the first word (must be given)",

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
@@ -18,7 +17,7 @@ from lit_metanas.io.cores import own_cores
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.io.text import number_of, printable, rough
+from lit_metanas.io.text import number_of, printable
 
 LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
 """Endings of the files that a user may want, the likeliest first."""
@@ -42,7 +41,6 @@ def run(
     args: dict[str, list[str]] | None = None,
     needs: dict[str, str] | None = None,
     jobs: int | None = None,
-    pace: float = 1.0,
     *,
     execute: Execute,
 ) -> None:
@@ -51,13 +49,10 @@ def run(
     # interrupted ``fit`` goes on from its last checkpoint; a folder of another configuration is set aside.
     if jobs is not None and jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
-    if not 0 <= pace < 1e9:
-        raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
     own_path(directory, "directory")
     if seeds is None:
         seeds = [0]
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
-    steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     if jobs is None:
         jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
     progress = Progress(steps, jobs)
@@ -75,14 +70,13 @@ def run(
 
 
 def _extent(progress: Progress, directory: Path) -> str:
-    """How many steps there are, how many of them were finished before, and about how long the others take."""
+    """How many steps there are, how many of them were finished before."""
     steps, finished = progress.steps, progress.finished()
     text = f"{number_of(len(steps), 'step')} into {directory}"
     if finished:
         text += f", {len(finished)} finished before"
-    if len(finished) < len(steps):
-        text += f", about {rough(progress.seconds_left({}))} "
-        text += "on two CPU cores" if progress.jobs == 1 else f"with {progress.jobs} jobs"
+    if len(finished) < len(steps) and progress.jobs > 1:
+        text += f", with {progress.jobs} jobs"
     return f"{text}."
 
 
@@ -97,7 +91,6 @@ def _in_order(progress: Progress, execute: Execute) -> None:
             execute(args)
         seconds = time.monotonic() - start
         progress.end(number, seconds)
-        progress.took(number, seconds, {})
 
 
 @contextmanager
