@@ -19,15 +19,6 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.io.text import number_of, printable
 
-LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
-"""Endings of the files that a user may want, the likeliest first."""
-
-OWN_FILES = ("phase.json", "search.json")
-"""What steps leave for themselves."""
-
-MOST_FILES = 10
-"""Lines of files at the end."""
-
 Execute = Callable[[list[str]], None]
 
 
@@ -120,33 +111,9 @@ def leave_process_group() -> None:
 
 
 def _summary(progress: Progress, directory: Path) -> None:
-    """Print what each step took, and files: networks and results, those of the last step, such as a report's, first."""
+    """Print what each step took, and where the files are."""
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
         print(f"{printable(step.label):<{width}}  {progress.done[number]}")
-    last, *earlier = [step.folder for step in reversed(progress.steps)]
-    files = [*_networks(last), *_files(last)]
-    files += [network for folder in earlier for network in _networks(folder)]
-    files += [file for folder in earlier for file in _files(folder)]
-    shown = files
-    if len(files) > MOST_FILES:
-        shown = files[: MOST_FILES - 1]
-    print("\nFiles")
-    for file in shown:
-        print(f"  {printable(str(file))}")
-    if files != shown:
-        print(f"  … and {len(files) - len(shown)} more in {directory}")
-
-
-def _networks(folder: Path) -> list[Path]:
-    """The folders of exported networks that a step has left."""
-    return sorted(file.parent for file in folder.rglob("model.json"))
-
-
-def _files(folder: Path) -> list[Path]:
-    """What a step has left for its user next to exported networks, the highest in its folder first."""
-    networks = _networks(folder)
-    files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name not in OWN_FILES]
-    others = [file for file in files if file.parent not in networks and "logs" not in file.relative_to(folder).parts]
-    return sorted(others, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))
+    print(f"\nThe files are in {directory}.")
