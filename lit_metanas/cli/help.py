@@ -34,6 +34,7 @@ EXAMPLES = {
     "report": "--results runs/scratch/results.json",
     "push": "out NAME/MODEL --dry-run",
     "configs": "meta_search",
+    "schema": "schema.json",
 }
 
 CHECKPOINTS = {
@@ -74,6 +75,7 @@ OPERANDS = {
     "predict": "EXPORTED PATH ... [--csv]",
     "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
+    "schema": "[PATH]",
 }
 """What stands right after a verb, without keys."""
 

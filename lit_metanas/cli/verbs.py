@@ -21,6 +21,7 @@ VERBS = {
     "report": "turn results into a table, figures and a Markdown page",
     "push": "send an exported network with its model card to the Hugging Face Hub",
     "configs": "list the shipped configurations, or print one",
+    "schema": "make a JSON schema, by which editors complete and check configurations",
 }
 """All verbs, in the order in which the help lists them."""
 
@@ -90,5 +91,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
+    "schema": {"path": "the file to write; may be the first word (default: it is printed)"},
 }
 """All keys of the verbs that are functions."""

@@ -229,6 +229,11 @@ CONFUSIONS = Picture(
     "share of the row; numbers are examples.",
 )
 
+HEAT_SHOWS = (
+    "Below each picture is what speaks for the prediction: the brighter a place, the more of its score is lost if a "
+    "patch there is covered (occlusion, by captum)."
+)
+"""A sentence below the worst errors."""
 
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
@@ -269,6 +274,8 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
         parts += _tiles(folder / WORST, errors)
+        if any(one.heat for one in errors):
+            parts.append(HEAT_SHOWS)
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
     return "\n\n".join(parts) + "\n", pictures
 
