@@ -15,7 +15,7 @@ from docstring_parser import parse
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from lit_metanas.automl.options import shell_help, shell_options
-from lit_metanas.cli.configuration_files import BASE, TRAINER_KEYS
+from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.prediction import predict
@@ -65,7 +65,6 @@ def configuration_schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "seed_everything": {"type": ["boolean", "integer"]},
     }
-    assert values.keys() == {*TRAINER_KEYS}
     options = {name: made.of(kind) for name, (kind, _) in shell_options().items()}
     kinds = {
         "fit, validate, test or search": _object(values),
