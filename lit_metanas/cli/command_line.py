@@ -45,13 +45,14 @@ _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
     "configs": "lit_metanas.cli.shipped_configurations",
+    "schema": "lit_metanas.cli.schema",
 }
 """The modules of the verbs that are functions of the same name."""
 
 _SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
 """The functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "configs": ("name",)}
+_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "configs": ("name",), "schema": ("path",)}
 """The keys of the words that stand right after a verb."""
 
 

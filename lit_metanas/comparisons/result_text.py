@@ -235,6 +235,8 @@ def _network_lines(result: ResultFields) -> list[str]:
         lines.append(tried)
     if result.linear_model:
         lines.append(_wrap(f"linear model: {result.linear_model}"))
+    if result.rival:
+        lines.append(_wrap(f"rival: {result.rival}"))
     return lines
 
 

@@ -137,14 +137,6 @@ def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Pat
         read_given(texts, start=start.made_before)
 
 
-def test_estimators_take_a_start_for_images_alone() -> None:
-    classifier = lm.AutoClassifier(minutes=5, start="none.ckpt")
-    assert classifier.get_params()["start"] == "none.ckpt"
-    for kind, X in (("texts", ["go on", "stop"] * 10), ("rows", np.zeros((20, 3)))):
-        with pytest.raises(ValueError, match=f"AutoClassifier: 'start' is for images, and X holds {kind}, which are"):
-            classifier.fit(X, [0, 1] * 10)
-
-
 def test_a_start_of_something_else_is_refused_before_anything_is_written(
     learned: tuple[lm.training.TaskReptile, Path], usual: Path, texts: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import DATA, EXAMPLES, PHASE, TRAINER, verb_help
 from lit_metanas.cli.prediction import predict
+from lit_metanas.cli.schema import schema
 from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.report_verb import report
@@ -90,6 +91,7 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 FUNCTIONS = {
     "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "configs": configs, "predict": predict,
+    "schema": schema,
 }  # fmt: skip
 
 

@@ -362,9 +362,7 @@ def test_no_method_need_be_given():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": DARTSSearcher}, r"method must be a Searcher, not DARTSSearcher: make one, DARTSSearcher\(...\)"),
-        ({"task": torch.rand(3)}, "task must be a Task, not Tensor: give one, such as "),
-        ({"flops": "1e9"}, "flops must be a number, not str: give one, such as 1e11"),
+        ({"task": torch.rand(3)}, "task must be a Task, not Tensor"),
         ({"method": QuerySearcher()}, "goes on until its budget is spent: give flops, queries, or its trials"),
         ({"seed": -1}, "seed = -1 must be at least 0"),
         ({"threads": 0}, "threads is 0; give 1 to 4096"),
