@@ -16,7 +16,7 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
-PATCHES = (400, 100)
+DRAWN_PATCHES = (400, 100)
 """Patches that those of an image are compared with."""
 
 PATCH_SIDE, SEEN_SIDE = 6, 32
@@ -54,7 +54,7 @@ class PatchSpace(SolvedModels, SearchSpace):
     """
 
     shapes = (ImageShape,)
-    choices = (Choice("patches", tuple(map(str, PATCHES))),)
+    choices = (Choice("patches", tuple(map(str, DRAWN_PATCHES))),)
     decays = (1.0,)
     visit_flops = 100_000
     tried = 1

@@ -20,7 +20,7 @@ PENALTIES = tuple(10.0**power for power in range(-1, 6))
 MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
 
-AT_ONCE = 64
+FEATURES_AT_ONCE = 64
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
 
@@ -67,7 +67,7 @@ class RidgeNetwork(SolvedNetwork):
         margins = margins_of(objective, labels)
         if margins is not None:
             wanted, sided = margins
-            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(AT_ONCE)])
+            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(FEATURES_AT_ONCE)])
             costs = costs_of(objective, wanted, part.weights)
             model = fit_ridge(found.double(), wanted, costs, decay, self.scales().double())
             factor = calibration(objective, model.left_out, labels) if sided else 1.0
