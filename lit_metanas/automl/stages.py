@@ -24,8 +24,10 @@ from lit_metanas.automl.last_training import (
 from lit_metanas.automl.linear_comparison import (
     compare,
     describe_both,
+    describe_trees,
     ending,
     mean_of,
+    score_trees,
     train_linear,
 )
 from lit_metanas.automl.output import METHOD
@@ -84,6 +86,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
             space = job.views.space if job.views.labels else job.views.usual.limited.within
             outcome = searcher.run(scored, space, budget, options.seed, problem=job.task.id)
             known.network = found_network(job, begun, outcome)
+            score_trees(job, known, show)
             goal.train(job, begun, known, outcome, show)
         except KeyboardInterrupt:
             stopped = True
@@ -257,6 +260,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         pace=plan.pace or nan,
         latency=_latency(result, plan.threads),
         linear_model=known.sentence,
+        rival=describe_trees(known.trees, candidate.value),
         linear=linear,
         linear_view=linear_view,
         threads=plan.threads,

@@ -70,6 +70,18 @@ def _text(task: Task, row: Tensor) -> str:
     return re.sub(f"{UNKNOWN_SHOWN}+", UNKNOWN_MARK, shown)
 
 
+def heat_rows(heat: Tensor, row: Tensor) -> tuple[str, ...]:
+    """What speaks for a prediction, from 0 to 1, as grey levels at the places of ``ShownPrediction.picture``.
+
+    Args:
+        heat: shape ``(height, width)``, or of a series ``(features, steps)``.
+        row: the input.
+    """
+    if row.dim() == 2:
+        heat = heat[:, : int(step_mask(row[None]).sum())].flip(0)
+    return _rows((255 * heat).round().clamp(0, 255).to(torch.uint8).unsqueeze(2))
+
+
 def _grey_levels(row: Tensor) -> Tensor:
     """A series as grey levels: steps from the left, the first feature at the bottom."""
     series = row[:-1, :1]

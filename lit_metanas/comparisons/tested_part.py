@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, class_measures
 from lit_metanas.comparisons.measures.label_measures import binary_losses, label_measures
+from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
@@ -112,15 +113,18 @@ class TestedPart(NamedTuple):
             ends = goal.columns(prediction, self.task.classes)
             yield row._replace(loss=loss, ends=tuple(one for one in ends.items() if one[0].startswith(INTERVAL_ENDS)))
 
-    @property
-    def worst(self) -> tuple[ShownPrediction, ...]:
-        """The errors of the highest loss, the highest first; none without classes."""
+    def worst_explained(self, network: nn.Module, flops: float) -> tuple[ShownPrediction, ...]:
+        """The errors of the highest loss, the highest first, as ``explained`` has them; none without classes."""
         if self.probabilities is None:
             return ()
         pairs = zip(self.predictions, self.task.goal.answers(self.task.test.labels), strict=True)
         wrong = torch.tensor([not self.task.goal.agrees(*pair) for pair in pairs])
         order = torch.where(wrong, self._losses, -1.0).argsort(descending=True)
-        return shown_predictions(self.task, self.predictions, order[: min(WORST_SHOWN, int(wrong.sum()))])
+        places = order[: min(WORST_SHOWN, int(wrong.sum()))]
+        shown = shown_predictions(self.task, self.predictions, places)
+        if not shown or not isinstance(self.task.goal, Classification):
+            return shown
+        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places], flops=flops)
 
     @property
     def _losses(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.metric_table import class_metrics
+from lit_metanas.objectives.objective import LeftOut
 
 
 def drawn(way: int, number: int = 90) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
@@ -111,6 +113,15 @@ def test_metrics_of_numbers_are_those_of_scikit_learn_and_their_mean(name: str, 
     columns = [of(truth[:, place], said[:, place]) for place in range(2)]
     assert judged.value == pytest.approx(np.mean(columns), abs=1e-5)
     assert read_objective(describe_objective(objective), 2, read_preprocessing) == objective
+
+
+def test_an_interval_is_measured_where_it_is_asked_for() -> None:
+    measured: list[int] = []
+    judged = LeftOut(lambda at: measured.append(len(at)) or 0.5, 100)
+    assert (judged.value, measured) == (0.5, [100])
+    assert judged.half == pytest.approx(0, abs=1e-9)
+    assert measured[1:] == [98] * 50
+    assert math.isnan(LeftOut(lambda at: 0.5, 1).half)
 
 
 def test_a_metric_that_the_objective_lacks_gets_a_sentence() -> None:

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.io.text import printable, shorten
@@ -26,6 +28,9 @@ TILE_LETTERS, LONGEST_NAME = 27, 54
 
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
 """The mark and the colour of a right and of a wrong prediction."""
+
+HEAT_ALPHA = 0.6
+"""How much of a picture its heat covers."""
 
 MOST_CURVES = 9
 """Features of a series that are drawn as curves, one above another; more are grey levels."""
@@ -50,13 +55,16 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
     rows = [shown[first : first + TILES_A_ROW] for first in range(0, len(shown), TILES_A_ROW)]
     rooms = [MARGIN + TITLE_LINE * max(len(_title(one)) for one in row) for row in rows]
     width = len(rows[0]) * (TILE + MARGIN) + MARGIN
-    height = sum(rooms) + len(rows) * TILE + MARGIN
+    tall = TILE * (1 + any(one.heat for one in shown))
+    height = sum(rooms) + len(rows) * tall + MARGIN
     drawn, top = figure(width, height), height
     for row, room in zip(rows, rooms, strict=True):
-        top -= room + TILE
+        top -= room + tall
         for column, one in enumerate(row):
             left = MARGIN + column * (TILE + MARGIN)
-            _tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
+            _tile(drawn.add_axes((left / width, (top + tall - TILE) / height, TILE / width, TILE / height)), one)
+            if one.heat:
+                _heat_tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     return drawn
 
 
@@ -77,8 +85,21 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     axes.set_yticks([])
     if one.series:
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
+    if one.series and not one.heat:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
     axes.set_title("\n".join(_title(one)), fontsize=8.5, color=VERDICTS[one.right][1], loc="left", pad=4)
+
+
+def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
+    """The picture below itself, in grey, with what speaks for the prediction as heat."""
+    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
+    grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=aspect)
+    heat = [list(bytes.fromhex(row)) for row in one.heat]
+    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=aspect)
+    axes.set_anchor("NW")
+    axes.set_xticks([])
+    axes.set_yticks([])
 
 
 def _title(one: ShownPrediction) -> list[str]:
