@@ -56,13 +56,17 @@ class NGramSpace(SolvedModels, SearchSpace):
     shapes = (TokenShape, TextRowShape)
     choices = (Choice("weights", tuple(map(str, SIZES))),)
     decays = NGRAM_DECAYS
-    visit_flops = 100_000
     tried = 1
 
     @staticmethod
     def passes(examples: int) -> int:
         """The passes of a training on so many examples."""
         return max(2, min(PASSES, MOST_VISITS // examples))
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the steps, each of a few small operations."""
+        return 100_000 * cls.passes(examples) * examples
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None

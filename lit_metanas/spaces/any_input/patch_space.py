@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.ridge import RidgeNetwork, equation_flops, zero_head
 from lit_metanas.spaces.any_input.solved_models import SolvedModels
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
@@ -56,8 +56,12 @@ class PatchSpace(SolvedModels, SearchSpace):
     shapes = (ImageShape,)
     choices = (Choice("patches", tuple(map(str, DRAWN_PATCHES))),)
     decays = (1.0,)
-    visit_flops = 100_000
     tried = 1
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the equations."""
+        return equation_flops(examples)
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
