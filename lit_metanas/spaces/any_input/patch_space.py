@@ -113,10 +113,9 @@ class PatchNetwork(RidgeNetwork):
         contrast = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).sqrt()
         sums = self.kernels.sum((1, 2, 3))[:, None, None]
         likeness = (F.conv2d(images, self.kernels) - mean * sums) / contrast + self.shift[:, None, None]
-        both = [(likeness - LEAST_LIKENESS).clamp(min=0), (likeness * -1 - LEAST_LIKENESS).clamp(min=0)]
-        parts = ((torch.cat(both, 1), self.cell), (images, self.part))
-        found = [F.avg_pool2d(own, size, ceil_mode=True, count_include_pad=False) for own, size in parts]
-        return torch.cat([own.flatten(1) for own in found], 1)
+        above = _means((likeness - LEAST_LIKENESS).clamp(min=0), self.cell)
+        below = _means((likeness * -1 - LEAST_LIKENESS).clamp(min=0), self.cell)
+        return torch.cat([above, below, _means(images, self.part)], 1)
 
     def scales(self) -> Tensor:
         """Means of pixels count for more, as they are few."""
@@ -146,3 +145,8 @@ class PatchNetwork(RidgeNetwork):
         kernels = drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1e-6) @ whitening
         self.kernels.copy_(kernels.view_as(self.kernels))
         self.shift.copy_(-(kernels @ mean))
+
+
+def _means(maps: Tensor, part: tuple[int, int]) -> Tensor:
+    """The means in each part of some maps, those at the end of fewer places, shape ``(n, maps * parts)``."""
+    return F.avg_pool2d(maps, part, ceil_mode=True, count_include_pad=False).flatten(1)

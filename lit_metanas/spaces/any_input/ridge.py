@@ -20,7 +20,7 @@ PENALTIES = tuple(10.0**power for power in range(-1, 6))
 MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
 
-FEATURES_AT_ONCE = 64
+FEATURES_AT_ONCE = 32
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
 
@@ -43,8 +43,10 @@ class RidgeNetwork(SolvedNetwork):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, way)``."""
-        scores: Tensor = self.head(self.features(inputs))
-        return scores
+        if torch.compiler.is_compiling():  # a program computes as many at once as it is given
+            scores: Tensor = self.head(self.features(inputs))
+            return scores
+        return torch.cat([self.head(self.features(some)) for some in inputs.split(FEATURES_AT_ONCE)])
 
     @torch.no_grad()
     def solve(
