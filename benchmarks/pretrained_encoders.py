@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from data_files import RATE, WAKE_WORDS, clinc150, read_data
+from data_files import RATE, WAKE_WORDS, clinc150, mu_law_sound, read_data
 from development_sets import written
 from kept_rows import kept_rows
 from mixed_tasks import Folders
@@ -103,7 +103,7 @@ def classes(folders: Folders, problem: str) -> dict[str, list[Any]]:
     _, first = np.unique(data["audio"], axis=0, return_index=True)  # a clip that is there twice
     for row in sorted(first.tolist()):
         if str(data["source"][row]).startswith("Picovoice"):
-            sound = lm.kinds.mu_law_sound(data["audio"][row])
+            sound = mu_law_sound(data["audio"][row])
             found.setdefault(str(data["names"][data["label"][row]]), []).append((sound, RATE))
     return {name: sounds[:CLIPS] for name, sounds in found.items() if not name.startswith("(")}
 

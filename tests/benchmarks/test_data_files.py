@@ -65,7 +65,7 @@ def test_wake_words_leave_out_other_speech_and_what_is_there_twice(module, load,
     series, words, origins = module.wake_words(file, SMALL)
     assert words == ["alexa", "hal", "amelia", "amelia", "hal", "alexa"]
     assert origins == {"alexa": "A", "hal": "A", "amelia": "B"}
-    assert torch.equal(series[1:2], SMALL.encode([(lm.kinds.mu_law_sound(audio[1]), module.RATE)]))
+    assert torch.equal(series[1:2], SMALL.encode([(module.mu_law_sound(audio[1]), module.RATE)]))
     tasks = load("mixed_tasks")
     task = tasks.wake_words(tasks.Folders(tmp_path, tmp_path), "A", (1, 1, 0))
     assert (task.way, len(task.train), len(task.test)) == (2, 2, 0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from file_kinds import KINDS, Kind
-from fuzz_tools import CASES, Case, cases, command, edited, edited_bytes, ending
+from fuzz_tools import CASES, Case, cases, edited, edited_bytes, ending
 from hypothesis import given
 from pickle_steps import pickled
 
@@ -76,20 +76,6 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "records": write_records,
     "record lines": write_record_lines,
 }
-
-
-@cases(5, 500)
-@given(random=CASES)
-def test_a_report_of_what_was_read(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
-    names = ("results", "architectures", "history")
-    changed = random.choice(names)
-    for name in names:
-        document = json.loads(good(name))
-        if name == changed:
-            document, _ = edited(random, document, most=1)
-        (canary / "work" / KINDS[name].name).write_text(json.dumps(document))
-    args = ["--results+=results.json", "--architectures=architectures.json", "--probabilities=probabilities.json"]
-    command(["report", *args, "--output=out"], canary)
 
 
 def npz(random: Case, content: bytes) -> bytes:
