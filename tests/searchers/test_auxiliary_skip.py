@@ -5,9 +5,9 @@ import torch
 from lightning.pytorch import Callback
 
 from lit_metanas.records import Budget
-from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild
+from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip
 from lit_metanas.searchers import DARTSSearcher
-from lit_metanas.spaces import DARTSCell, LayeredSpace, NASBench201
+from lit_metanas.spaces import DARTSCell, NASBench201
 from lit_metanas.spaces.cells.cell_spaces import DARTS_OPERATIONS
 from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.tasks import Split, Task
@@ -83,15 +83,3 @@ def test_the_auxiliary_skips_of_darts_cells_fade_over_a_search():
     assert space.violation(found.architecture) is None
     child = space.child(found.architecture, (1, 8, 8), 4, found.weights)
     assert torch.isfinite(child(part.inputs)).all()
-
-
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match=r"no choice of LayeredSpace has a label among skip_connect"):
-        AuxiliarySkip(space=LayeredSpace())
-    space = NASBench201(channels=2, cells=1, merge_isomorphs=False)
-    with pytest.raises(ValueError, match=r"from -1\.0 to 0\.0 is negative"):
-        AuxiliarySkip(space=space, start=-1.0)
-    relaxation = AuxiliarySkip(space=space, relaxation=SampledChild())
-    logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-    with pytest.raises(ValueError, match="SampledChild computes one"):
-        relaxation(logits, relaxation.draw_noise(logits, torch.Generator()), 0.0)
