@@ -19,7 +19,7 @@ from pickle_steps import pickled
 
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.tfrecord import masked_checksums, read_tfrecords
-from lit_metanas.records import write_architectures, write_record_lines, write_records, write_results
+from lit_metanas.records import write_architectures, write_record_lines, write_results
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_bytes(name: str, random: Case, good: Callable[[str], bytes], canary: Pa
     read(KINDS[name], content, canary)
 
 
-JSON = ["results", "architectures", "records", "record lines", "history"]
+JSON = ["results", "architectures", "record lines", "history"]
 
 
 @pytest.mark.parametrize("name", JSON)
@@ -75,7 +75,6 @@ def test_json(name: str, random: Case, good: Callable[[str], bytes], canary: Pat
 WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "results": write_results,
     "architectures": write_architectures,
-    "records": write_records,
     "record lines": write_record_lines,
 }
 
