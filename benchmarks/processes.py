@@ -30,7 +30,7 @@ from figure import Figure, of_pairs, show, write
 from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks import RankMonitor, ReplicaCheck
+from lit_metanas.callbacks import ReplicaCheck
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.training import Preemption
@@ -90,7 +90,7 @@ def train(search: str, processes: int, steps: int, file: Path) -> None:
     fit(
         SEARCHES[search],
         glyphs(way=5, tasks_per_step=TASKS, steps=steps + SKIPPED),
-        callbacks=[RankMonitor(), check, Preemption(), clock],
+        callbacks=[check, Preemption(), clock],
         devices=processes,
         strategy="ddp" if processes > 1 else "auto",
     )

@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from lit_metanas import tasks as tasks
     from lit_metanas import testing as testing
     from lit_metanas import training as training
-    from lit_metanas.automl import AutoAnswerer as AutoAnswerer
     from lit_metanas.automl import AutoClassifier as AutoClassifier
     from lit_metanas.automl import AutoRegressor as AutoRegressor
-    from lit_metanas.automl import AutoTranscriber as AutoTranscriber
-    from lit_metanas.automl import AutoTranslator as AutoTranslator
     from lit_metanas.automl import auto as auto
     from lit_metanas.automl import distil as distil
     from lit_metanas.comparisons import SearchResult as SearchResult
@@ -111,7 +108,7 @@ _NAMES = {
     "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",
     "comparisons": "SearchResult search",
-    "automl": "AutoAnswerer AutoClassifier AutoRegressor AutoTranscriber AutoTranslator auto distil",
+    "automl": "AutoClassifier AutoRegressor auto distil",
 }
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names.split()}
 

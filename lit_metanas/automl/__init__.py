@@ -9,17 +9,11 @@ if TYPE_CHECKING:
     from lit_metanas.automl.options import AutoOptions as AutoOptions
     from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
     from lit_metanas.automl.scikit.auto_regressor import AutoRegressor as AutoRegressor
-    from lit_metanas.automl.scikit.auto_writers import AutoAnswerer as AutoAnswerer
-    from lit_metanas.automl.scikit.auto_writers import AutoTranscriber as AutoTranscriber
-    from lit_metanas.automl.scikit.auto_writers import AutoTranslator as AutoTranslator
 
 _MODULES = {
-    "AutoAnswerer": "scikit.auto_writers",
     "AutoClassifier": "scikit.auto_classifier",
     "AutoOptions": "options",
     "AutoRegressor": "scikit.auto_regressor",
-    "AutoTranscriber": "scikit.auto_writers",
-    "AutoTranslator": "scikit.auto_writers",
     "auto": "calls",
     "distil": "calls",
 }

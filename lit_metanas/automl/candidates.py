@@ -40,8 +40,7 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.spaces.any_input import LinearSpace, NGramSpace
-from lit_metanas.spaces.any_input.ngram_space import FLOPS_OF_A_VISIT, NGRAM_DECAYS
+from lit_metanas.spaces.any_input import LINEAR_SPACES, SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -194,10 +193,8 @@ def begin(job: Job) -> Beginning:
     if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
         groups = [*groups[1:], first]
     first = _in_turn(*groups)
-    if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
-        limited.measures["latency"](timed[0])
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-    member_epochs = 0 if isinstance(views.space, LinearSpace | NGramSpace) else kind.member_epochs
+    member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
     work = Workload(
         views,
         timed if len(timed) > 1 else [*timed, *_neighbours(timed[0], space, options.seed)],
@@ -276,11 +273,13 @@ class LinearTrainings:
     def __init__(self, job: Job, plan: BudgetPlan) -> None:
         assert job.linear is not None
         self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
-        self.examples, batch, self.decays = len(self.views.usual.task.train), Recipe().batch_size, LINEAR_DECAYS
-        examples, self.solved = self.examples, isinstance(self.views.space, NGramSpace)
+        self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
+        examples, space = self.examples, self.views.space
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
-        if self.solved:
-            self.decays, epochs = NGRAM_DECAYS, NGramSpace.passes(examples)
+        self.decays: Sequence[float] = LINEAR_DECAYS
+        self.visit_flops = 0
+        if isinstance(space, SolvedModels):
+            self.decays, epochs, self.visit_flops = space.decays, space.passes(examples), space.visit_flops
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
@@ -377,8 +376,8 @@ class LinearTrainings:
     def _time(self, architecture: Architecture, recipe: RecipeFields) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
         estimator = self._estimator.with_recipe(recipe)
-        if self.solved:
-            return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_VISIT * self.recipe.epochs * self.examples
+        if self.visit_flops:
+            return estimator.cost(architecture, 1.0).flops + self.visit_flops * self.recipe.epochs * self.examples
         steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
         updated = steps * estimator.measures["parameters"](architecture)
         return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_PARAMETER * updated

@@ -11,7 +11,6 @@ import torch
 from lit_metanas.automl.budget_plan import BudgetPlan, rungs_of
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, last_cost
 from lit_metanas.automl.last_training import Known, LastTrainingError, Show, train_fully, train_linear_fully
-from lit_metanas.automl.limits import measure_name
 from lit_metanas.automl.linear_comparison import describe_both, train_linear
 from lit_metanas.automl.stages import Goal, collect_one, network_of
 from lit_metanas.comparisons.search_result import SearchResult
@@ -34,7 +33,7 @@ FRONT_TRIALS = 4
 def begin_front(job: Job) -> Beginning:
     """Begin with networks of all sizes, or with the front that records predict."""
     begun, limited = begin(job), job.views.usual.limited
-    measure = measure_name(job.views.limits, job.options.pareto or "")
+    measure = job.options.pareto or ""
     generator = torch.Generator().manual_seed(job.options.seed)
     method = FrontHalving(measure=measure, train=begun.train, first=begun.first[:1])
     first = method.first_rung(begun.records, limited.within, limited.measures, MOST_BEGUN, generator)
@@ -54,7 +53,7 @@ def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalv
     """The searcher of a front."""
     rungs = begun.rungs(plan.search, begun.work.trial)
     return FrontHalving(
-        measure=measure_name(job.views.limits, job.options.pareto or ""),
+        measure=job.options.pareto or "",
         candidates=rungs,
         rungs=begun.work.rung_shares(rungs),
         points=POINTS,

@@ -21,7 +21,7 @@ from lit_metanas.estimators.training_estimator import check_finite, validation_p
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Judged, Objective
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
@@ -71,12 +71,11 @@ class Known:
     apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
     sentence: str = ""  # how the comparison with linear models ended
-    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation part
 
     def charge(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed; the progress of a network is known already."""
         self.apart += replace(cost, queries=0)
-        self.budget.trained(float(cost.flops), cost.seconds)
+        self.budget.trained(float(cost.flops))
 
 
 def train_linear_fully(job: Job, known: Known, model: Candidate, mean: Candidate | None = None) -> str:

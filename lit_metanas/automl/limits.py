@@ -12,9 +12,8 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.estimators.estimator import Measure, latency, latency_measure
+from lit_metanas.estimators.estimator import Measure, latency
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.io.text import at_once
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -34,13 +33,6 @@ FEWER = 0.7
 """The share of its parameters or multiply-adds that the next network has, if one is above a limit."""
 
 
-def measure_name(limits: NetworkLimits, name: str) -> str:
-    """The name of a measure in records, where latencies of other batches are other measures."""
-    if name == "latency":
-        return latency_measure(limits.latency_batch)
-    return name
-
-
 class NoNetworkWithinError(ValueError):
     """No network of a space is within the limits."""
 
@@ -56,20 +48,18 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._measured = partial(_seconds, space, task, limits.latency_batch)
+        self._measured = partial(_seconds, space, task)
         self._bytes = cache(partial(exported_bytes, space, task))
         own, encoder = cache(partial(space.cost, shape=task.shape, way=task.way)), encoder_cost(task)
 
         def cost(architecture: Architecture) -> NetworkCost:
             return own(architecture) + encoder
 
-        timed = cache(self._timed)
         self.measures: Mapping[str, Measure] = {
             "parameters": lambda architecture: cost(architecture).parameters,
             "flops": lambda architecture: cost(architecture).flops,
-            "latency": timed,
+            "latency": cache(self._timed),
             "size": self._bytes,
-            measure_name(limits, "latency"): timed,
         }
         self.within = space.limited(self._excess) if limits.given else space
 
@@ -136,8 +126,6 @@ class LimitedSpace:
     def _amount(self, name: str, value: float) -> str:
         text = _plain(name, value)
         match name:
-            case "latency" if self.limits.latency_batch > 1:
-                return f"takes {text} for {at_once(self.limits.latency_batch)}"
             case "latency":
                 return f"takes {text}"
             case "size":
@@ -184,11 +172,11 @@ class LimitedSpace:
                         yield other
 
 
-def _seconds(space: SearchSpace, task: Task, batch: int, architecture: Architecture) -> float:
+def _seconds(space: SearchSpace, task: Task, architecture: Architecture) -> float:
     """The latency of a network, with the encoder in front if there is one; measured anew in each call."""
     with torch.random.fork_rng(devices=[]):
         network = whole_network(task, space.child(architecture, task.shape, task.way))
-    return latency(network.to(task.train.inputs.device), seen_task(task).shape, batch=batch)
+    return latency(network.to(task.train.inputs.device), seen_task(task).shape)
 
 
 def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, networks: int = 1) -> float:

@@ -1,14 +1,10 @@
-"""The comparison of the network that a search found with linear models, and with a rival: boosted trees."""
+"""The comparison of the network that a search found with linear models."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from time import perf_counter
-from typing import Any
-
-import torch
 
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
@@ -17,81 +13,11 @@ from lit_metanas.automl.options import AUTO_THREADS
 from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Judged
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, chosen_child, judge
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
-
-TREES_SHARE, TREES_ROUNDS, TREES_FLOPS = 0.05, 100, 50
-"""The most of the budget that boosted trees may take, their rounds, and the FLOPs that last as long as one of their
-looks at a number, as measured on a few tables."""
-
-
-def score_trees(job: Job, known: Known, show: Show) -> None:
-    """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
-    task, goal, val = job.task, job.task.goal, validation_part(job.task)
-    if not isinstance(goal, Classification | SeveralLabels | Regression) or find_spec("sklearn") is None:
-        return
-    features = job.kind.tree_features(task, task.train.inputs)
-    if features is None:
-        return
-    ensembles = goal.outputs  # of trees
-    if isinstance(goal, Classification) and goal.outputs == 2:
-        ensembles = 1
-    looks = TREES_ROUNDS * features.size * ensembles
-    if TREES_FLOPS * looks > TREES_SHARE * (known.plan.search + (known.plan.training or known.plan.expected)):
-        return
-    show("scoring boosted trees")
-    begin = perf_counter()
-    with suppress(*FAILURES):
-        predictions = _by_trees(task, features, job.kind.tree_features(task, val.inputs), job.options.seed)
-        known.trees = goal.judge(predictions, val.labels.cpu())
-    known.charge(Cost(seconds=perf_counter() - begin))
-
-
-def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
-    """What boosted trees predict for the rows that are asked."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    targets, weights = task.train.labels.cpu().numpy(), task.train.weights
-    given = {} if weights is None else {"sample_weight": weights.cpu().numpy()}
-
-    def predicted(trees: Any, column: Any, said: str = "predict") -> list[Any]:
-        found: list[Any] = getattr(trees.fit(features, column, **given), said)(asked).tolist()
-        return found
-
-    if isinstance(task.goal, Classification):
-        trees = HistGradientBoostingClassifier(random_state=seed)
-        said = torch.zeros(len(asked), task.way, dtype=torch.float64)
-        said[:, task.train.labels.unique().cpu()] = torch.tensor(predicted(trees, targets, "predict_proba")).double()
-        return task.goal.evidence(said.log())
-    if isinstance(task.goal, SeveralLabels):
-        trees = [HistGradientBoostingClassifier(random_state=seed) for _ in targets.T]
-        shares = (predicted(*pair, "predict_proba") for pair in zip(trees, targets.T, strict=True))
-        return list(zip(*([row[-1] for row in own] for own in shares), strict=True))  # all may have a label
-    columns = (predicted(HistGradientBoostingRegressor(random_state=seed), one) for one in targets.T)
-    return list(zip(*columns, strict=True))
-
-
-def describe_trees(found: Judged | None, chosen: float) -> str:
-    """The score of boosted trees, compared with that of the model that was chosen on the same examples."""
-    if found is None:
-        return ""
-    ahead = found.value - chosen
-    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} % on the same validation part, "
-    if ahead >= max(found.half / 1.96, 1e-9):  # its standard error
-        return f"{text}{100 * ahead:.1f} points more: use it here"
-    if abs(ahead) < 5e-4:
-        return f"{text}as much"
-    more = "more, which may be chance" if ahead > 0 else "less"
-    return f"{text}{100 * abs(ahead):.1f} points {more}"
 
 
 def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:

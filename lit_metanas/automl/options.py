@@ -36,9 +36,6 @@ MINUTES = 10.0
 MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
 """Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with."""
 
-MOST_AT_ONCE = 1_000_000
-"""The most inputs of a latency."""
-
 PRECISION_OF_FLOPS = "32-true"
 """The precision ``auto`` without minutes: no clock decides then, so that the same FLOPs repeat a run."""
 
@@ -75,7 +72,6 @@ class NetworkLimits:
     flops: float | None = None  # forward multiply-adds for one input
     latency: float | None = None  # seconds of a forward pass, the median of several
     size: float | None = None  # bytes of the exported program
-    latency_batch: int = 1  # inputs of that forward pass
     threads: int = 1  # torch's in that forward pass
 
     @classmethod
@@ -88,23 +84,20 @@ class NetworkLimits:
             "size": (options.max_size, bytes_of),
         }
         limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
-        batch = whole_number("latency_batch", options.latency_batch, 1, MOST_AT_ONCE)
-        return cls(**limits, latency_batch=batch, threads=options.given_threads)
+        return cls(**limits, threads=options.given_threads)
 
     @property
     def given(self) -> dict[str, float]:
         """The limits that there are, by name."""
         limits = {name: value for name, value in asdict(self).items() if value is not None}
-        del limits["latency_batch"], limits["threads"]
+        del limits["threads"]
         return limits
 
     @property
     def settings(self) -> dict[str, float | None]:
-        """Values that distinguish these limits from others; a batch of one input, the usual one, is left out."""
+        """Values that distinguish these limits from others."""
         settings = asdict(self)
         del settings["threads"]  # an option of its own
-        if self.latency_batch == 1:
-            settings.pop("latency_batch")
         return settings
 
 
@@ -205,7 +198,6 @@ class AutoOptions:
     max_latency: float | str | None = option(
         "most time for one input, as in 5ms, measured on this machine", shell=str | None
     )
-    latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
     max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
         "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None

@@ -63,7 +63,7 @@ FRONT_CAPTION = (
 )
 
 READ_DATA = "data"
-"""The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
+"""The setting that is a digest of the data as they were read."""
 
 READ_SHARE = "sample"
 """The setting that is the share of the files which were read; there is none if all were."""
@@ -210,15 +210,7 @@ class OutputFolder:
         if kept is None:
             raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
         before = kept["settings"]
-        earlier = READ_DATA not in before
-        if earlier:
-            self.settings.pop(READ_DATA, None)
         others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
-        if earlier and others == ["task"]:
-            raise ValueError(
-                f"{place} holds the result of other data, or of an earlier version that read sounds or grey images "
-                "otherwise: give another 'output', or delete this one."
-            )
         if others:
             raise ValueError(
                 f"{place} holds the result of other data or settings ({', '.join(others)}): give another 'output', or "

@@ -24,10 +24,8 @@ from lit_metanas.automl.last_training import (
 from lit_metanas.automl.linear_comparison import (
     compare,
     describe_both,
-    describe_trees,
     ending,
     mean_of,
-    score_trees,
     train_linear,
 )
 from lit_metanas.automl.output import METHOD
@@ -86,7 +84,6 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
             space = job.views.space if job.views.labels else job.views.usual.limited.within
             outcome = searcher.run(scored, space, budget, options.seed, problem=job.task.id)
             known.network = found_network(job, begun, outcome)
-            score_trees(job, known, show)
             goal.train(job, begun, known, outcome, show)
         except KeyboardInterrupt:
             stopped = True
@@ -258,10 +255,8 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         encoding_cost=job.views.encoding_cost,
         budget=budget,
         pace=plan.pace or nan,
-        latency=_latency(job, result, plan.threads),
-        latency_batch=job.views.limits.latency_batch,
+        latency=_latency(result, plan.threads),
         linear_model=known.sentence,
-        rival=describe_trees(known.trees, candidate.value),
         linear=linear,
         linear_view=linear_view,
         threads=plan.threads,
@@ -282,11 +277,11 @@ def collect_one(
     return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
 
-def _latency(job: Job, result: SearchResult, threads: int) -> float:
+def _latency(result: SearchResult, threads: int) -> float:
     """Seconds of a trained network; NaN, with a warning, if it cannot be timed, so that it is not lost."""
     try:
         with torch_threads(threads):
-            return latency(result.network, result.shape, batch=job.views.limits.latency_batch)
+            return latency(result.network, result.shape)
     except FAILURES as error:
         warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
         return nan

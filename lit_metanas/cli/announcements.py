@@ -14,8 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lit_metanas.callbacks.progress_bar import trained_share
-from lit_metanas.callbacks.protocols import Searched, Tested
+from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
@@ -38,7 +37,7 @@ class CostAnnouncement(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the cost, and start the clock."""
-        self.begin, share = time.monotonic(), trained_share(trainer, pl_module)
+        self.begin, share = time.monotonic(), _trained_share(trainer, pl_module)
         if not trainer.is_global_zero or share >= 1:
             return
         line = f"fit: {extent(trainer, pl_module)} into {self.root}"
@@ -61,6 +60,20 @@ def extent(trainer: Trainer, module: LightningModule) -> str:
     if trainer.max_steps >= 0:
         limits.append(number_of(trainer.max_steps, "step"))
     return ", at most ".join(limits) or "a training that a callback ends"
+
+
+def _trained_share(trainer: Trainer, module: LightningModule) -> float:
+    """The share of the training that is done: the largest of the module's own and those of the trainer's limits."""
+    # Not the loop's index: it also counts a batch that an interruption stopped before its start.
+    batches = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+    shares = []
+    if searches(module):
+        shares.append(float(module.progress))
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))
+    if trainer.max_steps > 0:
+        shares.append(trainer.global_step / trainer.max_steps)
+    return min(max(shares, default=0.0), 1.0)
 
 
 def _tasks_of_a_step(trainer: Trainer) -> str:

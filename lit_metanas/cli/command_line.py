@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import gc
+import json
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -25,9 +26,8 @@ from lit_metanas.cli.error_sentences import (
     is_reported_elsewhere,
     nobody_reads,
     sentence_about,
-    with_shell_keys,
 )
-from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.errors import UsageError, find_own_modules, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -46,19 +46,13 @@ _MODULES = {
     "report": "lit_metanas.report.report_verb",
     "push": "lit_metanas.training.export.hub_card",
     "configs": "lit_metanas.cli.shipped_configurations",
-    "schema": "lit_metanas.cli.schema",
 }
 """The modules of the verbs that are functions of the same name."""
 
-_SEARCHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "auto": ("lit_metanas.automl.calls", "auto_verb", ("data",)),
-    "distil": ("lit_metanas.automl.calls", "distil_verb", ("model", "data")),
-}
-"""The modules and functions of the verbs that search on data, and the keys of words that stand anywhere."""
+_SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
+"""The functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {
-    "run": ("config",), "push": ("folder", "repo"), "configs": ("name",), "schema": ("path",),
-}  # fmt: skip
+_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "push": ("folder", "repo"), "configs": ("name",)}
 """The keys of the words that stand right after a verb."""
 
 
@@ -127,16 +121,11 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
     elif (text := _help(verb, rest)) is not None:
         print(text, end="")
+    elif verb == "predict":
+        _call(_prepared("lit_metanas.cli.prediction", verb), verb, _with_examples(rest))
     elif verb in _SEARCHES:
-        module, function, operands = _SEARCHES[verb]
-        with _collecting_nothing(before="lit_metanas.automl.calls"):
-            search = getattr(import_module(module), function)
-            from lit_metanas.cli.prediction import find_own_modules
-            from lit_metanas.io import tune_allocator
-
-        tune_allocator()
-        find_own_modules()  # for a kind of one's own
-        _call(search, verb, _with_data(rest, *operands), began=began)
+        function, operands = _SEARCHES[verb]
+        _call(_prepared("lit_metanas.automl.calls", function), verb, _with_data(rest, *operands), began=began)
     elif verb in TRAINER_VERBS:
         _train(verb, rest, debug, suggests)
     else:
@@ -157,18 +146,20 @@ def _help(verb: str, args: list[str]) -> str | None:
     return verb_help(verb)
 
 
+def _prepared(module: str, name: str) -> Callable[..., None]:
+    """A function of a module that loads torch, which is called on a user's data."""
+    with _collecting_nothing(before=module):
+        function: Callable[..., None] = getattr(import_module(module), name)
+        from lit_metanas.io import tune_allocator
+    tune_allocator()
+    find_own_modules()  # for a kind of one's own
+    return function
+
+
 def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
     """Execute a verb of the Trainer."""
     if not debug:
         _quieten()
-    if verb == "predict":
-        with _collecting_nothing(before="lit_metanas.training.export.prediction_table"):
-            from lit_metanas.cli.prediction import predict_plainly
-            from lit_metanas.io import tune_allocator
-
-        tune_allocator()
-        if predict_plainly(args):
-            return
     with _collecting_nothing(before="lit_metanas.cli.program"):
         from lit_metanas.cli.experiment.run import leave_process_group
         from lit_metanas.cli.program import Program
@@ -208,7 +199,7 @@ def _leave_garbage() -> None:
 def _with_data(args: list[str], *keys: str) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
     args = [_with_underscores(word) if word.startswith("--") else word for word in args]
-    args = _with_measure(_with_flags(args, ("--onnx", "--int8", "--student")))
+    args = _with_flags(args, ("--onnx", "--int8", "--student"))
     given = {word.partition("=")[0] for word in args}
     for key in keys:
         place = _place_of_data(args)
@@ -226,27 +217,6 @@ def _place_of_data(args: list[str]) -> int | None:
     return None
 
 
-def _with_measure(args: list[str]) -> list[str]:
-    """``--pareto`` alone is that of parameters; words after it that are no measure are its value, to be refused.
-
-    A single one is the data, if these stand nowhere else.
-    """
-    from lit_metanas.automl.options import MEASURES
-
-    if "--pareto" not in args:
-        return args
-    place = args.index("--pareto")
-    words = list(takewhile(lambda word: not word.startswith("-"), args[place + 1 :]))
-    before, rest = args[:place], args[place + 1 + len(words) :]
-    if words and words[0] in MEASURES:
-        return [*before, f"--pareto={words[0]}", *words[1:], *rest]
-    others = [*before, *rest]
-    given = _place_of_data(others) is not None or any(word.partition("=")[0] == "--data" for word in others)
-    if len(words) == 1 and not given:
-        return [*before, f"--pareto={MEASURES[0]}", *words, *rest]
-    return [*before, f"--pareto={' '.join(words) or MEASURES[0]}", *rest]
-
-
 def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
     """Each flag that stands alone is true; the word after it, such as the data, is no value of it."""
     return [
@@ -258,6 +228,18 @@ def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
 def _with_underscores(word: str) -> str:
     key, equals, value = word.partition("=")
     return f"--{key[2:].replace('-', '_')}{equals}{value}"
+
+
+def _with_examples(args: list[str]) -> list[str]:
+    """``predict EXPORTED PATH ... [--csv]`` with their keys."""
+    words = [word for word in args if word != "--csv"]
+    bare = list(takewhile(lambda word: not word.startswith("-") or word == "-", words))
+    words = words[len(bare) :]
+    if "--csv" in args:
+        words.append("--output=-")
+    if bare:
+        words = [f"--model={bare[0]}", f"--examples={json.dumps(bare[1:])}", *words]
+    return words
 
 
 def _with_operands(args: list[str], *keys: str) -> list[str]:
@@ -280,18 +262,13 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given), sub_configs=True)
-    warnings.formatwarning = partial(_one_sentence, keys=keys)
+    warnings.formatwarning = _one_sentence
     args = with_bases(with_lists(args, verb), verb)
     try:
         settings: Any = parser.instantiate(parser.parse_args(args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, args, keys, verb) from error
-    try:
-        function(**{key: settings[key] for key in keys}, **given)
-    except ValueError as error:
-        if (advice := with_shell_keys(str(error), keys)) == str(error):
-            raise
-        raise ValueError(advice) from error
+    function(**{key: settings[key] for key in keys}, **given)
 
 
 def _report_stop(said: object) -> int:
@@ -311,15 +288,9 @@ def _quieten() -> None:
 
 
 def _one_sentence(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    line: str | None = None,
-    *,
-    keys: Collection[str] = (),
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """A warning of ours without the line of code that it comes from; others as Python has them."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
-        return f"lit-metanas: {printable(with_shell_keys(str(message), keys), LONGEST_SENTENCE)}\n"
+        return f"lit-metanas: {printable(str(message), LONGEST_SENTENCE)}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

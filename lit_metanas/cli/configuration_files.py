@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from os.path import exists, isfile, normpath, samefile
@@ -15,19 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError, last_name
-from lit_metanas.cli.shipped_configurations import configuration_path, shown_path, with_parts
-from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.shipped_configurations import configuration_path, with_parts
+from lit_metanas.cli.verbs import LISTS, MODELS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
 
-TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
-"""Keys of the configurations of the Trainer's verbs."""
-
 BASE = "base"
-
-_DESCRIBING = {"class_path", "init_args", "dict_kwargs"}
-"""Keys of what describes an object."""
 
 _CLASSES = ("--model", "--data")
 """Options that name a class, which a configuration may give arguments to without naming it."""
@@ -52,8 +46,8 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
         else:
             others.append(word)
     others = list(with_parts(others))
-    for path, _ in named_files([*(f"--config={path}" for path in configs), *others]):
-        fault_of(path)
+    for path, whole in named_files([*(f"--config={path}" for path in configs), *others]):
+        check_file(path, whole)
     layered: list[str] = []
     applied: set[Path] = set()
     for config in configs:
@@ -68,7 +62,7 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
 
 
 def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
-    """``--data.examples A B``, as a shell makes it of ``*.png``, as the one list that the parser takes, in JSON."""
+    """``--examples A B``, as a shell makes it of ``*.png``, as the one list that the parser takes, in JSON."""
     joined, rest = list[str](), list(args)
     while rest:
         word = rest.pop(0)
@@ -114,8 +108,7 @@ def _base(path: str) -> str | None:
     """The base that a file names; None where it names none, or is no file but YAML itself."""
     if not isfile(path):
         return None
-    if (fault := fault_of(Path(path), whole=True)) is not None:
-        raise UsageError(fault)
+    check_file(Path(path), whole=True)
     base = read_yaml(path).get(BASE)
     if not isinstance(base, str):  # as the parser will say
         return None
@@ -148,75 +141,21 @@ def files_named_in(path: Path) -> list[Path]:
     return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
-def find_yaml_fault(args: Sequence[str]) -> str | None:
-    """A sentence on the first of the files among the arguments, or named in those, that is no YAML; else None."""
-    return next((fault for path, whole in named_files(args) if (fault := fault_of(path, whole))), None)
-
-
-def fault_of(path: Path, whole: bool = False) -> str | None:
-    """What is wrong with a file, or with a ``whole`` configuration; raises UsageError if it is beyond a limit."""
+def check_file(path: Path, whole: bool = False) -> None:
+    """Raise UsageError if a file is no YAML or beyond a limit, or a ``whole`` configuration is no mapping."""
     try:
         tree = read_yaml(path)
-    except UnicodeDecodeError:
-        return f"'{path}' is not UTF-8 text: give a YAML file."
-    except yaml.MarkedYAMLError as error:
-        place = f" near line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        return f"'{path}' is not valid YAML{place}: check its brackets, colons and indentation."
-    except yaml.YAMLError:
-        return f"'{path}' is not valid YAML: check its brackets, colons and indentation."
-    except RecursionError:
-        return f"'{path}' is nested too deeply: check its brackets and indentation."
     except YAMLLimit as error:
         raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
-    except ValueError as error:
-        return f"'{path}' holds a value that cannot be read: {shorten(str(error))}."
-    if whole and tree is None:
-        return f"'{path}' holds nothing: it takes a mapping of keys and values."
+    except RecursionError:
+        raise UsageError(f"'{path}' is nested too deeply: check its brackets and indentation.") from None
+    except (ValueError, yaml.YAMLError) as error:
+        reason = shorten(" ".join(str(error).split()), 300)
+        raise UsageError(
+            f"'{path}' is not valid YAML ({reason}): check its brackets, colons and indentation."
+        ) from None
     if whole and not isinstance(tree, dict):
-        return f"'{path}' holds no keys: it takes a mapping of keys and values."
-    if (key := _key_next_to_class(tree)) is not None:
-        return f"In '{path}' the key '{key}' stands beside class_path: put it into init_args."
-    return None
-
-
-def _key_next_to_class(tree: object) -> str | None:
-    """The first key of a tree that is no part of an object's description, though there is one; None if none is."""
-    values: Iterable[object] = ()
-    if isinstance(tree, list):
-        values = tree
-    elif isinstance(tree, dict):
-        if "class_path" in tree and (others := tree.keys() - _DESCRIBING):
-            return str(min(others, key=str))
-        values = tree.values()
-    return next((found for value in values if (found := _key_next_to_class(value)) is not None), None)
-
-
-def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
-    """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
-    sentence, verbs = None, list[str]()
-    for path in (path for path, whole in yaml_files(args) if whole):
-        tree, shown = read_yaml(path), shown_path(str(path))
-        if "class_path" in tree:
-            name = shorten(last_name(str(tree["class_path"])))
-            return f"'{shown}' describes only a {name}: give it to the key that takes one, not to -c."
-        before, verbs = verbs, _verbs_of(tree)
-        if BASE in tree:  # the file before
-            verbs = [each for each in verbs if each in before] or verbs
-        if verb and verbs and verb not in verbs:
-            sentence = f"'{shown}' is for `lit-metanas {verbs[0]}`, not for `{verb}`."
-    return sentence
-
-
-def _verbs_of(tree: Mapping[str, object]) -> list[str]:
-    """The verbs that a configuration may be for, by its keys; none where these do not say."""
-    if not tree:
-        return []
-    if not tree.keys().isdisjoint(TRAINER_KEYS):
-        model = tree.get("model")
-        if isinstance(model, dict):
-            model = model.get("class_path")
-        return verbs_of_model(last_name(str(model))) or list(TRAINER_VERBS)
-    return [verb for verb, keys in KEYS.items() if len(tree.keys() & keys.keys()) > 1 or tree.keys() <= keys.keys()]
+        raise UsageError(f"'{path}' holds no keys: it takes a mapping of keys and values.")
 
 
 def verbs_of_model(name: str) -> list[str]:

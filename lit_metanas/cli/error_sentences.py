@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import select
-import shlex
 import sys
-from collections.abc import Collection
 
 from lit_metanas.cli.errors import UsageError, chain_of, describe, find_own_line
 from lit_metanas.io.allocator import is_out_of_memory
-from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import printable, shorten, without_passwords
 
 _FULL = "free some space, and go on as after an interruption: what was complete is kept."
@@ -41,9 +36,6 @@ LONGEST_SENTENCE = 1000
 AGREED, FAILED = "AgreedError", "FailedWorkError"
 SELF_EXPLAINING = ("MisconfigurationException", FAILED)
 """Exceptions of Lightning and this package by their names: importing them would take seconds for each error."""
-
-_ARGUMENT = re.compile(r"(?P<before>\b(?:by|leave) )'(?P<named>\w+)'|\b(?P<key>\w+)='(?P<value>[^']*)'")
-"""An argument that a sentence advises: by its name, or with a value."""
 
 
 def sentence_about(error: Exception) -> str | None:
@@ -84,6 +76,11 @@ def describe_known(error: Exception) -> str | None:
     if is_out_of_memory(error):
         reason = describe(error).rstrip(": ")
         return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
+    if _is_lost(error):
+        return (
+            f"Another process has ended ({shorten(text, 200)}): see what it said; `fit` goes on with --ckpt_path and "
+            "its last checkpoint, `search` and `run` by the same command."
+        )
     if is_from_checkpoint(error):
         return (
             f"The checkpoint cannot be resumed ({type(error).__name__}: {text[:200]}): it is damaged or of "
@@ -95,27 +92,20 @@ def describe_known(error: Exception) -> str | None:
 def exit_code(error: Exception) -> int:
     """2 if what was given is wrong; 1 if the work failed, as by a full disk or the loss of a process."""
     if isinstance(error, OSError):
-        given = error.errno in _WRONG_PATHS or isinstance(error, FileNotFoundError) or _is_unreadable(error)
+        given = error.errno in _WRONG_PATHS or isinstance(error, FileNotFoundError)
     else:
-        given = not (type(error).__name__ == FAILED or _is_of_wandb(error) or is_out_of_memory(error))
+        failed = type(error).__name__ == FAILED or is_out_of_memory(error)
+        given = not (failed or _is_of_wandb(error) or _is_lost(error))
     return 1 + given
-
-
-def _is_unreadable(error: OSError) -> bool:
-    """Whether a file or folder that is there must not be read; otherwise it is writing that is not allowed."""
-    if error.errno not in (errno.EACCES, errno.EPERM) or not isinstance(error.filename, str | bytes):
-        return False
-    try:
-        with open_regular(os.fsdecode(error.filename)):
-            return False
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
 
 
 def _is_of_wandb(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] == "wandb"
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether a message between processes could not be sent or received."""
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection "))
 
 
 def is_from_checkpoint(error: BaseException) -> bool:
@@ -135,20 +125,14 @@ def is_from_checkpoint(error: BaseException) -> bool:
 
 def nobody_reads(error: BaseException) -> bool:
     """Whether an error is that what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
-    output, broken = sys.__stdout__, any(isinstance(each, BrokenPipeError) for each in chain_of(error))
-    if not broken or output is None or sys.stdout is not output or not _is_broken(output.fileno()):
+    output = sys.__stdout__
+    broken = any(isinstance(each, BrokenPipeError) for each in chain_of(error))
+    if not broken or output is None or sys.stdout is not output:
         return False
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end
     os.close(nowhere)
     return True
-
-
-def _is_broken(output: int) -> bool:
-    """Whether a pipe has nobody at its other end."""
-    watch = select.poll()
-    watch.register(output)
-    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def is_reported_elsewhere(error: Exception) -> bool:
@@ -159,18 +143,3 @@ def is_reported_elsewhere(error: Exception) -> bool:
 def is_first_process() -> bool:
     """Whether this process is the first of a run on this machine."""
     return (os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0") == "0"
-
-
-def with_shell_keys(sentence: str, keys: Collection[str]) -> str:
-    """A sentence with a verb's options where it names arguments as Python does: ``kind='images'``, ``by 'kind'``."""
-
-    def option(match: re.Match[str]) -> str:
-        key = match["key"] or match["named"]
-        if key not in keys:
-            return match[0]
-        words = [f"--{key.replace('_', '-')}"]
-        if match["value"] is not None:
-            words.append(shlex.quote(match["value"]))
-        return (match["before"] or "") + " ".join(words)
-
-    return _ARGUMENT.sub(option, sentence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping
@@ -115,19 +116,18 @@ def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
 
 
 def known_classes(name: str) -> list[str]:
-    """Names to suggest for a class: those of its module, or this package's public ones and callbacks."""
-    module = name.rpartition(".")[0]
-    names = list[str]()
-    if module in ("", lit_metanas.__name__):
-        names = [public for public in public_names() if public[:1].isupper()]
-        module = "lightning.pytorch.callbacks"
+    """Names to suggest for a class: those of its module, or the public ones and Lightning's callbacks."""
+    module = name.rpartition(".")[0] or "lightning.pytorch.callbacks"
     try:
-        content = vars(importlib.import_module(module))
+        found = vars(importlib.import_module(module))
     except (ImportError, ValueError):
-        return names
-    package = module.partition(".")[0]
-    return names + [
-        public
-        for public, value in content.items()
-        if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
-    ]
+        return []
+    root = module.partition(".")[0]
+    own = (one for one, value in found.items() if getattr(value, "__module__", "").partition(".")[0] == root)
+    return [one for one in (*own, *public_names()) if one[:1].isupper()]
+
+
+def find_own_modules() -> None:
+    """Let the working folder be a place for modules: the last one, so that its files hide none that are installed."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())

@@ -19,9 +19,6 @@ DATA: Mapping[str, Mapping[str, str]] = {
         **{name: f"{text.partition(':')[0]}, for SourceSearch" for name, text in EPISODES.items()},
         "TableDataModule": "tabular benchmarks, for TableSearch",
     },
-    "predict": {
-        "NewExamples": "new examples in files or folders, of the kind --data.kind (the default)",
-    },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 
@@ -37,7 +34,6 @@ EXAMPLES = {
     "report": "--results runs/scratch/results.json",
     "push": "out NAME/MODEL --dry-run",
     "configs": "meta_search",
-    "schema": "schema.json",
 }
 
 CHECKPOINTS = {
@@ -47,15 +43,6 @@ CHECKPOINTS = {
     "search": "a checkpoint of the model itself, which is rarely wanted",
 }
 
-PREDICT = {
-    "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
-    "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
-    "--data.examples PATH ...": "files or folders of new examples (must be given)",
-    "--data.kind KIND": "images, sounds, texts, rows, pairs or questions (default: images)",
-    "--model.output FILE": "gets the whole table, CSV or JSON (default: predictions.csv); --csv prints it instead",
-}
-"""What ``predict`` is given of its model and its data."""
-
 TRAINER = {
     "max_epochs": "stop after so many epochs",
     "accelerator": "cpu, gpu or another (default: the fastest that is there)",
@@ -64,7 +51,7 @@ TRAINER = {
     "precision": "of numbers: auto, 32-true, bf16-mixed and others (default: 32-true)",
     "default_root_dir": "the run's directory (default: runs/latest; of a search model.directory)",
     "logger": "WandbLogger, TensorBoardLogger and others (default: CSV files)",
-    "callbacks": "ArchitectureLogger, EpisodeProgressBar, SkipStop and others, as a list",
+    "callbacks": "ArchitectureLogger, ReplicaCheck, SkipStop and others, as a list",
 }
 """The most common of the Trainer's arguments; ``fit`` has them all, the other verbs all but the first."""
 
@@ -88,7 +75,6 @@ OPERANDS = {
     "predict": "EXPORTED PATH ... [--csv]",
     "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
-    "schema": "[PATH]",
 }
 """What stands right after a verb, without keys."""
 
@@ -129,8 +115,6 @@ def verb_help(verb: str) -> str:
     if verb in KEYS:
         return _all_keys(verb)
     options = dict(CONFIG)
-    if verb == "predict":
-        options = {**PREDICT, **CONFIG}
     if verb in CHECKPOINTS:
         options["--ckpt_path FILE"] = CHECKPOINTS[verb]
     options |= {"--seed_everything N": "seed of all random numbers (default: 0)", **PRINT}

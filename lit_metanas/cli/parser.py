@@ -13,10 +13,9 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases, with_lists
-from lit_metanas.cli.errors import UsageError, last_name, public_names
+from lit_metanas.cli.configuration_files import verbs_of_model, with_bases, with_lists
+from lit_metanas.cli.errors import UsageError, find_own_modules, last_name, public_names
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.prediction import find_own_modules, with_examples
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.text import short_number
 
@@ -58,7 +57,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     verb = ""
     if isinstance(args, list):
         verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
-        args = words = with_bases(with_lists(with_examples(args), verb), verb)
+        args = words = with_bases(with_lists(args, verb), verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())
@@ -77,8 +76,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
     model = last_name(str(chosen.model.class_path))
     if verb and (others := verbs_of_model(model)) and verb not in others:
-        what = find_misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
-        raise UsageError(what)
+        raise UsageError(f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`.")
     return config
 
 

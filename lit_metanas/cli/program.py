@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.callbacks import ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.errors import UsageError, describe
@@ -36,7 +36,7 @@ from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.training import ExportedModel, Preemption, Trainer
+from lit_metanas.training import Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
 
@@ -47,7 +47,7 @@ class Program(LightningCLI):
     """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence."""
 
     # A run's directory is `trainer.default_root_dir`: by default `runs/latest`, and of a search the folder of its
-    # results. In it every verb but `predict` leaves `config.<verb>.yaml` and, without other instructions,
+    # results. In it every verb leaves `config.<verb>.yaml` and, without other instructions,
     # `logs/<verb>/metrics.csv`, and `fit` leaves `checkpoints/last.ckpt` after every epoch. One `fit` at a time runs in
     # a directory. One that does not go on from a checkpoint sets those of an earlier one aside.
 
@@ -58,7 +58,7 @@ class Program(LightningCLI):
         self._verbs = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
         self._verbs = self._verbs or list(TRAINER_VERBS)
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in self._verbs}
-        files = {"predict": "predict.yaml", "validate": "scores.yaml", "test": "scores.yaml"}
+        files = {"validate": "scores.yaml", "test": "scores.yaml"}
         for verb in own.keys() & files.keys():
             own[verb]["default_config_files"] = [str(Path(__file__).with_name(files[verb]))]
         self._held = ExitStack()
@@ -111,7 +111,7 @@ class Program(LightningCLI):
         return str(self.config.get("subcommand", "fit"))
 
     def before_instantiate_classes(self) -> None:
-        """Set the run's directory, and name the file for the configuration; ``predict`` leaves none."""
+        """Set the run's directory, and name the file for the configuration."""
         chosen = of_verb(self.config)
         trainer, arguments = chosen.trainer, chosen.model.get("init_args")
         if trainer.default_root_dir == USUAL_DIRECTORY and self.verb == "search" and arguments is not None:
@@ -124,8 +124,6 @@ class Program(LightningCLI):
                 f"'trainer.strategy' cannot be '{trainer.strategy}': give ddp, which starts the program anew; a model "
                 "of this package is not copied to another process."
             )
-        if self.verb == "predict":
-            self.save_config_callback = None
         own = f"{__package__.partition('.')[0]}."
         if all(chosen[key].get("class_path", "").startswith(own) for key in ("model", "data")):
             # Else Lightning makes YAML of the whole configuration, a third of the time in which it is read, for modules
@@ -198,11 +196,6 @@ class Program(LightningCLI):
         """Print the results."""
         self._say(end_of_search(self.model))
 
-    def after_predict(self) -> None:
-        """End with exit code 1 where files were left out, which a warning has named."""
-        if isinstance(self.model, ExportedModel) and self.model.unreadable:
-            raise SystemExit(1)
-
     def _of_trainer(self, kind: type[_Kind]) -> list[_Kind]:
         return [each for each in self.trainer.callbacks if isinstance(each, kind)]  # type: ignore[attr-defined]
 
@@ -234,10 +227,11 @@ class Program(LightningCLI):
                 kwargs["enable_checkpointing"] = False
             if fits and runs and not goes_on:
                 self._begins_anew_in = root
-        # The first to hear of an error is RankMonitor: others would send messages.
-        lacking: list[Callback] = [RankMonitor(), Preemption()]
+        if settings.enable_progress_bar is None and not sys.stdout.isatty():
+            kwargs["enable_progress_bar"] = False  # a log would get a line for each step
+        lacking: list[Callback] = [Preemption()]
         if fits:
-            lacking = [RankMonitor(), ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+            lacking = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
         lacking = [guard for guard in lacking if not any(isinstance(each, type(guard)) for each in callbacks)]
         try:
             return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)

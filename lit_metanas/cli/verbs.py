@@ -9,7 +9,6 @@ TRAINER_VERBS = {
     "validate": "score a checkpoint on the validation episodes",
     "test": "score a checkpoint on the held-out episodes",
     "search": "search an architecture for each target task, train it, score it, export it",
-    "predict": "run an exported network on new images, texts, sounds or rows",
 }
 """Verbs of Lightning's Trainer, each with what it does: they take a model and data."""
 
@@ -18,16 +17,16 @@ VERBS = {
     "distil": "find a small network that learns from an exported model",
     "run": "go through the phases of an experiment, in one directory",
     **TRAINER_VERBS,
+    "predict": "run an exported network on new images, texts, sounds or rows",
     "report": "turn results into a table, figures and a Markdown page",
     "push": "send an exported network with its model card to the Hugging Face Hub",
     "configs": "list the shipped configurations, or print one",
-    "schema": "make a JSON schema, by which editors complete and check configurations",
 }
 """All verbs, in the order in which the help lists them."""
 
 LISTS: Mapping[str, Sequence[str]] = {
     "auto": ("--encoders",),
-    "predict": ("--data.examples",),
+    "predict": ("--examples",),
     "report": ("--results",),
 }
 """Options that take one file or several."""
@@ -48,7 +47,6 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         "SourceSearch": "searches one architecture for all tasks of a source, by successive halving",
         "TableSearch": "searches tabular benchmarks by query-based methods; nothing is trained",
     },
-    "predict": {"ExportedModel": "runs an exported network (the default)"},
 }
 """This package's models for each verb, by the names that ``--model`` takes."""
 
@@ -70,6 +68,12 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "jobs": "how many seeds run side by side (default: one for each core)",
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
+    "predict": {
+        "model": "the folder of an exported network, or one with a single one; may be the first word (must be given)",
+        "examples": "files or folders of new examples; may be the words after it (must be given)",
+        "kind": "images, sounds, texts, rows, pairs, questions or a class path, if it is not that of the network",
+        "output": "gets the whole table, CSV or JSON; --csv prints it instead (default: predictions.csv)",
+    },
     "report": {
         "results": "one or several results.json (must be given)",
         "output": "folder for the report (default: report)",
@@ -87,6 +91,5 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
-    "schema": {"path": "the file to write; may be the first word (default: it is printed)"},
 }
 """All keys of the verbs that are functions."""

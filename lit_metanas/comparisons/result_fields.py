@@ -9,7 +9,6 @@ from torch import nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import at_once
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
@@ -68,8 +67,7 @@ class ResultFields:
             ``flops``, with the ``precision``, repeats the run exactly. If one number was given for both, their sum may
             be larger, since the training may also spend what the search left. None for other searches.
         pace: training FLOPs a second that ``auto`` measured on this machine to convert minutes; otherwise NaN.
-        latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN if
-            not measured.
+        latency: seconds that the network takes for one input, with ``threads`` of torch; NaN if not measured.
         threads: torch's threads in the search; None if unknown.
         precision: of the networks' trainings, ``32-true`` or ``bf16-mixed``. Weights, scores and exports are float32.
         stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
@@ -87,11 +85,8 @@ class ResultFields:
             together.
         teacher: with ``auto`` and a teacher, both on the same test examples; None without one. The validation scores
             are then the agreement with the teacher.
-        rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
-            of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
         ordinal: whether the values in the record only rank the trials, as a zero-cost proxy does.
-        latency_batch: number of inputs at once that ``latency`` is for.
         command: with ``auto``, the command or call that repeats it, with FLOPs instead of minutes; empty for a stopped
             search and for other searches.
         earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the
@@ -141,11 +136,9 @@ class ResultFields:
     ordinal: bool = False
     command: str = ""
     tested: Split | None = None
-    latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0
     earlier: str = ""
-    rival: str = ""
     teacher: TeacherComparison | None = None
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
@@ -189,11 +182,8 @@ class ResultFields:
         """The front as rows of cells, the heading first; empty without a front."""
         if not self.front:
             return []
-        timed = "latency, ms"
-        if self.latency_batch != 1:
-            timed = f"latency of {at_once(self.latency_batch)}, ms"
         rows: list[tuple[str, ...]] = [
-            ("network", "parameters", "multiply-adds", timed, f"test {self.metric}, %", "architecture")
+            ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
             value = percent(one.test_score, one.ci95)

@@ -10,12 +10,12 @@ from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, ClassT
 from lit_metanas.comparisons.measures.label_measures import LabelTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
-from lit_metanas.io.text import at_once, first_few, number_of, printable
+from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.records.budget import Cost, describe_energy
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
@@ -87,7 +87,6 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         license=license,
         int8=loss,
         front=_front_sentence(result),
-        energy=_energy(result),
         measures=measures_in_words(result),
         by_class=table.markdown() if table else "",
         teacher=teacher_section(result),
@@ -177,20 +176,13 @@ def _recipe_sentence(result: ResultFields) -> str:
     return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
 
 
-def _energy(result: ResultFields) -> str:
-    """The energy of search and training; empty if the threads are unknown, or an accelerator was used."""
-    if result.threads is None or any(weights.device.type != "cpu" for weights in result.network.parameters()):
-        return ""
-    return describe_energy(result.cost.seconds + result.training_cost.seconds, result.threads)
-
-
 def _front_sentence(result: ResultFields) -> str:
     """The sentence on the front in a card; empty without a front."""
     if not result.front:
         return ""
     sizes = [getattr(one, result.traded) for one in result.front]
     if result.traded == "latency":
-        what = f"the latency of {at_once(result.latency_batch)}"
+        what = "the latency of one input"
         low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
     else:
         what = "multiply-adds" if result.traded == "flops" else result.traded
@@ -245,13 +237,11 @@ def _network_lines(result: ResultFields) -> list[str]:
         lines.append(tried)
     if result.linear_model:
         lines.append(_wrap(f"linear model: {result.linear_model}"))
-    if result.rival:
-        lines.append(_wrap(f"rival: {result.rival}"))
     return lines
 
 
 def _cost_lines(result: ResultFields) -> list[str]:
-    """Costs, energy, the way to repeat the search, and the front, as far as they are known."""
+    """Costs, the way to repeat the search, and the front, as far as they are known."""
     lines = [
         f"  cost of the search: {_cost_text(result.cost)}",
         f"  cost of all training after it{_unreturned(result)}: {_cost_text(result.training_cost)}",
@@ -261,8 +251,6 @@ def _cost_lines(result: ResultFields) -> list[str]:
         lines.insert(0, f"  cost of the encoders' features: {spent.flops:.3g} FLOPs, {spent.seconds:.1f} s, once")
     if result.precision != FLOAT32:
         lines.append(f"  precision of the trainings: {result.precision}")
-    if energy := _energy(result):
-        lines.append(f"  energy of both: {energy}")
     if result.meta_cost.flops:
         lines.append(f"  cost of what was learned before: {_cost_text(result.meta_cost)}, paid once")
     if not math.isnan(result.pace):
@@ -307,7 +295,7 @@ def _latency_text(result: ResultFields) -> str:
     """The latency with the number of inputs and threads; empty if it was not measured."""
     if math.isnan(result.latency):
         return ""
-    measured = f"{1000 * result.latency:.3g} ms for {at_once(result.latency_batch)}"
+    measured = f"{1000 * result.latency:.3g} ms for one input"
     if result.threads is None:
         return measured
     return f"{measured}, with {number_of(result.threads, 'thread')}"

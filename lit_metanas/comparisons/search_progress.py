@@ -8,21 +8,15 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lit_metanas.io.text import duration, number_of, printable, rough
+from lit_metanas.io.text import duration, number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.workers import workers_now
 
 LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
 """Seconds between two lines of a log; each further tenth of the budget gets one."""
-
-LEAST_SHARE, LEAST_ELAPSED = 0.1, 3.0
-"""The share of the budget, and the seconds, that pass after the first training before the time left is shown. The
-first training is slower than all others, as it warms up."""
 
 SEARCHING, TESTING = "searching", "testing"
 """The part of a search in which the budget is spent, and the beginning of the last part's name."""
@@ -36,38 +30,31 @@ class ToldBudget(Budget):
     ) -> None:
         super().__init__(queries=queries, flops=flops)
         self.logs, self.part = False, ""
+        self.changed: Callable[[], None] = lambda: None  # is called after each charge
         self.after, self._trained = after, 0.0
         self._searched = flops  # what the search spends: at most, and then in fact
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
-        self._begin = self._printed = self._charged = perf_counter()
-        self._before = self._trainings = 0.0
+        self._begin = self._printed = perf_counter()
         self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
-        self._first: tuple[float, float] | None = None  # share and seconds once something was trained
         self._tenth, self._line = 0, ""
 
     def charge(self, cost: Cost) -> None:
         """Charge a cost, and print a line when it is due."""
         super().charge(cost)
-        self._report_tenths(cost.seconds)
+        self._report_tenths()
 
     def follow(self, flops: float) -> None:
         """Set the FLOPs that the training after the search may spend, once they are known."""
         self.after, self._searched = flops, self.spent.flops
 
-    def trained(self, flops: float, seconds: float = 0.0) -> None:
+    def trained(self, flops: float) -> None:
         """Count FLOPs that were spent after the search, and print a line when it is due."""
         self._trained += flops
-        self._report_tenths(seconds)
+        self._report_tenths()
 
-    def _report_tenths(self, seconds: float) -> None:
-        now = perf_counter()
-        self._trainings += seconds / workers_now()
-        # What takes longer than this call so far was kept by an earlier one.
-        self._before = max(self._before, self._trainings - (now - self._begin))
-        self._charged = now
-        share = self._share()
-        self._first = self._first or (share, self._elapsed)
-        waited, tenth = now - self._printed, int(10 * share)
+    def _report_tenths(self) -> None:
+        self.changed()
+        waited, tenth = perf_counter() - self._printed, int(10 * self.share)
         if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
             self._tenth = tenth
             self._print()
@@ -80,7 +67,7 @@ class ToldBudget(Budget):
 
     def describe(self) -> str:
         """The amount that is spent, in words; empty once nothing more is spent."""
-        if not self._spends:
+        if self.part != SEARCHING and (self.after <= 0 or self.part.startswith(TESTING)):
             return ""
         parts = []
         if self.flops:
@@ -89,32 +76,8 @@ class ToldBudget(Budget):
             parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
         return ", ".join(parts)
 
-    def describe_left(self) -> str:
-        """The estimated time left, at the speed since the first training; empty while it is unknown."""
-        if not self._spends or self._first is None:
-            return ""
-        share = self._share()
-        spent, seconds = share - self._first[0], self._elapsed - self._first[1]
-        if spent < LEAST_SHARE or seconds < LEAST_ELAPSED:
-            return ""
-        left = seconds * (1 - share) / spent - (perf_counter() - self._charged)
-        if left <= 0:
-            return ""
-        if not self.after:  # the FLOPs that follow the search are unknown
-            return f"about {rough(left)} left of the search"
-        return f"about {rough(left)} left"
-
     @property
-    def _spends(self) -> bool:
-        """Whether the budget is still being spent."""
-        return self.part == SEARCHING or (self.after > 0 and not self.part.startswith(TESTING))
-
-    @property
-    def _elapsed(self) -> float:
-        """Seconds up to the last training, including those of an earlier call."""
-        return self._charged - self._begin + self._before
-
-    def _share(self) -> float:
+    def share(self) -> float:
         """The share of the budget that is spent, at most 1; 0 without a limit."""
         share = 0.0
         if self.flops:
@@ -131,22 +94,11 @@ class ToldBudget(Budget):
 
     def _print(self) -> None:
         self._printed = perf_counter()
-        parts = (self.part, self.describe(), duration(self._printed - self._begin), self.describe_left())
+        parts = (self.part, self.describe(), duration(self._printed - self._begin))
         line = f"{self._title}: {', '.join(part for part in parts if part)}"
         if self.logs and line != self._line:
             print(line, file=sys.stderr, flush=True)
             self._line = line
-
-
-class _Described(ProgressColumn):
-    """A column that shows a text of a budget."""
-
-    def __init__(self, describe: Callable[[], str]) -> None:
-        super().__init__()
-        self.describe = describe
-
-    def render(self, task: object) -> Text:
-        return Text(self.describe(), no_wrap=True)
 
 
 @contextmanager
@@ -158,15 +110,19 @@ def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], 
         yield budget.begin
         return
     line = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), _Described(budget.describe), TimeElapsedColumn(),
-        _Described(budget.describe_left), console=console, transient=True, redirect_stdout=False,
-        redirect_stderr=False, refresh_per_second=4, disable=not wanted,
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console,
+        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4, disable=not wanted,
     )  # fmt: skip
     with line:
-        part = line.add_task("", total=None)
+        shown = line.add_task("", total=1.0)
 
-        def show(name: str) -> None:
+        def show() -> None:
+            spent = ", ".join(filter(None, (budget.part, budget.describe())))
+            line.update(shown, description=spent, completed=budget.share)
+
+        def begin(name: str) -> None:
             budget.begin(name)
-            line.update(part, description=name)
+            show()
 
-        yield show
+        budget.changed = show
+        yield begin

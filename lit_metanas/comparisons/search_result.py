@@ -81,7 +81,8 @@ class SearchResult(ResultFields):
             ValueError: a field is missing, unknown or malformed.
         """
         needed = {one.name for one in fields(cls) if one.default is one.default_factory is MISSING} & {*_PLAIN}
-        if not isinstance(values, Mapping) or not needed <= values.keys() <= {*_PLAIN, "front"}:
+        known = {*_PLAIN, "front", "rival", "latency_batch"}  # the last two of earlier versions
+        if not isinstance(values, Mapping) or not needed <= values.keys() <= known:
             raise ValueError("it is damaged, or of another version")
         hints = get_type_hints(cls)
         found = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN if name in values}

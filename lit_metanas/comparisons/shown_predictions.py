@@ -50,7 +50,7 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
     if row.dim() == 1:
         return {"example": shorten(_text(task, row), LONGEST_SHOWN)}
     if row.dim() == 2:
-        return {"picture": _rows(_heat(row).unsqueeze(2)), "series": True}
+        return {"picture": _rows(_grey_levels(row).unsqueeze(2)), "series": True}
     pixels = as_floats(row).float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
     if pixels.shape[2] == 3:
         return {"picture": _rows(pixels), "coloured": True}
@@ -70,19 +70,7 @@ def _text(task: Task, row: Tensor) -> str:
     return re.sub(f"{UNKNOWN_SHOWN}+", UNKNOWN_MARK, shown)
 
 
-def heat_rows(heat: Tensor, row: Tensor) -> tuple[str, ...]:
-    """What speaks for a prediction, from 0 to 1, as grey levels at the places of ``ShownPrediction.picture``.
-
-    Args:
-        heat: shape ``(height, width)``, or of a series ``(features, steps)``.
-        row: the input.
-    """
-    if row.dim() == 2:
-        heat = heat[:, : int(step_mask(row[None]).sum())].flip(0)
-    return _rows((255 * heat).round().clamp(0, 255).to(torch.uint8).unsqueeze(2))
-
-
-def _heat(row: Tensor) -> Tensor:
+def _grey_levels(row: Tensor) -> Tensor:
     """A series as grey levels: steps from the left, the first feature at the bottom."""
     series = row[:-1, :1]
     if bool(step_mask(row[None]).any()):

@@ -245,7 +245,7 @@ def result_of(
         predictions=shown_predictions(seen, tested.predictions),
         measures=tested.measures,
         examples=tested.rows,
-        errors=tested.worst_explained(network, size.flops),
+        errors=tested.worst,
         ensemble=ensemble,
         ordinal=found.ordinal,
         tested=seen.test,

@@ -169,7 +169,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             validate=self.validate,
             seed=self.seed,
             threads=None,  # as the Trainer has set them
-            progress=self._logs(),
+            progress=self.trainer.is_global_zero and not Console(stderr=True).is_terminal,  # which has a bar
         )
         command = ""
         if self.config:
@@ -192,11 +192,6 @@ class TargetSearch(Comparison[Task, Searcher]):
             config=self.config,
             weights=(folder / "weights.pt").relative_to(self.directory).as_posix(),
         )
-
-    def _logs(self) -> bool:
-        """Whether the search of a task writes to a log; on a terminal the Trainer's bar counts tasks."""
-        bar = self.trainer.progress_bar_callback
-        return bar is not None and self.trainer.is_global_zero and not Console(stderr=True).is_terminal
 
 
 def comparison_row(

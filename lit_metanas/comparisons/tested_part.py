@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, class_measures
 from lit_metanas.comparisons.measures.label_measures import binary_losses, label_measures
-from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
@@ -118,22 +117,10 @@ class TestedPart(NamedTuple):
         """The errors of the highest loss, the highest first; none without classes."""
         if self.probabilities is None:
             return ()
-        return shown_predictions(self.task, self.predictions, self.worst_places)
-
-    @property
-    def worst_places(self) -> Tensor:
-        """Their places among the examples."""
         pairs = zip(self.predictions, self.task.goal.answers(self.task.test.labels), strict=True)
         wrong = torch.tensor([not self.task.goal.agrees(*pair) for pair in pairs])
-        return torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
-
-    def worst_explained(self, network: nn.Module, flops: float) -> tuple[ShownPrediction, ...]:
-        """The worst errors, of classes of images and sounds with what speaks for the prediction; see ``explained``."""
-        shown = self.worst
-        if not shown or not isinstance(self.task.goal, Classification):
-            return shown
-        places = self.worst_places
-        return explained(shown, network, self.task, places, torch.tensor(self.predictions)[places], flops=flops)
+        order = torch.where(wrong, self._losses, -1.0).argsort(descending=True)
+        return shown_predictions(self.task, self.predictions, order[: min(WORST_SHOWN, int(wrong.sum()))])
 
     @property
     def _losses(self) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -18,7 +17,6 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
@@ -217,23 +215,8 @@ Measure = Callable[[Architecture], float]
 """A number of an architecture; smaller is better."""
 
 
-def latency_measure(batch: int) -> str:
-    """The name that the latency of a batch has in records: ``latency``, ``latency_32``."""
-    return "latency" if batch == 1 else f"latency_{batch}"
-
-
-def inputs_timed(measure: str) -> int:
-    """The batch size of a latency by its name; 0 for another measure."""
-    found = re.fullmatch(r"latency(?:_(\d+))?", measure)
-    if found is None:
-        return 0
-    return int(found[1] or 1)
-
-
-def network_measures(
-    space: SearchSpace, shape: Shape, way: int, device: torch.device, *, batch: int = 1
-) -> Mapping[str, Measure]:
-    """``parameters``, ``flops`` (multiply-adds for one input) and ``latency`` (seconds for a batch) of children."""
+def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.device) -> Mapping[str, Measure]:
+    """``parameters``, ``flops`` (multiply-adds) and ``latency`` (seconds) of children for one input."""
 
     def parameters(architecture: Architecture) -> float:
         return float(space.cost(architecture, shape, way).parameters)
@@ -245,28 +228,16 @@ def network_measures(
     def seconds(architecture: Architecture) -> float:
         with torch.random.fork_rng(devices=[]):
             network = space.child(architecture, shape, way)
-        return latency(network.to(device), shape, batch=batch)
+        return latency(network.to(device), shape)
 
     return {"parameters": parameters, "flops": flops, "latency": seconds}
 
 
 @torch.no_grad()
-def latency(network: nn.Module, shape: Shape, *, batch: int = 1, repeats: int = 21, warmup: int = 3) -> float:
-    """Median seconds of a forward pass of a batch, in evaluation mode, on the network's device."""
-    try:
-        return _median_time(network, shape, batch, repeats=repeats, warmup=warmup)
-    except FAILURES as error:
-        if batch == 1:
-            raise
-        raise ValueError(
-            f"latency_batch = {batch:,}: no network can be timed with so many inputs at once "
-            f"({printable(reason_of(error), 150)}): give fewer."
-        ) from error
-
-
-def _median_time(network: nn.Module, shape: Shape, batch: int, *, repeats: int, warmup: int) -> float:
+def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int = 3) -> float:
+    """Median seconds of a forward pass of one input, in evaluation mode, on the network's device."""
     parameter = next(network.parameters(), torch.empty(0))
-    inputs = blank_inputs(batch, shape).to(parameter.device)
+    inputs = blank_inputs(1, shape).to(parameter.device)
     network.eval()
     times = []
     for _ in range(warmup + repeats):

@@ -101,13 +101,6 @@ def hint(word: str, names: Iterable[str], otherwise: str) -> str:
     return otherwise if near is None else f"did you mean '{near}'?"
 
 
-def at_once(inputs: int) -> str:
-    """``one input`` or ``32 inputs at once``."""
-    if inputs == 1:
-        return "one input"
-    return f"{inputs:,} inputs at once"
-
-
 def short_number(number: int) -> str:
     """A whole number for a sentence; a long one is rounded."""
     if abs(number) < 10**12:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind
-    from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask, TextRows
@@ -51,7 +50,6 @@ _NAMES = {
         "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind",
-    "new_examples": "NewExamples",
     "file_reading": "Source",
     "pairs": "NumberWords ParallelTable ParallelTask",
     "questions": "BabiTask QuestionWords SquadTask Stories",
@@ -83,7 +81,6 @@ __all__ = [
     "Kind",
     "LogMel",
     "NGrams",
-    "NewExamples",
     "NumberWords",
     "Omniglot",
     "ParallelTable",

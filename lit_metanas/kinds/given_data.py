@@ -100,8 +100,7 @@ def read_given(
                 task = kind_of(task, kind).resized(task, shape)
         else:
             raise ValueError(
-                f"Examples in memory have labels, so these are no '{named.name}': give a path, or use AutoTranscriber, "
-                "AutoTranslator or AutoAnswerer."
+                f"Examples in memory have labels, so these are no '{named.name}': give the path of a file or folder."
             )
     if idle := [pattern for pattern, names in excluded.items() if not names]:
         raise ValueError(f"exclude = '{printable(idle[0], 40)}' names no column and no file: correct its spelling.")

@@ -11,9 +11,6 @@ from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from numpy.typing import NDArray
-from torch import Tensor
-
 from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
@@ -228,18 +225,6 @@ class Kind(ABC):
             source: what it was read of; None where its examples were given in memory.
         """
         return {}
-
-    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
-        """What gradient-boosted trees, as rivals whose score is reported, learn from; by default there are none.
-
-        Args:
-            task: as it is usually made.
-            inputs: some of its inputs, shape ``(n, *shape)``.
-
-        Returns:
-            Shape ``(n, features)``; gaps may be NaN.
-        """
-        return None
 
     def convert(self, task: Task, prepared: Any) -> Task:
         """The same examples under another preprocessing, where ``converts``; others have to be read again."""

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from lit_metanas.io.text import duration, number_of
-
 TRAINING_PASSES = 3
 """A pass with its gradient costs about three forward passes."""
-
-WATTS_A_CORE = 12.0
-"""Power of a busy core of an unknown processor in Green Algorithms (Lannelongue et al. 2021, Advanced Science):
-https://doi.org/10.1002/advs.202100707. Memory, cooling and the rest of the machine are not included."""
 
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
@@ -67,21 +61,6 @@ class Cost:
     def counted_in(self, account: str) -> float:
         """The amount in one account, such as ``flops``."""
         return float(getattr(self, account))
-
-
-def describe_energy(seconds: float, threads: int) -> str:
-    """An estimate of the energy that busy threads of torch used, with its basis, in words."""
-    hours = seconds * threads / 3600
-    number, unit = WATTS_A_CORE * hours, "Wh"
-    if number >= 1000:
-        number, unit = number / 1000, "kWh"
-    amount = "below 0.001"
-    if number >= 99.5:
-        amount = f"about {number:.0f}"
-    elif number >= 0.001:
-        amount = f"about {number:.2g}"
-    basis = f"{duration(seconds)} x {number_of(threads, 'thread')} x {WATTS_A_CORE:g} W a core"
-    return f"{amount} {unit} (an estimate: {basis}; memory and cooling not counted)"
 
 
 class Budget:

@@ -199,7 +199,7 @@ class ShownPrediction:
             three levels a pixel for a coloured picture; empty if a text shows it.
         coloured: whether the picture is coloured.
         series: whether the picture shows a series, its steps from left to right and its first feature at the bottom.
-        heat: how much each place of the picture speaks for the prediction, as levels of grey; empty if unknown.
+        heat: what earlier versions found to speak for the prediction; not shown.
 
     Raises:
         ValueError: the picture is malformed or too large.
@@ -225,9 +225,7 @@ class ShownPrediction:
             raise ValueError("the rows of its picture are not of one length")
         if len(self.picture) > MOST_ROWS or any(width > 2 * LONGEST_ROW for width in widths):
             raise ValueError(f"its picture has more than {MOST_ROWS} rows, or {LONGEST_ROW} levels in a row")
-        if self.heat and [len(row) for row in self.heat] != [2 * len(row) // digits for row in self.picture]:
-            raise ValueError("its heat is not of the size of its picture")
-        if not all(re.fullmatch("[0-9a-f]+", row) for row in (*self.picture, *self.heat)):
+        if not all(re.fullmatch("[0-9a-f]+", row) for row in self.picture):
             raise ValueError("its picture is not one of hexadecimal digits")
 
     def levels(self) -> list[list[int]] | list[list[list[int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,13 +28,10 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
 from lit_metanas.report.figures.predictions import (
-    MOST_NAMED_CLASSES,
     MOST_SHOWN,
     draw_confusions,
     draw_predictions,
-    has_curves,
     prediction_lines,
 )
 from lit_metanas.report.table import ProtocolTable
@@ -156,7 +153,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
             score = markdown_text(_score(best))
             why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
-    parts += _tiles(folder / PREDICTED, predictions, numbers_of(names_shown(network, predictions)))
+    parts += _tiles(folder / PREDICTED, predictions)
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
@@ -164,20 +161,12 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     return "\n\n".join(["## Predictions", *parts]) + "\n"
 
 
-def names_shown(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> list[str]:
-    """All names that figures of a network's predictions may show, in the order of their numbers."""
-    return sorted({*network.row.classes, *(text for one in predictions for text in (one.said, one.meant))}, key=natural)
-
-
-def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> list[str]:
-    """Predictions as a figure in a file, and the names that numbers replace in it, as Markdown; nothing for texts."""
-    if (drawn := draw_predictions(predictions, numbers)) is None:
+def _tiles(file: Path, predictions: Sequence[ShownPrediction]) -> list[str]:
+    """Predictions as a figure in a file, as Markdown; nothing for texts."""
+    if (drawn := draw_predictions(predictions)) is None:
         return []
     save(drawn, file)
-    seen = {text for one in predictions for text in (one.said, one.meant)}
-    names = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
-    picture = f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})"
-    return [part for part in (picture, markdown_text(names)) if part]
+    return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})"]
 
 
 def _right_by(metric: str) -> str:
@@ -240,14 +229,6 @@ CONFUSIONS = Picture(
     "share of the row; numbers are examples.",
 )
 
-HEAT_SHOWS = (
-    "Below each picture is what speaks for the prediction: the brighter a place, the more of its score is lost if a "
-    "patch there is covered (occlusion, by captum)."
-)
-HOW_TO_EXPLAIN = (
-    "With `pip install 'lit-metanas[saliency]'` images and sounds also show what speaks for the prediction."
-)
-"""Sentences below the worst errors."""
 
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
@@ -271,7 +252,6 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         return "", []
     if not rows or (math.isnan(rows[0].probability) and not rows[0].shares):  # of numbers
         return "", []
-    numbers = numbers_of(names_shown(network, errors))
     parts, pictures = ["## Classes"], []
     if rows[0].shares:
         parts.append(LabelTable.of(rows).markdown())
@@ -280,21 +260,15 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         places = {name: place for place, name in enumerate(names)}
         table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
         parts.append(table.markdown())
-        if (drawn := draw_confusions(table, numbers)) is not None:
+        if (drawn := draw_confusions(table)) is not None:
             save(drawn, folder / CONFUSIONS.file)
-            said = numbers_in_words(numbers) if len(names) <= MOST_NAMED_CLASSES else ""
-            pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {said}".rstrip()))
+            pictures.append(CONFUSIONS)
     wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
     if wrong:
         all_wrong = number_of(sum(not row.right for row in rows), "error")
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        if tiles := _tiles(folder / WORST, errors, numbers):
-            parts += tiles
-            if errors[0].heat:
-                parts.append(HEAT_SHOWS)
-            elif not has_curves(errors[0]):
-                parts.append(HOW_TO_EXPLAIN)
+        parts += _tiles(folder / WORST, errors)
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
     return "\n\n".join(parts) + "\n", pictures
 

@@ -1,6 +1,6 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import LinearSpace, NGramSpace, default_space
+from lit_metanas.spaces.any_input import LinearSpace, NGramSpace, RocketSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
@@ -44,6 +44,7 @@ __all__ = [
     "NGramSpace",
     "NetworkCost",
     "OneHotEncoding",
+    "RocketSpace",
     "SearchSpace",
     "SequenceSpace",
     "Supernet",

@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from lit_metanas.training.child import Child
     from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
     from lit_metanas.training.export import Exported, export_child, load
-    from lit_metanas.training.export.exported_model import ExportedModel
     from lit_metanas.training.meta_search import AdaptedLogits, ArchitectureSchedule, MetaRecipe, MetaSearch
     from lit_metanas.training.preemption import Preemption
     from lit_metanas.training.recipes import Recipe
@@ -31,7 +30,6 @@ _NAMES = {
     "child": "Child",
     "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
-    "export.exported_model": "ExportedModel",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
     "preemption": "Preemption",
     "recipes": "Recipe",
@@ -56,7 +54,6 @@ __all__ = [
     "EncodedTask",
     "Encoder",
     "Exported",
-    "ExportedModel",
     "FirstOrder",
     "Hypergradient",
     "MetaRecipe",

@@ -1,7 +1,6 @@
 """One call: within its budget and limits, repeatable, and read again from its folder."""
 
 import json
-import math
 import pickle
 import re
 from functools import partial
@@ -14,22 +13,14 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.reading import read_job
+from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.views import Views
-from lit_metanas.estimators import estimator, training_estimator
-from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.texts.text_kind import TextKind
-from lit_metanas.records import record_lines
-from lit_metanas.records.record_lines import SHIPPED, read_record_lines
-from lit_metanas.searchers.halving.proposals import covering
-from lit_metanas.searchers.mutation import complete, named_networks
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.ledger import Query
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -56,18 +47,6 @@ def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
     assert "latency:" in told
     assert "with 1 thread" in told
     assert f"to repeat it: {result.command}" in told
-
-
-def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
-    first = lm.auto(arrays, flops=8e6, space=space, progress=False)
-    assert first.budget is not None
-    again = lm.auto(arrays, flops=first.budget, space=space, progress=False)
-    assert (again.architecture, again.recipe, again.budget) == (first.architecture, first.recipe, first.budget)
-    assert same_weights(first.network, again.network)
-    # The second number includes what the search did not spend of its own.
-    assert sum(first.budget) == 8e6 + first.budget[0] - first.cost.flops
-    other = lm.auto(arrays, flops=first.budget, space=space, seed=1, progress=False)
-    assert not same_weights(first.network, other.network)
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
@@ -154,37 +133,6 @@ def test_a_winner_that_turns_out_too_slow_is_not_taken(
     monkeypatch.setattr(LimitedSpace, "check", lambda self, architecture: "it takes 9 ms")
     with pytest.raises(ValueError, match=r"all that was searched is slower now \(it takes 9 ms\)"):
         lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
-
-
-def test_a_batch_that_does_not_fit_is_reported_before_anything_is_trained(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def call() -> lm.SearchResult:
-        return lm.auto(arrays, flops=(3e6, 1e6), space=space, latency_batch=999, progress=False)
-
-    plain, fits = estimator.blank_inputs, [True]
-
-    def inputs(examples: int, shape: tuple[int, ...]) -> torch.Tensor:
-        if examples == 999 and not fits[0]:
-            raise RuntimeError("can't allocate memory")
-        return plain(1, shape)
-
-    monkeypatch.setattr(estimator, "blank_inputs", inputs)
-    with monkeypatch.context() as patched:
-        trained = last_training.fit_child
-
-        def fit(*args: Any, **more: Any) -> lm.Cost:
-            fits[0] = False
-            return trained(*args, **more)
-
-        patched.setattr(last_training, "fit_child", fit)
-        with pytest.warns(UserWarning, match=r"The latency of the network is not known: latency_batch = 999: "):
-            found = call()
-    assert math.isnan(found.latency)
-    assert "latency: " not in repr(found)
-    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
-    with pytest.raises(ValueError, match=r"latency_batch = 999: .* \(RuntimeError: can't alloc.*\): give fewer"):
-        call()
 
 
 def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
@@ -352,28 +300,3 @@ def test_records_without_augmentation_are_of_trainings_without(
     queries = [Query.of(trial.architecture, trial.recipe) for trial in old]
     assert queries == [Query.of(trial.architecture, trial.recipe) for trial in new]
     assert len(set(queries[:4])) == 4  # the first rung; the others are trained on
-
-
-def test_other_records_of_the_package_are_another_search(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options, views = AutoOptions(arrays, flops=FLOPS), Views(read_given(arrays), {}, space, NetworkLimits())
-    settings = partial(read_job._settings, options, kind_named("images"), views, None, {}, FileReading())
-    before = settings()
-    assert before == settings()
-    (tmp_path / "new.jsonl").write_text("{}")
-    monkeypatch.setitem(record_lines._SHIPPED_FILES, SHIPPED, tmp_path / "new.jsonl")
-    assert settings() != before
-
-
-def test_texts_get_a_network_for_texts(texts: Path) -> None:
-    result = lm.auto(texts, flops=3e9, progress=False)
-    space = lm.default_space(result.shape)
-    assert result.space == space.name == "SequenceSpace"
-    (best,) = covering(read_record_lines(SHIPPED), space, 1)
-    named, recorded = result.record.trials[:2]
-    assert named.architecture == named_networks(space, TextKind.first)[0]
-    usual = {"augmentation": "none", "preprocessing": "words"}
-    assert (recorded.architecture, recorded.recipe) == (best.architecture, {**dict(best.recipe), **usual})
-    assert result.meta_cost.flops > 0
-    assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}

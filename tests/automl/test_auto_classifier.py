@@ -9,7 +9,7 @@ import torch
 from auto_toys import interrupt, paced
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training, linear_comparison
+from lit_metanas.automl import budget_plan, last_training
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
@@ -146,13 +146,6 @@ def test_images_and_texts_go_the_same_way(X, y, space, new, wanted, tmp_path):
         classifier.predict(WINE.data)
 
 
-def test_a_space_that_was_changed_after_the_fit_is_told():
-    classifier = quick(recipe=lm.Recipe(epochs=1)).fit(WINE.data, WINE.target)
-    pickled = pickle.dumps(classifier.set_params(space=lm.GridSpace()))
-    with pytest.raises(ValueError, match="The network is of MLPSpace, and 'space' is GridSpace now: fit it again"):
-        pickle.loads(pickled)
-
-
 def test_a_pickle_holds_no_code():
     classifier = quick(space=None, recipe=None, flops=1e8).fit(WINE.data, WINE.target)
     content = pickle.dumps(classifier, protocol=2)
@@ -224,17 +217,6 @@ def test_a_group_is_learned_from_or_chosen_by_and_never_both(monkeypatch):
     assert set(tasks[-1].train.inputs[:, 0].tolist()) >= set(tasks[-1].val.inputs[:, 0].tolist())
 
 
-def test_groups_that_do_not_suit_get_one_sentence():
-    for groups, message in (
-        (["a"] * 178, "^'groups' tells of 1 group, too few for a train and val part: add examples of others"),
-        (["a", "b"], "groups has 2 values for 178 rows: give one for each"),
-        ("column", "groups = 'column' must be the group of each of the 178 rows"),
-        (WINE.target, "^Without any of the groups a class could not be learned, so none is left to choose by"),
-    ):
-        with pytest.raises(ValueError, match=message):  # and no warning, which would be an error
-            quick().fit(WINE.data, WINE.target, groups=groups)
-
-
 def test_an_export_knows_the_names_of_columns(monkeypatch, tmp_path):
     def checked(self, X, y, kind):  # as scikit-learn does with a table of pandas
         self.feature_names_in_ = np.array(["a", "b", "c"], dtype=object)
@@ -294,22 +276,6 @@ def test_ctrl_c_ends_a_grid_search_and_leaves_the_best_so_far(monkeypatch):
         classifier.fit(WINE.data, WINE.target)
     assert classifier.budget_ is None
     assert classifier.score(WINE.data, WINE.target) > 0.8
-
-
-def test_within_minutes_a_linear_model_is_taken_if_it_is_better(monkeypatch):
-    rng = np.random.default_rng(0)
-    words = [f"word{place}" for place in range(40)]
-    X = [" ".join(rng.choice(words[20 * label : 20 * label + 20], 6)) for label in (0, 1) for _ in range(60)]
-    y = np.repeat(["first", "second"], 60)
-    paced(monkeypatch, 1e7)
-    monkeypatch.setattr(linear_comparison, "best_of", lambda several, examples: several[1])
-    classifier = lm.AutoClassifier(minutes=3).fit(X, y)
-    assert classifier.space_ == lm.spaces.LinearSpace().name
-    assert classifier.score(X, y) > 0.9
-    again = pickle.loads(pickle.dumps(classifier))
-    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
-    own = lm.AutoClassifier(minutes=1, space=lm.SequenceSpace(operations=("conv_3",))).fit(X, y)
-    assert own.space_ == "SequenceSpace"
 
 
 def test_a_fit_that_fails_leaves_what_there_was():

@@ -85,21 +85,3 @@ def test_a_search_that_goes_on_keeps_the_precision_of_its_plan(
     decided(monkeypatch, FLOAT32)
     goes_on = call()
     assert (goes_on.stopped, goes_on.precision) == (False, BF16)
-
-
-def test_flops_take_float32_unless_they_are_told(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(precision, "fast_bf16", lambda device: True)
-    monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: pytest.fail("timed"))
-
-    def call(name: str = "auto") -> lm.SearchResult:
-        return lm.auto(arrays, flops=(4e6, 2e6), space=space, progress=False, precision=name)
-
-    plain, again, mixed, mixed_again = call(), call(), call(BF16), call(BF16)
-    assert (plain.precision, mixed.precision) == (FLOAT32, BF16)
-    assert same_weights(plain.network, again.network)
-    assert same_weights(mixed.network, mixed_again.network)
-    assert not same_weights(plain.network, mixed.network)
-    with pytest.raises(ValueError, match="auto: precision is '16'; give auto, 32-true or bf16-mixed"):
-        call("16")

@@ -15,8 +15,6 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.kind import kind_named
-from lit_metanas.searchers.mutation import named_networks
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
         warnings.simplefilter("always")
         assert main(["auto", late, "--flops", "1e9", "--output", "out"]) == 0
         told = capsys.readouterr()
-        assert main(["predict", "out", late, "--model.output", "found.csv"]) == 0
+        assert main(["predict", "out", late, "--output", "found.csv"]) == 0
     heard = r"up to 1.9[0-9] s at 16,000 samples a second"
     assert re.search(f"auto: 'late': 24 sounds of 2 classes, heard for {heard}: 16 to learn from", told.err)
     assert "test accuracy: 100.0" in told.out
@@ -81,14 +79,3 @@ def test_long_sounds_are_heard_in_windows(tmp_path: Path, monkeypatch: pytest.Mo
     done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
     by_script = [[row["high"], row["low"]] for row in map(json.loads, done.stdout.splitlines())]
     torch.testing.assert_close(torch.tensor(by_script), found, atol=1e-4, rtol=0)
-
-
-def test_a_search_of_sounds_begins_with_networks_of_both_families() -> None:
-    kind, shape = kind_named("sounds"), lm.SeriesShape(41, 100)
-    space = kind.space(shape, lm.Classification(4))
-    found = named_networks(space, kind.first)
-    assert len(found) == len(kind.first) >= 6
-    assert {one["family"] for one in found[:3]} == {"sequence", "grid"}
-    for architecture, labels in zip(found, kind.first, strict=True):
-        assert {choice.name for choice in space.choices if choice.name in labels} <= set(architecture)
-        assert space.cost(architecture, shape, 4).flops < 30e6

@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, paced, same_tensors, same_weights
-from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
+from auto_toys import interrupt, same_tensors, same_weights
+from cipher_tasks import IMAGES, Stripes, quiet_trainer, stripe_data, stripe_model
 from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import candidates, last_training
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import Vocabularies, read_task_start
 
@@ -82,15 +80,6 @@ def test_all_networks_begin_with_the_start(
     assert result.meta_cost == model.cost()
 
 
-def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.training.TaskReptile, Path]) -> None:
-    first, again, fresh = (lm.auto(TASK, start=start, **ONCE) for start in (learned[1], str(learned[1]), None))
-    assert len(first.record.trials) > 1
-    assert [trial.value for trial in first.record.trials] == [trial.value for trial in again.record.trials]
-    assert same_weights(first.network, again.network)
-    assert (fresh.architecture, fresh.meta_cost) != (first.architecture, first.meta_cost)
-    assert not same_weights(first.network, fresh.network)
-
-
 def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
     learned: tuple[lm.training.TaskReptile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,40 +137,12 @@ def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Pat
         read_given(texts, start=start.made_before)
 
 
-def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> None:
-    space = kind_named("pairs").space(LETTERS.shape, lm.Translation(LETTERS))
-    model, trainer = lm.training.TaskReptile(space=space, inner_steps=1, batch_size=4), quiet_trainer()
-    trainer.fit(model, lm.TrainingTaskDataModule(Ciphers(range(2), train=8), steps_per_epoch=1))
-    trainer.save_checkpoint(path := tmp_path / "ciphers.ckpt")
-    rows = [f"{' '.join(one)}\t{' '.join(reversed(one))}" for one in islice(permutations("abcdefgh", 3), 20)]
-    (tmp_path / "pairs.tsv").write_text("\n".join(["source\ttarget", *rows]))
-    result = lm.auto(tmp_path / "pairs.tsv", start=path, kind="pairs", flops=2e8, progress=False)
-    assert result.preprocessing == LETTERS
-    assert isinstance(result.objective, lm.Translation)
-    assert result.objective.target == LETTERS
-    assert result.meta_cost == model.cost()
-
-
-def test_a_classifier_begins_there_too(
-    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paced(monkeypatch, 2e4)
-    searched = begun_with(monkeypatch, training_estimator)
-    X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7
-    lm.AutoClassifier(minutes=0.2, space=IMAGES, start=str(learned[1])).fit(X, y)
-    assert same_tensors(searched[0][1], child_of(searched[0][0].architecture, learned[0].weights()))
-    with pytest.raises(ValueError, match="AutoClassifier: 'start' is for searches of minutes or of two flops"):
-        lm.AutoClassifier(flops=1e6, space=IMAGES, start=str(learned[1])).fit(X, y)
-
-
 def test_estimators_take_a_start_for_images_alone() -> None:
     classifier = lm.AutoClassifier(minutes=5, start="none.ckpt")
     assert classifier.get_params()["start"] == "none.ckpt"
     for kind, X in (("texts", ["go on", "stop"] * 10), ("rows", np.zeros((20, 3)))):
         with pytest.raises(ValueError, match=f"AutoClassifier: 'start' is for images, and X holds {kind}, which are"):
             classifier.fit(X, [0, 1] * 10)
-    for writer in (lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer):
-        assert "start" not in writer().get_params()
 
 
 def test_a_start_of_something_else_is_refused_before_anything_is_written(

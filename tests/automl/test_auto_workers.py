@@ -1,9 +1,5 @@
 """Networks that ``auto`` trains side by side, and the threads of its last training."""
 
-import os
-import signal
-import time
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -18,10 +14,8 @@ import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_comparison
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.pace import Pace
-from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.training import child as training_child
-from lit_metanas.training import workers
 
 Arrays = tuple[np.ndarray, list[str]]
 
@@ -52,38 +46,6 @@ def test_the_result_does_not_depend_on_their_number(arrays: Arrays, space: lm.La
         assert "workers" not in other.command
     again = lm.auto(arrays, workers=1, output=tmp_path, **given)  # a finished search is one for any number
     assert same_weights(one.network, again.network)
-
-
-def test_an_interrupt_counts_the_epochs_of_all_members(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, main, trained = last_training.fit_child, os.getpid(), ToldBudget.trained
-
-    def fit(child: lm.Child, part: lm.Split, *, epoch_ended: Any, **more: Any) -> lm.Cost:
-        steps = iter(range(child.recipe.epochs))
-
-        def ended() -> None:
-            epoch_ended()
-            if next(steps) == 1:
-                with suppress(FileExistsError):  # of the other member
-                    (tmp_path / "interrupted").touch(exist_ok=False)
-                    while not (tmp_path / "told").exists():
-                        time.sleep(0.05)
-                    os.kill(main, signal.SIGINT)
-                signal.pause()
-
-        return plain(child, part, epoch_ended=ended, **more)
-
-    def told(self: ToldBudget, flops: float, seconds: float = 0.0) -> None:
-        trained(self, flops, seconds)
-        (tmp_path / "told").touch()
-
-    monkeypatch.setattr(ToldBudget, "trained", told)
-    monkeypatch.setattr(last_training, "fit_child", fit)
-    stopped = lm.auto(arrays, flops=(4e6, 6e6), workers=2, space=space, progress=False)
-    assert stopped.stopped
-    assert active_children() == []
-    assert 0 < stopped.training_cost.flops < 6e6
 
 
 def test_threads_are_found_for_minutes_alone(
@@ -128,10 +90,3 @@ def test_several_threads_are_taken_if_they_are_clearly_faster(
         found = lm.automl.pace.threads_that_pay(task, space, one, lm.Recipe(), seconds=1, precision="32-true", most=3)
         assert found == threads
     assert NetworkLimits().threads == torch.get_num_threads() == 1
-
-
-def test_small_budgets_start_none(arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "own_cores", lambda: 4)
-    monkeypatch.setattr(workers, "_Pool", lambda *args: pytest.fail("started processes"))
-    lm.auto(arrays, flops=4e6, space=space, progress=False)
-    lm.search(lm.task_from_arrays(*arrays), space, flops=4e6, progress=False)

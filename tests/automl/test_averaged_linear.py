@@ -1,12 +1,10 @@
 """A linear model that is averaged with networks for texts, which may read them in another way."""
 
 import json
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +12,11 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-from auto_toys import diverge, interrupt, linear_trainings_fail, no_search, paced, same_weights
+from auto_toys import interrupt, no_search, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import candidates, last_training, linear_comparison
-from lit_metanas.automl.candidates import Candidate, LinearTrainings, best_of
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
@@ -216,34 +213,6 @@ def test_both_together_are_within_the_limits(call: Call) -> None:
     assert call(4e9, max_parameters=both.parameters + 1).parameters <= both.parameters + 1
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("good")
-def test_onnxruntime_says_the_same(call: Call, texts: Texts, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    result = call()
-    assert isinstance(result.preprocessing, JoinedTokens)
-    inputs = result.preprocessing.encode(texts[0])
-    words = lm.Split(result.preprocessing.first.encode(texts[0]), torch.zeros(len(texts[0]), dtype=torch.int64))
-    with pytest.raises(ValueError, match=r"The examples for int8 have shape \(32,\), and the network takes sequences"):
-        result.export(tmp_path, int8=words)
-    assert not [*tmp_path.iterdir()]
-    result.export(tmp_path, onnx=True)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
-    assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)
-
-
-@pytest.mark.usefixtures("good")
-def test_the_network_is_alone_if_the_last_training_of_the_linear_model_fails(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    linear_trainings_fail(monkeypatch)
-    result = call()
-    assert (result.linear, result.view) == (None, "words")
-    assert isinstance(result.preprocessing, lm.kinds.Words)
-    assert result.linear_model.endswith(": its last training failed (MemoryError: no memory), so the network was taken")
-
-
 @pytest.mark.usefixtures("good")
 @pytest.mark.parametrize("linear", [True, False], ids=["of its own training", "of the network's"])
 def test_an_interrupt_leaves_both(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linear: bool) -> None:
@@ -256,55 +225,3 @@ def test_an_interrupt_leaves_both(call: Call, tmp_path: Path, monkeypatch: pytes
     assert same_weights(stopped.network.linear, whole.network.linear) == (not linear)  # trained in full, or as compared
     assert not same_weights(stopped.network.network, whole.network.network)
     assert same_weights(call(output=tmp_path).network, whole.network)
-
-
-@pytest.mark.filterwarnings("ignore:.*this network is left out")
-@pytest.mark.usefixtures("good")
-def test_if_all_networks_diverge_it_is_averaged_with_what_was_searched(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = call()
-    assert diverge(monkeypatch, 1, whole.ensemble) == []  # the first is the linear model
-    with pytest.warns(UserWarning, match="the network is as the search trained it"):
-        result = call()
-    assert (result.ensemble, result.linear) == (1, whole.linear)
-    assert same_weights(result.network.linear, whole.network.linear)
-    assert result.training_cost.flops == whole.training_cost.flops
-
-
-def test_if_the_memory_is_too_small_for_both_they_are_compared(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def joined(*args: Any) -> None:
-        raise MemoryError("no memory")
-
-    monkeypatch.setattr(Views, "joined", joined)
-    result = call()
-    assert result.linear is None
-    assert "mean" not in result.linear_model
-
-
-def test_the_time_of_its_last_training_comes_off_the_minutes(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken, plain, pace = list[float](), LinearTrainings.last_time, 1e9
-    paced(monkeypatch, pace)
-    monkeypatch.setattr(LinearTrainings, "last_time", lambda self, model: taken.append(plain(self, model)) or taken[-1])
-    begin = perf_counter()
-    result = lm.auto(texts, minutes=0.2, records=[], progress=False)
-    assert result.budget is not None
-    gone = 12 - (result.budget[1] + taken[0]) / pace  # before the trainings after the search
-    assert 0 < gone <= perf_counter() - begin
-    steps, parameters = 20 * 1, 256 * 32
-    assert taken[0] >= 48 / 36 * candidates.FLOPS_OF_A_PARAMETER * steps * parameters
-
-
-@pytest.mark.usefixtures("good")
-def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sklearn", reason="needs the extra sklearn")
-
-    def short(task: lm.Task, **more: Any) -> lm.SearchResult:
-        return lm.auto(task, flops=(3e8, 3e9), records=[], progress=False)
-
-    monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", short)
-    X, y = texts
-    model = lm.AutoClassifier(minutes=1).fit(X, y)
-    assert isinstance(model.network_, WithLinear)
-    again = pickle.loads(pickle.dumps(model))
-    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))

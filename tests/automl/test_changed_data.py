@@ -1,6 +1,5 @@
 """Data that change between two calls of one search, in what the usual preprocessing hides."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ from auto_toys import interrupt
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.output import STATE
-from lit_metanas.automl.reading import read_job
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import raw_digest
 from lit_metanas.kinds.kind import kind_named
@@ -46,28 +43,6 @@ def test_capitals_that_change_after_a_kill_or_the_end_are_noticed(
     assert not search(ROWS).stopped
     with pytest.raises(ValueError, match=CHANGED):
         search(capitals)
-
-
-def test_an_output_of_an_earlier_version_goes_on(
-    search: Callable[..., lm.SearchResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = read_job._settings
-    with monkeypatch.context() as patched:
-        earlier = lambda *given: {n: v for n, v in settings(*given).items() if n != "data"}  # noqa: E731
-        patched.setattr(read_job, "_settings", earlier)
-        interrupt(patched, training_estimator, at=2)
-        assert search(ROWS).stopped
-    plain, trained = training_estimator.fit_child, []
-
-    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
-        trained.append(child)
-        return plain(child, train, **more)
-
-    monkeypatch.setattr(training_estimator, "fit_child", fit)
-    result = search(ROWS)
-    assert not result.stopped
-    assert len(trained) < len(result.record.trials), "what was trained before is kept"
-    assert "data" not in json.loads((tmp_path / "out" / STATE).read_text())["settings"]
 
 
 def test_what_is_read_counts_and_nothing_else(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Images of 8 bits: a quarter of the memory, and the same networks to the last bit."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from PIL import Image
 import lit_metanas as lm
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.tasks.task import check_task
-from lit_metanas.training.child import fit_child
 
 pytestmark = pytest.mark.usefixtures("short_trials")
 
@@ -47,26 +45,3 @@ def test_a_search_is_the_same_as_of_floats(photographs: Path) -> None:
     )
     assert first.predictions == second.predictions
     assert first.predict(small.test.inputs) == second.predict(usual.test.inputs)
-
-
-def test_the_test_part_of_a_result_is_as_its_network_takes_it(photographs: Path, tmp_path: Path) -> None:
-    def call() -> lm.SearchResult:
-        return lm.auto(photographs, shape=8, flops=(5e8, 5e8), records=(), output=tmp_path / "out", progress=False)
-
-    for result in (call(), call()):  # the second one is read from its files
-        assert result.test.inputs.dtype == torch.float32
-        right = result.network(result.test.inputs).argmax(1) == result.test.labels
-        assert float(right.double().mean()) == pytest.approx(result.test_score)
-
-
-@pytest.mark.parametrize("detail", ["coarse", "fine"])
-def test_linear_models_are_the_same_as_of_floats(photographs: Path, detail: str) -> None:
-    small, space = read_given(photographs, shape=8), lm.spaces.LinearSpace()
-    floats = replace(small.train, inputs=small.train.inputs.float() / 255)
-    found = []
-    for part in (small.train, floats):
-        torch.manual_seed(0)
-        child = lm.Child(space=space, architecture={"detail": detail}, shape=small.shape, way=2)
-        fit_child(child, part, seed=0)
-        found.append(child.network)
-    assert same_weights(*found)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,15 +128,6 @@ def test_files_of_something_else_get_a_sentence(name: str, tmp_path: Path) -> No
     assert name in str(raised.value)
 
 
-def test_a_file_in_part_and_a_missing_one_get_a_sentence(weights: Path, tmp_path: Path) -> None:
-    part = tmp_path / "part.pth"
-    part.write_bytes(weights.read_bytes()[:100_000])
-    with pytest.raises(ValueError, match="downloaded in part: get it again"):
-        lm.training.read_encoder(part)
-    with pytest.raises(FileNotFoundError, match="no encoder 'resnet19': did you mean 'resnet18'"):
-        lm.training.read_encoder("resnet19")
-
-
 def test_weights_by_name_are_not_downloaded_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"get https://download.pytorch.org/models/resnet18-\w+.pth and give"):
@@ -167,18 +157,6 @@ def test_a_search_exports_the_encoder_with_the_network(weights: Path, photos: Pa
     assert again.test_score == found.test_score
     repeated = lm.auto(photos, encoders=[str(weights)], flops=found.budget, **SEARCHED)
     assert (repeated.architecture, repeated.test_score) == (found.architecture, found.test_score)
-
-
-@pytest.mark.slow
-def test_an_export_to_onnx_has_the_encoder(weights: Path, tmp_path: Path) -> None:
-    encoder = lm.training.read_encoder(weights, side=32)
-    task = lm.task_from_arrays(torch.rand(20, 3, 32, 32), torch.arange(20) % 2)
-    found = lm.search(lm.training.encode(task, encoder), lm.MLPSpace(), recipe=lm.Recipe(epochs=1), progress=False)
-    found.export(tmp_path / "out", onnx=True)
-    onnx = pytest.importorskip("onnxruntime").InferenceSession(str(tmp_path / "out" / "model.onnx"))
-    (answered,) = onnx.run(None, {"inputs": task.test.inputs.numpy()})
-    with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(answered), found.network(task.test.inputs), rtol=0, atol=1e-5)
 
 
 def test_an_encoder_is_chosen_among_others_and_none(
@@ -213,13 +191,6 @@ def test_an_encoder_above_a_limit_gets_a_sentence(
         lm.auto(photos, encoders=[str(weights)], **{"flops": 1e9, **SEARCHED, **limit})
 
 
-def test_a_slow_encoder_gets_a_sentence(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path))  # another test may have the features of the same noise
-    encoder = lm.training.read_encoder(weights, side=32)
-    with pytest.raises(ValueError, match="for the features of 70 examples, and has 0"):
-        encoder.features(torch.rand(70, 3, 32, 32), seconds=1e-6)
-
-
 def test_encoders_of_other_data_and_with_other_options_get_a_sentence(weights: Path) -> None:
     rows = np.random.default_rng(0).random((40, 3)), ["a", "b"] * 20
     with pytest.raises(ValueError, match=r"encoder 'mine.pth' is for images, and the data are rows"):
@@ -251,26 +222,6 @@ def test_an_exported_program_is_an_encoder(tmp_path: Path) -> None:
         torch.testing.assert_close(lm.load(tmp_path / "out").network(images), own.eval()(images))
     with pytest.raises(ValueError, match="leave 'shape' out"):
         lm.training.read_encoder(file, side=32)
-
-
-@pytest.mark.parametrize(
-    ("layers", "shape", "any_number", "reason"),
-    [
-        ([torch.nn.Linear(12, 4)], (12,), True, r"takes inputs of shape \(12,\): give one for images"),
-        ([torch.nn.Conv2d(2, 4, 8), torch.nn.Flatten()], (2, 8, 8), True, "1 or 3 channels"),
-        ([torch.nn.Conv2d(3, 4, 3)], (3, 8, 8), True, "no vector of features for each image.*: pool and flatten"),
-        ([torch.nn.Conv2d(3, 4, 8), torch.nn.Flatten()], (3, 8, 8), False, "number of images than 1: export it with"),
-    ],
-)
-def test_programs_of_other_inputs_and_outputs_get_a_sentence(
-    layers: list[torch.nn.Module], shape: tuple[int, ...], any_number: bool, reason: str, tmp_path: Path
-) -> None:
-    dynamic = ({0: torch.export.Dim.DYNAMIC},) if any_number else None
-    inputs = torch.rand(1 + any_number, *shape)
-    program = torch.export.export(torch.nn.Sequential(*layers).eval(), (inputs,), dynamic_shapes=dynamic)
-    torch.export.save(program.run_decompositions(), tmp_path / "other.pt2")
-    with pytest.raises(ValueError, match=f"'.*other.pt2' .*{reason}"):
-        lm.training.read_encoder(tmp_path / "other.pt2")
 
 
 def static_folder(folder: Path) -> Path:
@@ -320,13 +271,6 @@ def test_a_folder_of_static_vectors_that_is_damaged_gets_a_sentence(name: str, t
         lm.training.read_encoder(folder)
     with pytest.raises(ValueError, match=r"is a folder without tokenizer.json and model.safetensors, .*: give such a"):
         lm.training.read_encoder(tmp_path)
-
-
-def test_an_encoder_of_a_package_that_is_not_installed_gets_a_sentence() -> None:
-    if find_spec("wordllama") is not None:
-        pytest.skip("wordllama is installed")
-    with pytest.raises(ValueError, match="not installed: pip install wordllama"):
-        lm.training.read_encoder("wordllama")
 
 
 @pytest.mark.slow

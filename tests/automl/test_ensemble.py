@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from auto_toys import NO_MEMORY, diverge, interrupt, no_search, paced, same_tensors, same_weights
+from auto_toys import NO_MEMORY, diverge, interrupt, no_search, same_tensors, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import candidates, last_training, stages
@@ -26,7 +24,7 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
-from lit_metanas.kinds.kind import kind_named, known_kinds
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import chosen_child, fit_child, training_cost
@@ -113,16 +111,6 @@ def test_each_is_trained_by_itself(call: Call, arrays: Arrays, space: lm.Layered
     assert result.test_accuracy == right.double().mean()
 
 
-def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> None:
-    first = lm.auto(arrays, flops=60 * epoch, space=space, progress=False)
-    assert first.ensemble == 5
-    assert first.budget is not None
-    assert 0.8 * first.budget[1] < first.training_cost.flops <= first.budget[1]
-    again = lm.auto(arrays, flops=first.budget, space=space, progress=False)
-    assert (again.ensemble, again.recipe) == (5, first.recipe)
-    assert same_weights(first.network, again.network)
-
-
 def test_all_together_are_within_the_limits(call: Call, tmp_path: Path) -> None:
     one = call(3.9)
     result = call(20.1, max_parameters=2.5 * one.parameters)
@@ -165,18 +153,6 @@ def test_the_exported_one_says_the_same_and_is_read_again(
     again = call(8.1, output=tmp_path / "out")
     assert again.to_plain() == result.to_plain()
     assert same_weights(result.network, again.network)
-
-
-@pytest.mark.slow
-def test_it_is_exported_for_onnxruntime_too(call: Call, arrays: Arrays, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    result, inputs = call(8.1), torch.from_numpy(arrays[0][:, None])
-    loss = result.export(tmp_path, onnx=True, int8=read_given(arrays).test)
-    assert loss is not None
-    assert loss.examples == 8
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
-    assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("by", [KeyboardInterrupt, NO_MEMORY], ids=["Ctrl-C", "memory"])
@@ -267,38 +243,3 @@ def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypa
     expected = space.child(result.architecture, (1, 8, 8), 2, views.weights).state_dict()
     for member in begun[1:]:
         assert same_tensors({**expected, **{k: v for k, v in member.items() if k.startswith("head")}}, member)
-
-
-def test_what_each_takes_besides_its_training_comes_off_the_minutes(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pace, building, begin = 2e5, 2.0, perf_counter()
-    paced(monkeypatch, pace, building)
-    result = lm.auto(arrays, minutes=1.0, space=space, progress=False)
-    assert result.ensemble > 1
-    assert result.budget is not None
-    gone = 60 - result.budget[1] / pace - building * result.ensemble  # before the training
-    assert 0 <= gone <= perf_counter() - begin
-
-
-def test_networks_that_write_and_those_for_tables_are_single() -> None:
-    assert {kind.name for kind in known_kinds() if kind.member_epochs} == {"images", "series", "sounds", "texts"}
-
-
-def test_an_estimator_is_pickled_with_all_members(
-    arrays: Arrays, space: lm.LayeredSpace, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("sklearn", reason="needs the extra sklearn")
-    epochs = [20.1, 3.9]
-    monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", lambda task, **more: call(epochs.pop(0)))
-    X, y = arrays
-    model = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
-    assert model.ensemble_ == members_of(model.network_) > 2
-    again = pickle.loads(pickle.dumps(model))
-    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
-    single = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
-    before = single.__getstate__()
-    del before["ensemble_"]  # as versions without ensembles had it
-    old = lm.AutoClassifier()
-    old.__setstate__(before)
-    assert np.array_equal(old.predict_proba(X), single.predict_proba(X))

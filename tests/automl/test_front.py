@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import NO_MEMORY, diverge, interrupt, same_weights
+from auto_toys import NO_MEMORY, interrupt, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import last_training, output
-from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -99,21 +98,6 @@ def test_a_front_that_goes_on_leaves_no_networks_of_the_one_that_was_stopped(
     assert sorted(folders) == sorted(found.front_names)
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_network_of_a_front_may_diverge(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
-) -> None:
-    trained = diverge(monkeypatch, 1)
-    if not kept:
-        monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
-    with pytest.warns(UserWarning, match="as the search trained it" if kept else "this network is left out"):
-        found = call(output=tmp_path / "out")
-    images = [one.images[0] for one in found.front]
-    assert (min(images) < max(images)) == kept
-    assert len(found.front) == len(trained) - (not kept)
-    assert [one.images for one in call(output=tmp_path / "out").front] == [one.images for one in found.front]
-
-
 def test_an_interrupted_front_has_what_was_trained(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = call()
     assert len(whole.front) > 1
@@ -126,30 +110,21 @@ def test_an_interrupted_front_has_what_was_trained(call: Call, monkeypatch: pyte
         assert [one.images for one in stopped.front] == [(learned, 8)]
 
 
-def test_a_latency_has_its_batch_and_threads(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def timed(network: torch.nn.Module, shape: tuple[int, ...], batch: int) -> float:
-        return 1e-6 * batch * sum(weights.numel() for weights in network.parameters())
+def test_a_front_of_latencies_says_so(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(network: torch.nn.Module, shape: tuple[int, ...]) -> float:
+        return 4e-6 * sum(weights.numel() for weights in network.parameters())
 
     for module in ("estimators.estimator", "automl.stages"):
         monkeypatch.setattr(f"lit_metanas.{module}.latency", timed)
-    given: dict[str, Any] = {"pareto": "latency", "max_latency": 1, "output": tmp_path / "out"}
-    (found, again) = (call(latency_batch=4, **given) for _ in range(2))
-    for one in (found, *found.front, again, *again.front):
-        assert one.latency_batch == 4
+    found = call(pareto="latency", max_latency=1, output=tmp_path / "out")
+    for one in (found, *found.front):
         assert one.latency == pytest.approx(4e-6 * one.parameters)
-        assert f"  latency: {1e3 * one.latency:.3g} ms for 4 inputs at once, with 1 thread\n" in repr(one)
+        assert f"  latency: {1e3 * one.latency:.3g} ms for one input, with 1 thread\n" in repr(one)
     assert found.front_names[0].endswith("us")
     assert [one.latency for one in found.front] == sorted(one.latency for one in found.front)
-    assert "latency_batch=4" in found.command
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert f"| latency | {1e3 * found.latency:.3g} ms for 4 inputs at once, with 1 thread |" in card
-    assert "trade accuracy against the latency of 4 inputs at once, from " in card
+    assert "trade accuracy against the latency of one input, from " in (tmp_path / "out" / "README.md").read_text()
     table = (tmp_path / "out" / "front" / "front.md").read_text()
-    assert "| latency of 4 inputs at once, ms |" in table
+    assert "| latency, ms |" in table
     assert "none that is as fast and" in table
-    (record,) = read_record_lines(tmp_path / "out" / "records.jsonl")
-    assert {name for trial in record.trials for name in trial.measures} == {"latency_4"}
     for figure in (draw_tested(found), draw_fronts(lm.records.read_results(tmp_path / "out" / "results.json"))):
-        assert figure.axes[0].get_xlabel() == "milliseconds for 4 inputs at once"
-    with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
-        call(**given)
+        assert figure.axes[0].get_xlabel() == "milliseconds for one input"

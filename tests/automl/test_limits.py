@@ -54,21 +54,11 @@ def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
 
 def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.004, 0.006])
-    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape, batch: next(times))
+    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape: next(times))
     limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     assert [limited.within.violation(one) for _ in range(3)] == [None] * 3
     assert limited.check(one) == "it takes 6 ms, and the limit is 5 ms"
-
-
-def test_a_limit_for_a_batch_refuses_what_one_input_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape, batch: 0.001 * batch)
-    one = SPACE.sample(torch.Generator().manual_seed(0))
-    for batch, refusal in ((1, None), (32, "it takes 32 ms for 32 inputs at once, and the limit is 5 ms")):
-        limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005, latency_batch=batch), TASK)
-        assert limited.within.violation(one) == limited.check(one) == refusal
-    with pytest.raises(ValueError, match=r"max_latency = 5 ms: the nearest takes 32 ms for 32 inputs at once\. Raise"):
-        limited.begin({})
 
 
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, linear_trainings_fail, paced
+from auto_toys import paced
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, front, last_training
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import LINEAR_DECAYS, Candidate, Job, LinearTrainings, best_of
-from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -164,11 +163,6 @@ def test_a_network_that_is_as_good_is_taken(
     assert 0.7 * sum(SHORT) < result.cost.flops + result.training_cost.flops <= sum(SHORT)
 
 
-def test_a_space_that_is_given_has_no_linear_models(arrays: Arrays, space: lm.LayeredSpace) -> None:
-    assert call(arrays, 8e6, space=space).linear_model == ""
-    assert "LinearSpace" not in [one.space for one in call(arrays, 8e6, space=space, pareto="flops").front]
-
-
 def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arrays, tmp_path: Path) -> None:
     given: dict[str, Any] = {"flops": (1e8, 5e8), "pareto": "flops", "output": tmp_path / "out"}
     found = call(sides, **given)
@@ -212,41 +206,6 @@ def test_a_front_has_one_network_of_a_size(tmp_path: Path) -> None:
     assert told in (tmp_path / "alone" / "README.md").read_text()
 
 
-def test_a_front_goes_without_a_linear_model_whose_last_training_fails(
-    sides: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    linear_trainings_fail(monkeypatch)
-    found = call(sides, (1e8, 5e8), pareto="flops")
-    assert {one.space for one in found.front} == {"LayeredSpace"}
-    assert found.linear_model.count(": its last training failed (MemoryError: no memory)") == 2
-
-
-def test_an_interrupt_of_its_last_training_leaves_it_as_it_was_compared(
-    sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = call(sides)
-    with monkeypatch.context() as patched:
-        interrupt(patched, last_training, at=1, linear=True)
-        stopped = call(sides, output=tmp_path)
-    assert (stopped.stopped, stopped.images) == (True, (36, 12))
-    assert (stopped.space, stopped.val_score, stopped.linear_model) == (
-        whole.space, whole.val_score, whole.linear_model,
-    )  # fmt: skip
-    val = lm.task_from_arrays(*sides).val
-    assert val is not None
-    right = stopped.network(val.inputs).argmax(dim=1) == val.labels
-    assert right.double().mean() == stopped.val_score
-    for other in (call(sides, output=tmp_path), call(sides, output=tmp_path)):  # goes on, and is read again
-        assert torch.equal(other.network.head.weight, whole.network.head.weight)
-        assert (other.val_score, other.linear_model, other.budget) == (
-            whole.val_score, whole.linear_model, whole.budget,
-        )  # fmt: skip
-    (record,) = lm.records.read_record_lines(tmp_path / "records.jsonl")
-    assert record.space == "LayeredSpace"
-    inputs = torch.from_numpy(sides[0][:3, None])
-    torch.testing.assert_close(lm.load(tmp_path).predict(inputs), whole.objective.values(whole.network(inputs)))
-
-
 def test_an_interrupt_leaves_a_linear_model_that_is_better(
     sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,29 +226,6 @@ def test_an_interrupt_leaves_a_linear_model_that_is_better(
     goes_on = call(sides, output=tmp_path)
     assert (goes_on.stopped, goes_on.linear_model, goes_on.budget) == (False, whole.linear_model, whole.budget)
     assert torch.equal(goes_on.network.head.weight, whole.network.head.weight)
-
-
-def test_an_interrupt_leaves_a_linear_model_that_is_best_on_the_front(
-    sides: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fine_wins(monkeypatch)
-    interrupt(monkeypatch, last_training, at=1, linear=True)
-    stopped = call(sides, (1e8, 5e8), pareto="flops")
-    assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
-    assert sorted(one.space for one in stopped.front) == ["LayeredSpace", "LinearSpace"]
-    assert stopped.linear_model.endswith("%: it is on the front")
-
-
-def test_a_linear_model_is_taken_if_nothing_is_left_of_a_better_network(
-    sides: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scores(monkeypatch, lambda self, architecture, own: 0.9 if self.space.name == "LayeredSpace" else 0.8)
-    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
-    interrupt(monkeypatch, last_training, at=1, by=MemoryError("no memory"))
-    with pytest.warns(UserWarning, match="the last training failed"):
-        found = call(sides)
-    assert (found.space, found.stopped) == ("LinearSpace", True)
-    assert found.linear_model.endswith(": the linear model was taken, as the network's training failed")
 
 
 @pytest.mark.parametrize("failure", [MemoryError("no memory"), None], ids=["raises", "diverges"])
@@ -315,21 +251,6 @@ def test_the_network_is_taken_if_the_last_training_of_the_linear_model_fails(
     assert f"%: its last training failed ({told}" in result.linear_model
     assert result.linear_model.endswith("so the network was taken")
     assert 0.9 * training < result.training_cost.flops <= training
-
-
-def test_a_linear_model_that_is_slower_now_costs_nothing_more(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = LimitedSpace.check
-
-    def check(self: LimitedSpace, architecture: lm.Architecture) -> str | None:
-        return "it takes 9 ms" if self.space.name == "LinearSpace" else plain(self, architecture)
-
-    monkeypatch.setattr(LimitedSpace, "check", check)
-    fine_wins(monkeypatch)
-    result = call(sides, max_flops=100_000)
-    assert result.space == "LayeredSpace"
-    assert result.linear_model.endswith("%: the linear model is slower now (it takes 9 ms), so the network was taken")
-    returned = 3 * 48 * result.recipe.epochs * result.flops
-    assert 0.7 * SHORT[1] < returned < result.training_cost.flops <= SHORT[1]
 
 
 def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
@@ -453,13 +374,3 @@ def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) ->
     assert flops == len(NGRAM_DECAYS) * once.flops
     none = of_texts(letters, max_parameters=1_000)
     assert none.affordable(1e12, epoch=0) == 0
-
-
-def test_no_network_is_tried_on_n_grams(letters: Texts) -> None:
-    task = lm.task_from_texts(*letters)
-    ways = other_ways(letters, task, kind=None, test=None, group=None)
-    networks = Views(task, ways, lm.SequenceSpace(), AutoOptions(None, flops=1.0).limits, linear=[NGRAMS])  # type: ignore[arg-type]
-    linear = networks.in_space(lm.spaces.NGramSpace())
-    assert {*linear.labels} == {*networks.labels, NGRAMS}
-    assert networks.choice == {"preprocessing": [*networks.labels]}
-    assert networks.labelled(NGRAMS).task.preprocessing == linear.labelled(NGRAMS).task.preprocessing

@@ -119,31 +119,3 @@ def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"There is no 'model.json' in '.*empty'"):
         lm.auto(data, start=tmp_path / "empty", flops=FLOPS, progress=False)
-
-
-def test_a_model_that_is_not_within_the_limits_is_compared_alone(
-    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = photographs(tmp_path / "more", "cat", "dog", number=15, seed=2)
-    start = read_start(learned)
-    assert isinstance(start, ModelStart)
-    task = read_given(data, start=start.made_before)
-    for part in (task.train, task.val, task.test):
-        part.inputs = as_floats(part.inputs).double()  # exported programs take float32 alone
-    most = lm.default_space(task.shape).cost(start.model.architecture, task.shape, 2).parameters - 1
-    result = lm.auto(task, start=learned, max_parameters=most, flops=FLOPS, records=(), workers=1)
-    assert result.parameters <= most
-    assert dict(result.record.trials[0].architecture) != start.model.architecture
-    assert f"inputs are made as those of '{learned}'" in capsys.readouterr().err
-    assert result.earlier
-
-
-@pytest.mark.filterwarnings("ignore:.* are nearly the same")  # with so few pixels
-def test_a_linear_model_gives_its_preprocessing_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data, space = photographs(tmp_path / "more", "cat", "dog", number=10, seed=3), lm.spaces.LinearSpace()
-    architecture, shape = space.canonical({"detail": "coarse"}), (3, 8, 8)
-    linear = space.child(architecture, shape, way=2)
-    lm.export_child(linear, tmp_path / "out", architecture=architecture, classes=("cat", "dog"), shape=shape)
-    result = lm.auto(data, start=tmp_path / "out", flops=(3e8, 6e8), records=(), workers=1)
-    assert (tuple(result.shape), result.earlier[:12]) == (shape, "the model in")
-    assert f"inputs are made as those of '{tmp_path / 'out'}'" in capsys.readouterr().err

@@ -82,22 +82,6 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     assert float(numbers[1] - numbers[0]) == pytest.approx(40_000, rel=0.3)
 
 
-@pytest.mark.parametrize("kind", ["images", "texts"])
-def test_numbers_of_images_and_texts(kind: str) -> None:
-    draw = np.random.default_rng(0)
-    y = draw.uniform(0, 10, 90).round(3)
-    X = {
-        "images": np.clip(y[:, None, None] / 10 + 0.05 * draw.normal(size=(90, 8, 8)), 0, 1),
-        "texts": [" ".join(["so"] * int(value) + ["good", "bad"][: 1 + int(value) % 2]) for value in y],
-    }[kind]
-    space = lm.LayeredSpace(depths=(1,), widths=(8,)) if kind == "images" else None
-    result = lm.auto((X, y), flops=(1e9, 1e9), space=space, workers=1, progress=False)
-    assert result.metric == "R2"
-    assert result.test_score > 0.5
-    (said,) = result.predict(X[:1])
-    assert said["lower"] < said["prediction"] < said["upper"]
-
-
 def test_several_numbers_are_predicted_at_once(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(100, 3))
@@ -148,18 +132,3 @@ def test_files_that_a_table_names_have_numbers(
     result.export("model")
     main(["predict", "model", "data/0.png" if kind == "images" else "data/0.wav"])
     assert Path("predictions.csv").read_text().startswith("file,prediction\n")
-
-
-def test_tables_of_files_get_one_sentence_if_they_are_malformed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Image.new("L", (8, 8)).save("0.png")
-    for lines, sentence in (
-        (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give files by their path"),
-        (["file,price", "0.png,1", "1.png,2"], r"Line 3 of 't.csv' names '1.png', which '\.' lacks: add it"),
-        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by 'label'"),
-    ):
-        Path("t.csv").write_text("\n".join(lines))
-        with pytest.raises(ValueError, match=sentence):
-            read_given("t.csv")

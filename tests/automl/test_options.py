@@ -1,17 +1,13 @@
 """The options of ``auto``: checked, normalised, and told again as a call or a command."""
 
-import json
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from lit_metanas.automl.calls import auto
-from lit_metanas.automl.limits import measure_name
 from lit_metanas.automl.option_values import bytes_of, milliseconds, seconds_of
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.estimators.estimator import inputs_timed
 
 
 def test_durations() -> None:
@@ -55,10 +51,7 @@ def test_sizes() -> None:
         ({"seed": None}, "auto: seed = None must be"),
         ({"max_parameters": "10k"}, "max_parameters = '10k' must be a number above 0"),
         ({"max_flops": 0}, "max_flops = 0 must be a number above 0"),
-        ({"latency_batch": 0}, r"latency_batch = 0 must be a whole number from 1 to 1,000,000\."),
         ({"wandb": "me/letters"}, "auto: wandb = 'me/letters' must be a project's name, without any of"),
-        ({"latency_batch": True}, "latency_batch = True must be a whole number"),
-        ({"latency_batch": 10**30}, "latency_batch = .* must be a whole number"),
         ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),
         ({"int8": True}, "auto: onnx and int8 are files in the output: give 'output', too"),
     ],
@@ -74,28 +67,6 @@ def test_a_misspelt_option_is_named() -> None:
         auto("data", **misspelt)
 
 
-def test_numbers_of_numpy_and_single_records_are_taken() -> None:
-    told = AutoOptions("data", minutes=np.float32(2), seed=np.int64(3), records="own.jsonl", max_parameters=np.int64(9))
-    assert json.dumps([told.minutes, told.seed, told.records, told.limits.given]) == (
-        '[2.0, 3, ["own.jsonl"], {"parameters": 9.0}]'
-    )
-    assert AutoOptions("data").minutes == 10
-    assert AutoOptions("data", label=["red", "round"]).label == AutoOptions("data", label="red,round").label
-    assert AutoOptions("data", flops=[1e9, 2e9]).parts == (1e9, 2e9)  # type: ignore[arg-type]
-
-
-def test_latencies_of_other_batches_are_other_settings_and_other_measures() -> None:
-    usual, other = (AutoOptions("data", max_latency="5ms", latency_batch=batch).limits for batch in (1, 32))
-    # As folders of searches have them that were begun before there were batches.
-    assert usual.settings == {"parameters": None, "flops": None, "latency": 0.005, "size": None}
-    assert other.settings == {**usual.settings, "latency_batch": 32}
-    assert usual.given == other.given == {"latency": 0.005}
-    names = [*(measure_name(limits, "latency") for limits in (usual, other)), "flops", "latency_of_a_phone"]
-    assert names[:2] == ["latency", "latency_32"]
-    assert measure_name(other, "flops") == "flops"
-    assert [inputs_timed(name) for name in names] == [1, 32, 0, 0]
-
-
 def test_a_command_repeats_what_was_given_and_nothing_else() -> None:
     options = AutoOptions(
         "-my data", minutes=3, output="out/", group="-g", max_latency="7us", max_size="2MB", threads=None, onnx=True,
@@ -109,10 +80,3 @@ def test_a_command_repeats_what_was_given_and_nothing_else() -> None:
         "lm.auto('-my data', flops=[1,2], seed=0, precision='bf16-mixed', group='-g', max_latency='0.007ms', "
         "max_size=2000000, threads=None)"
     )
-
-
-def test_no_weights_of_classes_are_repeated_as_such() -> None:
-    options = AutoOptions("photos", metric="accuracy", class_weight=None)
-    shell, python = (options.repeated((1e9, 1e9), "32-true", from_shell=own) for own in (True, False))
-    assert "--metric accuracy --class_weight null" in shell
-    assert "metric='accuracy', class_weight=None" in python

@@ -94,17 +94,6 @@ def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monk
     assert divided.expected > 50 * large / 100
 
 
-def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    paced(monkeypatch, 1e9)
-    for gone, told in ((12, ""), (18, "auto: starting and reading the data took 18 s of 30 s, which leaves little")):
-        divide(workload(gone), AutoOptions(None, minutes=0.5), rungs_of)
-        said = capsys.readouterr().err
-        assert told in said
-        assert ("starting and reading" in said) == bool(told)
-
-
 def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
     work = workload()
     flops = 300 * work.epoch  # thousands of epochs of the first network
@@ -165,28 +154,12 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     assert two == pytest.approx(2 * one, rel=0.1)
 
 
-def test_a_rung_with_an_odd_number_of_networks_keeps_a_worker_waiting() -> None:
-    shares = [0.5, 0.25, 0.25]
-    flops = search_flops(
-        100.0, Pace(1e9, 0.0, 0.0), trial=1.0, scored=1, rungs=lambda *_: (5, 4, 2), shares=lambda _: shares, workers=2
-    )
-    assert flops == pytest.approx(0.995 * 1e11 / (3 / 5 * 0.5 + 0.25 / 2 + 0.25 / 2), rel=1e-3)
-
-
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
     pace = Pace(flops=4e9, building=0.5, scoring=0.01)
     costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
     assert pace.averaged(costs, scored=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
     assert pace.averaged([], scored=100) == pace
     assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored=100) == pace
-
-
-def test_export_takes_longer_if_steps_are_written_or_read_one_by_one() -> None:
-    part = lm.Split(torch.ones(4, 30, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
-    task, pace = lm.Task("toy", 2, part, part, part, vocabulary=9), Pace(1e9, 0.0, 0.0, waiting=2.0)
-    one, other = (lm.Architecture({"operation": label}) for label in ("conv_3", "gru"))
-    assert pace.writing_seconds(task, one) == pytest.approx(3.0)
-    assert pace.writing_seconds(task, other) == pytest.approx(2 * (1.5 + 30 * 0.1))
 
 
 @pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])
@@ -212,18 +185,3 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     average = 4 * max(epochs["2"])  # at most, if all but one of the four timed networks are linear
     assert SHARES.longest <= max(epochs["0"]) <= max(SHARES.longest, average)
     assert (max(epochs["2"]) > SHARES.longest) == (steps == 1000)
-
-
-def test_a_small_network_is_not_trained_for_as_many_flops_as_a_deep_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
-    given = rows.numpy(), (rows[:, 0] > 0).long().tolist()
-    train = TrainingEstimator.__call__
-
-    def small_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.estimators.Score:
-        found = train(self, architecture, **others)
-        return lm.estimators.Score(float(architecture.get("depth") == "0"), found.cost, found.weights)
-
-    monkeypatch.setattr(TrainingEstimator, "__call__", small_first)
-    result = lm.auto(given, flops=1e9, space=lm.MLPSpace(depths=(0, 2), widths=(256,)), progress=False)
-    assert result.architecture["depth"] == "0"
-    assert result.training_cost.steps == SHARES.most_trained * SHARES.longest  # one step an epoch

@@ -119,31 +119,6 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.C
     assert read_given(str(tmp_path / "lists.jsonl")).classes == ("red", "round")
 
 
-@pytest.mark.parametrize(
-    ("text", "options", "message"),
-    [
-        ("a,red,round\n1,1,0\n2,2,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds '2'"),
-        ("a,red,round\n1,1,0\n2,,1\n", {"label": "red,round"}, r"Column 'red' at line 3 of '.*' holds ''"),
-        ("a,red,round\n1,1,0\n", {"label": "red,rund"}, r"has no column 'rund'"),
-        ("a,red,round\n1,1,0\n", {"label": "red,round"}, r"Column 'round' of '.*' is 0 in all rows"),
-        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"metric": "r2"}, "no metric .r2. for several labels"),
-        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"class_weight": {"z": 2}}, "class_weight has 'z'"),
-        ("a,label\n" + "1,x;y\n2,x\n3,y\n" * 3, {"objective": "regression"}, "is no number"),
-    ],
-)
-def test_one_sentence_names_what_is_wrong_with_a_table(text, options, message, tmp_path: Path) -> None:
-    (tmp_path / "toys.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        lm.auto(str(tmp_path / "toys.csv"), flops=1e7, progress=False, workers=1, **options)
-
-
-def test_a_label_that_only_the_test_part_has(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_text("a,label\n" + "1,x|y\n2,x\n3,y\n4,\n" * 3)
-    (tmp_path / "test.csv").write_text("a,label\n1,x\n2,z\n")
-    with pytest.raises(ValueError, match=r"'.*test.csv' has the label 'z', which '.*train.csv' lacks"):
-        read_given(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
-
-
 def test_images_sounds_and_texts_of_a_table(tmp_path: Path) -> None:
     labels = ["red;round", "red", "", "round"] * 6
     (tmp_path / "texts.csv").write_text(
@@ -165,18 +140,6 @@ def test_images_sounds_and_texts_of_a_table(tmp_path: Path) -> None:
         task = read_given(str(tmp_path / name))
         assert (kind_of(task).name, task.goal, task.classes) == (kind, SeveralLabels(2), ("red", "round"))
         assert len(task.train) + len(task.val) + len(task.test) == len(labels)
-
-
-def test_a_column_names_the_parts(tmp_path: Path) -> None:
-    table(tmp_path / "toys.csv", 60, 0)
-    heading, *lines = (tmp_path / "toys.csv").read_text().split("\n")
-    for parts in (["train"] * 40 + ["val"] * 8 + ["test"] * 12, ["train"] * 48 + ["test"] * 12):
-        rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
-        (tmp_path / "by.csv").write_text("\n".join([f"{heading},part", *rows]))
-        task = read_given(str(tmp_path / "by.csv"), test_by="part")
-        assert task.test.labels.tolist() == toys(60)[1][48:].tolist()
-        assert len(task.train) + len(task.val) == 48
-        assert len(task.val) == (8 if "val" in parts else 12)
 
 
 def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:

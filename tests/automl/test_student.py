@@ -244,21 +244,6 @@ def test_what_does_not_fit_is_refused(pictures: Path, teacher: Path, tmp_path: P
             lm.distil(model, data, flops=FLOPS, **{**OPTIONS, **more})
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"unlabelled": "new"}, "unlabelled examples need a teacher"),
-        ({"student": True, "teacher": "model", "output": "out"}, "leave 'student' out"),
-        ({"student": True}, "kept in the output: give 'output', too"),
-        ({"teacher": "model", "start": "model"}, "leave 'start' out"),
-        ({"teacher": "model", "pareto": "flops"}, "leave 'pareto' out"),
-    ],
-)
-def test_options_that_exclude_each_other(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        lm.automl.AutoOptions("photos", **options)
-
-
 def test_a_student_is_small_by_default() -> None:
     assert lm.automl.AutoOptions("photos", teacher="model").limits.given == {"size": 500_000}
     assert lm.automl.AutoOptions("photos", teacher="model", max_flops=1e6).limits.given == {"flops": 1e6}

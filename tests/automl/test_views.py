@@ -4,25 +4,19 @@ import warnings
 from functools import partial
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, paced, same_weights
+from auto_toys import same_weights
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, front
-from lit_metanas.automl.budget_plan import divide
-from lit_metanas.automl.candidates import Job, begin
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl import budget_plan
+from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.view_estimator import ViewEstimator
 from lit_metanas.automl.views import Views
-from lit_metanas.estimators import training_estimator
-from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
@@ -216,40 +210,6 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
         assert same_weights(found.network, other.network)
 
 
-def test_an_interrupted_search_goes_on_with_its_views(
-    boards: Path, shallow: lm.LayeredSpace, whole: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(OutputFolder, "write", lambda *args, **more: None)
-        interrupt(patched, training_estimator, at=23)
-        stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
-        assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (1, 64, 64))
-        goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
-    assert labels_of(goes_on) == labels_of(whole[0])
-    assert same_weights(goes_on.network, whole[0].network)
-
-
-def test_the_networks_of_a_front_have_their_own_views(
-    coloured: Any, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(front, "POINTS", 3)
-    given: dict[str, Any] = {"space": space, "records": (), "pareto": "flops", "progress": False}
-    shapes = {COLOUR: (3, 16, 16), HALF: (3, 8, 8), GREY: (1, 16, 16)}
-    found = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
-    assert len({one.view for one in found.front}) > 1
-    assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
-    for name, one in zip(found.front_names, found.front, strict=True):
-        assert tuple(one.shape) == shapes[one.view]
-        assert one.flops == space.cost(one.architecture, one.shape, 2).flops
-        assert tuple(lm.load(tmp_path / "out" / "front" / name).shape) == shapes[one.view]
-        assert f"preprocessing {one.view}" in (tmp_path / "out" / "front" / "front.md").read_text()
-    for trial in found.record.trials:
-        size = space.cost(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])], 2).flops
-        assert trial.measures == {"flops": size}
-    again = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
-    assert [(one.view, one.test_score) for one in again.front] == [(one.view, one.test_score) for one in found.front]
-
-
 def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path: Path) -> None:
     """The classes are told by endings alone, of words that each stand in one text."""
     generator = np.random.default_rng(0)
@@ -293,23 +253,6 @@ def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.
     assert len({*labels_of(found)}) > 2
     assert len(inherited) > 2
     assert [pair for pair in inherited if pair[0] != pair[1]] == []
-
-
-def test_minutes_leave_time_for_reading_again(
-    coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paced(monkeypatch, 1e6)
-    options = AutoOptions(None, minutes=2, progress=False, records=())
-
-    def searched(reading: float, views: Views) -> float:
-        job = Job(options, data_kinds.kind_named("images"), views, None, None, perf_counter(), reading)
-        begun = begin(job)
-        return divide(begun.work, options, begun.rungs).search
-
-    views = views_of(coloured, space)
-    one = Views(views.usual.task, {}, space, NetworkLimits())
-    assert searched(0.0, views) - searched(5.0, views) == pytest.approx(1e7, rel=0.1)  # of two others
-    assert searched(5.0, one) == pytest.approx(searched(0.0, one), rel=0.05)
 
 
 def test_a_search_begins_with_a_preprocessing_that_has_a_network_within_the_limits(

@@ -30,13 +30,6 @@ def test_written_on_improvement_only(fit, drifting, tmp_path):
     assert row.cost.flops == 10**9
 
 
-def test_smaller_is_better_where_asked(fit, drifting, tmp_path):
-    writes = Writes(path=str(tmp_path / "sub" / "small.json"), mode="min")
-    fit(drifting([math.nan, 0.4, 0.5, 0.3]), [writes], epochs=4)  # nothing would be better than a first NaN
-    assert writes.written == [0.4, 0.3]
-    assert read_architectures(tmp_path / "sub" / "small.json")[0].value == pytest.approx(0.3)
-
-
 def test_resumed_training_keeps_the_better_one(fit, drifting, tmp_path):
     trainer = fit(drifting([0.9, 0.8]), [Writes()], epochs=2)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
@@ -49,8 +42,3 @@ def test_resumed_training_keeps_the_better_one(fit, drifting, tmp_path):
 def test_unknown_metric_is_named(fit, module):
     with pytest.raises(ValueError, match=r"monitors 'val/acc', which is not logged: use one of .*val/accuracy"):
         fit(module, [ArchitectureFile(monitor="val/acc")])
-
-
-def test_unknown_mode_is_named():
-    with pytest.raises(ValueError, match="mode is 'best'"):
-        ArchitectureFile(mode="best")

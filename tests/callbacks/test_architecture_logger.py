@@ -1,6 +1,5 @@
 import json
 import math
-import os
 
 import pytest
 import torch
@@ -100,11 +99,6 @@ def test_a_history_holds_probabilities_in_order(tmp_path, moments, message):
     file.write_text(json.dumps({"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments}))
     with pytest.raises(ValueError, match=rf"^'.*probabilities.json' .*{message}"):
         ProbabilityHistory.read(file)
-
-
-def test_missing_history_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
-        ProbabilityHistory.read(os.fspath(tmp_path / "nowhere.json"))
 
 
 def test_a_history_stays_short_and_keeps_its_ends():

@@ -106,14 +106,6 @@ def test_a_cancelled_training_is_not_queued_again(slurm):
     assert torch.load(slurm / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 6
 
 
-def test_a_task_of_an_array_is_queued_again_alone(slurm, monkeypatch):
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "77")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    with pytest.raises(SIGTERMException):
-        train(slurm, Interrupt("step", 1))
-    assert (slurm / "asked").read_text() == "requeue 77_3\n"
-
-
 def test_a_job_that_is_not_queued_again(slurm):
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'Requested operation is not allowed' >&2\nexit 1\n")
     said = (
@@ -186,15 +178,6 @@ def test_ctrl_c_says_what_it_does_and_twice_stops_at_once(tmp_path, capfd):
     assert isinstance(stop.value.__context__, KeyboardInterrupt)
     assert "lit-metanas: stopping after this step; press Ctrl-C again to stop at once.\n" in capfd.readouterr().err
     assert not (tmp_path / "checkpoints").exists()
-
-
-def test_a_job_in_the_background_stays_deaf_to_ctrl_c(tmp_path):
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        train(tmp_path, Interrupt("step", 5, signal.SIGINT))
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 TIMES = ("seconds", "fingerprint")

@@ -14,7 +14,7 @@ from meta_toys import fit, make_model
 from torch import nn
 
 from lit_metanas.callbacks import ReplicaCheck
-from lit_metanas.callbacks.guards.replica_check import checksum, checksums, difference, rank_state
+from lit_metanas.callbacks.replica_check import checksum, checksums, difference, rank_state
 
 SCRIPT = Path(__file__).with_name("toys") / "spoiled_ranks.py"
 
@@ -29,13 +29,6 @@ def test_every_change_of_an_element_changes_the_checksum(dtype):
         seen.add(int(checksum(other.view(7, 5))))
     assert len(seen) == 36
     assert int(checksum(value.to(memory_format=torch.contiguous_format))) in seen
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
-def test_elements_that_change_signs_or_places_change_the_checksum(dtype):
-    value = torch.tensor([1.5, -1.5, 2.0, 3.0]).mul(2).to(dtype)
-    others = [-value, value[[1, 0, 2, 3]], value[[0, 1, 3, 2]], value * torch.tensor([1, 1, -1, -1]).to(dtype)]
-    assert int(checksum(value)) not in {int(checksum(other)) for other in others}
 
 
 def test_the_checksum_is_of_bits_in_their_places():
@@ -92,7 +85,7 @@ def test_the_process_that_differs_from_most_is_named():
 
 
 def test_one_process_has_nothing_to_compare(monkeypatch):
-    monkeypatch.setattr("lit_metanas.callbacks.guards.replica_check.rank_state", None)
+    monkeypatch.setattr("lit_metanas.callbacks.replica_check.rank_state", None)
     fit(make_model(), callbacks=[ReplicaCheck(every_n_steps=1)])
     with pytest.raises(ValueError, match="every_n_steps is 0; give at least 1"):
         ReplicaCheck(every_n_steps=0)

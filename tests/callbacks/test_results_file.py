@@ -41,8 +41,3 @@ def test_merge_tells_seeds_and_protocols_apart(tested, tmp_path):
     others = [replace(row, seed=8), replace(row, protocol=replace(row.protocol, shot=5))]
     merge_results(tmp_path / "results.json", others)
     assert len(read_results(tmp_path / "results.json")) == 3
-
-
-def test_a_module_without_scores_is_named(module, tmp_path):
-    with pytest.raises(ValueError, match="Drifting kept none in test_values"):
-        ResultsFile(str(tmp_path / "r.json"), method="a")._result(module, "32-true")

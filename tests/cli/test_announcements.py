@@ -1,11 +1,9 @@
 """What the verbs say of themselves: cost at the start; scores, files and the next command at the end."""
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +13,6 @@ import tiny
 
 from lit_metanas.cli import announcements
 from lit_metanas.cli.command_line import main
-from lit_metanas.records import Cost, Protocol, ResultRow
 from lit_metanas.tasks.episode_data import StepTasks
 
 LAST = "out/checkpoints/last.ckpt"
@@ -54,49 +51,12 @@ def test_fit_tells_how_many_tasks_several_processes_take(processes: int, given: 
     assert announcements._tasks_of_a_step(data.trainer) == line
 
 
-@pytest.mark.parametrize(
-    ("limits", "sentence"),
-    [
-        (["--model.flops=3e7"], "fit: 30 MFLOPs of training, at most 4 epochs of 4 steps into out."),
-        (["--trainer.max_epochs=1", "--trainer.max_steps=3"], "fit: 1 epoch of 4 steps, at most 3 steps into out."),
-    ],
-)
-def test_each_limit_is_told(limits: list[str], sentence: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*tiny.command("fit", home), *limits, "--trainer.limit_val_batches=0"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"{sentence}\n")
-    assert "fit: training accuracy " in said
-
-
 def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*tiny.command("fit", home), "--model.anneal=false", "--trainer.max_epochs=1"]) == 0
     capsys.readouterr()
     with pytest.warns(UserWarning, match="this run changes"):
         main([*tiny.command("fit", home), "--model.anneal=false"])
     assert capsys.readouterr().out.startswith("fit: 4 epochs of 4 steps into out, 25 % of it done before.\n")
-
-
-def test_what_is_not_kept_is_not_promised(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    assert toy("fit", "--trainer.enable_checkpointing=false") == 0
-    first, last = capsys.readouterr().out.splitlines()
-    assert first == "fit: 2 epochs of 2 steps into runs/latest."
-    assert re.fullmatch(r"fit: validation loss [\d.e-]+, after [\d.]+ s; no checkpoint was kept\.", last)
-
-
-def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
-    protocol, spent = Protocol("target", 0, 0, "running"), Cost()
-    row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
-
-    def said(*rows: ResultRow) -> str:
-        module: Any = SimpleNamespace(results=rows, records=(), directory=Path("out"))
-        return announcements.end_of_search(module)[0]
-
-    assert said(row) == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
-    few = replace(row, ci95=math.nan, images=(8, 2))
-    assert said(few) == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."
-    many = said(*(replace(row, method=f"m{number}") for number in range(8)))
-    assert "m5 82.9" in many
-    assert many.endswith("; 2 more. Results are in out.")
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from lit_metanas.automl import budget_plan, last_training
 from lit_metanas.automl.pace import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
-from lit_metanas.training.export import onnx_program
 from lit_metanas.training.export.hub_card import read_card
 
 FLOPS = "[1e9,1e9]"
@@ -100,17 +97,15 @@ def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pyte
         (["photos", "--minutes", "0.001"], "0.001 min is too short"),
         (["photos", "--output", "photos"], "holds other files"),
         (["."], "'model' would lie in the data, '.', and may be read with them: give another --output."),
-        (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
         (["photos", "--start", "none.ckpt"], "There is no start 'none.ckpt': give the folder of an exported model"),
         (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
         (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
         (["photos", "--onnx=perhaps"], "onnx"),
-        (["--pareto", "photos", "--minutes", "0"], "minutes = 0.0 must be"),
         (["--onnx", "photos", "--pareto", "shoes"], "no front can be made for pareto = 'shoes'"),
-        (["mixed"], "holds 6 images and 6 texts: say by --kind which are meant, such as --kind images."),
-        (["grouped"], "if each has sub-folders of groups, say --group folder."),
+        (["mixed"], "holds 6 images and 6 texts: say by 'kind' which are meant, such as kind='images'."),
+        (["grouped"], "if each has sub-folders of groups, say group='folder'."),
         (["photos", "--min-per-class", "11"], "has 0 classes of 11 examples or more, too few to learn from"),
         (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
@@ -129,26 +124,6 @@ def test_what_is_wrong_is_told_in_a_sentence(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
-
-
-def test_what_is_left_out_is_named_in_the_words_of_a_shell(photos: Path) -> None:
-    (photos / "photos" / "circle" / "notes.txt").write_text("drawn by hand")
-    (photos / "photos" / "empty").mkdir()
-    (photos / "photos" / "cross" / "old").mkdir()
-    for name in ("cross/3.png", "cross/old/0.png"):
-        (photos / "photos" / name).write_bytes(b"no image")
-    words = ["auto", "photos", "--flops", "[1e3,1e3]"]  # too few, which is said last
-    ended = subprocess.run([sys.executable, "-m", "lit_metanas", *words], capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    *told, _, last = ended.stderr.splitlines()
-    assert last.startswith("lit-metanas: auto: the FLOPs pay for no epoch")
-    assert [line.removeprefix("lit-metanas: ") for line in told] == [
-        "'photos' holds images, and other files are left out: 'photos/circle/notes.txt'.",
-        "'photos' has a sub-folder without images, left out: 'empty'.",
-        "'photos' has images in sub-folders of its classes' folders, which are left out (1): move them to the "
-        "other images of their class; or put all into folders of groups, and set --group folder.",
-        "1 of 20 images cannot be read and is left out: 'photos/cross/3.png'.",
-    ]
 
 
 def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
@@ -190,17 +165,6 @@ def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
     assert Path("model/auto.json").read_bytes() == state
     again = torch.load("model/weights.pt", weights_only=True)
     assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
-
-
-def test_missing_packages_for_onnx_are_told_before_a_search(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnx_program, "find_spec", lambda name: None)
-    for flag in ("--onnx", "--int8"):
-        assert main(["auto", "photos", "--flops", FLOPS, flag]) == 2
-        said = capsys.readouterr().err
-        assert said == "lit-metanas: An ONNX file needs more packages: pip install 'lit-metanas[onnx]'.\n"
-    assert not Path("model").exists()
 
 
 def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,16 +233,3 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
     assert main(["predict", "model", "photos/cross"]) == 0
     assert main(["auto", "photos", "--flops", FLOPS]) == 0
     assert "Found in " in capsys.readouterr().out
-
-
-def test_another_process_at_work_is_told(
-    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def busy(*_: object) -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr("fcntl.lockf", busy)
-    assert main(["auto", "photos", "--flops", FLOPS]) == 2
-    told = capsys.readouterr().err
-    assert "'model' is in use by another auto (another process): " in told
-    assert "give another 'output'." in told

@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.callbacks import ResultsFile
 from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import plan
@@ -20,7 +20,7 @@ from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks import TaskCollection, TaskSource
-from lit_metanas.training import ExportedModel, MetaRecipe, Preemption
+from lit_metanas.training import MetaRecipe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -185,13 +185,6 @@ def test_experiment(name: str, request: pytest.FixtureRequest, tmp_path: Path, m
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 
 
-def test_predict_needs_only_two_paths() -> None:
-    config = Parsed(["predict", "--model.directory=here", "--data.examples=there"]).config.predict
-    assert config.model.class_path.rpartition(".")[2] == ExportedModel.__name__
-    assert config.model.init_args.directory == "here"
-    assert config.data.init_args.examples == ["there"]
-
-
 class Parsed(Program):
     """Parses a command line of a verb, and stops there: files that earlier phases make are not there."""
 
@@ -203,12 +196,3 @@ class Parsed(Program):
             super().__init__(args)
         except StopIteration:
             return
-
-
-def test_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    program = Program([META_SEARCH, option("cluster/guards")], run=False)
-    guards = [each for each in program.trainer.callbacks if isinstance(each, RankMonitor | ReplicaCheck | Preemption)]
-    assert [type(guard) for guard in guards] == [RankMonitor, ReplicaCheck, Preemption]
-    assert vars(guards[0]) == vars(RankMonitor())  # the file states the defaults
-    assert vars(guards[1]) == vars(ReplicaCheck())

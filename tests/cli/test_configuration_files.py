@@ -51,12 +51,12 @@ def test_a_base_is_not_applied_over_what_lies_over_it() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "holds nothing: it takes a mapping"),
+        ("", "holds no keys: it takes a mapping"),
         ("- a\n", "holds no keys"),
-        ("base: [\n", "is not valid YAML near line 2"),
+        ("base: [\n", "is not valid YAML"),
         ("[" * 3000, "is nested too deeply"),
-        ("at: 2020-99-99", "holds a value that cannot be read"),
-        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("at: 2020-99-99", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
     ],
 )
 @pytest.mark.usefixtures("files")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +19,8 @@ from torch import nn
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training import Exported, ExportedModel, export_child, load
+from lit_metanas.training import Exported, export_child, load
+from lit_metanas.training.export.prediction_table import only_export
 
 SHAPE = (1, 28, 28)
 CLASSES = ('cat, "tabby"', "dog", "bird")
@@ -150,7 +150,7 @@ def test_files_and_folders_are_classified(
 ) -> None:
     monkeypatch.chdir(photographs.parent)
     for _ in range(2):  # the second time it replaces what it has written
-        assert main(["predict", "--data.examples", *given, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
+        assert main(["predict", "--examples", *given, f"--model={folder}"]) == 0
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
     assert [Path(row["file"]).name for row in rows] == names
     assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv"]
@@ -164,8 +164,8 @@ def test_files_and_folders_are_classified(
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--data.examples", "new", "--data.examples", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
-        (["--data.examples", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
+        (["--examples", "new", "--examples", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
+        (["--examples", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
     ],
 )
 def test_paths_are_taken_as_a_shell_gives_them(
@@ -178,34 +178,16 @@ def test_paths_are_taken_as_a_shell_gives_them(
     monkeypatch.chdir(photographs.parent)
     for name in ("-x.png", "a: b.png", "[1].png"):
         shutil.copy(photographs / "colour.png", name)
-    assert (
-        main(["predict", *words, f"--model.directory={folder}", "--model.output=all.json", "--trainer.devices=1"]) == 0
-    )
+    assert main(["predict", *words, f"--model={folder}", "--output=all.json"]) == 0
     rows = json.loads(Path("all.json").read_text())
     assert [Path(row["file"]).name for row in rows] == names
-
-
-def test_a_trainer_predicts_the_same(
-    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(photographs.parent)
-    (photographs / "bad.png").write_bytes(b"no image")
-    found = []
-    for words in ([], ["--trainer.devices=1"]):
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            assert main(["predict", str(folder), "new", *words]) == 1
-        assert any("1 of 3 images cannot be read" in str(one.message) for one in told)
-        found.append((Path("predictions.csv").read_text(), capsys.readouterr().out))
-    assert found[0] == found[1]
-    assert found[0][1].endswith("All probabilities are in predictions.csv.\n")
 
 
 def test_a_plain_prediction_loads_neither_lightning_nor_a_compiler(folder: Path, photographs: Path) -> None:
     code = (
         "import sys; from lit_metanas.cli.command_line import main\n"
         "assert main(sys.argv[1:]) == 0\n"
-        "heavy = 'lightning torchmetrics torchvision torch._dynamo matplotlib scipy optuna jsonargparse'\n"
+        "heavy = 'lightning torchmetrics torchvision torch._dynamo matplotlib scipy optuna'\n"
         "print([name for name in heavy.split() if name in sys.modules])"
     )
     words = ["predict", str(folder), str(photographs), "--csv"]
@@ -224,7 +206,7 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     sentence = f"7 of 9 images cannot be read, and have no prediction. {reasons} And 2 more."
     with warnings.catch_warnings(record=True) as told:  # others are not raised again, as by pytest.warns
         warnings.simplefilter("always")
-        assert main(["predict", str(folder), "new", "--data.batch_size=2"]) == 1  # the first batch has none that is
+        assert main(["predict", str(folder), "new"]) == 1
     assert sentence in [str(one.message) for one in told]
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
     assert [Path(row["file"]).name for row in rows] == ["colour.png", "grey.png"]
@@ -243,32 +225,10 @@ def test_a_file_of_another_kind_is_not_replaced(
 ) -> None:
     monkeypatch.chdir(photographs.parent)
     Path("predictions.csv").write_text("file,class,mine\n")
-    assert main(["predict", "--data.examples=new", f"--model.directory={folder}"]) == 2
-    said = "'model': 'predictions.csv' already exists and holds no predictions: give another 'output' (--model.output)."
+    assert main(["predict", str(folder), "new"]) == 2
+    said = "'predictions.csv' already exists and holds no predictions: give another 'output'."
     assert capsys.readouterr().err == f"lit-metanas: {said}\n"
     assert Path("predictions.csv").read_text() == "file,class,mine\n"
-
-
-def test_predictions_of_all_processes_are_written_in_order(
-    folder: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files, output = [photographs / "colour.png", photographs / "more" / "grey.png"], tmp_path / "found.csv"
-    model = ExportedModel(str(folder), str(output))
-    for _ in range(2):  # a second prediction does not repeat the first
-        of_all = []
-        for rank in (1, 0):
-            trainer = SimpleNamespace(world_size=2, global_rank=rank, is_global_zero=not rank)
-            monkeypatch.setattr(model, "_trainer", trainer)
-            model.on_predict_start()
-            for place, batch in enumerate([[files[rank]], [files[1 - rank], files[rank]]]):
-                model.predict_step([(file.name, file) for file in batch], place)
-            of_all += model._batches
-        monkeypatch.setattr(
-            "lit_metanas.training.export.exported_model.gather_lists", lambda mine, of_all=of_all: of_all
-        )
-        model.on_predict_end()
-        rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
-        assert [Path(row["file"]).stem for row in rows] == ["colour", "grey", "grey", "colour", "colour", "grey"]
 
 
 def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Path) -> None:
@@ -276,11 +236,11 @@ def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Pa
         (tmp_path / "run" / name).mkdir(parents=True)
         for file in folder.iterdir():
             (tmp_path / "run" / name / file.name).write_bytes(file.read_bytes())
-    assert ExportedModel(str(tmp_path / "run" / "first")).exported.classes == CLASSES
+    assert only_export(tmp_path / "run" / "first") == tmp_path / "run" / "first"
     with pytest.raises(ValueError, match=r"2 exported networks .*first"):
-        ExportedModel(str(tmp_path / "run"))
+        only_export(tmp_path / "run")
     (tmp_path / "run" / "second" / "model.json").unlink()
-    assert ExportedModel(str(tmp_path / "run")).exported.classes == CLASSES
+    assert only_export(tmp_path / "run") == tmp_path / "run" / "first"
 
 
 def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_path: Path) -> None:
@@ -298,10 +258,10 @@ def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_pa
 @pytest.mark.parametrize(
     ("directory", "images", "output", "words"),
     [
-        ("absent", "new", "out.csv", "'model': There is no 'model.json'"),
-        ("", "absent", "out.csv", "'data': There is no file or folder"),
-        ("", "empty", "out.csv", "'data': There are no new examples in"),
-        ("", "new", "out.txt", "'model': The output"),
+        ("absent", "new", "out.csv", "There is no 'model.json'"),
+        ("", "absent", "out.csv", "There is no file or folder"),
+        ("", "empty", "out.csv", "There are no new examples in"),
+        ("", "new", "out.txt", "The output"),
     ],
 )
 def test_mistakes_in_predicting(
@@ -315,8 +275,7 @@ def test_mistakes_in_predicting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "empty").mkdir()
-    args = [f"--model.directory={directory or folder}", f"--data.examples={tmp_path / images}"]
-    args += [f"--model.output={tmp_path / output}", f"--trainer.default_root_dir={tmp_path}"]
+    args = [str(directory or folder), str(tmp_path / images), f"--output={tmp_path / output}"]
     assert main(["predict", *args]) == 2
     captured = capsys.readouterr()
     assert words in captured.err

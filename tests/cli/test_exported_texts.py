@@ -5,8 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-import warnings
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,7 +90,7 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
     assert "All texts are in predictions.csv." in printed
     with Path("predictions.csv").open(encoding="utf-8") as file:
         assert [*csv.reader(file)] == [["text", "written"], *map(list, zip(TEXTS, said, strict=True))]
-    assert main([*command, "--model.output", "texts.json"]) == 0
+    assert main([*command, "--output", "texts.json"]) == 0
     assert json.loads(Path("texts.json").read_text())[0] == {"text": TEXTS[0], "written": said[0]}
     capsys.readouterr()
     table = Path("predictions.csv").read_text(encoding="utf-8")
@@ -101,42 +99,6 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
         assert main([*command[:place], "--csv", *command[place:]]) == 0
         assert capsys.readouterr().out == table
     assert not Path("predictions.csv").exists()
-    assert main([*command, "--csv", "--model.output", "texts.json"]) != 0
-    assert "--csv prints what --model.output writes: give one of the two." in capsys.readouterr().err
-
-
-def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(whole, "out")
-    texts = [f"{TEXTS[0]}\t{TEXTS[1]}", "word " * 100 + "end"]
-    Path("new.txt").write_text("\n".join(texts), encoding="utf-8")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert main(["predict", "out", "new.txt"]) == 0
-    told = "'one two three three one four two' has more than the 5 tokens that are read: the rest"
-    assert len([each for each in caught if told in str(each.message)]) == 1
-    first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{TEXTS[0]} | {TEXTS[1]}: ")
-    assert second.startswith(f"{texts[1][:199]}…: ")
-    with Path("predictions.csv").open(encoding="utf-8") as file:
-        assert [row[0] for row in csv.reader(file)][1:] == texts
-
-
-def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
-    sounds, objective = lm.kinds.LogMel(bins=4, steps=20), lm.Transcription(3)
-    for name, seconds in (("short.wav", 0.1), ("long.wav", 0.5), ("longer.wav", 0.6)):
-        with wave.open(name, "wb") as file:
-            file.setparams((1, 2, 8000, 0, "NONE", ""))
-            file.writeframes(np.arange(int(8000 * seconds), dtype=np.int16).tobytes())
-    architecture, child = drawn(ENCODER, objective.outputs, 0, sounds.shape)
-    given = {"shape": sounds.shape, "preprocessing": sounds, "objective": objective}
-    lm.export_child(child, "out", architecture=architecture, classes="abc", **given)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert main(["predict", "out", "short.wav"]) == 0
-        assert not [each for each in caught if "is left out" in str(each.message)]
-        assert main(["predict", "out", "short.wav", "long.wav", "longer.wav"]) == 0
-    (told,) = [str(each.message) for each in caught if "is left out" in str(each.message)]
-    assert told == "'long.wav' lasts 0.50 s, and 0.21 s are read: the rest of longer sounds is left out."
 
 
 def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
@@ -253,7 +215,6 @@ def test_a_preprocessing_of_no_known_kind_is_told(kind: object, whole: Path) -> 
     assert "its preprocessing is none of byte pairs, " in stored(
         lambda own: own["input"]["preprocessing"].update(kind=kind)
     )
-    assert "YOUR_DATA_MODULE" in predict_command("out")
 
 
 def test_an_export_wants_the_objective_that_a_network_has() -> None:

@@ -67,25 +67,6 @@ def test_photographs_are_searched_from_one_file(
     assert written["init_args"].items() >= asked["init_args"].items()  # others are the defaults
 
 
-def test_the_experiment_on_photographs_is_that_on_omniglot(capsys: pytest.CaptureFixture[str]) -> None:
-    """But for data, budgets and protocols: so its rows are as fair."""
-    assert main(["run", "-c", f"{CONFIGS}/experiments/few_shot_photos.yaml", "--print_config"]) == 0
-    photos = yaml.safe_load(capsys.readouterr().out)
-    assert main(["run", "-c", f"{CONFIGS}/experiments/few_shot.yaml", "--print_config"]) == 0
-    omniglot = yaml.safe_load(capsys.readouterr().out)
-    assert [key for key in omniglot if omniglot[key] != photos[key]] == ["directory", "protocols", "inputs"]
-    share = [float(photos["inputs"][name]) for name in ("search", "rest", "whole")]
-    rungs = yaml.safe_load((CONFIGS / "search/few_shot.yaml").read_text())["model"]["init_args"]["searcher"][
-        "init_args"
-    ]
-    assert share[0] == share[2]
-    assert share[1] == pytest.approx(share[0] * (1 - sum(rungs["rungs"])))
-
-
-def test_the_plain_recipe_is_the_usual_one_written_out() -> None:
-    assert yaml.safe_load((CONFIGS / "recipes/plain.yaml").read_text()) == MetaRecipe().configuration()
-
-
 def test_the_shipped_recipe_is_one_that_a_search_can_choose() -> None:
     recipe = MetaRecipe(distance="scaled", label_smoothing=0.1, weight_decay=0.05, way=60, query=1)
     assert yaml.safe_load((CONFIGS / "recipes/few_shot.yaml").read_text()) == recipe.configuration()

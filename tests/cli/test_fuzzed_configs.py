@@ -1,4 +1,4 @@
-"""Shipped configurations, broken at random: parsed, or refused in one sentence that names what was broken."""
+"""Shipped configurations, broken at random: parsed, or refused in one line, and nothing of them is executed."""
 
 import contextlib
 import copy
@@ -6,9 +6,8 @@ import io
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -23,7 +22,6 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 FUZZED = "fuzzed.yaml"
 FOLDERS = ("experiments", "fit", "loggers", "protocols", "search", "sources", "spaces")
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for name in FOLDERS for path in (CONFIGS / name).rglob("*.yaml"))
-ROOTED = 3
 
 VALUES: list[Any] = [
     math.nan, math.inf, -1, 0, 2**70, 10**400, 1e308, True, None, "", " ", "none", "~", "é☃\u202e", "a: b", "{",
@@ -43,21 +41,11 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A broken configuration.
-
-    Attributes:
-        file: the one that it was.
-        text: what it is now.
-        place: where it was broken; empty where the text as a whole was.
-        names: words of which the refusal has to name one.
-    """
+class Broken(NamedTuple):
+    """A broken configuration: the file that it was, and what it is now."""
 
     file: str
     text: str | bytes
-    place: Place
-    names: tuple[str, ...]
 
 
 @st.composite
@@ -66,64 +54,38 @@ def broken(draw: st.DrawFn) -> Broken:
     file = draw(st.sampled_from(FILES))
     text = (CONFIGS / file).read_text()
     if draw(st.integers(0, 9)) == 0:
-        return Broken(file, draw(broken_text(text)), (), (FUZZED, "'"))  # of half a text no one knows what it meant
+        return Broken(file, draw(broken_text(text)))
     tree = yaml.safe_load(text)
-    broken_at: list[Place] = []
-    names: list[str] = []
     for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
-        if not (known := list(places(tree))):
-            break
-        place = draw(st.sampled_from(known))
-        names += [str(part) for part in place]
-        names += draw(mutated(tree, place))
-        names += ["model", "data", "phases"] if place == ("base",) else []  # what the base has is missing
-        broken_at.append(place)
-    place = min(broken_at, key=len)  # of two mistakes the outer one may be told
-    return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), place, tuple(names))
+        if known := list(places(tree)):
+            draw(mutated(tree, draw(st.sampled_from(known))))
+    return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
 
 
 @st.composite
-def mutated(draw: st.DrawFn, tree: Any, place: Place) -> list[str]:
-    """Break a tree in place; returns further words that a refusal may name."""
+def mutated(draw: st.DrawFn, tree: Any, place: Place) -> None:
+    """Break a tree in place."""
     parent, name = at(tree, place[:-1]), place[-1]
-    before = words(parent[name])
     kind = draw(st.sampled_from(["drop", "rename", "add", "value", "value", "list", "nest", "text"]))
     if kind == "drop":
         del parent[name]
     elif kind == "rename" and isinstance(parent, dict):
         new = draw(st.sampled_from([str(name)[1:], f"{name}s", str(name)[::-1], str(name).upper(), *NAMES]))
         parent[new] = parent.pop(name)
-        return [new, *before]
     elif kind == "add" and isinstance(parent[name], dict):
-        new = draw(st.sampled_from(NAMES))
-        parent[name][new] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-        return [new, *words(parent[name][new])]
+        parent[name][draw(st.sampled_from(NAMES))] = copy.deepcopy(draw(st.sampled_from(VALUES)))
     elif kind == "list":
         parent[name] = [parent[name]] * draw(st.integers(1, 2))
-        return before
     elif kind == "nest":
         for _ in range(draw(st.sampled_from([1, 3, 30]))):
             parent[name] = {"deep": parent[name]}
-        return ["deep", *before]
     elif kind == "text" and isinstance(parent[name], str):
         word = parent[name]
         parent[name] = draw(
             st.sampled_from([word[:-1], word[1:], f"{word}x", word.replace(".", "/"), word.upper(), f"{word}.x"])
         )
-        return words(parent[name])
     else:
         parent[name] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-        return words(parent[name])
-    return []
-
-
-def words(value: Any) -> list[str]:
-    """What of a value may stand in a sentence about it."""
-    if isinstance(value, dict):
-        return [*map(str, value), *(word for part in value.values() for word in words(part))]
-    if isinstance(value, list):
-        return [word for part in value for word in words(part)]
-    return str(value).split()
 
 
 @st.composite
@@ -200,28 +162,15 @@ def complaint(case: Broken, home: Path) -> str | None:
     event(f"ends in exit code {code}")
     if code == 0:
         return None if not sentence else f"exit code 0, but: {sentence}"
-    if code != 2 or not sentence.startswith("lit-metanas: ") or sentence.count("\n") != 1:
+    if code != 2 or not sentence.startswith("lit-metanas: ") or sentence.count("\n") != 1 or len(sentence) > 700:
         return f"exit code {code}: {sentence}"
-    if len(sentence) > 450:
-        return f"too long: {sentence}"
-    # A mistake near the root may be told of the root; a deeper one has to be told of what is deeper.
-    roots = () if len(case.place) <= ROOTED else ("model", "data", "trainer", "init_args")
-    # Where the file as a whole stands.
-    key = {"spaces": "model.space", "sources": "data.source"}.get(case.file.split("/")[0], FUZZED)
-    known = [name.removesuffix("+") for name in (*case.names, FUZZED, key) if name not in roots]
-    if not any(name and name[:40] in sentence for name in known):
-        return f"names none of {known}: {sentence}"
     return None
-
-
-def check(case: Broken, home: Path) -> None:
-    before = snapshot(home, without=())
-    found = complaint(case, home)
-    assert snapshot(home, without=()) == before, "something was changed"
-    assert found is None, f"{case.file}, {case.place}: {found}\n{case.text!r}"
 
 
 @cases(18, 2000)
 @given(case=broken())
-def test_a_broken_configuration_gets_a_sentence_that_names_what_is_wrong(case: Broken, folder: Path) -> None:
-    check(case, folder)
+def test_a_broken_configuration_gets_one_line(case: Broken, folder: Path) -> None:
+    before = snapshot(folder, without=())
+    found = complaint(case, folder)
+    assert snapshot(folder, without=()) == before, "something was changed"
+    assert found is None, f"{case.file}: {found}\n{case.text!r}"

@@ -16,7 +16,7 @@ from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import DATA, EXAMPLES, PHASE, TRAINER, verb_help
-from lit_metanas.cli.schema import schema
+from lit_metanas.cli.prediction import predict
 from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.report_verb import report
@@ -77,7 +77,7 @@ def test_the_named_classes_are_all_that_there_are():
     }
 
 
-@pytest.mark.parametrize("verb", ["fit", "predict"])
+@pytest.mark.parametrize("verb", ["fit", "search"])
 def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
     with_help = verb_help(verb)
     assert f"lit-metanas {verb} --help-all" in with_help
@@ -91,7 +91,7 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 FUNCTIONS = {
     "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "push": push,
-    "configs": configs, "schema": schema,
+    "configs": configs, "predict": predict,
 }  # fmt: skip
 
 

@@ -90,28 +90,6 @@ def test_a_checkpoint_removes_nothing_outside_of_its_folder(path: str, trained: 
     assert torch.load(LAST, weights_only=True)["epoch"] == 3
 
 
-@pytest.mark.parametrize("path", ["{folder}/run/best/../../thesis", "/"])
-def test_nor_does_one_that_keeps_the_best(path: str, trained: Path, toy: Callable[..., int]) -> None:
-    hostile = path.format(folder=trained)
-    best = f"{{class_path: ModelCheckpoint, init_args: {{dirpath: {trained}/run/best, monitor: loss, save_top_k: 2}}}}"
-    again = ("--trainer.default_root_dir=run", f"--trainer.callbacks=[{best}]")
-    assert toy("fit", *again, "--trainer.max_epochs=2") == 0
-    kept = sorted(Path("run/best").iterdir())
-    assert len(kept) == 2
-
-    def redirect(content: Content) -> None:
-        (state,) = (state for state in content["callbacks"].values() if "best_model_path" in state)
-        worst = state["kth_best_model_path"]
-        state["best_k_models"][hostile] = state["best_k_models"].pop(worst)
-        state["kth_best_model_path"] = hostile
-        state["kth_value"] = torch.tensor(1e30)
-
-    change(redirect, kept[-1])
-    assert toy("fit", *again, "--trainer.max_epochs=6", f"--ckpt_path={kept[-1]}") == 0
-    assert (trained / "thesis" / "chapter.tex").read_text() == "five years"
-    assert len(list(Path("run/best").iterdir())) >= 2
-
-
 def test_the_best_ones_of_the_run_itself_are_still_replaced(trained: Path, toy: Callable[..., int]) -> None:
     best = f"{{class_path: ModelCheckpoint, init_args: {{dirpath: {trained}/run/best, monitor: loss, save_top_k: 1}}}}"
     again = ("--trainer.default_root_dir=run", f"--trainer.callbacks=[{best}]")

@@ -13,6 +13,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.training.export.prediction_table import predict_command
 
 SMALL = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), dropouts=(0.0,), readouts=("max",))
@@ -89,8 +90,7 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     expected = torch.tensor([[row[name] for name in exported.classes] for row in result.predict(files)])
     torch.testing.assert_close(exported.predict(files), expected, atol=1e-5, rtol=0)
     assert (
-        main([*(word.replace("NEW_SOUNDS", "sounds") for word in predict_command("out")), "--model.output", "all.json"])
-        == 0
+        main([*(word.replace("NEW_SOUNDS", "sounds") for word in predict_command("out")), "--output", "all.json"]) == 0
     )
     rows = json.loads(Path("all.json").read_text())
     assert len(rows) == 24
@@ -98,12 +98,12 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("sounds/low/3.wav").write_bytes(b"no sound")
     sentence = "^1 of 24 sounds cannot be read, and have no prediction. 'sounds/low/3.wav' is not a readable sound"
     with pytest.warns(UserWarning, match=sentence):
-        assert main(["predict", "out", "sounds", "--model.output", "all.json"]) == 1
+        assert main(["predict", "out", "sounds", "--output", "all.json"]) == 1
     assert json.loads(Path("all.json").read_text()) == [row for row in rows if row["file"] != "sounds/low/3.wav"]
 
 
 def new_texts(path: str | Path, kind: str = "texts") -> list[str]:
-    return [text for _, text in lm.kinds.NewExamples(str(path), kind).examples]
+    return [text for _, text in read_new_examples([str(path)], kind).examples]
 
 
 def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.
     searched(lm.TextTask(str(table))[0]).export("run/out")
     Path("new.txt").write_text("please cut the paper 3 times\n")
     Path("newer.txt").write_text("please fold the paper 4 times\n")
-    by_key = ["--model.directory=run/out", "--data.kind=texts", "--data.examples", "new.txt", "newer.txt"]
-    for words in (["run", "new.txt", "newer.txt", "--model.output=a.csv"], by_key):
+    by_key = ["--model=run/out", "--kind=texts", "--examples", "new.txt", "newer.txt"]
+    for words in (["run", "new.txt", "newer.txt", "--output=a.csv"], by_key):
         assert main(["predict", *words]) == 0
         printed = capsys.readouterr().out
         assert "please cut the paper 3 times: cuting" in printed
@@ -140,7 +140,7 @@ def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.Cap
     searched(lm.TextTask(str(table))[0]).export("out")
     for words, sentence in (
         (["out"], "There are no new texts: give them right after the folder, as in `lit-metanas predict out FILE`."),
-        (["out", "absent.txt"], "'data': There is no file 'absent.txt': give the path of one."),
+        (["out", "absent.txt"], "There is no file 'absent.txt': give the path of one."),
         (["absent", "new.txt"], "There is no 'model.json' in 'absent': give the folder of an exported network."),
         (["out/weights.pt", "new.txt"], "do not tell the classes of new examples: give its folder, 'out'."),
         ([str(table), "new.txt"], "do not tell the classes of new examples: give the folder of an exported network."),
@@ -156,13 +156,13 @@ def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.Cap
 
 def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(lm.TextTask(str(table))[0]).export("out")
-    assert main(["predict", "--model.directory", "out", "--data.kind", "sounds", "--data.examples", "absent.wav"]) == 2
+    assert main(["predict", "out", "absent.wav", "--kind", "sounds"]) == 2
     assert "There is no file or folder 'absent.wav': give sounds, or a folder with some." in capsys.readouterr().err
     Path("a.wav").write_bytes(b"RIFF")
-    assert main(["predict", "--model.directory", "out", "--data.kind", "sounds", "--data.examples", "a.wav"]) == 2
-    assert "The exported network is for texts: say so by --data.kind=texts." in capsys.readouterr().err
+    assert main(["predict", "out", "a.wav", "--kind", "sounds"]) == 2
+    assert "The exported network is for texts: say so by --kind texts." in capsys.readouterr().err
     Path("latin.txt").write_bytes("gr\xfc\xdfe\n".encode("latin-1"))
-    assert main(["predict", "--model.directory", "out", "--data.kind", "texts", "--data.examples", "latin.txt"]) == 2
+    assert main(["predict", "out", "latin.txt", "--kind", "texts"]) == 2
     assert "'latin.txt' is not UTF-8 in line 1: save it in that encoding." in capsys.readouterr().err
 
 
@@ -254,7 +254,7 @@ def test_questions_are_read_as_auto_reads_them(
     Path("new.txt").write_text("\n".join(f"{question}\t{passage}".replace(",\n", ", ") for question in asked))
     answers = lm.load("out").show([(question, passage) for question in asked])
     for name in ("new.json", "new.csv", "new.txt"):
-        assert main(["predict", "out", name, f"--model.output={name}.predicted.json"]) == 0
+        assert main(["predict", "out", name, f"--output={name}.predicted.json"]) == 0
         written = [row["written"] for row in json.loads(Path(f"{name}.predicted.json").read_text())]
         assert written == (answers if name != "new.txt" else [answer.replace("\n", " ") for answer in answers])
     Path("new.csv").write_text(f"question,context\n{asked[0]},Rome\n,Rome\n{asked[1]},\n")

@@ -30,7 +30,7 @@ def test_console_script() -> None:
 def test_files_of_the_package() -> None:
     package = files("lit_metanas")
     assert package.joinpath("py.typed").is_file()
-    assert package.joinpath("cli/predict.yaml").is_file()
+    assert package.joinpath("cli/scores.yaml").is_file()
 
 
 def test_continuous_integration_finds_its_commands_in_the_readme() -> None:

@@ -91,7 +91,7 @@ def test_run_takes_an_experiments_name(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["run", "quick", "--help"]) == 0
     assert capsys.readouterr().out.startswith("experiments/quick:\n  The main experiment")
     assert main(["run", "quick", "--seeds=a"]) == 2
-    assert "'seeds'" in capsys.readouterr().err
+    assert '"seeds"' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -4,11 +4,9 @@ import inspect
 import re
 
 import pytest
-import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
-import lit_metanas as lm
 from lit_metanas.cli.errors import UsageError, public_names
 from lit_metanas.cli.program import Program
 
@@ -37,30 +35,14 @@ SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace"]
 DATA = ["--data=EpisodeDataModule", "--data.source=Glyphs"]
 
 
-def test_a_name_is_that_of_the_class_that_the_place_takes():
-    model = [*SPACE, "--model.meta_gradient=FOMAML", "--model.head=LinearHead", "--model.head.way=5"]
-    model += ["--model.inner_loop=JointInnerLoop", "--model.inner_loop.steps=1", "--model.inner_loop.rule=SGD"]
-    model += ["--model.weight_optimizer=SGD", "--model.weight_optimizer.lr=0.1"]
-    built = Program([*model, *DATA, "--trainer.logger=false"], run=False).model
-    assert isinstance(built.inner_loop.rule, lm.meta.SGD)
-    assert isinstance(built.weight_optimizer([torch.nn.Parameter(torch.zeros(1))]), torch.optim.SGD)
-
-
 @pytest.mark.parametrize(
-    ("args", "sentence"),
+    ("args", "near"),
     [
-        (["--model=MetaSerch"], "'model' cannot be 'MetaSerch': it takes LightningModule: did you mean 'MetaSearch'?"),
-        (
-            ["--model=MetaSearch", "--model.space=LayeredSpaces"],
-            "'model.space': Expected a dot import path string: LayeredSpaces: did you mean 'LayeredSpace'?",
-        ),
-        (
-            [*SPACE, *DATA, "--trainer.callbacks=Softmax"],
-            "'trainer.callbacks' cannot be 'Softmax': it takes list[Callback], Callback.",
-        ),
+        (["--model=MetaSerch"], "did you mean 'MetaSearch'?"),
+        (["--model=MetaSearch", "--model.space=LayeredSpaces"], "did you mean 'LayeredSpace'?"),
     ],
 )
-def test_another_name_gets_one_sentence(args: list[str], sentence: str):
+def test_another_name_gets_the_nearest_one(args: list[str], near: str):
     with pytest.raises(UsageError) as caught:
         Program(args, run=False)
-    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).endswith(near)

@@ -19,7 +19,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment import parallel_runner as side_by_side
 from lit_metanas.cli.experiment.plan import Phase, Step
-from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.cli.experiment.run import run
 
 FAKE = Path(__file__).with_name("toys") / "fake_steps.py"
@@ -116,22 +115,6 @@ def test_one_job_stays_in_this_process() -> None:
         run(phases(), Path("out"), jobs=0, execute=never)
 
 
-def test_as_many_jobs_as_cores_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lit_metanas.cli.experiment.run.own_cores", lambda: 8)
-    calls: list[list[str]] = []
-    run(phases(), Path("one"), [0], execute=calls.append)
-    assert [call[0] for call in calls] == ["fit", "search", "report"]
-    later(lambda: len(begun()) == 2, Path("go").touch)
-    run(phases("--wait=go"), Path("out"), [0, 1], execute=never)
-    sharing = {name: int(words["sharing"]) for event, name, *_, words in events() if event == "begins"}
-    here = int(os.environ["LIT_METANAS_PROCESSES"])
-    assert sharing.pop("out/report") == here
-    assert set(sharing.values()) == {2 * here}
-    monkeypatch.setattr("lit_metanas.cli.experiment.run.own_cores", lambda: 1)
-    run(phases(), Path("alone"), [0, 1], execute=calls.append)
-    assert len(calls) == 3 + 5
-
-
 def test_what_is_finished_is_skipped_whatever_the_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     run(phases(), Path("out"), [0], jobs=1, execute=lambda args: None)
     run(phases(), Path("out"), [0, 1], jobs=2, execute=never)
@@ -204,22 +187,6 @@ def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PLAN = [step(0, 3), step(0, 1), step(1, 3), step(1, 1), step(None, 2), step(2, 1)]
-
-
-@pytest.mark.parametrize(("jobs", "minutes"), [(1, 11), (2, 2 + 9 / 2), (9, 2 + 9 / 3)])
-def test_the_time_left(jobs: int, minutes: float) -> None:
-    progress = Progress(PLAN, jobs)
-    assert progress.seconds_left({}) == 60 * minutes
-    if jobs == 2:
-        assert progress.seconds_left({0: 60.0, 2: 1e9}) == 60 * (minutes - 4 / 2)
-
-
-@pytest.mark.slow
-def test_a_step_that_is_terminated_has_not_finished(toy_folder: Path) -> None:
-    args = ["--trainer.max_epochs=400", "--model.pause=0.05", "--trainer.default_root_dir=out"]
-    process = subprocess.Popen(command("fit", "-c", "toy.yaml", *args), env=environment())
-    later(Path("out/checkpoints/last.ckpt").is_file, process.terminate)
-    assert process.wait(timeout=PATIENCE) == 130
 
 
 @pytest.mark.slow

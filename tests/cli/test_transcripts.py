@@ -4,7 +4,6 @@ import csv
 import math
 import struct
 import wave
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,30 +94,6 @@ def test_held_out_speakers_speak_in_the_test_part_alone(said: dict[str, list[str
     Path("transcripts.csv").write_text("\n".join(["file,transcript,speaker", *rows]))
     task = lm.TranscriptTask("recordings", "transcripts.csv", held_out=["bob"])[0]
     assert [len(part) for part in (task.train, task.val, task.test)] == [22, 8, 10]
-
-
-def test_words_of_the_test_folder_alone_are_errors(said: dict[str, list[str]]) -> None:
-    record(Path("others/a.wav"), ["low", "high"], 0.14)
-    record(Path("others/b.wav"), ["high"], 0.15)
-    Path("others.csv").write_text("file,transcript\na.wav,low strange\nb.wav,odd\n")
-    task = lm.TranscriptTask("recordings", "transcripts.csv", test_root="others", test_table="others.csv")[0]
-    lm.tasks.check_task(task)
-    assert (task.classes, task.way) == (("high", "low"), 3)
-    assert task.test.labels[:, :2].tolist() == [[2, 3], [3, 0]]
-    goal = task.goal
-    assert goal.show(goal.answers(task.test.labels), task.test.inputs, task) == ["low \ufffd", "\ufffd"]
-    assert goal.judge([[2, 1], [1]], task.test.labels).value == pytest.approx(1 / 3)
-    with pytest.raises(ValueError, match="has symbols from 0 to 3: give numbers from 1 to 2"):
-        lm.tasks.check_task(replace(task, train=task.test))
-
-
-def test_recordings_that_are_learned_from_and_tested_on_are_told(said: dict[str, list[str]]) -> None:
-    record(Path("others/a.wav"), said["0.wav"])
-    record(Path("others/b.wav"), ["high"], 0.15)
-    Path("others.csv").write_text(f"file,transcript\na.wav,{' '.join(said['0.wav'])}\nb.wav,high now\n")
-    collection = lm.TranscriptTask("recordings", "transcripts.csv", test_root="others", test_table="others.csv")
-    with pytest.warns(UserWarning, match=r"'others' repeats 1 example that is learned from: the test accuracy"):
-        collection.make()
 
 
 @pytest.mark.parametrize(

@@ -41,25 +41,6 @@ def test_a_resumed_run_keeps_its_id_and_a_new_one_gets_another(logger, tmp_path)
     assert name(logger, tmp_path, goes_on=True) not in ("no such/id", None)
 
 
-def test_the_users_id_stays(logger, tmp_path, monkeypatch):
-    monkeypatch.setenv(ID, "mine")
-    assert name(logger, tmp_path) == "mine"
-    assert os.environ[ID] == "mine"
-    assert not (tmp_path / "wandb.fit.id").exists()
-
-
-@pytest.mark.parametrize("loggers", [None, []])
-def test_without_a_wandb_logger_nothing_is_left(loggers, logger, tmp_path):
-    assert name(loggers, tmp_path) is None
-    assert not list(tmp_path.glob("wandb.*"))
-
-
-def test_further_processes_leave_it_to_the_first(logger, tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)
-    assert name(logger, tmp_path) is None
-    assert not list(tmp_path.glob("wandb.*"))
-
-
 @pytest.fixture
 def offline(toy_folder, monkeypatch):
     for variable in (ID, NAME, "WANDB_API_KEY", "WANDB_MODE"):

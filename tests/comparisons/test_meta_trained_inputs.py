@@ -172,35 +172,10 @@ def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
 
 
-def test_a_loaded_checkpoint_refuses_a_vocabulary_that_was_given(of_texts: str) -> None:
-    for words in (sentences("red").preprocessing.words[::-1], ("red", "number")):
-        given = sentences("blue", lm.kinds.Words(words=words))
-        data = lm.EpisodeDataModule(given, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
-        with pytest.raises(
-            ValueError, match=r"^The weights were meta-trained with another vocabulary or preprocessing"
-        ):
-            trainer().validate(lm.MetaSearch(space=SPACE), data, ckpt_path=of_texts)
-        assert given.preprocessing.words == words
-
-
 class OwnWords(lm.kinds.Words):
     """Of a kind that no checkpoint holds."""
 
     kind = "own words"
-
-
-def test_a_preprocessing_that_the_checkpoint_does_not_hold_is_asked_for(table: str, tmp_path: Path) -> None:
-    own = OwnWords(words=sentences("red").preprocessing.words)
-    checkpoint = meta_train(sentences("red", own), tmp_path / "last.ckpt")
-    searcher = lm.MetaSearchedArchitecture(checkpoint)
-    assert searcher.preprocessing is None
-    told = (
-        r"task 'own' has: give its data the 'preprocessing' of the meta-training, which the checkpoint does not hold\.$"
-    )
-    with pytest.raises(ValueError, match=told):
-        lm.search(lm.TextTask(table)[0], SPACE, method=searcher, progress=False)
-    made = lm.TextTask(table, preprocessing=own)[0]
-    assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
 
 
 @pytest.mark.parametrize("made", [lm.kinds.Words(words=("yes", "no")), FEATURES], ids=lambda made: made.kind)
@@ -212,30 +187,6 @@ def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made:
     for name in stored.keys() - {"kind"}:
         with pytest.raises(ValueError, match=r"^[^\n]{10,250}$"):
             stored_preprocessing.read_preprocessing({**stored, name: nest})
-
-
-def test_texts_are_meta_trained_on_in_double_precision() -> None:
-    data = lm.EpisodeDataModule(sentences("red"), way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
-    run = trainer(precision="64-true")
-    run.fit(lm.MetaSearch(space=SPACE), data)
-    assert torch.isfinite(run.callback_metrics["train/loss"])
-
-
-def test_texts_are_searched_and_exported_in_double_precision(of_texts: str, tmp_path: Path) -> None:
-    methods = {
-        "meta-searched": lm.MetaSearchedArchitecture(of_texts),
-        "fixed": lm.searchers.FixedArchitecture({}),
-        "halving": lm.searchers.SuccessiveHalving(candidates=2),
-    }
-    space = {"space": SPACE, "recipe": lm.Recipe(epochs=1), "flops": 1e8}
-    module = lm.comparisons.TargetSearch(**space, methods=methods, directory=str(tmp_path), export=True)
-    tasks = lm.tasks.DrawnTasks(sentences("red"), way=2, train=3, val=1, test=2, tasks=1)
-    trainer(precision="64-true").search(module, lm.tasks.TargetTaskDataModule(tasks))
-    (task,) = tasks
-    assert [row.method for row in module.results] == list(methods)
-    for name in methods:
-        exported = lm.load(module.finished.folder(task.id, name))
-        assert exported.network(task.test.inputs).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,17 @@
 """One architecture for a whole source: what candidates cost, and what is written."""
 
-import signal
 from dataclasses import replace
 from functools import partial
-from inspect import signature
 from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
-from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds import ImageAugmentation
 from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records import read_architectures, read_record_lines
@@ -26,7 +21,6 @@ from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.training.meta_search.meta_recipe import _AUGMENTATIONS, _HEADS
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
@@ -83,29 +77,6 @@ def search(directory, **options):
         directory=str(directory),
         **options,
     )
-
-
-def test_a_trainer_gets_the_labels(tmp_path):
-    module, data = search(tmp_path), EpisodeDataModule(Grey(), **DATA)
-    loader = DataLoader([data], batch_size=None, collate_fn=lambda one: one)
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
-    assert trainer.predict(module, loader) == [module.search(data).architecture.to_json()]
-
-
-def test_sigterm_ends_a_search_under_any_trainer(tmp_path, monkeypatch):
-    calls = []
-
-    def train(self, architecture, **options):
-        calls.append(architecture)
-        signal.raise_signal(signal.SIGTERM)
-        return TRAIN(self, architecture, **options)
-
-    monkeypatch.setattr(MetaTrainingEstimator, "__call__", train)
-    loader = DataLoader([EpisodeDataModule(Grey(), **DATA)], batch_size=None, collate_fn=lambda one: one)
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
-    with pytest.raises(SIGTERMException, match=r"^Stopped by a signal"):
-        trainer.predict(search(tmp_path), loader)
-    assert len(calls) == 1
 
 
 def test_the_shape_is_the_sources(tmp_path):
@@ -181,23 +152,6 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     assert len(again) == 2 + 3 + 3
 
 
-def test_its_trainings_are_in_a_folder_of_its_own(tmp_path, monkeypatch):
-    calls = counted(monkeypatch)
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "search").mkdir()
-    trainings = tmp_path / "search" / "trainings"
-    trainings.symlink_to(tmp_path / "thesis")
-    with pytest.raises(ValueError, match="search/trainings' is a link or not a folder, and was left as it is"):
-        search(tmp_path / "search").search(EpisodeDataModule(Grey(), **DATA))
-    trainings.unlink()
-    (trainings / "mine").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"trainings/mine' is not of this search, which clears .*: move it elsewhere"):
-        search(tmp_path / "search").search(EpisodeDataModule(Grey(), **DATA))
-    assert not calls
-    assert [*(tmp_path / "thesis").iterdir()] == []
-    assert (trainings / "mine").is_dir()
-
-
 TRAIN_VALUES = {
     "learning_rate": [1e-3, 1e-2],
     "distance": ["plain", "cosine"],
@@ -269,28 +223,6 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
         torch.testing.assert_close(parameter.detach(), own, rtol=1e-4, atol=1e-6, msg=name)
     assert score.weights["head.log_scale"] != 0
     assert (data.way, data.query, data.augmentation) == (3, 4, None)
-
-
-def test_a_recipe_lies_over_any_other():
-    """So none of the other's arguments is left."""
-    heads = [MetaRecipe(distance=distance).configuration()["model"]["init_args"]["head"] for distance in _HEADS]
-    assert {tuple(head["init_args"]) for head in heads} == {("scale", "learned", "unit")}
-    recipes = [MetaRecipe(augmentation=name) for name in _AUGMENTATIONS]
-    changes = [recipe.configuration()["data"]["init_args"]["augmentation"]["init_args"] for recipe in recipes]
-    assert {tuple(each) for each in changes} == {tuple(signature(ImageAugmentation).parameters)}
-    assert [settings_of(recipe.episodes["augmentation"])["arguments"] for recipe in recipes] == changes
-
-
-def test_a_recipe_says_what_it_cannot_have():
-    for changes, message in {
-        ("momentum", 0.9): "has no field 'momentum': use learning_rate, weight_decay",
-        ("label_smoothing", 1.0): "label_smoothing is 1.0; give a share from 0",
-        ("augmentation", "turn"): "augmentation is 'turn'; use none, flip, cut, colour, or leave it to the data",
-        ("way", 1): "way is 1; give at least 2 classes",
-        ("weight_decay", None): "weight_decay is None; give a number from 0",
-    }.items():
-        with pytest.raises(ValueError, match=message):
-            MetaRecipe().replace(dict([changes]))
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):

@@ -2,13 +2,11 @@
 
 import configparser
 import fnmatch
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -140,17 +138,6 @@ def test_compose_file_is_sound() -> None:
     assert PINNED.fullmatch(over["services"]["worker"]["image"])
 
 
-def test_unsound_compose_files_are_found() -> None:
-    content = json.loads(json.dumps(compose()))  # what services have in common is now each one's own
-    worker = content["services"]["worker"]
-    worker["image"] = "lit-metanas:latest"
-    worker["volumes"] = ["lost:/workspace"]
-    worker["environment"]["PGPASSWORD"] = "secret"
-    worker["depends_on"]["queue"] = {"condition": "service_started"}
-    del content["services"]["dashboard"]["image"], content["services"]["dashboard"]["build"]
-    assert len(mistakes(content)) == 6
-
-
 def test_scripts_of_the_image_are_those_that_are_tested() -> None:
     commands = [command for service in compose()["services"].values() for command in service.get("command", [])]
     text = (DOCKER / "pool.sh").read_text()
@@ -158,27 +145,6 @@ def test_scripts_of_the_image_are_those_that_are_tested() -> None:
         assert f"\n{command})\n" in text
     for script in re.findall(r"docker/(\w+\.sh)", DOCKERFILE):
         assert os.access(DOCKER / script, os.X_OK)
-
-
-@pytest.mark.parametrize("args", [[], ["everything"]])
-@pytest.mark.parametrize("script", ["install.sh", "pool.sh"])
-def test_unknown_steps_are_refused(script: str, args: list[str]) -> None:
-    done = subprocess.run([DOCKER / script, *args], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"usage: {script} ")
-
-
-def test_what_the_pool_imports_is_there() -> None:
-    (told,) = re.findall(r'python -c "(from lit_metanas[^;]+);', (DOCKER / "pool.sh").read_text())
-    imported: dict[str, object] = {}
-    exec(told, imported)
-    assert callable(imported[told.rpartition(" ")[2]])
-
-
-def test_an_unknown_accelerator_is_refused() -> None:
-    variables = {**os.environ, "ACCELERATOR": "abacus", "TORCH": "2.13.0"}
-    done = subprocess.run([DOCKER / "install.sh", "torch"], env=variables, capture_output=True, text=True, timeout=600)
-    assert (done.returncode, done.stderr) == (2, "ACCELERATOR is 'abacus': give cpu or cuda.\n")
 
 
 @pytest.mark.slow
@@ -211,12 +177,3 @@ def test_the_images_steps_install_the_program_into_a_clean_environment(tmp_path:
     shutil.rmtree(sources / "lit_metanas")  # what is installed is no link to the sources
     assert do("lit-metanas", "--version").startswith("lit-metanas 0.")
     assert "postgresql" in do("python", "-c", "import psycopg, lit_metanas.cli.command_line; print('postgresql')")
-
-
-@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
-def test_dashboard_takes_the_options_that_it_is_given() -> None:
-    beside = Path(sys.executable).with_name("optuna-dashboard")
-    done = subprocess.run([beside, "--help"], capture_output=True, text=True, timeout=600)
-    for option in ("--host", "--port"):
-        assert option in (DOCKER / "pool.sh").read_text()
-        assert option in done.stdout

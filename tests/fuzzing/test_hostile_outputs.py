@@ -16,7 +16,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
-from lit_metanas.training import ExportedModel
+from lit_metanas.training.export.prediction_table import PredictionTable
 
 NETWORK = "front/1-72-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
@@ -178,7 +178,7 @@ def test_an_experiment_goes_through_no_link(name: str, canary: Path) -> None:
 
 def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary: Path) -> None:
     (canary / "work" / "predictions.csv").symlink_to("absent")
-    told = refused(lambda: ExportedModel(str(finished)), canary)
+    told = refused(lambda: PredictionTable(finished, "predictions.csv"), canary)
     assert "'predictions.csv' already exists and holds no predictions" in told
 
 

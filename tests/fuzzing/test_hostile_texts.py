@@ -14,6 +14,7 @@ from hypothesis import given
 
 import lit_metanas as lm
 from lit_metanas.io.text import composed
+from lit_metanas.kinds.read_examples import ReadExamples, read_new_examples
 from lit_metanas.training.export.hub_card import read_card
 
 MARKS = "\u0301\u0316\u0334\u0345\u0344\u0f73\u0f71\u3099"
@@ -75,8 +76,8 @@ def test_many_marks_on_a_letter(tmp_path: Path) -> None:
             assert read() is not None
 
 
-def new_rows(path: str) -> lm.kinds.NewExamples:
-    return lm.kinds.NewExamples(path, "rows")
+def new_rows(path: str) -> ReadExamples:
+    return read_new_examples([path], "rows")
 
 
 READERS = (lm.TextTask, lm.TableTask, new_rows, lm.kinds.TextTable)

@@ -392,7 +392,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     assert kind_of(read_given(tmp_path / "stars.csv")).name == "texts"
     with pytest.raises(ValueError, match="There is no kind 'image': did you mean 'images'"):
         read_given(images, kind="image")
-    with pytest.raises(ValueError, match="these are no 'pairs': give a path, or use AutoTranscriber, AutoTranslator"):
+    with pytest.raises(ValueError, match="these are no 'pairs': give the path of a file"):
         read_given((["one", "two"] * 9, ["eins", "zwei"] * 9), kind="pairs")
     with pytest.raises(ValueError, match=r"The text at place 1 of 'texts' is a int: give a text"):
         read_given((["a", 3], [0, 1]))

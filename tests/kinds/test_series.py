@@ -154,7 +154,7 @@ def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
     told = capsys.readouterr()
     assert "auto: 'waves': 24 series of 2 classes, of 2 channels and up to 36 steps: 16 to learn from" in told.err
     assert "test accuracy: 100.0" in told.out
-    assert main(["predict", "out", "waves", "--model.output", "found.csv"]) == 0
+    assert main(["predict", "out", "waves", "--output", "found.csv"]) == 0
     with Path("found.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 24

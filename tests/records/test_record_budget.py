@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_metanas.records import Budget, Cost, Exhausted, SearchRecord, Trial
-from lit_metanas.records.budget import describe_energy
 from lit_metanas.spaces import Architecture
 
 costs = st.builds(Cost, queries=st.integers(0, 3), flops=st.integers(0, 50), images=st.integers(0, 9))
@@ -36,18 +35,3 @@ def test_the_best_is_the_earliest_of_equals_and_the_curve_only_rises():
     assert SearchRecord("t", trials).curve_over("queries") == ((1.0, 0.2), (2.0, 0.5), (5.0, 0.6))
     with pytest.raises(ValueError, match="task 't' tried no architecture"):
         _ = SearchRecord("t").best
-
-
-@pytest.mark.parametrize(
-    ("seconds", "threads", "told"),
-    [
-        (3600, 4, "about 48 Wh"),
-        (3600 * 99.7 / 12, 1, "about 100 Wh"),
-        (3.6e6, 1, "about 12 kWh"),
-        (0.001, 1, "below 0.001 Wh"),
-    ],
-)
-def test_energy_is_watts_of_busy_cores_and_says_so(seconds: float, threads: int, told: str) -> None:
-    sentence = describe_energy(seconds, threads)
-    assert sentence.startswith(f"{told} (an estimate: ")
-    assert f" x {threads} thread{'s' * (threads > 1)} x 12 W a core; " in sentence

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +17,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
-from lit_metanas.callbacks.results import trial_cells
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.kinds import ArraySource
-from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines
+from lit_metanas.records import read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
-from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection
 from lit_metanas.training import MetaSearch, Recipe
 
@@ -149,12 +147,6 @@ def test_all_loggers_get_the_same_scalars(run, history):
         assert [event.value for event in run.events.Scalars(key)] == values
 
 
-def test_the_summary_is_of_scores_not_of_probabilities(run):
-    kept = {item.key or ".".join(item.nested_key) for each in records(run.file, "summary") for item in each.update}
-    assert {"train/loss", "val/accuracy", "arch/gap", "test/ci95", "target/random_first/accuracy"} <= kept
-    assert not any(key.startswith(("arch/layer1", "arch/layer2")) for key in kept)
-
-
 def test_wandb_and_tensorboard_have_the_last_pictures(run, history):
     for key, name in {"arch/probabilities": "probabilities", "arch/architecture": "architecture"}.items():
         assert history[key]["_type"] == "images/separated"
@@ -184,19 +176,6 @@ def test_table_of_trials(run, history):
     assert history[key]["nrows"] == len(rows)
     (text,) = run.events.Tensors("search/trials/text_summary")
     assert text.tensor_proto.string_val[0].decode().count("\n") == 1 + len(rows)
-
-
-def test_a_trial_says_what_became_of_it():
-    kernel, cost = Architecture({"kernel": "3"}), Cost(queries=1)
-    trials = [
-        Trial(kernel, 0.5, cost, fidelity=0.1, pruned=True),
-        Trial(kernel, -math.inf, cost, failure="out of\nmemory", recipe={"learning_rate": 0.1}),
-        Trial(kernel, 0.5, cost, duplicate=True),
-    ]
-    found = list(trial_cells([SearchRecord("letters", trials, method="random")]))
-    assert [row[4] for row in found] == ["given up", "failed: out of memory", "known"]
-    assert math.isnan(found[1][3])
-    assert found[1][9:] == ["learning_rate=0.1", "kernel=3"]
 
 
 def test_architectures_are_artifacts_even_offline(run):

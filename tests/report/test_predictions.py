@@ -2,22 +2,15 @@ import json
 
 import pytest
 import torch
-from matplotlib.text import Text
 
 import lit_metanas as lm
-from lit_metanas.callbacks import figures
-from lit_metanas.comparisons.measures.class_measures import ClassTable
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.records.result_files import (
-    KeptNetwork,
     kept_networks,
     read_predictions,
-    write_example_rows,
     write_predictions,
 )
-from lit_metanas.report.figures.panel import numbers_of
-from lit_metanas.report.figures.predictions import draw_confusions, draw_predictions
-from lit_metanas.report.report_page import class_section, prediction_section
+from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_verb import report
 
 TEXTS = (
@@ -55,19 +48,17 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
 def test_tiles_have_the_room_that_their_titles_need():
     name = "Old Italic/U+10301 OLD ITALIC LETTER BE"
     series = lm.records.ShownPrediction(name, name, True, picture=("00ff88",) * 2, series=True)
-    (axes,) = (drawn := draw_predictions([series], {})).axes
+    (axes,) = (drawn := draw_predictions([series])).axes
     assert axes.get_title("left") == "✓ Old Italic/U+10301 OLD\nITALIC LETTER BE"
     assert axes.get_aspect() == "auto"  # a series of any length fills its tile
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps →", "features →")
     curves = [curve.get_ydata() for curve in axes.lines]
     assert [list(one) for one in curves] == [[at, at + 255 / 256, at + 136 / 256] for at in (0, 1)]
-    (grey,) = draw_predictions(
-        [lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)], {}
-    ).axes
+    (grey,) = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff88",) * 40, series=True)]).axes
     assert (len(grey.images), len(grey.lines)) == (1, 0)
-    number = draw_predictions([lm.records.ShownPrediction("69.3", "70.1", True, picture=("00ff",) * 2)], {})
+    number = draw_predictions([lm.records.ShownPrediction("69.3", "70.1", True, picture=("00ff",) * 2)])
     assert number.axes[0].get_title("left") == "✓ 69.3\nis: 70.1"
-    short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)], {})
+    short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
     assert short.axes[0].get_xlabel() == ""
     assert short.get_figheight() < drawn.get_figheight()
 
@@ -129,25 +120,6 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     assert read_predictions(tmp_path / "predictions.json") == list(shown)
 
 
-def test_what_a_vocabulary_lacks_is_marked():
-    words = lm.kinds.Words(steps=5, least=1).fitted(["book a seat"])
-    split = lm.Split(words.encode(["book the seat", "a seat"]), torch.arange(2))
-    task = lm.Task(
-        "t", 2, split, None, split, classes=("a", "b"), preprocessing=words, vocabulary=words.shape.vocabulary
-    )
-    assert [one.example for one in shown_predictions(task, [0, 1])] == ["book […] seat", "a seat"]
-
-
-def test_a_long_text_is_cut_so_that_its_file_can_be_read(tmp_path):
-    split = one_split(torch.full((4, 6000), 77))
-    task = lm.Task("long", way=2, train=split, val=None, test=split, classes=("a", "b"), vocabulary=99)
-    shown = shown_predictions(task, [0] * 4)
-    assert len(shown[0].example) == 2000
-    assert shown[0].example.endswith("…")
-    write_predictions(tmp_path / "predictions.json", shown)
-    assert read_predictions(tmp_path / "predictions.json") == list(shown)
-
-
 def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
     protocol, architecture = lm.records.Protocol("target", 2, 5, "running"), lm.Architecture({"kernel": "3"})
     row = lm.records.ResultRow(
@@ -161,49 +133,3 @@ def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
     with pytest.warns(UserWarning, match=r"No predictions are shown: '.*predictions\.json' cannot be read"):
         report([str(tmp_path / "results.json")], str(tmp_path / "report"))
     assert "## Predictions" not in (tmp_path / "report" / "report.md").read_text()
-
-
-def test_a_table_names_the_metric_that_it_shows():
-    spent = lm.Cost(queries=1, flops=10)
-    rows = [
-        lm.records.ResultRow(
-            "random", "digits", "SequenceSpace", None, {}, 0, lm.records.Protocol("target", 11, 5, "running"),
-            value, 0.01, spent, lm.Cost(), 1, 1, images=(50, 20), metric=metric,
-        )
-        for value, metric in ((0.7, "word accuracy"), (0.9, "accuracy"), (0.5, "chrF"))
-    ]  # fmt: skip
-    words, classes, texts = lm.report.tables(rows)
-    assert words.title == "Task digits: trained on 50 examples, tested on 20"
-    assert classes.title == "Task digits: 11 classes, trained on 50 examples, tested on 20"
-    text = lm.report.to_markdown(words)
-    assert "| word accuracy % |" in text
-    assert "Word accuracy: over the test examples, with its 95 % interval." in text
-    assert "| accuracy % |" in lm.report.to_markdown(classes)
-    assert "\nchrF: over the test examples, with" in lm.report.to_markdown(texts)
-
-
-def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch):
-    """matplotlib's own font has German and Arabic letters; the page has the others, in the browser's fonts."""
-    usual = figures._fonts()[:1]
-    monkeypatch.setattr(figures, "_fonts", lambda: usual)  # as on a machine without others
-    figures._font_of.cache_clear()
-    names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
-    said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
-    row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=tuple(names))
-    write_predictions(tmp_path / "predictions.json", said)
-    write_predictions(tmp_path / "errors.json", said[:3])
-    rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
-    write_example_rows(tmp_path / "predictions.csv", rows)
-    text, pictures = class_section(tmp_path, [KeptNetwork(row, tmp_path)])
-    numbers = "no. 3 is बिल्ली, no. 4 is 猫と犬."
-    assert numbers in text
-    assert pictures[0].caption.endswith(numbers)
-    assert numbers in prediction_section(tmp_path, [KeptNetwork(row, tmp_path)])
-    drawn = [draw_confusions(ClassTable.of([0, 1, 2, 3], [3] * 4, names), numbers_of(names))]
-    drawn.append(draw_predictions(said, numbers_of(names)))
-    for one in drawn:
-        figures.save(one, tmp_path / "one.png")  # no warning of a missing letter, and no sign in place of one
-        shown = " ".join(text.get_text() for text in one.findobj(Text))
-        assert all(part in shown for part in ("Größe", "قطة", "no. 3", "no. 4"))
-        assert figures.NO_LETTER not in shown
-    figures._font_of.cache_clear()

@@ -43,16 +43,6 @@ def test_tested_networks_are_drawn_with_their_intervals():
     assert axes.get_ylabel() == "test accuracy, %"
 
 
-def test_points_that_a_third_objective_keeps_lie_below_the_line(make):
-    front = (trial(10, 0.5, latency=3e-4), trial(20, 0.4, latency=1e-4))
-    figure = draw_fronts([replace(make("m", value=0.5), front=front)])
-    parameters, latency = figure.axes
-    assert latency.get_xlabel() == "milliseconds for one input"
-    assert len(parameters.lines[0].get_xydata()) == 1
-    assert len(parameters.lines[1].get_xydata()) == 2
-    assert len(latency.lines[0].get_xydata()) == 2
-
-
 def test_without_fronts_there_is_no_figure(make, searched, tmp_path):
     assert draw_fronts([make("a", value=0.5)]) is None
     write_report(tmp_path, searched)

@@ -1,4 +1,3 @@
-import math
 import re
 from dataclasses import replace
 
@@ -11,13 +10,9 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.records import (
     ArchitectureRow,
     Protocol,
-    ShownPrediction,
-    read_architectures,
     write_architectures,
     write_results,
 )
-from lit_metanas.records.result_files import KeptNetwork, write_predictions
-from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
 
@@ -69,14 +64,6 @@ def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
     assert {path.name for path in output.iterdir()} == {"report.md", *pictures}
 
 
-def test_architectures_chosen_twice_are_drawn_once(files, many):
-    rows = [ArchitectureRow(f"task {i}", "m", "LayeredSpace", Architecture({"kernel": "3"}), 0.5) for i in range(2)]
-    write_report(files / "out", many, architectures=rows)
-    text = (files / "out" / "report.md").read_text()
-    assert "kernel=3 (m, task 0, seed 0; m, task 1, seed 0)" in text
-    assert [path.name for path in (files / "out").glob("architecture*.png")] == ["architecture.png"]
-
-
 def test_missing_results_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         report([str(tmp_path / "none.json")], str(tmp_path / "out"))
@@ -86,14 +73,6 @@ def test_missing_results_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"'{tmp_path}' is a folder without results\.json: give the path of"):
         report([str(tmp_path)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(("subject", "reference"), [("other", "Conv-4"), ("Conv-4", None)])
-def test_a_subject_without_a_comparison_is_told(files, subject, reference):
-    with pytest.raises(
-        ValueError, match=f"No table compares '{subject}' with a reference: name a method that has results"
-    ):
-        report([str(files / "first.json")], str(files / "out"), subject=subject, reference=reference)
 
 
 @pytest.fixture
@@ -133,49 +112,6 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     monkeypatch.setattr("lit_metanas.report.report_page.MOST_NETWORKS", 1)
     report(searches, "out")
     assert "1 more are in the searches' directories." in (tmp_path / "out" / "report.md").read_text()
-
-
-def test_the_best_network_is_told_of_each_task(searches, tmp_path, capsys):
-    file = tmp_path / "more" / "architectures.json"
-    write_architectures(file, [replace(row, task_id="texts") for row in read_architectures(file)])
-    report(searches, "out")
-    best = [
-        "Best on photos by validation accuracy, 70.0 %: meta, in search/children/photos/meta",
-        "Best on texts by validation accuracy, 80.0 %: in colour, in more/children/photos/in colour",
-    ]
-    printed = capsys.readouterr().out
-    assert "\n".join(best) in printed
-    assert "Next: lit-metanas predict search/children/photos/meta NEW_IMAGES\n" in printed  # the first task's
-    assert "\n".join(f"- {one}." for one in best) in (tmp_path / "out" / "report.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("validated", "said"),
-    [
-        ([0.2, math.nan], "It was chosen by validation accuracy, 20.0 %, among the networks for the task that have"),
-        ([math.nan, math.nan], "It is the first one: no network has a validation score,"),
-        ([0.2], None),
-    ],
-)
-def test_a_report_says_whose_predictions_it_shows_and_why(make, validated, said, tmp_path):
-    write_predictions(tmp_path / "predictions.json", [ShownPrediction("a", "a", True, example="the […] one")])
-    rows = [ArchitectureRow("t", f"m{place}", "s", Architecture({"a": "1"}), v) for place, v in enumerate(validated)]
-    rows.append(replace(rows[0], task_id="easier", method="other", value=0.9))
-    write_report(tmp_path, [make("m0", value=0.5)], looked_at=[KeptNetwork(row, tmp_path) for row in rows])
-    text = (tmp_path / "report.md").read_text()
-    assert "What the network of m0 says on task t," in text
-    assert ("test scores play no part" in text) == (said is not None)
-    assert said is None or said in text
-    assert "\n\n[…] stands for words or characters that the network's vocabulary lacks." in text
-
-
-def test_without_a_validation_score_no_network_is_the_best(searches, tmp_path, capsys):
-    for place in ("search", "colour", "more"):
-        file = tmp_path / place / "architectures.json"
-        write_architectures(file, [replace(row, value=math.nan) for row in read_architectures(file)])
-    report(searches, "out")
-    assert "Best by" not in capsys.readouterr().out
-    assert "| meta | photos | 0 | – | search/" in (tmp_path / "out" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,3 @@ def test_the_end_of_a_search_is_described(changes, said):
     assert text.startswith("The search tried 5 networks in 4 rounds. ")
     assert said in text
     assert ("Network 5 was chosen" in text) == ("architecture" not in changes)
-
-
-def test_a_lead_by_chance_is_named():
-    text = describe_rounds(searched([("a", 50), ("b", 60), ("c", 61), ("a", 62)], untried=0))
-    assert "Network 1 was chosen. The" in text
-    text = describe_rounds(searched([("a", 50), ("c", 61), ("b", 60)]))
-    assert "Network 3 was chosen. Network 2 scored more, but by no more than chance, or it is beyond a limit." in text

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 import lit_metanas as lm
 from lit_metanas.kinds import NGrams
 from lit_metanas.objectives import Distillation, Regression, SeveralLabels
-from lit_metanas.spaces.any_input.ngram_space import Dual, NGramNetwork, margins_of
+from lit_metanas.spaces.any_input.ngram_space import Dual, NGramNetwork
+from lit_metanas.spaces.any_input.solved_models import margins_of
 from lit_metanas.training.child import fit_child, score
 
 WORDS, ENDS = ["fold", "cut", "turn", "lift", "open"], ["lo", "ko", "no"]

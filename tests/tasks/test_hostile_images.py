@@ -119,7 +119,7 @@ def test_predict_does_not_wait_for_a_pipe(exported: Path, monkeypatch: pytest.Mo
     os.mkfifo("new/pipe.png")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        assert main(["predict", "--model.directory=exported", "--data.examples=new"]) == 1
+        assert main(["predict", "exported", "new"]) == 1
     reason = "new/pipe.png is not a readable image: replace or remove it."
     assert f"1 of 5 images cannot be read, and have no prediction. {reason}" in [str(one.message) for one in told]
 
@@ -131,7 +131,7 @@ def test_predictions_of_files_with_any_name_are_written(
     monkeypatch.chdir(exported)
     images(Path("new"))
     os.rename(b"new/0.png", b"new/\xff\x1b.png")
-    args = ["--model.directory=exported", "--data.examples=new", f"--model.output=out.{suffix}"]
+    args = ["exported", "new", f"--output=out.{suffix}"]
     assert main(["predict", *args]) == 0
     text = Path(f"out.{suffix}").read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))

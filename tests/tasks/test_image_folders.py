@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.kinds import FolderTask, ImageFolder, NewExamples
+from lit_metanas.kinds import FolderTask, ImageFolder
 from lit_metanas.kinds.images.image_files import read_image
 
 
@@ -107,11 +107,6 @@ def test_folder_task_splits_each_class(photographs: Path):
     assert FolderTask(str(photographs), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
     with pytest.raises(IndexError):
         tasks[1]
-
-
-def test_batches_of_new_images_hold_some(photographs):
-    with pytest.raises(ValueError, match=r"^NewExamples: batch_size = 0 must be at least 1"):
-        NewExamples(str(photographs), batch_size=0)
 
 
 def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):

@@ -13,6 +13,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.inputs.shapes import RowShape
+from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 
 NAN = math.nan
@@ -381,17 +382,17 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
             continue
         table = lm.TableTask("t.jsonl")
         assert sorted(table.columns) == ["a", "b", "c"]
-        new = [row for _, row in lm.kinds.NewExamples("t.jsonl", "rows").examples]
+        new = [row for _, row in read_new_examples(["t.jsonl"], "rows").examples]
         missing = table[0].preprocessing.encode(new)[:, -1]
         assert missing.nonzero().tolist() == [[place]]
     Path("t.jsonl").write_text("\n".join(json.dumps({"a": row[0]}) for row in X))
     with pytest.raises(ValueError, match="Row 1 lacks columns 'b', 'c', which"):
-        table[0].preprocessing.encode([row for _, row in lm.kinds.NewExamples("t.jsonl", "rows").examples])
+        table[0].preprocessing.encode([row for _, row in read_new_examples(["t.jsonl"], "rows").examples])
 
 
 def test_a_new_row_of_missing_values_gets_an_answer_too():
     Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in lm.kinds.NewExamples("new.csv", "rows").examples] == ["line 2", "line 3", "line 6"]
+    assert [where for where, _ in read_new_examples(["new.csv"], "rows").examples] == ["line 2", "line 3", "line 6"]
 
 
 def test_a_column_without_a_name_is_not_learned_from():

@@ -184,21 +184,6 @@ def test_choices_of_both_parts_have_names_of_their_own() -> None:
         lm.spaces.TextRowSpace(lm.SequenceSpace(readouts=("each",)), lm.MLPSpace())
 
 
-def test_trees_get_the_cells_and_counts_of_words(tmp_path: Path) -> None:
-    rows = reviews(90)
-    task = read_given(write(tmp_path / "reviews.csv", rows), label="verdict")
-    features = kind_of(task).tree_features(task, task.test.inputs)
-    assert features is not None
-    words = task.preprocessing.tokens.words  # type: ignore[union-attr]
-    for row, place in zip(features, task.test_names, strict=True):
-        given = rows[int(place.split()[1]) - 2]
-        assert row[0] == pytest.approx(given["price"], rel=1e-5)
-        assert {word: row[3 + at] for at, word in enumerate(words)} == {
-            word: given["review"].split().count(word) for word in words
-        }
-        assert row[3 + len(words) :].sum() == 0
-
-
 def test_linear_models_take_both() -> None:
     check_space(LinearSpace(), SHAPE)
 

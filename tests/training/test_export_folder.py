@@ -28,6 +28,7 @@ from torch import nn
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.hub_card import ModelCard
@@ -135,7 +136,7 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     plain = {"kind": made.kind, **made.to_plain()}
     lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
     Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
-    texts = [text for _, text in lm.kinds.NewExamples("new.txt", "texts").examples]
+    texts = [text for _, text in read_new_examples(["new.txt"], "texts").examples]
     expected = made.encode(texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
@@ -303,7 +304,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
     Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
     Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
-    rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
+    rows = read_new_examples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
     for found in answers("new.csv", "new.tsv", lines=200):
@@ -319,7 +320,7 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
     lm.export_child(drawn(lm.default_space(shape), shape, 2), "out", architecture={}, **given)
     if kind == "rows":
         Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
-        examples = [row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]
+        examples = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
     elif kind == "texts":
         Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
         examples = TEXTS
@@ -351,7 +352,7 @@ def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str
     lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
     Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
     found = torch.tensor(encoded_rows(Path("new.csv"), made.to_plain()))
-    torch.testing.assert_close(found, made.encode([row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]))
+    torch.testing.assert_close(found, made.encode([row for _, row in read_new_examples(["new.csv"], "rows").examples]))
 
 
 MIXED = """when,colour,on,weight,id,sort
@@ -371,14 +372,14 @@ def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: An
     lines = [line.split(",", 1) for line in MIXED.splitlines()]
     table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
     Path("learned.csv").write_text("\n".join(table))
-    rows = [row for _, row in lm.kinds.NewExamples("learned.csv", "rows").examples]
+    rows = [row for _, row in read_new_examples(["learned.csv"], "rows").examples]
     made = lm.kinds.Columns(tuple(rows[0]), scale).fitted(rows)
     assert made.left_out == "'id' (texts that hardly repeat), 'sort' (constant)"
     # A new category and another column, without those that are left out.
     named = ["note,when,colour,on,weight", *(f"n,{line.rsplit(',', 2)[0]}" for line in table[1:])]
     Path("new.csv").write_text("\n".join([*named, named[1].replace("red", "pink")]))
     found = encoded_rows(Path("new.csv"), json.loads(json.dumps(made.to_plain())))
-    given = [row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]
+    given = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
     torch.testing.assert_close(torch.tensor(found), made.encode(given))
     assert len(found) == 7
 
@@ -737,17 +738,3 @@ def test_push_refuses_a_card_that_the_hub_would_not_read(
     assert told in capsys.readouterr().err
     assert main(["push", "out", "no repository", "--dry-run"]) == 2
     assert "give NAME/MODEL" in capsys.readouterr().err
-
-
-def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
-    result: lm.SearchResult, tmp_path: Path
-) -> None:
-    told = "about 0.6 Wh (an estimate: 90 s x 2 threads x 12 W a core; memory and cooling not counted)"
-    costs = {"cost": replace(result.cost, seconds=60.0), "training_cost": replace(result.training_cost, seconds=30.0)}
-    known = replace(result, threads=2, **costs)
-    known.export("known")
-    assert f"| energy of search and training | {told} |" in (tmp_path / "known" / "README.md").read_text()
-    assert f"\n  energy of both: {told}" in repr(known)
-    replace(known, threads=None).export("unknown")
-    assert "energy" not in (tmp_path / "unknown" / "README.md").read_text()
-    assert "energy" not in repr(result)

@@ -25,7 +25,7 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
-from lit_metanas.spaces.any_input import LinearSpace, NGramSpace
+from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -36,8 +36,6 @@ from lit_metanas.training.task_start import TaskStart, read_task_start
 
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
 """How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model."""
-
-LINEAR_CHOICES = [{choice.name for choice in space.choices} for space in (LinearSpace(), NGramSpace())]
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class ModelStart:
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
                 "which its preprocessing reads, or leave 'start' out."
             )
-        if self.model.architecture.keys() in LINEAR_CHOICES:
+        if frozenset(self.model.architecture) in LINEAR_SPACES:
             return None
         foreign = ValueError(
             f"The network in '{self.place}' is none of {space.name}: give the space that it was found in, or leave "

@@ -194,7 +194,7 @@ class Teacher:
             half=gain.half,
             agreement=agreement.judge(own, by_teacher).value,
             sizes=(program_bytes(result), self.size),
-            latencies=(result.latency, latency(self.model.network, self.model.shape, batch=result.latency_batch)),
+            latencies=(result.latency, latency(self.model.network, self.model.shape)),
             cost=lesson.cost,
             further="" if lesson.unlabelled is None else lesson.unlabelled.describe(),
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of, with_weight
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, inputs_of, with_weight
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
@@ -32,7 +32,7 @@ except ImportError:  # `AutoClassifier` says so when one is made
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoClassifier(ClassifierMixin, ExampleEstimator):
+class AutoClassifier(ClassifierMixin, AutoEstimator):
     """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
     It takes a table (two dimensions) of numbers, categories and dates, such as a data frame; images (three or four); or

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -54,11 +53,12 @@ except ImportError:  # an estimator says so when one is made
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoEstimator(BaseEstimator):
-    """A search as one of scikit-learn's estimators; see ``AutoClassifier`` for parameters and attributes."""
+    """A search for examples in memory, rows, images or texts; see ``AutoClassifier`` for parameters and attributes."""
 
     minutes: float | None = shared("minutes")
     flops: float | tuple[float, float] | None = shared("flops")
     space: SearchSpace | None = shared("space")
+    start: str | None = shared("start")
     recipe: Recipe | None = None
     method: Searcher | None = None
     validation_fraction: float = 0.2
@@ -96,7 +96,7 @@ class AutoEstimator(BaseEstimator):
     @property
     @abstractmethod
     def _names(self) -> tuple[str, ...]:
-        """Of classes or symbols."""
+        """Of the classes or targets."""
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before ``fit``."""
@@ -144,7 +144,7 @@ class AutoEstimator(BaseEstimator):
             "workers": self.workers,
             "progress": self.progress,
         }
-        flops, start = self.flops, getattr(self, "start", None)
+        flops, start = self.flops, self.start
         if self.minutes is None and not isinstance(flops, tuple | list):
             if start is not None:
                 raise ValueError(
@@ -180,13 +180,6 @@ class AutoEstimator(BaseEstimator):
         made: Any = network.double() if self.kind_ == "rows" else network
         scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
         return scoring
-
-    def _scores(self, inputs: Tensor) -> Iterator[Tensor]:
-        """The network's scores of inputs, some at once, so that they do not fill the memory."""
-        for part in inputs.split(examples_at_once(self.objective_, PREDICTED_AT_ONCE)):
-            with torch.no_grad(), torch_threads(self.threads):
-                scores = self.network_(part)
-            yield scores
 
     def __getstate__(self) -> dict[str, Any]:
         """Arguments and plain values; weights as an archive of tensors alone."""
@@ -225,13 +218,6 @@ class AutoEstimator(BaseEstimator):
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class ExampleEstimator(AutoEstimator):
-    """A search for examples in memory: rows, images or texts."""
-
-    start: str | None = shared("start")
-
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told of the examples: also images, and tables with missing values."""
         tags = super().__sklearn_tags__()
@@ -257,7 +243,11 @@ class ExampleEstimator(AutoEstimator):
         if (kind := kind_of_examples(X)) != self.kind_:
             raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
         inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
-        return torch.cat(list(self._scores(inputs.double() if kind == "rows" else inputs)))
+        if kind == "rows":
+            inputs = inputs.double()
+        parts = inputs.split(examples_at_once(self.objective_, PREDICTED_AT_ONCE))
+        with torch.no_grad(), torch_threads(self.threads):
+            return torch.cat([self.network_(part) for part in parts])
 
     def _keep_columns(self, checked: Self) -> None:
         """Take the number and names of columns from what has checked them."""

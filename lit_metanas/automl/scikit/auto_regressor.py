@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of, with_weight
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, inputs_of, with_weight
 from lit_metanas.kinds.labelled_examples import NumberedExamples
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.class_balance import balanced_task
@@ -24,7 +24,7 @@ except ImportError:  # `AutoRegressor` says so when one is made
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoRegressor(RegressorMixin, ExampleEstimator):
+class AutoRegressor(RegressorMixin, AutoEstimator):
     """A regressor of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
     Examples, parameters and attributes are those of ``AutoClassifier``, but for ``class_weight`` and ``classes_``. The

@@ -22,7 +22,6 @@ from lit_metanas.kinds.rows.column_kinds import (
     NumberColumn,
     PiecewiseColumn,
     QuantileColumn,
-    ScaledColumn,
     TableColumn,
     UnusedColumn,
 )
@@ -167,24 +166,6 @@ class Columns(Preprocessing):
             found[:, -1] += absent
         found[:, -1] /= max(len(self.used), 1)
         return torch.from_numpy(found)
-
-    def unscaled(self, inputs: Tensor) -> NDArray[np.float64]:
-        """The cells that inputs stand for, as far as they are numbers: NaN of a gap that a network is shown.
-
-        Returns:
-            Shape ``(n, features)``: of a column of numbers one, of others those of the inputs.
-        """
-        numbers, begin, found = inputs.cpu().double().numpy(), 0, list[NDArray[np.float64]]()
-        for column in self.used:
-            own = numbers[:, begin : begin + column.width]
-            begin += column.width
-            values = own[:, : column.values].copy()
-            if isinstance(column, ScaledColumn):
-                values = column.unscaled(values)[:, None]
-            if column.gaps:
-                values[own[:, -1] > 0.5] = np.nan
-            found.append(values)
-        return np.concatenate(found, axis=1)
 
     def show(self, inputs: Tensor) -> list[str]:
         """The cells of each row, with the names of the columns; a gap of a column that had none as its middle."""

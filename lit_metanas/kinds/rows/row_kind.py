@@ -8,13 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
-from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
@@ -42,9 +36,6 @@ from lit_metanas.tasks.task import Task
 
 FEW_ROWS = 1000
 """Rows to learn from up to which they are soon learned by heart."""
-
-COUNTED_TOKENS = 256
-"""Tokens that trees are given the counts of."""
 
 READER = {"text.depth": "1", "text.width": "64", "text.skip": "residual"}
 
@@ -131,12 +122,6 @@ class RowKind(Kind):
             found["standardised together"] = Columns(usual.names, "together")
         return found
 
-    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
-        """The cells as numbers."""
-        if isinstance(task.preprocessing, Columns):
-            return task.preprocessing.unscaled(inputs)
-        return inputs.cpu().numpy()
-
     def describe(self, task: Task) -> str:
         """Which columns are left out."""
         if isinstance(task.preprocessing, Columns) and task.preprocessing.left_out:
@@ -190,9 +175,6 @@ class EncodedRows(RowKind):
         """No other."""
         return {}
 
-    def tree_features(self, task: Task, inputs: Tensor) -> None:
-        """None: networks are better on features."""
-
 
 class TextRowKind(RowKind):
     """Rows of a table, each with a label, a text, and other columns: tickets with fields, reviews with a price."""
@@ -244,17 +226,6 @@ class TextRowKind(RowKind):
         for label in [*rows][1:]:
             found[f"{first}, {label}"] = replace(usual, columns=rows[label])
         return found
-
-    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
-        """The cells as numbers, and counts of the most frequent tokens."""
-        made = task.preprocessing
-        if not isinstance(made, TextRows):
-            return None
-        numbers, tokens = made.shape.split(inputs.cpu())
-        ends = UNKNOWN + 1, UNKNOWN + 1 + COUNTED_TOKENS  # of those that a vocabulary numbers, the most frequent first
-        counted = tokens * (tokens < ends[1])
-        counts = torch.zeros(len(tokens), ends[1]).scatter_add_(1, counted, torch.ones(tokens.shape))
-        return np.concatenate([made.columns.unscaled(numbers), counts[:, ends[0] :].numpy()], 1)
 
     def describe(self, task: Task) -> str:
         """In which columns the text is, which others are learned from, and which are left out."""

@@ -24,7 +24,8 @@ from lit_metanas.kinds.series.series_files import (
 from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
 from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces import SearchSpace, SequenceSpace
+from lit_metanas.spaces import RocketSpace, SearchSpace, SequenceSpace
+from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
@@ -63,7 +64,9 @@ class SeriesKind(Kind):
         "warmup": 0.1,
         "batch_size": 32,
     }
-    features: ClassVar = {"coarse": "means of channels", "fine": "means of channels from beginning to end"}
+    linear_space = RocketSpace
+    features: ClassVar = dict.fromkeys(map(str, LEVELS), "fixed convolutions")
+    averages_linear = True
     member_epochs = 60
 
     def claims(self, path: Path, group: str | None) -> bool:

@@ -21,7 +21,8 @@ from lit_metanas.kinds.sounds.transcripts import TranscriptTask
 from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.transcription import Transcription
-from lit_metanas.spaces import GridSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
+from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
+from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.spaces.union import in_family
 from lit_metanas.tasks.number_targets import learned_as
 from lit_metanas.tasks.task import Task
@@ -76,7 +77,9 @@ class SoundKind(Kind):
         "augmentation": "light",
         "batch_size": 32,
     }
-    features: ClassVar = {"coarse": "mean spectra", "fine": "mean spectra from beginning to end"}
+    linear_space = RocketSpace
+    features: ClassVar = dict.fromkeys(map(str, LEVELS), "fixed convolutions of spectra")
+    averages_linear = True
     member_epochs = 60
     own_options: ClassVar[Collection[str]] = ("window",)
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, label
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.estimators.estimator import inputs_timed, latency_measure
-from lit_metanas.io.text import at_once, shorten
+from lit_metanas.io.text import shorten
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
@@ -47,10 +46,7 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
 
 def draw_tested(result: SearchResult) -> Figure:
     """Draw the test scores of a front's networks, with intervals, over the measure; a ring marks the result."""
-    measure = result.traded
-    if measure == "latency":
-        measure = latency_measure(result.latency_batch)
-    unit, scale = _unit(measure)
+    unit, scale = _unit(result.traded)
     drawn, (axes,) = stacked(1)
     points = sorted((scale * getattr(one, result.traded), 100 * one.test_score) for one in result.front)
     _steps(axes, points, COLOURS[0])
@@ -97,8 +93,8 @@ def _ring(axes: Axes, x: float, y: float, colour: str) -> None:
 
 def _unit(measure: str) -> tuple[str, float]:
     """Words for a measure and its unit, and the factor that converts it."""
-    if batch := inputs_timed(measure):
-        return f"milliseconds for {at_once(batch)}", 1e3
+    if measure == "latency":
+        return "milliseconds for one input", 1e3
     if measure == "flops":
         return "forward multiply-adds for one input", 1.0
     return measure, 1.0

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.comparisons.measures.class_measures import ClassTable
@@ -30,9 +27,6 @@ TILE_LETTERS, LONGEST_NAME = 27, 54
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
 """The mark and the colour of a right and of a wrong prediction."""
 
-HEAT_ALPHA = 0.6
-"""How much of a picture its heat covers."""
-
 MOST_CURVES = 9
 """Features of a series that are drawn as curves, one above another; more are grey levels."""
 
@@ -48,39 +42,28 @@ SHORT_NAME = 24
 MATRIX_COLOURS = "Blues"
 
 
-def draw_predictions(predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> Figure | None:
-    """Draw the examples that are pictures, each with its prediction and the right answer; None without any.
-
-    ``numbers`` stand for the names that no font can write.
-    """
-    shown = [_with_numbers(one, numbers) for one in predictions if one.picture][:MOST_SHOWN]
+def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
+    """Draw the examples that are pictures, each with its prediction and the right answer; None without any."""
+    shown = [one for one in predictions if one.picture][:MOST_SHOWN]
     if not shown:
         return None
     rows = [shown[first : first + TILES_A_ROW] for first in range(0, len(shown), TILES_A_ROW)]
     rooms = [MARGIN + TITLE_LINE * max(len(_title(one)) for one in row) for row in rows]
-    tall = TILE * (1 + any(one.heat for one in shown))
     width = len(rows[0]) * (TILE + MARGIN) + MARGIN
-    height = sum(rooms) + len(rows) * tall + MARGIN
+    height = sum(rooms) + len(rows) * TILE + MARGIN
     drawn, top = figure(width, height), height
     for row, room in zip(rows, rooms, strict=True):
-        top -= room + tall
+        top -= room + TILE
         for column, one in enumerate(row):
             left = MARGIN + column * (TILE + MARGIN)
-            _tile(drawn.add_axes((left / width, (top + tall - TILE) / height, TILE / width, TILE / height)), one)
-            if one.heat:
-                _heat_tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
+            _tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     return drawn
-
-
-def _with_numbers(one: ShownPrediction, numbers: Mapping[str, str]) -> ShownPrediction:
-    """A prediction with numbers for the names that no font can write."""
-    return replace(one, said=numbers.get(one.said, one.said), meant=numbers.get(one.meant, one.meant))
 
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture, or the curves of a series, which fill the tile, whatever their length."""
     aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
-    if has_curves(one):
+    if one.series and len(one.picture) <= MOST_CURVES:
         for place, row in enumerate(reversed(one.picture)):
             axes.plot(
                 [place + level / 256 for level in bytes.fromhex(row)],
@@ -94,26 +77,8 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     axes.set_yticks([])
     if one.series:
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
-    if one.series and not one.heat:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
     axes.set_title("\n".join(_title(one)), fontsize=8.5, color=VERDICTS[one.right][1], loc="left", pad=4)
-
-
-def has_curves(one: ShownPrediction) -> bool:
-    """Whether an example is drawn as curves: a series of few features."""
-    return one.series and len(one.picture) <= MOST_CURVES
-
-
-def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
-    """The picture below itself, in grey, with what speaks for the prediction as heat."""
-    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
-    grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=aspect)
-    heat = [list(bytes.fromhex(row)) for row in one.heat]
-    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=aspect)
-    axes.set_anchor("NW")
-    axes.set_xticks([])
-    axes.set_yticks([])
 
 
 def _title(one: ShownPrediction) -> list[str]:
@@ -138,15 +103,12 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
     return rows
 
 
-def draw_confusions(table: ClassTable, numbers: Mapping[str, str]) -> Figure | None:
-    """Draw the share of the examples of each class (a row) that were taken for each class; None for too many.
-
-    ``numbers`` stand for the names that no font can write.
-    """
+def draw_confusions(table: ClassTable) -> Figure | None:
+    """Draw the share of the examples of each class (a row) that were taken for each class; None for too many."""
     number = len(table.names)
     if number > MOST_DRAWN_CLASSES:
         return None
-    names = [label(numbers.get(name, name), SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
+    names = [label(name, SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
     cell = min(0.5, max(0.17, 7 / number)) if names else 7 / number
     side, room = number * cell, 0.4 + 0.085 * max(map(len, names), default=4)
     width, height = side + room + 0.3, side + room + 0.5

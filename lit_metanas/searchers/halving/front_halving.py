@@ -8,7 +8,7 @@ from math import inf, log
 
 import torch
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure, inputs_timed
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial
@@ -145,7 +145,7 @@ class FrontHalving(Halving):
             generator: of all draws.
         """
         of = self.measure
-        if inputs_timed(of) and "flops" in measures:
+        if of == "latency" and "flops" in measures:
             of = "flops"  # to time all drawn architectures would take long
         looked_at = [*dict.fromkeys(trial.architecture for record in known for trial in record.trials)]
         looked_at += draw_new(

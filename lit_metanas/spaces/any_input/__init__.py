@@ -1,7 +1,17 @@
 """What holds for all kinds of input: linear models, and the default space of each."""
 
-from lit_metanas.spaces.any_input.default_space import default_space
+from lit_metanas.spaces.any_input.default_space import LINEAR_SPACES, default_space, linear_space_of
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
-from lit_metanas.spaces.any_input.ngram_space import NGramSpace, linear_space_of
+from lit_metanas.spaces.any_input.ngram_space import NGramSpace
+from lit_metanas.spaces.any_input.rocket_space import RocketSpace
+from lit_metanas.spaces.any_input.solved_models import SolvedModels
 
-__all__ = ["LinearSpace", "NGramSpace", "default_space", "linear_space_of"]
+__all__ = [
+    "LINEAR_SPACES",
+    "LinearSpace",
+    "NGramSpace",
+    "RocketSpace",
+    "SolvedModels",
+    "default_space",
+    "linear_space_of",
+]

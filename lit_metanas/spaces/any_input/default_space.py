@@ -1,12 +1,22 @@
-"""The space of a search that is given none."""
+"""The space of a search that is given none, and those of linear models."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
+from lit_metanas.spaces.any_input.linear_space import LinearSpace
+from lit_metanas.spaces.any_input.ngram_space import NGramSpace
+from lit_metanas.spaces.any_input.rocket_space import RocketSpace
 from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
+
+LINEAR_SPACES: Mapping[frozenset[str], type[SearchSpace]] = {
+    frozenset(choice.name for choice in space().choices): space for space in (LinearSpace, NGramSpace, RocketSpace)
+}
+"""The spaces of linear models by the names of their choices."""
 
 
 def default_space(shape: Shape) -> SearchSpace:
@@ -42,3 +52,8 @@ def default_space(shape: Shape) -> SearchSpace:
     if kind is TextRowShape:
         return TextRowSpace(texts, MLPSpace(shared=True))
     return texts
+
+
+def linear_space_of(architecture: Mapping[str, str]) -> SearchSpace:
+    """The space of a linear model, by its choices."""
+    return LINEAR_SPACES.get(frozenset(architecture), LinearSpace)()

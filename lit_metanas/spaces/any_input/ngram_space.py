@@ -11,15 +11,12 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import shortened
 from lit_metanas.inputs.shapes import PADDING, Shape, TokenShape, as_shape
 from lit_metanas.inputs.tokens import UNKNOWN
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE, LinearSpace
+from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.space import SearchSpace, Solver
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
 SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
@@ -31,26 +28,19 @@ NGRAM_DECAYS = (0.1, 0.03, 0.3)
 STRENGTH = 0.1
 """The cost of an error, if the weight decay is 1."""
 
-SCALE = 5.0
-"""What scores are multiplied by before a temperature is learned: margins of 1 would be probabilities of 0.7."""
-
 HELD_OUT, FIRST_PASSES = 5, 3
 """One in so many examples is learned from only after that many passes over the others, which it calibrates."""
 
 PASSES, MOST_VISITS = 8, 200_000
 """Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
 
-FLOPS_OF_A_VISIT = 100_000
-"""The time in FLOPs of a step for one example, besides those that are counted."""
 
-
-class NGramSpace(SearchSpace):
+class NGramSpace(SolvedModels, SearchSpace):
     """Linear models of the most frequent n-grams of a text, each with a weight for each output.
 
     An example has each n-gram once: first words and pairs of words, then ``UNKNOWN``, then pieces, as
     ``lm.kinds.NGrams`` makes them, the more frequent ones by smaller numbers. Each counts by its inverse document
     frequency, and words and pieces are each scaled to length 1, so that the few words count as much as the many pieces.
-    There is no supernet: models share no weights.
 
     Example:
         >>> space = lm.spaces.NGramSpace()
@@ -64,19 +54,13 @@ class NGramSpace(SearchSpace):
 
     shapes = (TokenShape,)
     choices = (Choice("weights", tuple(map(str, SIZES))),)
+    decays = NGRAM_DECAYS
+    visit_flops = 100_000
 
     @staticmethod
     def passes(examples: int) -> int:
         """The passes of a training on so many examples."""
         return max(2, min(PASSES, MOST_VISITS // examples))
-
-    def supernet(self, shape: Shape) -> Supernet:
-        """Refused, as models share no weights."""
-        raise ValueError(f"{self.name} has no supernet: take SequenceSpace.")
-
-    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
-        """None: all begin as zeros."""
-        return {}
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
@@ -87,15 +71,6 @@ class NGramSpace(SearchSpace):
         if weights:
             network.load_state_dict(weights)
         return network
-
-    def solver(self, child: nn.Module) -> Solver:
-        """The child's own."""
-        assert isinstance(child, NGramNetwork)
-        return child.solve
-
-    def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
-        """Copies of all tensors."""
-        return {name: tensor.clone() for name, tensor in child.state_dict().items()}
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``."""
@@ -111,14 +86,7 @@ class NGramSpace(SearchSpace):
         return max(UNKNOWN + 2, min(found.vocabulary + 1, most))
 
 
-def linear_space_of(architecture: Mapping[str, str]) -> LinearSpace | NGramSpace:
-    """The space of a linear model, by its choices."""
-    if architecture.keys() == {choice.name for choice in NGramSpace.choices}:
-        return NGramSpace()
-    return LinearSpace()
-
-
-class NGramNetwork(nn.Module):
+class NGramNetwork(SolvedNetwork):
     """Scores that are linear in the tf-idf of n-grams."""
 
     def __init__(self, rows: int, way: int) -> None:
@@ -156,20 +124,9 @@ class NGramNetwork(nn.Module):
         seed: int,
         pass_ended: Callable[[], None] | None = None,
     ) -> bool:
-        """Learn how rare n-grams are, and then vectors and bias, so that scores of classes are about calibrated.
+        """See ``SolvedNetwork``; how rare n-grams are is learned first.
 
         A part of the examples is learned from only after some passes over the others, which it calibrates.
-
-        Args:
-            part: inputs ``(n, steps)``, targets, and perhaps how much each counts.
-            objective: what is learned.
-            decay: the larger, the smaller are the vectors.
-            passes: over all examples.
-            seed: of the order of the examples.
-            pass_ended: is called after each pass.
-
-        Returns:
-            False if the objective is none of those that are solved: only the rarities are learned then.
         """
         device, inputs, labels = self.bias.device, part.inputs.cpu(), part.labels.cpu()
         self.cpu()  # where a step of a few small operations takes less time than on a GPU
@@ -177,7 +134,7 @@ class NGramNetwork(nn.Module):
         margins = margins_of(objective, labels)
         if margins is not None:
             wanted, sided = margins
-            costs = STRENGTH / decay * _costs(objective, wanted, part.weights)
+            costs = STRENGTH / decay * costs_of(objective, wanted, part.weights)
             columns, values = self._sparse(inputs)
             wanted, costs = wanted.to(self.bias), costs.to(self.bias)
             problem = Dual(columns, values, wanted, costs, sided=sided, number=len(self.rarity))
@@ -187,8 +144,7 @@ class NGramNetwork(nn.Module):
             for number in range(passes):
                 problem.descend(others if number < first else order, generator)
                 if sided and number == first - 1:
-                    known = objective.calibrated(SCALE * problem.scores(held), labels[held])
-                    factor = SCALE / getattr(known, "temperature", 1.0)
+                    factor = calibration(objective, problem.scores(held), labels[held])
                 if pass_ended is not None:
                     pass_ended()
             self.vectors.copy_(factor * problem.vectors)
@@ -217,30 +173,6 @@ class NGramNetwork(nn.Module):
             values.append(found[known])
             lengths += known.sum(1).tolist()
         return [*torch.cat(columns).split(lengths)], [*torch.cat(values).split(lengths)]
-
-
-def margins_of(objective: Objective, targets: Tensor) -> tuple[Tensor, bool] | None:
-    """The scores to reach, shape ``(n, outputs)``, and whether larger ones are as good; None of other objectives."""
-    goal = objective.goal if isinstance(objective, Distillation) else objective
-    if type(goal) not in (Classification, SeveralLabels, Regression):
-        return None
-    found = torch.tensor(objective.answers(targets), dtype=torch.float64)
-    if isinstance(goal, Regression):
-        return (found - found.new_tensor(goal.means)) / found.new_tensor(goal.deviations), False
-    if isinstance(goal, Classification):
-        found = F.one_hot(found.long(), goal.outputs).double()
-    return 2 * found - 1, True
-
-
-def _costs(objective: Objective, margins: Tensor, weights: Tensor | None) -> Tensor:
-    """How much each example counts for each output."""
-    costs = torch.ones_like(margins)
-    if isinstance(objective, SeveralLabels) and objective.weights is not None:
-        without, within = costs.new_tensor(objective.weights).unbind(1)
-        costs = torch.where(margins > 0, within, without)
-    if weights is None:
-        return costs
-    return costs * weights.cpu()[:, None]
 
 
 class Dual:

@@ -60,7 +60,6 @@ class ModelCard:
     license: str = UNKNOWN_LICENSE
     int8: Int8Loss | None = None
     front: str = ""  # a sentence on other networks of the same search
-    energy: str = ""
     preprocessing: str = ""
     encoder: str = ""  # the frozen part of the network, with its licence
     recipe: str = ""  # of the last training, where `reproduce` does not give it
@@ -124,7 +123,6 @@ class ModelCard:
         for what, cost in self.costs.items():
             if cost.flops:
                 rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
-        rows["energy of search and training"] = self.energy
         notes = {
             "Preprocessing": markdown_text(self.preprocessing, 200),
             "Frozen encoder in front": markdown_text(self.encoder, 400),

@@ -62,20 +62,16 @@ WRITTEN = "written"
 class PredictionTable:
     """Runs an exported network on batches of named examples; prints what it says and writes the table."""
 
-    def __init__(self, directory: str, output: str) -> None:
-        self.exported = load(_only_export(Path(directory)))
+    def __init__(self, directory: Path, output: str) -> None:
+        self.exported = load(directory)
         self.output = None if output == STANDARD_OUTPUT else _checked_output(output)
-        self._told_of_cut = False
-
-    def begin(self) -> None:
-        """Forget what was said of earlier examples."""
         self._told_of_cut = False
 
     def predict(self, batch: Sequence[tuple[str, Any]]) -> ReadBatch:
         """What the network says of a batch of names and examples; raises ValueError for examples of another kind."""
         exported, column = self.exported, _column(batch[0][1])
         if column != _COLUMNS.get(exported.noun, "row"):
-            raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
+            raise ValueError(f"The exported network is for {exported.noun}: say so by --kind {exported.noun}.")
         names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
         inputs: Any = given
         kept = list(range(len(batch)))
@@ -197,31 +193,13 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
         noun = exported_kind(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    if not _reads(noun):
-        return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
     return ["predict", folder, NEW_FILES.get(noun, "FILE")]
 
 
-def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
-    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for."""
-    own = _only_export(Path(folder))
-    kind = kind or exported_kind(own)
-    if not _reads(kind):
-        raise ValueError(
-            f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
-            "--model.directory, and inputs by a data module of your own (--data)."
-        )
-    if not paths:
-        command = f"lit-metanas predict {folder} {NEW_FILES.get(kind, 'FILE')}"
-        raise ValueError(f"There are no new {kind}: give them right after the folder, as in `{command}`.")
-    examples = f"--data.examples={json.dumps(list(paths))}"
-    return ["--model.directory", folder, "--data", "NewExamples", f"--data.kind={kind}", examples]
-
-
-def _reads(kind: str) -> bool:
-    """Whether new examples of a kind can be read of files."""
+def is_kind(name: str) -> bool:
+    """Whether there is a kind of this name, of which new examples can be read of files."""
     with suppress(ValueError):
-        kind_named(kind)
+        kind_named(name)
         return True
     return False
 
@@ -281,7 +259,7 @@ def _checked_output(output: str) -> Path:
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
     if os.path.lexists(file) and not _holds_predictions(file):
-        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output' (--model.output).")
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
     return file
 
 
@@ -314,7 +292,7 @@ def _holds_predictions(file: Path) -> bool:
     return False
 
 
-def _only_export(directory: Path) -> Path:
+def only_export(directory: Path) -> Path:
     """The folder itself, or the one below it that holds an exported network."""
     if (directory / DESCRIPTION).is_file():
         return directory

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 from lightning.pytorch import Callback
 
-SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
+SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
 
 
 class Signal(Callback):
@@ -31,7 +30,7 @@ class Fault(Callback):
     """Does something bad to one process in the middle of one outer step, and leaves all processes' ids in a folder.
 
     Args:
-        what: ``kill``, ``terminate``, ``stop``, ``hang``, ``raise`` or ``spoil``.
+        what: ``kill``, ``terminate``, ``raise`` or ``spoil``.
         rank: the process.
         step: the outer step.
         folder: where each process leaves a file with its id.
@@ -49,8 +48,6 @@ class Fault(Callback):
             return
         if self.what in SIGNALS:
             os.kill(os.getpid(), SIGNALS[self.what])
-        elif self.what == "hang":
-            time.sleep(300)
         elif self.what == "raise":
             raise OSError("The disk of this machine is broken.")
         else:

@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses, make_data, make_model, make_trainer, state_of
 from torch import distributed
 
-from lit_metanas.callbacks import RankMonitor, ReplicaCheck
+from lit_metanas.callbacks import ReplicaCheck
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.training import ArchitectureSchedule, Preemption
@@ -94,7 +94,7 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
     model = make_model(weights_seed=0 if resume is None else 99, **METHODS[method]())
     losses = Messages() if resume is None else Losses()
     strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
-    guards = [RankMonitor(timeout=600, hang_timeout=6000), ReplicaCheck(every_n_steps=5), Preemption()]
+    guards = [ReplicaCheck(every_n_steps=5), Preemption()]
     trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[*guards, losses, saves], **options)
     trainer.fit(model, data, ckpt_path=resume)
     state = state_of(model)

@@ -1,0 +1,194 @@
+"""Ridge regressions on the answers of many fixed convolutions of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations, product
+from math import log2
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.spaces.any_input.ridge import fit_ridge
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.task import Split
+
+LENGTH, LARGE, KERNELS = 9, 3, 84
+"""Numbers of a kernel, how many of them are 2 where the others are -1, and the ways to place these."""
+
+LEVELS = (8, 2)
+"""How many levels the answers of a kernel are compared with."""
+
+MOST_ADDED = 9
+"""Channels that a kernel adds at most."""
+
+MOST_SOLVED = 2048
+"""With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
+
+LEVEL_EXAMPLES, LEVEL_ANSWERS = 256, 20_000
+"""Examples, and answers of each kernel to them, whose quantiles are the levels."""
+
+ABOVE = 1e-3
+"""How far levels are above the quantiles, so that equal answers, as to a still signal, are none above by rounding."""
+
+AT_ONCE = 64
+"""Examples of which features are computed together, so that what lies between takes little memory."""
+
+
+class RocketSpace(SolvedModels, SearchSpace):
+    """Ridge regressions on features of fixed convolutions along a series: MiniRocket and MultiRocket, simplified.
+
+    There are 84 kernels of nine numbers, each for the series and for its changes from step to step, with dilations 1,
+    2, 4 and so on. Each adds up to nine channels. Its answers are compared with some levels, which are quantiles of its
+    answers to the examples. Features are the share of steps above a level, and how far these are above it in the mean.
+    The penalty is the one with the least squared error of examples that are left out one at a time, in closed form.
+    Departures from the papers: a kernel's channels do not depend on its dilation and seed alone but are the same for
+    all data, levels are quantiles over many examples, and there are two features a level, not one or four.
+
+    Example:
+        >>> space = lm.spaces.RocketSpace()
+        >>> [one["levels"] for one in space.architectures()]
+        ['8', '2']
+        >>> space.cost(space.canonical({"levels": "2"}), lm.SeriesShape(4, 32), way=5)
+        NetworkCost(parameters=8069, flops=1145088)
+
+    1. Dempster, Schmidt, Webb. MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series Classification.
+       KDD 2021.
+    2. Tan, Dempster, Bergmeir, Webb. MultiRocket: Multiple Pooling Operators and Transformations for Fast and Effective
+       Time Series Classification. Data Mining and Knowledge Discovery 2022.
+    """
+
+    shapes = (SeriesShape,)
+    choices = (Choice("levels", tuple(map(str, LEVELS))),)
+    decays = (1.0,)
+    visit_flops = 3_000_000
+
+    def child(
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
+    ) -> RocketNetwork:
+        """See ``SearchSpace``."""
+        self.check_shape(shape)
+        found = as_shape(shape)
+        assert isinstance(found, SeriesShape)
+        network = RocketNetwork(found, int(self.canonical(architecture)["levels"]), way)
+        if weights:
+            network.load_state_dict(weights)
+        return network
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """See ``SearchSpace``; a comparison with a level counts as four multiply-adds."""
+        found, levels = as_shape(shape), int(self.canonical(architecture)["levels"])
+        assert isinstance(found, SeriesShape)
+        answers = 2 * len(dilations_of(found)) * KERNELS
+        features = 2 * levels * answers
+        computed = answers * found.steps * (LENGTH * (found.features - 1) + 4 * levels)
+        return NetworkCost(answers * levels + (features + 1) * way, computed + features * way)
+
+
+class RocketNetwork(SolvedNetwork):
+    """Scores that are linear in how often, and how far, the answers of fixed kernels are above levels."""
+
+    kernels: Tensor
+
+    def __init__(self, shape: SeriesShape, levels: int, way: int) -> None:
+        super().__init__()
+        self.dilations = dilations_of(shape)
+        groups = 2 * len(self.dilations)
+        self.register_buffer("kernels", kernels_of(groups, shape.features - 1), persistent=False)
+        self.levels = nn.Parameter(torch.zeros(groups, levels, KERNELS, 1), requires_grad=False)
+        self.head = nn.Linear(2 * groups * levels * KERNELS, way)
+        for own in self.head.parameters():
+            nn.init.zeros_(own)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels + 1, steps)``, the last one the mask, to ``(n, way)``."""
+        scores: Tensor = self.head(self.features(inputs))
+        return scores
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, features)``."""
+        found = list[Tensor]()
+        for place, (answers, mask) in enumerate(self._answers(inputs)):
+            answers = answers.masked_fill(mask == 0, -torch.inf)
+            steps = mask.sum(2).clamp(min=1)
+            for level in self.levels[place].unbind():
+                above = (answers - level).clamp(min=0)
+                number = above.sign().sum(2)
+                found += [number / steps, above.sum(2) / number.clamp(min=1)]
+        return torch.cat(found, 1)
+
+    def _answers(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The answers of the kernels to the series, then to its changes, with each dilation, and the mask of these."""
+        values, mask = inputs[:, :-1], inputs[:, -1:]
+        later = F.pad(mask[:, :, 1:] * mask[:, :, :-1], (1, 0))  # the first step is no change
+        changes = F.pad(values[:, :, 1:] - values[:, :, :-1], (1, 0)) * later
+        parts = [(values * mask, mask), (changes, later)]
+        for kernels, (dilation, (own, within)) in zip(self.kernels, product(self.dilations, parts), strict=True):
+            yield F.conv1d(own, kernels, padding=(LENGTH - 1) * dilation // 2, dilation=dilation), within
+
+    @torch.no_grad()
+    def solve(
+        self,
+        part: Split,
+        objective: Objective,
+        decay: float,
+        passes: int,
+        seed: int,
+        pass_ended: Callable[[], None] | None = None,
+    ) -> bool:
+        """See ``SolvedNetwork``; the decay is multiplied with the penalties to choose from."""
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(part), generator=generator)
+        self._set_levels(part.inputs[order[:LEVEL_EXAMPLES]], generator)
+        if min(len(part), self.head.in_features) > MOST_SOLVED:
+            part = part.at(order[:MOST_SOLVED])
+        labels = part.labels.cpu()
+        margins = margins_of(objective, labels)
+        if margins is None:
+            return False
+        wanted, sided = margins
+        found = [self.features(some).double().cpu() for some in part.inputs.split(AT_ONCE)]
+        model = fit_ridge(torch.cat(found), wanted, costs_of(objective, wanted, part.weights), decay)
+        factor = calibration(objective, model.left_out, labels) if sided else 1.0
+        self.head.weight.copy_(factor * model.vectors.T)
+        self.head.bias.copy_(factor * model.bias)
+        if pass_ended is not None:
+            pass_ended()
+        return True
+
+    def _set_levels(self, inputs: Tensor, generator: torch.Generator) -> None:
+        """Take quantiles of the answers to some examples."""
+        number = self.levels.shape[1]
+        shares = (torch.arange(number) + 0.5) / number
+        for levels, (answers, mask) in zip(self.levels, self._answers(inputs), strict=True):
+            known = answers.transpose(0, 1).flatten(1)[:, mask.flatten() > 0]
+            if not known.shape[1]:  # no series has two steps
+                continue
+            drawn = torch.randint(known.shape[1], (min(LEVEL_ANSWERS, known.shape[1]),), generator=generator)
+            levels.copy_(known[:, drawn.to(known.device)].quantile(shares.to(known), dim=1)[..., None] + ABOVE)
+
+
+def dilations_of(shape: SeriesShape) -> list[int]:
+    """The powers of two with which a kernel is no longer than a series, but for 1."""
+    return [2**power for power in range(1 + int(log2(max(1.0, (shape.steps - 1) / (LENGTH - 1)))))]
+
+
+def kernels_of(groups: int, channels: int) -> Tensor:
+    """Kernels for some groups, shape ``(groups, kernels, channels, LENGTH)``, 0 for channels that are not added."""
+    # Python's generator gives the same numbers in each version.
+    draw, most = Random(0), log2(min(channels, MOST_ADDED) + 1)  # noqa: S311 - nothing secret
+    kernels = torch.full((KERNELS, 1, LENGTH), -1.0)
+    for kernel, places in zip(kernels, combinations(range(LENGTH), LARGE), strict=True):
+        kernel[0, list(places)] = 2.0
+    added = torch.zeros(groups * KERNELS, channels)
+    for own in added:
+        ranked = sorted(range(channels), key=[draw.random() for _ in range(channels)].__getitem__)
+        own[ranked[: int(2 ** (most * draw.random()))]] = 1.0
+    return kernels * added.unflatten(0, (groups, KERNELS))[..., None]
