@@ -64,6 +64,25 @@ class LayerFlops:
         return self.whole(layer) + sum(self.computed(own) - self.whole(own) for own in layer.children())
 
 
+@torch.no_grad()
+def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
+    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
+    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
+    counts: list[int] = []
+
+    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
+        counts.append(layer.weight.numel() * outputs[0, 0].numel())
+
+    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
+    try:
+        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
+    finally:
+        body.train()
+        for handle in handles:
+            handle.remove()
+    return found.shape[1], sum(counts)
+
+
 @contextmanager
 def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
     """Call functions before and after each layer of a body."""

@@ -14,6 +14,7 @@ from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry
+from lit_metanas.spaces.flop_count import convolved_flops
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
@@ -130,7 +131,8 @@ class CellChild(BodyChild):
     ) -> None:
         labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
         body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
-        super().__init__(body, shape, way)
+        features, flops = convolved_flops(body, shape)
+        super().__init__(body, shape, way, features=features, flops=flops + features * way)
         self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
         self.second_reduction = layout.second_reduction

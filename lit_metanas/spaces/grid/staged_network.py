@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.flop_count import convolved_flops
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import averages
@@ -205,22 +205,3 @@ class StagedChild(BodyChild):
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""
         self._copy_common(weights)
-
-
-@torch.no_grad()
-def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
-    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
-    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
-    counts: list[int] = []
-
-    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
-        counts.append(layer.weight.numel() * outputs[0, 0].numel())
-
-    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
-    try:
-        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
-    finally:
-        body.train()
-        for handle in handles:
-            handle.remove()
-    return found.shape[1], sum(counts)
