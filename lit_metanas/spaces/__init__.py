@@ -13,7 +13,7 @@ from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
 from lit_metanas.spaces.nas_bench_101 import NASBench101
-from lit_metanas.spaces.nas_bench_201 import NASBench201
+from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
 from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -39,6 +39,7 @@ __all__ = [
     "Mixture",
     "NASBench101",
     "NASBench201",
+    "NASBench201Encoding",
     "NASBenchGraph",
     "NASBenchGraphEncoding",
     "NGramSpace",

@@ -8,10 +8,13 @@ from lit_metanas.spaces import (
     Choice,
     ChoiceSpace,
     LayeredSpace,
+    NASBench201,
+    NASBench201Encoding,
     NASBenchGraph,
     NASBenchGraphEncoding,
     OneHotEncoding,
 )
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import PATHS
 from lit_metanas.spaces.nas_bench_graph import LINKS
 
 
@@ -80,6 +83,26 @@ def test_graph_encoding_is_the_same_for_isomorphs_and_for_both_spaces():
     ]
     for vector in vectors[1:]:
         torch.testing.assert_close(vector, vectors[0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "paths"),
+    [
+        (
+            "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|",
+            ["", "nor_conv_3x3 avg_pool_3x3"],
+        ),
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|avg_pool_3x3~2|", []),
+    ],
+)
+def test_cell_encoding_counts_paths_without_skips(cell, paths):
+    space = NASBench201(merge_isomorphs=False)
+    encoding = NASBench201Encoding(space)
+    edges, operations, found = encoding([space.from_string(cell)])[0].split(encoding.groups)
+    names = {place: " ".join(path) for path, place in PATHS.items()}
+    assert sorted(names[place] for place in found.nonzero()[:, 0].tolist()) == sorted(paths)
+    assert edges.sum() == operations.sum() == 6
+    assert len(PATHS) == 1 + 3 + 9 + 27
 
 
 def test_small_spaces_are_listed_and_large_ones_sampled():

@@ -161,13 +161,16 @@ def test_costs_are_those_of_the_network_and_weights_move():
     assert torch.isfinite(tiny(torch.ones(1, 2, 1))).all()
 
 
-def test_a_program_gives_the_same_scores(tmp_path):
+@pytest.mark.parametrize("steps", [20, 1200])
+def test_a_program_gives_the_same_scores(tmp_path, steps):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    child, (inputs, labels) = child_of(3), waves(30)
-    fit_child(child, lm.Split(inputs, labels), seed=0)
-    lm.export_child(child.network, tmp_path, architecture=FEW, classes=("a", "b", "c"), shape=SHAPE, onnx=True)
+    inputs, labels = waves(30)
+    inputs, shape = F.pad(inputs, (0, steps - 20)), SHAPE._replace(steps=steps)
+    network = SPACE.child(FEW, shape, 3)
+    network.solve(lm.Split(inputs, labels), lm.Classification(3), 1.0, 1, 0)
+    lm.export_child(network, tmp_path, architecture=FEW, classes=("a", "b", "c"), shape=shape, onnx=True)
     with torch.no_grad():
-        expected = child.network(inputs)
+        expected = network(inputs)
         torch.testing.assert_close(lm.load(tmp_path).network(inputs), expected, atol=1e-4, rtol=1e-4)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {"inputs": inputs.numpy()})

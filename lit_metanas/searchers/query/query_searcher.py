@@ -37,9 +37,8 @@ class QuerySearcher(Searcher):
 
     A known architecture costs nothing and is recorded as a duplicate. An architecture that cannot be built, breaks a
     constraint, or costs more than the rest of the budget, is a pruned trial at no cost. If its training fails, it is a
-    failed trial, charged in full. The search ends when the budget is spent, or is too
-    small for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
-    ``TPESampler`` or ``GPSampler``.
+    failed trial, charged in full. The search ends when the budget is spent, or is too small for several architectures
+    in a row. Random search is this with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``.
 
     Args:
         sampler: any of Optuna's samplers, seeded again from (seed, trial number) before each trial, so that a resumed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import combinations, product
 from math import log2
 from random import Random
@@ -57,7 +58,7 @@ class RocketSpace(SolvedModels, SearchSpace):
         >>> [one["levels"] for one in space.architectures()]
         ['8', '2']
         >>> space.cost(space.canonical({"levels": "2"}), lm.SeriesShape(4, 32), way=5)
-        NetworkCost(parameters=8069, flops=1145088)
+        NetworkCost(parameters=7397, flops=256320)
 
     1. Dempster, Schmidt, Webb. MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series Classification.
        KDD 2021.
@@ -68,7 +69,7 @@ class RocketSpace(SolvedModels, SearchSpace):
     shapes = (SeriesShape,)
     choices = (Choice("levels", tuple(map(str, LEVELS))),)
     decays = (1.0,)
-    visit_flops = 3_000_000
+    visit_flops = 1_000_000
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
@@ -83,13 +84,13 @@ class RocketSpace(SolvedModels, SearchSpace):
         return network
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """See ``SearchSpace``; a comparison with a level counts as four multiply-adds."""
+        """See ``SearchSpace``; a comparison with a level counts as four multiply-adds, a channel not added as none."""
         found, levels = as_shape(shape), int(self.canonical(architecture)["levels"])
         assert isinstance(found, SeriesShape)
-        answers = 2 * len(dilations_of(found)) * KERNELS
-        features = 2 * levels * answers
-        computed = answers * found.steps * (LENGTH * (found.features - 1) + 4 * levels)
-        return NetworkCost(answers * levels + (features + 1) * way, computed + features * way)
+        groups = 2 * len(dilations_of(found))
+        compared = groups * KERNELS * levels
+        computed = int(kernels_of(groups, found.features - 1).count_nonzero()) + 4 * compared
+        return NetworkCost(compared + (2 * compared + 1) * way, found.steps * computed + 2 * compared * way)
 
 
 class RocketNetwork(SolvedNetwork):
@@ -131,7 +132,8 @@ class RocketNetwork(SolvedNetwork):
         changes = F.pad(values[:, :, 1:] - values[:, :, :-1], (1, 0)) * later
         parts = [(values * mask, mask), (changes, later)]
         for kernels, (dilation, (own, within)) in zip(self.kernels, product(self.dilations, parts), strict=True):
-            yield F.conv1d(own, kernels, padding=(LENGTH - 1) * dilation // 2, dilation=dilation), within
+            reach = (LENGTH - 1) * dilation // 2
+            yield F.conv1d(F.pad(own, (reach, reach)), kernels, dilation=dilation), within
 
     @torch.no_grad()
     def solve(
@@ -176,10 +178,12 @@ class RocketNetwork(SolvedNetwork):
 
 
 def dilations_of(shape: SeriesShape) -> list[int]:
-    """The powers of two with which a kernel is no longer than a series, but for 1."""
-    return [2**power for power in range(1 + int(log2(max(1.0, (shape.steps - 1) / (LENGTH - 1)))))]
+    """The powers of two, up to 128, with which a kernel is no longer than a series; 1 at least."""
+    longest = min(max(1.0, (shape.steps - 1) / (LENGTH - 1)), 128.0)
+    return [2**power for power in range(1 + int(log2(longest)))]
 
 
+@cache
 def kernels_of(groups: int, channels: int) -> Tensor:
     """Kernels for some groups, shape ``(groups, kernels, channels, LENGTH)``, 0 for channels that are not added."""
     # Python's generator gives the same numbers in each version.

@@ -1,13 +1,18 @@
-"""The search space of NAS-Bench-201: one cell of four nodes, stacked."""
+"""The search space of NAS-Bench-201, one cell of four nodes, stacked, and its encoding."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import product
+
+from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.encodings import Encoding, count_features
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
+    CELL_NODES,
     EDGE_OPERATIONS,
     EDGES,
     CellLabels,
@@ -22,6 +27,9 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
 NAMES = tuple(edge_name(*edge) for edge in EDGES)
+COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))
+PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) for p in product(COMPUTING, repeat=n))}
+"""What a path from input to output can compute, in the order of its length."""
 
 
 class NASBench201(SearchSpace):
@@ -141,3 +149,42 @@ def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[CellLabels, Ce
 
 def _architecture(cell: CellLabels) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
+
+
+class NASBench201Encoding(Encoding):
+    """Operations by edge, operations counted, and the paths from input to output, in three groups.
+
+    Paths are those of White, Neiswanger and Savani (2021), counted, without skips, which compute nothing.
+
+    Args:
+        space: whose architectures are encoded; one that merges isomorphs, for these to have equal vectors.
+
+    Example:
+        >>> encoding = lm.spaces.NASBench201Encoding(lm.spaces.NASBench201())
+        >>> len(encoding.candidates.architectures) == len(encoding.candidates.features)
+        True
+    """
+
+    def __init__(self, space: NASBench201) -> None:
+        self.space: NASBench201 = space
+        self.groups = (len(EDGES) * len(EDGE_OPERATIONS), len(EDGE_OPERATIONS), len(PATHS))
+
+    def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
+        """The vectors, shape ``(n, d)``, float64: counts."""
+        return count_features([_places([cell[name] for name in NAMES]) for cell in architectures], self.groups)
+
+
+def _places(cell: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
+    numbers = [EDGE_OPERATIONS.index(operation) for operation in cell]
+    edges = [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)]
+    return edges, numbers, [PATHS[path] for path in _paths(cell)]
+
+
+def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
+    """What each path from input to output computes."""
+    reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(CELL_NODES - 1))]
+    for operation, (source, target) in zip(cell, EDGES, strict=True):
+        if operation != "none":
+            step = () if operation == "skip_connect" else (operation,)
+            reaching[target] += [(*path, *step) for path in reaching[source]]
+    return reaching[-1]
