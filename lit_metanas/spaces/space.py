@@ -76,6 +76,10 @@ SCORING_SPACES: Mapping[Scored, str] = {
 """The space to take for networks of such scores."""
 
 
+ONE_BY_ONE = "search by a method that trains one network after the other"
+"""What to do where a supernet cannot be computed."""
+
+
 class SearchSpace(ChoiceSpace):
     """A set of choices and how to build a network from them.
 
