@@ -199,17 +199,6 @@ class SearchSpace(ChoiceSpace):
             child.inherit(weights)
         return child
 
-    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """What a child makes of all training inputs by nothing that it learns: it is computed once, not in each step.
-
-        The child takes it in place of the inputs; by default it is the inputs themselves.
-
-        Args:
-            child: that is to be trained.
-            inputs: shape ``(n, *shape)``.
-        """
-        return inputs
-
     def solver(self, child: nn.Module) -> Solver | None:
         """What trains a child as a whole; by default None, since a child is trained step by step.
 

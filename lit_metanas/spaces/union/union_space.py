@@ -191,10 +191,6 @@ class UnionSpace(SearchSpace):
             child.inherit(own | {name: value for name, value in (weights or {}).items() if name in HEAD_WEIGHTS})
         return child
 
-    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """What the family's child makes of inputs by nothing that it learns."""
-        return self._space_of(child).unlearned_part(child, inputs)
-
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that the family's child is trained on."""
         return self._space_of(child).training_scores(child, inputs, targets)
