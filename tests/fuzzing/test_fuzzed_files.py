@@ -17,7 +17,7 @@ from hypothesis import given
 from pickle_steps import pickled
 
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.records import write_architectures, write_record_lines, write_records, write_results
+from lit_metanas.records import write_architectures, write_record_lines, write_results
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_bytes(name: str, random: Case, good: Callable[[str], bytes], canary: Pa
     read(KINDS[name], content, canary)
 
 
-JSON = ["results", "architectures", "records", "record lines", "history"]
+JSON = ["results", "architectures", "record lines", "history"]
 
 
 @pytest.mark.parametrize("name", JSON)
@@ -73,7 +73,6 @@ def test_json(name: str, random: Case, good: Callable[[str], bytes], canary: Pat
 WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "results": write_results,
     "architectures": write_architectures,
-    "records": write_records,
     "record lines": write_record_lines,
 }
 
