@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import accumulate, chain, zip_longest
+from itertools import accumulate, chain, islice, zip_longest
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -64,8 +64,8 @@ LINEAR_DECAYS = (0.3, 3.0, 0.01)
 LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
 """Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass."""
 
-MANY_CHOOSE = 1000
-"""With so many examples to choose by, all features are compared."""
+LINEAR_RATE = 1e-2
+"""Learning rate of linear models."""
 
 FLOPS_OF_A_PARAMETER = 10
 """A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
@@ -254,23 +254,15 @@ def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:
     return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
 
 
-@dataclass(frozen=True)
-class _Step:
-    """Some trainings of linear models, paid for as a whole."""
-
-    models: Sequence[tuple[Architecture, RecipeFields]]  # each with the preprocessing of its features
-    trainings: int  # more than models are those of the best one with other weight decays
-    time: float  # in FLOPs
-    flops: float  # with the last training of the best one
-
-
 class LinearTrainings:
     """The short trainings of linear models, on the same examples as the networks of the search.
 
-    FLOPs alone decide how many there are, not a clock, so that the same FLOPs repeat them.
+    Each step adds one: of each of the models, and then of the best of them with each further weight decay. FLOPs alone
+    decide how many steps there are, not a clock, so that the same FLOPs repeat them. They are of the preprocessing that
+    is ``seen`` by the network, unless their kind has one of its own.
     """
 
-    def __init__(self, job: Job, plan: BudgetPlan) -> None:
+    def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
         assert job.linear is not None
         self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
         self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
@@ -278,15 +270,22 @@ class LinearTrainings:
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
         self.visit_flops = 0
+        self.tried: int | None = None
         if isinstance(space, SolvedModels):
-            self.decays, epochs, self.visit_flops = space.decays, space.passes(examples), space.visit_flops
+            self.decays, epochs = space.decays, space.passes(examples)
+            self.visit_flops, self.tried = space.visit_flops, space.tried
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
-            learning_rate=self.kind.linear_rate,
+            learning_rate=LINEAR_RATE,
             inherit=False,
         )
-        self._estimator = job.kept(ViewEstimator(self.views, job.options.seed, self.recipe))
+        self._view, known = self.views.changes(self.views.usual), self.views.labels
+        if self.kind.linear_view in known:
+            self._view = {PREPROCESSING: self.kind.linear_view}
+        elif seen in known and seen not in job.views.encoded:
+            self._view = {PREPROCESSING: seen}
+        self._estimator = job.kept(ViewEstimator(self.views, job.options.seed, self.recipe)).with_recipe(self._view)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
         """The step that the FLOPs of everything after the search pay for, with an epoch of a network; 0 is none."""
@@ -302,33 +301,30 @@ class LinearTrainings:
         return rounded(flops)
 
     def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
-        """Train all features, and the best of them with further weight decays; a failed training gives None."""
-        if not number or not self._steps:
-            return
-        step, scored = self._steps[:number][-1], list[Candidate]()
-        for model in step.models[: step.trainings]:
-            one, cost = self._train(*model, self.decays[0])
-            scored += filter(None, [one])
-            yield one, cost
-        for decay in self.decays[1 : 1 + max(0, step.trainings - len(step.models))]:
+        """The trainings of the first steps; a failed one gives None."""
+        models, scored = self._models, list[Candidate]()
+        for one in models[:number]:
+            model, cost = self._train(one, self.decays[0])
+            scored += filter(None, [model])
+            yield model, cost
+        for decay in self.decays[1 : 1 + max(0, number - len(models))]:
             if not scored:
                 return
-            best = max(scored, key=lambda one: one.value)
-            one, cost = self._train(best.found.architecture, self.views.changes(best.view), decay)
-            scored += filter(None, [one])
-            yield one, cost
+            model, cost = self._train(max(scored, key=lambda one: one.value).found.architecture, decay)
+            scored += filter(None, [model])
+            yield model, cost
 
     def last_time(self, model: Candidate) -> float:
         """The time of a model's last training, in FLOPs."""
-        return self._longer * self._time(model.found.architecture, self.views.changes(model.view))
+        return self._longer * self._time(model.found.architecture)
 
-    def _train(self, architecture: Architecture, recipe: RecipeFields, decay: float) -> tuple[Candidate | None, Cost]:
+    def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
         """Train a model on the train part."""
-        estimator = self._estimator.with_recipe({**recipe, "weight_decay": decay})
+        estimator = self._estimator.with_recipe({"weight_decay": decay})
         begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
-            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(recipe)
+            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(self._view)
             fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
             fields |= self.views.changes(view)
             found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
@@ -338,53 +334,34 @@ class LinearTrainings:
         return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
 
     @cached_property
-    def _steps(self) -> Sequence[_Step]:
-        """All steps that are within the limits, the cheapest first.
+    def _models(self) -> Sequence[Architecture]:
+        """The models that are within the limits, as many of them as are tried."""
+        known = self.views.space.architectures()
+        within = (one for one in known if self._estimator.refusal(one, self._view) is None)
+        return [*islice(within, self.tried)]
 
-        With few examples to choose by, features with a preprocessing of their own replace all others, if they can be
-        paid for: a choice would be chance. Of these there are the first that are within the limits.
-        """
-        usual, own = self.views.changes(self.views.usual), self.kind.linear_views
-        prepared: list[tuple[Architecture, RecipeFields]] = []
-        others: list[tuple[Architecture, RecipeFields]] = []
-        for one in self.views.space.architectures():
-            (label,), recipe, found = one.values(), usual, others
-            if own.get(label) in self.views.labels:
-                recipe, found = {PREPROCESSING: own[label]}, prepared
-            if (found is others or not prepared) and self._estimator.refusal(one, recipe) is None:
-                found.append((one, recipe))
-        if len(self.views.usual.task.val or ()) >= MANY_CHOOSE:
-            return self._steps_of([*others, *prepared])
-        cheap, steps = self._steps_of(others), self._steps_of(prepared)
-        cheap = [one for one in cheap if not steps or one.time < steps[0].time]
-        least = max((one.flops for one in cheap), default=0.0)  # so that no step needs less than one before
-        return [*cheap, *(replace(one, flops=max(one.flops, least)) for one in steps)]
-
-    def _steps_of(self, models: Sequence[tuple[Architecture, RecipeFields]]) -> Sequence[_Step]:
-        """One more training a step: of each of the models, then with each further weight decay."""
-        flops = [float(self._estimator.with_recipe(recipe).cost(one, 1.0).flops) for one, recipe in models]
-        times = [self._time(*each) for each in models]
+    @cached_property
+    def _steps(self) -> Sequence[tuple[float, float]]:
+        """The time of each step in FLOPs, and its FLOPs with the last training of the best model."""
+        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
+        times = [*map(self._time, self._models)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = len(self.decays) - 1 if models else 0
+        further = len(self.decays) - 1 if self._models else 0
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
-        return [
-            _Step(models, number, time, own + self._longer * last)
-            for number, (time, own, last) in enumerate(zip(*sums, most, strict=True), start=1)
-        ]
+        return [(time, own + self._longer * last) for time, own, last in zip(*sums, most, strict=True)]
 
-    def _time(self, architecture: Architecture, recipe: RecipeFields) -> float:
+    def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
-        estimator = self._estimator.with_recipe(recipe)
+        flops = self._estimator.cost(architecture, 1.0).flops
         if self.visit_flops:
-            return estimator.cost(architecture, 1.0).flops + self.visit_flops * self.recipe.epochs * self.examples
+            return flops + self.visit_flops * self.recipe.epochs * self.examples
         steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
-        updated = steps * estimator.measures["parameters"](architecture)
-        return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_PARAMETER * updated
+        return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
 
     def _needed(self, epoch: float) -> Sequence[float]:
         """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
-        return [rounded(max(one.time / self.share, (one.flops + epoch) * (1 + 1e-9))) for one in self._steps]
+        return [rounded(max(time / self.share, (flops + epoch) * (1 + 1e-9))) for time, flops in self._steps]
 
     @property
     def _longer(self) -> float:

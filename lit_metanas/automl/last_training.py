@@ -26,7 +26,7 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
-from lit_metanas.training.ensembles import Ensemble, linear_factor, scale_scores
+from lit_metanas.training.ensembles import Ensemble, linear_factor
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
@@ -220,8 +220,7 @@ def with_linear(job: Job, known: Known, chosen: Candidate, one: Trained) -> Trai
     if linear is None or joined is None:
         return one
     factor = _factor(job, chosen, one)
-    scale_scores(linear.child.network, factor)
-    one.child.network = joined.network(one.child.network, linear.child.network)
+    one.child.network = joined.network(one.child.network, linear.child.network, factor)
     held_out = one.held_out and linear.held_out
     return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=held_out, factor=factor)
 
@@ -267,9 +266,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
             linear = _scored_network(job, candidate.linear)
-            if linear is not None:
-                scale_scores(linear, one.factor)
-            network = linear and candidate.joined.network(network, linear)
+            network = linear and candidate.joined.network(network, linear, one.factor)
     elif not one.held_out:
         network = _scored_network(job, candidate)
     if network is None:

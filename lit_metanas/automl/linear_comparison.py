@@ -114,7 +114,7 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
         return None
     measured = options.minutes is not None and plan.training is None
     whole = plan.expected if measured else _left(job, begun, known, network)
-    models, epoch = LinearTrainings(job, plan), work.last_epoch(network.found)
+    models, epoch = LinearTrainings(job, plan, network.view.label), work.last_epoch(network.found)
     number = models.affordable(whole, epoch=epoch)
     if number:
         show("training linear models")

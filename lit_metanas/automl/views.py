@@ -94,9 +94,9 @@ class JoinedView:
     linear: View
     steps: tuple[int, int] | None  # tokens of an input that each takes; None if both take the same
 
-    def network(self, networks: nn.Module, linear: nn.Module) -> WithLinear:
-        """Networks and a linear model as one."""
-        return WithLinear(networks, linear, self.steps)
+    def network(self, networks: nn.Module, linear: nn.Module, factor: float = 1.0) -> WithLinear:
+        """Networks and a linear model as one; the scores of the latter are multiplied."""
+        return WithLinear(networks, linear, self.steps, factor)
 
     def size(self, architecture: Architecture, linear: Architecture, number: int) -> NetworkCost:
         """The cost of so many networks of an architecture, and of a linear model."""
@@ -144,7 +144,7 @@ class Views:
             suited = {label: way for label, way in ways.items() if label in linear}
             usual = list(ways.items())[:1] if suited else []
             ways = {**dict(usual), **suited}
-        self.labels = tuple(label for label in ways if label not in linear)
+        self.labels = tuple(label for label in ways if label and label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.class_folders import excluding, files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
@@ -33,7 +34,7 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.task import Split, Task, TaskCollection
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""
@@ -214,14 +215,21 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
 
 
 def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], Task]]:
-    """What makes the same task under each preprocessing to choose from, by its label, the usual one first."""
-    if isinstance(data, Task | TaskCollection):
-        return {}
-    own = kind_of(task, given.get("kind"))
-    source = None
+    """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
+
+    Networks take the inputs of a given task, which have no label; linear models those that suit them, if its raw
+    examples are known.
+    """
+    own, source = kind_of(task, given.get("kind")), None
     if isinstance(data, str | os.PathLike):
         source = replace(_source(data, given.get("test"), given.get("group")), label=given.get("label"))
-    offered = within_memory(task, own.preprocessings(task, source))
+    if not isinstance(data, Task | TaskCollection):
+        offered = own.preprocessings(task, source)
+    elif not task.raw or not own.linear_view:
+        return {}
+    else:
+        offered = {"": task.preprocessing, own.linear_view: own.preprocessings(task, None)[own.linear_view]}
+    offered = within_memory(task, offered)
     if len(offered) < 2:
         return {}
     return {label: partial(read_under, data, task, one, **given) for label, one in offered.items()}
@@ -230,9 +238,27 @@ def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], 
 def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
     """The same task under another preprocessing: read again, or made of what is in memory."""
     own = kind_of(task, given.get("kind"))
+    if isinstance(data, Task | TaskCollection) and task.raw:
+        return _remade(task, prepared)
     if not isinstance(data, str | os.PathLike) and own.converts:
         return own.convert(task, prepared)
     return read_given(data, prepared=prepared, **given)
+
+
+def _remade(task: Task, prepared: Any) -> Task:
+    """The same task with inputs that another preprocessing makes of its raw examples."""
+    train, val, test = task.raw
+    known, device = train, task.train.inputs.device
+    if isinstance(train, list):  # n-grams of validation texts alone count once these are learned from
+        known = [*train, *val]
+    made = prepared.fitted(known)
+
+    def remade(part: Split, raw: Any) -> Split:
+        return replace(part, inputs=made.encode(raw).to(device))
+
+    val = task.val and remade(task.val, val)
+    other = replace(task, vocabulary=vocabulary_of(made.shape), preprocessing=made)
+    return replace(other, train=remade(task.train, train), val=val, test=remade(task.test, test))
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:

@@ -91,10 +91,9 @@ class Kind(ABC):
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the label of ``linear_space``; none has no linear models.
         linear_space: of the linear models.
-        linear_views: by that label, the preprocessing that features are of, if it is not the usual one; no network is
-            tried under it.
+        linear_view: the preprocessing that these features are of, if it is not the usual one; no network is tried under
+            it.
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
-        linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         own_options: those among ``shape``, ``window`` and ``test_by`` that say how its examples are read; with
@@ -132,9 +131,8 @@ class Kind(ABC):
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_space: ClassVar[type[SearchSpace]] = LinearSpace
-    linear_views: ClassVar[Mapping[str, str]] = {}
+    linear_view: ClassVar[str] = ""
     mirrors: ClassVar[bool] = False
-    linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
     own_options: ClassVar[Collection[str]] = ()

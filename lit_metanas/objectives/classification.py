@@ -20,7 +20,7 @@ from lit_metanas.objectives.metric_table import (
     class_metrics,
     metric_name,
 )
-from lit_metanas.objectives.objective import Examples, Judged, Objective
+from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
 
 SPREAD = 0.3
 """Standard deviation of the logarithm of a temperature before any example is seen."""
@@ -208,7 +208,7 @@ class Classification(Objective):
         said, measure = torch.tensor(list(predictions)), metric.measure
         if metric.shares:
             said = said.double()
-        return Judged.left_out(lambda places: measure(said[places], targets[places]), len(targets))
+        return LeftOut(lambda places: measure(said[places], targets[places]), len(targets))
 
 
 def is_temperature(value: object) -> bool:

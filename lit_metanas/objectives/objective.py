@@ -6,7 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -35,26 +36,17 @@ LEFT_OUT = 50
 """The most blocks of examples that are left out, one at a time, for the interval of a metric that is no mean."""
 
 
-class Judged(NamedTuple):
-    """How good predictions are: the metric is ``sum(right) / sum(whole)``."""
+class Judged:
+    """How good predictions are: the metric is ``sum(right) / sum(whole)``.
 
-    right: Tensor  # of each example, or of each block of them, shape (n,), float64
-    whole: Tensor  # what there is to get right of each, shape (n,), float64
+    Args:
+        right: of each example, or of each block of them, shape ``(n,)``, float64.
+        whole: what there is to get right of each, shape ``(n,)``, float64.
+    """
 
-    @classmethod
-    def left_out(cls, measure: Callable[[Tensor], float], number: int) -> Judged:
-        """A metric that is no mean over examples, such as an F1, with the interval of the jackknife (Efron 1982).
-
-        Args:
-            measure: the metric of the examples at some places.
-            number: of examples.
-        """
-        places, value = torch.arange(number), measure(torch.arange(number))
-        blocks = min(number, LEFT_OUT)
-        others = [measure(places[places % blocks != block]) for block in range(blocks)] if blocks > 1 else [value]
-        without = torch.tensor(others, dtype=torch.float64).nan_to_num(value)  # undefined without the only positive
-        right = (value + (blocks - 1) * (without.mean() - without)) / blocks
-        return cls(right, torch.full_like(right, 1 / len(right)))
+    def __init__(self, right: Tensor, whole: Tensor) -> None:
+        self.right = right
+        self.whole = whole
 
     @property
     def value(self) -> float:
@@ -79,6 +71,41 @@ class Judged(NamedTuple):
     def ahead_of(self, other: Judged) -> Judged:
         """How far these predictions are ahead of others of the same examples, pair by pair."""
         return Judged(self.right - other.right, self.whole)
+
+
+class LeftOut(Judged):
+    """A metric that is no mean over examples, such as an F1, with the interval of the jackknife (Efron 1982).
+
+    The metric is measured once; the interval takes ``LEFT_OUT`` times as long, and waits until it is asked for.
+
+    Args:
+        measure: the metric of the examples at some places.
+        number: of examples.
+    """
+
+    def __init__(self, measure: Callable[[Tensor], float], number: int) -> None:
+        self._measure, self._places = measure, torch.arange(number)
+
+    @cached_property
+    def value(self) -> float:
+        """The metric."""
+        return self._measure(self._places)
+
+    @cached_property
+    def right(self) -> Tensor:  # type: ignore[override]
+        """The share of each block in the metric."""
+        blocks = min(len(self._places), LEFT_OUT)
+        if blocks < 2:
+            return torch.tensor([self.value], dtype=torch.float64)
+        others = (self._places[self._places % blocks != block] for block in range(blocks))
+        without = torch.tensor([self._measure(places) for places in others], dtype=torch.float64)
+        without = without.nan_to_num(self.value)  # undefined without the only positive
+        return (self.value + (blocks - 1) * (without.mean() - without)) / blocks
+
+    @property
+    def whole(self) -> Tensor:  # type: ignore[override]
+        """All blocks alike."""
+        return torch.full_like(self.right, 1 / len(self.right))
 
 
 class Objective(ABC):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.metric_table import DETERMINATION, metric_name, number_metrics
-from lit_metanas.objectives.objective import Examples, Judged, Objective
+from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
 
 
 class _Scale(nn.Module):
@@ -221,7 +221,7 @@ class Regression(Objective):
             def mean(places: Tensor) -> float:
                 return fmean(measure(*pair) for pair in zip(said[places].T, meant[places].T, strict=True))
 
-            return Judged.left_out(mean, len(meant))
+            return LeftOut(mean, len(meant))
         squares, errors = (meant - meant.mean(0)) ** 2, (meant - said) ** 2
         scale = squares.mean(0)
         # As scikit-learn has it: targets that are all the same count as missed, unless all are predicted exactly.

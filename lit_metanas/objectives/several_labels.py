@@ -20,7 +20,7 @@ from lit_metanas.objectives.classification import (
     is_temperature,
 )
 from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
-from lit_metanas.objectives.objective import Examples, Judged, Objective
+from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
 
 LABEL_SEPARATOR = ";"
 """Stands between the labels of an example wherever they are a text."""
@@ -232,7 +232,7 @@ class SeveralLabels(Objective):
         metric = label_metrics(self.way)[self.metric]
         if (measure := metric.measure) is not None:
             shown, meant = said if metric.shares else self.chosen(predictions).int(), wanted.int()
-            return Judged.left_out(lambda places: measure(shown[places], meant[places]), len(meant))
+            return LeftOut(lambda places: measure(shown[places], meant[places]), len(meant))
         known = wanted.any(0)
         parts = [_average_precision(*pair) for pair in zip(said.T[known], wanted.T[known], strict=True)]
         whole = torch.full((len(wanted),), 1 / max(1, len(wanted)), dtype=torch.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -139,6 +139,7 @@ class Task:
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
         test_names: where the test examples came from, such as files or places in a table, one each; may be empty.
+        raw: the examples of the three parts as ``preprocessing`` takes them; empty where they are not known.
 
     Raises:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
@@ -159,11 +160,14 @@ class Task:
     preprocessing: Preprocessing | None = None
     objective: Objective | None = None
     test_names: tuple[str, ...] = ()
+    raw: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under, and at the objective."""
         if self.val is not None and not len(self.val):
             self.val = None
+        if self.raw and [*map(len, self.raw)] != [len(part or ()) for _, part in self._named_parts()]:
+            self.raw = ()  # those of other parts, from which these were taken
         if self.objective is not None and self.objective.outputs != self.way:
             raise ValueError(
                 f"Task '{self.id}' has way = {self.way}, but an objective with {self.objective.outputs} outputs: give "

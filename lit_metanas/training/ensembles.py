@@ -28,12 +28,17 @@ class Ensemble(nn.Module):
 
 
 class WithLinear(nn.Module):
-    """A network or an ensemble, and a linear model of plain features, with the mean of their scores."""
+    """A network or an ensemble, and a linear model, whose scores are multiplied: the mean of both."""
 
-    def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
+    factor: Tensor
+
+    def __init__(
+        self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None, factor: float = 1.0
+    ) -> None:
         # With `steps`, an input has first so many tokens for the network, and then so many for the linear model.
         super().__init__()
         self.network, self.linear, self.steps = network, linear, steps
+        self.register_buffer("factor", torch.tensor(factor))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
@@ -48,7 +53,7 @@ class WithLinear(nn.Module):
             own, others = inputs[:, :first], inputs[:, first:]
             if others.is_floating_point():  # behind features of an encoder
                 others = others.long()
-        mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
+        mean: Tensor = (self.network(own) + self.factor * self.linear(others)) * 0.5
         return mean
 
 
@@ -82,14 +87,6 @@ def linear_factor(networks: Tensor, linear: Tensor, losses: Callable[[Tensor], T
         return min(float(losses(scale * both).mean()) for scale in scales)
 
     return min(LINEAR_FACTORS, key=lowest)
-
-
-@torch.no_grad()
-def scale_scores(linear: nn.Module, factor: float) -> None:
-    """Multiply the scores of a linear model."""
-    for name, own in linear.named_parameters():
-        if name in ("head.weight", "head.bias", "vectors", "bias"):
-            own.mul_(factor)
 
 
 def build_network(

@@ -62,8 +62,7 @@ def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> Li
     """The trainings of linear models of a task."""
     options = AutoOptions(None, flops=1.0, **limits)  # type: ignore[arg-type]
     own = kind_named(kind)
-    space = own.linear_space() if ways else lm.spaces.LinearSpace()
-    views = Views(task, ways or {}, space, options.limits)
+    views = Views(task, ways or {}, own.linear_space(), options.limits)
     job = Job(options, own, views, views, None, began=0.0, reading=0.0)
     return LinearTrainings(job, BudgetPlan(1.0))
 
@@ -347,30 +346,26 @@ def test_flops_that_are_made_to_pay_for_a_number_of_models_do(sides: Arrays, epo
     assert flops + last.flops + epoch <= least  # an epoch of the network is left
 
 
-def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
-    def counted(words: int, examples: int) -> LinearTrainings:
-        part, few = (
-            lm.Split(torch.ones(number, 4, dtype=torch.int64), torch.arange(number) % 2) for number in (examples, 8)
-        )
-        task = lm.Task("toy", 2, part, few, few, vocabulary=words)
-        return trainings(task, "texts", max_parameters=200_000)  # no groups of neighbours
-
-    assert counted(100, 200).affordable(4e9, epoch=0) == len(LINEAR_DECAYS)
-    assert counted(20_000, 200).affordable(4e9, epoch=0) == 0
-    for examples, seen in ((200, 15_000), (40_000, 40_000), (120_000, 120_000)):
-        recipe = counted(10, examples).recipe
-        assert recipe.epochs * examples == seen
-        assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
-
-
 def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) -> None:
     models = of_texts(letters)
     assert [models.affordable(flops, epoch=0) for flops in (1.0, 1e12)] == [0, len(NGRAM_DECAYS)]
     most, found, flops = trained(models, 9)
     assert most is not None
     assert [one.recipe.weight_decay for one in found if one] == [*NGRAM_DECAYS]
-    assert (most.view.label, most.features, most.value) == (NGRAMS, "words, pairs of words and pieces", 1.0)
+    assert (most.view.label, most.features, most.value) == (NGRAMS, "tokens by tf-idf", 1.0)
     once = models._estimator.with_recipe({"preprocessing": NGRAMS}).cost(most.found.architecture, 1.0)
     assert flops == len(NGRAM_DECAYS) * once.flops
     none = of_texts(letters, max_parameters=1_000)
     assert none.affordable(1e12, epoch=0) == 0
+
+
+def test_a_task_of_texts_has_n_grams_too_unless_a_part_of_it_was_taken(letters: Texts) -> None:
+    task = lm.task_from_texts(*letters)
+    read = other_ways(task, task, kind=None, test=None, group=None)
+    assert [*read] == ["", NGRAMS]
+    made, of_texts = read[NGRAMS](), other_ways(letters, task, kind=None, test=None, group=None)[NGRAMS]()
+    assert made.preprocessing == of_texts.preprocessing
+    assert (made.test_names, made.shape) == (task.test_names, of_texts.shape)
+    for part in ("train", "val", "test"):
+        assert torch.equal(getattr(made, part).inputs, getattr(of_texts, part).inputs)
+    assert not other_ways(task, replace(task, train=task.train.spread(9)), kind=None, test=None, group=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.metric_table import class_metrics
-from lit_metanas.objectives.objective import Judged
+from lit_metanas.objectives.objective import LeftOut
 
 
 def drawn(way: int, number: int = 90) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
@@ -119,9 +120,18 @@ def test_nineteen_of_twenty_intervals_hold_an_f1() -> None:
     for _ in range(200):
         labels = (draw.random(150) < 0.2).astype(int)
         said = (draw.random(150) < np.where(labels == 1, 0.7, 0.1)).astype(int)
-        judged = Judged.left_out(lambda at, y=labels, s=said: 2 * sum(y[at] & s[at]) / sum(y[at] + s[at]), 150)
+        judged = LeftOut(lambda at, y=labels, s=said: 2 * sum(y[at] & s[at]) / sum(y[at] + s[at]), 150)
         inside += abs(judged.value - truth) <= judged.half
     assert 180 <= inside <= 199
+
+
+def test_an_interval_is_measured_where_it_is_asked_for() -> None:
+    measured: list[int] = []
+    judged = LeftOut(lambda at: measured.append(len(at)) or 0.5, 100)
+    assert (judged.value, measured) == (0.5, [100])
+    assert judged.half == pytest.approx(0, abs=1e-9)
+    assert measured[1:] == [98] * 50
+    assert math.isnan(LeftOut(lambda at: 0.5, 1).half)
 
 
 def test_a_metric_that_the_objective_lacks_gets_a_sentence() -> None:

@@ -10,12 +10,11 @@ from lit_metanas.spaces.any_input.linear_space import (
     LinearSpace,
     RowFeatures,
     SeriesFeatures,
-    TokenFeatures,
 )
 from lit_metanas.testing import check_space
 from lit_metanas.training.child import fit_child
 
-SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.TokenShape(13, 11), lm.RowShape(7)]
+SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.RowShape(7)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
@@ -59,37 +58,6 @@ def test_moments_are_those_of_the_steps_of_an_example():
     torch.testing.assert_close(fine(series[:, :, :4]), found)
 
 
-def drawn_vectors(features):
-    """The vectors of tokens, which begin as zeros, drawn at random."""
-    assert not features.vectors.any()
-    return torch.nn.init.normal_(features.vectors)
-
-
-def test_vectors_of_tokens_are_added_up_to_the_end_and_scaled():
-    features = TokenFeatures(lm.TokenShape(5, 6), "coarse")
-    vectors = drawn_vectors(features)
-    found = features(torch.tensor([[4, 2, 4, 0, 0], [0, 0, 0, 0, 0]]))
-    torch.testing.assert_close(found, torch.stack([(2 * vectors[4] + vectors[2]) / 3**0.5, torch.zeros(32)]))
-
-
-def test_groups_of_up_to_four_neighbours_have_vectors_too():
-    features = TokenFeatures(lm.TokenShape(50_000, 7), "fine")
-    tokens, table = [[4, 2, 4, 49_999, 2], [7], []], drawn_vectors(features)
-
-    def number(group):
-        found = 0
-        for token in group:
-            found = (found * 1_000_003 + token) % (2**31 - 1)
-        return found % 2**15
-
-    for own, found in zip(
-        tokens, features(torch.tensor([[*own, *[0] * (7 - len(own))] for own in tokens])), strict=True
-    ):
-        groups = [own[i : i + n] for n in (1, 2, 3, 4) for i in range(len(own) - n + 1)]
-        vectors = torch.stack([table[number(group)] for group in groups] or [torch.zeros(32)])
-        torch.testing.assert_close(found, vectors.sum(0) / len(vectors) ** 0.5)
-
-
 def test_rows_are_taken_as_they_are_or_with_squares():
     rows = torch.tensor([[1.0, -3.0]])
     assert RowFeatures(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
@@ -103,20 +71,15 @@ def test_other_details_are_refused():
         lm.spaces.LinearSpace(details=())
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "series", "tokens", "rows"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "series", "rows"])
 def test_it_is_exported_for_onnxruntime(shape, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    generator = torch.Generator().manual_seed(0)
-    if isinstance(shape, lm.TokenShape):
-        inputs = torch.randint(1, 13, (24, 11), generator=generator)
-        inputs[::3, 6:] = 0
-    else:
-        inputs = torch.rand((24, *shape), generator=generator)
+    inputs = torch.rand((24, *shape), generator=torch.Generator().manual_seed(0))
     if isinstance(shape, lm.SeriesShape):
         inputs[:, -1] = 1.0
         inputs[::3, :, 8:] = 0.0
     part = lm.Split(inputs, torch.arange(24) % 2)
-    task = lm.Task("toy", 2, part, part, part, vocabulary=13 if isinstance(shape, lm.TokenShape) else None)
+    task = lm.Task("toy", 2, part, part, part)
     space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
     found = lm.search(task, space, method=method, progress=False)
     found.export(tmp_path, int8=part)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import lit_metanas as lm
 from lit_metanas.kinds import NGrams
 from lit_metanas.objectives import Distillation, Regression, SeveralLabels
-from lit_metanas.spaces.any_input.ngram_space import Dual, NGramNetwork
+from lit_metanas.spaces.any_input.ngram_space import STRENGTH, Dual
 from lit_metanas.spaces.any_input.solved_models import margins_of
 from lit_metanas.training.child import fit_child, score
 
@@ -21,11 +21,17 @@ SPACE = lm.spaces.NGramSpace()
 MOST, *_, FEW = SPACE.architectures()
 
 
-def child_of(way, objective=None, architecture=MOST, epochs=20):
+def child_of(way, objective=None, epochs=20, shape=GRAMS.shape):
     recipe = lm.Recipe(epochs=epochs, weight_decay=0.1)
-    return lm.Child(
-        space=SPACE, architecture=architecture, shape=GRAMS.shape, way=way, recipe=recipe, objective=objective
-    )
+    return lm.Child(space=SPACE, architecture=MOST, shape=shape, way=way, recipe=recipe, objective=objective)
+
+
+def inputs_with(numbers):
+    """The texts with so many numbers before each, and their shape."""
+    tokens, row = GRAMS.encode(TEXTS), torch.stack([10.0 * LABELS + 3, torch.arange(len(TEXTS)) % 5 - 2.0], 1)
+    if not numbers:
+        return tokens, GRAMS.shape
+    return torch.cat([row, tokens], 1), lm.inputs.TextRowShape(numbers, *GRAMS.shape)
 
 
 def slow_values(text):
@@ -79,18 +85,25 @@ def test_descent_finds_the_optimum_of_the_primal(sided):
     torch.testing.assert_close(dual.scores(torch.arange(5)), x[:5] @ found[:8] + found[8])
 
 
-def test_models_are_those_of_a_linear_support_vector_machine():
+@pytest.mark.parametrize("numbers", [0, 2])
+def test_models_are_those_of_a_linear_support_vector_machine(numbers):
     svm = pytest.importorskip("sklearn.svm", reason="needs the extra sklearn")
-    child, x = child_of(3, epochs=200), dense(map_values := [slow_values(text) for text in TEXTS])
-    assert len(map_values) == len(TEXTS)
-    fit_child(child.double(), lm.Split(GRAMS.encode(TEXTS), LABELS), seed=0)
+    (inputs, shape), x, scale = inputs_with(numbers), dense([slow_values(text) for text in TEXTS]), 1.0
+    if numbers:
+        inputs = inputs.double()
+        row = inputs[:, :numbers]
+        scale = float(row.square().sum(1).mean() ** -0.5)
+        x = torch.cat([x, scale * row], 1)
+    child = child_of(3, epochs=200, shape=shape)
+    fit_child(child.double(), lm.Split(inputs, LABELS), seed=0)
     expected = svm.LinearSVC(C=1.0, tol=1e-9, max_iter=100_000).fit(x.numpy(), LABELS.numpy())
-    own = child.network.vectors.detach()[2:-1].T
+    vectors, rows = child.network.vectors.detach(), len(child.network.rarity)
+    own = torch.cat([vectors[2 : rows - 1], vectors[rows:] / scale]).T
     factor = float(own.norm()) / float(torch.from_numpy(expected.coef_).norm())  # which calibrates
     assert 1 < factor < 30
     torch.testing.assert_close(own / factor, torch.from_numpy(expected.coef_), atol=1e-4, rtol=0)
     scores = torch.from_numpy(expected.decision_function(x.numpy()))
-    torch.testing.assert_close(child.network(GRAMS.encode(TEXTS)) / factor, scores, atol=1e-3, rtol=0)
+    torch.testing.assert_close(child.network(inputs) / factor, scores, atol=1e-3, rtol=0)
 
 
 def test_classes_labels_and_numbers_have_margins():
@@ -145,11 +158,14 @@ def test_few_weights_are_those_of_the_most_frequent_n_grams():
     assert torch.equal(again.vectors, network.vectors)
 
 
-def test_a_program_gives_the_same_scores(tmp_path):
+@pytest.mark.parametrize("numbers", [0, 2])
+def test_a_program_gives_the_same_scores(tmp_path, numbers):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    child, inputs = child_of(3), GRAMS.encode(TEXTS)
+    inputs, shape = inputs_with(numbers)
+    child = child_of(3, shape=shape)
     fit_child(child, lm.Split(inputs, LABELS), seed=0)
-    given = {"architecture": MOST, "classes": ("a", "b", "c"), "shape": GRAMS.shape, "preprocessing": GRAMS}
+    given = {"architecture": MOST, "classes": ("a", "b", "c"), "shape": shape}
+    given["preprocessing"] = None if numbers else GRAMS
     lm.export_child(child.network, tmp_path, **given, onnx=True)
     with torch.no_grad():
         expected = child.network(inputs)
@@ -157,10 +173,17 @@ def test_a_program_gives_the_same_scores(tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {"inputs": inputs.numpy()})
     torch.testing.assert_close(torch.from_numpy(scores), expected, atol=1e-4, rtol=0)
-    assert lm.load(tmp_path).show(TEXTS[:3]) == ["a", "b", "c"]
+    if not numbers:
+        assert lm.load(tmp_path).show(TEXTS[:3]) == ["a", "b", "c"]
 
 
-def test_there_is_no_supernet():
-    with pytest.raises(ValueError, match="NGramSpace has no supernet: take SequenceSpace"):
-        SPACE.supernet(GRAMS.shape)
-    assert isinstance(SPACE.child(MOST, GRAMS.shape, 2), NGramNetwork)
+def test_a_token_that_is_repeated_counts_as_often():
+    inputs, labels = torch.tensor([[2, 3, 2], [3, 4, 0], [4, 2, 4]] * 4), torch.tensor([0, 1, 1] * 4)
+    child = child_of(2, epochs=300, shape=lm.TokenShape(5, 3))
+    fit_child(child.double(), lm.Split(inputs, labels), seed=0)
+    values = child.network._values(inputs)
+    x = torch.zeros(12, 6, dtype=torch.float64).scatter_add_(1, inputs, values)
+    margins = 2.0 * F.one_hot(labels, 2).double() - 1
+    expected = primal(x, margins, torch.full_like(margins, STRENGTH / child.recipe.weight_decay), sided=True)
+    found = torch.cat([child.network.vectors, child.network.bias[None]]).detach()
+    torch.testing.assert_close(found / found.norm(), expected / expected.norm(), atol=1e-5, rtol=0)

@@ -1,6 +1,5 @@
 """Tokens of texts by two preprocessings, one behind the other."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -28,14 +27,6 @@ def test_the_tokens_of_the_second_stand_behind_those_of_the_first(joined):
     assert joined.show(inputs) == ["book a seat", "�"]
     with pytest.raises(ValueError, match="An example is a int, not a text: give texts"):
         joined.encode([3])
-
-
-def test_it_is_stored_as_plain_values(joined):
-    plain = json.loads(json.dumps(joined.described()))
-    again = read_preprocessing(plain)
-    assert again == joined
-    assert again.digest == joined.digest
-    assert replace(joined, first=joined.second).digest != joined.digest
 
 
 @pytest.mark.parametrize(

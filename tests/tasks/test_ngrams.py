@@ -40,21 +40,6 @@ def test_they_are_all_words_pairs_and_pieces_each_once(text, across):
         assert not any(gram.startswith("\t") for gram in grams[grams.index("") :])
 
 
-@pytest.mark.parametrize("across", [True, False])
-def test_they_are_the_features_of_scikit_learn(across):
-    text = pytest.importorskip("sklearn.feature_extraction.text", reason="needs the extra sklearn")
-    analyzer, (begin, end) = ("char", ("\t", "")) if across else ("char_wb", (" ", " "))
-    counts = [
-        text.CountVectorizer(analyzer="word", ngram_range=(1, 2), tokenizer=split_words, token_pattern=None),
-        text.CountVectorizer(analyzer=analyzer, ngram_range=(2, 5)),
-    ]
-    separate = [" ".join(split_words(one)) for one in TEXTS]  # marks are words of their own here
-    words = counts[0].fit(separate).get_feature_names_out()
-    pieces = counts[1].fit([f" {one} " for one in (TEXTS if across else separate)]).get_feature_names_out()
-    expected = {begin + word + end for word in words} | {*pieces}
-    assert {gram for one in TEXTS for gram in NGrams(across=across).split(one)} - {""} == expected
-
-
 def test_the_most_frequent_come_first_and_unknown_ones_are_left_out():
     grams = NGrams(least=1).fitted(TEXTS)
     counted = [sum(gram in slow_grams(text) for text in TEXTS) for gram in grams.grams]

@@ -16,11 +16,11 @@ from written_tables import Frame, write
 import lit_metanas as lm
 from lit_metanas.automl.scikit.auto_classifier import AutoClassifier
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
+from lit_metanas.kinds.given_data import describe_columns, describe_given, other_ways, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.kinds.texts.text_kind import NGRAMS
 from lit_metanas.testing import check_space
 from lit_metanas.training.export.standalone_rows import encoded_rows
 
@@ -184,8 +184,22 @@ def test_choices_of_both_parts_have_names_of_their_own() -> None:
         lm.spaces.TextRowSpace(lm.SequenceSpace(readouts=("each",)), lm.MLPSpace())
 
 
-def test_linear_models_take_both() -> None:
-    check_space(LinearSpace(), SHAPE)
+@pytest.mark.parametrize("tested", [False, True], ids=["drawn", "given"])
+def test_the_inputs_of_linear_models_are_made_of_a_task(tmp_path: Path, tested: bool) -> None:
+    path, test_path = write(tmp_path / "reviews.csv", reviews(60)), None
+    if tested:
+        test_path = write(tmp_path / "tested.csv", reviews(90)[60:])
+    task = lm.TableTask(path, "verdict", test_path=test_path)[0]
+    made = other_ways(task, task, kind=None, test=None, group=None)[NGRAMS]()
+    assert isinstance(made.preprocessing, lm.kinds.TextRows)
+    assert isinstance(made.preprocessing.tokens, lm.kinds.NGrams)
+    expected = lm.TableTask(path, "verdict", test_path=test_path, preprocessing=made.preprocessing)[0]
+    assert made.test_names == expected.test_names
+    for one, other in ((made.train, expected.train), (made.val, expected.val), (made.test, expected.test)):
+        assert one is not None
+        assert other is not None
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.labels, other.labels)
 
 
 @pytest.mark.parametrize("numbers", [pytest.param(False, marks=pytest.mark.slow), True])

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
-from lit_metanas.inputs.shapes import RowShape, SeriesShape, Shape, TokenShape
+from lit_metanas.inputs.shapes import RowShape, SeriesShape, Shape, TextRowShape, TokenShape
 from lit_metanas.spaces import (
     DARTSCell,
     ENASMacro,
@@ -25,6 +25,7 @@ from lit_metanas.spaces import (
     MLPSpace,
     NASBench101,
     NASBench201,
+    NGramSpace,
     SearchSpace,
     SequenceSpace,
 )
@@ -157,8 +158,10 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
         yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
     yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
-    for detail, shape in (("fine", TokenShape(13, 11)), ("coarse", SeriesShape(3, 11)), ("fine", SeriesShape(3, 11))):
-        yield LinearSpace(details=(detail,)), shape
+    for detail in ("coarse", "fine"):
+        yield LinearSpace(details=(detail,)), SeriesShape(3, 11)
+    for shape in (TokenShape(13, 11), TextRowShape(3, 13, 11)):
+        yield NGramSpace(), shape
 
 
 def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:

@@ -73,7 +73,8 @@ def with_encoders(
     """
     made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
     if NO_ENCODER in options.encoders:
-        return kind, task, {**(ways or {NO_ENCODER: lambda: task}), **made}
+        own = {label or NO_ENCODER: way for label, way in ways.items()}
+        return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
     first = next(iter(made.values()))()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
 

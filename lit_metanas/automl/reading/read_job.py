@@ -41,7 +41,6 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record_lines import record_file
-from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
@@ -112,7 +111,6 @@ def read_job(
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         ways = other_ways(options.data, task, **options.read_as, reading=reading)
-        linear_ways = kind.linear_views.values()
         read = partial(_under, options, task, reading)
         if encoders:
             kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
@@ -126,9 +124,8 @@ def read_job(
             given = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = teacher.lesson(task, kind, read, **given)
             options.say(lesson.describe(teacher.place))
-        views = Views(
-            task, ways, space, options.limits, start, linear=linear_ways, apart=apart, encoded=encoders, lesson=lesson
-        )
+        more: dict[str, Any] = {"apart": apart, "encoded": encoders, "lesson": lesson}
+        views = Views(task, ways, space, options.limits, start, linear=[kind.linear_view], **more)
         views.read_encoded()
         if start is None and not encoders and options.limits.given:
             views = _fitting(options, views)
@@ -136,8 +133,7 @@ def read_job(
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features:
-            own = kind.linear_space if ways.keys() >= {*linear_ways} else LinearSpace  # of a task that was given
-            linear = views.in_space(own())
+            linear = views.in_space(kind.linear_space())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
         yield Job(options, kind, views, linear, folder, began, seconds, read=read)

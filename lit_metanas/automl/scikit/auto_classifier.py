@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, inputs_of, with_weight
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, divided_examples, with_weight
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
@@ -23,7 +23,7 @@ from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.number_targets import are_numbers
 from lit_metanas.tasks.splits import by_class, split_examples
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Task
 
 try:
     from sklearn.base import ClassifierMixin
@@ -70,7 +70,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         shape_: shape of an input of the network.
         preprocessing_: what makes inputs of examples.
         objective_: what the network was trained for.
-        space_: the space's name; ``LinearSpace`` if ``auto`` took a linear model alone.
+        space_: the name of the space; ``LinearSpace`` or ``NGramSpace`` if ``auto`` took a linear model alone.
         architecture_: a label for each choice.
         ensemble_: number of networks whose scores are averaged.
         linear_: the linear model whose scores are averaged with theirs.
@@ -213,22 +213,17 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             divided = self._by_label(y, classes, kind, seed, groups)
         else:
             divided = self._by_class(y, classes, seed, groups)
-        (learned, targets), (chosen, answers) = divided
-        inputs, preprocessing = inputs_of(X, kind, learned, columns)
-        shape = None if preprocessing is None else preprocessing.shape
-        held_out, train = Split(inputs[chosen], answers), Split(inputs[learned], targets)
-        if sample_weight is not None:
-            weights = torch.from_numpy(sample_weight)
-            held_out, train = replace(held_out, weights=weights[chosen]), replace(train, weights=weights[learned])
+        train, val, made, raw = divided_examples(X, kind, divided, columns, sample_weight)
         task = Task(
             id=kind,
             way=len(classes),
             train=train,
-            val=held_out,
-            test=held_out,
+            val=val,
+            test=val,
             classes=tuple(map(str, classes)),
-            vocabulary=None if shape is None else vocabulary_of(shape),
-            preprocessing=preprocessing,
+            vocabulary=None if made is None else vocabulary_of(made.shape),
+            preprocessing=made,
+            raw=raw,
             objective=SeveralLabels(len(classes)) if several else None,
         )
         task, why = balanced_task(task, self.metric, self.class_weight)

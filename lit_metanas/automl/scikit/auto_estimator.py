@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -20,7 +21,7 @@ from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResul
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
+from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
@@ -30,15 +31,16 @@ from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.kinds.texts.labelled_text import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import export_child, network_inputs
@@ -121,8 +123,8 @@ class AutoEstimator(BaseEstimator):
         found = self._search(task, kind, seed)
         self.kind_ = kind
         self.objective_: Objective = found.objective
-        self.shape_: KindShape = task.shape
-        self.preprocessing_: Preprocessing | None = task.preprocessing
+        self.shape_: KindShape = as_shape(found.shape)
+        self.preprocessing_: Preprocessing | None = found.preprocessing
         self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
         self.linear_ = found.linear and found.linear.to_json()
         self.network_ = self._scoring(found.network)
@@ -207,14 +209,20 @@ class AutoEstimator(BaseEstimator):
         self.cost_ = Cost(**state["cost_"])
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
-            linear, own = LinearSpace(), self._space(self.kind_, self.shape_, self.objective_)
+            first = second = self.shape_
+            made, steps = self.preprocessing_, None
+            if isinstance(made, JoinedTokens):
+                first, second = made.first.shape, made.second.shape
+                steps = first.steps, second.steps
+            linear, own = linear_space_of(architecture), self._space(self.kind_, first, self.objective_)
             if self.space_ not in (own.name, linear.name):
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
             space = own if self.space_ == own.name else linear
             outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
-            network = build_network(space, architecture, self.shape_, outputs, ensemble=ensemble)
-            if (averaged := state.get("linear_")) is not None:  # of the same inputs, as a task has no others
-                network = WithLinear(network, build_network(linear, averaged, self.shape_, outputs))
+            network = build_network(space, architecture, first, outputs, ensemble=ensemble)
+            if (averaged := state.get("linear_")) is not None:
+                linear = linear_space_of(averaged)
+                network = WithLinear(network, build_network(linear, averaged, second, outputs), steps)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
@@ -288,19 +296,36 @@ class AutoEstimator(BaseEstimator):
         return list(map(str, X))
 
 
-def inputs_of(
-    X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
-) -> tuple[Tensor, Preprocessing | None]:
-    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
-    if kind == "images":
-        return in_unit_range(X), None
+def divided_examples(
+    X: Any,
+    kind: ExampleKind,
+    divided: Sequence[tuple[Tensor, Tensor]],
+    columns: tuple[str, ...],
+    weights: NDArray[np.float32] | None,
+) -> tuple[Split, Split, Preprocessing | None, tuple[Any, ...]]:
+    """The checked examples to learn from and to choose by, given by places, what makes inputs of them, and raw parts.
+
+    Nobody looks at the test part of such a task, which is the part to choose by.
+    """
     if kind == "rows":
-        table = as_table(X, names=columns, name="X")
-        rows = table.taken(learned.numpy())
-        made = replace(usual_rows(rows), names=columns).fitted(rows)
-        return made.encode(table), made
-    tokens = usual_tokens([X[place] for place in learned.tolist()])
-    return tokens.encode(X), tokens
+        X = as_table(X, names=columns, name="X")
+    train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
+    raw: tuple[Any, ...] = (train, val, val)
+    made: Preprocessing | None = None
+    match kind:
+        case "images":
+            inputs, raw = [*map(in_unit_range, inputs)], ()
+        case "rows":
+            made = replace(usual_rows(train), names=columns).fitted(train)
+        case "texts":
+            made = usual_tokens(train)
+    if made is not None:
+        inputs = [made.encode(own) for own in inputs]
+    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided[:2], strict=True))
+    if weights is not None:
+        own, other = (torch.from_numpy(weights)[places] for places, _ in divided[:2])
+        learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
+    return learned, chosen, made, raw
 
 
 def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:

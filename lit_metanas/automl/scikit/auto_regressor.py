@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, inputs_of, with_weight
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, divided_examples, with_weight
 from lit_metanas.kinds.labelled_examples import NumberedExamples
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.labels import Groups
-from lit_metanas.tasks.task import Split
 
 try:
     from sklearn.base import RegressorMixin
@@ -84,20 +82,15 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
         X, y = checking._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(X, y)
-        weights = None
         if sample_weight is not None:
-            X, y, groups, given = with_weight(X, y, groups, sample_weight)
-            weights = torch.from_numpy(given)
+            X, y, groups, sample_weight = with_weight(X, y, groups, sample_weight)
         seed = self._drawn_seed()
         examples = NumberedExamples(len(y), y, noun=kind, group=groups)
         parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        inputs, preprocessing = inputs_of(X, kind, parts[0][0], columns)
-        train, val, _ = (
-            Split(inputs[places], targets, None if weights is None else weights[places]) for places, targets in parts
-        )
-        # Nobody looks at a test part.
-        task, _ = balanced_task(examples.task(kind, [train, val, val], preprocessing=preprocessing), self.metric)
+        train, val, made, raw = divided_examples(X, kind, parts, columns, sample_weight)
+        task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
+        task, _ = balanced_task(task, self.metric)
         found = self._learn(task, kind, seed)
         self.targets_, self._flat = tuple(examples.names), y.ndim == 1
         if groups is not None:  # errors on examples of groups that were learned from say too little of new groups

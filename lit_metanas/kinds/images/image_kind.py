@@ -23,6 +23,8 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
+from lit_metanas.spaces import PatchSpace
+from lit_metanas.spaces.any_input.patch_space import PATCHES
 from lit_metanas.tasks.task import Split, Task
 
 USUAL_SHAPE = ImageShape(3, 32, 32)
@@ -79,7 +81,9 @@ class ImageKind(Kind):
         "warmup": 0.1,
         "augmentation": "light",
     }
-    features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
+    linear_space = PatchSpace
+    features: ClassVar = dict.fromkeys(map(str, PATCHES), "likeness to patches")
+    averages_linear = True
     mirrors = True
     converts = True
     own_options = ("shape",)

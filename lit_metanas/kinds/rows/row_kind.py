@@ -18,7 +18,7 @@ from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
 from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
+from lit_metanas.kinds.texts.text_kind import TextKind
 from lit_metanas.kinds.texts.text_tables import (
     SUFFIXES_OF_TABLES,
     TableRow,
@@ -196,12 +196,9 @@ class TextRowKind(RowKind):
         {"text.operation": "gru", "text.readout": "max", "text.dropout": "0.2", **READER, "depth": "0"},
     )
     recipe: ClassVar = {**RowKind.recipe, **TextKind.recipe}
-    features: ClassVar = {
-        "coarse": "the columns and counts of tokens",
-        "fine": "the columns, their squares, and counts of up to four neighbouring tokens",
-    }
-    linear_views: ClassVar = {"coarse": NGRAMS}
-    linear_rate = TextKind.linear_rate
+    linear_space = TextKind.linear_space
+    linear_view = TextKind.linear_view
+    features: ClassVar = dict.fromkeys(TextKind.features, "the columns, and tokens by tf-idf")
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs."""

@@ -228,10 +228,15 @@ def task_of_rows(
     divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=parts)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
     splits = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
-    given = None
+    given, shown = None, table
     if tested is not None:
-        given = columns.encode(as_table(tested[0], names=names, name="X_test")), tested[1]
-    return labelled.task(id, splits, given, tested_in, columns)
+        shown = as_table(tested[0], names=names, name="X_test")
+        given = columns.encode(shown), tested[1]
+    task = labelled.task(id, splits, given, tested_in, columns)
+    if not isinstance(columns, TextRows):  # nobody asks for other inputs of numbers
+        return task
+    learned = (table.taken(places.numpy()) for places, _ in divided[:2])
+    return replace(task, raw=(*learned, shown.taken(np.array([int(place) for place in task.test_names]))))
 
 
 def is_table(X: object) -> bool:

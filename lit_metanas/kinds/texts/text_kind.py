@@ -61,13 +61,8 @@ class TextKind(Kind):
     recipe: ClassVar = {"label_smoothing": 0.1}
     own_options: ClassVar = ("test_by",)
     linear_space = NGramSpace
-    linear_views: ClassVar = dict.fromkeys(map(str, SIZES), NGRAMS)
-    features: ClassVar = {
-        "coarse": "counts of tokens",
-        "fine": "counts of up to four neighbouring tokens",
-        **dict.fromkeys(linear_views, "words, pairs of words and pieces"),
-    }
-    linear_rate = 0.03
+    linear_view = NGRAMS
+    features: ClassVar = dict.fromkeys(map(str, SIZES), "tokens by tf-idf")
     averages_linear = True
     member_epochs = 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -241,7 +242,8 @@ def _made(
         known = [*known, *parts[1][0]]
     made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
     splits = [Split(made.encode(part), labels) for part, labels in parts]
-    return labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])
+    task = labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])
+    return replace(task, raw=tuple(own for own, _ in parts))
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:

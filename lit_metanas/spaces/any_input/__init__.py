@@ -3,6 +3,7 @@
 from lit_metanas.spaces.any_input.default_space import LINEAR_SPACES, default_space, linear_space_of
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
+from lit_metanas.spaces.any_input.patch_space import PatchSpace
 from lit_metanas.spaces.any_input.rocket_space import RocketSpace
 from lit_metanas.spaces.any_input.solved_models import SolvedModels
 
@@ -10,6 +11,7 @@ __all__ = [
     "LINEAR_SPACES",
     "LinearSpace",
     "NGramSpace",
+    "PatchSpace",
     "RocketSpace",
     "SolvedModels",
     "default_space",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
+from lit_metanas.spaces.any_input.patch_space import PatchSpace
 from lit_metanas.spaces.any_input.rocket_space import RocketSpace
 from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.mlp import MLPSpace, TextRowSpace
@@ -14,7 +15,8 @@ from lit_metanas.spaces.sequence.sequence_space import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 
 LINEAR_SPACES: Mapping[frozenset[str], type[SearchSpace]] = {
-    frozenset(choice.name for choice in space().choices): space for space in (LinearSpace, NGramSpace, RocketSpace)
+    frozenset(choice.name for choice in space().choices): space
+    for space in (LinearSpace, NGramSpace, PatchSpace, RocketSpace)
 }
 """The spaces of linear models by the names of their choices."""
 

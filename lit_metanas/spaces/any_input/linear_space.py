@@ -10,17 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import as_floats, blank_inputs, shortened
-from lit_metanas.inputs.shapes import (
-    ImageShape,
-    KindShape,
-    RowShape,
-    SeriesShape,
-    Shape,
-    TextRowShape,
-    TokenShape,
-    as_shape,
-)
+from lit_metanas.inputs.batches import as_floats, blank_inputs
+from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
@@ -38,30 +29,18 @@ EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
 SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
 
-VECTOR_SIZE = 32
-"""Numbers that each token has, or each group of neighbouring ones."""
-
-NEIGHBOURS, GROUPS = 4, 1 << 15
-"""The most tokens of a group, and how many groups there are."""
-
 COMPUTED_AT_ONCE = 256
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
-_FACTOR, PRIME = 1_000_003, (1 << 31) - 1
-"""They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
-
 
 class LinearSpace(SearchSpace):
-    """Linear classifiers of plain features of images, series, tokens and rows of numbers, perhaps with a text.
+    """Linear classifiers of plain features of images, series and rows of numbers; those of tokens are in NGramSpace.
 
     Images have averages of patches; ``fine`` ones have the strength of edges of eight directions in each of some larger
     patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
     deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
-    they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
-    a batch-norm, but for rows as they are. Tokens have a vector each, so that scores are linear in how often there is
-    each token (fastText, Joulin et al. 2017); ``fine`` ones have a vector for each group of up to four neighbouring
-    tokens, by a hash. Departures from the paper: their sum is divided by the root of their number, as rows of counts
-    are scaled for a support-vector machine, and vectors begin as zeros, so that rare tokens add no noise.
+    they are, ``fine`` ones with the squares of their numbers. All these are standardised by a batch-norm, but for rows
+    as they are.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -78,7 +57,7 @@ class LinearSpace(SearchSpace):
         27
     """
 
-    shapes = (ImageShape, SeriesShape, TokenShape, RowShape, TextRowShape)
+    shapes = (ImageShape, SeriesShape, RowShape)
 
     def __init__(self, *, details: Sequence[str] = DETAILS) -> None:
         self.details = check_known(self.name, "details", details, DETAILS)
@@ -88,7 +67,7 @@ class LinearSpace(SearchSpace):
         return PlainFeatures(build, self.details, shape)
 
     def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """The features of images or series, shape ``(n, features)``; tokens and rows as they are."""
+        """The features of images or series, shape ``(n, features)``; rows as they are."""
         (body,) = (layer for layer in child.modules() if isinstance(layer, PlainFeatures))
         (features,) = body.features.values()
         if body.dimensions == 2:
@@ -206,36 +185,6 @@ class SeriesFeatures(Features):
         return torch.cat(found, 2).flatten(1)
 
 
-class TokenFeatures(Features):
-    """The scaled sum of learned vectors of an example's tokens, or, if ``fine``, of all groups of neighbours."""
-
-    length = VECTOR_SIZE
-    standardised = False
-
-    def __init__(self, shape: TokenShape, detail: str) -> None:
-        super().__init__()
-        self.grouped = detail == "fine"
-        self.vectors = nn.Parameter(torch.zeros(GROUPS if self.grouped else shape.vocabulary, self.length))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, features)``."""
-        inputs = shortened(inputs)
-        numbers, within = neighbouring(inputs) if self.grouped else (inputs, inputs != 0)
-        counted = within.to(self.vectors)
-        weights = counted * counted.sum(1, keepdim=True).clamp(min=1).rsqrt()
-        return torch.bmm(weights.unsqueeze(1), F.embedding(numbers, self.vectors)).squeeze(1)
-
-
-def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers of all groups of up to ``NEIGHBOURS`` tokens, and which are within an example, ``(n, groups)``."""
-    numbers, within = [tokens], [tokens != 0]
-    for further in range(1, NEIGHBOURS):
-        last = F.pad(tokens, (0, further))[:, further:]
-        numbers.append((numbers[-1] * _FACTOR + last) % PRIME)
-        within.append(last != 0)
-    return torch.cat(numbers, 1) % GROUPS, torch.cat(within, 1)
-
-
 class RowFeatures(Features):
     """Rows as they are, or, if ``fine``, with the squares of their numbers."""
 
@@ -251,28 +200,10 @@ class RowFeatures(Features):
         return torch.cat([inputs, inputs * inputs], 1)
 
 
-class TextRowFeatures(Features):
-    """Those of a row, and behind them those of its text."""
-
-    def __init__(self, shape: TextRowShape, detail: str) -> None:
-        super().__init__()
-        self.shape = shape
-        self.row, self.text = RowFeatures(shape.row, detail), TokenFeatures(shape.text, detail)
-        self.standardised = self.row.standardised
-        self.length = self.row.length + self.text.length
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, numbers + steps)`` to ``(n, features)``."""
-        numbers, tokens = self.shape.split(inputs)
-        return torch.cat([self.row(numbers), self.text(tokens).to(numbers)], 1)
-
-
 FEATURES: Mapping[type[KindShape], Callable[..., Features]] = {
     ImageShape: ImageFeatures,
     SeriesShape: SeriesFeatures,
-    TokenShape: TokenFeatures,
     RowShape: RowFeatures,
-    TextRowShape: TextRowFeatures,
 }
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import shortened
-from lit_metanas.inputs.shapes import PADDING, Shape, TokenShape, as_shape
+from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape, TokenShape, as_shape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE
@@ -36,11 +36,12 @@ PASSES, MOST_VISITS = 8, 200_000
 
 
 class NGramSpace(SolvedModels, SearchSpace):
-    """Linear models of the most frequent n-grams of a text, each with a weight for each output.
+    """Linear models of the most frequent n-grams of a text, and of the numbers of its row if it is in a table.
 
     An example has each n-gram once: first words and pairs of words, then ``UNKNOWN``, then pieces, as
     ``lm.kinds.NGrams`` makes them, the more frequent ones by smaller numbers. Each counts by its inverse document
     frequency, and words and pieces are each scaled to length 1, so that the few words count as much as the many pieces.
+    Numbers are scaled to a mean square length of 1. Other tokens are taken as n-grams.
 
     Example:
         >>> space = lm.spaces.NGramSpace()
@@ -52,10 +53,11 @@ class NGramSpace(SolvedModels, SearchSpace):
     1. Joachims. Text Categorization with Support Vector Machines. ECML 1998.
     """
 
-    shapes = (TokenShape,)
+    shapes = (TokenShape, TextRowShape)
     choices = (Choice("weights", tuple(map(str, SIZES))),)
     decays = NGRAM_DECAYS
     visit_flops = 100_000
+    tried = 1
 
     @staticmethod
     def passes(examples: int) -> int:
@@ -67,46 +69,58 @@ class NGramSpace(SolvedModels, SearchSpace):
     ) -> NGramNetwork:
         """See ``SearchSpace``."""
         self.check_shape(shape)
-        network = NGramNetwork(self._rows(architecture, shape, way), way)
+        network = NGramNetwork(self._rows(architecture, shape, way), way, _parts_of(shape)[0])
         if weights:
             network.load_state_dict(weights)
         return network
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``."""
-        rows, found = self._rows(architecture, shape, way), as_shape(shape)
-        assert isinstance(found, TokenShape)
-        return NetworkCost(rows * (way + 2) + way, found.steps * (way + 4))
+        rows, (numbers, text) = self._rows(architecture, shape, way), _parts_of(shape)
+        return NetworkCost(rows * (way + 2) + (numbers + 1) * way, text.steps * (way + 4) + numbers * way)
 
     def _rows(self, architecture: Mapping[str, str], shape: Shape, way: int) -> int:
         """The tokens of a model: padding, ``UNKNOWN``, n-grams, and all further ones as a single one."""
-        found = as_shape(shape)
-        assert isinstance(found, TokenShape)
-        most = (int(self.canonical(architecture)["weights"]) - way) // (way + 2)
-        return max(UNKNOWN + 2, min(found.vocabulary + 1, most))
+        numbers, text = _parts_of(shape)
+        most = (int(self.canonical(architecture)["weights"]) - (numbers + 1) * way) // (way + 2)
+        return max(UNKNOWN + 2, min(text.vocabulary + 1, most))
+
+
+def _parts_of(shape: Shape) -> tuple[int, TokenShape]:
+    """How many numbers an input has before its tokens, and the shape of these."""
+    found = as_shape(shape)
+    if isinstance(found, TextRowShape):
+        return found.numbers, found.text
+    assert isinstance(found, TokenShape)
+    return 0, found
 
 
 class NGramNetwork(SolvedNetwork):
-    """Scores that are linear in the tf-idf of n-grams."""
+    """Scores that are linear in the tf-idf of n-grams, and in numbers if an input begins with some."""
 
-    def __init__(self, rows: int, way: int) -> None:
+    def __init__(self, rows: int, way: int, numbers: int = 0) -> None:
         super().__init__()
+        self.numbers = numbers
         # Of words in the first column, of pieces in the second; 0 for padding, and for what is not known.
         self.rarity = nn.Parameter(torch.zeros(rows, 2), requires_grad=False)
-        self.vectors = nn.Parameter(torch.zeros(rows, way))
+        self.vectors = nn.Parameter(torch.zeros(rows + numbers, way))  # those of numbers are the last ones
         self.bias = nn.Parameter(torch.zeros(way))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, way)``."""
-        tokens = self._known(shortened(inputs))
+        """Shape ``(n, steps)``, int64, 0 behind the end, or ``(n, numbers + steps)``, to ``(n, way)``."""
+        tokens, numbers = self._tokens(inputs), inputs[:, : self.numbers]
         values = self._values(tokens)
         if torch.compiler.is_compiling():  # a program has no bags, whose numbers would have to be checked
-            return torch.bmm(values.unsqueeze(1), F.embedding(tokens, self.vectors)).squeeze(1) + self.bias
-        return F.embedding_bag(tokens, self.vectors, per_sample_weights=values, mode="sum") + self.bias
+            scores = torch.bmm(values.unsqueeze(1), F.embedding(tokens, self.vectors)).squeeze(1)
+        else:
+            scores = F.embedding_bag(tokens, self.vectors, per_sample_weights=values, mode="sum")
+        if self.numbers:
+            scores = scores + numbers @ self.vectors[len(self.rarity) :]
+        return scores + self.bias
 
-    def _known(self, tokens: Tensor) -> Tensor:
-        """The tokens, those beyond the last row as the last one."""
-        return tokens.clamp(max=len(self.rarity) - 1)
+    def _tokens(self, inputs: Tensor) -> Tensor:
+        """The tokens of inputs, those beyond the last row as the last one."""
+        return shortened(inputs[:, self.numbers :].long()).clamp(max=len(self.rarity) - 1)
 
     def _values(self, tokens: Tensor) -> Tensor:
         """The tf-idf of tokens, shape ``(n, steps)``: words have length 1 together, and so have pieces."""
@@ -135,9 +149,9 @@ class NGramNetwork(SolvedNetwork):
         if margins is not None:
             wanted, sided = margins
             costs = STRENGTH / decay * costs_of(objective, wanted, part.weights)
-            columns, values = self._sparse(inputs)
-            wanted, costs = wanted.to(self.bias), costs.to(self.bias)
-            problem = Dual(columns, values, wanted, costs, sided=sided, number=len(self.rarity))
+            wanted, costs, scale = wanted.to(self.bias), costs.to(self.bias), self._scale(inputs)
+            columns, values = self._sparse(inputs, scale)
+            problem = Dual(columns, values, wanted, costs, sided=sided, number=len(self.vectors))
             first, generator = min(FIRST_PASSES, passes // 2), torch.Generator().manual_seed(seed)
             order, factor = torch.randperm(len(inputs), generator=generator), 1.0
             held, others = order.split([len(order) // HELD_OUT, len(order) - len(order) // HELD_OUT])
@@ -147,6 +161,7 @@ class NGramNetwork(SolvedNetwork):
                     factor = calibration(objective, problem.scores(held), labels[held])
                 if pass_ended is not None:
                     pass_ended()
+            problem.vectors[len(self.rarity) :] *= scale
             self.vectors.copy_(factor * problem.vectors)
             self.bias.copy_(factor * problem.bias)
         self.to(device)
@@ -154,24 +169,32 @@ class NGramNetwork(SolvedNetwork):
 
     def _count(self, inputs: Tensor) -> None:
         """Learn how rare each n-gram is, by the examples that have it."""
-        tokens = self._known(inputs)
+        tokens = self._tokens(inputs)
         behind = (tokens == UNKNOWN).cumsum(1) > 0
         for column, part in enumerate((~behind, behind)):
             numbers = tokens[part].bincount(minlength=len(self.rarity))
-            found = 1 + torch.log((1 + len(inputs)) / (1 + numbers).to(self.rarity))
+            found = 1 + torch.log((1 + len(inputs)) / (1 + numbers).to(self.rarity)).clamp(min=0)
             self.rarity[:, column] = found * (numbers > 0)
         self.rarity[[PADDING, UNKNOWN, -1]] = 0
 
-    def _sparse(self, inputs: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The known n-grams of each example, and their values."""
+    def _scale(self, inputs: Tensor) -> float:
+        """What numbers are multiplied by while they are learned from."""
+        numbers = inputs[:, : self.numbers].double()
+        return float(numbers.square().sum(1).mean().clamp(min=1e-9).rsqrt())
+
+    def _sparse(self, inputs: Tensor, scale: float) -> tuple[list[Tensor], list[Tensor]]:
+        """The features that are not 0 of each example, and their values."""
         columns, values, lengths = list[Tensor](), list[Tensor](), list[int]()
         for part in inputs.split(COMPUTED_AT_ONCE):
-            tokens = self._known(shortened(part))
-            found = self._values(tokens)
-            known = found > 0
-            columns.append(tokens[known].int())
-            values.append(found[known])
-            lengths += known.sum(1).tolist()
+            tokens, numbers = self._tokens(part), scale * part[:, : self.numbers]
+            own = torch.arange(len(self.rarity), len(self.vectors)).expand(len(part), -1)
+            found, places = torch.cat([self._values(tokens), numbers], 1), torch.cat([tokens, own], 1)
+            known, size = found != 0, (len(part), len(self.vectors))
+            pairs = torch.stack([known.nonzero()[:, 0], places[known]])
+            sums = torch.sparse_coo_tensor(pairs, found[known], size, check_invariants=False).coalesce()
+            columns.append(sums.indices()[1].int())
+            values.append(sums.values())
+            lengths += sums.indices()[0].bincount(minlength=len(part)).tolist()
         return [*torch.cat(columns).split(lengths)], [*torch.cat(values).split(lengths)]
 
 

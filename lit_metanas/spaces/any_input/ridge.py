@@ -2,13 +2,84 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from lit_metanas.inputs.batches import as_floats
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.spaces.any_input.solved_models import SolvedNetwork, calibration, costs_of, margins_of
+from lit_metanas.tasks.task import Split
 
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
 """Penalties to choose from, as each feature has variance 1."""
+
+MOST_SOLVED = 2048
+"""With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
+
+AT_ONCE = 64
+"""Examples of which features are computed together, so that what lies between takes little memory."""
+
+
+class RidgeNetwork(SolvedNetwork):
+    """A ridge regression on features, which ``look_at`` may prepare."""
+
+    head: nn.Linear
+
+    @abstractmethod
+    def features(self, inputs: Tensor) -> Tensor:
+        """Inputs to features, shape ``(n, features)``."""
+
+    @abstractmethod
+    def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
+        """Learn what features need, of inputs in a drawn order."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, *shape)`` to ``(n, way)``."""
+        scores: Tensor = self.head(self.features(inputs))
+        return scores
+
+    @torch.no_grad()
+    def solve(
+        self,
+        part: Split,
+        objective: Objective,
+        decay: float,
+        passes: int,
+        seed: int,
+        pass_ended: Callable[[], None] | None = None,
+    ) -> bool:
+        """See ``SolvedNetwork``; the decay is multiplied with the penalties to choose from."""
+        device, generator = self.head.weight.device, torch.Generator().manual_seed(seed)
+        self.cpu()
+        part = part.at(torch.randperm(len(part), generator=generator))
+        self.look_at(part.inputs.cpu(), generator)
+        if min(len(part), self.head.in_features) > MOST_SOLVED:
+            part = part.at(torch.arange(MOST_SOLVED))
+        labels = part.labels.cpu()
+        margins = margins_of(objective, labels)
+        if margins is not None:
+            wanted, sided = margins
+            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(AT_ONCE)])
+            model = fit_ridge(found.double(), wanted, costs_of(objective, wanted, part.weights), decay)
+            factor = calibration(objective, model.left_out, labels) if sided else 1.0
+            self.head.weight.copy_(factor * model.vectors.T)
+            self.head.bias.copy_(factor * model.bias)
+            if pass_ended is not None:
+                pass_ended()
+        self.to(device)
+        return margins is not None
+
+
+def zero_head(features: int, way: int, device: str | None = None) -> nn.Linear:
+    """A linear layer of zeros."""
+    head = nn.Linear(features, way, device=device)
+    for own in head.parameters():
+        nn.init.zeros_(own)
+    return head
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import combinations, product
 from math import log2
@@ -13,13 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces.any_input.ridge import fit_ridge
-from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
+from lit_metanas.spaces.any_input.ridge import RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.solved_models import SolvedModels
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.task import Split
 
 LENGTH, LARGE, KERNELS = 9, 3, 84
 """Numbers of a kernel, how many of them are 2 where the others are -1, and the ways to place these."""
@@ -30,17 +28,11 @@ LEVELS = (8, 2)
 MOST_ADDED = 9
 """Channels that a kernel adds at most."""
 
-MOST_SOLVED = 2048
-"""With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
-
 LEVEL_EXAMPLES, LEVEL_ANSWERS = 256, 20_000
 """Examples, and answers of each kernel to them, whose quantiles are the levels."""
 
 ABOVE = 1e-3
 """How far levels are above the quantiles, so that equal answers, as to a still signal, are none above by rounding."""
-
-AT_ONCE = 64
-"""Examples of which features are computed together, so that what lies between takes little memory."""
 
 
 class RocketSpace(SolvedModels, SearchSpace):
@@ -93,7 +85,7 @@ class RocketSpace(SolvedModels, SearchSpace):
         return NetworkCost(compared + (2 * compared + 1) * way, found.steps * computed + 2 * compared * way)
 
 
-class RocketNetwork(SolvedNetwork):
+class RocketNetwork(RidgeNetwork):
     """Scores that are linear in how often, and how far, the answers of fixed kernels are above levels."""
 
     kernels: Tensor
@@ -104,17 +96,10 @@ class RocketNetwork(SolvedNetwork):
         groups = 2 * len(self.dilations)
         self.register_buffer("kernels", kernels_of(groups, shape.features - 1), persistent=False)
         self.levels = nn.Parameter(torch.zeros(groups, levels, KERNELS, 1), requires_grad=False)
-        self.head = nn.Linear(2 * groups * levels * KERNELS, way)
-        for own in self.head.parameters():
-            nn.init.zeros_(own)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels + 1, steps)``, the last one the mask, to ``(n, way)``."""
-        scores: Tensor = self.head(self.features(inputs))
-        return scores
+        self.head = zero_head(2 * groups * levels * KERNELS, way)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, features)``."""
+        """Shape ``(n, channels + 1, steps)``, the last one the mask, to ``(n, features)``."""
         found = list[Tensor]()
         for place, (answers, mask) in enumerate(self._answers(inputs)):
             answers = answers.masked_fill(mask == 0, -torch.inf)
@@ -135,38 +120,9 @@ class RocketNetwork(SolvedNetwork):
             reach = (LENGTH - 1) * dilation // 2
             yield F.conv1d(F.pad(own, (reach, reach)), kernels, dilation=dilation), within
 
-    @torch.no_grad()
-    def solve(
-        self,
-        part: Split,
-        objective: Objective,
-        decay: float,
-        passes: int,
-        seed: int,
-        pass_ended: Callable[[], None] | None = None,
-    ) -> bool:
-        """See ``SolvedNetwork``; the decay is multiplied with the penalties to choose from."""
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(part), generator=generator)
-        self._set_levels(part.inputs[order[:LEVEL_EXAMPLES]], generator)
-        if min(len(part), self.head.in_features) > MOST_SOLVED:
-            part = part.at(order[:MOST_SOLVED])
-        labels = part.labels.cpu()
-        margins = margins_of(objective, labels)
-        if margins is None:
-            return False
-        wanted, sided = margins
-        found = [self.features(some).double().cpu() for some in part.inputs.split(AT_ONCE)]
-        model = fit_ridge(torch.cat(found), wanted, costs_of(objective, wanted, part.weights), decay)
-        factor = calibration(objective, model.left_out, labels) if sided else 1.0
-        self.head.weight.copy_(factor * model.vectors.T)
-        self.head.bias.copy_(factor * model.bias)
-        if pass_ended is not None:
-            pass_ended()
-        return True
-
-    def _set_levels(self, inputs: Tensor, generator: torch.Generator) -> None:
-        """Take quantiles of the answers to some examples."""
+    def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
+        """Take quantiles of the answers to some series as levels."""
+        inputs = inputs[:LEVEL_EXAMPLES]
         number = self.levels.shape[1]
         shares = (torch.arange(number) + 0.5) / number
         for levels, (answers, mask) in zip(self.levels, self._answers(inputs), strict=True):

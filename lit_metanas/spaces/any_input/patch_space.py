@@ -1,0 +1,131 @@
+"""Ridge regressions on how much the patches of an image are like patches of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.batches import as_floats
+from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
+from lit_metanas.spaces.any_input.ridge import RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.solved_models import SolvedModels
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
+
+PATCHES = (400, 100)
+"""Patches that those of an image are compared with."""
+
+SIDE, LOOKED_AT = 6, 32
+"""Pixels along a side of a patch, and of an image as it is looked at, at least; larger ones are averaged."""
+
+CELLS = 3
+"""Parts along a side of an image in which likeness is averaged."""
+
+LEAST_LIKENESS, FAINTEST_CONTRAST, WHITENING = 0.5, 0.01, 0.1
+"""What is subtracted from a likeness; what is added to the variance in a patch, and to those of their components."""
+
+SEEN_IMAGES, SEEN_PATCHES = 1000, 50_000
+"""Images of which patches are taken, and the patches by which they are whitened."""
+
+
+class PatchSpace(SolvedModels, SearchSpace):
+    """Ridge regressions on the likeness of an image's patches to drawn ones, after Coates, Lee and Ng (2011).
+
+    Patches of six by six pixels are drawn from the images to learn from. Each patch of an image is brought to mean 0
+    and variance 1, whitened, and compared with them by a scalar product. Features are the means, in each of nine parts
+    of the image, of how far the product is above a threshold, and of how far its negative is. Departures from the
+    paper: patches are drawn, not clustered, and there are nine parts, not four.
+
+    Example:
+        >>> space = lm.spaces.PatchSpace()
+        >>> [one["patches"] for one in space.architectures()]
+        ['400', '100']
+        >>> space.cost(space.canonical({"patches": "100"}), lm.ImageShape(1, 28, 28), way=10)
+        NetworkCost(parameters=21710, flops=2345400)
+
+    1. Coates, Lee, Ng. An Analysis of Single-Layer Networks in Unsupervised Feature Learning. AISTATS 2011.
+    """
+
+    shapes = (ImageShape,)
+    choices = (Choice("patches", tuple(map(str, PATCHES))),)
+    decays = (1.0,)
+    visit_flops = 1_000_000
+    tried = 1
+
+    def child(
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
+    ) -> PatchNetwork:
+        """See ``SearchSpace``."""
+        self.check_shape(shape)
+        found = as_shape(shape)
+        assert isinstance(found, ImageShape)
+        network = PatchNetwork(found, int(self.canonical(architecture)["patches"]), way)
+        if weights:
+            network.load_state_dict(weights)
+        return network
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """See ``SearchSpace``; what is done with a likeness counts as eight multiply-adds."""
+        found = as_shape(shape)
+        assert isinstance(found, ImageShape)
+        network = PatchNetwork(found, int(self.canonical(architecture)["patches"]), way, device="meta")
+        values, weights = network.kernels[0].numel(), network.head.weight.numel()
+        flops = network.kernels.shape[0] * (values + 8) * network.places + weights
+        return NetworkCost(sum(own.numel() for own in network.parameters()), flops)
+
+
+class PatchNetwork(RidgeNetwork):
+    """Scores that are linear in how much the patches in each part of an image are like drawn ones."""
+
+    def __init__(self, shape: ImageShape, patches: int, way: int, device: str | None = None) -> None:
+        super().__init__()
+        self.every = max(1, min(shape.height, shape.width) // LOOKED_AT)
+        height, width = shape.height // self.every, shape.width // self.every
+        self.side = min(SIDE, height, width)
+        high, wide = height - self.side + 1, width - self.side + 1
+        self.places = high * wide
+        self.cell = (-(-high // CELLS), -(-wide // CELLS))
+        cells = -(-high // self.cell[0]) * -(-wide // self.cell[1])
+        kernels = torch.zeros(patches, shape.channels, self.side, self.side, device=device)
+        self.kernels = nn.Parameter(kernels, requires_grad=False)
+        self.shift = nn.Parameter(torch.zeros(patches, device=device), requires_grad=False)
+        self.head = zero_head(2 * patches * cells, way, device)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
+        images = self._looked_at(inputs)
+        mean = F.avg_pool2d(images.mean(1, keepdim=True), self.side, stride=1)
+        square = F.avg_pool2d((images * images).mean(1, keepdim=True), self.side, stride=1)
+        contrast = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).sqrt()
+        sums = self.kernels.sum((1, 2, 3))[:, None, None]
+        likeness = (F.conv2d(images, self.kernels) - mean * sums) / contrast + self.shift[:, None, None]
+        both = [(likeness - LEAST_LIKENESS).clamp(min=0), (likeness * -1 - LEAST_LIKENESS).clamp(min=0)]
+        cells = F.avg_pool2d(torch.cat(both, 1), self.cell, ceil_mode=True, count_include_pad=False)
+        return cells.flatten(1)
+
+    def _looked_at(self, inputs: Tensor) -> Tensor:
+        """The images with as few pixels as are looked at."""
+        if self.every == 1:
+            return inputs
+        return F.avg_pool2d(inputs, self.every)
+
+    def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
+        """Draw patches of some images, and whiten them."""
+        images = self._looked_at(as_floats(inputs[:SEEN_IMAGES]))
+        found = F.unfold(images, self.side).transpose(1, 2).flatten(0, 1)
+        found = found[torch.randperm(len(found), generator=generator)[:SEEN_PATCHES]]
+        found = found - found.mean(1, keepdim=True)
+        found = found / (found.square().mean(1, keepdim=True) + FAINTEST_CONTRAST).sqrt()
+        mean = found.mean(0)
+        found = found - mean
+        variances, components = torch.linalg.eigh(found.T @ found / len(found))
+        whitening = components @ ((variances + WHITENING).rsqrt()[:, None] * components.T)
+        number = len(self.kernels)
+        drawn = found[torch.arange(number) % len(found)] @ whitening
+        kernels = drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1e-6) @ whitening
+        self.kernels.copy_(kernels.view_as(self.kernels))
+        self.shift.copy_(-(kernels @ mean))
