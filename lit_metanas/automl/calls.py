@@ -40,7 +40,7 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import asked_from_shell, hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
-from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
+from lit_metanas.training.export.onnx_program import check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
 from lit_metanas.training.precision import check_precision
 from lit_metanas.training.trainers import check_threads
@@ -110,7 +110,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     check_precision("auto", options.precision)
     if options.threads is None:
         options = replace(options, threads=torch.get_num_threads())
-    if options.onnx or options.int8:
+    if options.onnx:
         check_onnx_installed()
     if options.student:
         return teacher_and_student(options, run_auto, began=began, from_shell=from_shell)
@@ -177,7 +177,7 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
         if not finished:
             options.say("writing the network and the report.")
             folder.write(job.views.labelled(result.view).given, result, seed=options.seed)
-        if options.onnx or options.int8:
+        if options.onnx:
             added = _add_onnx(folder, options, result)
     except OSError as error:
         if from_shell:
@@ -214,12 +214,11 @@ def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) 
     if result.stopped:
         options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
         return False
-    if not (lacking := folder.without_onnx(result, int8=options.int8)):
+    if not (lacking := folder.without_onnx(result)):
         return False
     options.say("translating the network to ONNX, which may take minutes.")
-    loss = folder.add_onnx(lacking, int8=options.int8)
-    if loss is not None:
-        options.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
+    for place, one in lacking:
+        one.add_onnx(place)
     return True
 
 

@@ -61,7 +61,7 @@ AUTO_THREADS = "auto"
 NO_ENCODER = "none"
 """Among encoders, what stands for the networks without one."""
 
-_NOT_REPEATED = ("teacher", "minutes", "onnx", "int8", "workers", "progress", "output", "precision", "wandb")
+_NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,6 @@ class AutoOptions:
         "a front of networks that trade accuracy for parameters, flops or latency", shell=str | None
     )
     onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
-    int8: bool = option("also writes weights of 8 bits, and reports their loss", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
         "training FLOPs instead of minutes, as a result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
@@ -263,8 +262,8 @@ class AutoOptions:
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
         if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
             raise ValueError(f"auto: wandb = {shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
-        if (self.onnx or self.int8) and self.output is None:
-            raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+        if self.onnx and self.output is None:
+            raise ValueError("auto: onnx is a file in the output: give 'output', too.")
 
     def _check_student(self) -> None:
         """Refuse what a student has not, and limit its size if nothing else is limited."""

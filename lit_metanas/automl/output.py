@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,9 @@ from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
-from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
-from lit_metanas.training.export.hub_card import check_card_place, tells_int8
+from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, check_export_place
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
-from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
+from lit_metanas.training.export.onnx_program import ONNX
 
 METHOD = "auto"
 """The method's name in tables."""
@@ -181,29 +180,11 @@ class OutputFolder:
                 "another 'output'."
             ) from error
 
-    def without_onnx(self, result: SearchResult, *, int8: bool) -> list[tuple[Path, SearchResult]]:
-        """The networks of a finished search that lack an ONNX file, that of the result first, each with its folder.
-
-        Raises:
-            ValueError: a card cannot be read.
-        """
+    def without_onnx(self, result: SearchResult) -> list[tuple[Path, SearchResult]]:
+        """The networks of a finished search that lack an ONNX file, each with its folder."""
         folders = [self.path, *(own_folder(self.front, name) for name in result.front_names)]
-        pairs, wanted = zip(folders, (result, *result.front), strict=True), self._wants_int8(int8)
-        return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=wanted)]
-
-    def add_onnx(self, lacking: Sequence[tuple[Path, SearchResult]], *, int8: bool) -> Int8Loss | None:
-        """Write ``model.onnx`` of some networks; returns the loss of the result's by weights of 8 bits, if any.
-
-        Raises:
-            ValueError: the network cannot be translated, or a card cannot be read.
-        """
-        wanted = self._wants_int8(int8)
-        losses = {folder: one.add_onnx(folder, int8=wanted) for folder, one in lacking}
-        return losses.get(self.path)
-
-    def _wants_int8(self, int8: bool) -> bool:
-        """Whether weights of 8 bits are asked for now, or were asked for before."""
-        return int8 or (self.path / INT8).is_file()
+        pairs = zip(folders, (result, *result.front), strict=True)
+        return [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
 
     def _read_state(self, file: Path) -> None:
         place, kept = f"'{writable(str(self.path))}'", _state_in(file)
@@ -227,7 +208,7 @@ class OutputFolder:
 
     def _check_place(self) -> None:
         """Before a search, refuse foreign files that its end would replace or remove."""
-        check_card_place(self.path)
+        check_export_place(self.path, card=True)
         check_tree(self.report)
         check_only(self.trainings, KEPT_SCORE)
         if self.settings["pareto"] is None:
@@ -235,7 +216,7 @@ class OutputFolder:
         check_files(self.front, FRONT_FILES)
         for folder in self._networks():
             check_only(folder, EXPORTED_NAMES)
-            check_card_place(folder)
+            check_export_place(folder, card=True)
         for entry in sorted(self.front.glob("[!.]*")):
             if FRONT_NAME.fullmatch(entry.name) or not entry.is_dir():
                 continue
@@ -313,11 +294,3 @@ def _state_in(file: Path) -> dict[str, Any] | None:
     if isinstance(kept, dict) and isinstance(kept.get("settings"), dict):
         return kept
     return None
-
-
-def _has_onnx(folder: Path, *, int8: bool) -> bool:
-    """Whether nothing is missing; with weights of 8 bits the card, which is written last, has their loss, too."""
-    names = [ONNX, CARD]
-    if int8:
-        names.append(INT8)
-    return all((folder / name).is_file() for name in names) and (not int8 or tells_int8(folder))

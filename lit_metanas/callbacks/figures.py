@@ -7,6 +7,7 @@ import math
 import os
 import re
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -178,12 +179,29 @@ _FURTHER = ("Noto Sans", "Source Han Sans", "WenQuanYi", "Microsoft YaHei", "Pin
 """How the names of fonts with letters of further scripts begin."""
 
 
+def has_letters(text: str) -> bool:
+    """Whether figures can show all letters of a text."""
+    return text.isascii() or {ord(letter) for letter in text if not letter.isspace()} <= _letters()
+
+
 def use_fonts(drawn: Figure) -> None:
     """Let matplotlib look for letters of all scripts in the fonts of this machine."""
-    from matplotlib.font_manager import fontManager
     from matplotlib.text import Text
 
-    texts = [one for one in drawn.findobj(Text) if isinstance(one, Text) and not one.get_text().isascii()]
-    names = {entry.name for entry in fontManager.ttflist}
-    for text in texts:
-        text.set_fontfamily([USUAL, *sorted(name for name in names if name.startswith(_FURTHER))])
+    for text in drawn.findobj(Text):
+        if isinstance(text, Text) and not text.get_text().isascii():
+            text.set_fontfamily(_fonts())
+
+
+@cache
+def _fonts() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    return [USUAL, *sorted({entry.name for entry in fontManager.ttflist if entry.name.startswith(_FURTHER)})]
+
+
+@cache
+def _letters() -> frozenset[int]:
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in _fonts()))

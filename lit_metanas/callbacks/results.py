@@ -8,10 +8,11 @@ from math import isfinite, nan
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
+from lit_metanas.callbacks.trial_coordinates import COORDINATES, draw_coordinates
 from lit_metanas.io.text import hardware, markdown_lines
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
@@ -97,7 +98,7 @@ class ResultsTable(Callback):
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
     ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
     tried, with its score and the search's cost so far. TensorBoard gets both as text. W&B keeps the architectures as an
-    artifact.
+    artifact, and gets parallel coordinates of all trials if plotly is installed (extra ``dashboard``).
 
     Example:
         >>> callback = lm.callbacks.ResultsTable()
@@ -120,6 +121,8 @@ class ResultsTable(Callback):
                 logger.log_metrics(_scalars([row for row in module.results if row.task_id == task]), step)
             _log_table(logger, TARGET_TABLE, TARGET_COLUMNS, [_cells(row) for row in module.results])
             _log_table(logger, TRIAL_TABLE, TRIAL_COLUMNS, list(trial_cells(module.records)))
+            if isinstance(logger, WandbLogger) and (chart := draw_coordinates(module.records)) is not None:
+                logger.experiment.log({COORDINATES: chart})
         keep_architectures(trainer.loggers, module.directory / "architectures.json")
 
 

@@ -44,7 +44,6 @@ STOPPED = "SIGTERMException"
 _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
-    "push": "lit_metanas.training.export.hub_card",
     "configs": "lit_metanas.cli.shipped_configurations",
     "schema": "lit_metanas.cli.schema",
 }
@@ -53,9 +52,7 @@ _MODULES = {
 _SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
 """The functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {
-    "run": ("config",), "push": ("folder", "repo"), "configs": ("name",), "schema": ("path",),
-}  # fmt: skip
+_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "configs": ("name",), "schema": ("path",)}
 """The keys of the words that stand right after a verb."""
 
 
@@ -202,7 +199,7 @@ def _leave_garbage() -> None:
 def _with_data(args: list[str], *keys: str) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
     args = [_with_underscores(word) if word.startswith("--") else word for word in args]
-    args = _with_flags(args, ("--onnx", "--int8", "--student"))
+    args = _with_flags(args, ("--onnx", "--student"))
     given = {word.partition("=")[0] for word in args}
     for key in keys:
         place = _place_of_data(args)
@@ -246,11 +243,10 @@ def _with_examples(args: list[str]) -> list[str]:
 
 
 def _with_operands(args: list[str], *keys: str) -> list[str]:
-    """The words right after a verb, with their keys; and ``push --dry-run`` with its value."""
+    """The words right after a verb, with their keys."""
     bare = takewhile(lambda word: not word.startswith("-"), args)
     named = [f"--{key}={word}" for key, word in zip(keys, bare, strict=False)]
-    flags = dict.fromkeys(("--dry-run", "--dry_run"), "--dry_run=true")
-    return [*named, *(flags.get(word, word) for word in args[len(named) :])]
+    return [*named, *args[len(named) :]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

@@ -32,7 +32,6 @@ EXAMPLES = {
     "search": "-c from_scratch --model.directory runs/mine",
     "predict": "model photo.jpg",
     "report": "--results runs/scratch/results.json",
-    "push": "out NAME/MODEL --dry-run",
     "configs": "meta_search",
     "schema": "schema.json",
 }
@@ -63,7 +62,6 @@ PHASE = {
     "config": "configurations, relative to the file that names them",
     "args": "further arguments of the command",
     "per_seed": "once for each seed, or once (default: true)",
-    "minutes": "how long it takes, for the estimate of what is left (default: 1.0)",
     "only_with": "an input, without which the phase is left out",
     "only_without": "an input, with which the phase is left out",
 }
@@ -74,7 +72,6 @@ OPERANDS = {
     "distil": "MODEL DATA",
     "run": "[EXPERIMENT]",
     "predict": "EXPORTED PATH ... [--csv]",
-    "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
     "schema": "[PATH]",
 }

@@ -19,7 +19,6 @@ VERBS = {
     **TRAINER_VERBS,
     "predict": "run an exported network on new images, texts, sounds or rows",
     "report": "turn results into a table, figures and a Markdown page",
-    "push": "send an exported network with its model card to the Hugging Face Hub",
     "configs": "list the shipped configurations, or print one",
     "schema": "make a JSON schema, by which editors complete and check configurations",
 }
@@ -67,7 +66,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "args": "further arguments of all phases of a verb",
         "needs": "inputs that must be files or folders, and what each is",
         "jobs": "how many seeds run side by side (default: one for each core)",
-        "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "predict": {
         "model": "the folder of an exported network, or one with a single one; may be the first word (must be given)",
@@ -84,12 +82,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
         "subject": "method of which one sentence says what it won over the reference, and what it cost",
-    },
-    "push": {
-        "folder": "the exported network's; may be the first word (must be given)",
-        "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
-        "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
-        "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
     },
     "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
     "schema": {"path": "the file to write; may be the first word (default: it is printed)"},

@@ -88,7 +88,7 @@ class ResultFields:
         rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
             of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
-        ordinal: whether the values in the record only rank the trials, as a zero-cost proxy does.
+        ordinal: whether the values in the record only rank the trials.
         command: with ``auto``, the command or call that repeats it, with FLOPs instead of minutes; empty for a stopped
             search and for other searches.
         earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the

@@ -22,7 +22,6 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
-from lit_metanas.training.export.onnx_program import Int8Loss
 from lit_metanas.training.export.predict_script import script_packages, script_takes
 from lit_metanas.training.precision import FLOAT32
 
@@ -43,7 +42,7 @@ def describe_result(result: ResultFields) -> str:
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 
-def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
+def card_of(result: ResultFields, license: str, command: str) -> ModelCard:
     """The model card of a result."""
     given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
     made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
@@ -85,7 +84,6 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         latency=_latency_text(result),
         seed=result.record.seed,
         license=license,
-        int8=loss,
         front=_front_sentence(result),
         measures=measures_in_words(result),
         by_class=table.markdown() if table else "",

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import card_of, describe_result
-from lit_metanas.inputs.batches import as_floats, blank_inputs, input_size, inputs_like
-from lit_metanas.inputs.shapes import as_shape, describe_shape
+from lit_metanas.inputs.batches import as_floats, input_size, inputs_like
+from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.objectives.classification import Classification
@@ -31,14 +31,15 @@ from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.export.exported_program import (
     EXPORTED,
     GivenExamples,
+    check_export_place,
     export_child,
     image_paths,
     network_inputs,
     one_or_more,
     show_predictions,
 )
-from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, check_card_place, update_card, write_card
-from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss, quantise_onnx
+from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, write_card
+from lit_metanas.training.export.onnx_program import ONNX
 
 PREDICTED_AT_ONCE = 500
 """Inputs in a batch, which bounds the memory."""
@@ -96,7 +97,7 @@ class SearchResult(ResultFields):
 
     @property
     def test(self) -> Split | None:
-        """The test part as the network takes it, for ``export`` with ``int8``; a copy or a pickle has none."""
+        """The test part as the network takes it; None of a copy or a pickle."""
         return self.tested and replace(self.tested, inputs=as_floats(self.tested.inputs))
 
     @property
@@ -151,10 +152,9 @@ class SearchResult(ResultFields):
         folder: str | os.PathLike[str],
         *,
         onnx: bool = False,
-        int8: Split | bool | None = None,
         license: str = UNKNOWN_LICENSE,
         command: str = "",
-    ) -> Int8Loss | None:
+    ) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
 
         The program of a network that writes texts contains all its steps. For 32 steps of three layers the export takes
@@ -165,55 +165,38 @@ class SearchResult(ResultFields):
                 model card ``README.md``; made if absent. Each file is replaced whole. The networks of a front go to
                 folders in ``front`` there, each with the same files.
             onnx: whether to add ``model.onnx`` for onnxruntime; see ``export_child``.
-            int8: whether to add ``model_int8.onnx`` with weights of 8 bits, scored on the test part; or other examples
-                to score it on, as the network takes them.
             license: the network's licence in the card, by the Hugging Face Hub's names, such as ``apache-2.0``.
             command: the command that made the network, for the card; by default the result's ``command``. If that is
                 empty, the card names the method and the seed.
 
-        Returns:
-            The loss by weights of 8 bits; None unless they are asked for.
-
         Raises:
-            ValueError: no ONNX file can be made, the folder has a link or a foreign file in place of an exported one,
-                the examples for ``int8`` are no inputs of the network, or there is no test part.
+            ValueError: no ONNX file can be made, or the folder has a link or a foreign file in place of an exported
+                one.
         """
         folders = [own_folder(folder, FRONT, name) for name in self.front_names]
         for place in (folder, *folders):
-            check_card_place(place)
+            check_export_place(Path(place), card=True)
         command = command or self.command
-        loss = self._write_network(folder, onnx=onnx, int8=int8)
-        write_card(folder, card_of(self, license, command, loss))
+        self._write_network(folder, onnx=onnx)
+        write_card(folder, card_of(self, license, command))
         for place, one in zip(folders, self.front, strict=True):
-            one.export(place, onnx=onnx, int8=int8, license=license, command=command)
-        return loss
+            one.export(place, onnx=onnx, license=license, command=command)
 
-    def add_onnx(self, folder: str | os.PathLike[str], *, int8: Split | bool | None = None) -> Int8Loss | None:
-        """Add ``model.onnx`` to a folder of ``export``; the card keeps the text that people added.
+    def add_onnx(self, folder: str | os.PathLike[str]) -> None:
+        """Add ``model.onnx`` to a folder of ``export``.
 
         Args:
             folder: the folder of this network alone; the networks of a front have their own.
-            int8: whether to add ``model_int8.onnx``, too; see ``export``.
-
-        Returns:
-            The loss by weights of 8 bits, which is added to the card; None unless they are asked for.
 
         Raises:
-            ValueError: see ``export``, or the card cannot be read.
+            ValueError: see ``export``.
         """
         check_files(Path(folder), EXPORTED)
         with TemporaryDirectory() as made:  # an export replaces all files of a folder, its card included
-            loss = self._write_network(made, onnx=True, int8=int8)
-            for file in (Path(made, name) for name in (ONNX, INT8)):
-                if file.is_file():
-                    write_whole(Path(folder, file.name), file.read_bytes())
-        update_card(folder, card_of(self, UNKNOWN_LICENSE, self.command, loss))
-        return loss
+            self._write_network(made, onnx=True)
+            write_whole(Path(folder, ONNX), Path(made, ONNX).read_bytes())
 
-    def _write_network(
-        self, folder: str | os.PathLike[str], *, onnx: bool, int8: Split | bool | None
-    ) -> Int8Loss | None:
-        scored = self._scored_on(int8)
+    def _write_network(self, folder: str | os.PathLike[str], *, onnx: bool) -> None:
         with torch.inference_mode(False):
             export_child(
                 self.network,
@@ -223,30 +206,8 @@ class SearchResult(ResultFields):
                 shape=self.shape,
                 preprocessing=self.preprocessing,
                 objective=self.objective,
-                onnx=onnx or scored is not None,
+                onnx=onnx,
             )
-        if scored is None:
-            return None
-        _, goal = self.objective.program_of(self.network)
-        return quantise_onnx(folder, scored, goal)
-
-    def _scored_on(self, int8: Split | bool | None) -> Split | None:
-        """The examples to score weights of 8 bits on; None if no such weights are asked for."""
-        if int8 is None or int8 is False:
-            return None
-        if int8 is True:
-            test = self.test
-            if test is None:
-                raise ValueError("This result is a copy, without its test part: give int8 a Split of examples.")
-            return test
-        if not isinstance(int8, Split):
-            raise ValueError(f"int8 must be True or a Split of examples, not {type(int8).__name__}.")
-        if tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
-            raise ValueError(
-                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
-                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them, or True."
-            )
-        return int8
 
     def __repr__(self) -> str:
         return describe_result(self)

@@ -27,7 +27,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms
-from lit_metanas.training.export.hub_card import check_card_place
+from lit_metanas.training.export.exported_program import check_export_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 from lit_metanas.training.recipes import Recipe
 
@@ -49,7 +49,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         directory: folder of results, architectures and children.
         shape: shape of an input, if tasks are to be checked against it.
         export: whether each child is also written as a program that runs with torch alone, with a card; ``onnx`` adds
-            an ONNX file, and ``int8`` one with weights of 8 bits, whose loss on the test part is in the card.
+            an ONNX file.
         refit: whether children are trained on the train and val parts together; otherwise on the train part alone, as
             in the searches.
         validate: whether each chosen network is also scored on the val part, after a training on the train part alone.
@@ -85,7 +85,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         seed: int = 0,
         directory: str = "search",
         shape: Shape | None = None,
-        export: bool | Literal["onnx", "int8"] = False,
+        export: bool | Literal["onnx"] = False,
         refit: bool = True,
         validate: bool = False,
         config: str = "",
@@ -157,7 +157,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         assert self.finished is not None
         folder = self.finished.folder(problem.id, method)
         if self.export:
-            check_card_place(folder)
+            check_export_place(folder, card=True)
         found = search(
             problem,
             self.space,
@@ -175,12 +175,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         if self.config:
             command = f"lit-metanas search -c {shlex.quote(self.config)}"
         if self.export:
-            found.export(
-                folder,
-                onnx=self.export == "onnx",
-                int8=problem.test if self.export == "int8" else None,
-                command=command,
-            )
+            found.export(folder, onnx=self.export == "onnx", command=command)
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
         write_predictions(folder / PREDICTIONS, found.predictions)

@@ -1,10 +1,8 @@
-"""Performance estimation: training, supernets, proxies and tabular benchmarks."""
+"""Performance estimation: training, supernets and tabular benchmarks."""
 
 from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.estimators.proxies import ParameterCount, Proxy, ProxyEstimator, Synflow
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.tables import (
-    NASBench101Table,
     NASBench201Table,
     NASBenchGraphTable,
     NATSFiles,
@@ -16,16 +14,11 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_w
 
 __all__ = [
     "Estimator",
-    "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",
-    "ParameterCount",
-    "Proxy",
-    "ProxyEstimator",
     "Score",
     "SupernetEstimator",
-    "Synflow",
     "Table",
     "TableDataModule",
     "TabularEstimator",

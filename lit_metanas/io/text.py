@@ -255,15 +255,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def rough(seconds: float) -> str:
-    """An estimate of seconds, of at least ``10 s``: ``40 s``, ``3 min``, ``2.1 h``."""
-    if seconds < 55:
-        return f"{10 * max(round(seconds / 10), 1)} s"
-    if seconds < 5970:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def with_prefix(number: float, exact: bool = False) -> str:
     """Three digits and a prefix: ``0``, ``950``, ``12.3 k``, ``4.56 M``, ``1.00 G``; ``exact`` gives ``1 G``."""
     if number == 0:

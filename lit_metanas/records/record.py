@@ -196,8 +196,7 @@ class SearchOutcome:
         untried: number of planned architectures that the budget did not pay for.
         meta_cost: cost of the knowledge from before the search, without the searcher's own ``meta_cost``.
         front: the outcomes of a search for a whole front, the most accurate first; otherwise empty.
-        ordinal: whether the record's values only rank the trials, as a zero-cost proxy does, and are no validation
-            scores.
+        ordinal: whether the record's values only rank the trials, and are no validation scores.
 
     Example:
         >>> lm.records.SearchOutcome(lm.Architecture({"kernel": "3"}), None, lm.records.SearchRecord("letters")).value

@@ -1,7 +1,6 @@
 """Relaxations: from architecture logits to a mixture over candidates, or to one sampled candidate."""
 
-from lit_metanas.relaxations.auxiliary_skip import AuxiliarySkip
-from lit_metanas.relaxations.discrete import Argmax, Categorical, Derived, SampledChild
+from lit_metanas.relaxations.discrete import Argmax, Derived, SampledChild
 from lit_metanas.relaxations.relaxation import (
     PRUNED,
     AnnealedSoftmax,
@@ -17,8 +16,6 @@ __all__ = [
     "PRUNED",
     "AnnealedSoftmax",
     "Argmax",
-    "AuxiliarySkip",
-    "Categorical",
     "ChoicewiseRelaxation",
     "Derived",
     "GumbelSoftmax",

@@ -55,24 +55,6 @@ class Derived(Relaxation):
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
 
 
-class Categorical(ChoicewiseRelaxation):
-    """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits.
-
-    Example:
-        >>> relaxation, logits = lm.relaxations.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
-        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
-        >>> relaxation(logits, noise, progress=0.0)["kernel"].index
-        1
-    """
-
-    discrete = True
-
-    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
-        """Sample one candidate; ``progress`` is not used."""
-        weights = hard(perturb(logits.detach(), noise))
-        return Gate(weights, int(weights.argmax()))
-
-
 class SampledChild(ChoicewiseRelaxation):
     """Sample a candidate by Gumbel-max and compute only that one (Dong and Yang 2019, GDAS, Eq. 6 and 7).
 

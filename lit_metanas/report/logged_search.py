@@ -12,6 +12,7 @@ from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, pixels
 from lit_metanas.callbacks.results import TRIAL_COLUMNS, TRIAL_TABLE, trial_cells
+from lit_metanas.callbacks.trial_coordinates import COORDINATES, draw_coordinates
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.report.figures.costs import draw_rounds
@@ -30,9 +31,9 @@ CONFUSION, MOST_PAIRED = "test/confusions", 200
 def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[str] = ".") -> Path:
     """Log a search as a run of Weights & Biases, offline unless the variable ``WANDB_MODE`` is ``online``.
 
-    The run has a row for each trial, as a table and in its history; the confusion matrix of the test part; drawings of
-    the search and of the chosen architecture; and all final figures in its summary. An online run also gets the
-    exported network as an artifact.
+    The run has a row for each trial, as a table and in its history; parallel coordinates of the trials, if plotly is
+    installed (extra ``dashboard``); the confusion matrix of the test part; drawings of the search and of the chosen
+    architecture; and all final figures in its summary. An online run also gets the exported network as an artifact.
 
     Args:
         result: of ``auto`` or ``search``.
@@ -102,6 +103,8 @@ def _log_trials(run: Run, result: SearchResult) -> None:
     logged: dict[str, Any] = {name: wandb.Image(pixels(one)) for name, one in drawn.items() if one is not None}
     if rows:
         logged[TRIAL_TABLE] = wandb.Table(columns=list(TRIAL_COLUMNS), data=rows)
+    if (chart := draw_coordinates([result.record])) is not None:
+        logged[COORDINATES] = wandb.Plotly(chart)
     run.log(logged)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import percent
+from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
 from lit_metanas.report.figures.predictions import (
     MOST_SHOWN,
     draw_confusions,
@@ -153,7 +155,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
             score = markdown_text(_score(best))
             why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
-    parts += _tiles(folder / PREDICTED, predictions)
+    parts += _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
@@ -161,12 +163,24 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     return "\n\n".join(["## Predictions", *parts]) + "\n"
 
 
-def _tiles(file: Path, predictions: Sequence[ShownPrediction]) -> list[str]:
-    """Predictions as a figure in a file, as Markdown; nothing for texts."""
-    if (drawn := draw_predictions(predictions)) is None:
+def _numbers(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> dict[str, str]:
+    """What stands in figures of a network's predictions for names that cannot be drawn."""
+    shown = {text for one in predictions for text in (one.said, one.meant)}
+    return numbers_of(sorted({*network.row.classes, *shown}, key=natural))
+
+
+def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> list[str]:
+    """Predictions as a figure in a file, and the names that numbers replace in it, as Markdown; nothing for texts."""
+    named = [
+        replace(one, said=numbers.get(one.said, one.said), meant=numbers.get(one.meant, one.meant))
+        for one in predictions
+    ]
+    if (drawn := draw_predictions(named)) is None:
         return []
     save(drawn, file)
-    return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})"]
+    seen = {text for one in predictions for text in (one.said, one.meant)}
+    said = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
+    return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})", *([markdown_text(said)] if said else [])]
 
 
 def _right_by(metric: str) -> str:
@@ -257,6 +271,7 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         return "", []
     if not rows or (math.isnan(rows[0].probability) and not rows[0].shares):  # of numbers
         return "", []
+    numbers = _numbers(network, errors)
     parts, pictures = ["## Classes"], []
     if rows[0].shares:
         parts.append(LabelTable.of(rows).markdown())
@@ -265,15 +280,16 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         places = {name: place for place, name in enumerate(names)}
         table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
         parts.append(table.markdown())
-        if (drawn := draw_confusions(table)) is not None:
+        named = replace(table, names=tuple(numbers.get(name, name) for name in names))
+        if (drawn := draw_confusions(named)) is not None:
             save(drawn, folder / CONFUSIONS.file)
-            pictures.append(CONFUSIONS)
+            pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {numbers_in_words(numbers)}".rstrip()))
     wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
     if wrong:
         all_wrong = number_of(sum(not row.right for row in rows), "error")
         of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        parts += _tiles(folder / WORST, errors)
+        parts += _tiles(folder / WORST, errors, numbers)
         if any(one.heat for one in errors):
             parts.append(HEAT_SHOWS)
         parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +16,6 @@ from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.testing.choice_check import require
 
 TOLERANCE = 1e-5
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.Embedding)
-"""Layers whose parameters cost no multiply-adds in the project's account."""
 
 
 class _UsedParameters(TorchFunctionMode):
@@ -48,40 +43,12 @@ class _UsedParameters(TorchFunctionMode):
 
 
 def count_network(network: nn.Module, *example: Tensor) -> NetworkCost:
-    """Count the parameters that a network computes with, and by forward hooks the multiply-adds of its layers.
-
-    Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
-    counts the multiply-adds instead.
-    """
-    multiply_adds = 0
-    known = True
-
-    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal multiply_adds, known
-        if isinstance(layer, CONVOLUTIONS):
-            multiply_adds += layer.weight[0].numel() * output[0].numel()
-        elif isinstance(layer, nn.Linear):
-            multiply_adds += layer.weight.numel() * math.prod(output.shape[1:-1])
-        elif _has_parameters(layer) and not isinstance(layer, FREE):
-            known = False
-
-    handles = [layer.register_forward_hook(hook) for layer in network.modules()]
+    """Count the parameters that a network computes with, and the multiply-adds, by PyTorch's own counter."""
     used = _UsedParameters()
-    try:
-        with torch.no_grad(), without_fast_paths(), used, FlopCounterMode(display=False) as counter:
-            network(*example)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), without_fast_paths(), used, FlopCounterMode(display=False) as counter:
+        network(*example)
     # The counter's flop is half a multiply-add.
-    flops = multiply_adds if known else counter.get_total_flops() // 2
-    return NetworkCost(sum(parameter.numel() for parameter in used.found), flops)
-
-
-def _has_parameters(layer: nn.Module) -> bool:
-    """Whether a layer, or a list of its own, holds parameters."""
-    lists = [child for child in layer.children() if isinstance(child, nn.ParameterList | nn.ParameterDict)]
-    return any(True for holder in (layer, *lists) for _ in holder.parameters(recurse=False))
+    return NetworkCost(sum(parameter.numel() for parameter in used.found), counter.get_total_flops() // 2)
 
 
 def check_cost(cost: NetworkCost, counted: NetworkCost, architecture: Architecture) -> None:

@@ -40,7 +40,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
 
     Of its choices: labels are unique strings, survive Optuna and JSON, and ``canonical`` changes nothing twice. Of its
     networks, on sampled architectures in float64: the child that inherits computes what the supernet computes under
-    one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted by hooks; a
+    one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted; a
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
     at; noise is a function of the generator. A network can be built for inputs of twice the size, too, and for colour

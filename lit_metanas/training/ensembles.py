@@ -57,7 +57,7 @@ class WithLinear(nn.Module):
         return mean
 
 
-LINEAR_FACTORS = [2.0 ** (power / 2) for power in range(-2, 9)]
+LINEAR_FACTORS = [2.0 ** (power / 2) for power in range(-4, 9)]
 """How many times as much the scores of a linear model may count as those of networks."""
 
 FEWEST_WEIGHED = 20

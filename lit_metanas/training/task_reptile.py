@@ -27,7 +27,6 @@ from lit_metanas.training.task_start import (
     SUPERNET_WEIGHTS,
     TASKS_ENTRY,
     TASKS_KEY,
-    TaskStart,
     Vocabularies,
     start_entry,
 )
@@ -112,17 +111,11 @@ class TaskReptile(OuterTraining):
         self.vocabularies = Vocabularies()
         self._scores = EpisodeScores(seed)
 
-    def _build(self, shape: Shape, way: int, found: TaskStart | None = None) -> None:
+    def _build(self, shape: Shape, way: int) -> None:
         """Make the weights, a function of the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            if found is not None:
-                with torch.device("meta"):
-                    found.check_sizes(dict(self.space.supernet(shape).named_parameters()))
             supernet = self.space.supernet(shape)
-            if found is not None:
-                with torch.device("meta"):
-                    found.check_sizes(self.space.output_weights(supernet.features, way))
             outputs = self.space.output_weights(supernet.features, way)
         self.shape: Shape = shape
         self.supernet: nn.Module = supernet
@@ -213,7 +206,7 @@ class TaskReptile(OuterTraining):
         if self.built:
             found.check_shape(self.shape)
         else:
-            self._build(found.shape, found.way, found)
+            self._build(found.shape, found.way)
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
             raise ValueError(f"The checkpoint was meta-trained with {what} than the tasks have: give it its own tasks.")

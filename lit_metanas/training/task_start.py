@@ -45,7 +45,7 @@ class Vocabularies:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:
         """The inverse of ``to_plain``."""
-        return cls(_meaning(plain["inputs"]), _meaning(plain["outputs"]))
+        return cls(InputMeaning.from_plain(plain["inputs"]), InputMeaning.from_plain(plain["outputs"]))
 
     def to_plain(self) -> dict[str, Any]:
         """For checkpoints; see ``InputMeaning``."""
@@ -58,12 +58,6 @@ class Vocabularies:
         if self.outputs.digest != other.outputs.digest:
             return "another vocabulary of outputs"
         return None
-
-
-def _meaning(plain: object) -> InputMeaning:
-    if isinstance(plain, str):  # the first schema had digests alone
-        return InputMeaning(plain)
-    return InputMeaning.from_plain(plain)
 
 
 @dataclass(frozen=True, kw_only=True)

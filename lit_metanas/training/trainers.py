@@ -22,20 +22,17 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.io.checkpoints import read_checkpoint
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
-from lit_metanas.io.text import DEBUG, number_of, printable, short_number
+from lit_metanas.io.text import DEBUG, printable, short_number
 from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
-from lit_metanas.training.resume_check import ResumeCheck
 
 MOST_PROCESSES = 4096
-"""Threads of a process, processes of a machine, machines: beyond it Lightning and torch ask for memory without end."""
-
-THREADS_KEY = "lit_metanas_threads"
-"""Of a checkpoint: torch's threads in its training on a CPU."""
+"""Threads of a process, and processes of a machine: beyond it torch asks for memory without end."""
 
 PRECISION_KEY = "lit_metanas_precision"
 """Of a checkpoint: the Trainer's precision."""
@@ -144,6 +141,26 @@ def _quietly(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Ret
     return run
 
 
+def _from_checkpoint(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
+    """A method of a Trainer that says in one sentence from which checkpoint a training cannot go on."""
+
+    @wraps(method)
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
+        trainer = cast(Trainer, args[0])
+        trainer.begun = False
+        try:
+            return method(*args, **kwargs)
+        except DAMAGED as error:
+            if trainer.ckpt_path is None or trainer.begun or isinstance(error, OSError | ValueError):
+                raise
+            reason = printable(f"{type(error).__name__}: {' '.join(str(error).split())}", 200)
+            raise ValueError(
+                f"The checkpoint '{trainer.ckpt_path}' is damaged or of another configuration ({reason}): {FIX}."
+            ) from error
+
+    return run
+
+
 class Trainer(pytorch.Trainer):
     """Lightning's Trainer with the defaults that episodes need, and with the verb ``search``.
 
@@ -159,7 +176,7 @@ class Trainer(pytorch.Trainer):
         enable_model_summary: whether a table of the model's layers is printed.
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
             times. They are put back after the run; None leaves them as they are. Another number gives sums of another
-            order, and so other numbers in their last bits: a checkpoint says with how many it was trained.
+            order, and so other numbers in their last bits.
         precision: one of Lightning's, by default ``32-true``; ``auto`` is ``bf16-mixed`` on a device that has units for
             products in bf16, and ``32-true`` on others. It is not the default, as another processor would give other
             numbers. A checkpoint names its precision, and a training that goes on in another one says so.
@@ -170,9 +187,8 @@ class Trainer(pytorch.Trainer):
         **settings: all other arguments of Lightning's Trainer.
 
     Raises:
-        ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are
-            more threads, devices or machines than any cluster has; or ``default_root_dir`` has a link in the place of a
-            folder for checkpoints or logs.
+        ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are more than
+            4,096 threads; or ``default_root_dir`` has a link in the place of a folder for checkpoints or logs.
 
     Example:
         >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False)
@@ -197,16 +213,13 @@ class Trainer(pytorch.Trainer):
         if (root := settings.get("default_root_dir")) is not None:
             for name in OUTPUT_FOLDERS:
                 own_folder(os.path.expanduser(root), name)
-        for name in ("devices", "num_nodes"):
-            if (number := _number(settings.get(name))) > MOST_PROCESSES:
-                raise ValueError(f"Trainer: {name} is {short_number(number)}; give at most {MOST_PROCESSES}.")
         if settings.get("val_check_interval") == 0:
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         given = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [ResumeCheck(), _End(), _Threads(threads), _Precision(), *given]
+        own = [_End(), _Threads(threads), _Precision(), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -230,8 +243,9 @@ class Trainer(pytorch.Trainer):
                 **settings,
             )
         self.threads = threads
+        self.begun = False
 
-    fit = _quietly(pytorch.Trainer.fit)
+    fit = _from_checkpoint(_quietly(pytorch.Trainer.fit))
     validate = _quietly(pytorch.Trainer.validate)
     test = _quietly(pytorch.Trainer.test)
     predict = _quietly(pytorch.Trainer.predict)
@@ -276,14 +290,6 @@ def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
     return [each for each in (given,) if each is not None]
 
 
-def _number(setting: object) -> int:
-    """A setting as Lightning takes it, which may be a number, a number in words, or something else: then 0."""
-    text = str(setting).strip()
-    if text.isascii() and text.isdecimal():
-        return int(text[:400])
-    return 0
-
-
 def check_threads(owner: str, threads: int | None) -> None:
     """Refuse numbers of threads that torch would fail to start."""
     if threads is not None and not 1 <= threads <= MOST_PROCESSES:
@@ -294,42 +300,26 @@ def check_threads(owner: str, threads: int | None) -> None:
 
 
 class _End(Callback):
-    """Refuses a training without end."""
+    """Refuses a training without end, and notes that one has begun."""
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             cast(Trainer, trainer).check_end(pl_module)
 
+    def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
+        cast(Trainer, trainer).begun = True
+
 
 class _Threads(Callback):
-    """Sets torch's threads while a Trainer runs on a CPU, and keeps their number in checkpoints."""
+    """Sets torch's threads while a Trainer runs on a CPU."""
 
     def __init__(self, number: int | None) -> None:
         self.number = number
-        self.used: int | None = None
         self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.strategy.root_device.type == "cpu":
             self._run.enter_context(torch_threads(self.number))
-            self.used = torch.get_num_threads()
-
-    def on_save_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        if self.used is not None:
-            checkpoint[THREADS_KEY] = self.used
-
-    def on_load_checkpoint(
-        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        kept = checkpoint.get(THREADS_KEY)
-        if trainer.training and isinstance(kept, int) and self.used not in (None, kept):
-            warnings.warn(
-                f"The checkpoint was trained with {number_of(kept, 'thread')}, and this run has {self.used}: its "
-                f"numbers will differ in their last bits. Set the trainer's threads to {kept} to go on bit for bit.",
-                stacklevel=2,
-            )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         self._run.close()

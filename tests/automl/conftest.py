@@ -4,6 +4,7 @@ import pytest
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
+from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.training import precision
 
 
@@ -23,3 +24,11 @@ def space() -> lm.LayeredSpace:
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
     monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+
+
+@pytest.fixture
+def plain_linear_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linear models of images are of average pixels, are trained step by step, and are not averaged with networks."""
+    monkeypatch.setattr(ImageKind, "linear_space", lm.spaces.LinearSpace)
+    monkeypatch.setattr(ImageKind, "features", {"coarse": "average pixels", "fine": "average pixels and edges"})
+    monkeypatch.setattr(ImageKind, "averages_linear", False)

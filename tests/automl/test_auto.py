@@ -81,23 +81,13 @@ def test_a_result_knows_its_test_part_until_it_is_copied(arrays: Arrays, tmp_pat
         assert one.test is not None
         assert torch.equal(one.test.inputs, test.inputs)
         assert "Split" not in repr(one)
-    loss = again.export(tmp_path / "eight", int8=True)
-    assert loss == found.export(tmp_path / "eight", int8=test)
-    assert loss is not None
-    assert loss.examples == 8
-    assert loss.value == pytest.approx(found.test_score)
     copied = pickle.loads(pickle.dumps(found))
     assert same_weights(copied.network, found.network)
     assert copied.test_score == found.test_score
-    with pytest.raises(ValueError, match="a copy, without its test part: give int8 a Split of examples"):
-        copied.export(tmp_path / "copied", int8=True)
-    with pytest.raises(ValueError, match="int8 must be True or a Split of examples, not tuple"):
-        found.export(tmp_path / "copied", int8=arrays)  # type: ignore[arg-type]
-    assert not (tmp_path / "copied").exists()
 
 
 def test_linear_models_alone_are_trained_if_these_alone_are_within_the_limits(
-    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, plain_linear_models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def call(limit: float) -> lm.SearchResult:
         return lm.auto(images, flops=2e7, max_parameters=limit, output=tmp_path / "model")

@@ -111,7 +111,7 @@ def test_images_are_brought_to_the_shape_of_the_start(
     generator = np.random.default_rng(0)
     X, y = generator.random((40, 3, 12, 10)).astype(np.float32) / 2, ["bright", "dark"] * 20
     X[::2] += 0.5
-    result = lm.auto((X, y), start=usual, flops=2e8)
+    result = lm.auto((X, y), start=usual, flops=1e9)
     assert (result.shape, result.view) == ((1, 8, 8), "")
     assert result.linear_model
     assert result.test_accuracy == 1
@@ -135,14 +135,6 @@ def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Pat
     start = replace(start, vocabularies=Vocabularies(InputMeaning.of(lm.kinds.LogMel())))
     with pytest.raises(ValueError, match=r"texts.csv' holds texts, and the checkpoint was meta-trained on sounds"):
         read_given(texts, start=start.made_before)
-
-
-def test_estimators_take_a_start_for_images_alone() -> None:
-    classifier = lm.AutoClassifier(minutes=5, start="none.ckpt")
-    assert classifier.get_params()["start"] == "none.ckpt"
-    for kind, X in (("texts", ["go on", "stop"] * 10), ("rows", np.zeros((20, 3)))):
-        with pytest.raises(ValueError, match=f"AutoClassifier: 'start' is for images, and X holds {kind}, which are"):
-            classifier.fit(X, [0, 1] * 10)
 
 
 def test_a_start_of_something_else_is_refused_before_anything_is_written(

@@ -31,7 +31,7 @@ SHORT = (1e8, 2.7e8)
 
 
 @pytest.fixture(autouse=True)
-def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_networks(monkeypatch: pytest.MonkeyPatch, plain_linear_models: None) -> None:
     """Images have small networks, of which a moment trains several."""
     space = lm.LayeredSpace(dropouts=(0,), depths=(2, 3), widths=(16,), norms=("batch", "layer"), shared=True)
     monkeypatch.setattr(ImageKind, "space", lambda self, shape, objective: space)

@@ -19,7 +19,6 @@ from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.records import read_example_rows
 from lit_metanas.records.result_files import write_example_rows
-from lit_metanas.training.export.hub_card import read_card
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     told = capsys.readouterr()
     assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
     assert "test R2: 9" in told.out
-    assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-regression"
+    assert "pipeline_tag: tabular-regression" in Path("model/README.md").read_text()
     assert "near the truth (✓: in the 90 % interval or" in Path("model/report/report.md").read_text()
     tested = read_example_rows("model/predictions.csv")
     (deviation,) = json.loads(Path("model/model.json").read_text())["objective"]["deviations"]

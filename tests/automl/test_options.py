@@ -53,7 +53,7 @@ def test_sizes() -> None:
         ({"max_flops": 0}, "max_flops = 0 must be a number above 0"),
         ({"wandb": "me/letters"}, "auto: wandb = 'me/letters' must be a project's name, without any of"),
         ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),
-        ({"int8": True}, "auto: onnx and int8 are files in the output: give 'output', too"),
+        ({"onnx": True}, "auto: onnx is a file in the output: give 'output', too"),
     ],
 )
 def test_what_is_out_of_range_is_named(given: dict[str, Any], sentence: str) -> None:

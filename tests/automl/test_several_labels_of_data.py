@@ -21,7 +21,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.objectives import SeveralLabels
-from lit_metanas.training.export.hub_card import read_card
 
 NAMES = ("red", "round", "soft")
 
@@ -55,7 +54,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert "give --objective classification if these are one class" in told.err
     assert "test mAP: " in told.out
     assert "micro F1" in told.out
-    assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-classification"
+    assert "pipeline_tag: tabular-classification" in Path("model/README.md").read_text()
     assert "| class | examples | average precision % |" in Path("model/README.md").read_text()
     assert "| class | examples | average precision % |" in Path("model/report/report.md").read_text()
     with Path("model/predictions.csv").open() as opened:

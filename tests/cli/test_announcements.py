@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.tasks.episode_data import StepTasks
 
 LAST = "out/checkpoints/last.ckpt"
-Toy = Callable[..., int]
 
 
 @pytest.fixture

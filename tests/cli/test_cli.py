@@ -119,7 +119,6 @@ def test_a_mistake_gets_one_sentence_with_the_keys_path(
     [
         ("fit foo", "unrecognized arguments: foo: see `lit-metanas fit --help`."),
         ("auto toy.json minutes", "did you mean '--minutes'?"),
-        ("push toy more NAME", "unrecognized arguments: NAME: see `lit-metanas push --help`."),
         ("report reslts", "did you mean '--results'?"),
     ],
 )

@@ -227,13 +227,3 @@ def test_an_export_wants_the_objective_that_a_network_has() -> None:
     with pytest.raises(ValueError, match="Two classes are called 'a'"):
         lm.export_child(child, "out", classes=("a", "b", "a"), objective=lm.Transcription(3), **given)
     assert not Path("out").exists()
-
-
-def test_a_program_that_is_too_long_to_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lit_metanas.training.export.program.program_archive.MOST_NODES", 10)
-    _, child = drawn(ENCODER, 4, 2)
-    given = {"architecture": {}, "classes": "abc", "shape": READ.shape, "objective": lm.Transcription(3)}
-    with pytest.warns(UserWarning, match=r"has \d+ operations, and up to 10 are read \(write fewer steps"):
-        lm.export_child(child, "out", **given)
-    with pytest.raises(ValueError, match=r"has \d+ operations, and up to 10 are read"):
-        lm.load("out")

@@ -21,7 +21,6 @@ from lit_metanas.cli.schema import schema
 from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.report_verb import report
-from lit_metanas.training.export.hub_card import push
 
 COLUMNS, ROWS = 100, 50
 PUBLIC = public_names()
@@ -91,8 +90,8 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
 
 
 FUNCTIONS = {
-    "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "push": push,
-    "configs": configs, "predict": predict, "schema": schema,
+    "auto": auto_verb, "distil": distil_verb, "run": run, "report": report, "configs": configs, "predict": predict,
+    "schema": schema,
 }  # fmt: skip
 
 

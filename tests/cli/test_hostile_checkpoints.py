@@ -151,52 +151,14 @@ def progress(content: Content) -> Content:
     return found
 
 
-def optimizer(content: Content) -> Content:
-    found: Content = content["optimizer_states"][0]
-    return found
-
-
-def group(content: Content) -> Content:
-    found: Content = optimizer(content)["param_groups"][0]
-    return found
-
-
-def momentum(content: Content) -> Content:
-    found: Content = optimizer(content)["state"][0]
-    return found
-
-
-def checkpoint_state(content: Content) -> Content:
-    found: Content = next(state for state in content["callbacks"].values() if "best_model_path" in state)
-    return found
-
-
 DAMAGE: dict[str, Change] = {
     "loops are empty": lambda content: content.update(loops={}),
     "loops are a number": lambda content: content.update(loops=3),
-    "progress is missing": lambda content: content["loops"]["fit_loop"].pop("epoch_progress"),
     "progress is a text": lambda content: progress(content).update(ready="x"),
     "progress is huge": lambda content: progress(content).update(ready=10**30),
     "callbacks are a number": lambda content: content.update(callbacks=3),
     "a callback is a number": lambda content: content["callbacks"].update(dict.fromkeys(content["callbacks"], 3)),
-    "a score is a text": lambda content: checkpoint_state(content).update(kth_value="x"),
-    "another callback's count is a text": lambda content: content["callbacks"].update(Counting={"count": "x"}),
-    "schedulers of another training": lambda content: content.update(lr_schedulers=[{}]),
     "an optimizer is a number": lambda content: content.update(optimizer_states=[3]),
-    "a momentum of another shape": lambda content: momentum(content).update(momentum_buffer=torch.zeros(3, 7)),
-    "a momentum is missing": lambda content: momentum(content).pop("momentum_buffer"),
-    "a momentum is not a number": lambda content: momentum(content)["momentum_buffer"].fill_(torch.nan),
-    "a momentum of no parameter": lambda content: optimizer(content)["state"].update({7: {}}),
-    "a rate is a text": lambda content: group(content).update(lr="fast"),
-    "parameters of another group": lambda content: group(content).update(params=[5, 6]),
-    "a flag of the optimizer is another one": lambda content: group(content).update(nesterov=1),
-    "a setting of the optimizer is beyond it": lambda content: group(content).update(momentum=-1),
-    "parameters are tensors": lambda content: group(content).update(params=[torch.ones(2)] * 2),
-    "steps of a loop are a list": lambda content: content["loops"]["fit_loop"]["epoch_loop.state_dict"].update(
-        _batches_that_stepped=[1]
-    ),
-    "a scheduler's count is a text": lambda content: content["lr_schedulers"][0].update(last_epoch="x"),
-    "a scheduler's count is missing": lambda content: content["lr_schedulers"][0].pop("last_epoch"),
     "steps are a text": lambda content: content.update(global_step="x"),
     "weights are a list": lambda content: content.update(state_dict=[1]),
     "a weight is a text": lambda content: content["state_dict"].update({"layer.bias": "x"}),

@@ -1,6 +1,5 @@
 """Phases: plan, order, skipping, resuming, setting aside."""
 
-import math
 import re
 import shlex
 import sys
@@ -48,8 +47,8 @@ def phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
     Path("part.yaml").write_text("width: 3\n")
     Path("fit.yaml").write_text("model: part.yaml\n")
     return [
-        Phase("fit", "train", config=[Path("fit.yaml")], minutes=3),
-        Phase("search", "search", args=["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"], minutes=1),
+        Phase("fit", "train", config=[Path("fit.yaml")]),
+        Phase("search", "search", args=["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"]),
         Phase("report", "report", args=["--results+=a/{seed}.json", "--output={folder}"], per_seed=False),
     ]
 
@@ -66,11 +65,10 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
     assert sys.argv == argv
     out = capsys.readouterr().out
-    assert out.startswith("5 steps into out, about 9 min on two CPU cores.\n")
+    assert out.startswith("5 steps into out.\n")
     command = "lit-metanas fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
     assert f"[3/5] seed 7: train …\n      {command}\n" in out
-    assert "[3/5] seed 7: train took 0 s; about " in out
-    assert "  out/seed7/search/made.json" in out
+    assert "[3/5] seed 7: train took 0 s\n" in out
 
 
 @pytest.mark.parametrize("file", ["fit.yaml", "part.yaml"])
@@ -128,11 +126,6 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     for seed in (-1, 2**32, 10**400):
         with pytest.raises(UsageError, match=r"'seeds' is \[.*: give numbers from 0 to 4294967295\.$"):
             run(phases, Path("out"), [0, seed], execute=recorder)
-    for minutes in (-math.inf, math.nan, 1e308, -1.0):
-        phases[0].minutes = minutes
-        with pytest.raises(UsageError, match=re.escape(f"Phase 'train' cannot take {minutes} minutes: give")):
-            run(phases, Path("out"), execute=recorder)
-    phases[0].minutes = 1.0
     for name in ("", "a/../../thesis", "/tmp/thesis"):
         phases[0].name = name
         with pytest.raises(UsageError, match=rf"'{name}' cannot be a phase's name: it is a folder in the"):

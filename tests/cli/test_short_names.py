@@ -31,10 +31,6 @@ def test_a_public_class_is_found_by_its_name(base: type, kind: type):
     assert re.fullmatch(rf"lit_metanas\.(\w+\.)?{kind.__name__}", found)
 
 
-SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace"]
-DATA = ["--data=EpisodeDataModule", "--data.source=Glyphs"]
-
-
 @pytest.mark.parametrize(
     ("args", "near"),
     [

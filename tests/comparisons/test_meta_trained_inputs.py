@@ -172,12 +172,6 @@ def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
 
 
-class OwnWords(lm.kinds.Words):
-    """Of a kind that no checkpoint holds."""
-
-    kind = "own words"
-
-
 @pytest.mark.parametrize("made", [lm.kinds.Words(words=("yes", "no")), FEATURES], ids=lambda made: made.kind)
 def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made: lm.Preprocessing) -> None:
     nest: list[object] = []

@@ -19,8 +19,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
-from lit_metanas.comparisons.target_search import comparison_row
-from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
+from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.budget import FailedWorkError
@@ -363,9 +362,7 @@ def test_no_method_need_be_given():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": DARTSSearcher}, r"method must be a Searcher, not DARTSSearcher: make one, DARTSSearcher\(...\)"),
-        ({"task": torch.rand(3)}, "task must be a Task, not Tensor: give one, such as "),
-        ({"flops": "1e9"}, "flops must be a number, not str: give one, such as 1e11"),
+        ({"task": torch.rand(3)}, "task must be a Task, not Tensor"),
         ({"method": QuerySearcher()}, "goes on until its budget is spent: give flops, queries, or its trials"),
         ({"seed": -1}, "seed = -1 must be at least 0"),
         ({"threads": 0}, "threads is 0; give 1 to 4096"),
@@ -419,14 +416,3 @@ def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_w
         r"among lower ones\.$",
     ):
         searched(Choosing(learning_rate=1e30))
-
-
-def test_what_a_proxy_says_is_no_validation_score():
-    proxy = QuerySearcher(estimator=partial(ProxyEstimator, proxy=ParameterCount()), trials=3)
-    found = searched(proxy)
-    assert found.record.best.value > 1
-    assert math.isnan(found.val_score)
-    row = comparison_row(TASK, found, method="by size", seed=1)
-    assert math.isnan(row.chosen.value)
-    assert row.result.curve == ()
-    assert 0 <= searched(proxy, validate=True).val_score <= 1

@@ -3,19 +3,16 @@
 import json
 import pickle
 import re
-import warnings
 from pathlib import Path
 from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import numpy as np
-import optuna
 import pytest
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.estimators import NASBench201Table, Table
+from lit_metanas.estimators import NASBench201Table
 from lit_metanas.records import read_architectures, read_results
-from lit_metanas.spaces import Architecture, LayeredSpace, NASBenchGraph
+from lit_metanas.spaces import NASBenchGraph
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "search" / "tables"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -92,24 +89,6 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
     assert halves == pytest.approx({method: value / 2 for method, value in wholes.items()})
 
 
-class Kernels(Table):
-    """Scores by the kernel, whatever else the space says."""
-
-    dataset, signals = "toy", ("val", "test")
-
-    def __init__(self, space: LayeredSpace) -> None:
-        self._searched = space
-
-    @property
-    def space(self) -> LayeredSpace:  # type: ignore[override]
-        """Of the architectures."""
-        return self._searched
-
-    def score(self, architecture: Architecture, signal: str) -> float:
-        """The tenth of the kernel's size."""
-        return int(architecture["kernel"]) / 10
-
-
 MISTAKES = {
     "key of a table": (["--data.table.pth=x"], r"table.pth=x.*: did you mean 'path'\?$"),
     "key before a key": (["--data.tabel.path=x"], r"tabel.path=x: did you mean 'table'\?$"),
@@ -166,21 +145,6 @@ def test_the_real_table(data_folder: Path, tmp_path: Path, monkeypatch: pytest.M
     best = {"cifar10": 0.9437, "cifar100": 0.7351, "ImageNet16-120": 0.4731}
     for row in read_results("search/results.json"):
         assert best[row.task_id] - 0.03 < row.value <= best[row.task_id] + 1e-4
-
-
-def served(storage: optuna.storages.BaseStorage, path: str) -> Any:
-    """What the dashboard's server answers of the studies."""
-    import optuna_dashboard
-
-    environment: dict[str, Any] = {}
-    setup_testing_defaults(environment)
-    environment["PATH_INFO"] = f"/api/studies{path}"
-    answers: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own
-        body = b"".join(optuna_dashboard.wsgi(storage)(environment, lambda status, *_: answers.append(status)))
-    assert answers == ["200 OK"]
-    return json.loads(body)
 
 
 def attributes(trial: dict[str, Any]) -> dict[str, str]:

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import arrays, checkpoints, json_files
-from lit_metanas.io.tfrecord import LARGEST_RECORD
 from lit_metanas.io.yaml_files import LARGEST_YAML, MOST_PARTS
 from lit_metanas.kinds.images.image_files import LARGEST_IMAGE, MOST_IMAGE_PIXELS
 from lit_metanas.records.record_lines import LARGEST_RECORDS
-from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, MOST_NODES
+from lit_metanas.training.export.program import LARGEST_PROGRAM
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -62,14 +61,14 @@ def test_the_page_on_security_tells_the_limits_that_there_are() -> None:
     page = (DOCS / "security.md").read_text(encoding="utf-8")
     rows = {row.split("|")[1].strip(): row for row in page.splitlines() if row.startswith("| **")}
     assert f"{checkpoints.MOST_VALUES // 10**6} million values, {checkpoints.DEEPEST} levels" in page
-    assert f"{LARGEST_PROGRAM >> 20} MB, {MOST_NODES:,} operations" in page
+    assert f"{LARGEST_PROGRAM >> 20} MB" in rows["**exported network** (`model.json`, `model.pt2`)"]
     assert f"{json_files.LARGEST_JSON >> 20} MB, {json_files.MOST_JSON_VALUES // 10**6} million values" in page
     assert f"{json_files.DEEPEST_JSON} levels, texts of {json_files.LONGEST_TEXT:,} characters" in page
     assert f"up to {json_files.LARGEST_NUMBER:g}".replace("e+", "e") in page
     assert f"{LARGEST_RECORDS >> 20} MB" in rows["**records** (`records.jsonl`)"]
     assert f"{LARGEST_IMAGE >> 20} MB, {MOST_IMAGE_PIXELS // 10**6} million pixels" in rows["**images**"]
     assert f"{arrays.LARGEST_ARRAYS >> 20} MB in memory" in rows["**arrays** (`.npz`)"]
-    assert f"{arrays.LARGEST_PICKLE >> 20} MB a pickle, {LARGEST_RECORD >> 10} KB a record" in page
+    assert f"{arrays.LARGEST_PICKLE >> 20} MB a pickle" in page
     assert f"up to {LARGEST_YAML >> 20} MB, and up to {MOST_PARTS:,} values" in page
     named = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", page)
     assert len(named) > 6

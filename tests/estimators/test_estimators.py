@@ -11,7 +11,7 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import overlay
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.records import Cost
-from lit_metanas.spaces import Architecture, LayeredSpace, NASBench101, one_hot
+from lit_metanas.spaces import LayeredSpace, NASBench101, one_hot
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
 
@@ -31,16 +31,6 @@ def make_task(seed=0, way=3, each=6, val=True):
         return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
 
     return Task("patterns", way, split(), split() if val else None, split())
-
-
-def test_overlay_writes_the_leading_part_and_adds_names():
-    base = {"a": torch.zeros(3, 3), "b": torch.zeros(2), "d": torch.zeros(2)}
-    merged = overlay(base, {"a": torch.ones(2, 4), "c": torch.ones(1), "d": torch.ones(1, 1)})
-    assert torch.equal(merged["a"], torch.tensor([[1.0, 1, 1], [1, 1, 1], [0, 0, 0]]))
-    assert torch.equal(merged["b"], torch.zeros(2))
-    assert set(merged) == {"a", "b", "c", "d"}
-    assert merged["d"].shape == (1, 1)
-    assert torch.equal(base["a"], torch.zeros(3, 3))
 
 
 def test_training_cost_is_known_beforehand_and_follows_the_formula():
@@ -132,16 +122,6 @@ def test_a_score_that_is_no_number_is_never_the_best_so_far():
     assert found == [WIDE, WIDE, WIDE, NARROW, NARROW]
     assert best.outcome.record.best.value == 0.75
     assert len(best.outcome.record.trials) == len(best.spent) == 6
-
-
-def test_estimators_state_what_decides_their_scores():
-    assert TrainingEstimator(make_task(), SPACE, 0, RECIPE).settings["epochs"] == 4
-    told = [
-        SupernetEstimator(make_task(), SPACE, 0, weights=fresh_weights(SPACE, (1, 8, 8), seed)).settings
-        for seed in (1, 1, 2)
-    ]
-    assert told[0] == told[1] != told[2]
-    assert isinstance(WIDE, Architecture)
 
 
 SHAPE = (1, 8, 8)

@@ -5,10 +5,8 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
 from lit_metanas.estimators.estimator import latency, network_measures
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
 
 SPACE = LayeredSpace(kernels=(1, 7), activations=("ReLU",), depths=(1, 3), widths=(2, 32))
 SHAPE = (1, 28, 28)
@@ -65,20 +63,6 @@ def test_latency_is_the_median_time_of_one_input_in_evaluation_mode(monkeypatch)
     sleeper = Sleeper()
     assert latency(sleeper, (3, 4, 5), repeats=5, warmup=1) == pytest.approx(0.01)
     assert sleeper.calls == 6
-
-
-def test_estimators_that_build_children_know_their_measures():
-    split = Split(torch.zeros(4, *SHAPE), torch.tensor([0, 0, 1, 1]))
-    task = Task("t", 2, split, split, split)
-    weights = dict(SPACE.supernet(SHAPE).named_parameters())
-    own = architecture("3", "7", "2")
-    state = torch.get_rng_state()
-    for estimator in (TrainingEstimator(task, SPACE, 0), SupernetEstimator(task, SPACE, 0, weights)):
-        assert set(estimator.measures) == {"parameters", "flops", "latency"}
-        assert estimator.measures["parameters"](own) == SPACE.cost(own, SHAPE, 2).parameters
-        state = torch.get_rng_state()
-        assert estimator.measures["latency"](own) > 0
-        assert torch.equal(state, torch.get_rng_state())
 
 
 def test_latency_waits_for_any_accelerator(monkeypatch):

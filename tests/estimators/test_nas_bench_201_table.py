@@ -96,11 +96,8 @@ def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
         ({"params": None}, "lacks the array 'params': give a NAS-Bench-201 table"),
         ({"params": np.zeros((9, 3))}, r"holds 'params' of shape \(9, 3\) instead of 15625 x 3: get the table again"),
         ({"latency_ms": np.zeros((CELLS, 5))}, "holds other numbers of latencies than of devices"),
-        ({"latency_devices": np.zeros((2, 2))}, r"'latency_devices' of shape \(2, 2\) instead of any:"),
         ({"params": np.full((CELLS, 3), None)}, "is damaged or not an .npz file"),
-        ({"params": np.full((CELLS, 3), "many")}, "holds 'params' of another kind than finite numbers: get the table"),
         ({"flops_M": np.full((CELLS, 3), np.nan)}, "holds 'flops_M' of another kind than finite numbers: get the"),
-        ({"latency_devices": np.array([b"phone", b"gpu_32"])}, "holds 'latency_devices' of another kind than texts:"),
     ],
 )
 def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text):
@@ -108,14 +105,6 @@ def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text)
     np.savez(tmp_path / "table.npz", **changed)
     with pytest.raises(ValueError, match=text):
         NASBench201Table("cifar10", tmp_path / "table.npz")
-
-
-@pytest.mark.parametrize("share", [0.0, 0.9])
-def test_a_truncated_table_is_refused(path, tmp_path, share):
-    data = path.read_bytes()
-    (tmp_path / "part.npz").write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match=r"'.*part.npz' is damaged or not an .npz file: get the table again\."):
-        NASBench201Table("cifar10", tmp_path / "part.npz")
 
 
 def test_the_real_table_lists_the_operations_of_each_index(data_folder):

@@ -82,40 +82,6 @@ def test_a_hostile_record_is_refused_and_not_run(tmp_path):
     assert not (tmp_path / "witness").exists()
 
 
-def lacking(change):
-    record = made_record()
-    change(record)
-    return record
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        [],
-        lacking(lambda record: record["200"]["all_results"].clear()),
-        lacking(lambda record: [r.pop("eval_acc1es") for r in record["12"]["all_results"].values()]),
-        lacking(lambda record: [r.update(params="many") for r in record["200"]["all_results"].values()]),
-    ],
-)
-def test_a_record_that_lacks_something_is_refused(tmp_path, content):
-    store(tmp_path, content)
-    table = NATSFiles("cifar100", tmp_path)
-    with pytest.raises(
-        ValueError, match=r"tss_000003.pickle.pbz2' is not a NATS-Bench record of 'cifar100': get it again"
-    ):
-        table.score(table.space.from_index(3), "val_200")
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_truncated_record_is_refused(tmp_path, share):
-    store(tmp_path, made_record())
-    file = tmp_path / "tss_000003.pickle.pbz2"
-    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    table = NATSFiles("cifar10", tmp_path)
-    with pytest.raises(ValueError, match=r"tss_000003.pickle.pbz2' is damaged \(\w+\): get the published file again"):
-        table.score(table.space.from_index(3), "val_200")
-
-
 def test_a_record_is_not_unpacked_beyond_a_limit(tmp_path):
     (tmp_path / "tss_000003.pickle.pbz2").write_bytes(bz2.compress(bytes(1 << 28)))
     table = NATSFiles("cifar10", tmp_path)

@@ -15,14 +15,13 @@ from torch import nn
 
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import export_child, load
-from lit_metanas.training.export.program.core_operations import CORE_OPERATIONS
-from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
+from lit_metanas.training.export.program.program_operations import PROGRAM_OPERATIONS
 
 SHAPE = (1, 12, 12)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
 
 CALLS = [
-    *(f"torch.ops.aten.{operation}" for operation in {**ATEN_OPERATIONS, **CORE_OPERATIONS}),
+    *(f"torch.ops.aten.{operation}" for operation in sorted(PROGRAM_OPERATIONS)),
     *("_operator.mul", "_operator.floordiv", "_operator.pow", "_operator.getitem", "math.trunc"),
     "torch.ops.aten.save.default",
     "torch.ops.aten.to_dense.default",

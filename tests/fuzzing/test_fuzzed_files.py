@@ -4,7 +4,6 @@ import bz2
 import io
 import json
 import math
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ from hypothesis import given
 from pickle_steps import pickled
 
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.io.tfrecord import masked_checksums, read_tfrecords
 from lit_metanas.records import write_architectures, write_record_lines, write_records, write_results
 
 
@@ -157,37 +155,3 @@ def test_pickles(name: str, random: Case, good: Callable[[str], bytes], canary: 
     else:
         content = pickled(random, good(name))
     read(KINDS[name], content, canary)
-
-
-def tfrecords(random: Case, records: list[bytes]) -> bytes:
-    """Records with good checksums, of which one is another one or says that it is as long as it likes."""
-    records = list(records)
-    place = random.randint(0, len(records) - 1)
-    kind = random.choice(["bytes", "json", "metrics", "length", "many", "large"])
-    length = None
-    if kind == "bytes":
-        records[place] = edited_bytes(random, records[place])
-    elif kind in ("json", "metrics"):
-        document, _ = edited(random, json.loads(records[place]))
-        records[place] = json.dumps(document).encode()
-    elif kind == "length":
-        length = random.choice([0, 1, 10**6, 2**31, 2**63, 2**64 - 1])
-    elif kind == "many":
-        records = records * random.choice([2, 300])
-    else:
-        records[place] = records[place] + b" " * random.choice([10**4, 20_000])
-    out = b""
-    for number, record in enumerate(records):
-        head = struct.pack("<Q", len(record) if length is None or number != place else length)
-        out += head + struct.pack("<I", int(masked_checksums([head])[0])) + record
-        out += struct.pack("<I", int(masked_checksums([record])[0]))
-    return out
-
-
-@cases(15, 3000)
-@given(random=CASES)
-def test_tfrecords(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
-    path = canary / "work" / "good"
-    path.write_bytes(good("NAS-Bench-101"))
-    records = list(read_tfrecords(path, "nowhere"))
-    read(KINDS["NAS-Bench-101"], tfrecords(random, records), canary)

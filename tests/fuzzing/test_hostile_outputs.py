@@ -12,7 +12,6 @@ from fuzz_tools import snapshot
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
-from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
@@ -180,11 +179,3 @@ def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary
     (canary / "work" / "predictions.csv").symlink_to("absent")
     told = refused(lambda: PredictionTable(finished, "predictions.csv"), canary)
     assert "'predictions.csv' already exists and holds no predictions" in told
-
-
-def test_a_link_is_not_sent_to_the_hub(finished: Path, canary: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(finished, canary / "work" / "received")
-    (canary / "work" / "received" / "weights.pt").unlink()
-    (canary / "work" / "received" / "weights.pt").symlink_to(canary / "thesis" / "chapter.tex")
-    assert main(["push", "received", "me/model", "--dry-run"]) == 2
-    assert "'received/weights.pt' is a link or not a regular file" in capsys.readouterr().err

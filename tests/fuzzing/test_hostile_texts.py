@@ -1,7 +1,6 @@
 """Texts and tables that would take minutes or the whole memory: what was read, or one sentence, within seconds."""
 
 import json
-import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from hypothesis import given
 import lit_metanas as lm
 from lit_metanas.io.text import composed
 from lit_metanas.kinds.read_examples import ReadExamples, read_new_examples
-from lit_metanas.training.export.hub_card import read_card
 
 MARKS = "\u0301\u0316\u0334\u0345\u0344\u0f73\u0f71\u3099"
 """Those of different classes, which are to be sorted, and two that stand for several."""
@@ -133,25 +131,3 @@ def test_stored_columns_work_or_are_refused(random: Case) -> None:
         return
     assert inputs.isfinite().all(), told
     assert len(columns.show(inputs)) == len(ROWS), told
-
-
-ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"a{place}: &a{place} [{', '.join([f'*a{place - 1}'] * 9)}]\n" for place in range(1, 9)
-)
-
-
-@pytest.mark.parametrize(
-    ("front", "told"),
-    [
-        (f"{ALIASES}reproduce: *a8\n", "has a front matter that stands for more than 20000 values"),
-        ("[" * 50_000 + "\n", "has no front matter that can be read (RecursionError)"),
-        ("- a\n" * 200_000, "has a front matter that stands for more than 20000 values"),
-        (f"license: {'9' * 400}\n", "has a front matter that holds a number of more than 300 digits in line 1"),
-    ],
-    ids=["aliases", "nest", "list", "number"],
-)
-def test_the_card_of_a_received_folder(front: str, told: str, tmp_path: Path) -> None:
-    card = tmp_path / "README.md"
-    card.write_text(f"---\n{front}---\n# Mine\n")
-    with limits(), pytest.raises(ValueError, match=rf"README\.md' {re.escape(told)}: export again, or write it"):
-        read_card(card)

@@ -14,11 +14,9 @@ from lit_metanas.meta import (
     NoInnerLoop,
     PrototypeHead,
     PrototypeLinearHead,
-    PrototypeLoss,
     evaluate,
     task_generator,
 )
-from lit_metanas.meta.differentiation import Autograd, Functional
 from lit_metanas.relaxations import Argmax, Softmax
 from lit_metanas.spaces import Supernet
 
@@ -160,43 +158,6 @@ def test_progress_restarts_or_follows():
     assert [loop.progress(step, 0.7) for step in (0, 1, 4)] == [0.0, 0.25, 1.0]
     assert JointInnerLoop(steps=4).progress(3, 0.7) == 0.7
     assert NoInnerLoop().progress(0, 0.7) == 0.7
-
-
-@pytest.mark.parametrize("make", [Autograd, Functional])
-def test_gradients_at_nothing_and_of_constants(make):
-    if make is Autograd:
-        assert make()(lambda tree: (torch.ones(()), torch.ones(())), {})[0] == {}
-    gradients, further = make()(
-        lambda tree: (torch.ones(()) + 0 * tree["x"].detach(), torch.ones(2)), {"x": torch.ones(())}
-    )
-    assert gradients["x"] == 0
-    assert further.tolist() == [1, 1]
-
-
-def test_query_dropout_off_judges_as_evaluation_does(tiny):
-    head = PrototypeHead()
-    run = tiny.call(
-        PrototypeLoss(), relaxation=Softmax(), head=head, tasks=1, support_dropout=True, query_dropout=False
-    )
-    scores, _ = evaluate(run.learner, NoInnerLoop(), run.parameters, run.episodes[0], task_generator(0, 0, 0))
-    loss = torch.nn.functional.cross_entropy(scores, run.episodes[0].query.labels)
-    torch.testing.assert_close(run.metrics["loss"], loss, rtol=1e-10, atol=1e-10)
-    assert run.metrics["accuracy"] == (scores.argmax(1) == run.episodes[0].query.labels).double().mean()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: JointInnerLoop(steps=-1), "-1 steps"),
-        (lambda: JointInnerLoop(steps=1, groups=()), "at least one of weights, logits, head"),
-        (lambda: JointInnerLoop(steps=1, groups=("wheights",)), "wheights"),
-        (lambda: AlternatingInnerLoop(steps=1, logit_split=1.0), "outside"),
-        (lambda: SGD(momentum=1.0), "outside"),
-    ],
-)
-def test_wrong_values_are_refused_in_a_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
 
 
 def test_split_of_one_shot_is_refused(tiny):

@@ -29,15 +29,6 @@ def test_the_gradient_is_that_of_the_differences():
     torch.testing.assert_close(found, expected)
 
 
-def test_autocast_and_half_precision_lose_no_digits():
-    points, centres = 10 + torch.rand(7, 5), 10 + torch.rand(3, 5)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = squared_distances(points, centres)
-    torch.testing.assert_close(found.double(), pairwise(points, centres), rtol=1e-4, atol=0)
-    few = squared_distances(points.bfloat16(), centres.bfloat16())
-    torch.testing.assert_close(few.double(), pairwise(points.bfloat16(), centres.bfloat16()), rtol=0.05, atol=0.01)
-
-
 def test_a_learned_scale_begins_with_the_given_one_and_has_a_gradient():
     features, support, labels = torch.rand(4, 5), torch.rand(2, 5), torch.tensor([0, 1])
     fixed, learned = PrototypeHead(scale=0.3), PrototypeHead(scale=0.3, learned=True)

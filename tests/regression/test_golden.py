@@ -52,7 +52,6 @@ from lit_metanas.records import (
 )
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
-    AuxiliarySkip,
     GumbelSoftmax,
     SampledChild,
     Softmax,
@@ -277,7 +276,6 @@ def test_meta_training(method: str) -> None:
 
 
 SEARCHED = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(4, 8))
-EDGES = NASBench201(channels=2, cells=1, merge_isomorphs=False)
 GIVEN = {"depth": "2", "layer1.kernel": "3", "layer1.width": "4", "layer2.width": "8"}
 BUDGET = 4e7
 
@@ -318,7 +316,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "meta-searched, adapted": lambda folder: sharing(start=written_checkpoint(folder), head=PrototypeLinearHead()),
     "DARTS, first order": lambda _: sharing(),
     "DARTS, second order": lambda _: sharing(gradient=SecondOrder()),
-    "DARTS-": lambda _: sharing(relaxation=AuxiliarySkip(space=EDGES)),
     "GDAS": lambda _: sharing(relaxation=SampledChild(temperature=10.0, end=0.1)),
     "ENAS": lambda _: ENASSearcher(epochs=6, batch_size=8, candidates=3),
     "one-shot": lambda _: OneShotSearcher(epochs=6, batch_size=8, candidates=4),
@@ -375,7 +372,7 @@ def written_checkpoint(folder: Path) -> str:
 @pytest.mark.parametrize("method", SEARCHERS)
 def test_search(method: str, tmp_path: Path) -> None:
     module = TargetSearch(
-        space=EDGES if method == "DARTS-" else SEARCHED,
+        space=SEARCHED,
         methods={"method": SEARCHERS[method](tmp_path)},
         recipe=Recipe(epochs=6, batch_size=8, learning_rate=0.03),
         flops=BUDGET,

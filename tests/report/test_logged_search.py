@@ -1,6 +1,7 @@
 """What Weights & Biases gets of a search: offline without login or network, online by a stand-in."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import wandb
 from wandb.errors import CommError
 
 import lit_metanas as lm
+from lit_metanas.callbacks import trial_coordinates
+from lit_metanas.callbacks.trial_coordinates import columns_of_trials, draw_coordinates
 from lit_metanas.report.logged_search import log_search
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,11 +53,14 @@ def test_an_offline_run_has_trials_confusions_drawings_and_figures(logged):
     rows = [row for row in history if "trial/score" in row]
     assert [row["trial/score"] for row in rows] == [trial.value for trial in scored]
     keys = {key[0] if isinstance(key, tuple) else key for row in history for key in row}
-    assert {"search/rounds", "search/architecture", "search/trials"} <= keys
+    assert {"search/rounds", "search/architecture", "search/trials", "search/coordinates"} <= keys
     (table,) = logged.folder.rglob("search/trials_*.table.json")
     found = json.loads(table.read_text())
     assert len(found["data"]) == len(result.record.trials)
     assert [row[-1] for row in found["data"]] == [str(trial.architecture) for trial in result.record.trials]
+    (chart,) = logged.folder.rglob("*.plotly.json")
+    (drawn,) = json.loads(chart.read_text())["data"]
+    assert drawn["dimensions"][-1]["values"] == [trial.value for trial in scored]
     (table,) = logged.folder.rglob("confusions_table_*.table.json")
     counts = {(is_, said): number for is_, said, number in json.loads(table.read_text())["data"]}
     assert set(counts) == {(one, other) for one in set(data()[1]) for other in set(data()[1])}
@@ -123,12 +129,37 @@ def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, tmp_path):
     assert result.parameters > 0
 
 
+def test_coordinates_have_what_differs_and_need_plotly(monkeypatch):
+    cost = lm.Cost()
+
+    def trial(value, recipe, failure="", **labels):
+        return lm.records.Trial(
+            lm.Architecture(labels), value, cost, recipe=recipe, trained=10.0 * value, failure=failure
+        )
+
+    trials = [
+        trial(0.5, {"learning_rate": 0.1, "mirror": True}, kernel="3", depth="1"),
+        trial(-math.inf, {"learning_rate": 0.3}, "diverged", kernel="5", depth="1"),
+        trial(0.7, {"learning_rate": 0.3, "mirror": True}, kernel="5", depth="1", width="8"),
+    ]
+    record = lm.records.SearchRecord("letters", trials)
+    assert columns_of_trials([record]) == {
+        "kernel": ["3", "5"], "learning_rate": [0.1, 0.3], "width": ["–", "8"],
+        "training FLOPs": [5.0, 7.0], "score": [0.5, 0.7],
+    }  # fmt: skip
+    (chart,) = draw_coordinates([record]).data
+    (width,) = [one for one in chart.dimensions if one.label == "width"]
+    assert (list(width.values), list(width.ticktext)) == ([1, 0], ["8", "–"])
+    monkeypatch.setattr(trial_coordinates, "find_spec", lambda name: None)
+    assert draw_coordinates([record]) is None
+
+
 def test_without_the_option_nothing_of_wandb_is_imported():
     lines = [
         "import sys, torch, lit_metanas as lm",
         "data = torch.rand(40, 1, 8, 8), ['a', 'b'] * 20",
         f"lm.auto(data, flops={FLOPS}, space=lm.LayeredSpace(widths=(4,), depths=(1,)), progress=False, workers=1)",
-        "assert 'wandb' not in sys.modules",
+        "assert not {'wandb', 'plotly'} & {*sys.modules}",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

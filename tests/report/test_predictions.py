@@ -2,15 +2,21 @@ import json
 
 import pytest
 import torch
+from matplotlib.text import Text
 
 import lit_metanas as lm
+from lit_metanas.callbacks import figures
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.records.result_files import (
+    KeptNetwork,
     kept_networks,
     read_predictions,
+    write_example_rows,
     write_predictions,
 )
+from lit_metanas.report import report_page
 from lit_metanas.report.figures.predictions import draw_predictions
+from lit_metanas.report.report_page import class_section, prediction_section
 from lit_metanas.report.report_verb import report
 
 TEXTS = (
@@ -133,3 +139,31 @@ def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
     with pytest.warns(UserWarning, match=r"No predictions are shown: '.*predictions\.json' cannot be read"):
         report([str(tmp_path / "results.json")], str(tmp_path / "report"))
     assert "## Predictions" not in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch):
+    """matplotlib's own font has German and Arabic letters; the page has the others, in the browser's fonts."""
+    monkeypatch.setattr(figures, "_FURTHER", ("no font",))  # as on a machine without others
+    figures._fonts.cache_clear()
+    figures._letters.cache_clear()
+    drawn = []
+    monkeypatch.setattr(report_page, "save", lambda one, file: drawn.append(one))
+    names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
+    said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
+    row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=tuple(names))
+    write_predictions(tmp_path / "predictions.json", said)
+    write_predictions(tmp_path / "errors.json", said[:3])
+    rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
+    write_example_rows(tmp_path / "predictions.csv", rows)
+    text, pictures = class_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    numbers = "no. 3 is बिल्ली, no. 4 is 猫と犬."
+    assert numbers in text
+    assert pictures[0].caption.endswith(numbers)
+    assert numbers in prediction_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    assert len(drawn) == 3
+    for one in drawn:
+        shown = " ".join(text.get_text() for text in one.findobj(Text))
+        assert all(part in shown for part in ("Größe", "قطة", "no. 4"))
+        assert all(figures.has_letters(letter) for letter in shown)
+    figures._fonts.cache_clear()
+    figures._letters.cache_clear()

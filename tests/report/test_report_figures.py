@@ -1,10 +1,7 @@
 import pytest
 
-from lit_metanas.records import Protocol
 from lit_metanas.report import tables
 from lit_metanas.report.figures.costs import draw_costs, draw_curves, side_by_side
-
-TARGET = Protocol("target", 10, 100, "running")
 
 
 def names(axes) -> list[str]:

@@ -22,7 +22,6 @@ FLOPS = 3e8
         ("enas", "layered_shared"),
         ("one_shot", "layered_shared"),
         ("gdas", "layered_shared"),
-        ("darts_minus", "nas_bench_201_supernet"),
     ],
 )
 def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkeypatch):

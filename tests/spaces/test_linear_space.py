@@ -9,12 +9,11 @@ from lit_metanas.spaces.any_input.linear_space import (
     ImageFeatures,
     LinearSpace,
     RowFeatures,
-    SeriesFeatures,
 )
 from lit_metanas.testing import check_space
 from lit_metanas.training.child import fit_child
 
-SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.RowShape(7)]
+SHAPES = [lm.ImageShape(1, 14, 10), lm.RowShape(7)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
@@ -44,20 +43,6 @@ def test_edges_are_told_by_direction_whatever_the_contrast():
     torch.testing.assert_close(other[64:], one[64:])
 
 
-def test_moments_are_those_of_the_steps_of_an_example():
-    series = torch.zeros(2, 2, 6)
-    series[0, 0, :4] = torch.tensor([1.0, 3.0, 5.0, 7.0])
-    series[1, 0, :2] = torch.tensor([2.0, 4.0])
-    series[0, 1, :4] = series[1, 1, :2] = 1
-    coarse, fine = (SeriesFeatures(lm.SeriesShape(2, 6), detail) for detail in ("coarse", "fine"))
-    found = fine(series)
-    torch.testing.assert_close(coarse(series), torch.tensor([[4.0, 2.0], [3.0, 1.0]]))
-    torch.testing.assert_close(found[:, :2], coarse(series))
-    # The four steps are at places 1, 2, 3 and 4, the two steps at 2 and 4; near place 0 there is none.
-    torch.testing.assert_close(found[:, 2:], torch.tensor([[0.0, 1, 3, 5, 7], [0, 0, 2, 0, 4]]))
-    torch.testing.assert_close(fine(series[:, :, :4]), found)
-
-
 def test_rows_are_taken_as_they_are_or_with_squares():
     rows = torch.tensor([[1.0, -3.0]])
     assert RowFeatures(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
@@ -71,18 +56,15 @@ def test_other_details_are_refused():
         lm.spaces.LinearSpace(details=())
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "series", "rows"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "rows"])
 def test_it_is_exported_for_onnxruntime(shape, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     inputs = torch.rand((24, *shape), generator=torch.Generator().manual_seed(0))
-    if isinstance(shape, lm.SeriesShape):
-        inputs[:, -1] = 1.0
-        inputs[::3, :, 8:] = 0.0
     part = lm.Split(inputs, torch.arange(24) % 2)
     task = lm.Task("toy", 2, part, part, part)
     space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
     found = lm.search(task, space, method=method, progress=False)
-    found.export(tmp_path, int8=part)
+    found.export(tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
     with torch.no_grad():

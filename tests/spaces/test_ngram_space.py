@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import lit_metanas as lm
 from lit_metanas.kinds import NGrams
 from lit_metanas.objectives import Distillation, Regression, SeveralLabels
-from lit_metanas.spaces.any_input.ngram_space import STRENGTH, Dual
+from lit_metanas.spaces.any_input.ngram_space import Dual
 from lit_metanas.spaces.any_input.solved_models import margins_of
 from lit_metanas.training.child import fit_child, score
 
@@ -96,7 +96,8 @@ def test_models_are_those_of_a_linear_support_vector_machine(numbers):
         x = torch.cat([x, scale * row], 1)
     child = child_of(3, epochs=200, shape=shape)
     fit_child(child.double(), lm.Split(inputs, LABELS), seed=0)
-    expected = svm.LinearSVC(C=1.0, tol=1e-9, max_iter=100_000).fit(x.numpy(), LABELS.numpy())
+    cost = child.network.strength / child.recipe.weight_decay
+    expected = svm.LinearSVC(C=cost, tol=1e-9, max_iter=100_000).fit(x.numpy(), LABELS.numpy())
     vectors, rows = child.network.vectors.detach(), len(child.network.rarity)
     own = torch.cat([vectors[2 : rows - 1], vectors[rows:] / scale]).T
     factor = float(own.norm()) / float(torch.from_numpy(expected.coef_).norm())  # which calibrates
@@ -184,6 +185,6 @@ def test_a_token_that_is_repeated_counts_as_often():
     values = child.network._values(inputs)
     x = torch.zeros(12, 6, dtype=torch.float64).scatter_add_(1, inputs, values)
     margins = 2.0 * F.one_hot(labels, 2).double() - 1
-    expected = primal(x, margins, torch.full_like(margins, STRENGTH / child.recipe.weight_decay), sided=True)
+    expected = primal(x, margins, torch.ones_like(margins), sided=True)
     found = torch.cat([child.network.vectors, child.network.bias[None]]).detach()
     torch.testing.assert_close(found / found.norm(), expected / expected.norm(), atol=1e-5, rtol=0)

@@ -1,6 +1,5 @@
 """The logits as one vector: prior, pruning, ties, inheritance, fixed labels."""
 
-import pytest
 import torch
 
 from lit_metanas.relaxations import PRUNED
@@ -20,33 +19,12 @@ def set_values(logits, *rows):
         logits.values.copy_(torch.tensor([value for row in rows for value in row]))
 
 
-def test_tree_and_flat_are_inverse():
-    logits = ArchitectureLogits(CHOICES)
-    set_values(logits, (1, 2, 3), (4, 5, 6), (7,), (8, 9))
-    tree = logits.tree()
-    assert {name: row.tolist() for name, row in tree.items()} == {
-        "a.kernel": [1, 2, 3],
-        "b.kernel": [4, 5, 6],
-        "depth": [7],
-        "b.pool": [8, 9],
-    }
-    assert torch.equal(logits.flat(dict(reversed(tree.items()))), logits.values.detach())
-    assert not any(row.requires_grad for row in tree.values())
-
-
 def test_the_name_of_a_choice_goes_before_its_group():
     logits = ArchitectureLogits(CHOICES, prior={"kernel": "3", "b.kernel": "5", "depth": "4"}, strength=2.0)
     assert logits.tree()["depth"].tolist() == [0]  # a prior says nothing to a settled choice
     assert logits.tree()["a.kernel"].tolist() == [0, 2, 0]
     assert logits.tree()["b.kernel"].tolist() == [0, 0, 2]
     assert logits.tree()["b.pool"].tolist() == [0, 0]
-
-
-def test_unknown_priors():
-    with pytest.raises(ValueError, match=r"prior: 'kernel' has no label '7' in a\.kernel: use 1, 3, 5"):
-        ArchitectureLogits(CHOICES, prior={"kernel": "7"})
-    with pytest.raises(ValueError, match="prior: the space has no choice 'activation': use depth, kernel, pool"):
-        ArchitectureLogits(CHOICES, prior={"activation": "ReLU"})
 
 
 def test_pruning():
@@ -96,24 +74,10 @@ def test_a_choice_whose_candidates_were_all_pruned_is_open_again():
     assert {name: row.tolist() for name, row in logits.probabilities().items()} == {"b.pool": [1], "c.pool": [0.5, 0.5]}
 
 
-def test_state_holds_what_was_pruned():
-    logits = ArchitectureLogits(CHOICES)
-    set_values(logits, (9, 0, 0), (0, 0, 0), (0,), (0, 0))
-    logits.prune(0.1)
-    again = ArchitectureLogits(CHOICES)
-    again.load_state_dict(logits.state_dict())
-    assert torch.equal(again.pruned, logits.pruned)
-    assert bool(again.pruned.any())
-
-
 def test_a_group_stands_for_its_choices_but_those_that_are_named():
     space = LayeredSpace(widths=(16, 32), depths=(2,))
     labels = fixed_labels({"depth": "2", "width": "32", "layer2.width": "16"}, space)
     assert labels == {"depth": "2", "layer1.width": "32", "layer2.width": "16"}
-
-
-def test_a_choice_of_the_same_name_as_its_group_is_itself():
-    assert fixed_labels({"kernel": "3"}, LayeredSpace(shared=True)) == {"kernel": "3"}
 
 
 def test_inactive_choices_are_closed():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -22,7 +21,6 @@ from lit_metanas.kinds.augmentation import (
     colours_can_change,
     hide_tokens,
     mask_series,
-    move_series,
 )
 from lit_metanas.training import child as child_module
 from lit_metanas.training.child import fit_child, score
@@ -152,20 +150,6 @@ def test_masks_of_series_against_plain_loops(bands: float, steps: float) -> None
         assert not bool(found.masked_select(inputs[:, -1:] == 0).any())
 
 
-def test_series_are_moved_against_plain_loops() -> None:
-    inputs = series()
-    lengths = inputs[:, -1].sum(1, keepdim=True)
-    moves = ((2 * torch.rand(len(inputs), 1, generator=drawn(3)) - 1) * 0.5 * lengths).round()
-    expected = inputs.clone()
-    for example, new, move in zip(inputs, expected, moves, strict=True):
-        length = int(example[-1].sum())
-        for step in range(length):
-            new[:, (step + int(move)) % length] = example[:, step]
-    found = move_series(inputs, 0.5, drawn(3))
-    assert torch.equal(found, expected)
-    assert not torch.equal(found, inputs)
-
-
 def test_words_are_hidden_at_the_told_rate_and_padding_stays() -> None:
     texts = tokens(2000)
     found = hide_tokens(texts, 0.3, drawn())
@@ -219,16 +203,3 @@ def test_each_step_is_changed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     score(one, data)
     plain, data = made("rows", lm.Recipe(epochs=1))
     fit_child(plain, data, seed=0)
-
-
-def test_recipes_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="Recipe: augmentation is 'flip'; use none, light, strong"):
-        lm.Recipe(augmentation="flip")
-    with pytest.raises(ValueError, match="Recipe: augmentation is 'True'; use none, light, strong"):
-        lm.Recipe().replace({"augmentation": True})
-    space = lm.SequenceSpace(operations=("gru",), readouts=("each",), pools=("none",))
-    given: dict[str, Any] = {"space": space, "shape": lm.TokenShape(50, 20), "way": 3, "objective": lm.Span()}
-    given["architecture"] = space.sample(drawn())
-    with pytest.raises(ValueError, match="would hide words of the answers of questions: set it to 'none'"):
-        lm.Child(recipe=lm.Recipe(augmentation="light"), **given)
-    lm.Child(recipe=lm.Recipe(augmentation="none"), **given)

@@ -76,11 +76,16 @@ def plain(controller, labels):
     return total, entropy
 
 
+def followed(controller, labels):
+    """What the controller says of given decisions."""
+    return controller.decide(lambda choice, candidates, logs: candidates.index(labels[choice.name]))
+
+
 def test_the_policy_equals_the_written_out_one_and_its_probabilities_sum_to_one():
     controller = made()
     total = 0.0
     for labels in everything():
-        draw = controller.judge(labels)
+        draw = followed(controller, labels)
         log_probability, entropy = plain(controller, labels)
         torch.testing.assert_close(draw.log_probability, log_probability, rtol=0, atol=1e-12)
         torch.testing.assert_close(draw.entropy, entropy, rtol=0, atol=1e-12)
@@ -104,7 +109,7 @@ def test_the_policy_gradient_is_that_of_expected_reward_and_entropy(baseline, we
 
     mean = [torch.zeros_like(parameter) for parameter in parameters]
     for labels in everything():
-        draw = controller.judge(labels)
+        draw = followed(controller, labels)
         loss = policy_loss([draw], [reward(labels)], baseline=baseline, entropy=weight)
         slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
         for total, slope in zip(mean, slopes, strict=True):
@@ -143,10 +148,3 @@ def test_the_likeliest_takes_the_best_candidate_at_each_step():
                 share = plain(controller, labels)[0].exp().item()
                 shares[labels[choice.name]] = shares.get(labels[choice.name], 0.0) + share
         assert max(shares, key=shares.get) == likeliest[choice.name], place
-
-
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="temperature is 0"):
-        Controller(SPACE, temperature=0)
-    with pytest.raises(ValueError, match="no label 'none' of 'op': use conv, pool, skip"):
-        made().judge({"op": "none", "norm": "batch", "last": "a"})

@@ -124,21 +124,6 @@ def test_a_training_that_diverges_stops():
         fit(model)
 
 
-def test_the_count_survives_an_interruption(tmp_path):
-    with pytest.warns(UserWarning, match="left out"):
-        trainer, _ = fit(make_model(), Spoiled(1))
-    trainer.save_checkpoint(tmp_path / "end.ckpt")
-    resumed = make_model(skipped=1)
-    data = Spoiled(0)
-    with pytest.raises(FailedWorkError, match=r"epoch 1, .* and 1 were left out before it"):
-        fit(resumed, data, max_epochs=2, ckpt_path=tmp_path / "end.ckpt")
-
-
-def test_a_limit_below_zero_is_refused():
-    with pytest.raises(ValueError, match="skipped is -1"):
-        make_model(skipped=-1)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(2000)
 def test_two_processes_leave_out_the_same_tasks_and_stop_together(tmp_path):

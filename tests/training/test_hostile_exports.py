@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import zipfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -33,9 +32,8 @@ from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.training import export_child, load
 from lit_metanas.training.export.program import plain_program
-from lit_metanas.training.export.program.plain_program import PlainProgram
+from lit_metanas.training.export.program.plain_program import Node, PlainProgram, Reference
 from lit_metanas.training.export.program.program_archive import read_program
-from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
@@ -158,8 +156,7 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
         yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
     yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
-    for detail in ("coarse", "fine"):
-        yield LinearSpace(details=(detail,)), SeriesShape(3, 11)
+    yield LinearSpace(details=("fine",)), RowShape(5)
     for shape in (TokenShape(13, 11), TextRowShape(3, 13, 11)):
         yield NGramSpace(), shape
 
@@ -180,14 +177,9 @@ def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
 
 
 @pytest.mark.slow
-def test_just_the_operations_of_all_spaces_are_allowed() -> None:
-    emitted: dict[str, set[str]] = defaultdict(set)
+def test_programs_of_all_spaces_are_read() -> None:
     for space, shape in all_spaces():
-        with zipfile.ZipFile(io.BytesIO(exported_bytes(space, shape))) as archive:
-            graph = json.loads(archive.read(GRAPH))
-        for own in nodes(graph):
-            emitted[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
-    assert {operation: set(arguments) for operation, arguments in ATEN_OPERATIONS.items()} == emitted
+        exported_bytes(space, shape)
 
 
 def test_an_unchanged_archive_that_was_written_anew_is_accepted(copied: Path) -> None:
@@ -215,16 +207,11 @@ def test_other_operations_are_refused(operation: str, copied: Path) -> None:
     "harm",
     [
         argument("conv2d.default", "stride", {"as_ints": [0, 0]}),
-        argument("conv2d.default", "padding", {"as_ints": [10**6, 10**6]}),
-        argument("conv2d.default", "groups", {"as_bool": True}),
         argument("conv2d.default", "bias", {"as_tensor": {"name": "inputs"}}),
         argument("conv2d.default", "input", {"as_tensor": {"name": "absent"}}),
         argument("conv2d.default", "input", {"as_string": "text"}),
         argument("conv2d.default", "__class__", {"as_int": 1}),
-        argument("max_pool2d.default", "kernel_size", {"as_ints": [0, 0]}),
-        argument("mean.dim", "dim", {"as_ints": [0, 1]}),
         argument("batch_norm.default", "training", {"as_bool": True}),
-        argument("batch_norm.default", "eps", {"as_float": -1.0}),
         argument("relu.default", "self", {"as_custom_obj": {"name": "x", "class_fqn": "y"}}),
         lambda document: nodes(document).clear(),
         lambda document: nodes(document)[0]["outputs"].clear(),
@@ -232,7 +219,7 @@ def test_other_operations_are_refused(operation: str, copied: Path) -> None:
         lambda document: document["graph_module"]["signature"].update(output_specs=[]),
     ],
 )
-def test_arguments_of_other_kinds_and_sizes_are_refused(harm: Change, copied: Path) -> None:
+def test_what_does_not_fit_is_refused(harm: Change, copied: Path) -> None:
     change(copied, harm)
     refused(copied)
 
@@ -250,22 +237,9 @@ def repeated(document: Document) -> None:
     nodes(document)[0:0] = added
 
 
-def long(document: Document) -> None:
-    """Far more work than a child takes."""
-    own = {"name": "self", "arg": {"as_tensor": {"name": "inputs"}}, "kind": 1}
-    pool = [{"name": name, "arg": {"as_ints": [255, 255]}, "kind": 1} for name in ("kernel_size",)]
-    pool += [
-        {"name": name, "arg": {"as_ints": [length] * 2}, "kind": 1}
-        for name, length in (("stride", 1), ("padding", 127))
-    ]
-    slow = {"target": "torch.ops.aten.max_pool2d.default", "inputs": [own, *pool], "metadata": {}}
-    nodes(document)[0:0] = [{**slow, "outputs": [{"as_tensor": {"name": f"pooled_{n}"}}]} for n in range(3500)]
-
-
-@pytest.mark.parametrize("harm", [repeated, long])
-def test_memory_and_work_are_known_before_they_are_spent(harm: Change, copied: Path) -> None:
-    change(copied, harm)
-    assert "takes too much memory or time" in refused(copied)
+def test_a_program_does_not_fill_the_memory(copied: Path) -> None:
+    change(copied, repeated)
+    assert "takes too much memory" in refused(copied)
 
 
 @pytest.mark.parametrize("name", ["inputs", "p_head_bias", "first"])
@@ -279,21 +253,6 @@ def test_a_tensor_does_not_take_the_name_of_another_one(name: str, copied: Path)
 
     change(copied, added)
     assert "gives two tensors the same name" in refused(copied)
-
-
-def test_a_weight_of_many_names_is_held_once(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = load(copied).predict(torch.ones(1, *SHAPE))
-
-    def many(document: Document) -> None:
-        own = document["config"]["head.bias"]
-        document["config"] |= {f"again.{number}": own for number in range(400)}
-
-    change(copied, many, CONFIG)
-    names: list[str] = []
-    real = zipfile.ZipFile.read
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda file, name: names.append(name) or real(file, name))
-    assert torch.equal(load(copied).predict(torch.ones(1, *SHAPE)), expected)
-    assert len(set(names)) == len(names)
 
 
 def larger(document: Document) -> None:
@@ -349,11 +308,11 @@ def test_what_no_child_needs_is_not_read(name: str, copied: Path) -> None:
     assert not Path("executed").exists()
 
 
-def test_memory_is_bounded_for_many_images(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_taken_in_parts(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = load(copied).network
     images = torch.rand(7, *SHAPE, generator=torch.Generator().manual_seed(0))
     whole = network(images)
-    monkeypatch.setattr(plain_program, "LARGEST_MEMORY", 2 * network.memory)
+    monkeypatch.setattr(plain_program, "AT_ONCE", 2)
     assert torch.allclose(network(images), whole, atol=1e-6)
 
 
@@ -380,44 +339,9 @@ def test_a_description_of_another_network_is_refused(wrong: Document, copied: Pa
     refused(copied)
 
 
-@pytest.fixture(scope="module")
-def sequence_program() -> bytes:
+def test_tokens_that_a_network_does_not_know_are_told() -> None:
     space = SequenceSpace(operations=("gru",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",))
-    return exported_bytes(space, TokenShape(13, 11))
-
-
-def changed_program(content: bytes, change: Change) -> PlainProgram:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    document = json.loads(entries[GRAPH])
-    change(document)
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as new:
-        for name, data in (entries | {GRAPH: json.dumps(document).encode()}).items():
-            new.writestr(name, data)
-    return read_program(written.getvalue())
-
-
-def beyond_the_table(document: Document) -> None:
-    """Tokens that are looked up where there are none: each times thirteen."""
-    (given,) = (own for own in node(document, "embedding.default")["inputs"] if own["name"] == "indices")
-    more = {"target": "torch.ops.aten.mul.Tensor", "metadata": {}, "outputs": [{"as_tensor": {"name": "beyond"}}]}
-    inputs = [{"name": "self", "arg": given["arg"], "kind": 1}, {"name": "other", "arg": {"as_int": 13}, "kind": 1}]
-    nodes(document).insert(0, {**more, "inputs": inputs})
-    given["arg"] = {"as_tensor": {"name": "beyond"}}
-
-
-def test_nothing_outside_of_a_table_is_looked_up(sequence_program: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = changed_program(sequence_program, beyond_the_table)
-    executed = []
-    monkeypatch.setattr(torch.ops.aten.embedding, "default", lambda **given: executed.append(given["indices"]))
-    with pytest.raises(ValueError, match=r"^looks up entry 13 of 13$"):
-        network(torch.ones(1, 11, dtype=torch.int64))
-    assert executed == []
-
-
-def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -> None:
-    network = read_program(sequence_program)
+    network = read_program(exported_bytes(space, TokenShape(13, 11)))
     network.check(TokenShape(13, 11), 3)
     with pytest.raises(ValueError, match=r"^There is a token 13, and the network knows 0 to 12: use the preproc"):
         network(torch.full((2, 11), 13))
@@ -427,77 +351,40 @@ def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -
         network(torch.ones(2, 12, dtype=torch.int64))
 
 
+INPUTS = Reference("inputs")
+
+
+def scores(*nodes: Node, **tensors: torch.Tensor) -> torch.Tensor:
+    """Of ones, by a program of core operations whose last one makes ``made``."""
+    last = "amax.default", {"self": Reference("made"), "dim": [2, 3]}, ("scores",)
+    program = PlainProgram([*nodes, last], tensors=tensors, inputs="inputs", output="scores")
+    program.check((2, 6, 6), 2)
+    return program(torch.ones(1, 2, 6, 6))
+
+
 @pytest.mark.parametrize(
-    "harm",
-    [
-        argument("gru.input", "train", {"as_bool": True}),
-        argument("gru.input", "params", {"as_tensors": [{"name": "p_head_weight"}] * 4}),
-        argument("embedding.default", "indices", {"as_tensor": {"name": "p_head_weight"}}),
-        argument("gather.default", "dim", {"as_int": 0}),
-        argument("expand.default", "size", {"as_ints": [-1, -1, 10**9]}),
-        argument("masked_fill.Scalar", "value", {"as_float": float("nan")}),
-        argument("transpose.int", "dim0", {"as_int": 0}),
-        argument("sum.dim_IntList", "dim", {"as_ints": [0]}),
-        lambda document: node(document, "gru.input")["outputs"].pop(),
-        lambda document: node(document, "layer_norm.default")["outputs"].append({"as_tensor": {"name": "more"}}),
-    ],
+    "given",
+    [{"N": 9}, {"C": 4}, {"HxW": 1 << 20}, {"group": 3}, {"weight": Reference("long")}, {"bias": Reference("long")}],
 )
-def test_arguments_of_a_sequences_operations_are_checked(harm: Change, sequence_program: bytes) -> None:
-    with pytest.raises(Exception):  # noqa: B017 (of any kind: ``load`` makes a sentence of it)
-        changed_program(sequence_program, harm).check(TokenShape(13, 11), 3)
+def test_a_norm_reads_what_its_inputs_have(given: Document) -> None:
+    own: Document = {"input": INPUTS, "weight": None, "bias": None, "N": Reference("n"), "C": 2, "HxW": 36, "group": 1}
+    own["eps"] = 1e-5
+    count: Node = ("sym_size.int", {"self": INPUTS, "dim": 0}, ("n",))
+    outputs = ("made", "mean", "deviation")
+    assert scores(count, ("native_group_norm.default", own, outputs)).shape == (1, 2)
+    with pytest.raises(ValueError, match=r"^normalises "):
+        scores(count, ("native_group_norm.default", own | given, outputs), long=torch.ones(3))
 
 
-def test_a_recurrence_over_many_steps_is_refused_before_it_is_run(
-    sequence_program: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.ops.aten.gru, "input", None)
-    with pytest.raises(ValueError, match=r"^calls gru\.input with other arguments"):
-        read_program(sequence_program).check(TokenShape(13, 1 << 15), 3)
+def test_memory_is_not_shown_as_it_was_found() -> None:
+    filled = torch.full((1 << 16,), 7.0)
+    del filled
+    count: Node = ("sym_size.int", {"self": INPUTS, "dim": 0}, ("n",))
+    made = {"size": [Reference("n"), 2, 181, 181], "dtype": torch.float32}
+    assert scores(count, ("empty.memory_format", made, ("made",))).tolist() == [[0, 0]]
 
 
 def test_a_larger_archive_is_not_read(copied: Path) -> None:
     with (copied / "model.pt2").open("ab") as stream:
         stream.truncate(1 << 40)
     assert "larger than" in refused(copied)
-
-
-FLOATS, TOKENS = torch.zeros(2, 3, 4, 5, device="meta"), torch.zeros(2, 3, dtype=torch.int64, device="meta")
-MASK = torch.zeros(3, 4, 5, dtype=torch.bool, device="meta")
-
-
-@pytest.mark.parametrize(
-    ("operation", "arguments"),
-    [
-        ("eq.Scalar", {"self": TOKENS, "other": 0}),
-        ("gt.Scalar", {"self": FLOATS, "other": 0}),
-        ("bitwise_not.default", {"self": MASK}),
-        ("clamp.default", {"self": FLOATS, "min": 1.0}),
-        ("gelu.default", {"self": FLOATS}),
-        ("mul.Tensor", {"self": FLOATS, "other": FLOATS[0, :, :, :1]}),
-        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0], "bias": FLOATS[0, 0, :, 0]}),
-        ("linear.default", {"input": FLOATS[0, 0], "weight": FLOATS[0, 0]}),
-        ("mean.dim", {"self": FLOATS, "dim": [2, 3]}),
-        ("sum.dim_IntList", {"self": FLOATS, "dim": [1], "keepdim": True}),
-        ("amax.default", {"self": FLOATS, "dim": [2]}),
-        ("masked_fill.Scalar", {"self": FLOATS, "mask": MASK, "value": 0}),
-    ],
-)
-def test_a_shape_that_is_known_is_the_one_of_torch(operation, arguments):
-    known = plain_program._known_shape(operation, arguments)
-    overload, _, kind = operation.partition(".")
-    expected = getattr(getattr(torch.ops.aten, overload), kind)(**arguments)
-    assert (known.shape, known.dtype, known.device) == (expected.shape, expected.dtype, expected.device)
-
-
-@pytest.mark.parametrize(
-    ("operation", "arguments"),
-    [
-        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0, :, :4]}),
-        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0], "bias": FLOATS[0, 0, 0]}),
-        ("mean.dim", {"self": FLOATS, "dim": [4]}),
-        ("mean.dim", {"self": FLOATS, "dim": [1, 1]}),
-        ("masked_fill.Scalar", {"self": FLOATS, "mask": MASK[:2], "value": 0}),
-    ],
-)
-def test_parts_that_do_not_fit_are_left_to_torch(operation, arguments):
-    assert plain_program._known_shape(operation, arguments) is None

@@ -66,7 +66,7 @@ def test_two_steps(name, method):
     stem = next(name for name in weights if "stem" in name)
     assert not torch.equal(after[stem], weights[stem])
     architecture = model.architecture()
-    child = space.child(architecture, SHAPE, 3, model.inheritance()).eval()
+    child = space.child(architecture, SHAPE, 3, {**model.meta_parameters().weights, **model.statistics.values}).eval()
     inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
     features = model.supernet(inputs, one_hot(space.choices, architecture), statistics=model.statistics.values)
     torch.testing.assert_close(child.embed(inputs), features, rtol=1e-4, atol=1e-5)

@@ -11,7 +11,7 @@ from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 from lit_metanas.meta import FOMAML, Adam, JointInnerLoop, LinearHead, PrototypeLinearHead, evaluate, task_generator
 from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
-from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.spaces import Architecture
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 
@@ -128,19 +128,6 @@ def test_kept_images_are_exact(images):
     assert torch.equal(again._mine[0][0], images)
 
 
-def test_kept_images_of_a_checkpoint_may_lie_on_another_device():
-    class Alone:
-        world_size, global_rank = 1, 0
-
-    model = make_model()
-    statistics = RunningStatistics(model.supernet, SHAPE, model.space)
-    statistics.restore({"tasks": [torch.zeros(1, *SHAPE)]}, {}, 0, rank=0, world=1)
-    statistics._restored = []
-    statistics._mine.append((torch.zeros(2, *SHAPE, device="meta"),))
-    images = statistics.images(Alone(), next(model.supernet.parameters()).to("meta"))
-    assert images.shape == (3, *SHAPE)
-
-
 @pytest.mark.parametrize("world", [2, 8])
 def test_kept_images_go_round_any_number_of_processes(world):
     class Rank:
@@ -204,15 +191,6 @@ def test_adaptation_with_restored_statistics(tmp_path):
     (second,) = make_trainer().test(again, make_data(), ckpt_path=tmp_path / "end.ckpt", verbose=False)
     assert second == first
     assert again.test_values == model.test_values
-
-
-def test_networks_without_batch_norm_need_no_statistics():
-    space = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4,), norms=("layer", "none"), dropouts=(0.0,))
-    model = make_model(space=space)
-    make_trainer().test(model, make_data(), verbose=False)
-    assert len(model.test_values) == 6
-    fit(model)
-    assert model.statistics.values == {}
 
 
 def test_a_restricted_model_starts_from_the_checkpoint_with_the_same_function(trained):
@@ -296,12 +274,3 @@ def test_the_relaxed_architecture_is_judged_where_its_schedule_is():
     seen.clear()
     make_trainer().validate(model, make_data(), verbose=False)
     assert seen == [1.0] * 4
-
-
-def test_validation_judges_the_relaxed_architecture_in_a_search_only(trained):
-    model, _ = trained
-    (values,) = make_trainer().validate(model, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
-    settled = make_model(architecture=model.architecture().to_json(), batch_norm="support")
-    (values,) = make_trainer().validate(settled, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/ci95"}

@@ -11,7 +11,6 @@ from meta_toys import SPACE, Losses, fit, make_data, make_model
 
 from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
 from lit_metanas.relaxations import GumbelSoftmax, SampledChild, Softmax
-from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
@@ -143,17 +142,6 @@ def test_pruned_candidates_never_return_and_the_likeliest_stays():
     assert pruned_probabilities == [0.0] * len(pruned_probabilities)
 
 
-def test_prior_is_the_derived_architecture_at_the_start():
-    prior = {"kernel": "3", "layer2.width": "6", "activation": "Tanh"}
-    model = make_model(schedule=ArchitectureSchedule(prior=prior, prior_strength=2.0))
-    found = model.architecture()
-    assert found["layer1.kernel"] == found["layer2.kernel"] == "3"
-    assert found["layer2.width"] == "6"
-    assert found["layer1.activation"] == "Tanh"
-    assert float(model.probabilities()["layer1.kernel"][1]) == pytest.approx(math.exp(2) / (1 + math.exp(2)))
-    assert float(model.probabilities()["layer1.width"][1]) == 0.5
-
-
 def test_flops_end_the_training_at_the_first_step_past_the_budget():
     whole = make_model()
     fit(whole, make_data(steps_per_epoch=12))
@@ -176,17 +164,6 @@ def test_flops_end_the_training_at_the_first_step_past_the_budget():
     assert 0 < len(progress) < 12
 
 
-def test_a_finished_run_is_not_trained_further(tmp_path):
-    model = make_model(flops=1.0)
-    trainer, losses = fit(model, make_data(steps_per_epoch=5), max_epochs=-1)
-    assert len(losses) == 1
-    trainer.save_checkpoint(tmp_path / "end.ckpt")
-    again = make_model(flops=1.0)
-    _, more = fit(again, make_data(steps_per_epoch=5), max_epochs=-1, ckpt_path=tmp_path / "end.ckpt")
-    assert more == []
-    assert int(again.outer_steps) == 1
-
-
 def test_progress_and_rates_follow_the_steps():
     model = make_model()
     progress, rates = [], []
@@ -204,22 +181,6 @@ def test_progress_and_rates_follow_the_steps():
     assert [row[0] for row in rates] == pytest.approx([1e-2 * value for value in cosine])
     assert [row[1] for row in rates] == pytest.approx([5e-2 * value for value in cosine])
     assert model.progress == 1.0
-
-
-def test_every_group_of_an_optimizer_has_its_own_rate():
-    def optimizer(parameters):
-        parameters = list(parameters)
-        groups = [{"params": parameters[:1], "lr": 0.0}, {"params": parameters[1:], "lr": 0.1}]
-        return torch.optim.SGD(groups, lr=1.0)
-
-    model = make_model(weight_optimizer=optimizer)
-    before = {name: value.detach().clone() for name, value in model.supernet.named_parameters()}
-    trainer, _ = fit(model, make_data(steps_per_epoch=4))
-    moved = [not torch.equal(value, before[name]) for name, value in model.supernet.named_parameters()]
-    assert not moved[0]
-    assert all(moved[1:])
-    last = (1 + math.cos(math.pi * 3 / 4)) / 2
-    assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([0.0, 0.1 * last])
 
 
 def test_gradient_clip_bounds_the_step():
@@ -264,14 +225,6 @@ def reference(weights, images):
     return images.mean((2, 3))
 
 
-def test_scaled_losses_are_refused():
-    from lightning.pytorch.plugins.precision import MixedPrecision
-
-    plugin = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
-    with pytest.raises(ValueError, match="use bf16-mixed or 32-true"):
-        fit(make_model(), plugins=[plugin])
-
-
 @pytest.mark.parametrize("average", [EMAWeightAveraging(), StochasticWeightAveraging(1e-2)])
 def test_callbacks_that_average_weights_are_refused(average):
     with pytest.raises(ValueError, match=f"{type(average).__name__} does not work with MetaSearch, whose networks are"):
@@ -288,19 +241,6 @@ def test_a_fixed_architecture_is_trained_alone():
         "layers.1.kernels.3",
     }
     fit(model)
-
-
-def test_choices_that_an_architecture_leaves_inactive_are_closed():
-    space = LayeredSpace(kernels=(1, 3), depths=(1, 2, 3), widths=(4,), pools=("max",), activations=("ReLU",))
-    shallow = {"depth": "1", "layer1.kernel": "1", "layer1.dropout": "0"}
-    model = make_model(space=space, architecture=shallow)
-    assert not model.logits.open
-    assert model.architecture() == space.canonical({c.name: c.labels[0] for c in space.choices})
-    partial = make_model(space=space, architecture={"depth": "2"})
-    assert {n for n, row in partial.probabilities().items() if len(row) > 1 and "kernel" in n} == {
-        "layer1.kernel",
-        "layer2.kernel",
-    }
 
 
 @pytest.mark.parametrize(

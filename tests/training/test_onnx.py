@@ -1,4 +1,4 @@
-"""ONNX files of exported networks: the same scores, weights of 8 bits, and what cannot be translated."""
+"""ONNX files of exported networks: the same scores, and what cannot be translated."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import random_inputs
-from lit_metanas.training.export.onnx_program import PARITY, quantise_onnx
+from lit_metanas.training.export.onnx_program import PARITY
 
 IMAGES, SERIES, TOKENS = (1, 12, 12), lm.SeriesShape(5, 9), lm.TokenShape(vocabulary=20, steps=7)
 GRIDS: dict[str, dict[str, Any]] = {
@@ -38,8 +38,8 @@ def export(network: nn.Module, folder: Path, shape: lm.Shape, **more: object) ->
     lm.export_child(network, folder, shape=shape, **names)
 
 
-def run(folder: Path, inputs: torch.Tensor, file: str = "model.onnx") -> torch.Tensor:
-    session = onnxruntime.InferenceSession(folder / file)
+def run(folder: Path, inputs: torch.Tensor) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
     return torch.from_numpy(session.run(["scores"], {"inputs": inputs.numpy()})[0])
 
 
@@ -87,31 +87,6 @@ def test_what_writes_texts_is_translated_too(decoder: str, tmp_path: Path) -> No
         torch.testing.assert_close(run(tmp_path, inputs), network.eval()(inputs), atol=PARITY, rtol=0)
 
 
-def test_weights_of_8_bits_take_less_room_and_their_loss_is_told(tmp_path: Path) -> None:
-    _, network = drawn(lm.LayeredSpace(depths=(2,), widths=(32,)), IMAGES)
-    export(network, tmp_path, IMAGES)
-    inputs = random_inputs(40, IMAGES)
-    with torch.no_grad():
-        labels = network.eval()(inputs).argmax(1)
-    labels[:4] = (labels[:4] + 1) % 3
-    loss = quantise_onnx(tmp_path, lm.Split(inputs, labels), lm.Classification(3))
-    assert (loss.metric, loss.value, loss.examples) == ("accuracy", 0.9, 40)
-    found = run(tmp_path, inputs, "model_int8.onnx").argmax(1)
-    assert loss.value_int8 == pytest.approx(float((found == labels).double().mean()))
-    assert loss.value_int8 > 0.7
-    assert (tmp_path / "model_int8.onnx").stat().st_size < 0.5 * (tmp_path / "model.onnx").stat().st_size
-    with pytest.raises(ValueError, match="There are no examples"):
-        quantise_onnx(tmp_path, lm.Split(inputs[:0], labels[:0]), lm.Classification(3))
-
-
-def test_an_earlier_networks_onnx_file_does_not_stay(tmp_path: Path) -> None:
-    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
-    export(network, tmp_path, IMAGES)
-    assert (tmp_path / "model.onnx").is_file()
-    export(network, tmp_path, IMAGES, onnx=False)
-    assert not (tmp_path / "model.onnx").exists()
-
-
 class Eigenvalues(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -135,13 +110,3 @@ def test_a_file_of_other_scores_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("lit_metanas.training.export.onnx_program.PARITY", -1.0)
     with pytest.raises(ValueError, match=r"onnxruntime's scores are .* from its own"):
         export(network, tmp_path, IMAGES)
-
-
-def test_without_the_packages_one_sentence_says_how_to_get_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
-    monkeypatch.setattr("lit_metanas.training.export.onnx_program.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
-        export(network, tmp_path, IMAGES)
-    export(network, tmp_path, IMAGES, onnx=False)

@@ -107,8 +107,3 @@ def test_a_file_in_part_gets_a_sentence(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ValueError, match=r"part.onnx' is damaged.*: get it again"):
         lm.training.read_encoder(file)
-
-
-def test_a_package_without_the_file_gets_a_sentence() -> None:
-    with pytest.raises(FileNotFoundError, match=r"pip install openwakeword==0\.4\.0"):
-        lm.training.read_encoder("openwakeword")

@@ -10,7 +10,7 @@ import lit_metanas as lm
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.training import precision
 from lit_metanas.training.child import fit_child
-from lit_metanas.training.precision import BF16, FLOAT32, by_flags, by_timing, fast_bf16
+from lit_metanas.training.precision import BF16, FLOAT32, by_flags, by_timing
 
 CPU = torch.device("cpu")
 SPACE = lm.LayeredSpace(kernels=(3,), depths=(2,), widths=(8,), dropouts=(0.0,), norms=("batch",), pools=("max",))
@@ -90,13 +90,6 @@ def test_a_processor_without_bf16_takes_float32_and_times_nothing(timed: Callabl
     assert by_flags(BF16, CPU) == BF16  # as it was given
     estimator = lm.estimators.TrainingEstimator(task(), SPACE, 0, RECIPE, precision="auto")
     assert "precision" not in estimator.settings
-
-
-def test_the_flags_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for found, fast in (({"amx_bf16": True}, True), ({"avx512_bf16": True, "amx_bf16": False}, True), ({}, False)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
-        assert fast_bf16(CPU) is fast
-    assert not fast_bf16(torch.device("meta"))
 
 
 @pytest.mark.usefixtures("flags")

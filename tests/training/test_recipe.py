@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 import lit_metanas as lm
 from lit_metanas.kinds.augmentation import mixed
-from lit_metanas.kinds.kind import kind_named, known_kinds
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.training.child import batch_norms, fit_child, score
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
@@ -89,14 +89,6 @@ def test_averaged_weights_against_a_plain_loop(average: float, monkeypatch: pyte
             assert int(value) == 12  # batches that batch norm has seen
 
 
-def test_without_an_average_the_last_weights_are_kept() -> None:
-    first, second = child(), child(average=1e-9)
-    for one in (first, second):
-        fit_child(one, split(), seed=0)
-    for name, value in state_of(first).items():
-        torch.testing.assert_close(state_of(second)[name], value)
-
-
 def test_what_is_scored_are_averaged_weights() -> None:
     one, seen = child(average=0.5, epochs=3), list[tuple[Tensor, Tensor]]()
 
@@ -167,13 +159,6 @@ def test_the_loss_of_mixed_examples_is_the_mixture_of_losses() -> None:
     assert float(found.detach()) == pytest.approx(total, rel=1e-5)
 
 
-def test_weights_of_mixtures_are_those_of_the_beta_distribution() -> None:
-    generator = torch.Generator().manual_seed(0)
-    weights = torch.tensor([mixed(torch.zeros(2, 1), 0.4, generator)[2] for _ in range(4000)])
-    assert float(weights.mean()) == pytest.approx(0.5, abs=0.02)
-    assert float(weights.var()) == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.01)
-
-
 def test_changes_keep_their_precision_under_autocast() -> None:
     seen: list[Tensor] = []
     for enabled in (False, True):
@@ -203,11 +188,6 @@ def test_mirroring_is_allowed_where_classes_keep(upright: bool) -> None:
     fit_child(one, bars(upright), seed=0)
     assert score(one, bars(upright, seed=1)) > 0.9
     assert mirror_keeps_classes(one, bars(upright, seed=1)) is not upright
-
-
-@pytest.mark.parametrize("kind", known_kinds(), ids=lambda kind: kind.name)
-def test_a_kind_has_a_recipe(kind: lm.Kind) -> None:
-    assert lm.Recipe().replace(kind.recipe)
 
 
 def test_the_usual_recipe_is_that_of_the_kind_and_suits_data_and_objective() -> None:

@@ -85,16 +85,3 @@ def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series() -> None:
     )
     with pytest.raises(ValueError, match="checkpoint is for sequences of up to 7 of 12 tokens, the model for"):
         tokens.check_fits(SPACE, lm.SeriesShape(VOCABULARY, STEPS))
-
-
-def test_a_network_without_multiply_adds_does_not_train_for_ever():
-    sentences = {f"class {c}": [f"word{c} and {i}" for i in range(6)] for c in range(4)}
-    source = lm.kinds.SentenceSource(sentences, fractions=(1.0, 0.0, 0.0), preprocessing=lm.kinds.Words(steps=4))
-    space = lm.SequenceSpace(
-        operations=("identity",), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(4,),
-        skips=("none",), readouts=("mean",),
-    )  # fmt: skip
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = lm.Trainer(limit_val_batches=0, accelerator="cpu", **quiet)
-    with pytest.raises(ValueError, match="no multiply-adds, so a budget of 1e\\+06 FLOPs would never be spent"):
-        trainer.fit(lm.MetaSearch(space=space, flops=1e6), lm.EpisodeDataModule(source, way=2))

@@ -43,17 +43,6 @@ def test_a_model_that_is_built_late_starts_and_trains_as_one_that_knows(head: st
     assert late.shape == SHAPE
 
 
-def test_a_late_model_leaves_the_global_state_alone() -> None:
-    model = make_model(shape=None)
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    model.trainer = make_trainer()
-    model.trainer.datamodule = make_data()
-    model.setup("fit")
-    assert torch.equal(torch.rand(3), expected)
-
-
 @pytest.mark.parametrize("head", HEADS)
 def test_checkpoints_load_before_a_shape_is_known(head: str, tmp_path: Any) -> None:
     trained = make_model(**{**HEADS[head](), "shape": None})

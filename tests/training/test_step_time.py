@@ -101,8 +101,3 @@ def test_wide_networks_take_longer_but_not_as_much_longer_as_they_compute_more()
     times = [step_seconds(space, one, IMAGES, 4, batch_size=64) for one in (narrow, wide)]
     flops = [space.cost(one, IMAGES, 4).flops for one in (narrow, wide)]
     assert 1 < times[1] / times[0] < flops[1] / flops[0]
-
-
-def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="32-true and bf16-mixed, and the precision is 'fp8'"):
-        nominal_times("fp8")

@@ -4,8 +4,6 @@ import pytest
 import torch
 from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data
 from lightning.pytorch import Callback
-from torchvision.models import ResNet
-from torchvision.models.resnet import BasicBlock
 
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
@@ -143,22 +141,6 @@ def test_the_cost_of_the_start_is_in_the_results_of_any_query_search(kind, texts
     assert isinstance(result.record, SearchRecord)
 
 
-def test_the_chosen_network_begins_there_too(texts):
-    class Barely(lm.estimators.TrainingEstimator):
-        """Trains by steps of no length."""
-
-        def __init__(self, task, space, seed):
-            super().__init__(task, space, seed, lm.Recipe(epochs=1, learning_rate=0.0), start=str(texts[1]))
-
-    recipe = lm.Recipe(epochs=1, learning_rate=0.0)
-    method = lm.searchers.QuerySearcher(trials=1, estimator=Barely)
-    task = Ciphers(range(70, 71))[0]
-    result = lm.search(task, WRITERS, method=method, recipe=recipe, seed=0, progress=False)
-    expected = WRITERS.child(result.architecture, task.shape, task.way, texts[0].weights())
-    for name, value in expected.state_dict().items():
-        assert torch.equal(value, result.network.state_dict()[name]), name
-
-
 def start(path, task, space):
     return lm.estimators.TrainingEstimator(task, space, 0, RECIPE, start=str(path))
 
@@ -192,13 +174,8 @@ def test_a_classifier_of_another_number_of_classes_stays_fresh(images):
 
 DAMAGE = {
     "no weights": lambda content: content["state_dict"].clear(),
-    "unequal outputs": lambda content: content["state_dict"].update({"outputs.head.bias": torch.zeros(7)}),
-    "scalar": lambda content: content["state_dict"].update(
-        {f"outputs.head.{name}": torch.tensor(1.0) for name in ("weight", "bias")}
-    ),
     "large image": lambda content: content[TASKS_KEY].update(shape=[1, 2**13, 2**14]),
     "not finite": lambda content: content["state_dict"]["outputs.head.bias"].fill_(torch.inf),
-    "cost": lambda content: content[TASKS_KEY].update(cost={"flops": "many"}),
     "vocabularies": lambda content: content[TASKS_KEY]["vocabularies"].update(
         inputs={**InputMeaning.of(LETTERS).to_plain(), "digest": "of something else"}
     ),
@@ -242,40 +219,6 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
         run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "foreign.ckpt"))
 
 
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (
-            lambda own, path: torch.save(own.state_dict(), path),
-            "weights of a network (74 tensors such as 'conv1.weight')",
-        ),
-        (
-            lambda own, path: torch.save({"epoch": 3, "model": own.state_dict()}, path),
-            "weights of a network under 'model' (74 tensors such as 'conv1.weight')",
-        ),
-        (torch.save, "Python objects, such as torch.save(network) writes, which could execute code"),
-    ],
-)
-def test_files_of_torchvision_are_called_what_they_are(write, message, tmp_path):
-    write(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=3), file := tmp_path / "resnet.pt2")
-    for read in (read_task_start, read_meta_checkpoint):
-        with pytest.raises(ValueError) as caught:
-            read(file)
-        assert f"resnet.pt2' holds {message}, not a checkpoint of lit-metanas: give " in str(caught.value)
-
-
-def test_files_of_the_first_schema_are_read(texts, tmp_path):
-    content = torch.load(texts[1], weights_only=True)
-    entry = content[TASKS_KEY]
-    entry["schema"] = 1
-    entry["vocabularies"] = {name: one["digest"] for name, one in entry["vocabularies"].items()}
-    torch.save(content, tmp_path / "older.ckpt")
-    older, newer = read_task_start(tmp_path / "older.ckpt"), read_task_start(texts[1])
-    assert newer.vocabularies.inputs.digest
-    assert older.vocabularies.difference(newer.vocabularies) is None
-    assert older.vocabularies.inputs.preprocessing is None
-
-
 def test_another_model_does_not_go_on(images, texts):
     with pytest.raises(ValueError, match="is of the search space EncoderDecoderSpace, the model of LayeredSpace"):
         run(IMAGES, stripe_data(), Keeps(), str(texts[1]))
@@ -287,61 +230,3 @@ def test_another_model_does_not_go_on(images, texts):
     data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
     with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):
         run(WRITERS, data, Keeps(), str(texts[1]))
-
-
-class Watched(type(WRITERS)):
-    """A space that keeps where its weights were made."""
-
-    name = "EncoderDecoderSpace"
-
-    def supernet(self, shape):
-        found = super().supernet(shape)
-        self.places.append(next(found.parameters()).device.type)
-        return found
-
-    def output_weights(self, features, way):
-        found = super().output_weights(features, way)
-        self.places.append(found["head.weight"].device.type)
-        return found
-
-
-def test_a_checkpoint_takes_no_memory_for_what_it_does_not_hold(texts):
-    space = Watched.__new__(Watched)
-    space.__dict__.update(WRITERS.__dict__)
-    whole = torch.load(texts[1], weights_only=True)
-    shapes, wide = (whole[TASKS_KEY]["shape"][0], 2**24, 8), torch.zeros(300, 1)
-    cases = [
-        ({"shape": list(shapes)}, {}, ["meta"]),
-        ({}, {"outputs.head.weight": wide, "outputs.head.bias": wide[:, 0], "outputs.embedding.weight": wide},
-         ["meta", "cpu", "meta"]),
-    ]  # fmt: skip
-    for entry, state, places in cases:
-        space.places = []
-        content = {**whole, TASKS_KEY: whole[TASKS_KEY] | entry, "state_dict": whole["state_dict"] | state}
-        model = lm.training.TaskReptile(space=space)
-        with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
-            model.on_load_checkpoint(content)
-        assert space.places == places
-        assert not model.built
-    with pytest.raises(ValueError, match="The checkpoint is damaged: give one"):
-        lm.training.TaskReptile(space=space).on_load_checkpoint(
-            {**whole, TASKS_KEY: whole[TASKS_KEY] | {"shape": ["tokens", 2**50, 8]}}
-        )
-
-
-class Malice:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
-def test_a_hostile_pickle_is_not_executed(tmp_path):
-    mark, path = tmp_path / "executed", tmp_path / "hostile.ckpt"
-    torch.save({TASKS_KEY: Malice(str(mark)), "state_dict": {}, "pytorch-lightning_version": "2.6.0"}, path)
-    with pytest.raises(ValueError, match=r"holds Python objects, .* which could execute code, not a checkpoint"):
-        start(path, Stripes()[0], IMAGES)
-    with pytest.raises(ValueError, match="holds objects that would execute code"):
-        run(IMAGES, stripe_data(), Keeps(), str(path))
-    assert not mark.exists()

@@ -1,7 +1,5 @@
 """Connected words: from a series to its symbols, by a searched network."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -72,32 +70,8 @@ def test_what_an_example_says_does_not_depend_on_its_batch():
             assert torch.equal(silence[:, BLANK], torch.ones(len(silence), dtype=torch.float64))
 
 
-def test_the_account_counts_each_step():
-    child = SPACE.build(GRU, TASK.shape, TASK.way)
-    whole = lm.SequenceSpace(**{**vars_of(SPACE), "readouts": ("mean",)}).build(
-        {**GRU, "readout": "mean"}, TASK.shape, TASK.way
-    )
-    assert child.flops - whole.flops == 16 * TASK.way * (36 // 2 - 1)
-
-
-def vars_of(space):
-    questions = space.layout.questions
-    return {
-        "operations": questions["operation"], "activations": questions["activation"], "dropouts": (0.0,),
-        "skips": questions["skip"], "depths": space.layout.depths, "widths": space.layout.widths,
-        "stride": space.layout.stride,
-    }  # fmt: skip
-
-
 def test_what_tells_classes_apart_refuses_transcripts():
     with pytest.raises(ValueError, match="Transcription wants scores for each step of an input, and SequenceSpace"):
         lm.search(TASK, lm.SequenceSpace(), queries=1, progress=False)
     with pytest.raises(ValueError, match="Classification wants scores for an input, and SequenceSpace has"):
         lm.MetaSearch(space=SPACE, shape=TASK.shape)
-
-
-def test_another_beam_is_another_problem():
-    comparison = lm.comparisons.TargetSearch(space=SPACE, methods={"random": lm.RandomArchitecture()})
-    wider = replace(TASK, objective=lm.Transcription(SYMBOLS, beam=9))
-    assert comparison.problem_settings(TASK) == comparison.problem_settings(replace(TASK))
-    assert comparison.problem_settings(TASK) != comparison.problem_settings(wider)

@@ -148,16 +148,6 @@ def test_work_is_side_by_side_and_results_are_in_order(tmp_path: Path) -> None:
     assert workers_now() == 1
 
 
-def test_without_processes_work_is_done_when_it_is_waited_for() -> None:
-    done: list[int] = []
-    with worker_processes(1):
-        one, other = (submit(lambda step_ended, number=number: done.append(number)) for number in (1, 2))
-        assert done == []
-        other.result()
-        one.result()
-    assert done == [2, 1]
-
-
 def test_steps_are_told_in_the_main_process() -> None:
     def steps(step_ended: StepEnded) -> int:
         for _ in range(3):
@@ -266,17 +256,6 @@ def test_no_process_outlives_the_main_one(number: signal.Signals) -> None:
         time.sleep(0.05)
 
 
-def test_a_fork_after_several_threads_goes_on_with_one(task: lm.Task, space: lm.LayeredSpace) -> None:
-    weights, images = torch.rand(64, 3, 3, 3, requires_grad=True), torch.rand(8, 3, 64, 64)
-    torch.set_num_threads(2)
-    try:
-        torch.nn.functional.conv2d(images, weights).relu().sum().backward()
-    finally:
-        torch.set_num_threads(1)
-    given: dict[str, Any] = {"method": SuccessiveHalving(candidates=2), "flops": 5e6, "progress": False}
-    assert same(*(lm.search(task, space, workers=number, **given) for number in (1, 2)))
-
-
 @pytest.mark.slow
 def test_spawned_processes_give_the_same(
     task: lm.Task, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
@@ -304,9 +283,3 @@ def test_auto_is_one_for_each_core_if_the_work_is_worth_it(monkeypatch: pytest.M
         assert [number(given, flops=1e12) for given in ("auto", 2)] == [1, 1]
     finally:
         torch.set_num_threads(1)
-
-
-@pytest.mark.parametrize("wrong", [0, -1, True, "all", 2.5, 10**6])
-def test_a_wrong_number_is_refused(task: lm.Task, wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"^search: workers is .*; give 1 to 4096, or 'auto'\.$"):
-        lm.search(task, workers=wrong)

@@ -349,7 +349,6 @@ def _of_teacher(options: AutoOptions, output: Path) -> AutoOptions:
         unlabelled=None,
         output=output,
         onnx=False,
-        int8=False,
         max_parameters=None,
         max_flops=None,
         max_latency=None,

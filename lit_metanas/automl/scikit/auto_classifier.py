@@ -45,7 +45,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         minutes: how long ``fit`` may take, by ``auto``. None searches by ``recipe`` and ``method``.
         flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
         space: what can be built; None takes that of the kind of examples.
-        start: see ``auto``; of images alone.
         metric: by which networks are chosen, by its name in torchmetrics or scikit-learn; see ``lm.Classification`` and
             ``lm.objectives.SeveralLabels``. None takes the accuracy, or the balanced accuracy if the rarest class has
             less than a third of the examples that a class has on average.

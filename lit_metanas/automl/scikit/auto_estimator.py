@@ -60,7 +60,6 @@ class AutoEstimator(BaseEstimator):
     minutes: float | None = shared("minutes")
     flops: float | tuple[float, float] | None = shared("flops")
     space: SearchSpace | None = shared("space")
-    start: str | None = shared("start")
     recipe: Recipe | None = None
     method: Searcher | None = None
     validation_fraction: float = 0.2
@@ -146,13 +145,8 @@ class AutoEstimator(BaseEstimator):
             "workers": self.workers,
             "progress": self.progress,
         }
-        flops, start = self.flops, self.start
+        flops = self.flops
         if self.minutes is None and not isinstance(flops, tuple | list):
-            if start is not None:
-                raise ValueError(
-                    f"{type(self).__name__}: 'start' is for searches of minutes or of two flops: give these, too, or a "
-                    "'method' whose estimator has the start."
-                )
             space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
             precision = PRECISION_OF_FLOPS if self.precision == AUTO_PRECISION else self.precision
             return search(task, space, method=method, flops=flops, recipe=self.recipe, precision=precision, **more)
@@ -165,7 +159,6 @@ class AutoEstimator(BaseEstimator):
         more |= {
             "minutes": self.minutes,
             "flops": flops,
-            "start": start,
             "precision": self.precision,
             "class_weight": None,
         }
@@ -238,11 +231,6 @@ class AutoEstimator(BaseEstimator):
         kind = kind_of_examples(X)
         if kind == "texts":
             check_no_files(X)
-        if self.start is not None and kind != "images":
-            raise ValueError(
-                f"{type(self).__name__}: 'start' is for images, and X holds {kind}, which are read in their own way: "
-                "leave it out, or call `auto` with a task that has its preprocessing."
-            )
         return kind
 
     def _scores_of(self, X: Any) -> Tensor:

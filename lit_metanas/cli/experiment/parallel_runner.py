@@ -35,7 +35,6 @@ class ParallelRunner:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self._free = asyncio.Semaphore(progress.jobs)
-        self._begun: dict[int, float] = {}
         self._interrupted = False
 
     def run(self) -> None:
@@ -72,7 +71,7 @@ class ParallelRunner:
         if step.seed is not None:
             sharing = min(self.progress.jobs, len({each.seed for each in self.progress.steps} - {None}))
         process, offset = _start(log, args, shared_by(sharing))
-        self._begun[number] = time.monotonic()
+        begun = time.monotonic()
         try:
             await _end_of(process)
         except asyncio.CancelledError:
@@ -82,16 +81,14 @@ class ParallelRunner:
                 await asyncio.wait_for(_end_of(process), GRACE)
             raise
         finally:
-            now, code = time.monotonic(), process.poll()
-            seconds = now - self._begun.pop(number)
+            code = process.poll()
             if code == 0:  # also where it was done by the time of an interruption
-                self.progress.end(number, seconds)
+                self.progress.end(number, time.monotonic() - begun)
             else:
                 _send(process, signal.SIGKILL)  # and what it may have started
                 process.wait()
         if code:
             self._report_failure(number, log, offset, code)
-        self.progress.took(number, seconds, {other: now - begun for other, begun in self._begun.items()})
 
     def _stop(self, main: asyncio.Task[None] | None) -> None:
         """End the main task, whose end interrupts the steps; where they were interrupted before, have them killed."""

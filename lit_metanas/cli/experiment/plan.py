@@ -68,7 +68,6 @@ class Phase:
     config: list[ConfigPath] = field(default_factory=list)
     args: list[str] = field(default_factory=list)
     per_seed: bool = True
-    minutes: float = 1.0
     only_with: str = ""
     only_without: str = ""
 
@@ -81,7 +80,6 @@ class Step:
     folder: Path
     args: list[str]
     seed: int | None
-    minutes: float
     fingerprint: str
 
     @property
@@ -112,7 +110,7 @@ def plan(
     optional = {phase.only_without for phase in phases}
     phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
-    _check_seeds(seeds, phases)
+    _check_seeds(seeds)
     _check_needs(needs or {}, inputs, optional)
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
@@ -143,20 +141,15 @@ def _check_phases(phases: Sequence[Phase]) -> None:
         if phase.verb not in verbs:
             known = f"{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}."
             raise UsageError(f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'{known}")
-        if not 0 <= phase.minutes < 1e9:
-            raise UsageError(f"Phase '{phase.name}' cannot take {phase.minutes} minutes: give a number from 0.")
         if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
             raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
 
 
-def _check_seeds(seeds: Sequence[int], phases: Sequence[Phase]) -> None:
+def _check_seeds(seeds: Sequence[int]) -> None:
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
-    shown = shorten(str(seeds))
-    if len(seeds) > 1 and not any(phase.per_seed or _of_seed(phase.args) for phase in phases):
-        raise UsageError(f"'seeds' is {shown}, but each phase is done once, for all seeds: give one seed.")
     if not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"'seeds' is {shown}: give numbers from 0 to {2**32 - 1}.")
+        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
 
 
 def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Wording]) -> None:
@@ -238,7 +231,6 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         folder=folder,
         args=[phase.verb, *(word for path in configs for word in ("-c", path.short)), *given],
         seed=seed,
-        minutes=phase.minutes,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
 

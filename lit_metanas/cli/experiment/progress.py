@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Set
+from collections.abc import Set
 
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.own_folder import set_aside
-from lit_metanas.io.text import duration, printable, rough
+from lit_metanas.io.text import duration, printable
 
 
 class Progress:
-    """Which of all ``steps``, in order, are done, what they took, and at which pace the others will go."""
+    """Which of all ``steps``, in order, are done, and what they took."""
 
     def __init__(self, steps: list[Step], jobs: int) -> None:
         self.steps = steps
         self.jobs = jobs
         self.done: dict[int, str] = {}
         self._anew: set[int | None] = set()
-        self._resumed: set[int] = set()
-        self._spent = self._expected = 0.0
 
     def finished(self) -> set[int]:
         """The steps that were finished before, or are done now."""
@@ -37,23 +35,6 @@ class Progress:
                 anew.add(step.seed)
         return found
 
-    def seconds_left(self, running: Mapping[int, float]) -> float:
-        """About how long the rest takes, at the pace of the steps that ran whole; ``running``: seconds of each step."""
-        pace, finished = 1.0, self.finished()
-        if self._expected:
-            pace = self._spent / self._expected
-        alone, together, seeds = 0.0, 0.0, set[int]()
-        for number, step in enumerate(self.steps):
-            if number in finished:
-                continue
-            left = max(60 * pace * step.minutes - running.get(number, 0.0), 0.0)
-            if step.seed is None:
-                alone += left
-            else:
-                together += left
-                seeds.add(step.seed)
-        return alone + together / max(min(self.jobs, len(seeds)), 1)
-
     def begin(self, number: int) -> list[str] | None:
         """Announce a step, and make room for it; returns its command line, or None if it was finished before."""
         step = self.steps[number]
@@ -66,8 +47,6 @@ class Progress:
         if found == "new":
             self._anew.add(step.seed)
             aside = set_aside(step.folder)
-        else:
-            self._resumed.add(number)
         args, how = step.args, ""
         checkpoint = step.folder / "checkpoints" / "last.ckpt"
         if args[0] == "fit" and checkpoint.is_file():
@@ -80,20 +59,10 @@ class Progress:
         return args
 
     def end(self, number: int, seconds: float) -> None:
-        """Note that a step is finished."""
-        step = self.steps[number]
-        mark(step, "finished")
+        """Note that a step is finished, and print what it took."""
+        mark(self.steps[number], "finished")
         self.done[number] = duration(seconds)
-        if number not in self._resumed:  # else most of it may have been done before
-            self._spent += seconds
-            self._expected += 60 * step.minutes
-
-    def took(self, number: int, seconds: float, running: Mapping[int, float]) -> None:
-        """Print what a step took, and about how many seconds are left."""
-        text = f" took {duration(seconds)}"
-        if len(self.finished()) < len(self.steps):
-            text += f"; about {rough(self.seconds_left(running))} left"
-        self.say(number, text)
+        self.say(number, f" took {self.done[number]}")
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a step."""

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
@@ -18,16 +17,7 @@ from lit_metanas.io.cores import own_cores
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.io.text import number_of, printable, rough
-
-LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
-"""Endings of the files that a user may want, the likeliest first."""
-
-OWN_FILES = ("phase.json", "search.json")
-"""What steps leave for themselves."""
-
-MOST_FILES = 10
-"""Lines of files at the end."""
+from lit_metanas.io.text import number_of, printable
 
 Execute = Callable[[list[str]], None]
 
@@ -42,7 +32,6 @@ def run(
     args: dict[str, list[str]] | None = None,
     needs: dict[str, str] | None = None,
     jobs: int | None = None,
-    pace: float = 1.0,
     *,
     execute: Execute,
 ) -> None:
@@ -51,13 +40,10 @@ def run(
     # interrupted ``fit`` goes on from its last checkpoint; a folder of another configuration is set aside.
     if jobs is not None and jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
-    if not 0 <= pace < 1e9:
-        raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
     own_path(directory, "directory")
     if seeds is None:
         seeds = [0]
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
-    steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     if jobs is None:
         jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
     progress = Progress(steps, jobs)
@@ -75,14 +61,13 @@ def run(
 
 
 def _extent(progress: Progress, directory: Path) -> str:
-    """How many steps there are, how many of them were finished before, and about how long the others take."""
+    """How many steps there are, how many of them were finished before."""
     steps, finished = progress.steps, progress.finished()
     text = f"{number_of(len(steps), 'step')} into {directory}"
     if finished:
         text += f", {len(finished)} finished before"
-    if len(finished) < len(steps):
-        text += f", about {rough(progress.seconds_left({}))} "
-        text += "on two CPU cores" if progress.jobs == 1 else f"with {progress.jobs} jobs"
+    if len(finished) < len(steps) and progress.jobs > 1:
+        text += f", with {progress.jobs} jobs"
     return f"{text}."
 
 
@@ -97,7 +82,6 @@ def _in_order(progress: Progress, execute: Execute) -> None:
             execute(args)
         seconds = time.monotonic() - start
         progress.end(number, seconds)
-        progress.took(number, seconds, {})
 
 
 @contextmanager
@@ -127,33 +111,9 @@ def leave_process_group() -> None:
 
 
 def _summary(progress: Progress, directory: Path) -> None:
-    """Print what each step took, and files: networks and results, those of the last step, such as a report's, first."""
+    """Print what each step took, and where the files are."""
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
         print(f"{printable(step.label):<{width}}  {progress.done[number]}")
-    last, *earlier = [step.folder for step in reversed(progress.steps)]
-    files = [*_networks(last), *_files(last)]
-    files += [network for folder in earlier for network in _networks(folder)]
-    files += [file for folder in earlier for file in _files(folder)]
-    shown = files
-    if len(files) > MOST_FILES:
-        shown = files[: MOST_FILES - 1]
-    print("\nFiles")
-    for file in shown:
-        print(f"  {printable(str(file))}")
-    if files != shown:
-        print(f"  … and {len(files) - len(shown)} more in {directory}")
-
-
-def _networks(folder: Path) -> list[Path]:
-    """The folders of exported networks that a step has left."""
-    return sorted(file.parent for file in folder.rglob("model.json"))
-
-
-def _files(folder: Path) -> list[Path]:
-    """What a step has left for its user next to exported networks, the highest in its folder first."""
-    networks = _networks(folder)
-    files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name not in OWN_FILES]
-    others = [file for file in files if file.parent not in networks and "logs" not in file.relative_to(folder).parts]
-    return sorted(others, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))
+    print(f"\nThe files are in {directory}.")

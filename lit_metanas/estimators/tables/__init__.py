@@ -1,12 +1,10 @@
 """Tabular benchmarks."""
 
-from lit_metanas.estimators.tables.nas_bench_101_table import NASBench101Table
 from lit_metanas.estimators.tables.nas_bench_201_table import NASBench201Table, NATSFiles
 from lit_metanas.estimators.tables.nas_bench_graph_table import NASBenchGraphTable
 from lit_metanas.estimators.tables.tabular import Table, TableDataModule, TabularEstimator
 
 __all__ = [
-    "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",

@@ -24,7 +24,7 @@ from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import PatchSpace
-from lit_metanas.spaces.any_input.patch_space import PATCHES
+from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
 from lit_metanas.tasks.task import Split, Task
 
 USUAL_SHAPE = ImageShape(3, 32, 32)
@@ -82,7 +82,7 @@ class ImageKind(Kind):
         "augmentation": "light",
     }
     linear_space = PatchSpace
-    features: ClassVar = dict.fromkeys(map(str, PATCHES), "likeness to patches")
+    features: ClassVar = dict.fromkeys(map(str, DRAWN_PATCHES), "likeness to patches")
     averages_linear = True
     mirrors = True
     converts = True

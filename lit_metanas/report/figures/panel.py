@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import FAINT, INK, figure, label, plain_frame
+from lit_metanas.callbacks.figures import FAINT, INK, figure, has_letters, label, plain_frame
 from lit_metanas.io.text import printable, with_prefix
 
 if TYPE_CHECKING:
@@ -67,3 +68,14 @@ def legend(axes: Axes) -> None:
 def name_label(text: str) -> str:
     """A name for a legend, which leaves out names that begin with an underscore."""
     return label(text).lstrip("_") or "–"
+
+
+def numbers_of(names: Sequence[str]) -> dict[str, str]:
+    """What stands in figures for the names that no font of this machine can write: their places."""
+    return {name: f"no. {place}" for place, name in enumerate(names, 1) if not has_letters(name)}
+
+
+def numbers_in_words(numbers: Mapping[str, str]) -> str:
+    """A sentence on the names that numbers replace in figures, for a page with letters of its own; empty for none."""
+    named = ", ".join(f"{number} is {name}" for name, number in numbers.items())
+    return f"No font of this machine has the letters of some names: {named}." if numbers else ""

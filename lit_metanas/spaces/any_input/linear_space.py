@@ -1,4 +1,4 @@
-"""Linear classifiers of plain features of any kind of input: what every network must beat."""
+"""Linear classifiers of plain features of images and rows: what every network must beat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats, blank_inputs
-from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, Shape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
@@ -26,21 +26,16 @@ PATCH_SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
 """Most patches along a side in which edges are counted, by how many directions, and the strength of the faintest."""
 
-SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
-"""Places in a series around which its mean is a feature; a single one is the whole."""
-
 COMPUTED_AT_ONCE = 256
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
 
 class LinearSpace(SearchSpace):
-    """Linear classifiers of plain features of images, series and rows of numbers; those of tokens are in NGramSpace.
+    """Linear classifiers of plain features of images and rows of numbers.
 
     Images have averages of patches; ``fine`` ones have the strength of edges of eight directions in each of some larger
-    patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
-    deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
-    they are, ``fine`` ones with the squares of their numbers. All these are standardised by a batch-norm, but for rows
-    as they are.
+    patches, too (after Dalal and Triggs 2005), all standardised by a batch-norm. Rows are taken as they are, ``fine``
+    ones standardised with the squares of their numbers.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -57,7 +52,7 @@ class LinearSpace(SearchSpace):
         27
     """
 
-    shapes = (ImageShape, SeriesShape, RowShape)
+    shapes = (ImageShape, RowShape)
 
     def __init__(self, *, details: Sequence[str] = DETAILS) -> None:
         self.details = check_known(self.name, "details", details, DETAILS)
@@ -67,7 +62,7 @@ class LinearSpace(SearchSpace):
         return PlainFeatures(build, self.details, shape)
 
     def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """The features of images or series, shape ``(n, features)``; rows as they are."""
+        """The features of images, shape ``(n, features)``; rows as they are."""
         (body,) = (layer for layer in child.modules() if isinstance(layer, PlainFeatures))
         (features,) = body.features.values()
         if body.dimensions == 2:
@@ -154,37 +149,6 @@ class ImageFeatures(Features):
         return torch.cat([found, (cells / around.clamp(min=FAINTEST)).flatten(1)], 1)
 
 
-class SeriesFeatures(Features):
-    """The mean of each feature, its mean deviation from that, and, if ``fine``, its means around places."""
-
-    places: Tensor
-    standardised = True
-
-    def __init__(self, shape: SeriesShape, detail: str) -> None:
-        super().__init__()
-        number = SERIES_PLACES[detail]
-        self.last = number - 1
-        self.measured = shape.features - 1
-        self.length = self.measured * (2 + number * (number > 1))
-        self.register_buffer("places", torch.arange(float(number))[:, None])
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, features, steps)``, the last feature the mask, to ``(n, features)``."""
-        values, mask = inputs[:, : self.measured], inputs[:, self.measured :]
-        steps = mask.sum(2, keepdim=True).clamp(min=1)
-        mean = (values * mask).sum(2, keepdim=True) / steps
-        away = (values - mean) * mask
-        deviation = (away.relu() + (away * -1).relu()).sum(2, keepdim=True) / steps
-        found = [mean, deviation]
-        if self.last:  # a step counts by how near it is to a place, in the time of its example
-            apart = mask.cumsum(2) * self.last / steps - self.places
-            near = (torch.ones_like(apart) - (apart.relu() + (apart * -1).relu())).relu() * mask
-            for place in range(self.last + 1):
-                own = near[:, place : place + 1]
-                found.append((values * own).sum(2, keepdim=True) / own.sum(2, keepdim=True).clamp(min=FAINTEST))
-        return torch.cat(found, 2).flatten(1)
-
-
 class RowFeatures(Features):
     """Rows as they are, or, if ``fine``, with the squares of their numbers."""
 
@@ -202,7 +166,6 @@ class RowFeatures(Features):
 
 FEATURES: Mapping[type[KindShape], Callable[..., Features]] = {
     ImageShape: ImageFeatures,
-    SeriesShape: SeriesFeatures,
     RowShape: RowFeatures,
 }
 

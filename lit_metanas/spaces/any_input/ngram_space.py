@@ -25,8 +25,8 @@ SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
 NGRAM_DECAYS = (0.1, 0.03, 0.3)
 """Weight decays to choose from, those first that gain most on validation parts of texts."""
 
-STRENGTH = 0.1
-"""The cost of an error, if the weight decay is 1."""
+STRENGTH, NEXT_TO_NUMBERS = 0.1, 0.03
+"""The cost of an error, if the weight decay is 1; and the same if there are numbers, which may say nothing."""
 
 HELD_OUT, FIRST_PASSES = 5, 3
 """One in so many examples is learned from only after that many passes over the others, which it calibrates."""
@@ -105,6 +105,9 @@ class NGramNetwork(SolvedNetwork):
         self.rarity = nn.Parameter(torch.zeros(rows, 2), requires_grad=False)
         self.vectors = nn.Parameter(torch.zeros(rows + numbers, way))  # those of numbers are the last ones
         self.bias = nn.Parameter(torch.zeros(way))
+        self.strength = STRENGTH
+        if numbers:
+            self.strength = NEXT_TO_NUMBERS
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, steps)``, int64, 0 behind the end, or ``(n, numbers + steps)``, to ``(n, way)``."""
@@ -148,7 +151,7 @@ class NGramNetwork(SolvedNetwork):
         margins = margins_of(objective, labels)
         if margins is not None:
             wanted, sided = margins
-            costs = STRENGTH / decay * costs_of(objective, wanted, part.weights)
+            costs = self.strength / decay * costs_of(objective, wanted, part.weights)
             wanted, costs, scale = wanted.to(self.bias), costs.to(self.bias), self._scale(inputs)
             columns, values = self._sparse(inputs, scale)
             problem = Dual(columns, values, wanted, costs, sided=sided, number=len(self.vectors))

@@ -16,17 +16,20 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
-PATCHES = (400, 100)
+DRAWN_PATCHES = (400, 100)
 """Patches that those of an image are compared with."""
 
-SIDE, LOOKED_AT = 6, 32
+PATCH_SIDE, SEEN_SIDE = 6, 32
 """Pixels along a side of a patch, and of an image as it is looked at, at least; larger ones are averaged."""
 
-CELLS = 3
+PARTS_A_SIDE = 3
 """Parts along a side of an image in which likeness is averaged."""
 
 LEAST_LIKENESS, FAINTEST_CONTRAST, WHITENING = 0.5, 0.01, 0.1
 """What is subtracted from a likeness; what is added to the variance in a patch, and to those of their components."""
+
+PIXEL_SCALE = 7.0
+"""Standard deviation of means of pixels, where that of a likeness is 1; more, or 1, is as good on photographs."""
 
 SEEN_IMAGES, SEEN_PATCHES = 1000, 50_000
 """Images of which patches are taken, and the patches by which they are whitened."""
@@ -37,23 +40,23 @@ class PatchSpace(SolvedModels, SearchSpace):
 
     Patches of six by six pixels are drawn from the images to learn from. Each patch of an image is brought to mean 0
     and variance 1, whitened, and compared with them by a scalar product. Features are the means, in each of nine parts
-    of the image, of how far the product is above a threshold, and of how far its negative is. Departures from the
-    paper: patches are drawn, not clustered, and there are nine parts, not four.
+    of the image, of how far the product is above a threshold, and of how far its negative is, and of its pixels, whose
+    brightness no patch shows. Departures from the paper: patches are drawn, not clustered, and there are nine parts.
 
     Example:
         >>> space = lm.spaces.PatchSpace()
         >>> [one["patches"] for one in space.architectures()]
         ['400', '100']
         >>> space.cost(space.canonical({"patches": "100"}), lm.ImageShape(1, 28, 28), way=10)
-        NetworkCost(parameters=21710, flops=2345400)
+        NetworkCost(parameters=21800, flops=2345690)
 
     1. Coates, Lee, Ng. An Analysis of Single-Layer Networks in Unsupervised Feature Learning. AISTATS 2011.
     """
 
     shapes = (ImageShape,)
-    choices = (Choice("patches", tuple(map(str, PATCHES))),)
+    choices = (Choice("patches", tuple(map(str, DRAWN_PATCHES))),)
     decays = (1.0,)
-    visit_flops = 1_000_000
+    visit_flops = 100_000
     tried = 1
 
     def child(
@@ -83,17 +86,20 @@ class PatchNetwork(RidgeNetwork):
 
     def __init__(self, shape: ImageShape, patches: int, way: int, device: str | None = None) -> None:
         super().__init__()
-        self.every = max(1, min(shape.height, shape.width) // LOOKED_AT)
+        self.every = max(1, min(shape.height, shape.width) // SEEN_SIDE)
         height, width = shape.height // self.every, shape.width // self.every
-        self.side = min(SIDE, height, width)
+        self.side = min(PATCH_SIDE, height, width)
         high, wide = height - self.side + 1, width - self.side + 1
         self.places = high * wide
-        self.cell = (-(-high // CELLS), -(-wide // CELLS))
+        self.cell = (-(-high // PARTS_A_SIDE), -(-wide // PARTS_A_SIDE))
         cells = -(-high // self.cell[0]) * -(-wide // self.cell[1])
+        self.part = (-(-height // PARTS_A_SIDE), -(-width // PARTS_A_SIDE))
+        parts = -(-height // self.part[0]) * -(-width // self.part[1])
         kernels = torch.zeros(patches, shape.channels, self.side, self.side, device=device)
         self.kernels = nn.Parameter(kernels, requires_grad=False)
         self.shift = nn.Parameter(torch.zeros(patches, device=device), requires_grad=False)
-        self.head = zero_head(2 * patches * cells, way, device)
+        self.pixels = shape.channels * parts
+        self.head = zero_head(2 * patches * cells + self.pixels, way, device)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
@@ -104,8 +110,15 @@ class PatchNetwork(RidgeNetwork):
         sums = self.kernels.sum((1, 2, 3))[:, None, None]
         likeness = (F.conv2d(images, self.kernels) - mean * sums) / contrast + self.shift[:, None, None]
         both = [(likeness - LEAST_LIKENESS).clamp(min=0), (likeness * -1 - LEAST_LIKENESS).clamp(min=0)]
-        cells = F.avg_pool2d(torch.cat(both, 1), self.cell, ceil_mode=True, count_include_pad=False)
-        return cells.flatten(1)
+        parts = ((torch.cat(both, 1), self.cell), (images, self.part))
+        found = [F.avg_pool2d(own, size, ceil_mode=True, count_include_pad=False) for own, size in parts]
+        return torch.cat([own.flatten(1) for own in found], 1)
+
+    def scales(self) -> Tensor:
+        """Means of pixels count for more, as they are few."""
+        found = super().scales()
+        found[-self.pixels :] = PIXEL_SCALE
+        return found
 
     def _looked_at(self, inputs: Tensor) -> Tensor:
         """The images with as few pixels as are looked at."""

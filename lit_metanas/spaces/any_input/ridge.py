@@ -20,7 +20,7 @@ PENALTIES = tuple(10.0**power for power in range(-1, 6))
 MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
 
-AT_ONCE = 64
+FEATURES_AT_ONCE = 64
 """Examples of which features are computed together, so that what lies between takes little memory."""
 
 
@@ -32,6 +32,10 @@ class RidgeNetwork(SolvedNetwork):
     @abstractmethod
     def features(self, inputs: Tensor) -> Tensor:
         """Inputs to features, shape ``(n, features)``."""
+
+    def scales(self) -> Tensor:
+        """What each feature is multiplied by once it has variance 1; by default 1."""
+        return torch.ones(self.head.in_features)
 
     @abstractmethod
     def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
@@ -63,8 +67,9 @@ class RidgeNetwork(SolvedNetwork):
         margins = margins_of(objective, labels)
         if margins is not None:
             wanted, sided = margins
-            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(AT_ONCE)])
-            model = fit_ridge(found.double(), wanted, costs_of(objective, wanted, part.weights), decay)
+            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(FEATURES_AT_ONCE)])
+            costs = costs_of(objective, wanted, part.weights)
+            model = fit_ridge(found.double(), wanted, costs, decay, self.scales().double())
             factor = calibration(objective, model.left_out, labels) if sided else 1.0
             self.head.weight.copy_(factor * model.vectors.T)
             self.head.bias.copy_(factor * model.bias)
@@ -97,34 +102,42 @@ class Ridge:
     left_out: Tensor
 
 
-def fit_ridge(features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0) -> Ridge:
-    """Fit a regression with a bias, which is not penalised, on features that are scaled to variance 1.
+def fit_ridge(
+    features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0, scales: Tensor | None = None
+) -> Ridge:
+    """Fit a regression with a bias, which is not penalised, on features that are scaled to variance 1, or others.
 
     Args:
         features: shape ``(n, features)``, float64.
         wanted: outputs, shape ``(n, outputs)``.
         costs: of the squared errors, of the same shape.
         factor: of the penalties to choose from.
+        scales: standard deviations to which features are scaled, shape ``(features,)``.
 
     1. Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
        1979 (the errors of examples that are left out).
     """
+    if scales is None:
+        scales = torch.ones_like(features[0])
     if (costs == costs[:, :1]).all():
-        return _fitted(features, wanted, costs[:, 0], factor)
+        return _fitted(features, wanted, costs[:, 0], factor, scales)
     # Each output has a system of its own.
-    found = [_fitted(features, one[:, None], own, factor) for one, own in zip(wanted.T, costs.T, strict=True)]
+    pairs = zip(wanted.T, costs.T, strict=True)
+    found = [_fitted(features, one[:, None], own, factor, scales) for one, own in pairs]
     parts = ([one.vectors for one in found], [one.left_out for one in found])
     vectors, left_out = (torch.cat(part, 1) for part in parts)
     return Ridge(vectors, torch.cat([one.bias for one in found]), left_out)
 
 
-def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float) -> Ridge:
+def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scales: Tensor) -> Ridge:
     """The same with a cost for each example, shape ``(n,)``."""
     shares = (costs.clamp(min=1e-6) / costs.clamp(min=1e-6).sum())[:, None]
     weights = (len(costs) * shares).sqrt()
     mean, middle = (shares * features).sum(0), (shares * wanted).sum(0)
     deviation = (shares * (features - mean) ** 2).sum(0).sqrt()
-    deviation = torch.where(deviation > 1e-9, deviation, torch.inf)  # a feature that is always the same says nothing
+    deviation = torch.where(
+        deviation > 1e-9, deviation / scales, torch.inf
+    )  # a feature that is always the same says nothing
     scaled, target = (features - mean) / deviation * weights, (wanted - middle) * weights
     # With scaled = U S V', the smaller one of both products gives S, and U or V.
     wide = scaled.shape[0] <= scaled.shape[1]

@@ -43,12 +43,12 @@ from lit_metanas.training.export.network_description import (
     find_repeated,
     read_description,
 )
-from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
+from lit_metanas.training.export.onnx_program import ONNX, onnx_program
 from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
-EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
+EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)
 """The files of an export."""
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
@@ -283,7 +283,6 @@ def export_child(
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)
-        (folder / INT8).unlink(missing_ok=True)
     if _begins_with(folder / CARD, CARD_BEGINS):
         (folder / CARD).unlink()
     if translated:
@@ -315,45 +314,34 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
         torch.Size([3, 2])
     """
-    described, content = read_described_program(directory)
+    described, file = read_description(exported_file(directory, DESCRIPTION)), exported_file(directory, PROGRAM)
+    goal = described.objective
     try:
+        content = read_regular(file, LARGEST_PROGRAM)
+        if hashlib.sha256(content).hexdigest() != described.digest:
+            raise ValueError(f"is not the program that '{DESCRIPTION}' describes")
         network = read_program(content)
-        network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
+        network.check(described.shape, goal.outputs, each_step=goal.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         reason = "is damaged or holds more than a program and tensors"
         if type(error) is ValueError:
             reason = printable(str(error))
-        raise ValueError(f"'{Path(directory) / PROGRAM}' {reason}: export again.") from None
+        raise ValueError(f"'{file}' {reason}: export again.") from None
     parts = described._asdict()
     del parts["digest"]
-    _, parts["objective"] = described.objective.program_of(network)
+    _, parts["objective"] = goal.program_of(network)
     return Exported(network, **parts)
 
 
-def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
-    """The description of an exported network and its program, which is the one that it describes."""
-    described = read_description(exported_file(directory, DESCRIPTION))
-    file = exported_file(directory, PROGRAM)
-    try:
-        content = read_regular(file, LARGEST_PROGRAM)
-    except ValueError as error:
-        raise ValueError(f"'{file}' {error}: export again.") from None
-    if hashlib.sha256(content).hexdigest() != described.digest:
-        raise ValueError(f"'{file}' is not the program that '{DESCRIPTION}' describes: export again.")
-    return described, content
-
-
-def check_export_place(folder: Path) -> None:
-    """Look whether an export may write into a folder."""
+def check_export_place(folder: Path, *, card: bool = False) -> None:
+    """Look whether an export, one with a card, too, may write into a folder: files that none has written stay."""
     check_files(folder, EXPORTED)
-    check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
-
-
-def check_own_file(file: Path, begin: str) -> None:
-    """Refuse to replace a file that an export has not written."""
-    check_files(file.parent, [file.name])
-    if os.path.lexists(file) and not _begins_with(file, begin):
-        raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
+    begins = {SCRIPT: _SCRIPT_BEGINS}
+    if card:
+        begins[CARD] = CARD_BEGINS
+    for name, begin in begins.items():
+        if os.path.lexists(file := folder / name) and not _begins_with(file, begin):
+            raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 
 
 def _begins_with(file: Path, begin: str) -> bool:

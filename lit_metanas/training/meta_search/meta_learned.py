@@ -185,10 +185,6 @@ class MetaLearned(OuterTraining):
         """Bring the batch-norm statistics of the derived architecture up to the last step."""
         self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
 
-    def inheritance(self) -> dict[str, Tensor]:
-        """Weights and batch-norm statistics that a child of the derived architecture inherits."""
-        return {**self.meta_parameters().weights, **self.statistics.values}
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()

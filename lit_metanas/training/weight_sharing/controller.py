@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,18 +55,6 @@ class Controller(nn.Module):
     def likeliest(self) -> Draw:
         """Take at each step the candidate of the largest probability."""
         return self.decide(lambda choice, labels, logs: int(logs.argmax()))
-
-    def judge(self, labels: Mapping[str, str]) -> Draw:
-        """Follow given decisions; labels of inactive choices do not matter."""
-
-        def find_label(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
-            label = labels.get(choice.name)
-            if label not in candidates:
-                names = ", ".join(candidates)
-                raise ValueError(f"The controller has no label '{label}' of '{choice.name}': use {names}.")
-            return candidates.index(label)
-
-        return self.decide(find_label)
 
     def decide(self, decide: Decide) -> Draw:
         """Go through the active choices; ``decide`` is asked for each that has several candidates."""

@@ -67,18 +67,6 @@ def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
     return trained
 
 
-def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the last training of a linear model run out of memory."""
-    plain = last_training.fit_child
-
-    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
-        if child.space.name in LINEAR:
-            raise MemoryError("no memory")
-        return plain(child, *args, **more)
-
-    monkeypatch.setattr(last_training, "fit_child", fit)
-
-
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
     monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import optuna
 import torch
-from nas_bench_101_records import CHAIN, DIAMOND, SPACE, record, write
 from PIL import Image
 
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
-from lit_metanas.estimators import NASBench101Table, NASBench201Table, NASBenchGraphTable, NATSFiles
+from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
 from lit_metanas.kinds import Omniglot
 from lit_metanas.kinds.images.image_files import read_image
@@ -208,14 +207,6 @@ def read_surrogate_of_letters(path: Path) -> object:
     return found.mean, found.deviation, surrogate.cost, [source.elite for source in surrogate.sources]
 
 
-def read_table_101(path: Path) -> object:
-    table = NASBench101Table("cifar10", path)
-    return len(table), [table.score(CHAIN_CELL, signal) for signal in table.signals]
-
-
-CHAIN_CELL = SPACE.from_matrix(*CHAIN)
-
-
 def read_study(path: Path) -> object:
     storage = f"sqlite:///{path}"
     with quiet_optuna(), open_storage(storage) as opened:
@@ -237,12 +228,6 @@ KINDS = {
     "records": Kind("record.json", lambda path: write_records(path, [RECORD]), read_records),
     "record lines": Kind("records.jsonl", lambda path: write_record_lines(path, [RECORD]), read_record_lines),
     "surrogate": Kind("surrogate.ckpt", write_surrogate_of_letters, read_surrogate_of_letters, summed=True),
-    "NAS-Bench-101": Kind(
-        "nasbench.tfrecord",
-        lambda path: write(path, [record(CHAIN), record(CHAIN, epochs=4), record(DIAMOND)]),
-        read_table_101,
-        summed=True,
-    ),
     "history": Kind("probabilities.json", write_history, ProbabilityHistory.read),
     "image": Kind("image.png", write_image, lambda path: read_image(path, (1, 28, 28)), summed=True),
     "omniglot": Kind("omniglot.npz", write_omniglot, read_omniglot, summed=True),

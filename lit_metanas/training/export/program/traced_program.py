@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.operations import without_fast_paths
-from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
+from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, read_program
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""
@@ -38,7 +38,7 @@ def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: in
             raise ValueError(_untraceable(error)) from None
         content = _written(program)
         refusal = _refusal(content, shape, outputs, each_step)
-        if refusal and len(program.graph.nodes) <= MOST_NODES:
+        if refusal:
             with suppress(Exception):  # of many kinds, too: the program stays as it was traced
                 content = _written(program.run_decompositions(_decompositions()))
                 refusal = _refusal(content, shape, outputs, each_step)
