@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 import lit_metanas as lm
@@ -98,6 +99,13 @@ def spoken_digits(file: Path, features: lm.kinds.LogMel) -> tuple[Tensor, list[i
     return series, data["label"].tolist(), [names[speaker] for speaker in data["speaker"]]
 
 
+def mu_law_sound(codes: np.ndarray) -> torch.Tensor:
+    """Sound in [-1, 1] of mu-law's 256 codes in ascending order, as van den Oord et al. (2016) have them."""
+    spread = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+    table = spread.sign() * (256 ** spread.abs() - 1) / 255
+    return table.float()[torch.from_numpy(np.array(codes)).long()]
+
+
 def wake_words(file: Path, features: lm.kinds.LogMel) -> tuple[Tensor, list[str], dict[str, str]]:
     """Wake words of two data sets, which were recorded differently.
 
@@ -111,6 +119,6 @@ def wake_words(file: Path, features: lm.kinds.LogMel) -> tuple[Tensor, list[str]
     names = [str(name) for name in data["names"]]
     rows = [row for row in sorted(first.tolist()) if not names[data["label"][row]].startswith("(")]
     words = [names[data["label"][row]] for row in rows]
-    series = features.encode([(lm.kinds.mu_law_sound(data["audio"][row]), RATE) for row in rows])
+    series = features.encode([(mu_law_sound(data["audio"][row]), RATE) for row in rows])
     origins = {word: str(data["source"][row]).partition(":")[0] for word, row in zip(words, rows, strict=True)}
     return series, words, {name: origins[name] for name in names if name in origins}

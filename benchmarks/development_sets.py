@@ -24,11 +24,10 @@ import numpy as np
 import soundfile
 from comparison_data import Data, assistant, characters, commands, languages, photographs, requests
 from comparison_data import small_digits as read_small_digits
-from data_files import FSDD, RATE, WAKE_WORDS
+from data_files import FSDD, RATE, WAKE_WORDS, mu_law_sound
 from mixed_tasks import Folders
 from PIL import Image
 
-import lit_metanas as lm
 from lit_metanas.io.arrays import read_npz
 
 PARTS = ("train", "test")
@@ -160,7 +159,7 @@ def wake_words(folders: Folders, folder: Path) -> None:
     known = [row for row, label in enumerate(data["label"]) if str(data["source"][row]).startswith("Picovoice")]
     for part, rows in divide_evenly([names[row] for row in known]).items():
         for row in (known[row] for row in rows):
-            sound = lm.kinds.mu_law_sound(data["audio"][row])
+            sound = mu_law_sound(data["audio"][row])
             write_sound(folder, part, names[row], str(row), np.asarray(sound))
 
 

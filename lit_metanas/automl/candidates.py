@@ -269,11 +269,11 @@ class LinearTrainings:
         examples, space = self.examples, self.views.space
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
-        self.visit_flops = 0
+        self.solved: SolvedModels | None = None
         self.tried: int | None = None
         if isinstance(space, SolvedModels):
-            self.decays, epochs = space.decays, space.passes(examples)
-            self.visit_flops, self.tried = space.visit_flops, space.tried
+            self.solved, self.decays, self.tried = space, space.decays, space.tried
+            epochs = space.passes(examples)
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
@@ -354,8 +354,8 @@ class LinearTrainings:
     def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
         flops = self._estimator.cost(architecture, 1.0).flops
-        if self.visit_flops:
-            return flops + self.visit_flops * self.recipe.epochs * self.examples
+        if self.solved is not None:
+            return flops + self.solved.uncounted_flops(self.examples)
         steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
         return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
 

@@ -14,15 +14,13 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.files import has_content, write_whole
 from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.record_lines import merge_record_lines
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
     read_architectures,
-    read_records,
     read_results,
     write_architectures,
-    write_records,
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
@@ -109,7 +107,7 @@ class FinishedPairs:
             result.unlink()
             return None
         try:
-            (record,) = read_records(folder / "record.json")
+            (record,) = read_record_lines(folder / "record.jsonl")
             (row,), (chosen,) = read_results(result), read_architectures(folder / "architecture.json")
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(
@@ -122,7 +120,7 @@ class FinishedPairs:
         """Keep a pair; the result comes last, as it marks the pair as finished."""
         folder = self.folder(pair.result.task_id, pair.result.method)
         write_architectures(folder / "architecture.json", [pair.chosen])
-        write_records(folder / "record.json", [pair.record])
+        write_record_lines(folder / "record.jsonl", [pair.record])
         write_whole(folder / "settings.json", _text(settings))
         write_results(folder / "result.json", [pair.result])
 

@@ -4,111 +4,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_metanas.kinds.file_reading import Source
-    from lit_metanas.kinds.images import (
-        Distortion,
-        FolderTask,
-        Glyphs,
-        ImageAugmentation,
-        ImageFolder,
-        Omniglot,
-    )
-    from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
-    from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
-    from lit_metanas.kinds.kind import Kind
-    from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
-    from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
-    from lit_metanas.kinds.rows import Columns, TableTask, TextRows
-    from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
-    from lit_metanas.kinds.sounds import (
-        AudioFolder,
-        AudioFolderTask,
-        LogMel,
-        SpokenWords,
-        TableColumns,
-        TranscriptTask,
-        mu_law_sound,
-    )
-    from lit_metanas.kinds.texts import (
-        BytePairs,
-        Characters,
-        Docstrings,
-        NGrams,
-        PretrainedTokens,
-        SentenceSource,
-        TextFolder,
-        TextSource,
-        TextTable,
-        TextTask,
-        Words,
-        task_from_texts,
-    )
+    from lit_metanas.kinds.file_reading import Source as Source
+    from lit_metanas.kinds.images import FolderTask as FolderTask
+    from lit_metanas.kinds.images import Glyphs as Glyphs
+    from lit_metanas.kinds.images import ImageAugmentation as ImageAugmentation
+    from lit_metanas.kinds.images import ImageFolder as ImageFolder
+    from lit_metanas.kinds.images import Omniglot as Omniglot
+    from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource
+    from lit_metanas.kinds.images.array_tasks import task_from_arrays as task_from_arrays
+    from lit_metanas.kinds.images.dataset_tasks import DatasetSource as DatasetSource
+    from lit_metanas.kinds.images.dataset_tasks import task_from_dataset as task_from_dataset
+    from lit_metanas.kinds.kind import Kind as Kind
+    from lit_metanas.kinds.pairs import NumberWords as NumberWords
+    from lit_metanas.kinds.pairs import ParallelTask as ParallelTask
+    from lit_metanas.kinds.questions import QuestionWords as QuestionWords
+    from lit_metanas.kinds.questions import SquadTask as SquadTask
+    from lit_metanas.kinds.questions import Stories as Stories
+    from lit_metanas.kinds.rows import Columns as Columns
+    from lit_metanas.kinds.rows import TableTask as TableTask
+    from lit_metanas.kinds.rows import TextRows as TextRows
+    from lit_metanas.kinds.series import ScaledSeries as ScaledSeries
+    from lit_metanas.kinds.series import SeriesTask as SeriesTask
+    from lit_metanas.kinds.series import task_from_series as task_from_series
+    from lit_metanas.kinds.sounds import AudioFolder as AudioFolder
+    from lit_metanas.kinds.sounds import AudioFolderTask as AudioFolderTask
+    from lit_metanas.kinds.sounds import LogMel as LogMel
+    from lit_metanas.kinds.sounds import SpokenWords as SpokenWords
+    from lit_metanas.kinds.sounds import TranscriptTask as TranscriptTask
+    from lit_metanas.kinds.texts import BytePairs as BytePairs
+    from lit_metanas.kinds.texts import Characters as Characters
+    from lit_metanas.kinds.texts import Docstrings as Docstrings
+    from lit_metanas.kinds.texts import NGrams as NGrams
+    from lit_metanas.kinds.texts import PretrainedTokens as PretrainedTokens
+    from lit_metanas.kinds.texts import TextSource as TextSource
+    from lit_metanas.kinds.texts import TextTable as TextTable
+    from lit_metanas.kinds.texts import TextTask as TextTask
+    from lit_metanas.kinds.texts import Words as Words
+    from lit_metanas.kinds.texts import task_from_texts as task_from_texts
 
 _NAMES = {
     "images": (
-        "ArraySource DatasetSource Distortion FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
+        "ArraySource DatasetSource FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
         "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind",
     "file_reading": "Source",
-    "pairs": "NumberWords ParallelTable ParallelTask",
-    "questions": "BabiTask QuestionWords SquadTask Stories",
+    "pairs": "NumberWords ParallelTask",
+    "questions": "QuestionWords SquadTask Stories",
     "rows": "Columns TableTask TextRows",
     "series": "ScaledSeries SeriesTask task_from_series",
-    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
+    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TranscriptTask",
     "texts": (
-        "BytePairs Characters Docstrings NGrams PretrainedTokens SentenceSource TextFolder TextSource "
-        "TextTable TextTask Words task_from_texts"
+        "BytePairs Characters Docstrings NGrams PretrainedTokens TextSource TextTable TextTask Words task_from_texts"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "ArraySource",
-    "AudioFolder",
-    "AudioFolderTask",
-    "BabiTask",
-    "BytePairs",
-    "Characters",
-    "Columns",
-    "DatasetSource",
-    "Distortion",
-    "Docstrings",
-    "FolderTask",
-    "Glyphs",
-    "ImageAugmentation",
-    "ImageFolder",
-    "Kind",
-    "LogMel",
-    "NGrams",
-    "NumberWords",
-    "Omniglot",
-    "ParallelTable",
-    "ParallelTask",
-    "PretrainedTokens",
-    "QuestionWords",
-    "ScaledSeries",
-    "SentenceSource",
-    "SeriesTask",
-    "Source",
-    "SpokenWords",
-    "SquadTask",
-    "Stories",
-    "TableColumns",
-    "TableTask",
-    "TextFolder",
-    "TextRows",
-    "TextSource",
-    "TextTable",
-    "TextTask",
-    "TranscriptTask",
-    "Words",
-    "mu_law_sound",
-    "task_from_arrays",
-    "task_from_dataset",
-    "task_from_series",
-    "task_from_texts",
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

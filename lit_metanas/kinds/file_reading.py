@@ -56,12 +56,6 @@ class ReadFiles(NamedTuple):
     inputs: Tensor  # (n, ...)
     files: dict[str, list[Path]]
 
-    @property
-    def places(self) -> dict[str, Tensor]:
-        """The places of the inputs of each class."""
-        sizes = [len(own) for own in self.files.values()]
-        return dict(zip(self.files, torch.arange(sum(sizes)).split(sizes), strict=True))
-
 
 @dataclass
 class FileReading:

@@ -1,16 +1,18 @@
-"""Examples with a label each: a class, a set of classes, or a number."""
+"""Labelled examples, divided by their places into a train, a val and a test part."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.divided_examples import LabelledExamples
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
@@ -23,15 +25,126 @@ from lit_metanas.tasks.label_sets import (
     refuse_foreign,
     separator_of,
 )
-from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, label_list
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.tasks.splits import (
+    by_class,
     deal_labels,
+    join_classes,
     kept_labels,
     large_classes,
+    split_examples,
+    warn_of_repeats,
 )
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Split, Task, check_task
+
+
+class LabelledExamples(ABC):
+    """Examples in memory with a label each, called by ``noun``; they are divided by their places."""
+
+    names: Sequence[str]  # of the network's outputs
+    strata: Mapping[str, Sequence[int]]  # the places of examples that are divided alike
+
+    def __init__(self, number: int, *, noun: str, group: Groups | None, place: str) -> None:
+        self.noun = noun
+        self.place = place
+        self._groups = group_names(group, number, noun)
+        self._tested: list[int] = []
+
+    def divided(
+        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
+        # The part of each example may be `given`: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
+        if given:
+            parts = self._placed(given, seed=seed, val=val)
+        else:
+            parts = split_examples(
+                {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
+                train=train,
+                val=val,
+                test=test,
+                seed=seed,
+                culprit=self._culprit,
+                groups=by_class(self._groups, self.strata),
+            )
+        self._tested = parts[2].inputs[:, 0].tolist()
+        return [(part.inputs[:, 0], self._targets(part)) for part in parts]
+
+    def _placed(self, given: Sequence[int], *, val: float, seed: int) -> list[Split]:
+        """The places of examples whose parts are given."""
+        own = [
+            {
+                name: torch.tensor([at for at in places if given[at] == part], dtype=torch.int64)[:, None]
+                for name, places in self.strata.items()
+            }
+            for part in range(3)
+        ]
+        for name, places in own[0].items():
+            if not len(places):
+                raise ValueError(
+                    f"{printable(self._culprit(name))} has no example to learn from, as all are in other parts: leave "
+                    "it out."
+                )
+        if any(map(len, own[1].values())) or not val:
+            return [join_classes(list(classes.values())) for classes in own]
+        share = val * len(given) / sum(map(len, own[0].values()))  # of all examples
+        drawn = split_examples(own[0], train=None, val=min(share, 0.5), test=0.0, seed=seed, culprit=self._culprit)
+        return [*drawn[:2], join_classes(list(own[2].values()))]
+
+    def task(
+        self,
+        id: str,
+        parts: Iterable[Split],
+        tested: tuple[Tensor, Labels] | None = None,
+        tested_in: str = "X_test",
+        preprocessing: Preprocessing | None = None,
+        test_names: Sequence[str] = (),
+    ) -> Task:
+        """A task of the parts; inputs and labels of a given test part stay in their order."""
+        parts, places = list(parts), self._tested
+        if tested is not None:
+            inputs, labels = tested
+            called = {}
+            if tested_in.startswith("'"):
+                called = {"name": tested_in, "images": tested_in, "learned": self.place}
+            places, targets = self.tested(labels, len(inputs), **called)
+            parts[2] = Split(inputs[places], targets.to(inputs.device))
+            warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
+        train, val, test = parts
+        task = Task(
+            id=id,
+            way=len(self.names),
+            train=train,
+            val=val,
+            test=test,
+            classes=tuple(self.names),
+            vocabulary=None if preprocessing is None else vocabulary_of(preprocessing.shape),
+            preprocessing=preprocessing,
+            test_names=tuple(test_names) or tuple(map(str, places)),
+            objective=self._objective(train.labels),
+        )
+        check_task(task)
+        return task
+
+    @abstractmethod
+    def tested(
+        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+    ) -> tuple[list[int], Tensor]:
+        """The places and targets of those of a given test part that can be tested."""
+
+    @abstractmethod
+    def _targets(self, part: Split) -> Tensor:
+        """The targets of places, whose strata are numbered."""
+
+    @abstractmethod
+    def _objective(self, targets: Tensor) -> Objective | None:
+        """What is learned, by the targets to learn from."""
+
+    @abstractmethod
+    def _culprit(self, name: str) -> str:
+        """A stratum in messages, with the file that has it."""
 
 
 class ClassifiedExamples(LabelledExamples):

@@ -1,8 +1,8 @@
-"""Files that a table names, with labels or a number for each: photographs with a price, recordings with an age."""
+"""Files with labels or numbers, as a table names them or in class folders, and the task of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.io.class_folders import file_within, files_in
-from lit_metanas.io.text import option_words, writable
-from lit_metanas.kinds.file_reading import FileReading, Source
+from lit_metanas.io.class_folders import class_folders, file_groups, file_within, files_in
+from lit_metanas.io.text import option_words, printable, writable
+from lit_metanas.kinds.file_reading import FileReader, FileReading
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -36,8 +36,11 @@ from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Split, Task
 
-VAL, TEST = 0.2, 0.2
-"""Shares of the examples to choose by, and to test on."""
+FILE_COLUMNS = ("file", "path", "filename")
+"""Names of the column of files, where some in it are none; whatever their case."""
+
+SPEAKER = "speaker"
+"""The column of who speaks in sounds."""
 
 
 def file_column(rows: Sequence[TableRow], suffixes: Collection[str]) -> str | None:
@@ -63,129 +66,147 @@ def table_of_files(path: Path, suffixes: Collection[str]) -> Path | None:
 
 @dataclass(frozen=True)
 class ListedFiles:
-    """The files of a table, each with its label."""
+    """Files, each with its label."""
 
-    table: Path
+    place: str  # what lists them, for messages
     files: list[Path]
     labels: list[str]
-    column: str  # of the labels
-    where: list[str]
     groups: list[str] | None
+    where: Sequence[str] = ()  # the lines of a table
+    column: str = ""  # of the labels
 
     @classmethod
-    def of(cls, path: Path, suffixes: Collection[str], noun: str, source: Source) -> Self:
-        """Those of a table, or of the only table in a folder; names of files are relative to the table's folder."""
-        table = table_of_files(path, suffixes)
-        if table is None:
+    def of_folders(cls, root: Path, suffixes: Collection[str], noun: str, group: str | None = None) -> Self:
+        """Those of a folder with a folder for each class."""
+        classes = class_folders(root, suffixes, noun, group is not None)
+        groups = file_groups(root, classes, group)
+        files = [*chain.from_iterable(classes.values())]
+        labels = [name for name, own in classes.items() for _ in own]
+        return cls(f"'{writable(str(root))}'", files, labels, [groups[file] for file in files] if groups else None)
+
+    @classmethod
+    def of_table(
+        cls,
+        table: Path,
+        suffixes: Collection[str],
+        noun: str,
+        *,
+        root: Path | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        targets: Targets | None = None,
+        learned: bool = True,
+    ) -> Self:
+        """Those of a table; names of files are relative to ``root``, by default the table's folder."""
+        rows, place = table_rows(table, label, learned=learned), writable(str(table))
+        check_columns(rows, place, label=label, group=group)
+        names = columns_of(rows)
+        named = file_column(rows, suffixes) or usual_column(names, FILE_COLUMNS)
+        free = [name for name in names if name not in (named, group, SPEAKER)]
+        column = label or usual_column(free, LABEL_COLUMNS) or only(free)
+        if named is None or column is None:
             raise ValueError(
-                f"'{writable(str(path))}' has no table that names {noun}: give one, as the other part has."
+                f"'{place}' has the columns {listed(names)}: call that of the {noun} 'file' and that of the labels, or "
+                f"of the numbers to be predicted, 'label', or name this one by {option_words('label')}."
             )
-        rows, place = table_rows(table, source.label, learned=path == source.path), writable(str(table))
-        check_columns(rows, place, label=source.label, group=source.group)
-        named = file_column(rows, suffixes) or ""
-        free = [name for name in columns_of(rows) if name not in (named, source.group)]
-        column = source.label or usual_column(free, LABEL_COLUMNS) or only(free)
-        if column is None:
-            raise ValueError(
-                f"'{place}' has the columns {listed(free)} beside that of the files: call that of the labels, or of "
-                f"the numbers to be predicted, 'label', or name it by {option_words('label')}."
-            )
-        files = [
-            file_within(table.parent, str(row.get(named)), f"{where.capitalize()} of '{place}'", suffixes, noun)
-            for where, row in rows
-        ]
-        return cls(
-            table,
-            files,
-            label_texts(rows, place, column, source.targets),
-            column,
-            [where for where, _ in rows],
-            None if source.group is None else column_groups(rows, place, source.group),
-        )
+        folder = table.parent if root is None else root
+        files = dict[Path, str]()
+        for where, row in rows:
+            at, name = f"{where.capitalize()} of '{place}'", str(row.get(named) or "").strip()
+            file = file_within(folder, name, at, suffixes, noun)
+            if file in files:
+                raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")
+            files[file] = where
+        groups = None if group is None else column_groups(rows, place, group)
+        if group is None and SPEAKER in names:
+            groups = column_groups(rows, place, SPEAKER)
+        labels = label_texts(rows, place, column, targets)
+        return cls(f"'{place}'", [*files], labels, groups, [*files.values()], column)
 
     @property
-    def place(self) -> str:
-        """The table in messages."""
-        return f"'{writable(str(self.table))}'"
+    def classes(self) -> dict[str, list[Path]]:
+        """The files of each label."""
+        found = dict[str, list[Path]]()
+        for file, label in zip(self.files, self.labels, strict=True):
+            found.setdefault(label, []).append(file)
+        return found
 
-    def taken(self, files: Sequence[Path]) -> Self:
+    def taken(self, files: Collection[Path]) -> Self:
         """Those of some files."""
-        kept, places = set(files), [*range(len(self.files))]
-        places = [place for place in places if self.files[place] in kept]
+        kept = {*files}
+        places = [place for place, file in enumerate(self.files) if file in kept]
 
-        def of(values: list[Any]) -> list[Any]:
+        def of(values: Sequence[Any]) -> list[Any]:
             return [values[place] for place in places]
 
-        groups = None if self.groups is None else of(self.groups)
-        return type(self)(self.table, of(self.files), of(self.labels), self.column, of(self.where), groups)
+        groups, where = self.groups and of(self.groups), self.where and of(self.where)
+        return type(self)(self.place, of(self.files), of(self.labels), groups, where, self.column)
 
     def read(
         self,
         reading: FileReading,
-        read: Callable[[Path], Tensor],
+        read: FileReader,
         noun: str,
         targets: Targets,
         further: int = 0,
         *,
+        skip_unreadable: bool,
         counted: bool,
     ) -> tuple[Self, Tensor]:
         """The files that are read, and their inputs; where labels are classes, each has its share of the files."""
-        classes = dict[str, list[Path]]()
-        for file, label in zip(self.files, self.labels, strict=True):
-            classes.setdefault(label if targets == "classification" else "", []).append(file)
+        classes = self.classes if targets == "classification" else {"": self.files}
         groups = dict(zip(self.files, self.groups or (), strict=self.groups is not None))
-        sampled = self.taken(
-            [*chain.from_iterable(reading.sample(classes, read, groups, further=further, counted=counted).values())]
-        )
-        inputs, kept = reading.inputs({"": sampled.files}, read, noun, skip_unreadable=True, counted=counted)
-        return sampled.taken(kept[""]), inputs
+        sampled = reading.sample(classes, read, groups, further=further, counted=counted)
+        files = self.taken([*chain.from_iterable(sampled.values())]).files
+        inputs, kept = reading.inputs({"": files}, read, noun, skip_unreadable=skip_unreadable, counted=counted)
+        return self.taken(kept[""]), inputs
 
 
 def task_of_files(
-    source: Source,
-    suffixes: Collection[str],
+    id: str,
+    listing: ListedFiles,
+    tested: ListedFiles | None,
+    read: FileReader,
     noun: str,
-    read: Callable[[Path], Tensor],
-    preprocessing: Preprocessing | None = None,
     *,
+    shares: tuple[float | None, float, float],
+    seed: int = 0,
+    least: int | None = None,
+    targets: Targets | None = "classification",
+    reading: FileReading | None = None,
+    skip_unreadable: bool = True,
+    preprocessing: Preprocessing | None = None,
     counted: bool = False,
 ) -> Task:
-    """The task of the files of a table; ``read`` makes an input of one, and may count them."""
-    listing, other, labels = ListedFiles.of(source.path, suffixes, noun, source), None, list[str]()
-    if source.test is not None:
-        other = ListedFiles.of(source.test, suffixes, noun, source)
-    targets, reading = learned_as(listing.labels, source.targets), source.reading or FileReading()
-    further = len(other.files) if other is not None else 0
-    listing, inputs = listing.read(reading, read, noun, targets, further, counted=counted)
-    given: Labels = listing.labels
+    """The task of listed files; ``read`` makes an input of one, and may count them."""
+    targets, reading, named = learned_as(listing.labels, targets), reading or FileReading(), list[Path]()
+    options: Any = {"skip_unreadable": skip_unreadable, "counted": counted}
+    further = len(tested.files) if tested is not None else 0
+    own, inputs = listing.read(reading, read, noun, targets, further, **options)
+    labels: Labels = own.labels
     if targets == "regression":
-        given = number_targets(listing.labels, len(inputs), name=listing.place, noun=noun, where=listing.where)
-        labels = [listing.column]
+        labels = number_targets(own.labels, len(inputs), name=own.place, noun=noun, where=own.where)
     examples = labelled_examples(
         len(inputs),
-        given,
+        labels,
         noun=noun,
         targets=targets,
-        classes=labels or None,
-        group=listing.groups,
-        min_per_class=source.least,
-        place=listing.place,
+        classes=[own.column] if targets == "regression" else None,
+        group=own.groups,
+        min_per_class=least,
+        place=own.place,
     )
-    tested, share, named = None, TEST, list[Path]()
-    if other is not None:
-        other, others = other.read(reading, read, noun, targets, counted=counted)
-        tested, share = (others, other.labels), 0.0
-        called = {"name": other.place, "learned": listing.place}
-        named = [other.files[place] for place in examples.tested(other.labels, len(others), **called)[0]]
+    given, given_in, (train, val, test) = None, "", shares
+    if tested is not None:
+        other, others = tested.read(reading, read, noun, targets, **options)
+        given, given_in, train, test = (others, other.labels), other.place, None, 0.0
+        places, _ = examples.tested(other.labels, len(others), name=other.place, learned=own.place)
+        named = [other.files[place] for place in places]
         if other.groups is not None:
-            tell_shared_groups(other.place, listing.groups, other.groups)
-    divided = examples.divided(val=VAL, test=share, seed=0)
+            tell_shared_groups(other.place, own.groups, other.groups)
+    divided = examples.divided(train=train, val=val, test=test, seed=seed)
     if tested is None:
-        named = [listing.files[place] for place in divided[2][0].tolist()]
+        named = [own.files[place] for place in divided[2][0].tolist()]
     rows = arranged(inputs, [places for places, _ in divided])
-    parts = [Split(own, targets) for own, (_, targets) in zip(rows, divided, strict=True)]
-    name = source.path.resolve()
-    id = name.name if name.is_dir() else name.stem
-    return examples.task(
-        id, parts, tested, f"'{writable(str(source.test))}'", preprocessing, [str(file) for file in named]
-    )
+    parts = [Split(part, targets) for part, (_, targets) in zip(rows, divided, strict=True)]
+    return examples.task(id, parts, given, given_in, preprocessing, [writable(str(file)) for file in named])

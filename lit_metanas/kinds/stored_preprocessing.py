@@ -17,8 +17,7 @@ def stored_kind(stored: object) -> type[Preprocessing] | None:
     """The kind of a stored preprocessing, of this package or one that is imported; None where there is no such kind."""
     if not isinstance(stored, Mapping) or not isinstance(stored.get("kind"), str):
         return None
-    kind = str(stored["kind"])
-    return stored_classes(Preprocessing).get(rows.FORMER_KINDS.get(kind, kind))  # type: ignore[type-abstract]
+    return stored_classes(Preprocessing).get(str(stored["kind"]))  # type: ignore[type-abstract]
 
 
 def read_preprocessing(stored: object) -> Preprocessing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -13,9 +12,6 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.objectives.objective import BLANK, NEVER, Examples, Judged, Objective, Scored
-
-WIDEST_BEAM = 100
-"""Prefixes that decoding keeps at most, by what a file says."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +25,9 @@ class Transcription(Objective):
 
     Attributes:
         symbols: number of different symbols.
-        beam: prefixes that decoding keeps (Graves et al. 2006, section 3.2; Hannun et al. 2014); 1 takes the largest
-            score of each step.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: there is no symbol.
 
     Example:
         >>> objective = lm.Transcription(symbols=2)
@@ -50,12 +44,10 @@ class Transcription(Objective):
     noun: ClassVar[str] = "transcripts"
 
     symbols: int
-    beam: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("symbols", "beam"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Transcription: {name} = {getattr(self, name)} must be at least 1.")
+        if self.symbols < 1:
+            raise ValueError(f"Transcription: symbols = {self.symbols} must be at least 1.")
 
     @property
     def outputs(self) -> int:
@@ -67,18 +59,15 @@ class Transcription(Objective):
         return {"sounds": "automatic-speech-recognition"}.get(noun, "other")
 
     def to_plain(self) -> dict[str, Any]:
-        """The beam."""
-        return {"beam": self.beam}
+        """Nothing."""
+        return {}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
-        """Of so many symbols, with the stored beam."""
-        beam = plain.get("beam")
+        """Of so many symbols."""
         if not names:
             raise ValueError(f"it is a {cls.kind} without symbols")
-        if type(beam) is not int or not 1 <= beam <= WIDEST_BEAM:
-            raise ValueError(f"its beam is not from 1 to {WIDEST_BEAM}")
-        return cls(names, beam)
+        return cls(names)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
         """Of the symbols, from 1 on."""
@@ -99,9 +88,7 @@ class Transcription(Objective):
         return F.ctc_loss(log_probabilities, targets, steps, lengths, blank=BLANK, zero_infinity=True)
 
     def predictions(self, scores: Tensor) -> list[list[int]]:
-        """The symbols of each example; see ``beam``."""
-        if self.beam > 1:
-            return [beam_search(row, self.beam) for row in scores.log_softmax(2).cpu()]
+        """The symbols of the largest score of each step."""
         return [_collapse(row) for row in scores.argmax(2).tolist()]
 
     def answers(self, targets: Tensor) -> list[list[int]]:
@@ -152,36 +139,3 @@ def _collapse(path: Sequence[int]) -> list[int]:
 def _as_text(symbols: Sequence[int]) -> str:
     """A letter for each symbol, since distances are measured between texts; above those that do not stand alone."""
     return "".join(chr(0x20000 + symbol) for symbol in symbols)
-
-
-_Prefixes = dict[tuple[int, ...], tuple[float, float]]
-
-
-def beam_search(log_probabilities: Tensor, beam: int) -> list[int]:
-    """The symbols that are the most probable, over all their paths in ``(steps, outputs)``, among the prefixes kept."""
-    # For each prefix the log-probabilities of its paths that end in a blank, and in its last symbol.
-    kept: _Prefixes = {(): (0.0, -math.inf)}
-    for row in log_probabilities.tolist():
-        found: _Prefixes = {}
-        for prefix, (blank, symbol) in kept.items():
-            both = _log_add(blank, symbol)
-            last = prefix[-1:] or (BLANK,)  # no path of the empty prefix ends in a symbol
-            _add(found, prefix, both + row[BLANK], symbol + row[last[0]])
-            for label in range(1, len(row)):
-                # The same symbol again is another one only after a blank.
-                before = blank if label == last[0] else both
-                _add(found, (*prefix, label), -math.inf, before + row[label])
-        kept = dict(sorted(found.items(), key=lambda item: _log_add(*item[1]), reverse=True)[:beam])
-    return list(max(kept.items(), key=lambda item: _log_add(*item[1]))[0])
-
-
-def _add(found: _Prefixes, prefix: tuple[int, ...], blank: float, symbol: float) -> None:
-    before = found.get(prefix, (-math.inf, -math.inf))
-    found[prefix] = (_log_add(before[0], blank), _log_add(before[1], symbol))
-
-
-def _log_add(one: float, other: float) -> float:
-    high, low = max(one, other), min(one, other)
-    if low == -math.inf:
-        return high
-    return high + math.log1p(math.exp(low - high))

@@ -6,10 +6,8 @@ from lit_metanas.records.record_lines import merge_record_lines, read_record_lin
 from lit_metanas.records.result_files import (
     read_architectures,
     read_example_rows,
-    read_records,
     read_results,
     write_architectures,
-    write_records,
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, Protocol, ResultRow, ShownPrediction
@@ -31,10 +29,8 @@ __all__ = [
     "read_architectures",
     "read_example_rows",
     "read_record_lines",
-    "read_records",
     "read_results",
     "write_architectures",
     "write_record_lines",
-    "write_records",
     "write_results",
 ]

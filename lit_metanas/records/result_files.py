@@ -1,4 +1,4 @@
-"""Files of results, architectures, predictions and search records, which pass them from one phase to the next."""
+"""Files of results, architectures and predictions, which pass from one phase to the next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
 
 if TYPE_CHECKING:
@@ -75,26 +74,6 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
         Architecture({'kernel': '3'})
     """
     return _read(path, "architectures", ArchitectureRow)
-
-
-def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
-    """Write ``{"schema": 1, "records": [...]}`` atomically.
-
-    Example:
-        >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
-    """
-    _write(path, "records", records)
-
-
-def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
-    """Read a file of ``write_records``; errors are those of ``read_results``.
-
-    Example:
-        >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
-        >>> [record.task_id for record in lm.records.read_records("records.json")]
-        ['letters']
-    """
-    return _read(path, "records", SearchRecord)
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownPrediction]) -> None:

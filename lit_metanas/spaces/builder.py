@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
 
 from torch import Tensor, nn
 
@@ -113,7 +112,7 @@ class Builder:
     def number(self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
-        Products with it are open, too, and so is it divided by ``//``; other arithmetic with it is refused, as
+        Times or divided by a plain number (``//``) it is open, too; other arithmetic with it is refused, as
         supernet and child would differ. In a child it is the chosen number.
 
         Args:
@@ -127,23 +126,8 @@ class Builder:
         left = tuple(by_label[label] for label in self._ask(name, labels))
         self.sliced = self.sliced or len(by_label) > 1
         if self.mixed:
-            return OpenNumber([(name, left)])
+            return OpenNumber(name, left)
         return left[0]
-
-    def joint_number(self, names: Sequence[str], number: Callable[..., int]) -> Number:
-        """A number that several choices give together, such as a width that grows from stage to stage.
-
-        Args:
-            names: of choices that were asked for before.
-            number: makes it of their labels, in the same order.
-        """
-        names = [self._part + name for name in names]
-        open_names = [name for name in names if len(self.choices[name].labels) > 1]
-        self.sliced = self.sliced or bool(open_names)
-        numbers = tuple(number(*labels) for labels in product(*map(self._left, names)))
-        if self.mixed:
-            return OpenNumber([(tuple(names), numbers)])
-        return numbers[0]
 
     def question(self, name: str, labels: Sequence[str | int]) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
@@ -173,17 +157,16 @@ class Builder:
         before, after = largest(channels), largest(width)
         return nn.Conv2d(before, after, size, stride, size // 2, groups=before if depthwise else 1, bias=bias)
 
-    def norm(self, width: Number, *, affine: bool = True, shared: bool = True, weighed: bool = True) -> nn.Module:
+    def norm(self, width: Number, *, affine: bool = True, shared: bool = True) -> nn.Module:
         """Batch-norm of so many channels, which may be open.
 
         Args:
             width: number of channels.
             affine: whether there is a scale and a shift.
             shared: whether the supernet has them, too.
-            weighed: whether open channels are weighed behind it; else ``channels`` does so further on.
         """
         if self.mixed:
-            return MixedNorm(width if weighed else largest(width), affine=affine and shared)
+            return MixedNorm(width, affine=affine and shared)
         if affine and not shared:
             return UnsharedScale(largest(width))
         return nn.BatchNorm2d(largest(width), affine=affine)

@@ -101,6 +101,24 @@ class ChildNetwork(nn.Module, ABC):
         self._inherit_head(weights)
         return found
 
+    @torch.no_grad()
+    def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what another child has under the same names, the leading part that both have, and the classifier."""
+        own = self._tensors()
+        known = own.keys() & weights.keys()
+        if weights and not known:
+            raise ValueError("The weights hold none of this network's: they come from another space.")
+        for name in known:
+            given, taken = weights[name], own[name]
+            if given.dim() != taken.dim():
+                raise ValueError(
+                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
+                    "space."
+                )
+            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
+            taken[part] = given[part].to(taken)
+        self._inherit_head(weights)
+
     def _refuse_other_sizes(self, weights: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
         """Refuse weights of which a slice would fit, but that are another network's."""
         for name, tensor in whole.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from math import prod
 from types import FunctionType
@@ -34,15 +34,6 @@ def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
     return settings
 
 
-@cache
-def reserved_names(kind: type) -> tuple[str, ...]:
-    """Names that attributes of a space cannot have, in order: those of this package's methods and properties."""
-    own = [vars(base) for base in kind.__mro__ if base.__module__.startswith("lit_metanas.")]
-    methods = (FunctionType, classmethod, property)
-    names = {name for members in own for name, member in members.items() if isinstance(member, methods)}
-    return tuple(sorted(name for name in names - {"violation"} if not name.startswith("_")))
-
-
 @keeps_arguments(_name_and_choices)
 class ChoiceSpace(ABC):
     """A set of choices, without the networks that they stand for.
@@ -67,20 +58,6 @@ class ChoiceSpace(ABC):
 
     choices: tuple[Choice, ...]
     refusals: tuple[Callable[[Architecture], str | None], ...] = ()
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Keep an attribute of one's own, unless a space uses its name.
-
-        Raises:
-            ValueError: it does.
-        """
-        if name in (taken := reserved_names(type(self))):
-            *most, last = taken
-            raise ValueError(
-                f"{type(self).__name__} cannot keep an attribute '{name}', since search spaces use that name: take one "
-                f"other than {', '.join(most)} and {last}."
-            )
-        super().__setattr__(name, value)
 
     @property
     def name(self) -> str:

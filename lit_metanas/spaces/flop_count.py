@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, describe_shape
-from lit_metanas.spaces.forward_pass import OpenNumber, largest
-from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
+from lit_metanas.spaces.mixed_layers import MixedChoice, MixedLayer
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""
@@ -65,6 +64,25 @@ class LayerFlops:
         return self.whole(layer) + sum(self.computed(own) - self.whole(own) for own in layer.children())
 
 
+@torch.no_grad()
+def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
+    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
+    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
+    counts: list[int] = []
+
+    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
+        counts.append(layer.weight.numel() * outputs[0, 0].numel())
+
+    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
+    try:
+        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
+    finally:
+        body.train()
+        for handle in handles:
+            handle.remove()
+    return found.shape[1], sum(counts)
+
+
 @contextmanager
 def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
     """Call functions before and after each layer of a body."""
@@ -77,22 +95,16 @@ def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., 
             handle.remove()
 
 
-Inner = tuple[int, ...]
-"""The shape of one input or output of a layer, without the number of examples."""
-
-
 @contextmanager
 def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
     """Where PyTorch fails in a forward pass of a body within, raise a ValueError that names the layer or the choice."""
-    entered: list[tuple[nn.Module, Inner]] = []
-    made: dict[nn.Module, Inner] = {}
+    entered: list[tuple[nn.Module, tuple[object, ...]]] = []
 
     def enter(layer: nn.Module, inputs: tuple[object, ...]) -> None:
-        entered.append((layer, _inner(*inputs[:1])))
+        entered.append((layer, inputs))
 
     def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
         entered.pop()
-        made[layer] = _inner(outputs)
 
     try:
         with _watching(body, enter, leave):
@@ -100,61 +112,15 @@ def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
     except RuntimeError as error:
         if not entered:
             raise
-        mismatches = (_find_shape_mismatch(layer, made, entered[-1]) for layer, _ in reversed(entered))
-        sentence = next(filter(None, mismatches), None) or _unfit(body, entered, shape, error)
-        raise ValueError(sentence) from error
-
-
-def _inner(value: object = None) -> Inner:
-    return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
-
-
-def _find_shape_mismatch(
-    layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.Module, Inner]
-) -> str | None:
-    """A sentence on parts of a layer that are to be added up, and have different shapes; None where they fit."""
-    fix = "give them one shape"
-    if isinstance(layer, MixedChoice):
-        parts = {f"'{label}' {made[own]}": made[own] for label, own in layer.layers() if own in made}
-        what = f"candidates of choice '{layer.name}'"
-        if len({tuple(own[1:]) for own in parts.values()}) == 1:
-            fix = "give them one number of channels, or make that a choice (build.number)"
-    elif isinstance(layer, Sum):
-        parts = {f"{type(own).__name__} {made[own]}": made[own] for own in layer if made.get(own)}
-        what = "parts of a sum (build.sum)"
-    elif isinstance(layer, MixedDepth) and not layer.averaged:
-        parts = {f"{depth} {made[own]}": made[own] for depth, own in enumerate(layer, start=1) if own in made}
-        what, fix = f"layers of choice '{layer.name}'", f"{fix}, or averaged=True"
-    else:
-        return None
-    if len(set(parts.values())) > 1:
-        return f"The {what} have outputs of different shapes, {' and '.join(parts)}, which cannot be added up: {fix}."
-    failed, given = last
-    if isinstance(layer, MixedChoice) and failed is layer.norm and given and given[0] != largest(layer.norm.width):
-        return (
-            f"Choice '{layer.name}' has norm={largest(layer.norm.width)}, but its candidates have {given[0]} channels."
+        layer, inputs = entered[-1]
+        choice = next(
+            (f", of choice '{own.name}'," for own, _ in reversed(entered) if isinstance(own, MixedChoice)), ""
         )
-    return None
-
-
-def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: Shape, error: RuntimeError) -> str:
-    """A sentence on the layer that could not take its inputs."""
-    layer, given = entered[-1]
-    choice = next((f", of choice '{own.name}'," for own, _ in reversed(entered) if isinstance(own, MixedChoice)), "")
-    name = next((name for name, own in body.named_modules() if own is layer), "")
-    what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for {describe_shape(shape)}"
-    reason = " ".join(str(error).split())
-    convolutions = (own for own in body.modules() if isinstance(own, SlicedConv2d))
-    if "Output size is too small" in reason or "can't be greater than actual input size" in reason:
-        larger = "larger images" if len(shape) == 3 else "more steps"
-        fix = f"pool less, or take {larger}"
-    elif any(isinstance(own.width, OpenNumber) for own in convolutions):
-        fix = "behind an open number of channels use build.conv and build.norm"
-    elif given == shape:
-        fix = "make it for the channels of shape[0]"
-    else:
-        fix = "make it for such inputs"
-    return f"{what} ({reason[:_LONGEST_REASON]}): {fix}."
+        name = next((name for name, own in body.named_modules() if own is layer), "")
+        given = next((tuple(one.shape[1:]) for one in inputs if isinstance(one, Tensor)), ())
+        what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}"
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise ValueError(f"{what}, for {describe_shape(shape)} ({reason}): make it for such inputs.") from error
 
 
 def layer_title(name: str, layer: nn.Module) -> str:

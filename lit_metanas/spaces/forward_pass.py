@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import total_ordering
-from math import gcd, prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, joint, leading, total
+from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, leading, total
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
@@ -56,10 +53,8 @@ def current() -> ForwardPass:
     return found
 
 
-def gate_of(name: str | tuple[str, ...]) -> Gate:
-    """The gate of a choice, or of several at once, in this forward pass; without a name that of a single candidate."""
-    if isinstance(name, tuple):
-        return joint([gate_of(each) for each in name])
+def gate_of(name: str) -> Gate:
+    """The gate of a choice in this forward pass; without a name that of a single candidate."""
     return current().mixture[name] if name else ONLY
 
 
@@ -82,67 +77,40 @@ class OpenChoice:
         """The sampled candidate's output, or the weighted sum of all."""
         return combine(self.gate(), self.labels, compute)
 
-    @contextmanager
-    def settled(self, label: str) -> Iterator[None]:
-        """In a forward pass within, the choice has this label, whose weight is one."""
-        if not self.name:
-            yield
-            return
-        weights = torch.zeros(len(self.labels))
-        weights[place := self.labels.index(label)] = 1.0
-        here = current()
-        with running(here._replace(mixture=ChainMap({self.name: Gate(weights, place)}, here.mixture))):  # type: ignore[arg-type]
-            yield
-
     def total(self, compute: Callable[[str], Tensor]) -> Tensor | None:
         """The same, but ``none`` adds nothing; None if nothing is left."""
         return total(self.gate(), self.labels, compute)
 
 
-Factor = tuple[str | tuple[str, ...], tuple[int, ...]]
-"""A choice, several at once, or nothing for a constant, and its candidates: those of several as ``joint`` has them."""
-
-
-@total_ordering
+@dataclass(frozen=True)
 class OpenNumber:
-    """A number that is a choice, or a product of such numbers; as a size and in comparisons it is the largest one."""
+    """A number that is a choice; as a size it is the largest one."""
 
     # It is no `int`: a plain number that is computed from it would be that of the largest network, in which supernet
-    # and child would differ. It can be multiplied, and divided by `//` where the result is such a product again.
+    # and child would differ. Times and `//` a plain number it is open, too.
 
-    def __init__(self, factors: Iterable[Factor]) -> None:
-        self.factors = tuple(factors)
+    name: str  # of the choice
+    numbers: tuple[int, ...]  # the candidates that are left
 
-    def __mul__(self, other: Number) -> OpenNumber:
-        return OpenNumber([*self.factors, *_factors(other, "*")])
+    def __mul__(self, other: int) -> OpenNumber:
+        if not isinstance(other, int):
+            return NotImplemented
+        return OpenNumber(self.name, tuple(number * other for number in self.numbers))
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, other: Number) -> OpenNumber:
-        left = list(self.factors)
-        for factor in _factors(other, "//"):
-            if factor in left:
-                left.remove(factor)
-            else:
-                left = _divide(left, factor)
-        return OpenNumber(left)
-
-    def __eq__(self, other: object) -> bool:
-        return largest(self) == (largest(other) if isinstance(other, OpenNumber) else other)
-
-    def __lt__(self, other: Number) -> bool:
-        return largest(self) < largest(other)
-
-    def __hash__(self) -> int:
-        return hash(largest(self))
+    def __floordiv__(self, other: int) -> OpenNumber:
+        if not isinstance(other, int):
+            return NotImplemented
+        return OpenNumber(self.name, tuple(number // other for number in self.numbers))
 
     def computed_value(self) -> int:
         """The number that is computed in this forward pass: the sampled one, or the largest."""
-        return prod(computed_size(gate_of(name), numbers) for name, numbers in self.factors)
+        return computed_size(gate_of(self.name), self.numbers)
 
     def weights(self) -> Tensor | None:
         """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
-        return leading(*((gate_of(name), numbers) for name, numbers in self.factors))
+        return leading(gate_of(self.name), self.numbers)
 
 
 Number = int | OpenNumber
@@ -159,56 +127,5 @@ def computed_value(number: Number) -> int:
 def largest(number: Number) -> int:
     """A number that may be open, as large as it can be."""
     if isinstance(number, OpenNumber):
-        return prod(max(numbers) for _, numbers in number.factors)
+        return max(number.numbers)
     return number
-
-
-def _factors(number: Number, operation: str) -> Sequence[Factor]:
-    if isinstance(number, OpenNumber):
-        return number.factors
-    if not isinstance(number, int):
-        raise _refusal(operation)
-    return [("", (number,))]
-
-
-def _divide(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
-    """The product of factors over a constant, rounded down, as such a product."""
-    name, (by, *_) = divisor
-    opened = [factor for factor in factors if factor[0]]
-    if not name and len(opened) < 2:
-        constant = prod(numbers[0] for name, numbers in factors if not name)
-        return [
-            (name, tuple(constant * number // by for number in numbers)) for name, numbers in opened or [("", (1,))]
-        ]
-    left = []
-    for each, numbers in factors:
-        common = gcd(by, *numbers)
-        by //= common
-        left.append((each, tuple(number // common for number in numbers)))
-    if name or by != 1:
-        raise _refusal("//")
-    return left
-
-
-def _refusal(operation: str) -> TypeError:
-    return TypeError(
-        f"'{operation}' would turn an open number into a plain one, in which supernet and child differ: multiply it, "
-        "divide it by // where that leaves a product of its factors, or give build.number the numbers that are meant; "
-        "layers with open numbers of channels are build.conv and build.norm."
-    )
-
-
-def _refuse(operation: str) -> Callable[..., Any]:
-    def refuse(*numbers: object) -> Any:
-        raise _refusal(operation)
-
-    return refuse
-
-
-for _name, _operation in {
-    "add": "+", "sub": "-", "truediv": "/", "mod": "%", "pow": "**", "divmod": "divmod", "lshift": "<<", "rshift": ">>",
-}.items():  # fmt: skip
-    setattr(OpenNumber, f"__{_name}__", _refuse(_operation))
-    setattr(OpenNumber, f"__r{_name}__", _refuse(_operation))
-for _name in ("int", "float", "index", "neg", "abs", "round", "rfloordiv"):
-    setattr(OpenNumber, f"__{_name}__", _refuse(_name.replace("rfloordiv", "//")))

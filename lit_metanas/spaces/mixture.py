@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TypeVar
 
 import torch
@@ -67,15 +66,6 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     return gates
 
 
-def joint(gates: Sequence[Gate]) -> Gate:
-    """The gate of several choices at once: of all combinations of their candidates, those of the last one fastest."""
-    weights, index = gates[0].weights, gates[0].index
-    for gate in gates[1:]:
-        weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
-        index = None if index is None or gate.index is None else index * len(gate.weights) + gate.index
-    return Gate(weights, index)
-
-
 def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is not None:
@@ -124,23 +114,13 @@ def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
     return max(gate.computed(numbers))
 
 
-def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
-    """Weight of each part that is computed of a product: the sum over the candidates that have it; None for ones."""
+def leading(gate: Gate, numbers: Sequence[int]) -> Tensor | None:
+    """Weight of each part that is computed: the sum over the candidates that have it; None for ones."""
     # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
     # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
-    constant = [gate.index is not None and not gate.weights.requires_grad for gate, _ in factors]
-    if all(constant):
+    if len(numbers) == 1 or (gate.index is not None and not gate.weights.requires_grad):
         return None  # before any tensor is made: it would be in a child's exported program
-    counts, weights = [1], torch.ones(1)
-    for (gate, numbers), fixed in zip(factors, constant, strict=True):
-        if fixed:
-            numbers = gate.computed(numbers)
-        else:
-            weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
-        counts = [count * number for count in counts for number in numbers]
-    if len(counts) == 1:
-        return None
-    part = torch.arange(prod(computed_size(*factor) for factor in factors), device=weights.device)
-    shares = torch.stack([(part < count).to(weights.dtype) for count in counts])
+    part = torch.arange(computed_size(gate, numbers), device=gate.weights.device)
+    shares = torch.stack([(part < number).to(gate.weights.dtype) for number in numbers])
     # No matrix product: it would be counted among the network's multiply-adds.
-    return (weights[:, None] * shares).sum(0)
+    return (gate.weights[:, None] * shares).sum(0)

@@ -76,6 +76,10 @@ SCORING_SPACES: Mapping[Scored, str] = {
 """The space to take for networks of such scores."""
 
 
+ONE_BY_ONE = "search by a method that trains one network after the other"
+"""What to do where a supernet cannot be computed."""
+
+
 class SearchSpace(ChoiceSpace):
     """A set of choices and how to build a network from them.
 
@@ -194,17 +198,6 @@ class SearchSpace(ChoiceSpace):
         if weights is not None:
             child.inherit(weights)
         return child
-
-    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """What a child makes of all training inputs by nothing that it learns: it is computed once, not in each step.
-
-        The child takes it in place of the inputs; by default it is the inputs themselves.
-
-        Args:
-            child: that is to be trained.
-            inputs: shape ``(n, *shape)``.
-        """
-        return inputs
 
     def solver(self, child: nn.Module) -> Solver | None:
         """What trains a child as a whole; by default None, since a child is trained step by step.

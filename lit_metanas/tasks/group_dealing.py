@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,9 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import warn_of_data
 
-MOST_SWAPPED = 200  # groups of which pairs are tried in each other's parts; of more, each is small enough to move alone
-MOST_DEALT = 20  # orders in which groups are dealt out until no part lacks a class that it could have
-NEARER, DECIMALS = 1e-6, 9  # gain of a change, in squared shares, and its digits, so that all processors choose alike
-MISSING_PRICE = 10  # of a class that a part lacks; shares that are all wrong cost less than 2
+MOST_TRIED = 500_000  # numbers of all ways to deal out a few groups, which are all tried
+MOST_ORDERS, MOST_GREEDY_STEPS = 60, 20_000  # orders in which more groups are dealt out, and groups in all of them
+DECIMALS = 9  # of squared shares, so that all processors choose alike
 
 
 def deal_groups(
@@ -29,11 +29,11 @@ def deal_groups(
     validated: bool = False,
 ) -> dict[str, Subset | None]:
     """The part of each group, so that the parts have their shares of each class as well as whole groups allow."""
-    # Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
-    # `StratifiedGroupKFold` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
-    # in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares; one that
-    # the test part lacks is worse than a val part without any, and one that the train part lacks is worse than both.
-    # Only the seed and what groups there are decide, not their order. Groups that the shares leave out have no part.
+    # Of a few groups all ways to deal them out are tried. Of more, each goes where most of its classes is still wanted,
+    # as in `StratifiedGroupKFold` of scikit-learn, here with parts of unequal shares, and the best of several orders is
+    # taken. A class that a part lacks is worse than any shares; one that the test part lacks is worse than a val part
+    # without any, and one that the train part lacks is worse than both. Only the seed and what groups there are decide,
+    # not their order. Groups that the shares leave out have no part.
     names = sorted({group for own in groups.values() for group in own})
     generator = np.random.default_rng(seed)
     order = [names[place] for place in generator.permutation(len(names))]
@@ -59,13 +59,14 @@ def deal_groups(
     goals = [shares[subset] for subset in wanted]
     if (rest := 1 - sum(shares.values())) > 1e-6:
         goals.append(rest)
-    dealing = _best_dealing(counts, np.array(goals), len(wanted), generator)
+    parts = _best_parts(counts, np.array(goals), len(wanted), generator)
     for part, subset in enumerate(wanted):
-        lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
+        filled = counts[parts == part].sum(axis=0)
+        lacking = [label for label, number in zip(groups, filled, strict=False) if not number]
         if lacking:
             _report_lacking(subset, lacking, len(groups), culprit=culprit, name=name, validated=validated)
     subsets: list[Subset | None] = [*wanted, None]
-    return {group: subsets[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
+    return {group: subsets[part] for group, part in zip(order, parts.tolist(), strict=True)}
 
 
 def _report_lacking(
@@ -98,94 +99,32 @@ def named_parts(parts: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last} part"
 
 
-def _best_dealing(
+def _best_parts(
     counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int, generator: np.random.Generator
-) -> _Dealing:
-    """The best of several orders of the groups, or the first in which the val part alone lacks classes, and few."""
-    unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
-    best = _Dealing(counts, shares, wanted)
-    best.deal(np.arange(len(counts)))
-    for _ in range(MOST_DEALT):
-        if best.missing <= MISSING_PRICE * unavoidable or len(counts) > MOST_SWAPPED:
-            break
-        other = _Dealing(counts, shares, wanted)
-        other.deal(generator.permutation(len(counts)), largest_first=False)
-        best = min(best, other, key=lambda one: one.cost)
+) -> NDArray[np.int64]:
+    """The part of each group; ``counts`` are its examples of each class and, last, of all."""
+    # The first `wanted` parts, of which the train part comes first, are to have all classes.
+    number, rows = counts.shape
+    if number <= 12 and len(shares) ** number * rows <= MOST_TRIED:
+        ways = np.array(list(product(range(len(shares)), repeat=number)))
+    else:
+        held = (counts / counts.sum(axis=0)).max(axis=1)
+        orders = [np.argsort(-held, kind="stable")]
+        orders += [generator.permutation(number) for _ in range(min(MOST_ORDERS, MOST_GREEDY_STEPS // number))]
+        ways = np.stack([_dealt(counts, shares, order) for order in orders])
+    filled = np.stack([(ways == part) @ counts for part in range(len(shares))], axis=1)  # (ways, parts, rows)
+    wrong = ((filled / counts.sum(axis=0) - shares[:, None]) ** 2).mean(axis=2).sum(axis=1).round(DECIMALS)
+    prices = np.array([1 + rows * (2 + rows), 1, 1 + rows])[:wanted]
+    missing = (filled[:, :wanted] == 0).sum(axis=2) @ prices
+    best: NDArray[np.int64] = ways[np.lexsort((wrong, missing))[0]]
     return best
 
 
-class _Dealing:
-    """Groups in parts."""
-
-    # `counts` are the examples of each group, of each class and, last, of all, shape `(groups, classes + 1)`. Of the
-    # parts with these `shares` the first `wanted` are to have all classes, and the train part, which comes first,
-    # before others. `parts` are those of the groups; `filled` are their examples, shape `(parts, classes + 1)`.
-
-    def __init__(self, counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int) -> None:
-        self.counts = counts
-        self.shares = shares
-        self.totals = counts.sum(axis=0)
-        rows = counts.shape[1]
-        # A class that is not tested costs more than a val part without any, one that is not learned more than both.
-        prices = [1 + rows * (2 + rows), 1, 1 + rows][:wanted] + [0] * (len(shares) - wanted)
-        self.prices = MISSING_PRICE * np.array(prices, dtype=np.int64)
-        self.parts = np.full(len(counts), -1)
-        self.filled = np.zeros((len(shares), rows), dtype=np.int64)
-
-    def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
-        """Put each group where most of its classes is still wanted, and move some while that is better."""
-        # Those that hold most of a class come first, or else the order decides.
-        held = self.counts / self.totals
-        if largest_first:
-            order = order[np.argsort(-held[order].max(axis=1), kind="stable")]
-        for group in order:
-            lacking = self.shares[:, None] - self.filled / self.totals
-            self.parts[group] = part = int(np.argmax((lacking @ held[group]).round(DECIMALS)))
-            self.filled[part] += self.counts[group]
-        self._improve()
-
-    @property
-    def cost(self) -> float:
-        """How far the parts are from what is wanted."""
-        return self.missing + float(self._wrong(self.filled, np.arange(len(self.shares))).sum())
-
-    @property
-    def missing(self) -> int:
-        """The price of all classes that parts lack."""
-        return int(self._missing(self.filled, np.arange(len(self.shares))).sum())
-
-    def _improve(self) -> None:
-        """Move groups, and let pairs change places, while that is better."""
-        groups, parts = len(self.counts), len(self.shares)
-        # A group without examples in each part: to change places with it is to move there.
-        others = np.vstack([self.counts[: groups if groups <= MOST_SWAPPED else 0], np.zeros_like(self.filled)])
-        better = True
-        while better:
-            better = False
-            for group in range(groups):
-                own = self.parts[group]
-                theirs = np.concatenate([self.parts[: len(others) - parts], np.arange(parts)])
-                change = others - self.counts[group]
-                mine, yours = self.filled[own] + change, self.filled[theirs] - change
-                before = self._wrong(self.filled[own], own) + self._wrong(self.filled[theirs], theirs)
-                gain = (before - self._wrong(mine, own) - self._wrong(yours, theirs)).round(DECIMALS)
-                # Apart, since whole numbers are exact however large they are.
-                priced = self._missing(self.filled[own], own) + self._missing(self.filled[theirs], theirs)
-                gain += priced - self._missing(mine, own) - self._missing(yours, theirs)
-                gain[theirs == own] = 0.0
-                best = int(gain.argmax())
-                if gain[best] > NEARER:
-                    better = True
-                    self.filled[own], self.filled[theirs[best]] = mine[best], yours[best]
-                    self.parts[group] = theirs[best]
-                    if best < len(others) - parts:
-                        self.parts[best] = own
-
-    def _wrong(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.float64]:
-        """How far parts with so many examples, shape ``(…, classes + 1)``, are from their shares."""
-        far = filled / self.totals - np.expand_dims(self.shares[part], -1)
-        return np.asarray((far**2).mean(axis=-1))
-
-    def _missing(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.int64]:
-        """The price of what parts with so many examples lack."""
-        return np.asarray(self.prices[part] * (filled == 0).sum(axis=-1))
+def _dealt(counts: NDArray[np.int64], shares: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The part of each group, where each in turn goes where most of its classes is still wanted."""
+    held = counts / counts.sum(axis=0)
+    parts, lacking = np.zeros(len(counts), dtype=np.int64), np.repeat(shares[:, None], counts.shape[1], axis=1)
+    for group in order:
+        parts[group] = part = int(np.argmax((lacking @ held[group]).round(DECIMALS)))
+        lacking[part] -= held[group]
+    return parts

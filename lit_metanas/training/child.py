@@ -375,8 +375,6 @@ def _fit(
         if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
             data = replace(plain, inputs=channels_last(plain.inputs))
         child.look_at_inputs(data.inputs)
-        if not child.recipe.changes_examples:
-            data = replace(data, inputs=child.space.unlearned_part(child.network, data.inputs))
         loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)
         # A Trainer does the same steps, but for a small network its own work takes up to an eighth of their time.

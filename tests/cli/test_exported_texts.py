@@ -126,16 +126,16 @@ def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) 
     architecture, child = drawn(ENCODER, 4, 2)
     lm.export_child(
         child, "out", architecture=architecture, classes=("low", "mid", "high"), shape=READ.shape, preprocessing=READ,
-        objective=lm.Transcription(3, beam=2),
+        objective=lm.Transcription(3),
     )  # fmt: skip
     found = lm.load("out")
     inputs = READ.encode(TEXTS)
     with torch.no_grad():
         scores = child(inputs)
         torch.testing.assert_close(found.network(inputs), scores, atol=1e-5, rtol=1e-5)
-    assert found.objective == lm.Transcription(3, beam=2)
+    assert found.objective == lm.Transcription(3)
     names = ("", "low", "mid", "high")
-    said = [" ".join(names[symbol] for symbol in row) for row in lm.Transcription(3, beam=2).predictions(scores)]
+    said = [" ".join(names[symbol] for symbol in row) for row in lm.Transcription(3).predictions(scores)]
     assert found.show(TEXTS) == said
     assert len(set(said)) > 1
     Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
@@ -196,10 +196,6 @@ def stored(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda own: own["objective"]["target"].update(kind=["words"]), "its preprocessing is none of "),
         (lambda own: own["objective"]["target"].pop("words"), "Words: the stored preprocessing has no list 'words'"),
         (lambda own: own["objective"]["target"]["words"].append("quatre"), "scores for 2 inputs: export again."),
-        (
-            lambda own: own.update(classes=["a"], objective={"kind": "transcription", "beam": 10**9}),
-            "its beam is not from 1 to 100",
-        ),
     ],
 )
 def test_a_damaged_objective_is_told_in_a_sentence(

@@ -52,7 +52,7 @@ def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_on
     ("word", "told"),
     [
         ("meta_serch", "'meta_serch': did you mean 'meta_search'? See `lit-metanas configs`."),
-        ("search/darts", "'search/darts': did you mean 'search/darts_cell' or 'search/darts_second_order'"),
+        ("search/darts", "'search/darts': did you mean 'search/darts_cell'"),
         ("absent/x.yaml", "'absent/x.yaml'. See `lit-metanas configs`."),
         ("", "''. See `lit-metanas configs`."),
     ],

@@ -30,14 +30,23 @@ def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
     return str(path)
 
 
-def sentences(word: str, preprocessing: lm.kinds.Words | None = None) -> lm.kinds.SentenceSource:
-    texts = {f"class{c}": [f"{word} {word}{c} number {n}" for n in range(6)] for c in range(6)}
-    return lm.kinds.SentenceSource(texts, fractions=(0.4, 0.3, 0.3), preprocessing=preprocessing)
+class Sentences(lm.kinds.TextSource):
+    """Six sentences of each of six classes, of which each subset has two."""
+
+    def __init__(self, word: str, preprocessing: lm.kinds.Words | None = None, end: str = "") -> None:
+        super().__init__(preprocessing)
+        self.word = word
+        self.end = end
+
+    def sentences(self, subset: lm.tasks.Subset) -> dict[str, list[str]]:
+        first = 2 * ("train", "val", "test").index(subset)
+        word, end = self.word, self.end
+        return {f"class{c}": [f"{word} {word}{c} number {n}{end}" for n in range(6)] for c in (first, first + 1)}
 
 
 @pytest.fixture(scope="module")
 def of_texts(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return meta_train(sentences("red"), tmp_path_factory.mktemp("texts") / "last.ckpt")
+    return meta_train(Sentences("red"), tmp_path_factory.mktemp("texts") / "last.ckpt")
 
 
 def tone(file: Path, hertz: float, rate: int) -> None:
@@ -83,7 +92,7 @@ def searched(
 
 
 def test_a_checkpoint_keeps_the_vocabulary_of_its_source(of_texts: str) -> None:
-    source = sentences("red")
+    source = Sentences("red")
     assert read_meta_checkpoint(of_texts).inputs.preprocessing == source.preprocessing
     assert lm.MetaSearchedArchitecture(of_texts).preprocessing == source.preprocessing
     assert lm.MetaSearchedArchitecture(of_texts, inherit=False).preprocessing is None
@@ -95,17 +104,17 @@ def test_own_texts_are_encoded_by_the_vocabulary_of_the_checkpoint(of_texts: str
     darts = lm.DARTSSearcher(epochs=1, start=of_texts)
     module = searched(tasks, of_texts, tmp_path / "out", m=lm.MetaSearchedArchitecture(of_texts), darts=darts)
     assert len(module.results) == 2
-    assert tasks[0].preprocessing == sentences("red").preprocessing != own
+    assert tasks[0].preprocessing == Sentences("red").preprocessing != own
     said = tasks[0].preprocessing.show(tasks[0].test.inputs)
     assert any(text.startswith("red ") for text in said)
     assert not any("blue" in text for text in said)  # no word of the meta-training
-    drawn = lm.tasks.DrawnTasks(sentences("blue"), way=2, train=2, val=1, test=1, tasks=1)
+    drawn = lm.tasks.DrawnTasks(Sentences("blue"), way=2, train=2, val=1, test=1, tasks=1)
     searched(drawn, of_texts, tmp_path / "drawn")
-    assert drawn[0].preprocessing == sentences("red").preprocessing
+    assert drawn[0].preprocessing == Sentences("red").preprocessing
 
 
 def test_an_own_vocabulary_is_refused_in_a_sentence(of_texts: str, table: str, tmp_path: Path) -> None:
-    given = lm.kinds.Words(words=sentences("red").preprocessing.words[::-1])  # as many words, of other numbers
+    given = lm.kinds.Words(words=Sentences("red").preprocessing.words[::-1])  # as many words, of other numbers
     told = r"^The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task 'own' has: "
     told += "leave 'preprocessing' of its data out"
     for searcher in (lm.MetaSearchedArchitecture(of_texts), lm.DARTSSearcher(epochs=1, start=of_texts)):
@@ -142,27 +151,26 @@ def test_another_kind_of_input_is_refused_in_a_sentence(
 
 
 def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: Path) -> None:
-    source = sentences("blue")
+    source = Sentences("blue")
     meta_train(source, tmp_path / "on.ckpt", start=of_texts)
-    assert source.preprocessing == sentences("red").preprocessing
+    assert source.preprocessing == Sentences("red").preprocessing
     other = lm.kinds.Words(words=source.preprocessing.words[::-1])
-    given = sentences("blue", other)
+    given = Sentences("blue", other)
     with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
 
 
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts: str) -> None:
-    texts = {f"class{c}": [f"blue blue{c} number {n} is long" for n in range(6)] for c in range(6)}
-    source = lm.kinds.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
+    source = Sentences("blue", end=" is long")
     data = lm.EpisodeDataModule(
         source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1, test_episodes=20
     )
-    assert data.shape != sentences("red").shape
+    assert data.shape != Sentences("red").shape
     model = lm.MetaSearch(space=SPACE)
     run = trainer() if verb != "fit" else trainer(max_epochs=2)
     getattr(run, verb)(model, datamodule=data, ckpt_path=of_texts)
-    assert source.preprocessing == model.preprocessing == sentences("red").preprocessing
+    assert source.preprocessing == model.preprocessing == Sentences("red").preprocessing
     loaded = lm.MetaSearch.load_from_checkpoint(of_texts, space=SPACE)
     if verb == "fit":
         assert (run.global_step, int(model.outer_steps)) == (2, 2)  # the first step is the checkpoint's

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
+from lit_metanas.records import Budget, Cost, read_architectures, read_record_lines, read_results
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import (
@@ -104,7 +104,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     (row,) = read_results(tmp_path / "results.json")
     (chosen,) = read_architectures(tmp_path / "architectures.json")
     folder = (tmp_path / chosen.weights).parent
-    (record,) = read_records(folder / "record.json")
+    (record,) = read_record_lines(folder / "record.jsonl")
     assert (row.task_id, row.space, row.architecture) == (result.task_id, result.space, result.architecture)
     assert (row.value, row.ci95) == (result.test_accuracy, result.ci95)
     assert (row.class_values, row.images) == (result.class_accuracy, result.images)

@@ -15,7 +15,7 @@ from lit_metanas import training
 from lit_metanas.comparisons import TargetSearch, search_progress
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
+from lit_metanas.records import Budget, Cost, read_architectures, read_record_lines, read_results
 from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
@@ -257,7 +257,7 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
     run(tmp_path, searchers, tasks=TASKS[:1], refit=False)
     recipe, front = read_results(tmp_path / "results.json")
     folder = tmp_path / "children" / "glyphs%2F0"
-    (tried,), (both,) = (read_records(folder / name / "record.json") for name in ("recipe", "front"))
+    (tried,), (both,) = (read_record_lines(folder / name / "record.jsonl") for name in ("recipe", "front"))
     assert recipe.recipe == asdict(replace(RECIPE, **tried.best.recipe))
     assert 0.02 <= recipe.recipe["learning_rate"] <= 0.05
     assert read_architectures(tmp_path / "architectures.json")[0].recipe == recipe.recipe

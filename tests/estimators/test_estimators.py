@@ -11,7 +11,7 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import overlay
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.records import Cost
-from lit_metanas.spaces import LayeredSpace, NASBench101, one_hot
+from lit_metanas.spaces import LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
 
@@ -127,15 +127,8 @@ def test_a_score_that_is_no_number_is_never_the_best_so_far():
 SHAPE = (1, 8, 8)
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        LayeredSpace(kernels=(3,), depths=(1, 2), widths=(4, 8, 6), dropouts=(0.0,), skips=("none", "residual")),
-        NASBench101(vertices=5, channels=6, stacks=1, cells=1, merge_isomorphs=False),
-    ],
-    ids=lambda space: space.name,
-)
-def test_children_inherit_from_narrower_and_wider_ones(space):
+def test_children_inherit_from_narrower_and_wider_ones():
+    space = LayeredSpace(kernels=(3,), depths=(1, 2), widths=(4, 8, 6), dropouts=(0.0,), skips=("none", "residual"))
     generator = torch.Generator().manual_seed(0)
     base = fresh_weights(space, SHAPE, 0)
     images = torch.rand(5, *SHAPE, generator=generator)

@@ -13,8 +13,6 @@ from meta_toys import make_data, make_model
 from pickle_steps import pickled
 
 import lit_metanas as lm
-from lit_metanas.estimators import Score
-from lit_metanas.estimators.meta_training import KeptScores
 
 TREES = [*VALUES, *TENSORS, b"bytes", 1j, (1, 2), {1, 2}, {3: 4}, torch.float16]
 
@@ -66,31 +64,3 @@ def test_steps_of_the_pickle(name: str, random: Case, canary: Path) -> None:
         for entry, content in entries.items():
             new.writestr(entry, pickled(random, content) if entry.endswith("data.pkl") else content)
     ending(lambda: KINDS[name].read(path), canary, names=path.name)
-
-
-class Half(lm.estimators.Estimator):
-    """Gives half a point, whatever it is asked."""
-
-    def cost(self, architecture: lm.Architecture, fidelity: float) -> lm.Cost:
-        return lm.Cost(flops=3)
-
-    def __call__(self, architecture: lm.Architecture, *, fidelity: float, start: Any = None) -> Score:
-        return Score(0.5, lm.Cost(flops=3), {"w": torch.ones(2)})
-
-
-@cases(30, 3000)
-@given(random=CASES)
-def test_kept_scores(random: Case, canary: Path) -> None:
-    kept = KeptScores(Half(), canary / "work" / "trainings", {})
-    asked = lm.Architecture({"a": "1"})
-    kept(asked, fidelity=1.0)
-    (file,) = (canary / "work" / "trainings").iterdir()
-    tree, _ = edited(random, torch.load(file, weights_only=True), TREES)
-    torch.save(tree, file)
-
-    def asked_again() -> float:
-        score = kept(asked, fidelity=1.0)
-        return float(score.value) + sum(float(each.sum()) for each in (score.weights or {}).values())
-
-    how, _ = ending(asked_again, canary)
-    assert how == "success", "a damaged score counts as absent"

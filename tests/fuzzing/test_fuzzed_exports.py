@@ -65,29 +65,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     return files_of(space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3), folder)
 
 
-@pytest.fixture(scope="module")
-def taken_apart(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    """The same of a network that is taken apart into core operations, with sizes, constants and a mask."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return files_of(Attention(), tmp_path_factory.mktemp("apart"))
-
-
-class Attention(nn.Module):
-    """Attention between the rows of an image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(12, 2, batch_first=True)
-        self.register_buffer("mask", torch.ones(12, 12, dtype=torch.bool).triu(1))
-        self.head = nn.Linear(12, 3)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        rows = (inputs[:, 0] - torch.tensor([0.5])) / inputs.var((1, 2, 3))[:, None, None].add(1).sqrt()
-        rows = self.attention(rows, rows, rows, attn_mask=self.mask)[0]
-        return self.head(rows[:, [0, 5, 7]].sort(1)[0].amax(1))
-
-
 def files_of(network: nn.Module, folder: Path) -> Contents:
     """Those of an export of it."""
     export_child(network, folder, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
@@ -159,12 +136,6 @@ def graphs(random: Case, graph: bytes) -> bytes:
 @given(random=CASES)
 def test_graphs(random: Case, exported: Contents, canary: Path) -> None:
     attempt(exported | {GRAPH: graphs(random, exported[GRAPH])}, canary)
-
-
-@cases(25, 6000)
-@given(random=CASES)
-def test_graphs_of_core_operations(random: Case, taken_apart: Contents, canary: Path) -> None:
-    attempt(taken_apart | {GRAPH: graphs(random, taken_apart[GRAPH])}, canary)
 
 
 @cases(40, 4000)

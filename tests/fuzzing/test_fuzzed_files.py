@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from file_kinds import KINDS, Kind
-from fuzz_tools import CASES, Case, cases, command, edited, edited_bytes, ending
+from fuzz_tools import CASES, Case, cases, edited, edited_bytes, ending
 from hypothesis import given
 from pickle_steps import pickled
 
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.records import write_architectures, write_record_lines, write_records, write_results
+from lit_metanas.records import write_architectures, write_record_lines, write_results
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_bytes(name: str, random: Case, good: Callable[[str], bytes], canary: Pa
     read(KINDS[name], content, canary)
 
 
-JSON = ["results", "architectures", "records", "record lines", "history"]
+JSON = ["results", "architectures", "record lines", "history"]
 
 
 @pytest.mark.parametrize("name", JSON)
@@ -73,23 +73,8 @@ def test_json(name: str, random: Case, good: Callable[[str], bytes], canary: Pat
 WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "results": write_results,
     "architectures": write_architectures,
-    "records": write_records,
     "record lines": write_record_lines,
 }
-
-
-@cases(5, 500)
-@given(random=CASES)
-def test_a_report_of_what_was_read(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
-    names = ("results", "architectures", "history")
-    changed = random.choice(names)
-    for name in names:
-        document = json.loads(good(name))
-        if name == changed:
-            document, _ = edited(random, document, most=1)
-        (canary / "work" / KINDS[name].name).write_text(json.dumps(document))
-    args = ["--results+=results.json", "--architectures=architectures.json", "--probabilities=probabilities.json"]
-    command(["report", *args, "--output=out"], canary)
 
 
 def npz(random: Case, content: bytes) -> bytes:

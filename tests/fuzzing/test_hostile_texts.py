@@ -92,29 +92,6 @@ def test_keys_of_their_own_in_each_line(reader: Callable[[str], Any], tmp_path: 
         reader(str(path))
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
-def test_few_values_in_many_columns_count_as_many(reader: Callable[[str], Any], tmp_path: Path) -> None:
-    path = tmp_path / "sparse.jsonl"
-    lines = [json.dumps({f"k{number}": 1, "label": number % 2}) for number in range(900)]
-    path.write_text("\n".join(lines * 300))
-    with limits(), pytest.raises(ValueError, match=r"sparse\.jsonl' has more than 1000000 rows or 10000000 values"):
-        reader(str(path))
-
-
-def test_many_categories_and_long_cells_in_many_columns(tmp_path: Path) -> None:
-    random, path = Random(0), tmp_path / "wide.csv"
-    lines = [",".join([*(f"v{random.randrange(90)}" for _ in range(998)), "ab"[n % 2]]) for n in range(400)]
-    path.write_text("\n".join([",".join([*(f"c{n}" for n in range(998)), "label"]), *lines]))
-    with limits():
-        assert lm.TableTask(str(path))[0].shape.numbers < 20_000
-    lines = [f"{'x' * 90_000}{n % 3},{n},{'ab'[n % 2]}" for n in range(60)]
-    path.write_text("\n".join(["long,number,label", *lines]))
-    with limits():
-        made = lm.TableTask(str(path))[0].preprocessing
-    assert made is not None
-    assert len(json.dumps(made.described())) < 1000
-
-
 ROWS = [[1.5 * n, "abc"[n % 3], f"2020-01-{n % 28 + 1:02d}", None if n % 4 else n, n == 3] for n in range(40)]
 
 

@@ -1,14 +1,12 @@
 """The number of cores follows what is really available."""
 
 import os
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from joblib import Parallel, delayed
 
 from lit_metanas.io import cores
-from lit_metanas.io.cores import SHARED_BY, own_cores, shared_by, usable_cores
+from lit_metanas.io.cores import SHARED_BY, own_cores, usable_cores
 
 
 @pytest.fixture
@@ -58,21 +56,3 @@ def test_processes_side_by_side_share_them(groups: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
         assert own_cores() == number
         assert usable_cores() == 8
-
-
-def test_steps_of_an_experiment_share_them(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, left in ((2, 4), (2, 2), (1, 2)):
-        for name, value in shared_by(number).items():
-            monkeypatch.setenv(name, value)
-        assert own_cores() == left
-
-
-def test_joblib_and_a_daemon_leave_one(groups: Path) -> None:
-    assert Parallel(n_jobs=2, backend="threading")(delayed(own_cores)() for _ in range(2)) == [1, 1]
-    assert Parallel(n_jobs=1)(delayed(own_cores)() for _ in range(1)) == [8]
-    ours, theirs = get_context("fork").Pipe()
-    process = get_context("fork").Process(target=lambda: theirs.send(own_cores()), daemon=True)
-    process.start()
-    assert ours.recv() == 1
-    process.join()
-    assert own_cores() == 8

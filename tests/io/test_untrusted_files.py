@@ -12,7 +12,7 @@ import pytest
 
 from lit_metanas.io import json_files, locks
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.files import has_content, read_regular, replacing
+from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import parse_json, read_json
 from lit_metanas.io.locks import changing, directory_lock
 from lit_metanas.io.own_folder import open_own
@@ -97,26 +97,6 @@ def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pass
     with changing(tmp_path / "results.json"):
         pass
-
-
-def test_a_file_and_then_its_new_name_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[tuple[int, list[Path]]] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append((os.fstat(handle).st_ino, [*tmp_path.iterdir()])))
-    with replacing(tmp_path / "results.json") as temporary:
-        temporary.write_text("{}")
-    file = tmp_path / "results.json"
-    assert flushed == [(file.stat().st_ino, [temporary]), (tmp_path.stat().st_ino, [file])]
-
-
-@pytest.mark.parametrize("make", [fifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_only_regular_files_are_compared(make: Callable[[Path], None], tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"same")
-    make(tmp_path / "b")
-    assert has_content(tmp_path / "a", b"same")
-    assert not any(has_content(tmp_path / "a", other) for other in (b"", b"other", b"sam", b"same."))
-    assert not has_content(tmp_path / "b", b"same")
-    with pytest.raises(ValueError, match=r"b' is damaged or not an \.npz file: fix it\."):
-        read_npz(tmp_path / "b", "fix it")
 
 
 def archive(path: Path, header: dict[str, Any] | bytes, data: bytes, compression: int = zipfile.ZIP_STORED) -> Path:

@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lit_metanas as lm
-from lit_metanas.automl.options import AutoOptions
-from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.given_data import describe_columns, raw_digest, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
@@ -162,32 +159,3 @@ def test_columns_and_files_are_left_out(tmp_path: Path) -> None:
         for idle in ("none", ""):
             with pytest.raises(ValueError, match=f"exclude = '{idle}' names no column and no file: correct"):
                 read_given(data, exclude=[idle])
-
-
-def test_both_are_options_of_call_and_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(Path("table.csv"), rows_of(when=day, id=lambda place: f"T{place}"))
-    assert AutoOptions("table.csv", exclude="id").exclude == ("id",)
-    command = [
-        "auto",
-        "table.csv",
-        "--test_by",
-        "when",
-        "--exclude",
-        "[id,text]",
-        "--flops",
-        "1e8",
-        "--output",
-        "model",
-    ]
-    assert main(command) == 0
-    said = capsys.readouterr()
-    assert "Rows to choose by are from 2024-01-07 on in column 'when', to test from 2024-01-09 on." in said.err
-    assert "--test_by when --exclude '[id,text]'" in said.out
-    assert lm.load("model").shape == lm.RowShape(18)
-    call = AutoOptions("table.csv", exclude=["id", "text"]).repeated((1.0, 2.0), "32-true", from_shell=False)
-    assert "exclude=['id', 'text']" in call
-    found = lm.load("model").predict([{"size": 3}])
-    assert found.shape == (1, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import wave
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -260,33 +259,3 @@ def test_a_process_that_is_killed_ends_the_reading(monkeypatch: pytest.MonkeyPat
     files = {"a": [Path(str(place)) for place in range(600)]}
     with pytest.raises(MemoryError, match="a process that read files was killed"):
         FileReading().inputs(files, killed, "images", skip_unreadable=True)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"max_memory": "2 bananas"}, "auto: max_memory = '2 bananas' is no size: give bytes"),
-        ({"max_memory": 0}, "auto: max_memory = '0' is no size"),
-        ({"sample": 2.0}, "auto: sample = 2.0 must be at most 1"),
-        ({"sample": 0}, "auto: sample = 0 must be a number above 0"),
-    ],
-)
-def test_wrong_options_get_a_sentence(given: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        lm.automl.AutoOptions(os.curdir, **given)  # type: ignore[arg-type]
-
-
-def test_sounds_are_sampled_and_lie_on_disk_as_images_do(tmp_path: Path) -> None:
-    for word, rate in (("high", 8000), ("low", 4000)):
-        (tmp_path / word).mkdir()
-        for number in range(20):
-            with wave.open(str(tmp_path / word / f"{number:02}.wav"), "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes((np.sin(np.arange(2000) * (number + 1) / rate) * 9999).astype("<i2").tobytes())
-    memory = ExampleMemory(0, tmp_path)
-    parts = [read_given(tmp_path, reading=reading) for reading in (FileReading(memory, 0.6), FileReading(share=0.6))]
-    assert all(
-        torch.equal(getattr(parts[0], name).inputs, getattr(parts[1], name).inputs) for name in ("train", "test")
-    )
-    assert join_parts(parts[0].train, parts[0].val, parts[0].test).labels.bincount().tolist() == [12, 12]
-    assert memory.on_disk > 0

@@ -137,14 +137,3 @@ def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.Monke
     assert tuple(ways["40 bands, 50 ms"]().shape) == (41, 50)
     monkeypatch.setattr(data_kinds, "MOST_BYTES", 1)  # and so none that takes more than usual
     assert [*ways_of(tmp_path)] == [one for one in ways if "80" not in one]
-
-
-def test_what_takes_too_much_memory_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = photos(tmp_path / "photos", side=64)
-    texts = [f"text {n} " + "more " * (n % 5) for n in range(40)], [n % 2 for n in range(40)]
-    for data, label, most in ((root, "colour 64x64", 12 * 3 * 64 * 64), (texts, "characters", 40 * 128 * 8)):
-        monkeypatch.setattr(data_kinds, "MOST_BYTES", most)
-        whole = [*ways_of(data)]
-        assert label in whole
-        monkeypatch.setattr(data_kinds, "MOST_BYTES", most - 1)
-        assert [*ways_of(data)] == [one for one in whole if one != label]

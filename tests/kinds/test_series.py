@@ -17,7 +17,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds import ScaledSeries, SeriesTask, task_from_series
 from lit_metanas.kinds.given_data import kind_of_path, other_ways, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
-from lit_metanas.searchers.mutation import named_networks
 from lit_metanas.training.export.standalone_series import scaled_series
 
 Series = list[list[float]]
@@ -186,17 +185,6 @@ def test_new_series_are_named_by_where_they_stand(tmp_path: Path) -> None:
     assert torch.equal(made.encode([one]), made.encode([np.stack([one["y"], one["x"]])]))
     with pytest.raises(ValueError, match="Series 1 lacks the channel 'y', which was learned from: add it"):
         made.encode([{"x": [1.0]}])
-
-
-def test_a_search_begins_with_networks_of_different_structure() -> None:
-    kind, shape = kind_named("series"), lm.SeriesShape(3, 100)
-    space = kind.space(shape, lm.Classification(4))
-    found = named_networks(space, kind.first)
-    assert len(found) == len(kind.first) >= 5
-    assert {"inception", "dil_conv_3", "gru"} < {one["operation"] for one in found}
-    for architecture, labels in zip(found, kind.first, strict=True):
-        assert labels.items() <= architecture.items()
-        assert space.cost(architecture, shape, 4).flops < 10e6
 
 
 def test_gaps_are_filled_with_one_line_and_groups_stay_together(tmp_path: Path) -> None:

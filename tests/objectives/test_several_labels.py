@@ -61,18 +61,6 @@ def test_the_metric_is_that_of_scikit_learn_and_its_interval_that_of_its_derivat
         assert float(influences[place]) == pytest.approx(np.mean(slopes), abs=1e-8)
 
 
-def test_nineteen_of_twenty_intervals_hold_the_metric() -> None:
-    objective = SeveralLabels(3)
-    every = drawn(200_000, 3, seed=1)
-    truth = average_precision_score(every[1], every[0])
-    inside = 0
-    for seed in range(200):
-        scores, targets = drawn(150, 3, seed=seed + 2)
-        judged = objective.judge(objective.predictions(scores), targets)
-        inside += abs(judged.value - truth) <= judged.half
-    assert 180 <= inside <= 199
-
-
 @pytest.mark.parametrize("ties", [False, True])
 def test_thresholds_have_the_highest_f1_of_all(ties: bool) -> None:
     scores, targets = drawn(60, 3, ties=ties)
@@ -84,17 +72,6 @@ def test_thresholds_have_the_highest_f1_of_all(ties: bool) -> None:
         assert f1_score(meant, own >= threshold) == pytest.approx(max(every))
         assert f1_score(meant, said[:, column]) == pytest.approx(max(every))
     assert best_threshold(torch.tensor([0.9, 0.3]), torch.tensor([1.0, 0.0])) == pytest.approx(0.6)
-
-
-def test_a_rare_class_has_the_threshold_of_all_together() -> None:
-    scores, targets = drawn(80, 3, seed=3)
-    targets[:, 1] = 0
-    targets[:4, 1] = 1
-    objective = SeveralLabels(3).calibrated(scores, targets)
-    own = objective.values(scores).flatten()
-    every = [f1_score(targets.flatten(), own >= one) for one in own.tolist()]
-    assert f1_score(targets.flatten(), own >= objective.cuts[1]) == pytest.approx(max(every))
-    assert SeveralLabels(3).calibrated(scores[:9], targets[:9]) == SeveralLabels(3)
 
 
 @pytest.mark.parametrize("sharpness", [3.0, 0.4])
@@ -191,21 +168,6 @@ def test_sets_of_labels_are_known_by_their_look(labels, expected) -> None:
     assert label_sets(labels, len(labels), separator=separator_of(labels)) == list(map(set, expected))
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        ["Smith, John", "Doe, Jane", "Smith, John"],  # commas stand in names
-        [f"a text; number {place}" for place in range(20)],
-        ["a", "b"],
-        [1, 0, 1],
-        np.array([[0.5, 1.0], [2.0, 3.0]]),
-        [(1, 2), (1, 2)],
-    ],
-)
-def test_other_labels_are_no_sets(labels) -> None:
-    assert not are_label_sets(labels)
-
-
 def test_each_part_has_its_share_of_each_class() -> None:
     draw = np.random.default_rng(0)
     shares = np.array([0.5, 0.2, 0.05, 0.03, 0.02])
@@ -263,22 +225,6 @@ def test_tasks_of_arrays_texts_series_and_data_sets() -> None:
 def test_one_sentence_names_what_is_wrong_with_labels(labels, message) -> None:
     with pytest.raises(ValueError, match=message):
         lm.task_from_arrays(np.zeros((12, 2)), labels)
-
-
-def test_labels_that_only_one_part_has() -> None:
-    X, y = np.random.default_rng(0).normal(size=(20, 2)), [["red"], ["round"], [], ["red", "round"]] * 5
-    other = X[:2] + 9
-    with pytest.raises(ValueError, match="y_test has the label 'soft', which y lacks: leave its rows out"):
-        lm.task_from_arrays(X, y, other, [["soft"], ["red"]])
-    with pytest.raises(ValueError, match="The test part of task 'arrays' has no label at all"):
-        lm.task_from_arrays(X, y, other, [[], []])
-    with pytest.raises(ValueError, match="y has values that are neither 0 nor 1"):
-        lm.task_from_arrays(X, np.full((20, 2), 0.5), targets="several labels")
-    task = lm.task_from_arrays(X, y, other, [[], ["red"]])
-    assert task.test.labels.tolist() == [[0, 0], [1, 0]]
-    with pytest.warns(UserWarning, match=r"X has 1 class of fewer than 3 examples, left out: 'soft' \(1\)"):
-        kept = lm.task_from_arrays(X, [["soft", *y[0]], *y[1:]], min_per_class=3)
-    assert kept.classes == ("red", "round")
 
 
 def test_weights_of_classes_and_a_metric_that_there_is_not() -> None:

@@ -14,12 +14,8 @@ from lit_metanas.records import (
     Cost,
     Protocol,
     ResultRow,
-    SearchRecord,
-    Trial,
     read_architectures,
-    read_records,
     read_results,
-    write_records,
     write_results,
 )
 from lit_metanas.records.result_files import merge_architectures, merge_results
@@ -130,20 +126,14 @@ def broken(change):
 
 BROKEN = {
     "not valid JSON": lambda path: path.write_text('{"schema": 1, "resul'),
-    "valid JSON": lambda path: path.write_bytes(b"\xff\xfe\x00PK"),
     "no schema number": lambda path: path.write_text("[1, 2]"),
     "schema 2, which a newer version": broken(lambda d: d.update(schema=2)),
-    "schema 7, which a newer version": broken(lambda d: d["results"][0].update(schema=7)),
     "no list 'results'": broken(lambda d: d.pop("results")),
     r"results\[0\].cost.flops must be a whole number, not 'many'": broken(
         lambda d: d["results"][0]["cost"].update(flops="many")
     ),
-    r"results\[0\].seed must be a whole number, not True": broken(lambda d: d["results"][0].update(seed=True)),
     r"results\[0\] lacks the field 'method'": broken(lambda d: d["results"][0].pop("method")),
-    r"results\[0\] has an unknown field 'extra'": broken(lambda d: d["results"][0].update(extra=1)),
     r"results\[0\].curve\[0\] must have 2 entries": broken(lambda d: d["results"][0].update(curve=[[1.0]])),
-    r"results\[0\].values must be a list": broken(lambda d: d["results"][0].update(values="abc")),
-    r"results\[0\].architecture must be": broken(lambda d: d["results"][0].update(architecture=[1])),
     r"results\[0\].recipe.epochs must be": broken(lambda d: d["results"][0]["recipe"].update(epochs=[])),
 }
 
@@ -167,22 +157,6 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
         write_results(path, [a_result(seed=object())])
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
-
-
-def test_records_come_back_equal(tmp_path):
-    path = tmp_path / "record.json"
-    trials = [
-        Trial(Architecture({"a": "1"}), 0.5, Cost(queries=1, flops=3)),
-        Trial(Architecture({"a": "1"}), 0.5, Cost(queries=1, flops=3), duplicate=True),
-        Trial(Architecture({"a": "2"}), -math.inf, Cost(queries=2, flops=5)),
-    ]
-    records = [SearchRecord("t", trials), SearchRecord("u")]
-    write_records(path, records)
-    assert read_records(path) == records
-    assert json.loads(path.read_text())["schema"] == 1
-    path.write_text(path.read_text().replace('"duplicate": true', '"duplicate": 3'))
-    with pytest.raises(ValueError, match=r"records\[0\].trials\[1\].duplicate must be true or false"):
-        read_records(path)
 
 
 def merge(path, name):

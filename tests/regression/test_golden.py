@@ -15,7 +15,6 @@ import torch
 from golden import GOLDEN, WRITES, check, named_hash, size_of
 from kind_data import KINDS
 from lightning.pytorch import Callback, LightningModule, Trainer
-from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -46,7 +45,7 @@ from lit_metanas.records import (
     SearchRecord,
     Trial,
     read_architectures,
-    read_records,
+    read_record_lines,
     read_results,
     write_architectures,
 )
@@ -329,7 +328,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "queries, portfolio": lambda _: queries(
         sampler=PortfolioSampler(space=SEARCHED, records=[earlier_search()], then=MetaSampler(space=SEARCHED, first=2))
     ),
-    "queries, pruner": lambda _: queries(pruner=SuccessiveHalvingPruner(reduction_factor=2), fidelities=(0.5,)),
     "queries, recipe and front": lambda _: queries(
         train={"learning_rate": RecipeRange(0.005, 0.05, log=True)},
         objectives=("accuracy", "parameters"),
@@ -389,7 +387,7 @@ def test_search(method: str, tmp_path: Path) -> None:
     Trainer(accelerator="cpu", devices=1, **PLAIN).predict(module, loader, return_predictions=False)
     (result,) = read_results(tmp_path / "search" / "results.json")
     (chosen,) = read_architectures(tmp_path / "search" / "architectures.json")
-    (record,) = read_records((tmp_path / "search" / chosen.weights).with_name("record.json"))
+    (record,) = read_record_lines((tmp_path / "search" / chosen.weights).with_name("record.jsonl"))
     assert chosen.architecture == result.architecture
     assert result.architecture is not None
     weights = read_weights(tmp_path / "search" / chosen.weights)
@@ -460,7 +458,6 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "DARTS cell": lambda: DARTSCell(channels=2, cells=3, auxiliary=True),
     "MetaNAS cell": lambda: MetaNASCell(channels=2, cells=2),
     "ENAS macro": lambda: ENASMacro(layers=4, channels=4),
-    "NAS-Bench-101": lambda: NASBench101(vertices=5, channels=4, stacks=2, cells=1, merge_isomorphs=False),
     "NAS-Bench-201": lambda: NASBench201(channels=4, cells=1, merge_isomorphs=False),
     "layered": lambda: LAYERED,
     "layered, all skips and norms": lambda: EVERY_BLOCK,

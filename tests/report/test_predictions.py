@@ -69,15 +69,20 @@ def test_tiles_have_the_room_that_their_titles_need():
     assert short.get_figheight() < drawn.get_figheight()
 
 
+class Sentences(lm.kinds.TextSource):
+    """Thirty sentences of each of two classes."""
+
+    def sentences(self, subset):
+        return {name: [f"{name} number {n}" for n in range(30)] for name in ("cat", "dog")}
+
+
 @pytest.mark.parametrize("kind", ["images", "texts"])
 def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, capsys):
     if kind == "images":
         task = lm.task_from_arrays(torch.rand(60, 3, 8, 8), torch.arange(60) % 2)
         space = lm.LayeredSpace(widths=(4,))
     else:
-        sentences = {name: [f"{name} number {n}" for n in range(30)] for name in ("cat", "dog")}
-        source = lm.kinds.SentenceSource(sentences, train=["cat", "dog"])
-        task = lm.draw_task(source, "train", way=2, train=8, val=2, test=20)
+        task = lm.draw_task(Sentences(), "train", way=2, train=8, val=2, test=20)
         space = lm.SequenceSpace(widths=(4,), operations=("conv_3",), depths=(1,))
     comparison = lm.comparisons.TargetSearch(
         space=space,

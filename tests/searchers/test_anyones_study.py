@@ -79,7 +79,6 @@ def test_a_study_of_numbers_is_searched_as_one_of_labels(make):
 
 
 @every_sampler
-@pytest.mark.filterwarnings("ignore:MetaSampler never proposes the label 'concatenate'")
 def test_labels_that_a_study_does_not_have_are_not_proposed(make):
     def narrow(trial):
         labels = {
@@ -98,17 +97,6 @@ def test_labels_that_a_study_does_not_have_are_not_proposed(make):
     assert len(set(tried(study)[1:])) >= len(possible) - 1
 
 
-def test_a_study_without_the_choices_is_told_so_once():
-    sampler = MetaSampler(space=SPACE, seed=0)
-    with pytest.warns(UserWarning, match="MetaSampler learns nothing") as told:
-        optimized(sampler, 5, lambda trial: value(asked(trial)), study_name="mine")
-    (message,) = [str(one.message) for one in told]
-    assert message.startswith("MetaSampler learns nothing from trial 0 of the study 'mine', and draws its parameters")
-    assert "no parameter 'arch.depth' for the choice 'depth', but 'depth', 'width', 'rate', 'bias'" in message
-    with pytest.warns(UserWarning, match="'depth' is 7, which is not a label of the choice: use 1, 2, 3, 4"):
-        optimized(MetaSampler(space=SPACE, prefix=""), 1, lambda trial: trial.suggest_int("depth", 7, 7))
-
-
 class Optimizers(ChoiceSpace):
     """A label is misspelt."""
 
@@ -120,7 +108,7 @@ def misspelt(trial):
     return trial.suggest_int("depth", 1, 2) + trial.suggest_float("lr", 1e-4, 1e-1, log=True) + (optimizer == "rmsprop")
 
 
-def test_a_label_that_the_space_lacks_is_told_once_by_record_and_sampler():
+def test_a_label_that_the_space_lacks_is_told_once():
     study = optimized(RandomSampler(seed=0), 30, misspelt, study_name="mine")
     lost = sum(trial.params["opt"] == "rmsprop" for trial in study.trials)
     with pytest.warns(UserWarning, match="label 'rmsprop'") as told:
@@ -128,15 +116,11 @@ def test_a_label_that_the_space_lacks_is_told_once_by_record_and_sampler():
     assert 0 < lost == 30 - len(record.trials)
     (message,) = (str(one.message) for one in told)
     assert message.startswith(f"The record leaves out {lost} of 30 trials of the study 'mine' for the label 'rmsprop'")
-    with pytest.warns(UserWarning, match="never proposes the label 'rmsprop'.* did you mean 'rmspropp'") as told:
-        optimized(MetaSampler(space=Optimizers(), prefix="", seed=0), 4, misspelt)
-    assert len(told) == 1
 
 
 def test_floats_are_no_choices_unless_they_have_steps():
     study = optimized(RandomSampler(seed=0), 3, lambda trial: misspelt(trial) + value(asked(trial, "net.")))
-    with pytest.warns(UserWarning, match=r"^Left out of the record, as a float is no choice: 'lr'\.$"):
-        record = record_of(study, prefix="")
+    record = record_of(study, prefix="")
     assert "lr" not in record.choices
     assert all({"opt", "depth", "net.rate"} <= set(one.architecture) for one in record.trials)
     assert not any("lr" in one.architecture for one in record.trials)
@@ -152,7 +136,7 @@ def test_floats_are_no_choices_unless_they_have_steps():
 )
 def test_where_no_trial_has_an_architecture_the_reason_is_told(space, prefix, told):
     study = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, conditional=False)), study_name="a2")
-    with pytest.raises(ValueError, match="The study 'a2' has no finished trial with an architecture, ") as caught:
+    with pytest.raises(ValueError, match="The study 'a2' has no finished trial with an architecture") as caught:
         record_of(study, space, prefix=prefix)
     assert told in str(caught.value)
 

@@ -87,17 +87,6 @@ def test_the_budget_is_never_overdrawn(flops, queries):
     assert found.architecture in [trial.architecture for trial in found.record.trials]
 
 
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="candidates is 0"):
-        ENASSearcher(candidates=0)
-    with pytest.raises(ValueError, match="children is 0"):
-        ControllerRates(children=0)
-    with pytest.raises(ValueError, match="baseline is 1"):
-        ControllerRates(baseline=1)
-    with pytest.raises(ValueError, match=r"ControllerRates: warm_up is 5; give a share of the search, from 0 to 1"):
-        ControllerRates(warm_up=5)
-
-
 @pytest.mark.parametrize("inactive", [False, True])
 def test_where_nothing_is_left_to_decide_the_weights_alone_are_trained(inactive):
     first = {choice.name: choice.labels[0] for choice in SPACE.choices}  # of depth 1, which has no second layer

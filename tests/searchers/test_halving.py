@@ -153,7 +153,6 @@ def test_wrong_settings_are_refused():
     for wrong, words in (
         ({"candidates": (4, 4)}, "one number of candidates a rung"),
         ({"examples": 0}, "examples is 0; give at least 1"),
-        ({"recipe_mutations": 7}, "recipe_mutations is 7; give a probability"),
     ):
         with pytest.raises(ValueError, match=words):
             EvolvingHalving(**wrong)
@@ -247,15 +246,6 @@ def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
         SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")
 
 
-def test_an_estimator_that_trains_nothing_is_refused():
-    class Free(Curve):
-        def full(self, architecture):
-            return 0
-
-    with pytest.raises(ValueError, match=r"^Free costs no training FLOPs"):
-        SuccessiveHalving().run(Free(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")
-
-
 class Rated(Curve):
     """A curve that is steeper the nearer the rate is to 3; the rate is 1 at first."""
 
@@ -294,25 +284,6 @@ def test_what_an_estimator_does_not_score_is_not_proposed():
             pairs |= {(trial.architecture["depth"], trial.recipe["rate"]) for trial in found.record.trials}
         assert {("2", 1), ("1", 3)} <= pairs
         assert (("2", 3) in pairs) == kept
-
-
-class Unpriced(Rated):
-    """Has no training at a rate of 2."""
-
-    def with_recipe(self, changes):
-        if changes["rate"] == 2:
-            return Unpriced(None, SPACE, 0, self.calls)
-        return super().with_recipe(changes)
-
-    def cost(self, architecture, fidelity):
-        raise ValueError("too few classes")
-
-
-def test_a_recipe_without_a_training_ends_no_search():
-    searcher = SuccessiveHalving(candidates=8, train={"rate": [2, 3]})
-    found = searcher.run(Unpriced(None, SPACE, 0), SPACE, Budget(flops=90_000), 0, problem="curve")
-    assert found.recipe == {"rate": 3}
-    assert {t.failure for t in found.record.trials if t.recipe["rate"] == 2} == {"ValueError: too few classes"}
 
 
 class Sized(Curve):
@@ -363,22 +334,6 @@ def test_a_front_is_found_and_spread_over_the_sizes():
     assert all(one.weights is not None for one in found.front)
 
 
-@pytest.mark.parametrize(
-    ("measure", "others", "timed"),
-    [
-        ("latency_32", {"flops": size_of}, False),
-        ("latency", {}, True),  # as a table has them
-        ("latency_of_a_phone", {"flops": size_of}, True),  # no passes of this machine
-    ],
-)
-def test_only_networks_that_would_have_to_be_timed_are_begun_with_by_their_flops(measure, others, timed):
-    looked_at = []
-    measures = {**others, measure: lambda architecture: looked_at.append(architecture) or size_of(architecture)}
-    method = FrontHalving(measure=measure)
-    assert len(method.first_rung([], SIZES, measures, 4, torch.Generator().manual_seed(0))) == 4
-    assert bool(looked_at) == timed
-
-
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
@@ -387,19 +342,6 @@ def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     race.train([Contender(small), Contender(large)], 10_000, power)
     (_, few), (_, more) = calls
     assert (more * size_of(large)) / (few * size_of(small)) == pytest.approx(8**power)
-
-
-@pytest.mark.parametrize(
-    ("more", "sentence"),
-    [
-        ({"candidates": (3,)}, "one number of candidates a rung"),
-        ({"measure": "accuracy"}, "each once"),
-        ({"measure": "shoes"}, "does not know the shoes of an architecture"),
-    ],
-)
-def test_a_wrong_front_is_refused(more, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        find_front(**more)
 
 
 def test_the_front_of_records_is_what_is_begun_with(tmp_path):

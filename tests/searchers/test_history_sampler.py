@@ -6,6 +6,7 @@ from letters import SPACE
 from optuna.trial import TrialState
 
 from lit_metanas.searchers import RegularisedEvolution
+from lit_metanas.searchers.samplers.memory import Identities
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
@@ -98,8 +99,11 @@ def test_a_space_that_is_not_searched_is_refused():
         RegularisedEvolution(space=NASBenchGraph()).check(cells)
 
 
-@every_sampler
-def test_several_objectives_are_refused(make):
-    study = optuna.create_study(sampler=make(), directions=["minimize", "maximize"])
-    with pytest.raises(ValueError, match="searches for one objective, and the study has 2: use a sampler for several"):
-        study.optimize(lambda trial: (letters(trial), 0.0), n_trials=1)
+def test_values_tell_parameter_sets_apart_and_the_order_of_names_does_not():
+    identify = Identities()
+    assert identify({"p": 1, "q": "a"}).number == identify({"q": "a", "p": 1}).number
+    assert identify({"p": 1, "q": "a"}).number != identify({"p": 1, "q": "b"}).number
+    assert identify({"p": None}).number != identify({}).number
+    assert identify({"p": 0.1 + 0.2}).number == identify({"p": 0.3}).number
+    assert identify({"p": 0.3}).number != identify({"p": 0.3000001}).number
+    assert identify({"p": ["no", "hash"]}).number == identify({"p": ["no", "hash"]}).number

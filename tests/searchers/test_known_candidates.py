@@ -7,8 +7,6 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import default_method
-from lit_metanas.io.settings import settings_of
-from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import complete
@@ -48,16 +46,6 @@ def test_the_portfolio_ends_where_others_add_little():
 @pytest.fixture
 def task():
     return lm.task_from_arrays(torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 2)
-
-
-def test_other_records_of_the_package_are_other_settings(monkeypatch, tmp_path):
-    kind, name = lm.searchers.EvolvingHalving, "shipped"
-    before = settings_of(kind(records=[name]))
-    others = settings_of(kind(records=["other.jsonl"]))
-    (tmp_path / "new.jsonl").write_text("{}")
-    monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
-    assert settings_of(kind(records=[name])) != before
-    assert settings_of(kind(records=["other.jsonl"])) == others
 
 
 def test_records_of_another_space_are_told(tmp_path, task):

@@ -2,10 +2,8 @@
 
 import math
 import pickle
-import resource
 from functools import cache
 from itertools import product
-from pathlib import Path
 from statistics import NormalDist
 from time import process_time
 
@@ -19,7 +17,7 @@ from lit_metanas.records import TaskScores
 from lit_metanas.searchers import MetaSampler
 from lit_metanas.searchers.samplers.surrogate_choice import Tried
 from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
-from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS
+from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.meta_surrogate import write_surrogate
@@ -277,16 +275,6 @@ def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint):
     assert tried(optimized(make(checkpoint, context=6, refit=5), 16)) != tried(optimized(make(checkpoint, refit=5), 16))
 
 
-def test_what_cannot_be_is_refused(checkpoint):
-    for name in ("first", "refit", "context"):
-        with pytest.raises(ValueError, match=f"{name} is -1"):
-            make(**{name: -1})
-    with pytest.raises(ValueError, match="encoding is of another space"):
-        MetaSampler(space=LayeredSpace(), encoding=ENCODING)
-    with pytest.raises(ValueError, match="fitted with another space"):
-        MetaSampler(space=LayeredSpace(shared=True), checkpoint=checkpoint)
-
-
 def linear(operations):
     """A study in a space of NAS-Bench-Graph, and scores that are a sum over features."""
     space = NASBenchGraph(operations)
@@ -304,15 +292,3 @@ def test_a_proposal_among_26206_is_fast():
     begin = process_time()
     study.optimize(function, n_trials=40)
     assert (process_time() - begin) / 40 < 0.2
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_memory_is_flat_over_a_thousand_trials():
-    """Resident memory, in MB, from where the context is full."""
-    study, function = linear(PROTEINS_OPERATIONS)
-    memory = []
-    for _ in range(10):
-        study.optimize(function, n_trials=100)
-        memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
-    assert max(memory[4:]) - memory[3] < 25

@@ -185,26 +185,6 @@ def test_another_sampler_follows(make):
     assert order == studied(pickle.loads(pickle.dumps(sampler)), 24, lambda one: float(ALL.index(one)))
 
 
-def test_what_cannot_be_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="size is -1; give at least 0"):
-        PortfolioSampler(space=SPACE, size=-1)
-    other = SearchRecord("letters", [Trial(ALL[0], 0.5, Cost())], space="Digits")
-    with pytest.raises(
-        ValueError, match="Record 2 is of task 'letters' in the space Digits, not Letters: leave it out"
-    ):
-        PortfolioSampler(space=SPACE, records=[random_records(0)[0], other])
-    with pytest.raises(ValueError, match=r"prefix 'arch\.', and MetaSampler, which follows it, has 'x\.'"):
-        PortfolioSampler(space=SPACE, then=MetaSampler(space=SPACE, prefix="x."))
-
-
-def test_sources_that_all_mislead_are_left():
-    records = [record("wrong", {place: float(place) for place in range(len(ALL))})]
-    value = {one: -float(place) for place, one in enumerate(ALL)}.__getitem__
-    order = studied(PortfolioSampler(space=SPACE, records=records, size=20, seed=0), 12, value)
-    assert order[:3] == [ALL[-1], ALL[-2], ALL[-3]]
-    assert any(ALL.index(one) < 6 for one in order[3:])  # the sources would try these last
-
-
 def test_a_search_tries_the_recorded_recipe(tmp_path):
     write_record_lines(tmp_path / "records.jsonl", recipes([(3, 0.9, 0.02), (6, 0.1, 0.01)]))
     sampler = PortfolioSampler(space=SPACE, paths=[str(tmp_path / "records.jsonl")], size=1)

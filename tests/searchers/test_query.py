@@ -132,11 +132,3 @@ def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
         with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* other images or labels under the same task"):
             resume(**other)
     assert resume(test=bright) == found  # which no search sees
-
-
-def test_wrong_numbers_are_refused():
-    with pytest.raises(ValueError, match="fidelity 0 is not a share"):
-        QuerySearcher(fidelity=0)
-    for name in ("patience", "refusals"):
-        with pytest.raises(ValueError, match=f"{name} is 0; give at least 1"):
-            QuerySearcher(**{name: 0})

@@ -8,12 +8,8 @@ import pytest
 import torch
 from query_toys import Sums, resume, search, told, value
 
-from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import FailedWorkError
-from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
-from lit_metanas.training import Recipe
 
 
 def odd_fails(error):
@@ -48,16 +44,6 @@ def test_a_search_with_failures_resumes_as_if_uninterrupted():
     broken, sampler = odd_fails(lambda: RuntimeError("odd")), optuna.samplers.TPESampler(n_startup_trials=4)
     *_, calls = resume(9, make=partial(Sums, broken), failures=20, sampler=sampler)
     assert calls == 20 - 9
-
-
-def test_a_diverging_training_fails():
-    space = LayeredSpace(kernels=(3,), activations=("ReLU",), depths=(1,), widths=(2,))
-    generator = torch.Generator().manual_seed(0)
-    split = Split(torch.rand(8, 1, 8, 8, generator=generator), torch.arange(2).repeat(4))
-    task = Task("t", 2, split, split, split)
-    estimator = TrainingEstimator(task, space, 0, Recipe(epochs=1, batch_size=8, learning_rate=math.inf))
-    with pytest.raises(ArithmeticError, match=r"training diverged: the weights '.*' are not finite"):
-        estimator(space.sample(generator), fidelity=1.0)
 
 
 def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():

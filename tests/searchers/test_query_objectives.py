@@ -6,9 +6,7 @@ import optuna
 import pytest
 from query_toys import DIGITS, SPACE, Sums, parameters, resume, search, value
 
-from lit_metanas.estimators import Estimator
 from lit_metanas.records import Budget
-from lit_metanas.searchers import QuerySearcher
 
 ALL = [SPACE.canonical(dict(zip("xyz", labels, strict=True))) for labels in itertools.product(DIGITS, repeat=3)]
 SAMPLERS = {
@@ -81,22 +79,3 @@ def test_a_search_with_objectives_and_constraints_resumes_as_if_uninterrupted(na
     assert calls == 20 - 11
     with pytest.raises(ValueError, match="another space, estimator, sampler, fidelity or goal"):
         searched(most=44, storage=storage)
-
-
-def test_goals_that_make_no_sense_are_refused():
-    class Ignorant(Estimator):
-        def cost(self, architecture, fidelity):
-            raise AssertionError("not asked")
-
-        def __call__(self, architecture, *, fidelity, start=None):
-            raise AssertionError("not asked")
-
-    for wrong in (("parameters",), ("accuracy", "flops", "flops")):
-        with pytest.raises(ValueError, match="must be 'accuracy' followed by measures, each once"):
-            QuerySearcher(objectives=wrong)
-    with pytest.raises(ValueError, match="constraint flops <= 0 cannot be met"):
-        QuerySearcher(constraints={"flops": 0})
-    with pytest.raises(ValueError, match=r"Sums does not know the speed of .* from parameters, odd"):
-        search(objectives=("accuracy", "speed"))
-    with pytest.raises(ValueError, match=r"Ignorant does not know the flops .* another estimator, as it knows none"):
-        search(Ignorant(), constraints={"flops": 1})

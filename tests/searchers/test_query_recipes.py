@@ -9,7 +9,6 @@ import torch
 from query_toys import Sums, resume, search
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
-from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -43,20 +42,6 @@ def test_a_search_of_recipes_resumes_as_if_uninterrupted(tmp_path):
     assert set(study.trials[0].params) == {f"arch.{n}" for n in "xyz"} | {"train.learning_rate", "train.batch_size"}
     with pytest.raises(ValueError, match="was made with another"):
         search(Tuned(), storage=storage, **{**options, "train": {"batch_size": RecipeRange(2, 6)}})
-
-
-def test_ranges_that_no_recipe_can_have_are_refused():
-    with pytest.raises(ValueError, match="A recipe has no field 'momentum' to be searched: use epochs"):
-        QuerySearcher(train={"momentum": RecipeRange(0.1, 0.9)})
-    with pytest.raises(ValueError, match="epochs is 0"):
-        QuerySearcher(train={"epochs": RecipeRange(0, 5)})
-    with pytest.raises(ValueError, match=r"The epochs of a recipe is a whole number, and 1\.5 is not"):
-        QuerySearcher(train={"epochs": RecipeRange(1.5, 1.9)})  # not all values would be within the range
-    for wrong in ((2, 1), (math.nan, 1), (0, math.inf), (0, 1, True)):
-        with pytest.raises(ValueError, match="is empty or reaches 0: give low <= high, both finite"):
-            RecipeRange(*wrong)
-    with pytest.raises(ValueError, match="Sums has no recipe"):
-        search(train=RANGES)
 
 
 def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():

@@ -121,8 +121,3 @@ def test_violated_constraints_rank_behind(direction):
     assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=-1.0)], direction) == {"b"}
     assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=0.4)], direction) == {"b"}
     assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=0.6)], direction) == {"a"}
-
-
-def test_wrong_numbers_are_refused():
-    with pytest.raises(ValueError, match="sample is 0; give at least 1"):
-        RegularisedEvolution(sample=0)

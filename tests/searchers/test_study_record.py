@@ -44,11 +44,6 @@ class OfFew(Sums):
 SEARCHES = {
     "duplicates": {"space": Few(), "estimator": OfFew(), "trials": 12},
     "failures": {"estimator": Sums(fails), "failures": 20},
-    "pruned": {
-        "seed": 2,
-        "fidelities": (0.125, 0.5),
-        "pruner": optuna.pruners.SuccessiveHalvingPruner(reduction_factor=2),
-    },
     "several objectives": {
         "objectives": ("accuracy", "parameters"),
         "sampler": optuna.samplers.NSGAIISampler(population_size=5),
@@ -86,7 +81,6 @@ def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path,
         kinds = {
             "duplicates": any(trial.duplicate for trial in found.trials),
             "failures": any(trial.failure for trial in found.trials),
-            "pruned": any(trial.pruned for trial in found.trials),
             "several objectives": len(found.front) > 1,
             "recipes": len({trial.recipe["epochs"] for trial in found.trials if trial.recipe}) > 1,
         }

@@ -10,7 +10,7 @@ from sharing_toys import make_task
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
-from lit_metanas.records import read_records, read_results
+from lit_metanas.records import read_record_lines, read_results
 
 METHODS = Path(__file__).parents[2] / "configs" / "search"
 FLOPS = 3e8
@@ -50,6 +50,6 @@ def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkey
         assert row.cost.queries <= 6
         assert row.curve
         assert module.space.violation(row.architecture) is None
-        (record,) = read_records(module.finished.folder(row.task_id, row.method) / "record.json")
+        (record,) = read_record_lines(module.finished.folder(row.task_id, row.method) / "record.jsonl")
         assert record.trials
         assert record.trials[-1].cost.flops == row.cost.flops

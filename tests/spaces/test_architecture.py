@@ -27,20 +27,6 @@ def test_json_round_trip():
     assert architecture != Architecture({"layer1.pool": "avg", "depth": "4"})
 
 
-def test_is_frozen():
-    labels = {"a": "2"}
-    architecture = Architecture(labels)
-    labels["a"] = "3"
-    architecture.to_json()["a"] = "4"
-    assert architecture["a"] == "2"
-    with pytest.raises(TypeError):
-        architecture["a"] = "3"
-    with pytest.raises(AttributeError):
-        architecture.name = "x"
-    with pytest.raises(AttributeError):
-        Choice("a", ("1",)).labels = ("2",)
-
-
 def test_activity_needs_every_condition():
     choice = Choice("c", ("1", "2"), active_if=(("a", frozenset({"x", "y"})), ("b", frozenset({"z"}))))
     assert choice.active({"a": "x", "b": "z"})
@@ -48,12 +34,6 @@ def test_activity_needs_every_condition():
     assert not choice.active({"a": "x", "b": "w"})
     assert not choice.active({"a": "x"})
     assert Choice("c", ("1",)).active({})
-
-
-@pytest.mark.parametrize(("labels", "text"), [((), "'c' has no candidates"), (("1", "2", "1"), "'c' repeats a label")])
-def test_a_choice_needs_different_candidates(labels, text):
-    with pytest.raises(ValueError, match=text):
-        Choice("c", labels)
 
 
 def test_numbers_and_booleans_are_called_by_their_text():

@@ -50,15 +50,10 @@ def test_genotypes_are_read_and_written():
     [
         (("Genotype(", "print("), "is not a genotype"),
         (("range(2, 6)", "__import__('os').getcwd()"), "is not a genotype"),
-        ((", reduce_concat=range(2, 6))", ")"), "is not a genotype"),
-        (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is not a genotype"),
         (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is not a genotype"),
         (("normal_concat=range(2, 6)", "normal_concat=(3, 4, 5)"), r"normal_concat is \[3, 4, 5\]"),
-        (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "node 5 of the genotype's normal cell"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
-        (("('dil_conv_3x3', 2)", "'dil_conv_3x3'"), "is not a pair"),
         (("('skip_connect', 0), ('dil_conv_3x3', 2)", "('skip_connect', 0)"), "has 7 pairs"),
-        (("dil_conv_3x3", "dil_conv_9x9"), "no label 'dil_conv_9x9'"),
         ((V2, "(" * 3000), "is not a genotype"),
     ],
 )

@@ -110,19 +110,6 @@ def target() -> lm.kinds.Words:
     return lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e"])
 
 
-def test_writing_stops_when_all_texts_have_ended():
-    child, steps = child_of(one()), []
-    child.body.norm.register_forward_hook(lambda *given: steps.append(1))
-    with torch.no_grad():
-        child.head.bias[0] = 1e4
-        scores = child(examples(TOKENS))
-        assert len(steps) == 1
-        assert scores.shape == (12, STEPS, WAY)
-        child.head.bias[0] = -1e4
-        child(examples(TOKENS))
-    assert len(steps) == 1 + STEPS
-
-
 def test_all_layers_that_there_are_are_attended_to():
     space = lm.EncoderDecoderSpace(small_encoder(depths=(1, 2)), crosses=(1, 2, 3), target_steps=STEPS)
     labels = {choice.name: choice.labels[-1] for choice in space.choices}
@@ -156,15 +143,6 @@ def labels(space):
     return {choice.name: choice.labels[0] for choice in space.choices}
 
 
-def test_dropout_is_of_training_alone():
-    space = one(decoder_dropouts=(0.5,))
-    child, inputs = child_of(space), examples(TOKENS)
-    assert torch.equal(child(inputs), child(inputs))
-    child.train()
-    targets = torch.ones(12, 3, dtype=torch.int64)
-    assert not torch.equal(child(inputs, targets), child(inputs, targets))
-
-
 def test_a_supernet_of_several_widths_refuses_to_compute():
     space = one(encoder=small_encoder(widths=(4, 8)))
     net, gates = space.supernet(TOKENS), lm.spaces.one_hot(space.choices, space.sample(torch.Generator()))
@@ -189,15 +167,11 @@ def test_a_target_that_is_too_long_is_told():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"decoders": ("lstm",)}, "unknown label 'lstm' of 'decoders': use gru, attention, conv."),
         ({"tied": (True,)}, "unknown label 'True' of 'tied': use yes, no."),
         ({"crosses": (0, 1)}, "the least of 'crosses' is 0; give at least 1."),
-        ({"decoder_depths": ()}, "'decoder_depths' is empty: give one at least."),
-        ({"decoder_dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1: use for instance 0.2."),
         ({"heads": 3}, "heads = 3 do not divide the width 8: give multiples of it."),
         ({"encoder": lm.SequenceSpace()}, "the encoder has readouts mean, max, attention and pools none: give Sequen"),
         ({"encoder": small_encoder(pools=("max",))}, "the encoder has readouts each and pools max: give Seq"),
-        ({"fixed": {"decodr": ["gru"]}}, "Unknown choice 'decodr': EncoderDecoderSpace has 'decoder'"),
     ],
 )
 def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import random_inputs
-from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderSupernet
-from lit_metanas.testing import check_space
 
 TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
@@ -86,31 +84,3 @@ def test_a_choice_without_effect_is_not_looked_at():
     gates = uniform(space)
     del gates["cross"]
     assert case.scores(gates).shape == (4, STEPS, WAY)
-
-
-def test_each_place_of_a_decoder_layer_has_dropout_of_its_own():
-    net = SPACE.supernet(TOKENS)
-    noise = net.draw_noise(4, torch.Generator().manual_seed(0))
-    drawn = [value for name, value in noise.items() if name.startswith("body.layers.")]
-    assert len(drawn) == 9
-    assert all(value.shape == (4, 8) for value in drawn)
-    assert len({tuple(value.flatten().tolist()) for value in drawn}) == 9
-
-
-CHANGES = {
-    "vectors": lambda outputs: {**outputs, "embedding.weight": outputs["head.weight"]},
-    "bias": lambda outputs: {**outputs, "head.bias": outputs["head.bias"].sort().values},
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_the_test_kit_finds_a_supernet_that_scores_otherwise(monkeypatch, change):
-    scores = EncoderDecoderSupernet.scores
-
-    def changed(net, outputs, *given, **named):
-        return scores(net, change(outputs), *given, **named)
-
-    monkeypatch.setattr(EncoderDecoderSupernet, "scores", changed)
-    space = SPACE.restricted({"decoder": "gru", "decoder_depth": "1", "depth": "1", "tied": "no"})
-    with pytest.raises(AssertionError, match="The child in evaluation and the supernet differ by"):
-        check_space(space, TOKENS)

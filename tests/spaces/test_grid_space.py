@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from operator import le
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NE
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
 from lit_metanas.spaces.grid.staged_network import SeriesImage
-from lit_metanas.testing import check_space
+from lit_metanas.testing.choice_check import check_choices
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
 SHAPE, WAY = (3, 32, 32), 7
@@ -28,25 +29,21 @@ SMALL: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"stages": (2, 3), "depths": (1, 2), "blocks": ("conv", "residual"), "downs": ("max", "stride"),
-         "activations": ("ReLU", "GELU")},
-        {"stems": ("patch_2", "conv_2"), "norms": ("batch", "group", "none"), "blocks": ("residual", "convnext")},
-        {"readouts": ("flat", "average", "gem"), "dropouts": (0.0, 0.2), "branch_dropouts": (0.0, 0.1),
-         "blocks": ("convnext", "inverted")},
-    ],
-    ids=["sizes", "norms", "readouts"],
-)  # fmt: skip
-def test_it_passes_the_test_kit(more: Mapping[str, Any]) -> None:
-    check_space(lm.GridSpace(**{**SMALL, **more}), (1, 12, 12))
-
-
-def test_it_passes_the_test_kit_on_series() -> None:
-    check_space(
-        lm.GridSpace(**{**SMALL, "blocks": ("conv", "residual"), "downs": ("max", "stride")}), lm.SeriesShape(6, 24)
+def test_a_supernet_holds_the_weights_of_all_children_and_refuses_to_compute() -> None:
+    space = lm.GridSpace(
+        **{**SMALL, "blocks": ("conv", "inverted"), "norms": ("batch", "none"), "downs": ("max", "stride")}
     )
+    check_choices(space, 0)
+    supernet = space.supernet((1, 12, 12))
+    weights = dict(supernet.named_parameters())
+    for architecture in space.architectures():
+        child = space.child(architecture, (1, 12, 12), WAY)
+        for name, own in space.supernet_weights(child).items():
+            if not name.startswith("head.") and not name.endswith((".mean", ".var")):
+                assert all(map(le, own.shape, weights[name].shape))
+    gates = lm.spaces.one_hot(space.choices, architecture)
+    with pytest.raises(ValueError, match="GridSpace: a supernet only holds weights: take LayeredSpace, or search by a"):
+        supernet(torch.rand(2, 1, 12, 12), gates)
 
 
 def normed(channels: int, width: int, size: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -234,18 +231,12 @@ def test_readouts_are_what_they_say() -> None:
 
 def test_scaled_weights_are_those_of_plain_loops() -> None:
     weight, gain = torch.randn(3, 4, 3, 3, dtype=torch.float64), torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
-    present = torch.tensor([1.0, 1.0, 0.25, 0.0], dtype=torch.float64)
-    found, mixed = scaled_kernel(weight, gain), scaled_kernel(weight, gain, present)
+    found = scaled_kernel(weight, gain)
     for out in range(3):
         rows = weight[out].flatten()
         torch.testing.assert_close(
             found[out].flatten(), gain[out] * (rows - rows.mean()) / (rows.var(correction=0) * len(rows)).sqrt()
         )
-        mean = sum(present[i] * weight[out, i].sum() for i in range(4)) / (9 * present.sum())
-        squares = torch.stack([present[i] * ((weight[out, i] - mean) ** 2).sum() for i in range(4)]).sum()
-        torch.testing.assert_close(mixed[out], gain[out] * (weight[out] - mean) / squares.sqrt())
-    alone = scaled_kernel(weight[:, :2], gain)
-    torch.testing.assert_close(scaled_kernel(weight, gain, torch.tensor([1, 1, 0, 0]))[:, :2], alone)
 
 
 def test_an_example_loses_its_branch_or_gets_more_of_it() -> None:
@@ -286,10 +277,7 @@ def test_weights_of_another_space_are_refused() -> None:
     [
         ({"widths": (12,)}, "width 12 is no multiple of 8"),
         ({"blocks": ("residul",)}, "did you mean 'residual'"),
-        ({"stages": ()}, "'stages' is empty"),
         ({"depths": (0,)}, "the least of 'depths' is 0"),
-        ({"dropouts": (1.0,)}, "not a probability"),
-        ({"fixed": {"stage9.depth": ["1"]}}, "Unknown choice 'stage9.depth'"),
     ],
 )
 def test_what_cannot_be_built_is_refused(arguments: Mapping[str, Any], message: str) -> None:

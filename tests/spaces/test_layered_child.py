@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lit_metanas.spaces import Architecture, Gate, LayeredSpace, inherit, one_hot
+from lit_metanas.spaces import Architecture, Gate, LayeredSpace, one_hot
 from lit_metanas.testing import check_space
 
 
@@ -29,17 +29,6 @@ def test_foreign_weights_are_refused():
             space.child(architecture, (1, 8, 8), 5, weights=lacking)
     with pytest.raises(ValueError, match=r"do not hold 'layers.0.kernels.3' \(8, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights=weights)
-
-
-def test_dropout_is_active_in_training_only():
-    space = LayeredSpace(shared=True, dropouts=(0.5,), depths=(1,), widths=(16,), norms=("layer",))
-    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 8, 8), way=5)
-    inputs = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        dropped = (child.train().embed(inputs) == 0).float().mean()
-    assert float(dropped) == pytest.approx(0.5, abs=0.1)
-    assert torch.equal(child.eval()(inputs), child(inputs))
 
 
 def test_a_flat_readout_keeps_the_places_of_the_last_map():
@@ -99,22 +88,3 @@ def test_a_mixture_of_roundings_keeps_the_statistics_of_each():
     parts = torch.stack([supernet(others, one, statistics=records[label]) for label, one in alone.items()])
     torch.testing.assert_close(supernet(others, soft, statistics=found), torch.einsum("r,rnf->nf", weights, parts))
     assert supernet.flops(soft) == sum(supernet.flops(one) for one in alone.values())
-
-
-def test_inherited_parameters_are_copies():
-    space = LayeredSpace(shared=True, depths=(1,), widths=(4, 8))
-    weights = {name: value.detach() for name, value in space.supernet((1, 6, 6)).named_parameters()}
-    before = {name: value.clone() for name, value in weights.items()}
-    cut = inherit(weights, dict(space.restricted({"width": "4"}).supernet((1, 6, 6)).named_parameters()))
-    for name, value in cut.items():
-        assert torch.equal(value, weights[name][tuple(slice(size) for size in value.shape)])
-        value.add_(1.0)
-    assert all(torch.equal(value, before[name]) for name, value in weights.items())
-
-
-@pytest.mark.parametrize(
-    "weights", [{}, {"scale": torch.ones(3)}, {"scale": torch.ones(4, 4)}, {"scale": torch.tensor(1.0)}]
-)
-def test_foreign_parameters_are_refused(weights):
-    with pytest.raises(ValueError, match=r"do not hold 'scale' \(4,\): they come from another space."):
-        inherit(weights, {"scale": torch.zeros(4)})

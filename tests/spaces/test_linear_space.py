@@ -4,14 +4,11 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.spaces.any_input.linear_space import (
     ImageFeatures,
-    LinearSpace,
     RowFeatures,
 )
 from lit_metanas.testing import check_space
-from lit_metanas.training.child import fit_child
 
 SHAPES = [lm.ImageShape(1, 14, 10), lm.RowShape(7)]
 
@@ -69,27 +66,3 @@ def test_it_is_exported_for_onnxruntime(shape, tmp_path):
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(scores), found.network(inputs[:5]), atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("detail", ["coarse", "fine"])
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
-def test_a_training_on_features_is_the_one_on_their_inputs(shape, detail, monkeypatch):
-    torch.manual_seed(0)
-    split = lm.Split(random_inputs(30, shape), torch.arange(30) % 3)
-    trained = []
-    for _ in range(2):
-        torch.manual_seed(1)
-        recipe = lm.Recipe(epochs=3, batch_size=8)
-        child = lm.Child(space=LinearSpace(), architecture={"detail": detail}, shape=shape, way=3, recipe=recipe)
-        fit_child(child, split, seed=0)
-        trained.append(child.network.state_dict())
-        monkeypatch.setattr(LinearSpace, "unlearned_part", lm.SearchSpace.unlearned_part)
-    assert all(torch.equal(value, trained[1][name]) for name, value in trained[0].items())
-
-
-def test_features_of_changed_examples_are_computed_in_each_step(monkeypatch):
-    monkeypatch.setattr(LinearSpace, "unlearned_part", None)
-    recipe = lm.Recipe(epochs=1, augmentation="light")
-    shape = lm.ImageShape(1, 8, 8)
-    child = lm.Child(space=LinearSpace(), architecture={"detail": "fine"}, shape=shape, way=2, recipe=recipe)
-    assert fit_child(child, lm.Split(torch.rand(4, 1, 8, 8), torch.arange(4) % 2), seed=0).steps == 1

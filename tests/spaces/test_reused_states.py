@@ -3,12 +3,10 @@
 import pytest
 import torch
 from space_toys import images
-from torch import nn
 from torch.nn import functional as F
 
 from lit_metanas.spaces import DARTSCell, Gate, MetaNASCell
 from lit_metanas.spaces.cells.cell_operations import DilatedConv2d
-from lit_metanas.spaces.operations import with_dense_gradient
 
 SHAPE = (2, 9, 6)
 SPACES = {
@@ -73,21 +71,6 @@ def test_same_statistics_and_each_edge_has_its_own(both, random_gates, kind):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
-def test_poolings_are_computed_once_for_each_state(both, random_gates):
-    space, net, plain = both
-    gates = random_gates(space, "soft", torch.Generator().manual_seed(7))
-    counts = []
-    for one in (net, plain):
-        pools = [layer for layer in one.modules() if isinstance(layer, nn.MaxPool2d)]
-        calls = []
-        handles = [pool.register_forward_hook(lambda *_, calls=calls: calls.append(1)) for pool in pools]
-        one(images(4, SHAPE), gates)
-        counts.append(len(calls))
-        assert handles
-    edges, sources = len(space.layout.edges()), len({source for source, _ in space.layout.edges()})
-    assert counts == [3 * sources, 3 * edges]
-
-
 @pytest.mark.parametrize("size", [(8, 8), (7, 8), (9, 5), (1, 1)])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_dilated_convolution_of_stride_two(size, kernel):
@@ -98,16 +81,3 @@ def test_dilated_convolution_of_stride_two(size, kernel):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     away, wanted = torch.randn_like(expected), [inputs, layer.weight]
     torch.testing.assert_close(torch.autograd.grad(found, wanted, away), torch.autograd.grad(expected, wanted, away))
-
-
-def test_gradients_of_parts_are_made_dense():
-    whole, seen = [], []
-    for dense in (False, True):
-        inputs = images(2, (3, 4, 4)).contiguous(memory_format=torch.channels_last).requires_grad_()
-        middle = inputs.sin()
-        middle.register_hook(lambda gradient: seen.append(gradient.is_contiguous(memory_format=torch.channels_last)))
-        part = with_dense_gradient(middle) if dense else middle
-        outputs = torch.cat([part, part.detach()], 1).mean((2, 3))
-        whole.append(torch.autograd.grad(outputs.square().sum(), inputs)[0])
-    torch.testing.assert_close(*whole, rtol=0, atol=0)
-    assert seen == [False, True]

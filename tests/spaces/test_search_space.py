@@ -1,24 +1,17 @@
 """What every search space can do: canonical architectures, sampling, Optuna."""
 
-import json
 from collections import Counter
-from functools import partial
 
 import optuna
 import pytest
 import torch
 
-from lit_metanas.io.settings import settings_of
-from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101, one_hot
+from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101
 
 
 @pytest.fixture
 def space():
     return LayeredSpace(depths=(1, 2), widths=(4, 8), kernels=(3, 5), activations=("ReLU",), dropouts=(0.0, 0.2))
-
-
-def refuse(found, most):
-    return None if len(found) < most else "too many"
 
 
 def every_label(space, place=0):
@@ -80,13 +73,6 @@ def test_sample_is_uniform_over_labels_and_reproducible(space):
     assert sum(architecture["layer2.width"] == "8" for architecture in deep) / len(deep) == pytest.approx(0.5, abs=0.05)
 
 
-def test_sampling_leaves_the_global_generator_alone(space):
-    before = torch.get_rng_state()
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    space.cost(architecture, (1, 8, 8), 5)
-    assert torch.equal(before, torch.get_rng_state())
-
-
 @pytest.fixture(autouse=True)
 def _quiet_optuna():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -106,22 +92,6 @@ def test_suggest_asks_for_every_choice_and_drops_inactive_ones(space):
         seen.add(architecture["depth"])
         study.tell(trial, 0.0)
     assert seen == {"1", "2"}
-
-
-def test_one_hot_computes_the_architecture_and_first_labels_where_inactive(space):
-    architecture = space.canonical({**every_label(space, -1), "depth": "1"})
-    gates = one_hot(space.choices, architecture)
-    assert list(gates) == [choice.name for choice in space.choices]
-    for choice in space.choices:
-        gate = gates[choice.name]
-        assert gate.index == choice.labels.index(architecture.get(choice.name, choice.labels[0]))
-        assert gate.weights.tolist() == [float(place == gate.index) for place in range(len(choice.labels))]
-    assert gates["layer2.width"].index == 0
-
-
-def test_a_space_that_cannot_tell_what_a_child_learned_hands_nothing_on(space):
-    assert space.supernet_weights(torch.nn.Linear(2, 2)) == {}
-    assert space.supernet_weights(space.child(space.canonical(every_label(space)), (1, 8, 8), way=5))
 
 
 def test_what_hangs_on_an_inactive_choice_is_inactive(space):
@@ -151,18 +121,6 @@ def test_a_trial_tells_its_architecture(space):
         space.from_parameters({"depth": 7}, prefix="")
     assert list(space.distributions("net.")) == [f"net.{choice.name}" for choice in space.choices]
     assert space.canonical({**every_label(space), "depth": 1, "layer1.width": 8})["layer1.width"] == "8"
-
-
-def test_limits_by_a_function_are_told_in_settings_and_numbers_are_labels() -> None:
-    space = LayeredSpace(depths=(2, 3))
-    wide, deep = space.limited(lambda found: None), space.limited(lambda found: "too deep")
-    told = [json.dumps(settings_of(one), sort_keys=True) for one in (space, wide, deep)]
-    assert len(set(told)) == 3
-    small = space.limited(lambda found: None if small.cost(found, (1, 8, 8), 3).parameters < 9 else "too large")
-    assert settings_of(small) == settings_of(small) != settings_of(wide)
-    few, more = (space.limited(partial(refuse, most=most)) for most in (3, 4))
-    assert settings_of(few) != settings_of(more)
-    assert space.restricted({"depth": 3}).restricted({}).choices[0].labels == ("3",)
 
 
 def test_listed_cells_are_within_a_limit() -> None:

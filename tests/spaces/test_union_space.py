@@ -13,7 +13,7 @@ from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import mutate, named_networks
 from lit_metanas.spaces import OneHotEncoding, UnionSpace
 from lit_metanas.spaces.union.union_space import in_family
-from lit_metanas.testing import check_space
+from lit_metanas.testing.choice_check import check_choices
 
 SHAPE, WAY = lm.SeriesShape(7, 20), 3
 STEPS = lm.SequenceSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), activations=("ReLU",))
@@ -25,9 +25,8 @@ SPACE = UnionSpace({"steps": STEPS, "grid": GRID})
 GRU = {"operation": "gru"}  # of a group of choices
 
 
-@pytest.mark.parametrize("space", [SPACE, UnionSpace({"grid": GRID})], ids=["two", "one"])
-def test_it_passes_the_test_kit(space: UnionSpace) -> None:
-    check_space(space, SHAPE)
+def test_its_choices_pass_the_test_kit() -> None:
+    check_choices(SPACE, 0)
 
 
 def test_an_architecture_has_the_choices_of_its_family_alone() -> None:
@@ -127,12 +126,12 @@ def test_what_cannot_be_joined_is_refused(families: Mapping[str, Any], message: 
         UnionSpace(families)
 
 
-def test_a_family_that_refuses_to_be_a_supernet_is_named_before_anything_is_computed() -> None:
-    space = UnionSpace({"steps": lm.SequenceSpace(widths=(8, 16)), "grid": GRID})
-    supernet = space.supernet(SHAPE)
-    with pytest.raises(ValueError, match="SequenceSpace: a supernet is of one width"):
-        supernet(torch.rand(2, *SHAPE), lm.spaces.one_hot(space.choices, space.sample(torch.Generator())))
-    assert not space.restricted({"steps.width": "8"}).supernet(SHAPE).refusal
+def test_a_supernet_only_holds_weights() -> None:
+    supernet = SPACE.supernet(SHAPE)
+    assert set(SPACE.first_weights(SHAPE)) <= {name for name, _ in supernet.named_parameters()}
+    gates = lm.spaces.one_hot(SPACE.choices, SPACE.sample(torch.Generator()))
+    with pytest.raises(ValueError, match="UnionSpace: a supernet only holds weights: take the space of one family"):
+        supernet(torch.rand(2, *SHAPE), gates)
 
 
 @pytest.mark.parametrize(

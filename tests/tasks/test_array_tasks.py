@@ -86,20 +86,6 @@ def test_a_shape_that_tells_no_layout_is_asked_about():
     assert task_from_arrays(square, LABELS, channels="last").shape == (3, 3, 7)
 
 
-def test_booleans_are_black_and_white_and_nothing_is_shared():
-    images = GREY > 127
-    task = task_from_arrays(images, LABELS)
-    assert set(task.train.inputs.unique().tolist()) == {0.0, 1.0}
-    floats = torch.rand(30, 6, 5)
-    task = task_from_arrays(floats, LABELS)
-    before = task.train.inputs.clone()
-    floats.zero_()
-    assert torch.equal(task.train.inputs, before)
-    frozen = GREY.copy()
-    frozen.flags.writeable = False
-    task_from_arrays(frozen, LABELS)
-
-
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [
@@ -200,12 +186,3 @@ def test_a_source_holds_each_class_once_and_whole():
             assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
     assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
     assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
-
-
-def test_errors_of_a_source():
-    with pytest.raises(ValueError, match=r"arrays has no class '11' \(named in val\): did you mean '1'\?"):
-        make_source(val=[11])
-    with pytest.raises(ValueError, match="ArraySource: fractions"):
-        make_source(fractions=(1, 1, 1))
-    with pytest.raises(ValueError, match="ArraySource: seed = -1"):
-        make_source(seed=-1)

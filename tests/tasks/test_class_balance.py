@@ -120,13 +120,3 @@ def test_rare_examples_are_found_by_networks_and_linear_models():
     assert found["accuracy"].class_accuracy["1"] < 0.5 < 0.7 < found[None].class_accuracy["1"]
     mean = sum(found[None].class_accuracy.values()) / 2
     assert found[None].test_score == pytest.approx(mean)
-
-
-def test_a_part_is_divided_evenly():
-    part = lm.Split(torch.arange(10.0)[:, None], torch.arange(10), torch.arange(10.0))
-    some, others = part.divided(4)
-    assert some.labels.tolist() == [0, 3, 6, 9]
-    assert others.labels.tolist() == [1, 2, 4, 5, 7, 8]
-    for own in (some, others):
-        assert own.inputs[:, 0].tolist() == own.weights.tolist() == own.labels.tolist()
-    assert [len(own) for own in part.divided(10)] == [10, 0]

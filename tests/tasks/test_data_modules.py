@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
 from lit_metanas.tasks.target_data import RankSampler
@@ -91,23 +90,6 @@ def test_ranks_share_each_step_and_agree_with_one_process(coded):
                 assert torch.equal(a.query.inputs, b.query.inputs)
 
 
-def test_a_number_of_tasks_that_processes_cannot_share_is_refused_by_its_key(coded):
-    module = on_rank(data(coded, tasks_per_step=3), 0, 2)
-    with pytest.raises(ValueError, match=r"^data\.tasks_per_step is 3, which 2 processes cannot share evenly: give"):
-        module.setup("fit")
-    module.setup("test")  # which takes no such step
-
-
-@pytest.mark.parametrize("world", [1, 3])
-def test_by_default_each_process_takes_one_task_a_step(coded, world):
-    modules = [on_rank(data(coded, tasks_per_step=None), rank, world) for rank in range(world)]
-    for module in modules:
-        module.setup("fit")
-    steps = list(zip(*(module.train_dataloader() for module in modules), strict=True))
-    ids = [[episode.id for (episode,) in step] for step in steps]
-    assert ids == [[f"coded/train/0/{world * step + rank}" for rank in range(world)] for step in range(3)]
-
-
 @pytest.mark.parametrize("world", [3, 8])
 def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, world):
     def batches(rank: int, world: int) -> list[list[str]]:
@@ -129,31 +111,6 @@ def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded
     reader = Reader()
     trainer(tmp_path, max_epochs=1).fit(reader, data(coded, tasks_per_step=2), ckpt_path=path)  # as was asked for
     assert reader.seen == [["coded/train/0/4", "coded/train/0/5"]]
-
-
-def test_a_resume_names_the_processes_that_can_share_the_steps(coded):
-    module = on_rank(data(coded, tasks_per_step=None), 0, 4)
-    module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
-    with pytest.raises(ValueError, match=r"4: give --data\.tasks_per_step 2 and a number of processes that divides"):
-        module.load_state_dict({"tasks_in_step": 2})
-    for state in ({}, [2], {"tasks_in_step": "2"}, {"tasks_in_step": 0}):
-        with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of EpisodeDataModule is"):
-            module.load_state_dict(state)
-
-
-def test_numbers_out_of_range(coded):
-    for name, value in (("eval_way", 1), ("shot", 0), ("seed", -1)):
-        with pytest.raises(ValueError, match=rf"^EpisodeDataModule: {name} = {value} must be a whole number"):
-            data(coded, **{name: value})
-
-
-def test_a_source_that_is_too_small_is_refused_before_training(coded, tmp_path):
-    with pytest.raises(ValueError, match=r"coded/val has 8 classes, fewer than way = 9"):
-        trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, eval_way=9))
-    module = Reader()  # which is not validated, and so needs no classes for that
-    trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(module, data(coded, eval_way=9))
-    assert module.seen
-    assert not module.judged
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -221,22 +178,6 @@ def test_target_tasks_are_spread_over_ranks(coded):
     ids = [[whole.task.id for whole in loader] for loader in loaders]
     assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
     assert list(RankSampler(1, rank=1, world=2)) == []
-
-
-def test_target_tasks_under_the_trainer(coded, tmp_path):
-    reader = Reader()
-    module = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
-    trainer(tmp_path).predict(reader, module)
-    assert reader.predicted == ["coded/test/0", "coded/test/1", "coded/test/2"]
-    assert module.shape == (3, 2, 2)
-
-
-def test_numbers_of_drawn_tasks_out_of_range(coded):
-    for name, value in (("way", 1), ("train", 0), ("val", -1), ("test", 0), ("tasks", 0), ("seed", -1)):
-        with pytest.raises(ValueError, match=rf"^DrawnTasks: {name} = {value} must be a whole number"):
-            DrawnTasks(coded(), **{name: value})
-    with pytest.raises(IndexError):
-        DrawnTasks(coded(), tasks=2)[2]
 
 
 def test_a_process_without_a_task_is_refused(coded):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import Dataset, IterableDataset
 
 from lit_metanas.kinds import ArraySource, DatasetSource, task_from_arrays, task_from_dataset
 from lit_metanas.tasks import TaskSource
@@ -47,13 +47,6 @@ def test_a_data_set_gives_the_task_of_its_arrays(convert, kind):
     assert task_from_dataset(data, classes=["a", "b", "c", "d"], id="mine").classes == ("a", "b", "c", "d")
 
 
-def test_pictures_with_transparent_pixels_lie_over_white():
-    for mode, channels in (("LA", 1), ("RGBA", 3)):
-        task = task_from_dataset(Items([(Image.new(mode, (6, 7)), i % 2) for i in range(8)]))
-        assert task.shape == (channels, 7, 6)
-        assert task.train.inputs.min() == 1
-
-
 def test_classes_of_two_data_sets_go_by_name() -> None:
     first, second = (Items((IMAGES[i], i % 3) for i in range(12)), Items((IMAGES[12 + i], i % 2) for i in range(4)))
     first.classes, second.classes = ["ant", "bee", "cat"], ["ant", "cat"]
@@ -63,18 +56,6 @@ def test_classes_of_two_data_sets_go_by_name() -> None:
     second.classes = ["ant", "dog"]
     with pytest.raises(ValueError, match="The test data have the class 'dog', which the others lack: leave it out"):
         task_from_dataset(first, second)
-
-
-def test_a_test_set_stays_in_its_order():
-    images = torch.tensor(IMAGES).permute(0, 3, 1, 2) / 255
-    data = TensorDataset(images, torch.tensor(LABELS))
-    test = Subset(data, [5, 3, 8, 1])
-    with pytest.warns(UserWarning, match="X_test repeats 4 examples that are learned from"):
-        task = task_from_dataset(data, test)
-    assert torch.equal(task.test.inputs, images[[5, 3, 8, 1]])
-    assert task.test.labels.tolist() == LABELS[[5, 3, 8, 1]].tolist()
-    assert task.classes == ("0", "1", "2", "3")
-    assert task.id == "tensordataset"
 
 
 def test_a_source_of_a_data_set_is_that_of_its_arrays():

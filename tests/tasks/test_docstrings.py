@@ -1,32 +1,23 @@
 """Sentences of docstrings, read from sources."""
 
 import importlib.util
-import json
 import os
 import re
 import sys
 import time
 
 import pytest
-import torch
 
-from lit_metanas.io import packages
 from lit_metanas.kinds import Docstrings
 from lit_metanas.kinds.texts import docstrings
-from lit_metanas.kinds.texts.docstrings import PROJECTS, sentences_of
-from lit_metanas.tasks import check_task, draw_episode, draw_task
+from lit_metanas.kinds.texts.docstrings import sentences_of
 
 SUBSETS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(scope="module")
-def source(cache):
-    made = Docstrings(cache=cache)
+def source():
+    made = Docstrings()
     begin = time.process_time()
     made.prepare()
     assert time.process_time() - begin < 15  # about 2 s on a machine that does nothing else
@@ -42,13 +33,6 @@ def test_there_are_many_sentences_of_many_classes(source):
     assert min(counts) >= 5
     assert all(6 <= len(text.split()) <= 40 for text in sentences)
     assert all(docstrings.LEAST <= len(x) <= docstrings.MOST for s in SUBSETS for x in source.sentences(s).values())
-
-
-def test_no_package_has_classes_in_two_subsets(source):
-    packages = [{name.partition(".")[0] for name in source.classes(subset)} for subset in SUBSETS]
-    assert not packages[0] & packages[1] | packages[0] & packages[2] | packages[1] & packages[2]
-    assert all(len(source.groups(subset)) == len(source.classes(subset)) for subset in SUBSETS)
-    assert {"Python", "sqlalchemy"} <= set(source.groups("test"))
 
 
 def test_no_sentence_tells_its_module(source):
@@ -109,42 +93,3 @@ def test_sources_are_not_imported(source):
     for name in ("tkinter", "turtle"):  # not every Python has them
         assert (name in source.classes("test")) == (importlib.util.find_spec(name) is not None)
         assert name not in sys.modules
-
-
-def test_the_cache_is_read_and_a_damaged_one_made_again(source, cache, monkeypatch):
-    monkeypatch.setattr(docstrings, "_make", None)
-    again = Docstrings(cache=cache)
-    assert all(again.sentences(subset) == source.sentences(subset) for subset in SUBSETS)
-    small = {subset: {"a": ["one", "two"], "b": ["three"]} for subset in SUBSETS}
-    monkeypatch.setattr(docstrings, "_make", lambda: small)
-    for damaged in ("{", "[]", json.dumps({**small, "val": {"a": "text"}}), json.dumps({**small, "val": {"a": [3]}})):
-        again.cache_file.write_text(damaged)
-        assert Docstrings(cache=cache).sentences("val") == small["val"]
-        assert json.loads(again.cache_file.read_text()) == small
-    assert [path.name for path in again.cache.iterdir()] == [again.cache_file.name]
-    monkeypatch.setattr(docstrings, "installed_version", lambda name: "0")
-    assert not again.cache_file.exists()  # another name, as what it depends on has changed
-
-
-def test_missing_sources_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    monkeypatch.setattr(docstrings, "installed_sources", lambda project, package: None)
-    with pytest.raises(ValueError, match=r"Docstrings found no sources of Python's own library .* such as TextTable"):
-        Docstrings(cache=str(tmp_path / "cache")).prepare()
-
-
-def test_installed_packages_are_found_by_their_names():
-    assert packages.installed_sources("pillow", "PIL").name == "PIL"
-    assert packages.installed_sources("six-or-seven", "six") is None
-    assert packages.installed_version("six-or-seven") == ""
-    assert all(packages.installed_version(project) for project in PROJECTS.values())
-
-
-def test_episodes_and_tasks_are_drawn(source):
-    episode = draw_episode(source, "test", seed=0, epoch=0, index=3, way=5, shot=1, query=5)
-    check_task(episode)
-    again = draw_episode(source, "test", seed=0, epoch=0, index=3, way=5, shot=1, query=5)
-    assert torch.equal(episode.query.inputs, again.query.inputs)
-    within = draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=1, query=1, within_group=True)
-    assert len({name.partition(".")[0] in PROJECTS for name in within.classes}) == 1
-    check_task(draw_task(source, way=3, train=8, val=4, test=8))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lit_metanas.kinds import Distortion, Glyphs
+from lit_metanas.kinds import Glyphs
 from lit_metanas.kinds.images import glyphs as glyphs_module
 from lit_metanas.kinds.images.glyph_faces import letters, master
 from lit_metanas.kinds.images.glyphs import SCRIPTS
@@ -98,12 +98,6 @@ def test_an_instance_depends_on_letter_number_and_seed_only(glyphs, tmp_path):
     assert glyphs.inputs("test", 3, []).shape == (0, 1, 28, 28)
 
 
-def test_cached_and_rendered_images_agree(glyphs):
-    letter = letters()[0]
-    assert torch.equal(glyphs.inputs("train", 0, range(6))[:, 0], glyphs._render(letter, False, 0)[:6])
-    assert torch.equal(glyphs.inputs("train", 0, range(7))[:6], glyphs.inputs("train", 0, range(6)))
-
-
 @pytest.mark.parametrize("instances", [[[3, 1], [0], [], [2, 2]], [[3, 1], [9], [0], []]])
 def test_classes_are_picked_at_once_if_the_cache_has_all(tmp_path, few_letters, instances):
     source, classes = Glyphs(cache=str(tmp_path), pool=5), [1, 0, 2, 1]
@@ -127,26 +121,3 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
         assert torch.equal(again._cached_pools(), want)
     np.savez(first.cache_file, images=np.array([{}], dtype=object))  # code in a file is not run, but replaced
     assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._cached_pools(), want)
-
-
-def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
-    make = lambda **more: Glyphs(cache=str(tmp_path), **more).cache_file  # noqa: E731
-    files = {make(), make(seed=1), make(pool=5), make(distortion=Distortion(warp=0.2))}
-    monkeypatch.setattr(glyphs_module, "_VERSION", 99)
-    assert len(files | {make()}) == 5
-    assert make() == make(distortion=Distortion())
-
-
-def test_pool_out_of_range():
-    with pytest.raises(ValueError, match=r"^Glyphs: pool = 300 must lie between 1 and ordinary = 200"):
-        Glyphs(pool=300)
-
-
-def test_no_distortion_is_the_master_itself():
-    still = Distortion(rotation=0, scale=1, stretch=0, shear=0, shift=0, warp=0, stroke=0)
-    image = master(ord("R"), "DejaVuSans")
-    still_scaled = still(image[None], np.random.default_rng(0))[0].float() / 255
-    # the largest size is 1.15: the ink covers 1.15 squared times as much
-    assert still_scaled.sum() / (image.sum() / 4) == pytest.approx(1.15**2, rel=0.02)
-    centre = lambda ink: (torch.arange(len(ink)) * ink.sum(0)).sum().item() / ink.sum().item() - (len(ink) - 1) / 2  # noqa: E731
-    assert centre(still_scaled) == pytest.approx(centre(image) / 2 * 1.15, abs=0.2)

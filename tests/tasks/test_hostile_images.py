@@ -18,10 +18,8 @@ import torch
 from PIL import Image
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds import FolderTask, ImageFolder
 from lit_metanas.kinds.images.image_files import MOST_IMAGE_PIXELS, read_image
-from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
-from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import export_child
 
 
@@ -138,30 +136,3 @@ def test_predictions_of_files_with_any_name_are_written(
     code = "\x1b" if suffix == "json" else "\N{REPLACEMENT CHARACTER}"  # a terminal may show a table
     assert sorted(row["file"] for row in rows) == ["new/1.png", "new/2.png", "new/3.png", f"new/\\udcff{code}.png"]
     assert "\x1b" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("make", [FolderTask, ImageFolder])
-def test_names_are_looked_at_before_work_begins(make: Callable[[str], object], tmp_path: Path) -> None:
-    for name in (b"cat", b"caf\xe9", b"dog"):
-        images(os.fsencode(tmp_path) + b"/photos/" + name)
-    told = r"The name of the folder 'caf\\udce9' in '.*photos' is not UTF-8: rename it\."
-    with pytest.raises(ValueError, match=told):
-        make(str(tmp_path / "photos"))
-    os.rename(os.fsencode(tmp_path) + b"/photos/caf\xe9", tmp_path / "photos" / "café")
-    os.rename(tmp_path / "photos", os.fsencode(tmp_path) + b"/\xff")
-    with pytest.raises(ValueError, match="is not UTF-8"):
-        make(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
-
-
-def test_no_search_is_lost_for_a_name(tmp_path: Path) -> None:
-    row = ArchitectureRow("t\udcff", "m", "S", Architecture({"a": "1"}), 0.5, classes=("\udcff",))
-    write_architectures(tmp_path / "architectures.json", [row])
-    (read,) = read_architectures(tmp_path / "architectures.json")
-    assert (read.task_id, read.classes) == ("t\\udcff", ("\\udcff",))
-
-
-def test_an_argument_that_is_not_utf_8_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "--trainer.default_root_dir=\udcff"]) == 2
-    assert capsys.readouterr().err == (
-        "lit-metanas: '--trainer.default_root_dir=\\udcff' is not UTF-8: rename the file or folder.\n"
-    )

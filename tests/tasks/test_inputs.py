@@ -34,12 +34,6 @@ def test_a_shape_comes_back_from_json_and_from_inputs(shape):
     assert str(shape[-1]) in describe_shape(shape)
 
 
-def test_three_numbers_are_an_image():
-    assert type(as_shape((1, 2, 3))) is ImageShape
-    assert plain_shape((1, 2, 3)) == [1, 2, 3]
-    assert image_shape((1, 2, 3)) == (1, 2, 3)
-
-
 @pytest.mark.parametrize(
     "plain", [[], [1, 2], [1, 2, 3, 4], ["series", 1], ["tokens", 5, -1], ["sound", 1, 2], [1, 2.0, 3], [True, 2, 3]]
 )
@@ -56,12 +50,6 @@ def test_shapes_and_inputs_of_another_kind_are_refused():
     for inputs in (torch.rand(3), torch.arange(3), torch.ones(2, 3, dtype=torch.int64)):
         with pytest.raises(ValueError, match="give images"):
             shape_of(inputs)
-
-
-def test_blank_inputs_have_no_padding():
-    for shape in SHAPES[1:3]:
-        inputs = blank_inputs(2, shape)
-        assert step_mask(inputs).tolist() == [[True] * shape.steps] * 2
 
 
 def test_padding_is_added_and_left_out_again():

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import time
 
 import pytest
 
 from lit_metanas.inputs import TokenShape
-from lit_metanas.kinds import Characters, NumberWords
+from lit_metanas.kinds import NumberWords
 from lit_metanas.kinds.pairs.number_words import LARGEST_SPELLED, spell, spelled_languages
 from lit_metanas.tasks import check_task
 
@@ -110,25 +109,13 @@ def test_languages_are_held_out_by_seed_or_list():
 
 def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(shown):
     tasks = NumberWords(meta_test=["de", "nl"], **{**SMALL, "val": 0}, tasks=3)
-    assert [task.id for task in tasks] == [f"{tasks.name}/test/{name}" for name in ("de", "nl", "de/1")]
+    assert [task.id for task in tasks] == [f"numberwords/test/{name}" for name in ("de", "nl", "de/1")]
     assert shown(tasks[0], "train") == shown(NumberWords(meta_test=["de"], **{**SMALL, "val": 0})[0], "train")
     assert set(shown(tasks[0], "train")) != set(shown(tasks[2], "train"))
     assert tasks[0].val is None
     assert len({(task.shape, task.way) for task in tasks}) == 1  # so that a network may start on each
     with pytest.raises(IndexError):
         tasks[3]
-
-
-def test_letters_of_held_out_languages_are_known():
-    tasks = NumberWords(source="el", script=None)
-    parts = [tokens for task in tasks for tokens in (task.train.labels, task.test.labels, task.test.inputs)]
-    assert sum(int((tokens == 1).sum()) for tokens in parts) <= 1e-4 * sum(int((tokens > 0).sum()) for tokens in parts)
-
-
-def test_tasks_are_made_quickly():
-    begin = time.process_time()
-    assert len(NumberWords(seed=5)[0].train) == 300
-    assert time.process_time() - begin < 6  # a second on a machine that does nothing else
 
 
 @pytest.mark.parametrize(
@@ -142,19 +129,9 @@ def test_tasks_are_made_quickly():
         ({"train": 0}, "train = 0 must be a whole number, from 1"),
         ({"tasks": 10**9}, "tasks = 1000000000 must be"),
         ({"fractions": (1, 1, 1)}, "must be at least 0 and sum to 1"),
-        ({"preprocessing": Characters(characters="x"), "target_preprocessing": Characters(steps=1)}, "no train pairs"),
     ],
 )
 def test_wrong_arguments_are_told(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         NumberWords(**options)[0]
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_numbers_have_bounds():
-    for options, message in (
-        ({"largest": 10_000}, "largest = 10000 must be a whole number, from 9 to 9999"),
-        ({"train": 900}, "train . val . test = 1100 numbers are more than the 1000 up to largest = 999"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            NumberWords(**options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import describe_given, read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.kinds.rows import columns as column_module
-from lit_metanas.kinds.rows.cells import as_table
 
 NUMBER, TREES = 80, ["oak", "ash", "elm"]
 
@@ -152,13 +150,6 @@ def test_a_count_of_the_rows_is_left_out() -> None:
     assert lm.kinds.Columns().fitted(rows[:49]).left_out == ""  # too few to tell
 
 
-def test_codes_that_the_rows_to_learn_from_lack_are_categories_all_the_same() -> None:
-    rows = [[code, number] for number, code in enumerate(["1", "2"] * 20 + ["3x"])]
-    table = as_table(rows)
-    made = lm.kinds.Columns().fitted(table.taken(np.arange(40)))
-    assert made.encode(table)[[0, 1, 40], :2].tolist() == [[1, 0], [0, 1], [0, 0]]
-
-
 def test_rare_and_new_categories_share_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [["red"]] * 5 + [["blue"]] * 4 + [["green"], ["pink"], [None]]
     made = lm.kinds.Columns(("colour",)).fitted(texts)
@@ -170,35 +161,3 @@ def test_rare_and_new_categories_share_a_number(monkeypatch: pytest.MonkeyPatch)
     long = [[n * "a" + 300 * "b"] for n in (1, 1, 2, 2)]
     assert lm.kinds.Columns().fitted(long).shape == lm.RowShape(3)
     assert lm.kinds.Columns().fitted([[300 * "a" + text] for text in "bbcc"] + [["d"]]).shape == lm.RowShape(3)
-
-
-def test_a_classifier_takes_mixed_columns() -> None:
-    pytest.importorskip("sklearn")
-    rows = rows_of(120)
-    columns = [name for name in rows[0] if name != "label"]
-    y = [row["label"] for row in rows]
-    lists = [[row[name] for name in columns] for row in rows]
-    for X in (lists, np.array(lists, dtype=object)):
-        classifier = lm.AutoClassifier(flops=1e8, recipe=lm.Recipe(epochs=40)).fit(X, y)
-        assert classifier.n_features_in_ == 6
-        assert classifier.score(X, y) > 0.9
-        assert classifier.predict(X[:2]).tolist() == classifier.predict([lists[0], lists[1]]).tolist()
-        with pytest.raises(ValueError, match="X has 5 features, but AutoClassifier is expecting 6"):
-            classifier.predict([row[:5] for row in lists])
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(rows).drop(columns="label")
-    classifier = lm.AutoClassifier(flops=1e8, recipe=lm.Recipe(epochs=40)).fit(frame, y)
-    assert classifier.feature_names_in_.tolist() == columns
-    again = pickle.loads(pickle.dumps(classifier))
-    assert again.predict(frame[:5]).tolist() == classifier.predict(frame[:5]).tolist()
-
-
-@pytest.mark.parametrize("given", [False, True])
-def test_test_rows_are_called_by_their_lines(given: bool, tmp_path: Path) -> None:
-    rows = rows_of(120)
-    path = write(tmp_path / "trees.csv", rows[:NUMBER])
-    tested = write(tmp_path / "tested.csv", rows[NUMBER:]) if given else None
-    task = lm.TableTask(path, test_path=tested)[0]
-    lines = Path(tested or path).read_text().splitlines()
-    for name, label in zip(task.test_names, task.test.labels.tolist(), strict=True):
-        assert lines[int(name.removeprefix("line ")) - 1].endswith(task.classes[label])

@@ -85,23 +85,6 @@ def test_quantiles_make_any_column_about_normal():
     assert [float(number) for number in shown] == pytest.approx(rows[0].tolist(), rel=1e-4)
 
 
-def test_quantiles_of_ties_and_gaps():
-    rows = [[0.0, 7.3, NAN], [0.0, 7.3, 5.0], [0.0, 7.3, None], [1.0, NAN, 6.0]]
-    columns = lm.kinds.Columns(("a", "b", "c"), "quantiles").fitted(rows)
-    found = columns.encode(rows)
-    assert found[:3, 0].unique().numel() == 1
-    assert -3 < found[0, 0] < 0 < found[3, 0]
-    assert found[:, 1].abs().max() == 0
-    assert found[:, 2].tolist() == [0, 0, 0, 1]
-    assert found[:, 5].tolist() == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3])
-    large = lm.kinds.Columns(scale="quantiles").fitted([[1.7e308], [-1.7e308]])
-    assert large.encode([[0.0]]).abs().max() < 1e-6
-    assert columns.fitted([[1, 2, 3]]) is columns
-    again = read_preprocessing(json.loads(json.dumps(columns.described())))
-    assert again == columns
-    assert again.digest == columns.digest != lm.kinds.Columns(scale="quantiles").fitted(X).digest
-
-
 def test_pieces_are_what_the_equation_says():
     rows = np.random.default_rng(1).lognormal(size=(300, 1))
     column = lm.kinds.Columns(scale="pieces").fitted(rows).columns[0]
@@ -157,20 +140,6 @@ def test_damaged_columns_are_refused(columns, message):
         lm.kinds.Columns.from_plain({"names": ["a"], "scale": "standardised", "columns": columns})
 
 
-def test_former_exports_are_read():
-    rows = [[1.0, NAN], [3.0, 4.0], [5.0, 8.0]]
-    former = {"kind": "standardised-columns", "names": ["a", "b"], "means": [3.0, 6.0], "deviations": [2.0, 2.0]}
-    found = read_preprocessing(former)
-    assert found.encode(rows).tolist() == [[-1, 0, 0.5], [0, -1, 0], [1, 1, 0]]
-    assert read_preprocessing(found.described()) == found
-    scores = read_preprocessing({"kind": "quantile-columns", "names": [], "knots": [KNOTS, KNOTS]})
-    assert scores.encode([[24.0, NAN]]).tolist() == [[0, 0, 0.5]]
-    assert scores.encode([[100.0, 0.0]]).tolist() == [[3, -3, 0]]
-    for damaged in ({"means": 5}, {"means": [1.0]}, {"names": "ab"}, {"knots": [1]}):
-        with pytest.raises(ValueError, match=r"not a mean and deviation, or quantiles, for each name|must be a list"):
-            read_preprocessing({**former, **damaged})
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -203,21 +172,6 @@ def test_arrays_become_a_task_that_knows_its_training_rows_alone():
     )
     given = lm.task_from_arrays(X[:40], Y[:40], X[40:], Y[40:])
     torch.testing.assert_close(given.test.inputs, given.preprocessing.encode(X[40:]))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"y": Y[:50]}, "X has 60 rows, but y has 50 labels: give one a row"),
-        ({"y": [*Y[:59], NAN]}, "Label 59 in y is nan: leave out rows without a label"),
-        ({"channels": "first"}, "channels = 'first' is for images, and X is a table"),
-        ({"X": (X % 255).astype(np.uint8)}, r"X has shape \(60, 3\)"),  # bytes are pixels
-    ],
-)
-def test_bad_arrays_get_one_sentence(changes, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        lm.task_from_arrays(**{"X": X, "y": Y, **changes})
-    assert str(caught.value).count(". ") == 0
 
 
 def write(path: str, separator: str = ",") -> None:
@@ -390,11 +344,6 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
         table[0].preprocessing.encode([row for _, row in read_new_examples(["t.jsonl"], "rows").examples])
 
 
-def test_a_new_row_of_missing_values_gets_an_answer_too():
-    Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in read_new_examples(["new.csv"], "rows").examples] == ["line 2", "line 3", "line 6"]
-
-
 def test_a_column_without_a_name_is_not_learned_from():
     lines = [f"{n},{height:.3f},{'ab'[n // 30]}" for n, height in enumerate(X[:, 0])]
     Path("t.csv").write_text("\n".join([",height,species", *lines]))
@@ -404,27 +353,3 @@ def test_a_column_without_a_name_is_not_learned_from():
     assert lm.TableTask("t.csv", columns=["", "height"]).columns == ["", "height"]
     Path("t.csv").write_text("\n".join([",said,kind", *(f"{n},one two {n},{n % 2}" for n in range(40))]))
     assert lm.TextTask("t.csv")[0].classes == ("0", "1")
-
-
-@pytest.mark.parametrize("options", [{}, {"text": ""}])
-def test_a_column_without_a_name_that_numbers_no_rows_is_one(options):
-    Path("t.csv").write_text("\n".join([",label", *(f"one two {n},{'ab'[n % 2]}" for n in range(40))]))
-    assert lm.TextTask("t.csv", **options)[0].classes == ("a", "b")
-
-
-def test_a_key_that_few_lines_of_json_have_is_no_column():
-    rows = [{"x": float(row[0]), "kind": "ab"[n % 2]} for n, row in enumerate(X)]
-    for extra in ("odd", 3):
-        rows[5]["note"] = extra
-        Path("t.jsonl").write_text("\n".join(map(json.dumps, rows)))
-        table = lm.TableTask("t.jsonl")
-        assert (table.label, table.columns) == ("kind", ["x"])
-
-
-def test_an_array_is_no_number():
-    value = np.array([1.0, 2.0])
-    with pytest.raises(ValueError, match="is no table"):
-        lm.kinds.Columns().fitted([[value], [1.0]])
-    for given in (value, [1, 2], {"b": 1}):
-        with pytest.raises(ValueError, match=r"Column 'a' of the table holds .* at row 2, which is a"):
-            lm.kinds.Columns(("a",)).fitted([{"a": 1}, {"a": given}])

@@ -8,7 +8,7 @@ import torch
 
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged
-from lit_metanas.objectives.transcription import Transcription, beam_search
+from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.sequence.sequence_network import silenced
 
@@ -36,28 +36,18 @@ def test_transcription_is_the_sum_over_all_paths(seed):
     for target in ([1], [1, 2], [2, 2], [1, 2, 1]):
         loss = float(objective.loss(scores, torch.tensor([target + [0] * (4 - len(target))])))
         assert loss == pytest.approx(-math.log(known[tuple(target)]) / len(target), abs=1e-9)
-    best = max(known, key=known.__getitem__)
-    assert beam_search(scores[0].log_softmax(1), 200) == list(best)
-    assert Transcription(2, beam=200).predictions(scores) == [list(best)]
     assert objective.predictions(scores) == [list(collapse(scores[0].argmax(1).tolist()))]
-
-
-def test_a_beam_finds_what_the_largest_scores_miss():
-    scores = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()  # nothing: 0.36; one symbol: 0.64, by three paths
-    assert Transcription(1).predictions(scores) == [[]]
-    assert Transcription(1, beam=2).predictions(scores) == [[1]]
 
 
 def test_steps_behind_the_end_change_nothing():
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(2, 6, 4, generator=generator, dtype=torch.float64)
     targets = torch.tensor([[1, 3, 0], [2, 2, 1]])
-    for beam in (1, 5):
-        objective = Transcription(3, beam=beam)
-        padding = torch.tensor([0.0, NEVER, NEVER, NEVER], dtype=torch.float64).expand(2, 3, 4)
-        longer = torch.cat([scores, padding], dim=1)
-        assert float(objective.loss(longer, targets)) == pytest.approx(float(objective.loss(scores, targets)), abs=1e-9)
-        assert objective.predictions(longer) == objective.predictions(scores)
+    objective = Transcription(3)
+    padding = torch.tensor([0.0, NEVER, NEVER, NEVER], dtype=torch.float64).expand(2, 3, 4)
+    longer = torch.cat([scores, padding], dim=1)
+    assert float(objective.loss(longer, targets)) == pytest.approx(float(objective.loss(scores, targets)), abs=1e-9)
+    assert objective.predictions(longer) == objective.predictions(scores)
     ours, theirs = (one.clone().requires_grad_() for one in (scores, scores))
     objective.loss(torch.cat([ours, padding], dim=1), targets).backward()
     objective.loss(theirs, targets).backward()
@@ -132,8 +122,8 @@ def test_the_interval_of_a_ratio_covers_it():
 
 
 def test_wrong_numbers_get_a_sentence():
-    with pytest.raises(ValueError, match="beam = 0 must be at least 1"):
-        Transcription(2, beam=0)
+    with pytest.raises(ValueError, match="symbols = 0 must be at least 1"):
+        Transcription(0)
     with pytest.raises(ValueError, match=r"no label smoothing: set label_smoothing = 0\.1 to 0"):
         Transcription(2).loss(torch.zeros(1, 3, 3), torch.tensor([[1]]), 0.1)
 

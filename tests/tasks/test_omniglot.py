@@ -108,17 +108,3 @@ def test_errors_of_omniglot(both, tmp_path):
     empty.mkdir()
     with pytest.raises(ValueError, match=r"character09 has no images"):
         Omniglot(both[0]).classes("train")
-
-
-def test_real_omniglot(data_folder: Path):
-    file = data_folder / "omniglot_28_u4.npz"
-    if not file.is_file():
-        pytest.skip(f"no {file}")
-    source = Omniglot(str(file))
-    assert [len(source.classes(s)) for s in ("train", "val", "test")] == [4 * (964 - 151), 151, 659]
-    names = [set(source.classes(s)) for s in ("train", "val", "test")]
-    assert not names[0] & names[1]
-    assert not (names[0] | names[1]) & names[2]
-    episode = draw_episode(source, "test", seed=0, epoch=0, index=0, way=20, shot=5, query=15, within_group=True)
-    assert len({name.split("/")[0] for name in episode.classes}) == 1
-    assert 0 < episode.support.inputs.mean() < 0.5

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
 from lit_metanas.tasks import draw_episode, draw_task, sampling
@@ -39,14 +38,6 @@ def test_episode_is_ordered_by_class_and_its_parts_are_disjoint(coded, decode):
         assert episode.shot == 2
         assert episode.shape == (3, 2, 2)
         assert episode.val is None
-
-
-@pytest.mark.parametrize(("way", "shot"), [(1, 1), (3, 2)])
-def test_the_parts_of_an_episode_share_no_memory(coded, way, shot):
-    episode = draw_episode(coded(), "train", seed=0, epoch=0, index=0, way=way, shot=shot, query=2)
-    parts = [part for split in (episode.support, episode.query) for part in (split.inputs, split.labels)]
-    assert len({part.untyped_storage().data_ptr() for part in parts}) == 4
-    assert all(part.is_contiguous() for part in parts)
 
 
 def test_every_class_and_instance_is_drawn_about_equally_often(coded, decode):
@@ -103,15 +94,6 @@ def test_task_parts_are_disjoint_and_test_is_held_out_where_it_can_be(coded, dec
     assert draw_task(coded(), "test", **(TASK | {"val": 0})).val is None
     other = draw_task(coded(reserved=reserved), "test", **(TASK | {"index": 4}))
     assert not torch.equal(task.train.inputs, other.train.inputs)
-
-
-@pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.tasks.DrawnTasks, lm.draw_task])
-def test_a_data_set_is_no_source(use):
-    images, labels = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
-    with pytest.raises(ValueError, match=r"^source is a TensorDataset, .* make one by"):
-        use(TensorDataset(images, labels))
-    with pytest.raises(ValueError, match=r"^source is a Tensor, .* make one by lm.kinds.ArraySource\(images"):
-        use(images)
 
 
 def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():

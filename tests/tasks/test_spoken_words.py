@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lit_metanas.inputs.batches import step_mask
-from lit_metanas.kinds import LogMel, SpokenWords
-from lit_metanas.kinds.sounds import spoken_words as module
+from lit_metanas.kinds import SpokenWords
 from lit_metanas.kinds.sounds import synthesis
 from lit_metanas.kinds.sounds.phones import PHONES, make_words
 from lit_metanas.kinds.sounds.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
@@ -107,15 +105,6 @@ def test_an_example_depends_on_word_number_and_seed_only(words, tmp_path):
     assert whole.dtype == torch.float32
 
 
-def test_cached_and_spoken_examples_agree(words):
-    assert torch.equal(words.inputs("train", 2, range(5))[:4], words.inputs("train", 2, range(4)))
-    (sound,) = words.sounds("train", 2, [3])
-    assert sound.square().mean().sqrt().item() == pytest.approx(0.0148574, rel=1e-4)  # on every machine
-    encoded = words.preprocessing.encode([sound])
-    assert torch.allclose(words.inputs("train", 2, [3]), encoded, atol=2e-3)  # half precision
-    assert torch.equal(step_mask(encoded), step_mask(words.inputs("train", 2, [3])))
-
-
 def test_a_damaged_cache_file_is_made_again(words, tmp_path):
     source = lambda: SpokenWords(cache=str(tmp_path), words=(1, 0, 1), pool=2)  # noqa: E731
     first = source()
@@ -131,26 +120,3 @@ def test_a_damaged_cache_file_is_made_again(words, tmp_path):
     for arrays in (half, {**half, "steps": np.array([5, 4], np.int32)}, {"series": np.zeros(3)}):
         np.savez(first.cache_file, **arrays)
         assert torch.equal(source().inputs("test", 0, [0, 1]), want)
-
-
-def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
-    make = lambda **more: SpokenWords(cache=str(tmp_path), **more).cache_file  # noqa: E731
-    files = {make(), make(seed=1), make(pool=5), make(words=(1, 1, 1)), make(features=LogMel(bins=20))}
-    monkeypatch.setattr(module, "_VERSION", 99)
-    assert len(files | {make()}) == 6
-    assert make() == make(features=LogMel())
-    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path / "own"))
-    assert SpokenWords().cache == tmp_path / "own"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"pool": 300}, "pool = 300 must lie between 1 and ordinary = 200"),
-        ({"seed": -1}, "seed = -1 must be at least 0"),
-        ({"words": (1, -1, 2)}, r"words = \(1, -1, 2\) must be three numbers"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=rf"^SpokenWords: {message}"):
-        SpokenWords(**arguments)

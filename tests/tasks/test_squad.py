@@ -8,7 +8,6 @@ import pytest
 from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
-from lit_metanas.inputs.tokens import word_places
 from lit_metanas.kinds.questions.squad import answer_spans
 
 CITIES = ("Rome", "New York", "Oslo (Norway)", "Bonn", "Wien", "Lyon", "Kyiv", "Bern", "Riga", "Graz")
@@ -71,27 +70,6 @@ def test_passages_that_are_learned_from_and_tested_on_are_told(file, tmp_path):
         lm.SquadTask(file, test)
 
 
-def test_too_few_passages_for_a_part_are_told(tmp_path):
-    file = write(tmp_path / "few.json", [paragraph(1), paragraph(2), paragraph(3)])
-    with pytest.raises(ValueError, match=r"few.json' has too few passages for a val part: add some, or set val to 0"):
-        lm.SquadTask(file)
-    assert lm.SquadTask(file, val=0, test=0.5)[0].val is None
-    with pytest.raises(ValueError, match=r"few.json' has too few passages for a test part: add some\."):
-        lm.SquadTask(file, test=0.1)
-
-
-def test_a_passage_is_split_once_for_all_its_questions(tmp_path, monkeypatch):
-    split, asked = [], {"id": "a", "question": "When was it?", "answers": paragraph(1)["qas"][1]["answers"]}
-    for module in ("squad", "question_words"):
-        name = f"lit_metanas.kinds.questions.{module}.word_places"
-        monkeypatch.setattr(name, lambda text: split.append(text) or word_places(text))
-    monkeypatch.setattr("lit_metanas.inputs.tokens.split_words", lambda text: split.append(text) or text.split())
-    rows = [paragraph(1) | {"qas": [asked] * 50}, paragraph(2), paragraph(3)]
-    collection = lm.SquadTask(write(tmp_path / "a.json", rows), val=0, test=0.34, seed=1)
-    assert len(collection[0].train) == 52
-    assert split.count(rows[0]["context"]) <= 3
-
-
 def test_cut_off_answers_are_counted_and_are_misses_in_the_test_part(tmp_path):
     passages = [paragraph(n, before="far away, " * (20 if n % 2 else 0)) for n in range(10)]
     file = write(tmp_path / "far.json", passages)
@@ -136,17 +114,6 @@ def test_a_malformed_file_gets_a_sentence(tmp_path, content, message):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         lm.SquadTask(str(tmp_path / "a.json"))
-
-
-def test_wrong_arguments_get_a_sentence(file):
-    with pytest.raises(FileNotFoundError, match=r"There is no file 'gone.json': give one of questions"):
-        lm.SquadTask("gone.json")
-    with pytest.raises(ValueError, match="give QuestionWords with newest_first=False"):
-        lm.SquadTask(file, preprocessing=lm.kinds.QuestionWords())
-    with pytest.raises(ValueError, match=r"SquadTask: val = 0\.8, test = 0\.2 must be shares"):
-        lm.SquadTask(file, val=0.8)
-    with pytest.raises(ValueError, match="SquadTask: seed = -1 must be at least 0"):
-        lm.SquadTask(file, seed=-1)
 
 
 def test_a_network_marks_answers_of_new_passages(tmp_path):

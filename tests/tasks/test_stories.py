@@ -32,14 +32,14 @@ def test_no_answer_is_much_more_frequent_than_others():
 
 
 def test_tasks_have_words_and_lengths_of_their_own_and_one_vocabulary():
-    stories = lm.kinds.Stories(types=["one-fact", "lists"], tasks=8)
+    stories = lm.kinds.Stories(types=["two-facts", "gifts"], tasks=8)
     tasks = [stories[index] for index in range(8)]
     assert {task.shape for task in tasks} == {stories.shape}
-    assert [task.id for task in tasks[:3]] == ["stories/one-fact/0", "stories/lists/1", "stories/one-fact/2"]
+    assert [task.id for task in tasks[:3]] == ["stories/two-facts/0", "stories/gifts/1", "stories/two-facts/2"]
     assert len({task.classes for task in tasks}) == 8
     assert len({int((task.train.inputs > 0).sum(1).max()) for task in tasks}) > 3
     lm.tasks.check_task(tasks[0])
-    again, other = (lm.kinds.Stories(types=["one-fact", "lists"], tasks=8, seed=seed)[7] for seed in (0, 1))
+    again, other = (lm.kinds.Stories(types=["two-facts", "gifts"], tasks=8, seed=seed)[7] for seed in (0, 1))
     assert torch.equal(again.train.inputs, tasks[7].train.inputs)
     assert not torch.equal(other.train.inputs, tasks[7].train.inputs)
 
@@ -53,22 +53,11 @@ def test_all_words_of_all_types_are_known_and_no_story_is_cut(recwarn):
     assert not [str(told.message) for told in recwarn if "left out" in str(told.message)]
 
 
-def test_types_are_held_out_by_a_seed_or_a_list():
-    parts = [set(lm.kinds.Stories(subset=subset, seed=5).types) for subset in ("train", "val", "test")]
-    assert set.union(*parts) == set(KINDS)
-    assert sum(map(len, parts)) == len(KINDS)
-    assert [len(part) for part in parts] == [5, 1, 2]
-    assert parts[0] != set(lm.kinds.Stories(subset="train", seed=6).types)
-    assert lm.kinds.Stories(types=["gifts"]).types == ("gifts",)
-
-
 def test_wrong_arguments_get_a_sentence(monkeypatch):
     for arguments, message in (
         ({"types": ["gift"]}, "Stories has no question type 'gift': did you mean 'gifts'"),
         ({"types": []}, "there is no question type"),
         ({"types": ["gifts", "gifts"]}, "or one stands twice"),
-        ({"types": ["gifts"], "subset": "test"}, "give 'types' or the subset 'test', not both"),
-        ({"subset": "val", "fractions": (0.5, 0.0, 0.5)}, "there is no question type"),
         ({"tasks": 0}, "tasks = 0 must be a whole number, from 1 to"),
         ({"train": 1}, "train = 1 must be a whole number, from 2 to"),
     ):

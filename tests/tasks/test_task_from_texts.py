@@ -76,19 +76,3 @@ def test_letters_that_are_composed_in_another_way_are_the_same_text() -> None:
     with pytest.warns(UserWarning, match="texts repeats 10 texts of the same class"):
         task = lm.task_from_texts([*texts, *(unicodedata.normalize("NFD", text) for text in texts)], [0, 1] * 10)
     assert sum(map(len, (task.train, task.val, task.test))) == 10
-
-
-@pytest.mark.parametrize(
-    ("texts", "labels", "options", "sentence"),
-    [
-        (WORDS, VERBS[:9], {}, "texts has 10 texts, but labels has 9 labels: give one a text"),
-        ([], [], {}, "There are no texts: give some of two or more classes"),
-        (["", *WORDS[1:]], VERBS, {}, "There is no text at place 0 of 'texts': fill it in, or leave this one out"),
-        ("how do I", VERBS, {}, "texts is a single text: give a list of texts"),
-        (WORDS, VERBS, {"texts_test": ["a"]}, "texts_test and labels_test belong together: give both or neither"),
-        (WORDS, VERBS, {"preprocessing": lm.kinds.Words(least=99)}, "99"),
-    ],
-)  # fmt: skip
-def test_malformed_lists_are_told_in_a_sentence(texts, labels, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        lm.task_from_texts(texts, labels, **options)

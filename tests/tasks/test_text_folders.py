@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.kinds import BytePairs, NumberWords, SentenceSource, TextFolder
+from lit_metanas.kinds import BytePairs, NumberWords, TextTable
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path):
 def test_each_file_is_an_example(folder):
     (folder / "poem" / ".hidden.txt").write_text("hidden")
     (folder / "poem" / "notes.md").write_text("notes")
-    source = TextFolder(str(folder), train=["poem", "song"], test=["letter"])
+    source = TextTable(str(folder), train=["poem", "song"], test=["letter"])
     assert source.name == "texts"
     assert source.classes("train") == ("poem", "song")
     assert source.sentences("test") == {"letter": [f"This letter is\nthe text {i}." for i in range(5)]}
@@ -28,26 +28,17 @@ def test_each_file_is_an_example(folder):
 
 def test_malformed_folders_are_told(folder, tmp_path):
     with pytest.raises(ValueError, match=r"has 1 class folder: give a sub-folder of text files for each of two"):
-        TextFolder(str(tmp_path))
+        TextTable(str(tmp_path))
     (folder / "song" / "5.txt").write_bytes(b"good\n\xff\n")
     with pytest.raises(ValueError, match=r"song/5.txt' is not UTF-8 in line 2"):
-        TextFolder(str(folder))
+        TextTable(str(folder))
     (folder / "song" / "5.txt").write_text("  \n")
     with pytest.raises(ValueError, match=r"There is no text at song/5.txt of"):
-        TextFolder(str(folder))
+        TextTable(str(folder))
     (folder / "song" / "5.txt").unlink()
     (folder / "novel").mkdir()
     with pytest.warns(UserWarning, match=r"has a sub-folder without text files, left out: 'novel'\."):
-        TextFolder(str(folder))
-
-
-def test_sentences_in_memory_are_checked():
-    with pytest.raises(ValueError, match="'mine' holds no texts"):
-        SentenceSource({}, name="mine")
-    with pytest.raises(ValueError, match="The text at sentence 1 of class 'b' of 'mine' is a int"):
-        SentenceSource({"a": ["x"], "b": ["y", 3]}, name="mine")
-    with pytest.raises(ValueError, match="SentenceSource: seed = -1"):
-        SentenceSource({"a": ["x"], "b": ["y"]}, seed=-1)
+        TextTable(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from written_tables import Frame, write
+from written_tables import write
 
 import lit_metanas as lm
-from lit_metanas.automl.scikit.auto_classifier import AutoClassifier
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import describe_columns, describe_given, other_ways, read_given
-from lit_metanas.kinds.kind import kind_named, kind_of
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 from lit_metanas.kinds.texts.text_kind import NGRAMS
@@ -166,24 +165,6 @@ def test_networks_read_both(shared: bool) -> None:
     torch.testing.assert_close(network(inputs), wanted)
 
 
-def test_choices_of_both_parts_have_names_of_their_own() -> None:
-    space = lm.default_space(SHAPE)
-    names = {choice.name: choice.group for choice in space.choices}
-    text, row = lm.default_space(SHAPE.text), lm.default_space(SHAPE.row)
-    assert names == {
-        **{f"text.{choice.name}": f"text.{choice.group}" for choice in text.choices},
-        **{choice.name: choice.group for choice in row.choices},
-    }
-    assert space.size == text.size * row.size
-    (depends,) = (dict(choice.active_if) for choice in space.choices if choice.name == "skip")
-    assert depends == {"depth": frozenset({"2", "3"})}
-    for each in kind_named("tables").first:
-        space.canonical({**space.sample(torch.Generator()), **each})
-    assert kind_named("tables").space(SHAPE, lm.objectives.Classification(2)).size == space.size
-    with pytest.raises(ValueError, match="'text' scores each step"):
-        lm.spaces.TextRowSpace(lm.SequenceSpace(readouts=("each",)), lm.MLPSpace())
-
-
 @pytest.mark.parametrize("tested", [False, True], ids=["drawn", "given"])
 def test_the_inputs_of_linear_models_are_made_of_a_task(tmp_path: Path, tested: bool) -> None:
     path, test_path = write(tmp_path / "reviews.csv", reviews(60)), None
@@ -225,17 +206,3 @@ def test_a_search_learns_what_text_and_columns_say_together(
             answer = json.loads(line)
             shown = [answer["prediction"]] if numbers else [answer[name] for name in found.classes]
             assert shown == pytest.approx(row, rel=1e-3)
-
-
-@pytest.mark.filterwarnings("ignore:The network never predicts")
-def test_a_data_frame_is_learned_from_and_the_fit_is_pickled() -> None:
-    import pickle
-
-    rows = reviews(120)
-    frame: Any = Frame(rows, COLUMNS)
-    model = AutoClassifier(flops=(2e8, 2e8), random_state=0, progress=False)
-    model.fit(frame, [row["verdict"] for row in rows])
-    assert isinstance(model.shape_, lm.inputs.TextRowShape)
-    told = model.predict_proba(frame)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(frame), told)
-    assert read_given((frame, [row["verdict"] for row in rows]), kind="rows").shape == lm.RowShape(20)

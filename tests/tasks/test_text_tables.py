@@ -1,6 +1,5 @@
 """Tables of texts and labels: as a source, and as one target task."""
 
-import os
 import warnings
 
 import pytest
@@ -100,16 +99,6 @@ def test_columns_are_named_where_they_cannot_be_found(write):
         TextTable(write("one,two\na,x\nb,y\n"))  # as many different values in both
 
 
-def test_labels_that_may_be_missing_are_told(write):
-    path = write("text,label\n" + "".join(f"text {i},{('nan', 'yes', 'NULL ', 'none')[i % 4]}\n" for i in range(12)))
-    with pytest.warns(UserWarning, match="becomes a class") as told:
-        assert set(read(path)) == {"nan", "yes", "NULL", "none"}
-    assert [str(one.message).partition(" has ")[2] for one in told] == [
-        f"the label '{label}' in 3 texts, and it becomes a class: leave such texts out if their labels are missing."
-        for label in ("nan", "NULL")
-    ]
-
-
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -129,32 +118,6 @@ def test_labels_that_may_be_missing_are_told(write):
 def test_malformed_tables_are_told(write, content, told):
     with pytest.raises(ValueError, match=told):
         TextTable(write(content))
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ('{"text": "a", "label": "x"}\nnone', r"Line 2 of '.*' is not valid JSON"),
-        ('["a", "x"]', r"Line 1 of '.*' is no object of names and values"),
-        ('{"text": "a", "label": "x"}\n{"text": "b"}', r"There is no label at line 2"),
-        ('{"text": "a", "label": "x"}\n{"text": 3, "label": "y"}', r"The text at line 2 of '.*' is a int: give a text"),
-        ('{"text": "a", "label": "x"}\n{"text": "b", "label": null}', r"The label at line 2 of '.*' is a NoneType"),
-        ('{"text": "\\ud800", "label": "x"}', r"Line 1 of '.*' holds text that is not Unicode"),
-    ],
-)
-def test_malformed_lines_of_json_are_told(write, content, told):
-    with pytest.raises(ValueError, match=told):
-        TextTable(write(content, "t.jsonl"))
-
-
-def test_what_is_no_file_of_a_table_is_told(tmp_path, write):
-    with pytest.raises(FileNotFoundError, match=r"There is no file '.*absent.csv'"):
-        TextTable(str(tmp_path / "absent.csv"))
-    with pytest.raises(ValueError, match=r"is no table: give a file whose name ends in .csv, .tsv, .jsonl"):
-        TextTable(write("text,label\na,x\n", "table.xlsx"))
-    os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(ValueError, match="is not a regular file: give another"):
-        TextTable(str(tmp_path / "pipe.csv"))
 
 
 PIECES = [*(bytes([one]) for one in b',\t"\n\r{}:[x\x00\xff'), b"text", b"label", b"1e9", b"\xef\xbb\xbf"]

@@ -1,7 +1,6 @@
 """Words, characters and byte pairs by number."""
 
 import json
-import os
 import pickle
 import unicodedata
 from collections import Counter
@@ -11,18 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonargparse import ArgumentParser
 
-from lit_metanas.inputs import TextPreprocessing, TokenShape
+from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN, split_words
-from lit_metanas.io.settings import settings_of
-from lit_metanas.kinds import BytePairs, Characters, Docstrings, SentenceSource, Words
+from lit_metanas.kinds import BytePairs, Characters, TextSource, Words
 from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
-from lit_metanas.objectives import Translation
-from lit_metanas.spaces import EncoderDecoderSpace, SequenceSpace
 from lit_metanas.tasks import check_task, draw_task
-from lit_metanas.training import export_child, load
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]
 SCRIPTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]
@@ -69,30 +63,6 @@ def test_what_is_no_text_is_refused(fitted):
 @pytest.mark.parametrize("made", [Words(least=2, steps=4).fitted(TEXTS), Characters(steps=4, characters="b")])
 def test_a_long_text_takes_no_long_time(made):
     assert made.encode(["b" * 50_000_000])[0, 0] in (UNKNOWN, 2)
-
-
-@pytest.mark.parametrize("made", [Words(least=3), Characters(least=3)])
-def test_nothing_to_count_is_told(made):
-    with pytest.raises(ValueError, match=r"none stands least = 3 times .* give meta-train classes"):
-        made.fitted(["abba"])
-
-
-@pytest.mark.parametrize("made", [Words(), Characters(), BytePairs()])
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"steps": 0}, "steps = 0 must be a whole number, from 1 to"),
-        ({"steps": 10**9}, "steps = 1000000000 must be"),
-        ({"steps": True}, "steps = True"),
-        ({"size": "9"}, "size = 9 must be a whole number"),
-        ({"least": None}, "least = None"),
-    ],
-)
-def test_damaged_numbers_are_refused(made, change, message):
-    with pytest.raises(ValueError, match=message):
-        made.from_plain(made.to_plain() | change)
-    with pytest.raises(ValueError, match="has no 'steps'"):
-        made.from_plain({name: value for name, value in made.to_plain().items() if name != "steps"})
 
 
 @pytest.mark.parametrize(
@@ -146,50 +116,24 @@ def test_damaged_words_are_refused(change, message):
         Words.from_plain(Words(words=("book",)).to_plain() | change)
 
 
+class Things(TextSource):
+    """Eight sentences of each class."""
+
+    def sentences(self, subset):
+        names = {"train": ("blue", "red"), "test": ("green", "grey")}.get(subset, ())
+        return {name: [f"{name} thing {i}" for i in range(8)] for name in names}
+
+
 def test_a_source_counts_the_words_of_its_meta_train_classes():
-    sentences = {name: [f"{name} thing {i}" for i in range(8)] for name in ("red", "green", "blue", "grey")}
-    source = SentenceSource(sentences, train=["red", "blue"], test=["green", "grey"], preprocessing=Words(steps=4))
+    source = Things(Words(steps=4))
     assert set(source.preprocessing.words) == {"red", "blue", "thing", *"01234567"}
     task = draw_task(source, way=2, train=3, val=2, test=3)
     check_task(task)
     assert task.preprocessing is source.preprocessing
     assert task.shape == TokenShape(13, 4)
     assert (task.train.inputs[:, 0] == UNKNOWN).all()  # the names of the meta-test classes
-    assert torch.equal(source.inputs("train", 0, [2, 0]), source.preprocessing.encode(["red thing 2", "red thing 0"]))
+    assert torch.equal(source.inputs("train", 0, [2, 0]), source.preprocessing.encode(["blue thing 2", "blue thing 0"]))
     assert source.instances("train", 0, held_out=True) == 0
-
-
-def test_a_vocabulary_from_elsewhere_is_taken():
-    words, sentences = Words(least=2).fitted(TEXTS), {"a": ["book one"], "b": ["book two"]}
-    assert SentenceSource(sentences, test=["a", "b"], preprocessing=words).preprocessing is words
-
-
-def test_sources_with_other_vocabularies_are_told_apart():
-    def made(steps):
-        return settings_of(SentenceSource({"a": ["one one"], "b": ["two two"]}, preprocessing=Words(steps=steps)))
-
-    assert made(3) == made(3) != made(4)
-
-
-def test_a_configuration_gives_the_preprocessing():
-    parser = ArgumentParser()
-    parser.add_class_arguments(Docstrings, "source")
-    chosen = {"class_path": "lit_metanas.kinds.Words", "init_args": {"steps": 7, "least": 3}}
-    config = parser.parse_object({"source": {"preprocessing": chosen}})
-    assert parser.instantiate(config).source._given == Words(steps=7, least=3)
-
-
-def test_the_base_needs_tokens_alone():
-    class Letters(TextPreprocessing):
-        kind = "letters"
-        steps = 2
-        shape = TokenShape(300, 2)
-        show = to_plain = from_plain = None
-
-        def token_lists(self, texts):
-            return [[ord(letter) for letter in text] for text in texts]
-
-    assert Letters().fitted(["x"]).encode(["abc", ""]).tolist() == [[97, 98], [UNKNOWN, PADDING]]
 
 
 def test_the_most_frequent_characters_come_first():
@@ -216,49 +160,6 @@ def test_what_cannot_be_written_is_not_of_the_vocabulary():
     json.dumps(made.to_plain(), ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"characters": ["a"]}, "has no text 'characters'"),
-        ({"characters": "aba"}, "or one twice"),
-        ({"characters": "abc", "size": 2}, "more than 2 characters"),
-        ({"characters": "a\ud800"}, "is not a character in composed form"),
-        ({"characters": "a\u0958"}, "is not a character in composed form"),
-    ],
-)
-def test_damaged_characters_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        Characters.from_plain(Characters(characters="ab").to_plain() | change)
-    with pytest.raises(ValueError, match="the vocabulary is no text"):
-        Characters(characters=["a"])
-
-
-def test_a_network_that_knows_very_many_characters_is_read_again(tmp_path):
-    many = Characters(characters="".join(map(chr, range(0x4E00, 0x4E00 + 12_000))), size=12_000, steps=4)
-    space = SequenceSpace(operations=("conv_3",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("mean",))
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    child = space.child(architecture, many.shape, 2)
-    given = {"architecture": architecture, "classes": ("a", "b"), "shape": many.shape, "preprocessing": many}
-    export_child(child, tmp_path, **given)
-    assert load(tmp_path).preprocessing == many
-
-
-def test_characters_are_stored_with_an_exported_network(tmp_path):
-    read, written = Characters(steps=4).fitted(["0123456789"]), Characters(steps=3).fitted(["größe"])
-    encoder = SequenceSpace(operations=("gru",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("each",))
-    space = EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=3)
-    objective = Translation(written)
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    child = space.child(architecture, read.shape, objective.outputs)
-    given = {"architecture": architecture, "classes": (), "shape": read.shape, "preprocessing": read}
-    export_child(child, tmp_path, **given, objective=objective)
-    found = load(tmp_path)
-    assert (found.preprocessing, found.objective) == (read, objective)
-    inputs = read.encode(["42", "?"])
-    torch.testing.assert_close(found.network(inputs), child.eval()(inputs), atol=1e-5, rtol=1e-5)
-    assert all(set(text) <= {*"größe", "\N{REPLACEMENT CHARACTER}"} for text in found.show(["42", "?"]))
-
-
 def test_the_pairs_that_stand_together_most_often_are_joined(pairs):
     assert BytePairs(size=258).fitted(["aab aab ab"]).merges == (("a", "b"), ("a", "ab"))
     assert SINGLE_BYTES < len(pairs.pieces) <= 300
@@ -267,35 +168,12 @@ def test_the_pairs_that_stand_together_most_often_are_joined(pairs):
     assert all(BytePairs(size=300, steps=12).fitted(STEMS) == pairs for _ in range(5))
 
 
-def test_pieces_are_fewer_than_bytes(pairs):
-    found = pairs.encode(["LOWER low", ""])
-    assert int((found[0] != PADDING).sum()) < len("lower low")
-    assert found[1].tolist() == [UNKNOWN] + 11 * [PADDING]
-
-
 @pytest.mark.parametrize("text", ["日本語", "\U0001f600", "größer", "\x00"])
 def test_any_character_is_known(pairs, text):
     wide = replace(pairs, steps=40)
     found = wide.encode([text])
     assert (found != UNKNOWN).all()
     assert wide.show(found) == [text.lower()]
-
-
-def test_letters_are_composed_and_can_be_written_before_they_become_bytes(pairs):
-    assert pairs.show(pairs.encode(["a\ud800b"])) == ["a?b"]
-    assert pairs.encode(["J\u030can"]).tolist() == pairs.encode(["\u01f0an"]).tolist()
-
-
-def test_a_process_that_is_forked_later_is_not_warned(pairs, capfd):
-    before = os.environ.get("TOKENIZERS_PARALLELISM")
-    BytePairs(size=300, steps=12).fitted(STEMS).encode(STEMS)
-    assert os.environ.get("TOKENIZERS_PARALLELISM") == before
-    child = os.fork()
-    if not child:
-        pairs.encode(STEMS)
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert "forked" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ FAMILIES: dict[str, tuple[SearchSpace, Shape, float]] = {
     "darts": (lm.spaces.DARTSCell(channels=4, cells=1), GREY, 0.97),
     "metanas": (lm.spaces.MetaNASCell(channels=4, cells=1), GREY, 0.97),
     "enas": (lm.spaces.ENASMacro(layers=2, channels=8), GREY, 0.97),
-    "nas-bench-101": (lm.spaces.NASBench101(vertices=4, stacks=1, cells=1, **OPEN), GREY, 0.97),
+    "nas-bench-101": (lm.spaces.NASBench101(vertices=4, channels=8, stacks=1, cells=1), GREY, 0.97),
     "nas-bench-201": (lm.spaces.NASBench201(cells=1, **OPEN), GREY, 0.97),
     "grid": (lm.GridSpace(stages=(2,), depths=(1,), widths=(16,)), GREY, 0.99),
     "linear": (lm.spaces.LinearSpace(), GREY, 0.99),

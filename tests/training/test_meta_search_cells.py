@@ -16,11 +16,10 @@ from lit_metanas.meta import (
     PrototypeLoss,
 )
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
-from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, NASBench101, NASBench201, one_hot
+from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, NASBench201, one_hot
 
 SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
 SPACES["enas"] = ENASMacro(layers=4, channels=4)
-SPACES["nas-bench-101"] = NASBench101(vertices=5, channels=4, stacks=2, cells=1, merge_isomorphs=False)
 SPACES["nas-bench-201"] = NASBench201(channels=4, cells=1, merge_isomorphs=False)
 
 
@@ -48,7 +47,6 @@ METHODS = {
         ("darts", "softmax"),
         ("metanas", "meta_nas"),
         ("enas", "maml"),
-        ("nas-bench-101", "softmax"),
         ("nas-bench-201", "maml"),
         pytest.param("darts", "tnas", marks=pytest.mark.slow),
     ],

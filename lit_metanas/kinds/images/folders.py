@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +11,15 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.class_folders import class_folders, file_groups
-from lit_metanas.io.text import writable
-from lit_metanas.kinds.divided_examples import task_of_classes
-from lit_metanas.kinds.file_reading import FileReading, ReadFiles
+from lit_metanas.io.class_folders import class_folders
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
-from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
+from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, read_images, require_shape
+from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.tasks.source import TaskSource
-from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
-from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
+from lit_metanas.tasks.splits import check_shares
+from lit_metanas.tasks.task import SingleTask, Task
 
 
 class FolderTask(SingleTask):
@@ -80,23 +77,14 @@ class FolderTask(SingleTask):
         check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
         self._shape = shape and (shape[0], shape[1], shape[2])
-        self.shares: tuple[float | None, float, float] = train, val, test
+        self.shares = train, val, test
         self.seed = seed
-        self.test_root = test_root
         self.skip_unreadable = skip_unreadable
-        self.group = group
         self.min_per_class = min_per_class
-        self._files = class_folders(self.root, SUFFIXES, "images", group is not None)
-        self._groups = file_groups(self.root, self._files, group)
-        self._tested: dict[str, list[Path]] | None = None
+        self._listing = ListedFiles.of_folders(self.root, SUFFIXES, "images", group)
+        self._tested: ListedFiles | None = None
         if test_root is not None:
-            self.shares = None, val, 0.0
-            self._tested = class_folders(Path(test_root), SUFFIXES, "images", group is not None)
-            tested_groups = file_groups(Path(test_root), self._tested, group)
-            tell_shared_groups(f"'{test_root}'", self._groups, tested_groups)
-            self._groups |= tested_groups
-            if foreign := [name for name in self._tested if name not in self._files]:
-                raise ValueError(f"'{test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
+            self._tested = ListedFiles.of_folders(Path(test_root), SUFFIXES, "images", group)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -104,23 +92,18 @@ class FolderTask(SingleTask):
         return self._shape or (3, 32, 32)
 
     def bring_to(self, shape: Shape) -> None:
-        """Take another shape unless one was asked for, and say so where images lose their colour.
+        """Take another shape unless one was asked for.
 
         Raises:
             ValueError: it is not that of an image.
         """
-        if self._shape is not None:
-            return
-        shape = self._shape = image_shape(shape)
-        if shape[0] == 1 and any(map(_begins_in_colour, self._files.values())):
-            warn_of_data(
-                f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
-            )
+        if self._shape is None:
+            self._shape = image_shape(shape)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the class folders, in the order of their labels."""
-        return tuple(self._files)
+        return tuple(self._listing.classes)
 
     def make(self) -> Task:
         """Read the images and split them."""
@@ -131,34 +114,18 @@ class FolderTask(SingleTask):
 
     def in_eight_bits(self, reading: FileReading | None = None) -> Task:
         """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
-        reading, tested = reading or FileReading(), self._tested
-        further = sum(map(len, (tested or {}).values()))
-        images = self._read(reading, self._files, further)
-        return task_of_classes(
+        return task_of_files(
             self.root.resolve().name,
-            images,
-            large_classes(images.places, self.min_per_class, f"'{writable(str(self.root))}'"),
+            self._listing,
+            self._tested,
+            partial(read_image, shape=self.shape),
+            "images",
             shares=self.shares,
             seed=self.seed,
-            culprit=lambda name: str(self.root / name),
-            groups=self._groups or None,
-            tested=None if tested is None else self._read(reading, tested),
-            tested_in=f"'{self.test_root}'",
+            least=self.min_per_class,
+            reading=reading,
+            skip_unreadable=self.skip_unreadable,
         )
-
-    def _read(self, reading: FileReading, classes: Mapping[str, Sequence[Path]], further: int = 0) -> ReadFiles:
-        """Images of each class, and their files."""
-        read = partial(read_image, shape=self.shape)
-        files = reading.sample(classes, read, self._groups, further=further)
-        return reading.inputs(files, read, "images", skip_unreadable=self.skip_unreadable)
-
-
-def _begins_in_colour(files: Sequence[Path]) -> bool:
-    """Whether the first readable one of some images has colour."""
-    for file in files:
-        with suppress(ValueError):
-            return has_colour(file)
-    return False
 
 
 class ImageFolder(ClassImages, TaskSource):

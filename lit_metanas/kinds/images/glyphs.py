@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.io.packages import installed_version
-from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
+from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Letter, distorted, font_file, letters, master
 from lit_metanas.tasks.source import Subset, TaskSource
 
 SCRIPTS: dict[Subset, tuple[str, ...]] = {
@@ -25,6 +26,9 @@ SCRIPTS: dict[Subset, tuple[str, ...]] = {
     "test": ("Georgian", "Greek", "Hebrew", "Old Italic", "Lisu", "Coptic"),
 }
 """The scripts of each subset."""
+
+_ORDINARY, _HELD_OUT = 200, 100
+"""Images of a class, and those of faces that show it in test parts alone."""
 
 _VERSION = 1  # raise whenever the same arguments give other images
 _BLOCK = 20  # instances that are rendered together
@@ -42,13 +46,11 @@ class Glyphs(TaskSource):
         seed: seed of the distortions, at least 0.
         cache: folder of the cached images; by default ``$LIT_METANAS_CACHE``, else ``lit_metanas`` in
             ``$XDG_CACHE_HOME`` or ``~/.cache``.
-        pool: images a class from which episodes are drawn, at least 1.
-        ordinary: images a class for the train and validation parts of target tasks, at least ``pool``.
-        held_out: images a class, of held-out faces, for the test part of target tasks.
-        distortion: how hard the images are distorted.
+        pool: images a class from which episodes are drawn, 1 to 200. A class has 200 ordinary images, and 100 of
+            held-out faces for the test part of target tasks.
 
     Raises:
-        ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
+        ValueError: a number is out of its range.
 
     Example:
         >>> glyphs = lm.Glyphs()
@@ -61,21 +63,11 @@ class Glyphs(TaskSource):
         seed: int = 0,
         cache: str | None = None,
         pool: int = 20,
-        ordinary: int = 200,
-        held_out: int = 100,
-        distortion: Distortion | None = None,
     ) -> None:
-        if not 1 <= pool <= ordinary:
-            raise ValueError(f"Glyphs: pool = {pool} must lie between 1 and ordinary = {ordinary}.")
-        for name, value in (("seed", seed), ("held_out", held_out)):
-            if value < 0:
-                raise ValueError(f"Glyphs: {name} = {value} must be at least 0.")
+        check_range("Glyphs", seed=(seed, 0), pool=(pool, 1, _ORDINARY))
         self.seed = seed
         self.cache = Path(cache) if cache else cache_folder()
         self.pool = pool
-        self.ordinary = ordinary
-        self.held_out = held_out
-        self.distortion = distortion or Distortion()
         self._pools: Tensor | None = None
         self._blocks: dict[tuple[int, bool, int], Tensor] = {}
 
@@ -87,7 +79,7 @@ class Glyphs(TaskSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached images; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool, self.distortion)).encode())
+        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool)).encode())
         for face in FACES:
             digest.update(font_file(face).read_bytes())
         return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"
@@ -111,7 +103,7 @@ class Glyphs(TaskSource):
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of ordinary or held-out images of a class: the same for all."""
-        return self.held_out if held_out else self.ordinary
+        return _HELD_OUT if held_out else _ORDINARY
 
     def episode_instances(self, subset: Subset, class_index: int) -> int:
         """Return the number of cached images of a class: the same for all."""
@@ -163,7 +155,7 @@ class Glyphs(TaskSource):
         generator = np.random.default_rng((self.seed, letter.code_point, int(held_out), block))
         faces = letter.held_out_faces if held_out else letter.faces
         masters = torch.stack([master(letter.code_point, face) for face in faces])
-        return self.distortion(masters[generator.integers(len(faces), size=_BLOCK)], generator)
+        return distorted(masters[generator.integers(len(faces), size=_BLOCK)], generator)
 
 
 @cache

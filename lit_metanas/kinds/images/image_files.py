@@ -67,12 +67,6 @@ def shorter_side(file: Path) -> int:
         return 0
 
 
-def has_colour(file: Path) -> bool:
-    """Whether any pixel of a readable image is not grey."""
-    red, green, blue = read_image(file, (3, 32, 32))
-    return not (torch.equal(red, green) and torch.equal(green, blue))
-
-
 def _in_eight_bits(image: Image.Image) -> Image.Image:
     """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are."""
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):

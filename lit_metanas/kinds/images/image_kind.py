@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
@@ -29,6 +30,9 @@ from lit_metanas.tasks.task import Split, Task
 
 USUAL_SHAPE = ImageShape(3, 32, 32)
 """Of images that a table names."""
+
+VAL, TEST = 0.2, 0.2
+"""Shares of the images that a table names to choose by, and to test on."""
 
 FEW = 20
 """Images whose pixels are looked at before they are read."""
@@ -104,7 +108,19 @@ class ImageKind(Kind):
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if table_of_files(source.path, SUFFIXES) is not None:
-            task = task_of_files(source, SUFFIXES, self.noun, partial(read_image, shape=shape or USUAL_SHAPE))
+            listings = [_listed(source, path) for path in (source.path, source.test) if path is not None]
+            path = source.path.resolve()
+            task = task_of_files(
+                path.name if path.is_dir() else path.stem,
+                listings[0],
+                listings[1] if listings[1:] else None,
+                partial(read_image, shape=shape or USUAL_SHAPE),
+                self.noun,
+                shares=(None, VAL, TEST),
+                least=source.least,
+                targets=source.targets,
+                reading=reading,
+            )
         else:
             task = FolderTask(
                 str(source.path),
@@ -179,10 +195,26 @@ class ImageKind(Kind):
         return None
 
 
+def _listed(source: Source, path: Path) -> ListedFiles:
+    """The images of a table, or of the only table in a folder."""
+    table = table_of_files(path, SUFFIXES)
+    if table is None:
+        raise ValueError(f"'{writable(str(path))}' has no table that names images: give one, as the other part has.")
+    return ListedFiles.of_table(
+        table,
+        SUFFIXES,
+        "images",
+        label=source.label,
+        group=source.group,
+        targets=source.targets,
+        learned=path == source.path,
+    )
+
+
 def _side(source: Source) -> int:
     """Pixels of the shorter side of images: the median of the first one of each class, or of a few; 0 without."""
     if table_of_files(source.path, SUFFIXES) is not None:
-        firsts = [ListedFiles.of(source.path, SUFFIXES, "images", source).files[:FEW]]
+        firsts = [_listed(source, source.path).files[:FEW]]
     else:
         folders = folders_in(source.path) if source.path.is_dir() else []
         firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]

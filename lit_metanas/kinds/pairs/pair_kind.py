@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED
-from lit_metanas.io.text import option_words, printable, writable
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, known_kinds
 from lit_metanas.kinds.listed_files import file_column
@@ -19,7 +19,6 @@ from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
 from lit_metanas.kinds.rows.row_tasks import (
-    all_numbers,
     find_row_columns,
     has_text_and_columns,
     label_of_rows,
@@ -48,7 +47,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
 from lit_metanas.tasks.label_sets import are_label_sets
-from lit_metanas.tasks.number_targets import FEWEST_NUMBERS, are_numbers
+from lit_metanas.tasks.number_targets import are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
 
@@ -110,9 +109,9 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
             return "texts"
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
-    _refuse_numbers(rows, place, numbered, label, target, reason)
     if label is None and target is None:
-        if reason and seem_rows(rows, place):
+        labelled = usual_column(columns_of(rows), LABEL_COLUMNS) is not None
+        if reason and (labelled or seem_rows(rows, place)):
             raise ValueError(reason)
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
@@ -131,41 +130,6 @@ def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, labe
             return "texts"
         raise
     return "rows"
-
-
-def _refuse_numbers(
-    rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
-) -> None:
-    """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers."""
-    names = columns_of(rows)
-    usual = usual_column(names, LABEL_COLUMNS)
-    if target is None:
-        numbers = all_numbers(rows)
-        labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
-        if labelled and reason and (label is None or numbers):
-            raise ValueError(reason)
-        if label in (None, numbered) and (numbered is not None or numbers):
-            raise ValueError(_no_labels(place, numbered))
-    elif label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
-        values = [(where, {target: row.get(target)}) for where, row in rows]
-        if all_numbers(values) and not _repeats(values, target):
-            raise ValueError(_no_labels(place, target, ("texts", "classes"), ("pairs", "texts to be written")))
-
-
-def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
-    """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
-    if column is None:
-        return (
-            f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label', or "
-            f"name it by {option_words('label')}."
-        )
-    others = ", or ".join(
-        f"{option_words('kind', kind)} where these are {noun}" for kind, noun in kinds or [("rows", "classes")]
-    )
-    return (
-        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "
-        f"fewer than the {FEWEST_NUMBERS} different numbers that can be predicted: add rows, or say {others}."
-    )
 
 
 def _are_targets(rows: Sequence[TableRow], column: str) -> bool:
@@ -203,10 +167,12 @@ class PairKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of a table; networks have as many steps as the longest texts need, and some for longer ones."""
+        if source.group is not None:
+            raise ValueError("Pairs of texts are divided by their sources: leave 'group' out.")
         made = source.prepared
         if made is None:
             parts = [part for part in (source.path, source.test) if part is not None]
-            pairs = [pair for part in parts for _, pair in read_pairs(part, group=source.group)]
+            pairs = [pair for part in parts for _, pair in read_pairs(part)]
             sources, targets = zip(*pairs, strict=True)
             made = characters_for(map(str, sources)), characters_for(map(str, targets))
         first, second = made
@@ -215,7 +181,6 @@ class PairKind(Kind):
             preprocessing=first,
             target_preprocessing=second,
             test_path=source.test_path,
-            group=source.group,
         )[0]
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:

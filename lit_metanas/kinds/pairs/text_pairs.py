@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,9 +24,8 @@ from lit_metanas.kinds.texts.text_tables import (
     read_rows,
 )
 from lit_metanas.objectives.translation import TextMetric, Translation
-from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, part_sizes
+from lit_metanas.tasks.splits import part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 
@@ -70,17 +67,8 @@ def deal_sources(
     val: float,
     test: float,
     seed: int,
-    groups: Mapping[TextPair, str] | None = None,
-    name: str = "group",
 ) -> Parts:
-    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together."""
-    if groups is not None:
-        joined = _joined_groups(pairs, groups)
-        dealt = deal_groups(
-            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda label: f"'{label}'", name=name
-        )
-        both = list(zip(pairs, joined, strict=True))
-        return {subset: [pair for pair, own in both if dealt[own] == subset] for subset in SUBSETS}
+    """Divide pairs by shares of their sources: those of the same source stay together."""
     sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
         sources.setdefault(text_key(pair.source), []).append(pair)
@@ -91,61 +79,6 @@ def deal_sources(
         subset: [pair for at in islice(order, size) for pair in members[at]]
         for subset, size in zip(SUBSETS, sizes, strict=True)
     }
-
-
-def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) -> list[str]:
-    """The group of each pair, where groups that have a source in common are one, called as the first of them."""
-    same = {group: group for group in groups.values()}
-
-    def first(group: str) -> str:
-        while same[group] != group:
-            same[group] = same[same[group]]
-            group = same[group]
-        return group
-
-    having: dict[str, str] = {}
-    for pair in pairs:
-        other = having.setdefault(text_key(pair.source), groups[pair])
-        one, another = sorted((first(groups[pair]), first(other)))
-        same[another] = one
-    return [first(groups[pair]) for pair in pairs]
-
-
-@dataclass(frozen=True)
-class TextShares:
-    """Division by digests of texts: a text is in the same part of all tasks that have it."""
-
-    owner: str  # as messages begin
-    train: float
-    val: float
-    test: float
-    seed: int
-    split_by: Side = "source"  # the text of a pair that decides
-
-    def __post_init__(self) -> None:
-        check_shares(self.owner, train=self.train, val=self.val, test=self.test, seed=self.seed)
-        if self.split_by not in get_args(Side):
-            raise ValueError(f"{self.owner}: split_by = '{self.split_by}' must be source or target.")
-
-    def part_of(self, text: str) -> Subset | None:
-        """The part that a text belongs to; None where the shares leave some out."""
-        digest = hashlib.sha256(f"{self.seed} {text_key(text)}".encode()).digest()
-        place = int.from_bytes(digest[:7]) / 2**56
-        ends = accumulate((self.train, self.val, self.test))
-        return next((subset for subset, end in zip(SUBSETS, ends, strict=True) if place < end), None)
-
-    def deal(self, pairs: Iterable[TextPair]) -> Parts:
-        """Divide pairs; those of val and test are left out whose source an earlier part has, with another target."""
-        parts: Parts = {subset: [] for subset in SUBSETS}
-        for pair in pairs:
-            subset = self.part_of(getattr(pair, self.split_by))
-            if subset is not None:
-                parts[subset].append(pair)
-        known: set[str] = set()
-        for subset in SUBSETS:
-            parts[subset] = [pair for pair in parts[subset] if text_key(pair.source) not in known]
-            known |= {text_key(pair.source) for pair in parts[subset]}
-        return parts
 
 
 def translation_task(
@@ -213,7 +146,6 @@ SOURCE_TEXT_COLUMNS = (
 TARGET_TEXT_COLUMNS = (
     "target", "tgt", "output", "to", "translation", "pronunciation", "phoneme", "phonemes", "phones", "reference",
 )  # fmt: skip
-LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task")
 """Names by which columns are found, whatever their case."""
 
 
@@ -222,19 +154,17 @@ def read_pairs(
     translations: str | None = None,
     source: str | None = None,
     target: str | None = None,
-    group: str | None = None,
 ) -> Iterator[tuple[str, TextPair]]:
     """The pairs of a table or of two files, and where each stands."""
     if translations is not None:
-        if any(column is not None for column in (source, target, group)):
-            raise ValueError(
-                f"'{writable(str(path))}': two files have no columns: leave out 'source', 'target' and 'group'."
-            )
+        if source is not None or target is not None:
+            raise ValueError(f"'{writable(str(path))}': two files have no columns: leave out 'source' and 'target'.")
         yield from _read_lines(path, Path(translations))
         return
     rows = list(read_rows(path))
-    columns = find_pair_columns(rows, writable(str(path)), source, target, group=group)
-    yield from pair_rows(rows, *columns)
+    source, target = find_pair_columns(rows, writable(str(path)), source, target)
+    for where, row in rows:
+        yield where, TextPair(row.get(source, ""), row.get(target, ""))
 
 
 def _read_lines(path: Path, translations: Path) -> Iterator[tuple[str, TextPair]]:
@@ -262,9 +192,3 @@ def find_pair_columns(
             "and that of their translations 'target', or name them by these arguments of the task's class."
         )
     return source, target
-
-
-def pair_rows(rows: Sequence[TableRow], source: str, target: str) -> Iterator[tuple[str, TextPair]]:
-    """The pair of each row, and where it stands."""
-    for where, row in rows:
-        yield where, TextPair(row.get(source, ""), row.get(target, ""))

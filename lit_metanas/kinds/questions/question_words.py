@@ -14,9 +14,9 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import PADDING, TokenShape, vocabulary_of
 from lit_metanas.inputs.tokens import UNKNOWN, word_places
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import printable
 from lit_metanas.kinds.texts.vocabularies import Words
-from lit_metanas.tasks.task import Split, Task, warn_of_data
+from lit_metanas.tasks.task import Split, Task
 
 FEWEST_STEPS = 4  # of an example
 LONGEST_PASSAGE = 100_000  # characters of a question and its passage, which is read anew for each question
@@ -25,12 +25,11 @@ _SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
 class Asked(NamedTuple):
-    """A question about the first sentences of a story."""
+    """A question about a story."""
 
     question: str
-    story: Sequence[str]  # the oldest sentence first; questions about one story share them
-    seen: int  # sentences that come before the question
-    answer: str
+    story: Sequence[str]  # the oldest sentence first
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,28 +98,28 @@ class QuestionWords(Preprocessing):
 
     def whole(self, raw: Sequence[Any]) -> list[bool]:
         """Whether nothing of what each question is asked of is cut off."""
-        return [self.encode_stories([one])[1] == 0 for one in _asked(raw)]
+        return self.encode_stories(_asked(raw))[1]
 
-    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
-        """The inputs of questions about stories, shape ``(n, steps)``, and how many of them lack a part of theirs."""
+    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, list[bool]]:
+        """The inputs of questions about stories, shape ``(n, steps)``, and whether each has all of its story."""
         known: dict[str, list[int]] = {}
         found = torch.full((len(asked), self.words.steps), PADDING, dtype=torch.int64)
-        cut = 0
-        for row, (question, story, seen, _) in enumerate(asked):
+        whole = [True] * len(asked)
+        for row, (question, story, _) in enumerate(asked):
             kept = self.begin(question)
             first = len(kept)
-            for at in reversed(range(seen)) if self.newest_first else range(seen):
-                if story[at] not in known:
-                    known[story[at]] = self.tokens(story[at])
-                sentence, room = known[story[at]], self.words.steps - len(kept)
-                fits = len(sentence) <= room
+            for sentence in reversed(story) if self.newest_first else story:
+                if sentence not in known:
+                    known[sentence] = self.tokens(sentence)
+                room = self.words.steps - len(kept)
+                fits = len(known[sentence]) <= room
                 if fits or not self.newest_first or len(kept) == first:
-                    kept += sentence[:room]
+                    kept += known[sentence][:room]
                 if not fits:  # and nothing behind it is looked at, so that no long story takes long
-                    cut += 1
+                    whole[row] = False
                     break
             found[row, : len(kept)] = torch.tensor(kept)
-        return found, cut
+        return found, whole
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text, one for each of its ``word_places``."""
@@ -176,7 +175,7 @@ class QuestionWords(Preprocessing):
 
 def _asked(raw: Sequence[Any]) -> list[Asked]:
     pairs = [split_question(one) for one in raw]
-    return [Asked(question, story := passage_sentences(passage), len(story), "") for question, passage in pairs]
+    return [Asked(question, passage_sentences(passage)) for question, passage in pairs]
 
 
 def split_question(raw: object) -> tuple[str, str]:
@@ -204,29 +203,18 @@ def passage_sentences(passage: str) -> list[str]:
 
 
 def story_task(
-    id: str,
-    parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
-    preprocessing: QuestionWords,
-    place: str,
+    id: str, parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]], preprocessing: QuestionWords
 ) -> Task:
     """Questions about stories as a task; its classes are all answers, in alphabetical order."""
     answers = sorted({asked.answer for part in parts for asked in part})
-    if len(answers) < 2:
-        raise ValueError(
-            f"All questions of {place} have the answer '{printable(answers[0], 80)}': give such with two or more."
-        )
     labels = {answer: label for label, answer in enumerate(answers)}
-    splits, cut = [], 0
-    for part in parts:
-        inputs, incomplete = preprocessing.encode_stories(part)
-        splits.append(Split(inputs, torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64)))
-        cut += incomplete
-    if cut:
-        warn_of_data(
-            f"{number_of(cut, 'question')} of {place} and their stories do not fit into {preprocessing.room}: what is "
-            "too long is cut. Give a preprocessing with room for more."
+    train, val, test = (
+        Split(
+            preprocessing.encode_stories(part)[0],
+            torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64),
         )
-    train, val, test = splits
+        for part in parts
+    )
     return Task(
         id=id,
         way=len(answers),
@@ -237,10 +225,3 @@ def story_task(
         vocabulary=vocabulary_of(preprocessing.shape),
         preprocessing=preprocessing,
     )
-
-
-def vocabulary_texts(asked: Sequence[Asked]) -> list[str]:
-    """Each question, and each sentence of a story once, to count a vocabulary on."""
-    latest = {id(one.story): one for one in sorted(asked, key=lambda one: one.seen)}
-    stories = {id(one.story): latest[id(one.story)] for one in asked}.values()
-    return [*(text for one in stories for text in one.story[: one.seen]), *(one.question for one in asked)]

@@ -129,54 +129,41 @@ class SquadTask(SingleTask):
 
     @cached_property
     def _made(self) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
-        place = f"'{writable(str(self.path))}'"
-        return passage_task(self.path.resolve().stem, self._parts, self.preprocessing, self.objective, place=place)
-
-
-def passage_task(
-    id: str,
-    parts: Mapping[Subset, Sequence[PassageQuestion]],
-    preprocessing: QuestionWords,
-    objective: Span,
-    *,
-    place: str,
-) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
-    """The task of finding the answers of questions in their passages, and the questions of each part that are kept."""
-    splits: dict[Subset, Split] = {}
-    kept: dict[Subset, list[PassageQuestion]] = {}
-    cut, steps = 0, preprocessing.words.steps
-    for subset, asked in parts.items():
-        found = list(zip(asked, answer_spans(asked, preprocessing), strict=True))
-        reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
-        cut += len(found) - len(reached)
-        if subset != "test":
-            found = reached
-        kept[subset] = [one for one, _ in found]
-        stories = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
-        targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
-        splits[subset] = Split(preprocessing.encode_stories(stories)[0], targets)
-        if asked and not kept[subset]:
-            raise ValueError(
-                f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: add "
-                "passages, or give a preprocessing with more steps."
+        splits: dict[Subset, Split] = {}
+        kept: dict[Subset, list[PassageQuestion]] = {}
+        cut, steps, place = 0, self.preprocessing.words.steps, f"'{writable(str(self.path))}'"
+        for subset, asked in self._parts.items():
+            found = list(zip(asked, answer_spans(asked, self.preprocessing), strict=True))
+            reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
+            cut += len(found) - len(reached)
+            if subset != "test":
+                found = reached
+            kept[subset] = [one for one, _ in found]
+            stories = [Asked(one.question, [one.passage]) for one in kept[subset]]
+            targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
+            splits[subset] = Split(self.preprocessing.encode_stories(stories)[0], targets)
+            if asked and not kept[subset]:
+                raise ValueError(
+                    f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: "
+                    "add passages, or give a preprocessing with more steps."
+                )
+        if cut:
+            warn_of_data(
+                f"{number_of(cut, 'question')} of {place} have their answers behind the first {steps} words: those of "
+                "the train and val parts are left out, those of the test part count as misses. Give a preprocessing "
+                "with more steps."
             )
-    if cut:
-        warn_of_data(
-            f"{number_of(cut, 'question')} of {place} have their answers behind the first {steps} words: those of the "
-            "train and val parts are left out, those of the test part count as misses. Give a preprocessing with more "
-            "steps."
+        task = Task(
+            id=self.path.resolve().stem,
+            way=self.objective.outputs,
+            train=splits["train"],
+            val=splits["val"],
+            test=splits["test"],
+            vocabulary=vocabulary_of(self.preprocessing.shape),
+            preprocessing=self.preprocessing,
+            objective=self.objective,
         )
-    task = Task(
-        id=id,
-        way=objective.outputs,
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
-        vocabulary=vocabulary_of(preprocessing.shape),
-        preprocessing=preprocessing,
-        objective=objective,
-    )
-    return task, kept
+        return task, kept
 
 
 def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The embedded tasks of questions: made-up stories of many kinds."""
+"""The embedded tasks of questions: made-up stories of several kinds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import islice
 from random import Random
-from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import check_range
@@ -15,17 +14,12 @@ from lit_metanas.kinds.questions import whereabouts
 from lit_metanas.kinds.questions.question_words import Asked, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
 from lit_metanas.kinds.questions.whereabouts import Story
-from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import Task, TaskCollection
 
 QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Story | None]] = {
-    "one-fact": whereabouts.one_fact,
     "two-facts": whereabouts.two_facts,
     "counting": whereabouts.carried_count,
-    "lists": whereabouts.carried_things,
     "yes-or-no": whereabouts.yes_or_no,
-    "negation": whereabouts.negation,
     "gifts": whereabouts.gift,
     "motives": whereabouts.motive,
 }
@@ -47,15 +41,12 @@ class Stories(TaskCollection):
     the weights of another one.
 
     Args:
-        subset: which question types the tasks are of, in turn: of those that are split by ``seed``, or ``all``.
-        types: the names of the question types instead.
+        types: the names of the question types that the tasks are of, in turn; None takes all.
         tasks: number of tasks, at least 1.
         train: questions to learn from, at least 2.
         val: questions to choose architectures by; 0 leaves the tasks without a validation part.
         test: questions to report accuracy on, at least 1.
-        fractions: shares of the question types in the three subsets.
-        seed: of the tasks, and of the split, at least 0.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, which has room for all stories.
+        seed: of the tasks, at least 0.
 
     Raises:
         ValueError: a question type does not exist or stands twice, or an argument is out of its range.
@@ -72,25 +63,28 @@ class Stories(TaskCollection):
 
     def __init__(
         self,
-        subset: Subset | Literal["all"] = "all",
         types: list[str] | None = None,
         tasks: int = 20,
         train: int = 200,
         val: int = 50,
         test: int = 100,
-        fractions: tuple[float, float, float] = (0.6, 0.15, 0.25),
         seed: int = 0,
-        preprocessing: QuestionWords | None = None,
     ) -> None:
         sizes = {"train": (train, 2, MOST_STORIES), "val": (val, 0, MOST_STORIES), "test": (test, 1, MOST_STORIES)}
         check_range("Stories", tasks=(tasks, 1, MOST_STORY_TASKS), seed=(seed, 0, 2**63), **sizes)
-        self.types = _types(subset, types, fractions, seed)
+        self.types = tuple(QUESTION_TYPES if types is None else types)
+        for name in self.types:
+            if name not in QUESTION_TYPES:
+                fix = hint(name, QUESTION_TYPES, f"use {', '.join(QUESTION_TYPES)}.")
+                raise ValueError(f"Stories has no question type '{name}': {fix}")
+        if not self.types or len(set(self.types)) < len(self.types):
+            raise ValueError("Stories: there is no question type, or one stands twice: name one or more, each once.")
         self.tasks = tasks
         self.train = train
         self.val = val
         self.test = test
         self.seed = seed
-        self.preprocessing = (preprocessing or QuestionWords()).fitted(story_vocabulary())
+        self.preprocessing = QuestionWords().fitted(story_vocabulary())
 
     @property
     def shape(self) -> Shape:
@@ -106,7 +100,7 @@ class Stories(TaskCollection):
         if not 0 <= index < self.tasks:
             raise IndexError(f"task {index} of {self.tasks}")
         id = f"stories/{self.types[index % len(self.types)]}/{index}"
-        return story_task(id, self.questions(index), self.preprocessing, f"task '{id}'")
+        return story_task(id, self.questions(index), self.preprocessing)
 
     def questions(self, index: int) -> tuple[list[Asked], list[Asked], list[Asked]]:
         """The questions of the train, val and test parts of one task, with their stories.
@@ -119,27 +113,6 @@ class Stories(TaskCollection):
         cast, known = draw_cast(draw), set[str]()
         train, val, test = (_ask(name, cast, number, draw, known) for number in (self.train, self.val, self.test))
         return train, val, test
-
-
-def _types(
-    subset: Subset | Literal["all"], types: list[str] | None, fractions: tuple[float, float, float], seed: int
-) -> tuple[str, ...]:
-    """The question types of the tasks."""
-    every = tuple(QUESTION_TYPES)
-    if types is not None and subset != "all":
-        raise ValueError(f"Stories: give 'types' or the subset '{subset}', not both.")
-    lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
-    drawn = class_subsets(every, lists, fractions=fractions, seed=seed, owner="Stories", place="Stories")
-    found = every if types is None else tuple(types)
-    if subset != "all":
-        found = drawn[subset]
-    for name in found:
-        if name not in QUESTION_TYPES:
-            fix = hint(name, every, f"use {', '.join(every)}.")
-            raise ValueError(f"Stories has no question type '{name}': {fix}")
-    if not found or len(set(found)) < len(found):
-        raise ValueError("Stories: there is no question type, or one stands twice: name one or more, each once.")
-    return found
 
 
 def _ask(name: str, cast: Cast, number: int, draw: Random, known: set[str]) -> list[Asked]:
@@ -158,5 +131,5 @@ def _ask(name: str, cast: Cast, number: int, draw: Random, known: set[str]) -> l
         chosen = min(new, key=lambda one: counts[one.answer])
         counts[chosen.answer] += 1
         known.add(" ".join([*chosen.sentences, chosen.question]))
-        found.append(Asked(chosen.question, chosen.sentences, len(chosen.sentences), chosen.answer))
+        found.append(Asked(chosen.question, chosen.sentences, chosen.answer))
     return found

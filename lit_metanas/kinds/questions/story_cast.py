@@ -30,7 +30,6 @@ MOTIVES = {  # where people go who feel so
     "merry": "tavern", "pious": "chapel",
 }  # fmt: skip
 COUNTS = ("none", "one", "two", "three", "four")
-NO_THING = "nothing"
 
 FUNCTION_WORDS = _pool(  # of sentences and questions, apart from the pools
     "carry did does feels from gave give go got how in is longer many no not the things to what where who why will "

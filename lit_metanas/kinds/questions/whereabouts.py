@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, Cast
+from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, Cast
 
 
 class Story(NamedTuple):
@@ -13,7 +13,7 @@ class Story(NamedTuple):
 
     sentences: list[str]  # the oldest first
     question: str
-    answer: str  # one word, or several with commas between
+    answer: str  # one word
 
 
 class _World:
@@ -64,13 +64,6 @@ class _World:
         return self
 
 
-def one_fact(cast: Cast, draw: Random) -> Story:
-    """Where somebody is."""
-    world = _World(cast, draw).play(cast.length(draw), moves=1.0)
-    person = draw.choice(sorted(world.at))
-    return Story(world.sentences, f"where is {person}?", world.at[person])
-
-
 def two_facts(cast: Cast, draw: Random) -> Story | None:
     """Where a thing is: who has it, or where they dropped it."""
     world = _World(cast, draw).play(2 + cast.length(draw), moves=0.6)
@@ -90,40 +83,12 @@ def carried_count(cast: Cast, draw: Random) -> Story | None:
     return Story(world.sentences, f"how many things does {person} carry?", COUNTS[len(carried)])
 
 
-def carried_things(cast: Cast, draw: Random) -> Story | None:
-    """What somebody carries: up to two things."""
-    world = _World(cast, draw).play(2 + cast.length(draw), moves=0.3)
-    person = draw.choice(sorted(world.at))
-    carried = world.carried(person)
-    if len(carried) > 2:
-        return None
-    return Story(world.sentences, f"what does {person} carry?", ",".join(carried) or NO_THING)
-
-
 def yes_or_no(cast: Cast, draw: Random) -> Story:
     """Whether somebody is at a place."""
     world = _World(cast, draw).play(cast.length(draw), moves=1.0)
     person = draw.choice(sorted(world.at))
     place = draw.choice([world.at[person], draw.choice(cast.places)])
     return Story(world.sentences, f"is {person} in the {place}?", "yes" if world.at[person] == place else "no")
-
-
-def negation(cast: Cast, draw: Random) -> Story:
-    """Whether somebody is at a place, where some sentences say that they are not."""
-    people = draw.sample(cast.people, 3)
-    sentences, known = [], {}
-    for _ in range(cast.length(draw)):
-        person, place = draw.choice(people), draw.choice(cast.places)
-        denied = draw.random() < 0.4
-        verb = f"is {draw.choice(('not', 'no longer'))}" if denied else "is"
-        sentences.append(f"{person} {verb} in the {place}.")
-        known[person] = place, denied
-    person = draw.choice(sorted(known))
-    place, denied = known[person]
-    if not denied and draw.random() < 0.5:
-        place = draw.choice([other for other in cast.places if other != place])
-        denied = True
-    return Story(sentences, f"is {person} in the {place}?", "no" if denied else "yes")
 
 
 def gift(cast: Cast, draw: Random) -> Story | None:

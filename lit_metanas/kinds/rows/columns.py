@@ -47,9 +47,6 @@ MOST_OF_A_ROW, MOST_INPUTS = 1 << 12, 1 << 26
 LEAST_COUNTED = 50
 """Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
 
-FORMER_KINDS = {"standardised-columns": "columns", "quantile-columns": "columns"}
-"""What stored columns were called while tables held numbers alone, and are now."""
-
 
 @dataclass(frozen=True)
 class Columns(Preprocessing):
@@ -210,8 +207,6 @@ class Columns(Preprocessing):
         Raises:
             ValueError: something is missing, or out of its range.
         """
-        if "columns" not in plain:
-            plain = _of_former(plain)
         names, columns = plain.get("names"), plain.get("columns")
         if not isinstance(names, list) or not isinstance(columns, list) or not columns:
             raise ValueError("Columns: the stored preprocessing has no names and columns.")
@@ -219,23 +214,6 @@ class Columns(Preprocessing):
         if not found.used:
             raise ValueError("Columns: all stored columns are left out.")
         return found
-
-
-def _of_former(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What stored columns of one of ``FORMER_KINDS`` are now: their networks know no gaps of single columns."""
-    scale: Scale = "together" if plain.get("together") else "standardised"
-    kind, fields = NumberColumn.kind, {"means": "mean", "deviations": "deviation"}
-    if "knots" in plain:
-        scale, kind, fields = "quantiles", QuantileColumn.kind, {"knots": "knots"}
-    lists = [plain.get(name) for name in ("names", *fields)]
-    names, *parts = [each for each in lists if isinstance(each, list)] or [[]]
-    if len(parts) < len(fields) or {len(each) for each in (names or parts[0], *parts)} != {len(parts[0])}:
-        raise ValueError("Columns: the stored preprocessing has not a mean and deviation, or quantiles, for each name.")
-    columns = [
-        {"kind": kind, "name": name, **dict(zip(fields.values(), own, strict=True))}
-        for name, *own in zip(names or [""] * len(parts[0]), *parts, strict=True)
-    ]
-    return {"names": names, "scale": scale, "columns": columns}
 
 
 def _read_column(plain: object) -> TableColumn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,6 @@ from lit_metanas.kinds.texts.text_tables import (
     table_rows,
     usual_column,
 )
-from lit_metanas.tasks.label_sets import label_sets, refuse_foreign, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
@@ -138,15 +137,6 @@ class TableTask(SingleTask):
             self._tested = table_of(tested, there, self.columns), self._read(own, tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
-            if self.targets != "regression":
-                given, other = (self._sets(each, separator_of(labels)) for each in (labels, own))
-                refuse_foreign(other, set().union(*given), f"'{there}'", f"'{place}'", "rows")
-
-    def _sets(self, labels: list[str], separator: str) -> list[frozenset[Hashable]]:
-        """The classes of each row."""
-        if self.targets == "classification":
-            return [frozenset([label]) for label in labels]
-        return label_sets(labels, len(labels), separator=separator)
 
     def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
         """Labels as texts, or as numbers."""
@@ -311,12 +301,6 @@ def has_text_and_columns(rows: Sequence[TableRow], place: str, group: str | None
         return isinstance(usual_rows(table_of(rows, place, columns)), TextRows)
     except ValueError:
         return False
-
-
-def all_numbers(rows: Sequence[TableRow]) -> bool:
-    """Whether all columns of a table are of numbers, and there are some."""
-    columns = columns_of(rows)
-    return bool(columns) and all(_is_numeric(rows, name) for name in columns)
 
 
 def seem_rows(rows: Sequence[TableRow], place: str) -> bool:

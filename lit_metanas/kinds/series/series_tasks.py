@@ -11,8 +11,7 @@ import numpy as np
 
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.divided_examples import LabelledExamples
-from lit_metanas.kinds.labelled_examples import labelled_examples
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,

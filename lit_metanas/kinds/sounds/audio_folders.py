@@ -10,26 +10,23 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
-from lit_metanas.io.text import writable
-from lit_metanas.kinds.divided_examples import task_of_classes
-from lit_metanas.kinds.file_reading import FileReading, ReadFiles
+from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,
     RecordingReader,
-    RecordingsTask,
-    SpokenByWord,
-    TableColumns,
-    by_speakers,
+    divided_by_speakers,
     drawn_speakers,
-    find_recordings,
+    listed_sounds,
 )
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
+from lit_metanas.tasks.splits import check_shares, class_subsets
 from lit_metanas.tasks.task import SingleTask, Task
 
 
-class AudioFolderTask(RecordingsTask, SingleTask):
+class AudioFolderTask(HasFeatures, SingleTask):
     """One's own recordings of words or other sounds as a collection of a single task.
 
     They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, in a sub-folder for each word or
@@ -37,24 +34,24 @@ class AudioFolderTask(RecordingsTask, SingleTask):
 
     Args:
         root: the folder.
-        table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
-        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``, of whom those
-            of the test part are not heard in the other parts.
+        table: CSV, TSV or JSON lines, with a column of files, whose names are relative to ``root``, and one of labels;
+            None takes sub-folders. If a column ``speaker`` names three or more, no speaker is in two parts.
+        label: the column of labels; None finds it by a usual name, such as ``label``, or takes the only other one.
         features: how sound becomes a series; None takes those of the meta-trained checkpoint which a search starts
             from, or else the rate of most recordings (8 to 16 kHz) and the length of 95 % of them: ``LogMel()`` for up
             to a second, 250 steps for up to ten, and more up to a minute. A warning says how much is cut.
         train: share of each word's recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
-        test: share to report accuracy on; where speakers are known, the share of these.
-        held_out: the speakers of the test part; None draws them.
+        test: share to report accuracy on.
         seed: of the random split, at least 0.
         skip_unreadable: whether files that are unreadable, silent or empty are left out, with a warning, or refused.
         test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, in place of some of
             ``root``.
         test_table: the table of ``test_root``; None takes sub-folders.
         group: which recordings belong together, and so into one part: the column of the table, or without a table what
-            ``FolderTask`` takes. Speakers are then not held out otherwise.
+            ``FolderTask`` takes.
         min_per_class: words with fewer recordings are left out, as classes of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
         window: seconds of 250 steps, 2.5 to 100, of recordings of any length; None takes what ``features`` says.
 
     Raises:
@@ -82,41 +79,38 @@ class AudioFolderTask(RecordingsTask, SingleTask):
         self,
         root: str,
         table: str | None = None,
-        columns: TableColumns | None = None,
+        label: str | None = None,
         features: LogMel | None = None,
         train: float = 0.6,
         val: float = 0.2,
         test: float = 0.2,
-        held_out: list[str] | None = None,
         seed: int = 0,
         skip_unreadable: bool = False,
         test_root: str | None = None,
         test_table: str | None = None,
         group: str | None = None,
         min_per_class: int | None = None,
+        targets: Targets | None = "classification",
         window: float | None = None,
     ) -> None:
-        super().__init__(
-            root,
-            table,
-            columns or TableColumns(),
-            features,
-            noun="words",
-            train=train,
-            val=val,
-            test=test,
-            held_out=held_out,
-            seed=seed,
-            test_root=test_root,
-            test_table=test_table,
-            group=group,
-            min_per_class=min_per_class,
-            window=window,
-        )
+        check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
+        self.root = Path(root)
+        self.shares: tuple[float | None, float, float] = train, val, test
+        self.seed = seed
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class
-        if foreign := [word for word in self._tested or () if word not in self._labels]:
-            raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
+        self.targets = "classification" if table is None else targets
+        found = listed_sounds(self.root, table, label=label, group=group, targets=targets)
+        self._listing = divided_by_speakers(found, group)
+        self._tested: ListedFiles | None = None
+        if test_root is not None:
+            self._tested = listed_sounds(
+                Path(test_root), test_table, label=label, group=group, targets=targets, learned=False
+            )
+        self._asked_for = features is not None
+        self._features = features
+        self._window = window
+        self._files = self._listing.files
 
     def bring_to(self, shape: Shape) -> None:
         """Take another number of bands and steps unless features were asked for.
@@ -131,49 +125,30 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
         self._features = replace(self._features or LogMel(), bins=found.features - 1, steps=found.steps)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The words, in the order of their labels."""
-        return tuple(self._words)
-
     def make(self) -> Task:
         """Read the files and split them."""
         return self.read_by(FileReading())
 
     def read_by(self, reading: FileReading) -> Task:
         """Read the files, of which ``reading`` may sample some, and split them."""
-        others, tested = by_speakers(self._words, self._held_out, "AudioFolderTask")
-        reader, place = RecordingReader(self.features), f"'{writable(str(self.root))}'"
-        given, given_in = self._tested, f"'{self.test_root}'"
-        if self._held_out:
-            given, given_in = tested, ""  # of the same table, in which no file stands twice
-        further = sum(map(len, (given or {}).values()))
-        read = self._read(reading, reader, others, further)
-        least = self.min_per_class
-        if least is not None and self._held_out:  # of each word the test part has some recordings already
-            least = min(least, FEWEST_OF_A_CLASS - 1)
-        groups = {one.file: one.group for own in others.values() for one in own}
-        task = task_of_classes(
+        reader = RecordingReader(self.features)
+        task = task_of_files(
             self.root.resolve().name,
-            read,
-            large_classes(read.places, least, place),
-            shares=self._shares,
+            self._listing,
+            self._tested,
+            reader.input,
+            "sounds",
+            shares=self.shares,
             seed=self.seed,
-            culprit=lambda word: f"Word '{word}' of '{self.root}'",
-            groups=None if self.group is None else groups,
-            tested=None if given is None else self._read(reading, reader, given),
-            tested_in=given_in,
+            least=self.min_per_class,
+            targets=self.targets,
+            reading=reading,
+            skip_unreadable=self.skip_unreadable,
             preprocessing=self.features,
+            counted=True,
         )
         reader.warn()
         return task
-
-    def _read(self, reading: FileReading, reader: RecordingReader, words: SpokenByWord, further: int = 0) -> ReadFiles:
-        """Recordings of each word, and their files."""
-        groups = {one.file: one.group for own in words.values() for one in own if one.group}
-        files = {word: [one.file for one in own] for word, own in words.items()}
-        some = reading.sample(files, RecordingReader(reader.features).input, groups, further=further, counted=True)
-        return reading.inputs(some, reader.input, "sounds", skip_unreadable=self.skip_unreadable, counted=True)
 
 
 class AudioFolder(HasFeatures, TaskSource):
@@ -184,8 +159,8 @@ class AudioFolder(HasFeatures, TaskSource):
 
     Args:
         root: the folder.
-        table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
-        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
+        table: as in ``AudioFolderTask``, perhaps with a column ``speaker``; None takes sub-folders.
+        label: the column of words, as in ``AudioFolderTask``.
         features: how sound becomes a series; None takes what ``AudioFolderTask`` does.
         held_out: share of the speakers that are held out, or their names.
         train: the meta-training words; if any of the three lists is given, no word is drawn at random.
@@ -219,7 +194,7 @@ class AudioFolder(HasFeatures, TaskSource):
         self,
         root: str,
         table: str | None = None,
-        columns: TableColumns | None = None,
+        label: str | None = None,
         features: LogMel | None = None,
         held_out: float | list[str] = 0.25,
         train: list[str] | None = None,
@@ -231,9 +206,12 @@ class AudioFolder(HasFeatures, TaskSource):
         self.root = Path(root)
         self._asked_for = features is not None
         self._features = features
-        words = find_recordings(self.root, table, columns or TableColumns())
+        sounds = listed_sounds(self.root, table, label=label)
+        words = sorted({*sounds.labels})
+        if len(words) < 2:
+            raise ValueError(f"{sounds.place} has {len(words)} different labels: give files of two or more words.")
         self._classes = class_subsets(
-            list(words),
+            words,
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -241,10 +219,19 @@ class AudioFolder(HasFeatures, TaskSource):
             place=str(self.root),
             noun="word",
         )
-        speakers = drawn_speakers(words, held_out, seed=seed, owner="AudioFolder")
-        others, tested = by_speakers(words, speakers, "AudioFolder")
-        self._words = {False: others, True: tested}
-        self._files = [one.file for part in (others, tested) for own in part.values() for one in own]
+        speakers = sounds.groups or [""] * len(sounds.files)
+        tested = frozenset[str]() if sounds.groups is None else drawn_speakers(speakers, held_out, seed=seed)
+        self._words: dict[tuple[str, bool], list[Path]] = {(word, part): [] for word in words for part in (False, True)}
+        for file, word, speaker in zip(sounds.files, sounds.labels, speakers, strict=True):
+            self._words[word, speaker in tested].append(file)
+        for (word, part), files in self._words.items():
+            if tested and not files:
+                who = "no held-out speaker" if part else "held-out speakers only"
+                raise ValueError(
+                    f"AudioFolder: '{word}' is spoken by {who} ({', '.join(sorted(tested)[:5])}): hold out others, "
+                    "leave the word out, or the column of speakers."
+                )
+        self._files = sounds.files
         self._reader: RecordingReader | None = None
         self._inputs: dict[tuple[str, bool], Tensor] = {}
 
@@ -275,12 +262,12 @@ class AudioFolder(HasFeatures, TaskSource):
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of recordings of a word, by held-out speakers or by the others."""
-        return len(self._words[held_out][self._classes[subset][class_index]])
+        return len(self._words[self._classes[subset][class_index], held_out])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return recordings of one word; all of it are read at its first use and kept in memory."""
         key = self._classes[subset][class_index], held_out
         if key not in self._inputs:
             self._reader = self._reader or RecordingReader(self.features)
-            self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
+            self._inputs[key] = self._reader.inputs(self._words[key])
         return self._inputs[key][list(instances)]

@@ -34,7 +34,7 @@ MOST_FILTER_VALUES = 1 << 22
 """Bands times frequencies: 33 MB while they are worked out."""
 
 LONGEST_RECORDING = 60.0
-"""Seconds of a recording of which every word is to be written down."""
+"""Seconds of a recording that are heard, unless a window is asked for."""
 
 LOWEST_USUAL_RATE, HIGHEST_USUAL_RATE = 8_000, 16_000
 """Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds."""

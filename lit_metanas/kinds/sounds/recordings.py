@@ -1,12 +1,11 @@
-"""Sound files with their words and speakers."""
+"""Sound files with their words and speakers, and what reads them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,146 +13,66 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.class_folders import class_folders, file_groups, file_within
 from lit_metanas.io.text import hint, number_of, printable, writable
+from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel, features_for
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
-from lit_metanas.kinds.texts.labelled_text import read_utf8
-from lit_metanas.kinds.texts.text_tables import check_columns, listed, separated_rows
-from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
-LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
-"""Bytes of a table of sound files, and its rows."""
+FEWEST_SPEAKERS = 3
+"""That sounds are divided by: some to learn from, to choose by and to test."""
 
 
-class Spoken(NamedTuple):
-    """A sound file; empty texts where it is not known who speaks, or to which group it belongs."""
-
-    file: Path
-    speaker: str = ""
-    group: str = ""
-
-
-SpokenByWord = dict[str, list[Spoken]]
-"""The sound files of each word, or of each other label."""
-
-
-@dataclass(frozen=True)
-class TableColumns:
-    """The columns of a table of sound files.
-
-    Attributes:
-        file: the names of the files, relative to the folder.
-        label: the words.
-        speaker: who speaks each; a column of the default name may be absent.
-
-    Example:
-        >>> lm.kinds.TableColumns(file="path", label="sentence", speaker="client_id").label
-        'sentence'
-    """
-
-    file: str = "file"
-    label: str = "label"
-    speaker: str = "speaker"
-
-
-def find_recordings(
-    root: Path, table: str | None, columns: TableColumns, noun: str = "words", group: str | None = None
-) -> SpokenByWord:
-    """The files of a table, or of class folders; ``group`` is a column, or what ``file_groups`` takes."""
+def listed_sounds(
+    root: Path,
+    table: str | None = None,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    targets: Targets | None = "classification",
+    learned: bool = True,
+) -> ListedFiles:
+    """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
-        folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
-        check_readable(file for files in folders.values() for file in files)
-        groups = file_groups(root, folders, group)
-        return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
-    found: SpokenByWord = {}
-    labels: dict[Path, str] = {}
-    for where, name, label, speaker, own in _rows(Path(table), columns, group):
-        file = file_within(root, name, where, SOUND_SUFFIXES, "sounds")
-        if file in labels:
-            raise ValueError(f"{where} names '{printable(name, 200)}' again: leave one of the lines out.")
-        labels[file] = label
-        found.setdefault(label, []).append(Spoken(file, speaker, own))
-    if len(found) < 2:
-        raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more {noun}.")
-    check_readable(labels)
-    return {label: found[label] for label in sorted(found)}
+        found = ListedFiles.of_folders(root, SOUND_SUFFIXES, "sounds", group)
+    else:
+        if not root.is_dir():
+            raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
+        found = ListedFiles.of_table(
+            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets, learned=learned
+        )
+    check_readable(found.files)
+    return found
 
 
-def _rows(table: Path, columns: TableColumns, group: str | None) -> Iterator[tuple[str, str, str, str, str]]:
-    """Where each row stands, its file, label, speaker and group."""
-    place, number = writable(os.fspath(table)), 0
-    kind = {".tsv": ".tsv"}.get(table.suffix.lower(), ".csv")
-    rows = separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind)
-    for number, (line, row) in enumerate(rows, 1):
-        if number == 1:
-            _check_columns(list(row), columns, place)
-            check_columns([(line, row)], place, group=group)
-        if number > MOST_RECORDINGS:
-            raise ValueError(f"'{place}' has more than {MOST_RECORDINGS} rows: give fewer.")
-        where = f"{line.capitalize()} of '{place}'"
-        file, label, speaker = (row.get(name, "").strip() for name in (columns.file, columns.label, columns.speaker))
-        for noun, value in (("file", file), ("label", label)):
-            if not value:
-                raise ValueError(f"{where} has no {noun}: add it or leave it out.")
-        if columns.speaker in row and not speaker:
-            raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
-        own = ""
-        if group is not None:
-            own = row[group].strip()
-            if not own:
-                raise ValueError(f"There is no group at {line} of '{place}': fill it in, or leave this one out.")
-        yield where, file, label, speaker, own
-    if not number:
-        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and one for each sound.")
+def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
+    """Without the groups of speakers where nobody has asked for groups, and there are too few speakers."""
+    if group is None and sounds.groups is not None and len({*sounds.groups}) < FEWEST_SPEAKERS:
+        return replace(sounds, groups=None)
+    return sounds
 
 
-def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> None:
-    for column in (columns.file, columns.label, columns.speaker):
-        if column not in names and column != TableColumns.speaker:
-            known = hint(column, [printable(name, 40) for name in names], f"it has {listed(names)}")
-            raise ValueError(
-                f"'{place}' has no column '{column}' ({known}): name its columns by 'columns', or rename them."
-            )
-
-
-def drawn_speakers(words: SpokenByWord, held_out: float | Sequence[str], *, seed: int, owner: str) -> frozenset[str]:
-    """The speakers of test parts: those named, or a share of all, but one at least; none where no speaker is known."""
-    speakers = sorted({spoken.speaker for files in words.values() for spoken in files if spoken.speaker})
+def drawn_speakers(speakers: Sequence[str], held_out: float | Sequence[str], *, seed: int) -> frozenset[str]:
+    """The speakers that are held out: those named, or a share of all, but one at least; of a single one none."""
+    known = sorted({*speakers})
     if isinstance(held_out, float | int):
         if not 0 <= held_out < 1:
-            raise ValueError(f"{owner}: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
-        if held_out and len(speakers) == 1:
-            warn_of_data(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
-        if not held_out or len(speakers) < 2:
+            raise ValueError(f"AudioFolder: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
+        if held_out and len(known) == 1:
+            warn_of_data(f"AudioFolder: all sounds are by the speaker '{printable(known[0], 80)}': none is held out.")
+        if not held_out or len(known) < 2:
             return frozenset()
-        number = min(max(1, round(held_out * len(speakers))), len(speakers) - 1)
-        order = np.random.default_rng((seed, len(speakers))).permutation(len(speakers))
-        return frozenset(speakers[i] for i in order[:number])
+        number = min(max(1, round(held_out * len(known))), len(known) - 1)
+        order = np.random.default_rng((seed, len(known))).permutation(len(known))
+        return frozenset(known[i] for i in order[:number])
     for name in held_out:
-        if name not in speakers:
-            near = hint(name, [printable(one, 80) for one in speakers], f"there are {len(speakers)} others.")
-            raise ValueError(f"{owner}: there is no speaker '{printable(name, 80)}' (named in held_out): {near}")
-    if held_out and set(held_out) == set(speakers):
-        raise ValueError(f"{owner}: all speakers are held out: leave some for training.")
+        if name not in known:
+            near = hint(name, [printable(one, 80) for one in known], f"there are {len(known)} others.")
+            raise ValueError(f"AudioFolder: there is no speaker '{printable(name, 80)}' (named in held_out): {near}")
+    if held_out and {*held_out} == {*known}:
+        raise ValueError("AudioFolder: all speakers are held out: leave some for training.")
     return frozenset(held_out)
-
-
-def by_speakers(words: SpokenByWord, held_out: Collection[str], owner: str) -> tuple[SpokenByWord, SpokenByWord]:
-    """The recordings of other speakers, and those of the held-out ones; each word is spoken by both."""
-    others = {word: [one for one in files if one.speaker not in held_out] for word, files in words.items()}
-    tested = {word: [one for one in files if one.speaker in held_out] for word, files in words.items()}
-    for word in words:
-        if held_out and not (others[word] and tested[word]):
-            who = "held-out speakers only" if tested[word] else "no held-out speaker"
-            raise ValueError(
-                f"{owner}: '{word}' is spoken by {who} ({', '.join(sorted(held_out)[:5])}): hold out others, leave the "
-                "word out, or the column of speakers."
-            )
-    return others, tested
 
 
 class HasFeatures:
@@ -184,64 +103,6 @@ class HasFeatures:
         """Take the features of a meta-training, unless features were asked for."""
         if not self._asked_for:
             self._features = LogMel.checked(preprocessing, str(self.root))
-
-
-class RecordingsTask(HasFeatures):
-    """One's own recordings as a collection of a single task; the arguments are those of ``AudioFolderTask``."""
-
-    def __init__(
-        self,
-        root: str,
-        table: str | None,
-        columns: TableColumns,
-        features: LogMel | None,
-        *,
-        noun: str,
-        train: float,
-        val: float,
-        test: float,
-        held_out: list[str] | None,
-        seed: int,
-        test_root: str | None,
-        test_table: str | None,
-        group: str | None,
-        min_per_class: int | None = None,
-        window: float | None = None,
-    ) -> None:
-        owner = type(self).__name__
-        check_shares(owner, train=train, val=val, test=test, seed=seed)
-        if group is not None and held_out is not None:
-            raise ValueError(f"{owner}: 'group' and 'held_out' both divide the speakers: give one of them.")
-        if test_root is not None and held_out is not None:
-            raise ValueError(f"{owner}: 'test_root' and 'held_out' both name the test part: give one of them.")
-        self.root = Path(root)
-        self.val = val
-        self.seed = seed
-        self.group = group
-        self.test_root = test_root
-        self._asked_for = features is not None
-        self._features = features
-        self._window = window
-        found = find_recordings(self.root, table, columns, noun, group)
-        self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
-        self._labels = frozenset(found)
-        self._tested: SpokenByWord | None = None
-        speakers: float | list[str] = test if held_out is None else held_out
-        if test_root is not None:
-            self._tested = find_recordings(Path(test_root), test_table, columns, noun, group)
-            if group is not None:
-                parts = self._words, self._tested
-                first, second = ([one.group for own in part.values() for one in own] for part in parts)
-                tell_shared_groups(f"'{writable(test_root)}'", first, second)
-        if group is not None or test_root is not None:
-            speakers = 0.0
-        self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner=owner)
-        self._shares: tuple[float | None, float, float] = train, val, test
-        if test_root is not None:
-            self._shares = None, val, 0.0
-        elif self._held_out:
-            self._shares = train / (1 - test), val / (1 - test), 0.0
-        self._files = [one.file for files in self._words.values() for one in files]
 
 
 class RecordingReader:

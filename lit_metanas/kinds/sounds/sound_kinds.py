@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
-from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
+from lit_metanas.kinds.listed_files import table_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
-from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel, features_for
-from lit_metanas.kinds.sounds.recordings import RecordingReader
+from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
 from lit_metanas.kinds.texts.text_tables import read_rows
@@ -24,7 +23,6 @@ from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
 from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.spaces.union import in_family
-from lit_metanas.tasks.number_targets import learned_as
 from lit_metanas.tasks.task import Task
 
 SOUND_TABLES = (".csv", ".tsv")
@@ -85,7 +83,7 @@ class SoundKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts, or a table that names sounds."""
-        return _has_transcripts(path) is False or (path.is_file() and _table(path) is not None)
+        return _has_transcripts(path) is False or (path.is_file() and table_of_files(path, SOUND_SUFFIXES) is not None)
 
     def holds(self, task: Task) -> bool:
         """By what made its inputs, where each gets one answer."""
@@ -93,23 +91,20 @@ class SoundKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table of classes, sets of these, or numbers."""
-        if source.path.is_file() or not _has_classes(source):
-            files = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
-            features = source.prepared or features_for(files, source.window)
-            reader = RecordingReader(features)
-            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features, counted=True)
-            reader.warn()
-            return task
         deep = source.group is not None
+        root, table = _root_and_table(source.path, deep)
+        tested = (None, None) if source.test is None else _root_and_table(source.test, deep)
         return AudioFolderTask(
-            str(source.path),
-            _label_table(source.path, deep),
+            root,
+            table,
+            source.label,
             features=source.prepared,
             skip_unreadable=True,
-            test_root=source.test_path,
-            test_table=_label_table(source.test, deep),
+            test_root=tested[0],
+            test_table=tested[1],
             group=source.group,
             min_per_class=source.least,
+            targets=source.targets,
             window=source.window,
         ).read_by(source.reading or FileReading())
 
@@ -204,19 +199,6 @@ def _has_transcripts(root: Path) -> bool | None:
     return "transcript" in next(read_rows(table), ("", {}))[1]
 
 
-def _table(path: Path) -> Path | None:
-    """The table that names sounds; None where there is none."""
-    return table_of_files(path, SOUND_SUFFIXES)
-
-
-def _has_classes(source: Source) -> bool:
-    """Whether sounds in a folder have a class each, by their folders or a table."""
-    if _table(source.path) is None:
-        return True
-    listing = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source)
-    return learned_as(listing.labels, source.targets) == "classification"
-
-
 def _features(task: Task) -> LogMel:
     assert isinstance(task.preprocessing, LogMel)
     return task.preprocessing
@@ -228,13 +210,14 @@ def _views(usual: LogMel, *others: LogMel) -> dict[str, LogMel]:
     return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, *bands, *others)}
 
 
-def _label_table(root: Path | None, deep: bool) -> str | None:
-    """The table of the sounds of a folder; None where they lie in sub-folders, or there is no folder."""
-    if root is None or (table := sound_table(root)) is None:
-        return None
-    if any(files_in(folder, SOUND_SUFFIXES, deep) for folder in root.iterdir() if folder.is_dir()):
-        return None
-    return str(table)
+def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
+    """A folder of sounds and the table that names them; None where they lie in class folders."""
+    if path.is_file():
+        return str(path.parent), str(path)
+    table = sound_table(path)
+    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
+        return str(path), None
+    return str(path), str(table)
 
 
 def _transcript_table(root: Path) -> str:

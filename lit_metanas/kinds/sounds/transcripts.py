@@ -12,16 +12,17 @@ from torch import Tensor
 
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, SpokenByWord, TableColumns
+from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, divided_by_speakers, listed_sounds
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import part_sizes, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 
-class TranscriptTask(RecordingsTask, SingleTask):
+class TranscriptTask(HasFeatures, SingleTask):
     """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
 
     The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and
@@ -30,20 +31,18 @@ class TranscriptTask(RecordingsTask, SingleTask):
 
     Args:
         root: the folder of sound files: WAV, FLAC, OGG, MP3 or AIFF.
-        table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names.
-        columns: the table's columns; None takes ``file``, ``transcript`` and, if there is such, ``speaker``, of whom
-            those of the test part are not heard in the other parts.
+        table: CSV, TSV or JSON lines, with a column of files, whose names are relative to ``root``. If a column
+            ``speaker`` names three or more, no speaker is in two parts.
+        label: the column of transcripts.
         features: how sound becomes a series; None takes ``LogMel()`` with the steps of the longest recording, at the
             rate of most of them (8 to 16 kHz).
-        beam: prefixes that decoding keeps; see ``Transcription``.
         train: share of the recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
-        test: share to report word accuracy on; where speakers are known, the share of these.
-        held_out: the speakers of the test part; None draws them.
+        test: share to report word accuracy on.
         seed: of the random split, at least 0.
         test_root: a folder of the recordings to report on, in place of some of ``root``.
         test_table: the table of ``test_root``, with the same columns.
-        group: the column of what belongs together, and so into one part. Speakers are then not held out otherwise.
+        group: the column of what belongs together, and so into one part, in place of speakers.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -74,13 +73,11 @@ class TranscriptTask(RecordingsTask, SingleTask):
         self,
         root: str,
         table: str,
-        columns: TableColumns | None = None,
+        label: str = "transcript",
         features: LogMel | None = None,
-        beam: int = 1,
         train: float = 0.6,
         val: float = 0.2,
         test: float = 0.2,
-        held_out: list[str] | None = None,
         seed: int = 0,
         test_root: str | None = None,
         test_table: str | None = None,
@@ -88,26 +85,24 @@ class TranscriptTask(RecordingsTask, SingleTask):
     ) -> None:
         if (test_root is None) != (test_table is None):
             raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
-        super().__init__(
-            root,
-            table,
-            columns or TableColumns(label="transcript"),
-            features,
-            noun="transcripts",
-            train=train,
-            val=val,
-            test=test,
-            held_out=held_out,
-            seed=seed,
-            test_root=test_root,
-            test_table=test_table,
-            group=group,
-        )
+        check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
+        self.root = Path(root)
         self.table = Path(table)
-        self.beam = beam
-        self._spoken, self._tests = _in_order(self._words), _in_order(self._tested or {})
-        self._files = [one.file for one, _ in (*self._spoken, *self._tests)]
-        self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
+        self.shares: tuple[float | None, float, float] = train, val, test
+        self.seed = seed
+        self.test_root = test_root
+        self._asked_for = features is not None
+        self._features = features
+        found = listed_sounds(self.root, table, label=label, group=group)
+        self._listing = divided_by_speakers(found, group)
+        self._tested: ListedFiles | None = None
+        if test_root is not None:
+            self.shares = None, val, 0.0
+            self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group)
+            if group is not None:
+                tell_shared_groups(f"'{writable(test_root)}'", self._listing.groups, self._tested.groups or ())
+        self._files = [*self._listing.files, *(self._tested.files if self._tested else ())]
+        self.classes = symbols_of(_said(self._listing))
 
     def _suited(self) -> LogMel:
         return whole_features_for(self._files)
@@ -120,41 +115,39 @@ class TranscriptTask(RecordingsTask, SingleTask):
     def _task(self) -> Task:
         task = transcript_task(
             self.table.resolve().stem,
-            {subset: [(one.file, text) for one, text in part] for subset, part in self._parts().items()},
+            self._parts(),
             self.features,
             self.classes,
-            beam=self.beam,
-            validated=self.val > 0,
+            validated=self.shares[1] > 0,
         )
         if self.test_root is not None:
             learned = [part.inputs for part in (task.train, task.val) if part is not None]
             warn_of_repeats(f"'{writable(self.test_root)}'", learned, task.test.inputs)
         return task
 
-    def _parts(self) -> dict[Subset, list[tuple[Spoken, str]]]:
-        """The recordings of train, val and test part."""
-        others = [place for place, (spoken, _) in enumerate(self._spoken) if spoken.speaker not in self._held_out]
-        place = f"'{writable(str(self.table))}'"
-        train, val, test = self._shares
-        if self.group is not None:
-            groups = {"": [spoken.group for spoken, _ in self._spoken]}
+    def _parts(self) -> dict[Subset, list[tuple[Path, str]]]:
+        """The recordings of train, val and test part, with their transcripts."""
+        train, val, test = self.shares
+        said, place = _said(self._listing), self._listing.place
+        if self._listing.groups is not None:
+            group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
+            groups = {"": [group_of[file] for file, _ in said]}
             dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
-            parts = {part: [one for one in self._spoken if dealt[one[0].group] == part] for part in SUBSETS}
+            parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
         else:
-            sizes = part_sizes(place, len(others), train=train, val=val, test=test)
-            drawn = iter(np.random.default_rng(self.seed).permutation(others).tolist())
+            sizes = part_sizes(place, len(said), train=train, val=val, test=test)
+            drawn = iter(np.random.default_rng(self.seed).permutation(len(said)).tolist())
             parts = {
-                subset: [self._spoken[next(drawn)] for _ in range(size)]
-                for subset, size in zip(SUBSETS, sizes, strict=True)
+                subset: [said[next(drawn)] for _ in range(size)] for subset, size in zip(SUBSETS, sizes, strict=True)
             }
-        if self._held_out or self._tests:
-            parts["test"] = self._tests or [one for one in self._spoken if one[0].speaker in self._held_out]
+        if self._tested is not None:
+            parts["test"] = _said(self._tested)
         return parts
 
 
-def _in_order(said: SpokenByWord) -> list[tuple[Spoken, str]]:
+def _said(sounds: ListedFiles) -> list[tuple[Path, str]]:
     """All files with their transcripts, by the files' names."""
-    return sorted((spoken, text) for text, files in said.items() for spoken in files)
+    return sorted(zip(sounds.files, sounds.labels, strict=True))
 
 
 def transcript_task(
@@ -163,11 +156,10 @@ def transcript_task(
     features: LogMel,
     symbols: Sequence[str],
     *,
-    beam: int = 1,
     validated: bool,
 ) -> Task:
     """The task of writing the symbols that are said in the files of each part; one that stands twice is read once."""
-    objective = Transcription(len(symbols), beam)
+    objective = Transcription(len(symbols))
     files = {
         file: place for place, file in enumerate(dict.fromkeys(file for part in parts.values() for file, _ in part))
     }
@@ -202,9 +194,9 @@ def words_said(text: str, file: Path) -> list[str]:
     return words
 
 
-def symbols_of(said: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
-    """All words of some transcripts, given with their files, by the alphabet."""
-    return tuple(sorted({word for text, file in said for word in words_said(text, file)}))
+def symbols_of(said: Iterable[tuple[Path, str]]) -> tuple[str, ...]:
+    """All words of the transcripts of some files, by the alphabet."""
+    return tuple(sorted({word for file, text in said for word in words_said(text, file)}))
 
 
 def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:

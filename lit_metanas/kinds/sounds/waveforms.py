@@ -51,8 +51,7 @@ def mono(samples: Samples, first: int | None = None) -> Tensor:
     tensor = _tensor(cut)
     scales = {torch.int16: 2.0**15, torch.int32: 2.0**31}
     if not tensor.is_floating_point() and tensor.dtype not in scales:
-        hint = ", or what mu_law_sound makes of the codes of mu-law" if tensor.dtype == torch.uint8 else ""
-        raise ValueError(f"has samples of type {tensor.dtype}: give floating point in [-1, 1], int16 or int32{hint}")
+        raise ValueError(f"has samples of type {tensor.dtype}: give floating point in [-1, 1], int16 or int32")
     sound = tensor.float() / scales.get(tensor.dtype, 1.0)
     if sound.dim() == 2:
         sound = sound.mean(0)
@@ -73,30 +72,6 @@ def _tensor(samples: Samples) -> Tensor:
         raise ValueError(f"has samples of type {samples.dtype}: give floating point in [-1, 1], int16 or int32")
     # Of the machine's byte order, which files need not have; a copy, since readers may keep what they gave.
     return torch.from_numpy(np.array(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
-
-
-def mu_law_sound(codes: Samples) -> Tensor:
-    """Sound of mu-law's 256 codes, in ascending order from -1 to 1, float32, of the same shape.
-
-    This is the order of torchaudio and of van den Oord et al. (2016); the bytes of telephone files (G.711) come in
-    another one.
-
-    Args:
-        codes: uint8.
-
-    Raises:
-        ValueError: they are of another type.
-
-    Example:
-        >>> lm.kinds.mu_law_sound(torch.tensor([0, 255], dtype=torch.uint8))
-        tensor([-1.,  1.])
-    """
-    tensor = codes if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))
-    if tensor.dtype != torch.uint8:
-        raise ValueError(f"Codes of mu-law are uint8, and these are {tensor.dtype}: give them as they were stored.")
-    spread = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-    table = spread.sign() * (256 ** spread.abs() - 1) / 255
-    return table.float().to(tensor.device)[tensor.long()]
 
 
 def resample(sound: Tensor, rate: int, to: int) -> Tensor:

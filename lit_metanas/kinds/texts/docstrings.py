@@ -5,21 +5,16 @@ from __future__ import annotations
 import ast
 import gc
 import hashlib
-import json
-import platform
 import re
 import sysconfig
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import cache_folder, read_regular, write_whole
-from lit_metanas.io.json_files import read_json
-from lit_metanas.io.packages import installed_sources, installed_version
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.packages import installed_sources
 from lit_metanas.kinds.texts.text_source import Sentences, Subsets, TextSource
 from lit_metanas.tasks.source import SUBSETS, Subset
 
@@ -188,11 +183,9 @@ class Docstrings(TextSource):
     of the module and of the packages, so that no sentence gives its label away. One that stands in several classes is
     left out. The sources are parsed and not imported. What they say depends on the versions that are installed, so
     results of different environments are not comparable to the last digit; a module that is absent, or has fewer than
-    25 such sentences, is no class. The sentences are kept in a cached file, whose name depends on the versions.
+    25 such sentences, is no class.
 
     Args:
-        cache: folder of the cached sentences; by default ``$LIT_METANAS_CACHE``, else ``lit_metanas`` in
-            ``$XDG_CACHE_HOME`` or ``~/.cache``.
         preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
@@ -205,57 +198,28 @@ class Docstrings(TextSource):
         (32, True)
     """
 
-    version = 1  # to be raised whenever the same packages give other sentences
-
-    def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
-        super().__init__(preprocessing)
-        self.cache = Path(cache) if cache else cache_folder()
-
-    @property
-    def cache_file(self) -> Path:
-        """The file of the cached sentences; its name changes with all that they depend on."""
-        versions = [(name, installed_version(name)) for name in sorted(set(PROJECTS.values()))]
-        made_of = platform.python_version(), versions, MODULES, MOST, LEAST
-        digest = hashlib.sha256(repr(made_of).encode()).hexdigest()
-        return self.cache / f"{self.name}-v{self.version}-{digest[:16]}.json"
-
     def prepare(self) -> None:
-        """Make the sentences, unless the cache file has them."""
-        _ = self._cached
+        """Find the sentences."""
+        _ = self._found
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
-        return self._cached[subset]
+        return self._found[subset]
 
     @cached_property
-    def _cached(self) -> Subsets:
-        found = _read(self.cache_file)
-        if found is None:
-            with _without_collection():
-                found = _make()
-            write_whole(self.cache_file, json.dumps(found))
-        return found
+    def _found(self) -> Subsets:
+        was_enabled = gc.isenabled()
+        gc.disable()  # syntax trees have no cycles, and the search for such takes four times as long as all else
+        try:
+            return _make()
+        finally:
+            if was_enabled:
+                gc.enable()
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""
         packages = (name.partition(".")[0] for name in self.classes(subset))
         return tuple(package if package in PROJECTS else "Python" for package in packages)
-
-
-def _read(file: Path) -> Subsets | None:
-    """Cached sentences; None if the file is absent, damaged or of another form."""
-    try:
-        document = read_json(file, "it is made again")
-    except (OSError, ValueError):
-        return None
-    if not isinstance(document, dict) or set(document) != set(SUBSETS):
-        return None
-    for classes in document.values():
-        if not isinstance(classes, dict) or not all(isinstance(texts, list) and texts for texts in classes.values()):
-            return None
-        if not all(isinstance(text, str) for texts in classes.values() for text in texts):
-            return None
-    return {subset: document[subset] for subset in SUBSETS}
 
 
 def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
@@ -277,15 +241,3 @@ def _make() -> Subsets:
             "Python that is installed with them, or another source, such as TextTable."
         )
     return subsets
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the search for cycles of garbage: syntax trees have none, and it takes 20 times as long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

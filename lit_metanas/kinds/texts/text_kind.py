@@ -14,7 +14,6 @@ from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_label, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_tables import (
@@ -26,12 +25,10 @@ from lit_metanas.kinds.texts.text_tables import (
     read_rows,
     table_rows,
 )
-from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
+from lit_metanas.kinds.texts.text_task import TextTask
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.spaces import NGramSpace
 from lit_metanas.spaces.any_input.ngram_space import SIZES
-from lit_metanas.tasks.label_sets import learned_as_sets
-from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Task
 
 FEWER_WORDS = 1_000  # words of a smaller vocabulary
@@ -48,7 +45,7 @@ class TextKind(Kind):
     noun = "texts"
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
-    read_files = frozenset({".txt", ".arrow"})
+    read_files = frozenset({".txt"})
     piped = ".txt"
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
@@ -76,33 +73,16 @@ class TextKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of a table, class folders or a saved data set."""
-        tokens, group = source.prepared, source.group
-        if source.test is None:
-            return TextTask(
-                str(source.path),
-                label=source.label,
-                preprocessing=tokens,
-                group=group,
-                min_per_class=source.least,
-                targets=source.targets,
-                test_by=source.test_by,
-            )[0]
-        learned, tested = (_labelled(part, source) for part in (source.path, source.test))
-        groups = None
-        if group is not None:
-            groups = [one.group for one in learned]
-            tell_shared_groups(f"'{writable(str(source.test))}'", groups, [one.group for one in tested])
-        return task_from_texts(
-            [one.text for one in learned],
-            [one.label for one in learned],
-            [one.text for one in tested],
-            [one.label for one in tested],
-            preprocessing=tokens,
-            group=groups,
+        return TextTask(
+            str(source.path),
+            label=source.label,
+            preprocessing=source.prepared,
+            group=source.group,
             min_per_class=source.least,
             targets=source.targets,
-            id=source.path.resolve().stem,
-        )
+            test_by=source.test_by,
+            test_path=source.test_path,
+        )[0]
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
@@ -150,18 +130,3 @@ class TextKind(Kind):
         if left:
             others = f"; other columns are ignored: {listed(left)}"
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
-
-
-def _labelled(path: Path, source: Source) -> list[Labelled]:
-    """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
-    rows, place = list(labelled_texts(path, None, source.label, source.group)), writable(str(path))
-    if path.is_dir():
-        return distinct_texts(rows, place)
-    several = learned_as_sets([one.label for one in rows], source.targets)
-    return [
-        one._replace(
-            text=checked_text(one.text, "text", one.where, place),
-            label=checked_label(one, place, unlabelled=several),
-        )
-        for one in rows
-    ]

@@ -15,7 +15,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts, read_utf8
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -104,86 +104,15 @@ class TextSource(TaskSource):
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
 
 
-def split_sentences(
-    rows: Iterable[Labelled],
-    lists: Mapping[Subset, Sequence[str] | None],
-    *,
-    fractions: tuple[float, float, float],
-    seed: int,
-    owner: str,
-    place: str,
-) -> dict[Subset, Sentences]:
-    """The texts of the classes of each subset, as listed or drawn by the seed."""
-    texts: dict[str, list[str]] = {}
-    for row in distinct_texts(rows, place, key=str):
-        texts.setdefault(row.label, []).append(row.text)
-    names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
-    return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
-
-
-class SentenceSource(TextSource):
-    """Sentences in memory; the classes are split as given, or at random by a seed.
-
-    Args:
-        sentences: those of each class. One that stands twice in a class is taken once.
-        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
-        val: names of the meta-validation classes.
-        test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: as in ``TextSource``.
-        name: the first part of the ids of this source's tasks.
-
-    Raises:
-        ValueError: a text is malformed, a named class does not exist, or an argument is out of its range.
-
-    Example:
-        >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
-        >>> source = lm.kinds.SentenceSource(
-        ...     sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.kinds.Words(steps=4)
-        ... )
-        >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
-        >>> task.shape, task.classes
-        (TokenShape(vocabulary=13, steps=4), ('class 0', 'class 1'))
-    """
-
-    def __init__(
-        self,
-        sentences: Sentences,
-        *,
-        train: Sequence[str] | None = None,
-        val: Sequence[str] | None = None,
-        test: Sequence[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-        name: str = "sentences",
-    ) -> None:
-        rows = (
-            Labelled(f"sentence {number} of class {label!r}", text, str(label))
-            for label, texts in sentences.items()
-            for number, text in enumerate(texts)
-        )
-        super().__init__(preprocessing)
-        self._sentences = split_sentences(
-            rows,
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner=type(self).__name__,
-            place=name,
-        )
-        self._name = name
-
-
 class TextTable(TextSource):
-    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+    r"""A table of texts and labels, or a folder of text files, in UTF-8; its classes are split as given, or by a seed.
 
     The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
     is left out, with a warning.
 
     Args:
-        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
+        path: a file whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; or a folder, in which each sub-folder is a
+            class, and each ``.txt`` file directly in it an example.
         text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
         label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
             two columns with unusual names, labels are in the one with fewer different values.
@@ -195,8 +124,8 @@ class TextTable(TextSource):
         preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a table or a file is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -221,66 +150,19 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        self._name = self.path.stem
-        place = writable(path)
-        self._sentences = split_sentences(
-            labelled_rows(list(read_rows(self.path)), place, text, label),
+        self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
+        texts: dict[str, list[str]] = {}
+        for row in distinct_texts(labelled_texts(self.path, text, label), writable(path), key=str):
+            texts.setdefault(row.label, []).append(row.text)
+        names = class_subsets(
+            list(texts),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             owner="TextTable",
-            place=place,
+            place=writable(path),
         )
-
-
-class TextFolder(TextSource):
-    """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
-
-    Args:
-        root: the folder; each sub-folder is a class, and each ``.txt`` file directly in it an example.
-        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
-        val: names of the meta-validation classes.
-        test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
-        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: a class or a file is malformed, a named class does not exist, or an argument is out of its range.
-
-    Example:
-        >>> from pathlib import Path
-        >>> for name in ("letter", "poem", "recipe", "song"):
-        ...     Path("texts", name).mkdir(parents=True)
-        ...     for number in range(5):
-        ...         size = Path("texts", name, f"{number}.txt").write_text(f"This {name} is the text {number}.")
-        >>> source = lm.kinds.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
-        >>> source.classes("test"), source.instances("test", 0)
-        (('recipe', 'song'), 5)
-    """
-
-    def __init__(
-        self,
-        root: str,
-        train: list[str] | None = None,
-        val: list[str] | None = None,
-        test: list[str] | None = None,
-        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
-        seed: int = 0,
-        preprocessing: TextPreprocessing | None = None,
-    ) -> None:
-        super().__init__(preprocessing)
-        self.root = Path(root)
-        self._name = self.root.resolve().name
-        self._sentences = split_sentences(
-            text_files(self.root),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextFolder",
-            place=str(self.root),
-        )
+        self._sentences = {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
@@ -291,3 +173,12 @@ def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
         for file in files:
             where = file.relative_to(root).as_posix()
             yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+
+
+def labelled_texts(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterable[Labelled]:
+    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
+    if not path.is_dir():
+        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
+    return text_files(path, group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +13,23 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.divided_examples import LabelledExamples
-from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
+from lit_metanas.kinds.texts.labelled_text import (
+    Labelled,
+    checked_label,
+    checked_text,
+    checked_texts,
+    distinct_texts,
+    text_key,
+)
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_source import text_files
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided, table_rows
+from lit_metanas.kinds.texts.text_source import labelled_texts
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_repeats
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_repeats, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
@@ -47,6 +53,7 @@ class TextTask(SingleTask):
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         targets: what labels are learned as, as in ``task_from_arrays``.
         test_by: the column of a table that says which texts are tested, as in ``TableTask``.
+        test_path: the texts to report accuracy on, in the form of ``path``, in place of some of it.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -75,12 +82,11 @@ class TextTask(SingleTask):
         min_per_class: int | None = None,
         targets: Targets | None = None,
         test_by: str | None = None,
+        test_path: str | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.train = train
-        self.val = val
-        self.test = test
+        self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
         self.group = group
         place = writable(str(self.path))
@@ -107,8 +113,26 @@ class TextTask(SingleTask):
             min_per_class=min_per_class,
             place=f"'{place}'",
         )
+        self._tested: tuple[list[str], Tensor] | None = None
+        if test_path is not None:
+            self.shares = None, val, 0.0
+            tested = list(labelled_texts(Path(test_path), text, label, group))
+            self._tested = self._testable(tested, writable(test_path), unlabelled=several)
+            if group is not None:
+                groups = [[row.group for row in own] for own in (rows, tested)]
+                tell_shared_groups(f"'{writable(test_path)}'", *groups)
         self._open = preprocessing is None
         self._given = preprocessing
+
+    def _testable(self, rows: Sequence[Labelled], place: str, *, unlabelled: bool) -> tuple[list[str], Tensor]:
+        """The texts and targets of a given test part, but those of classes that were left out."""
+        texts = [checked_text(row.text, "text", row.where, place) for row in rows]
+        labels = [checked_label(row, place, unlabelled=unlabelled) for row in rows]
+        called = {"name": f"'{place}'", "images": f"'{place}'", "learned": f"'{writable(str(self.path))}'"}
+        places, targets = self._labelled.tested(labels, len(rows), **called)
+        found, known = [texts[at] for at in places], {text_key(text) for text in self._texts}
+        tell_repeats(f"'{place}'", sum(text_key(text) in known for text in found), "text")
+        return found, targets
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the vocabulary of a meta-training, unless a preprocessing was given.
@@ -131,9 +155,9 @@ class TextTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        shares = {"train": self.train, "val": self.val, "test": self.test}
-        divided = self._labelled.divided(**shares, seed=self.seed, given=self._parts)
-        return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given)
+        train, val, test = self.shares
+        divided = self._labelled.divided(train=train, val=val, test=test, seed=self.seed, given=self._parts)
+        return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given, self._tested)
 
 
 def task_from_texts(
@@ -253,12 +277,3 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
     usual = Words() if 2 * shared >= len(texts) else Characters()
     return usual.fitted(texts)
-
-
-def labelled_texts(
-    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterable[Labelled]:
-    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
-    if not path.is_dir():
-        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
-    return text_files(path, group)

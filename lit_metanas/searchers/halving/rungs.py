@@ -364,11 +364,9 @@ class Halving(Searcher):
             )
         return [record for record in known if record.task_id != problem]
 
-    def _next_rung(
-        self, race: Race, survivors: Sequence[Contender], number: int, best: Contender, parents: int | None = None
-    ) -> list[Contender]:
+    def _next_rung(self, race: Race, survivors: Sequence[Contender], number: int, best: Contender) -> list[Contender]:
         """Survivors, after the first rung ``best`` with an untried value of a later field, and mutants."""
-        parents, train = parents or len(survivors), self.train
+        parents, train = len(survivors), self.train
         if self.later and race.entered and number > len(survivors):
             untried = self._untried(best, race)
             survivors = [*survivors, *untried]

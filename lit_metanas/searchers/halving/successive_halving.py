@@ -125,7 +125,6 @@ class EvolvingHalving(Halving):
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: number of contenders that go on to the next rung, or one number for each rung.
-        parents: number of contenders, the first ones, that have mutants in turn; None is all.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
             estimator's own.
@@ -156,7 +155,6 @@ class EvolvingHalving(Halving):
         candidates: Sequence[int] = (6, 4, 4),
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
         survivors: int | Sequence[int] = 1,
-        parents: int | None = None,
         finish: bool = True,
         train: dict[str, list[RecipeValue]] | None = None,
         later: dict[str, list[RecipeValue]] | None = None,
@@ -174,15 +172,12 @@ class EvolvingHalving(Halving):
                 "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
                 f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
-        for name, value, least in (("proposals", proposals, 0), ("parents", parents, 1), ("examples", examples, 1)):
+        for name, value, least in (("proposals", proposals, 0), ("examples", examples, 1)):
             if value is not None and value < least:
                 raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least}, or leave it out.")
-        if not 0 <= recipe_mutations <= 1:
-            raise ValueError(f"EvolvingHalving: recipe_mutations is {recipe_mutations}; give a probability.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
         self.survivors = kept
-        self.parents = parents
         self.recipe_mutations = recipe_mutations
         self.proposals = proposals
         self.first = tuple(first)
@@ -200,7 +195,7 @@ class EvolvingHalving(Halving):
             begun: set[Query] = set()
             if race.entered or self.first:
                 begun = {contender.query for contender in contenders}
-            rung = self._next_rung(race, contenders, number, contenders[0], self.parents)
+            rung = self._next_rung(race, contenders, number, contenders[0])
             ranked = race.train(rung, share * race.total)
             if not ranked:
                 break

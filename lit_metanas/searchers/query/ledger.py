@@ -97,7 +97,6 @@ class Kept:
     unpaid: str = ""
     reserved: Reservation | None = None
     refusal: Refusal | None = None
-    tries: int = 1
 
     @staticmethod
     def of_trial(trial: FrozenTrial) -> Kept:

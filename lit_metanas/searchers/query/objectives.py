@@ -1,10 +1,9 @@
-"""Objectives, fidelities and training hyper-parameters of a study."""
+"""Objectives and training hyper-parameters of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from math import inf
 
 import optuna
@@ -74,31 +73,6 @@ class Objectives:
             for name, limit in self.constraints.items()
             if measures[name] > limit
         )
-
-
-class FidelityLadder:
-    """The fidelities of one scoring, each with its step for a pruner, in units of the smallest fidelity."""
-
-    def __init__(self, early: Sequence[float], full: float) -> None:
-        fidelities = (*early, full)
-        if not 0 < full <= 1:
-            raise ValueError(f"The fidelity {full} is not a share: give a number above 0 and at most 1.")
-        growing = all(low < high for low, high in pairwise(fidelities))
-        if not fidelities[0] > 0 or not growing:
-            raise ValueError(f"The fidelities {list(early)} must be above 0, grow, and stay below {full}.")
-        self.fidelities = fidelities
-        # 1/9, 1/3 and 1 are the steps 1, 3 and 9: a pruner's resources and reduction factor are shares of the training.
-        self.steps = tuple(round(fidelity / fidelities[0]) for fidelity in fidelities)
-        if len(set(self.steps)) < len(self.steps):
-            raise ValueError(f"The fidelities {list(fidelities)} are too close: let the second be twice the first.")
-
-    def __iter__(self) -> Iterator[tuple[float, int]]:
-        """Fidelities with their steps."""
-        return iter(zip(self.fidelities, self.steps, strict=True))
-
-    def __len__(self) -> int:
-        """The number of fidelities."""
-        return len(self.fidelities)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from math import inf
 from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 
@@ -19,7 +18,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
-from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
+from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import Scoring, TrialLoop
@@ -38,18 +37,14 @@ class QuerySearcher(Searcher):
 
     A known architecture costs nothing and is recorded as a duplicate. An architecture that cannot be built, breaks a
     constraint, or costs more than the rest of the budget, is a pruned trial at no cost. If its training fails, it is a
-    failed trial, charged in full up to the fidelity that failed. The search ends when the budget is spent, or is too
-    small for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
-    ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
+    failed trial, charged in full. The search ends when the budget is spent, or is too small for several architectures
+    in a row. Random search is this with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``.
 
     Args:
         sampler: any of Optuna's samplers, seeded again from (seed, trial number) before each trial, so that a resumed
             search continues as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
-        fidelities: growing shares below ``fidelity``. An architecture is scored at each, and given up if the pruner
-            decides so. It continues from the last weights if the estimator gives weights, and is paid in full if not.
-        pruner: any of Optuna's pruners, for one objective; its steps are fidelities in units of the smallest.
         objectives: ``accuracy`` (the score) and measures of the estimator that should be small, such as ``parameters``,
             ``flops`` or ``latency``. The most accurate architecture of the Pareto front is chosen.
         constraints: largest values of such measures.
@@ -82,8 +77,6 @@ class QuerySearcher(Searcher):
         sampler: BaseSampler | None = None,
         estimator: EstimatorCallable | None = None,
         fidelity: float = 1.0,
-        fidelities: tuple[float, ...] = (),
-        pruner: BasePruner | None = None,
         objectives: tuple[str, ...] = (SCORE,),
         constraints: dict[str, float] | None = None,
         train: dict[str, RecipeRange] | None = None,
@@ -103,15 +96,11 @@ class QuerySearcher(Searcher):
             raise ValueError(f"Worker {worker} is below 0: give each worker a number of its own, 0 or more.")
         if worker is not None and storage is None:
             raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
-        if (pruner is None) == bool(fidelities):
-            raise ValueError("A pruner and fidelities below the full one need each other: give both or neither.")
-        if pruner is not None and len(objectives) > 1:
-            raise ValueError(f"A pruner works with one objective only: leave it out, or search for '{SCORE}' alone.")
+        if not 0 < fidelity <= 1:
+            raise ValueError(f"The fidelity {fidelity} is not a share: give a number above 0 and at most 1.")
         self.sampler = sampler or RandomSampler()
         self.estimator = estimator
         self.fidelity = fidelity
-        self.fidelities = tuple(fidelities)
-        self.pruner = pruner
         self.objectives = tuple(objectives)
         self.constraints = constraints or {}
         self.train = train or {}
@@ -124,7 +113,6 @@ class QuerySearcher(Searcher):
         self.worker = worker
         self.heartbeat = heartbeat
         self.embedding = embedding
-        self._ladder = FidelityLadder(self.fidelities, fidelity)
         self._goal = Objectives(self.objectives, self.constraints)
         check_ranges(self.train)
 
@@ -201,12 +189,11 @@ class QuerySearcher(Searcher):
                 group = WorkerGroup(study, storage, self.heartbeat)
             ledger = Ledger(budget, record)
             scoring = Scoring(
-                study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
+                study, space, estimator, ledger, self._goal, self.fidelity, self.train, self.failures, group
             )
             seeds = tuple(number for number in (seed, self.worker) if number is not None)
             trials = inf if self.trials is None else self.trials
-            pruner = self.pruner or NopPruner()
-            loop = TrialLoop(scoring, self.sampler, pruner, seeds, trials, self.patience, self.refusals)
+            loop = TrialLoop(scoring, self.sampler, seeds, trials, self.patience, self.refusals)
             loop.run()
             if group is None and storage is not None:  # other processes may still work in a shared study
                 _delete_unpaid(study, storage)
@@ -215,8 +202,6 @@ class QuerySearcher(Searcher):
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
         """The settings that a stored study must share with this search; options that are off are left out."""
         extras = {
-            "fidelities": list(self.fidelities),
-            "pruner": self.pruner and type(self.pruner).__name__,
             "objectives": list(self.objectives[1:]),
             "constraints": self.constraints,
             "train": {name: asdict(given) for name, given in self.train.items()},

@@ -52,8 +52,7 @@ def record_of(
 
     Args:
         study: of one task. Several studies of one task are one source for methods that learn from their records.
-        space: the space of the parameters. None takes all parameters with the prefix, except floats without steps,
-            which a warning names.
+        space: the space of the parameters. None takes all parameters with the prefix, except floats without steps.
         task: the task's id; by default the study's user attribute ``task``, or else the study's name.
         prefix: of the parameters of another program's trials that are choices.
 
@@ -91,37 +90,25 @@ def record_of(
         raise ValueError(f"The study '{study.study_name}' cannot be read: {error}") from None
     if not record.trials:
         raise ValueError(f"The study '{study.study_name}' has {_describe_absence(found, space, prefix)}.")
-    _warn_of_losses(study.study_name, [trial for trial in found if not _is_ours(trial)], space, prefix)
+    scored = [trial for trial in found if _is_scored(trial) and not _is_ours(trial)]
+    if reasons := _lacking(scored, space, prefix):
+        warnings.warn(
+            f"The record leaves out {len(reasons)} of {number_of(len(scored), 'trial')} of the study "
+            f"'{study.study_name}' for {reasons[0]}",
+            stacklevel=2,
+        )
     return record
 
 
 def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> str:
     """The end of a sentence: why no trial has an architecture."""
-    wanted = f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}"
-    absence = f"no finished trial with an architecture, that is with parameters {wanted}"
+    absence = "no finished trial with an architecture"
     scored = [trial for trial in trials if _is_scored(trial)]
-    names = list(dict.fromkeys(name for trial in scored for name in trial.params))
-    if not names:
-        return absence
     if reasons := _lacking(scored, space, prefix):
         return f"{absence}: {reasons[0].rstrip('.')}"
-    shown = ", ".join(f"'{printable(name, 60)}'" for name in names[:10])
-    return f"{absence}; it has {shown}: give their prefix, on the command line --prefix"
-
-
-def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> None:
-    """Warn of trials and parameters that look like architectures and are not in the record."""
-    scored = [trial for trial in trials if _is_scored(trial)]
-    if space is None:
-        if floats := list(dict.fromkeys(name for trial in scored for name in _floats(trial, prefix))):
-            named = ", ".join(f"'{printable(name, 60)}'" for name in floats[:10])
-            warnings.warn(f"Left out of the record, as a float is no choice: {named}.", stacklevel=3)
-    elif reasons := _lacking(scored, space, prefix):
-        warnings.warn(
-            f"The record leaves out {len(reasons)} of {number_of(len(scored), 'trial')} of the study '{study}' for "
-            f"{reasons[0]}",
-            stacklevel=3,
-        )
+    names = list(dict.fromkeys(printable(name, 60) for trial in scored for name in trial.params))
+    shown = ", ".join(f"'{name}'" for name in names[:10]) or "no parameters"
+    return f"{absence}, whose parameters begin with '{prefix}'; it has {shown}: give their prefix (--prefix)"
 
 
 def _lacking(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> list[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import isnan
 from time import perf_counter
 
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
@@ -23,26 +22,13 @@ from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
 from lit_metanas.records.plain import to_plain
 from lit_metanas.records.record import Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
-from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
+from lit_metanas.searchers.query.objectives import Objectives, RecipeRange, suggest_recipe
 from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.searchers.samplers.memory import trial_id
-from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 ScoredQuery = tuple[Query, dict[str, Tensor] | None]
-"""A query that was fully scored, and its weights if the estimator gives any."""
-
-
-@dataclass
-class Outcome:
-    """The result of training one architecture at growing fidelities."""
-
-    fidelity: float = 0.0  # the last one that was reached, with its score
-    value: float = float("-inf")
-    cost: Cost = field(default_factory=Cost)  # of all fidelities, the failed one included
-    weights: dict[str, Tensor] | None = None
-    pruned: bool = False
-    failure: str = ""  # why the next fidelity failed, if it did
+"""A query that was scored, and its weights if the estimator gives any."""
 
 
 @dataclass
@@ -54,14 +40,14 @@ class Scoring:
     estimator: Estimator
     ledger: Ledger
     goal: Objectives
-    ladder: FidelityLadder
+    fidelity: float
     ranges: Mapping[str, RecipeRange]
     failures: int  # in a row, which stop the search
     group: WorkerGroup | None  # the other processes, if there are any
     streak: int = 0  # failures in a row so far
 
-    def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> ScoredQuery | None:
-        """Score one trial, of which a pruner has seen some steps; give its query and weights if it was fully scored."""
+    def tell(self, trial: optuna.Trial) -> ScoredQuery | None:
+        """Score one trial; give its query and weights if it was scored."""
         architecture = self.space.suggest(trial)
         recipe = suggest_recipe(trial, self.ranges)
         trial.set_user_attr("drawn", True)
@@ -72,9 +58,9 @@ class Scoring:
         if (known := self.ledger.known.get(query)) is not None:
             self._repeat(trial, query, known)
             return None
-        return self._try(trial, query, reported)
+        return self._try(trial, query)
 
-    def _try(self, trial: optuna.Trial, query: Query, reported: Sequence[int]) -> ScoredQuery | None:
+    def _try(self, trial: optuna.Trial, query: Query) -> ScoredQuery | None:
         """Measure, and score if the constraints are met."""
         planned, begin = Cost(), perf_counter()
         measures: dict[str, float] = {}
@@ -85,34 +71,25 @@ class Scoring:
             if reason := self.goal.violation(measures):
                 self._refuse(trial, "constraint", reason)
                 return None
-            planned = self._full_cost(estimator, query.architecture)
+            planned = estimator.cost(query.architecture, self.fidelity)
             if not self._reserve(trial, query, planned):
                 return None
             if (known := self.ledger.known.get(query)) is not None:  # another process has scored it
                 self._repeat(trial, query, known)
                 return None
-            outcome = self._train_by_fidelities(trial, estimator, query.architecture, reported)
+            score = estimator(query.architecture, fidelity=self.fidelity)
+            if isnan(score.value):
+                raise ArithmeticError("its score is not a number")
         except FAILURES as error:
             self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
             return None
-        cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
-        if outcome.failure:
-            self._fail(trial, query, cost, outcome.failure, measures)
-            return None
-        self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
+        cost = replace(score.cost, seconds=perf_counter() - begin)
+        self._note(trial, query, cost, measures=measures, fidelity=self.fidelity)
         self.streak = 0
-        if outcome.weights:
+        if score.weights:
             trial.set_user_attr("trained", True)
-        if outcome.pruned:
-            self._finish(trial, state=TrialState.PRUNED)
-            return None
-        self._finish(trial, values=[outcome.value, *(measures[name] for name in self.goal.objectives[1:])])
-        return query, outcome.weights
-
-    def _full_cost(self, estimator: Estimator, architecture: Architecture) -> Cost:
-        """The cost of a full score: all fidelities, and one query."""
-        rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
-        return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
+        self._finish(trial, values=[score.value, *(measures[name] for name in self.goal.objectives[1:])])
+        return query, score.weights
 
     def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
         """Whether to start a trial: not if it costs too much, which prunes it; Exhausted if nothing is left."""
@@ -139,43 +116,12 @@ class Scoring:
         self._finish(trial, state=TrialState.FAIL)
         raise Exhausted
 
-    def _train_by_fidelities(
-        self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]
-    ) -> Outcome:
-        """Train at growing fidelities, each from the weights of the last if there are any."""
-        outcome = Outcome()
-        for fidelity, step in self.ladder:
-            share = fidelity
-            if outcome.weights is not None:
-                share = fidelity - outcome.fidelity
-            try:
-                score = estimator(architecture, fidelity=share, start=outcome.weights)
-                if isnan(score.value):
-                    raise ArithmeticError("its score is not a number")
-            except FAILURES as error:
-                due = _further(estimator.cost(architecture, share), outcome)
-                return replace(outcome, cost=outcome.cost + due, failure=reason_of(error))
-            outcome = Outcome(fidelity, score.value, outcome.cost + _further(score.cost, outcome), score.weights)
-            if len(self.ladder) > 1 and step not in reported:
-                trial.report(score.value, step)
-            decided = step in reported and step < max(reported)  # by the search that was interrupted
-            if fidelity < self.ladder.fidelities[-1] and not decided and trial.should_prune():
-                return replace(outcome, pruned=True)
-        return outcome
-
     def again(self, query: Query) -> dict[str, Tensor] | None:
         """Train a query again, without charge, whose weights were lost with a killed process."""
-        weights, reached = None, 0.0
         try:
-            estimator = query.under(self.estimator)
-            for fidelity, _ in self.ladder:
-                share = fidelity
-                if weights is not None:
-                    share = fidelity - reached
-                weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity
+            return query.under(self.estimator)(query.architecture, fidelity=self.fidelity).weights
         except FAILURES:
             return None
-        return weights
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
         if not measures:
@@ -191,10 +137,6 @@ class Scoring:
         if known.failure:
             trial.set_user_attr("failure", known.failure)
             self._finish(trial, state=TrialState.FAIL)
-        elif known.pruned:
-            if (step := dict(self.ladder).get(known.fidelity or 0)) is not None:
-                trial.report(known.value, step)
-            self._finish(trial, state=TrialState.PRUNED)
         else:
             for name in self.goal.objectives[1:]:
                 if name not in known.measures:
@@ -208,7 +150,7 @@ class Scoring:
         self._finish(trial, state=TrialState.PRUNED)
 
     def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
-        """Keep the reason, and charge the failed fidelity in full; FailedWorkError after too many in a row."""
+        """Keep the reason, and charge the training in full; FailedWorkError after too many in a row."""
         trial.set_user_attr("failure", reason)
         self._note(trial, query, cost, measures=measures)
         self._finish(trial, state=TrialState.FAIL)
@@ -239,20 +181,12 @@ class Scoring:
         self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
 
 
-def _further(cost: Cost, before: Outcome) -> Cost:
-    """The cost of a fidelity without its query, if an earlier fidelity has paid that."""
-    if before.fidelity:
-        return replace(cost, queries=0)
-    return cost
-
-
 @dataclass
 class TrialLoop:
     """Asks a study for trials and scores them, until the budget, a limit or the space ends the search."""
 
     scoring: Scoring
     sampler: BaseSampler
-    pruner: BasePruner
     seeds: tuple[int, ...]  # of the search, and of this process if there are several
     trials: float  # most trials
     patience: int
@@ -285,34 +219,34 @@ class TrialLoop:
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter its result."""
-        # New copies for each trial: samplers and pruners have a memory, and should see only the stored trials.
-        self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner)
+        # A new copy for each trial: samplers have a memory, and should see only the stored trials.
+        self.study.sampler = deepcopy(self.sampler)
         reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
-        trial, reported = self._next()
+        trial = self._next()
         scored = None
         with ExitStack() as shared:
             if self.group is not None:
                 # Other processes give up a trial without heartbeat, and start it again: its result here is lost.
                 shared.enter_context(suppress(UpdateFinishedTrialError))
                 shared.enter_context(self.group.beating(trial))
-            scored = self.scoring.tell(trial, reported)
+            scored = self.scoring.tell(trial)
         self.ledger.read(self._all())
         if scored is not None and self.ledger.is_best(scored[0]):
             self.trained = scored
 
-    def _next(self) -> tuple[optuna.Trial, list[int]]:
-        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search come first."""
+    def _next(self) -> optuna.Trial:
+        """A trial; those of an interrupted search come first."""
         while self._left:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:
-                return optuna.Trial(self.study, trial_id(left)), list(left.intermediate_values)
+                return optuna.Trial(self.study, trial_id(left))
             # It was interrupted between two draws. The second would now differ, so both are drawn again.
             self.study.tell(left.number, state=TrialState.FAIL)
             if "fixed_params" in left.system_attrs:
                 self.study.enqueue_trial(left.system_attrs["fixed_params"])
         if self.group is not None:
             self.group.revive()
-        return self.study.ask(), []
+        return self.study.ask()
 
     def _all(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)

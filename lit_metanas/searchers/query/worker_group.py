@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Thread
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from lit_metanas.records.budget import Cost
@@ -27,43 +25,20 @@ PAUSE = 0.1
 """Seconds between two reads of the storage."""
 
 
-class _SharedStorage(RDBStorage):
-    """A data base in which only one process can start, or give up, a trial."""
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Read a state and change it, locked against other processes."""
-        # Optuna's FOR UPDATE has no effect in SQLite: two processes could both start a waiting trial, or both give up
-        # one of a dead process. The session is Optuna's own in this thread, which commits it or rolls it back.
-        if self.engine.dialect.name == "sqlite":
-            session = self.scoped_session()
-            try:
-                session.execute(text("BEGIN IMMEDIATE"))
-            except DBAPIError:  # another process held the lock for too long
-                session.close()
-                raise
-        return super().set_trial_state_values(trial_id, state, values)
-
-
 def shared_storage(url: str, heartbeat: int) -> RDBStorage:
     """A data base whose trials send heartbeats (seconds), and start again elsewhere after two missing ones."""
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # it may be locked for a while
+    again = RetryHeartbeatStaleTrialCallback(max_retry=TRIES - 1)
     for attempt in range(1, TRIES + 1):
         try:
-            return _SharedStorage(
-                url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=retry
+            return RDBStorage(
+                url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=again
             )
         except DBAPIError:  # two processes that find an empty data base both make its tables, and one fails
             if attempt == TRIES:
                 raise
             time.sleep(10 * attempt * PAUSE)
     raise AssertionError
-
-
-def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue the trial of a dead process again, unless it has cost ``TRIES`` processes."""
-    tries = Kept.of_trial(trial).tries
-    if tries < TRIES:
-        study.enqueue_trial(trial.params, user_attrs={"tries": tries + 1, "retry of": trial.number})
 
 
 class WorkerGroup:
@@ -73,7 +48,6 @@ class WorkerGroup:
         self.study = study
         self.storage = storage
         self.heartbeat = heartbeat
-        self._unheard: dict[int, float] = {}
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
@@ -98,20 +72,7 @@ class WorkerGroup:
         """Queue the trials of dead processes again, and return all trials."""
         fail_stale_trials(self.study)
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        unheard = {t.number: t for t in trials if t.state == TrialState.RUNNING and "alive" not in t.user_attrs}
-        now = time.monotonic()
-        self._unheard = {number: self._unheard.get(number, now) for number in unheard}
-        for number, since in self._unheard.items():
-            if now - since > 2 * self.heartbeat:
-                self._give_up(unheard[number])
         return trials
-
-    def _give_up(self, trial: FrozenTrial) -> None:
-        """Give up a trial whose process died before its first heartbeat, and queue its parameters again."""
-        with suppress(UpdateFinishedTrialError):
-            mine = self.storage.set_trial_state_values(trial_id(trial), TrialState.FAIL)
-            if mine and "fixed_params" in trial.system_attrs:
-                self.study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
 
     def reserve(self, trial: optuna.Trial, query: Query, planned: Cost, ledger: Ledger) -> Cost:
         """Reserve a trial's cost, wait for an earlier trial with the same query, and give the earlier reservations."""
@@ -136,7 +97,8 @@ class WorkerGroup:
     def wait(self, ledger: Ledger) -> bool:
         """Wait until no process runs a trial, and read them all; whether there may be more to do."""
         waited = False
-        while any(trial.state == TrialState.RUNNING for trial in self.revive()):
+        # A process that dies before the first heartbeat of its trial leaves it running for ever.
+        while any(t.state == TrialState.RUNNING and "alive" in t.user_attrs for t in self.revive()):
             waited = True
             time.sleep(PAUSE)
         trials = self.study.get_trials(deepcopy=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -17,11 +18,13 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, can_have, other_value, values_by_label
-from lit_metanas.searchers.samplers.memory import Memory, Proposals
+from lit_metanas.searchers.samplers.memory import Identities
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+CHANCES = 2
+"""Parameters count as tried after so many failures: a single one may be the machine's fault."""
 
 
 class TrialGenerator:
@@ -50,15 +53,15 @@ class History:
         direction: StudyDirection,
         trial: FrozenTrial,
         distributions: Mapping[str, BaseDistribution],
-        memory: Memory,
+        identities: Identities,
     ) -> None:
-        self._identities = memory.identities
-        others = (t for t in trials if t.state in UNFAILED and t.number != trial.number)
-        self.trials = [self._identities.with_labels(t) for t in others]
-        self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
-        self._digest = memory.read(trials)
-        self.completed = list(self._digest.completed)
-        self._asked = {self._identities(t.params).number: t for t in self._running}
+        self._identities = identities
+        others = [identities.with_labels(one) for one in trials if one.number != trial.number]
+        self.trials = [one for one in others if one.state in UNFAILED]
+        self.completed = [one for one in self.trials if one.state == TrialState.COMPLETE]
+        failures = Counter(identities(one.params).number for one in others if one.state == TrialState.FAIL)
+        self._tried = {number for number, times in failures.items() if times >= CHANCES}
+        self._tried |= {identities(one.params).number for one in self.trials}
         # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
@@ -75,7 +78,7 @@ class History:
             if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
                 return False
         identity = self._identities(parameters)
-        return identity.allowed and self._find_trial(identity.number) is None
+        return identity.allowed and identity.number not in self._tried
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
@@ -93,9 +96,6 @@ class History:
         name = names[int(generator.integers(len(names)))]
         return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
 
-    def _find_trial(self, number: int) -> FrozenTrial | None:
-        return self._digest.tried.get(number) or self._asked.get(number)
-
     def _open(self, parameters: Mapping[str, Any]) -> list[str]:
         inactive = self._identities(parameters).inactive
         return [
@@ -109,23 +109,23 @@ class History:
 class HistorySampler(BaseSampler, ABC):
     """Proposes parameters from the stored trials, for any Optuna study of one objective."""
 
-    # With a seed and one worker a study is the same each time, resumed or not. Threads propose one after the other and
-    # know each other's proposals; other workers share only the storage. Parameters that are new, or that a proposal
-    # lacks, are drawn at random. With a space, isomorphic or impossible architectures are never proposed.
+    # With a seed and one worker a study is the same each time, resumed or not. Workers share only the storage.
+    # Parameters that are new, or that a proposal lacks, are drawn at random. With a space, isomorphic or impossible
+    # architectures are never proposed.
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self._generator = TrialGenerator(seed)
-        self._memory = Memory(space, prefix)
-        self._proposals = Proposals()
+        self._identities = Identities(space, prefix)
+        self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to running trials of this process
 
     @property
     def space(self) -> ChoiceSpace | None:
         """The space whose choices are among the parameters."""
-        return self._memory.identities.space
+        return self._identities.space
 
     @property
     def prefix(self) -> str:
         """The prefix of the parameters that are the space's choices."""
-        return self._memory.identities.prefix
+        return self._identities.prefix
 
     def check(self, space: ChoiceSpace) -> None:
         """Refuse to search a space with other choices, or under another prefix, than the sampler's."""
@@ -164,9 +164,11 @@ class HistorySampler(BaseSampler, ABC):
                 f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
                 "use a sampler for several, such as NSGAIISampler."
             )
-        found = dict(self._memory.read(study.get_trials(deepcopy=False)).distributions)
+        found: dict[str, BaseDistribution] = {}
+        for known in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            found.update(known.distributions)
         if self.space is not None:
-            found.update(self._memory.identities.distributions(found))
+            found.update(self._identities.distributions(found))
         return found
 
     def sample_relative(
@@ -174,13 +176,14 @@ class HistorySampler(BaseSampler, ABC):
     ) -> dict[str, Any]:
         """Propose the parameters in ``search_space``, without the space's choices."""
         # Choices and new parameters wait until the trial asks for them, which shows whether it takes labels or values.
-        with self._proposals.lock:
-            trials = self._proposals.with_proposals(study.study_name, study.get_trials(deepcopy=False))
-            history = History(trials, study.direction, trial, search_space, self._memory)
-            wanted = self.propose(study, trial, history, self._generator.of(trial.number))
-            proposal = dict(wanted)
-            self._proposals.keep(study.study_name, trial.number, proposal)
-        later = {*self._memory.identities.choices, *(proposal.keys() - search_space.keys())}
+        trials = study.get_trials(deepcopy=False)
+        running = {(study.study_name, one.number) for one in trials if one.state == TrialState.RUNNING}
+        for key in {key for key in self._proposals if key[0] == study.study_name} - running:
+            self._proposals.pop(key, None)
+        history = History(trials, study.direction, trial, search_space, self._identities)
+        proposal = dict(self.propose(study, trial, history, self._generator.of(trial.number)))
+        self._proposals[study.study_name, trial.number] = proposal
+        later = {*self._identities.choices, *(proposal.keys() - search_space.keys())}
         return {name: value for name, value in proposal.items() if name not in later}
 
     def sample_independent(
@@ -188,8 +191,8 @@ class HistorySampler(BaseSampler, ABC):
     ) -> Any:
         """The proposed value, or else any value that the parameter can have."""
         generator = self._generator.of(trial.number, param_name)
-        proposed = self._proposals.of(study.study_name, trial.number).get(param_name)
-        if (choice := self._memory.identities.choices.get(param_name)) is not None:
+        proposed = self._proposals.get((study.study_name, trial.number), {}).get(param_name)
+        if (choice := self._identities.choices.get(param_name)) is not None:
             values = values_by_label(param_distribution, choice)
             if proposed in values:
                 return values[proposed]

@@ -1,27 +1,21 @@
-"""A sampler's memory between trials: trials read once, equal parameter sets, open proposals, notes on trials."""
+"""What samplers know of a study: equal parameter sets, the embedding of its task, notes on trials."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from copy import copy
 from itertools import count
 from math import isfinite
-from operator import is_
-from threading import Lock, RLock
 from typing import Any, NamedTuple, Self
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from lit_metanas.searchers.mutation import values_by_label
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-
-CHANCES = 2
-"""Parameters count as tried after so many failures: a single one may be the machine's fault."""
 
 
 def trial_id(trial: Trial | FrozenTrial) -> int:
@@ -34,66 +28,6 @@ def note_on_trial(study: Study, trial: FrozenTrial, name: str, value: Any) -> No
     """Keep a sampler's own note with a running trial, as Optuna's samplers do."""
     # A user attribute would be shown in tables and in Optuna's dashboard, and a sampler has no ``Trial`` to write it.
     study._storage.set_trial_system_attr(trial_id(trial), name, value)
-
-
-class Digest:
-    """Finished trials, sorted; all but ``trials`` have the labels of a space's choices."""
-
-    def __init__(self, identities: Identities) -> None:
-        self.trials: list[FrozenTrial] = []  # as they are, in the order of their numbers
-        self.completed: list[FrozenTrial] = []
-        self.tried: dict[int, FrozenTrial] = {}  # by the identity's number, with a value if any has one
-        self.distributions: dict[str, BaseDistribution] = {}  # the last ones of trials that did not fail
-        self._identities = identities
-        self._failures: Counter[int] = Counter()
-
-    def begins(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether ``trials`` start with the very objects that were read."""
-        return len(self.trials) <= len(trials) and all(map(is_, self.trials, trials))
-
-    def add(self, trial: FrozenTrial) -> None:
-        """Read one more trial."""
-        self.trials.append(trial)
-        trial = self._identities.with_labels(trial)
-        number = self._identities(trial.params).number
-        if trial.state == TrialState.FAIL:
-            self._failures[number] += 1
-            if self._failures[number] >= CHANCES:
-                self.tried.setdefault(number, trial)
-            return
-        self.distributions.update(trial.distributions)
-        if trial.state != TrialState.COMPLETE:
-            self.tried.setdefault(number, trial)
-            return
-        self.completed.append(trial)
-        if number not in self.tried or self.tried[number].state != TrialState.COMPLETE:
-            self.tried[number] = trial
-
-
-class Memory:
-    """Remembers the identities of parameter sets, and the finished trials of the last study."""
-
-    # It only saves time, as finished trials never change. The copies of a sampler share it; a pickled one starts anew.
-    def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
-        self.identities = Identities(space, prefix)
-        self._digest = Digest(self.identities)
-        self._lock = Lock()
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[type[Self], tuple[ChoiceSpace | None, str]]:
-        return type(self), (self.identities.space, self.identities.prefix)
-
-    def read(self, trials: Sequence[FrozenTrial]) -> Digest:
-        """The digest of the finished ones among ``trials``; another thread may add later trials to it."""
-        finished = [trial for trial in trials if trial.state.is_finished()]
-        with self._lock:
-            if not self._digest.begins(finished):
-                self._digest = Digest(self.identities)
-            for trial in finished[len(self._digest.trials) :]:
-                self._digest.add(trial)
-            return self._digest
 
 
 EMBEDDING = "embedding"
@@ -131,6 +65,12 @@ class Identities:
         self._seen: dict[Hashable, Identity] = {}
         self._numbers: dict[Hashable, int] = {}
         self._count = count()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # it only saves time, and a sampler is copied for each trial
+
+    def __reduce__(self) -> tuple[type[Self], tuple[ChoiceSpace | None, str]]:
+        return type(self), (self.space, self.prefix)
 
     def __call__(self, parameters: Mapping[str, Any]) -> Identity:
         """The identity of a parameter set."""
@@ -198,41 +138,3 @@ def _round(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.12g}")
     return value
-
-
-class Proposals:
-    """Remembers the proposals to trials of this process, whose parameters appear in the study only one by one."""
-
-    # Copies share it; a pickled one starts without.
-    def __init__(self) -> None:
-        self.lock = RLock()  # held from the reading of the trials to ``keep``, so that threads never propose the same
-        self._kept: dict[tuple[str, int], Mapping[str, Any]] = {}
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
-        return type(self), ()
-
-    def keep(self, study: str, number: int, proposal: Mapping[str, Any]) -> None:
-        """Remember the proposal for the trial with this number."""
-        self._kept[study, number] = proposal
-
-    def of(self, study: str, number: int) -> Mapping[str, Any]:
-        """The proposal to the trial with this number; nothing after its end."""
-        return self._kept.get((study, number), {})
-
-    def with_proposals(self, study: str, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """The trials of a study; running ones with their proposals."""
-        running = {trial.number for trial in trials if trial.state == TrialState.RUNNING}
-        for key in [key for key in self._kept if key[0] == study and key[1] not in running]:
-            del self._kept[key]
-        return [self._with_proposal(trial, self.of(study, trial.number)) for trial in trials]
-
-    @staticmethod
-    def _with_proposal(trial: FrozenTrial, proposal: Mapping[str, Any]) -> FrozenTrial:
-        if not proposal:
-            return trial
-        filled = copy(trial)
-        filled.params = {**proposal, **trial.params}
-        return filled

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from optuna import Study
-from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
@@ -34,8 +32,7 @@ class MetaSampler(HistorySampler):
 
     In a space of up to 100,000 combinations all architectures are compared. In a larger space these are 500 drawn ones,
     as many mutants of the best, and the best of the sources. Trials that other workers run count with their expected
-    score. Parameters that are not the space's choices are drawn at random. A warning says, once, if a trial has none of
-    the choices, or if a study has a label that the space lacks.
+    score. Parameters that are not the space's choices are drawn at random.
 
     Args:
         space: its choices are parameters of the study, suggested as labels, or as the numbers or booleans that labels
@@ -97,7 +94,6 @@ class MetaSampler(HistorySampler):
         self._choice = SurrogateChoice(used, self.surrogate or checkpoint, refit=refit, context=context)
         if checkpoint is not None:
             _ = self._choice.surrogate  # refuses an unreadable checkpoint now
-        self._warned = False
 
     @property
     def meta_cost(self) -> Cost:
@@ -125,39 +121,10 @@ class MetaSampler(HistorySampler):
                 skipped -= 1
         return history.draw(generator)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Warn, once, of a trial without an architecture, and of labels that are never proposed."""
-        if self._warned or state != TrialState.COMPLETE or self.space is None:
-            return
-        problem = self._unknown_label(trial)
-        if problem is None:
-            try:
-                self.space.from_parameters(trial.params, self.prefix)
-            except ValueError as error:
-                problem = (
-                    f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and "
-                    f"draws its parameters at random. {error} Name the parameters as '{self.prefix}"
-                    f"{self.space.choices[0].name}', or give the sampler another prefix."
-                )
-        if problem is not None:
-            self._warned = True
-            warnings.warn(problem, stacklevel=2)
-
-    def _unknown_label(self, trial: FrozenTrial) -> str | None:
-        """A sentence about a parameter of a trial that can have a label that its choice lacks."""
-        for name, choice in self._memory.identities.choices.items():
-            kind = trial.distributions.get(name)
-            if not isinstance(kind, CategoricalDistribution):
-                continue
-            for value in kind.choices:
-                if choice.label_of(value) is None:
-                    return f"MetaSampler never proposes {choice.lacks(value)}"
-        return None
-
     def _deciding(self, trial: FrozenTrial, history: History) -> int:
         """The number of earlier trials of other workers that are about to take the most promising architectures."""
         running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
-        return sum(self._memory.identities.choices.keys().isdisjoint(one.params) for one in running)
+        return sum(self._identities.choices.keys().isdisjoint(one.params) for one in running)
 
     def _collect_tried(self, history: History) -> Tried:
         """The study's scores; only their order counts, and constraints come before scores."""
@@ -171,4 +138,4 @@ class MetaSampler(HistorySampler):
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
         """The architecture of a trial; None if it is not known yet, or not of the space."""
-        return self._memory.identities(trial.params).architecture
+        return self._identities(trial.params).architecture

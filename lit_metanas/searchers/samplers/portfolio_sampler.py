@@ -220,7 +220,7 @@ class PortfolioSampler(HistorySampler):
 
     def _places(self, trial: FrozenTrial) -> list[int]:
         """The members that a trial tried: those with its architecture and its numbers of a recipe."""
-        architecture = self._memory.identities(trial.params).architecture
+        architecture = self._identities(trial.params).architecture
         if architecture is None:
             return []
 

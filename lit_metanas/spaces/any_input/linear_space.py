@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import as_floats, blank_inputs
 from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, Shape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
@@ -25,9 +24,6 @@ PATCH_SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 
 EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
 """Most patches along a side in which edges are counted, by how many directions, and the strength of the faintest."""
-
-COMPUTED_AT_ONCE = 256
-"""Examples of which features are computed together, so that what lies between takes little memory."""
 
 
 class LinearSpace(SearchSpace):
@@ -61,18 +57,6 @@ class LinearSpace(SearchSpace):
         """The features."""
         return PlainFeatures(build, self.details, shape)
 
-    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """The features of images, shape ``(n, features)``; rows as they are."""
-        (body,) = (layer for layer in child.modules() if isinstance(layer, PlainFeatures))
-        (features,) = body.features.values()
-        if body.dimensions == 2:
-            return inputs
-        found = features(as_floats(inputs[:COMPUTED_AT_ONCE]))
-        found = found.new_empty(len(inputs), *found.shape[1:])  # joined parts would take the memory twice
-        for part, own in zip(inputs.split(COMPUTED_AT_ONCE), found.split(COMPUTED_AT_ONCE), strict=True):
-            own.copy_(features(as_floats(part)))
-        return found
-
 
 class PlainFeatures(nn.Module):
     """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros."""
@@ -87,7 +71,6 @@ class PlainFeatures(nn.Module):
             {label: build.norm(one.length, affine=False) for label, one in made.items() if one.standardised}
         )
         self.longest = max(one.length for one in made.values())
-        self.dimensions = blank_inputs(1, found).dim()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, features)``."""
@@ -98,9 +81,7 @@ class PlainFeatures(nn.Module):
         return sum(count.whole(self.features[label]) for label in self.detail.computed_labels())
 
     def _features(self, inputs: Tensor, label: str) -> Tensor:
-        found = inputs
-        if inputs.dim() == self.dimensions:  # else they are features already: see `unlearned_part`
-            found = self.features[label](inputs)
+        found = self.features[label](inputs)
         if label in self.norms:
             found = self.norms[label](found.unsqueeze(2).unsqueeze(2)).flatten(1)
         return padded(found, self.longest)

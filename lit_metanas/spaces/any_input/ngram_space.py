@@ -12,7 +12,6 @@ from lit_metanas.inputs.batches import shortened
 from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape, TokenShape, as_shape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces.any_input.linear_space import COMPUTED_AT_ONCE
 from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
@@ -33,6 +32,9 @@ HELD_OUT, FIRST_PASSES = 5, 3
 
 PASSES, MOST_VISITS = 8, 200_000
 """Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
+
+MADE_AT_ONCE = 256
+"""Examples whose values are computed together, so that what lies between takes little memory."""
 
 
 class NGramSpace(SolvedModels, SearchSpace):
@@ -56,13 +58,17 @@ class NGramSpace(SolvedModels, SearchSpace):
     shapes = (TokenShape, TextRowShape)
     choices = (Choice("weights", tuple(map(str, SIZES))),)
     decays = NGRAM_DECAYS
-    visit_flops = 100_000
     tried = 1
 
     @staticmethod
     def passes(examples: int) -> int:
         """The passes of a training on so many examples."""
         return max(2, min(PASSES, MOST_VISITS // examples))
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the steps, each of a few small operations."""
+        return 100_000 * cls.passes(examples) * examples
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
@@ -188,7 +194,7 @@ class NGramNetwork(SolvedNetwork):
     def _sparse(self, inputs: Tensor, scale: float) -> tuple[list[Tensor], list[Tensor]]:
         """The features that are not 0 of each example, and their values."""
         columns, values, lengths = list[Tensor](), list[Tensor](), list[int]()
-        for part in inputs.split(COMPUTED_AT_ONCE):
+        for part in inputs.split(MADE_AT_ONCE):
             tokens, numbers = self._tokens(part), scale * part[:, : self.numbers]
             own = torch.arange(len(self.rarity), len(self.vectors)).expand(len(part), -1)
             found, places = torch.cat([self._values(tokens), numbers], 1), torch.cat([tokens, own], 1)

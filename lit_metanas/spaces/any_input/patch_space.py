@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.ridge import RidgeNetwork, equation_flops, zero_head
 from lit_metanas.spaces.any_input.solved_models import SolvedModels
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
@@ -56,8 +56,12 @@ class PatchSpace(SolvedModels, SearchSpace):
     shapes = (ImageShape,)
     choices = (Choice("patches", tuple(map(str, DRAWN_PATCHES))),)
     decays = (1.0,)
-    visit_flops = 100_000
     tried = 1
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the equations."""
+        return equation_flops(examples)
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
@@ -109,10 +113,9 @@ class PatchNetwork(RidgeNetwork):
         contrast = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).sqrt()
         sums = self.kernels.sum((1, 2, 3))[:, None, None]
         likeness = (F.conv2d(images, self.kernels) - mean * sums) / contrast + self.shift[:, None, None]
-        both = [(likeness - LEAST_LIKENESS).clamp(min=0), (likeness * -1 - LEAST_LIKENESS).clamp(min=0)]
-        parts = ((torch.cat(both, 1), self.cell), (images, self.part))
-        found = [F.avg_pool2d(own, size, ceil_mode=True, count_include_pad=False) for own, size in parts]
-        return torch.cat([own.flatten(1) for own in found], 1)
+        above = _means((likeness - LEAST_LIKENESS).clamp(min=0), self.cell)
+        below = _means((likeness * -1 - LEAST_LIKENESS).clamp(min=0), self.cell)
+        return torch.cat([above, below, _means(images, self.part)], 1)
 
     def scales(self) -> Tensor:
         """Means of pixels count for more, as they are few."""
@@ -142,3 +145,8 @@ class PatchNetwork(RidgeNetwork):
         kernels = drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1e-6) @ whitening
         self.kernels.copy_(kernels.view_as(self.kernels))
         self.shift.copy_(-(kernels @ mean))
+
+
+def _means(maps: Tensor, part: tuple[int, int]) -> Tensor:
+    """The means in each part of some maps, those at the end of fewer places, shape ``(n, maps * parts)``."""
+    return F.avg_pool2d(maps, part, ceil_mode=True, count_include_pad=False).flatten(1)

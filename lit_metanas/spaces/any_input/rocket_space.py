@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.ridge import RidgeNetwork, equation_flops, zero_head
 from lit_metanas.spaces.any_input.solved_models import SolvedModels
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
@@ -61,7 +61,11 @@ class RocketSpace(SolvedModels, SearchSpace):
     shapes = (SeriesShape,)
     choices = (Choice("levels", tuple(map(str, LEVELS))),)
     decays = (1.0,)
-    visit_flops = 1_000_000
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the equations."""
+        return equation_flops(examples)
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None

@@ -57,18 +57,21 @@ class SolvedModels:
 
     Attributes:
         decays: weight decays to choose from, those first that gain most on validation parts.
-        visit_flops: the time in FLOPs of a pass over one example, besides those that are counted.
         tried: the most models that are compared, of the first ones that are within all limits; None is all.
     """
 
     decays: ClassVar[tuple[float, ...]]
-    visit_flops: ClassVar[int]
     tried: ClassVar[int | None] = None
 
     @staticmethod
     def passes(examples: int) -> int:
         """The passes of a training on so many examples."""
         return 1
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """The time of a training on so many examples, in FLOPs, besides those that are counted."""
+        raise NotImplementedError
 
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""

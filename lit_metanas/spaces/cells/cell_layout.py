@@ -1,21 +1,14 @@
-"""The layout of a network of cells: its choices and its cost."""
+"""The layout of a network of cells, and its choices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
-import torch
-from torch import nn
-
-from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, entry
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Operation
 
 STRIDES = {"normal": 1, "reduce": 2}
 """Cells that keep the size of the image, and cells that halve it."""
@@ -113,70 +106,9 @@ class CellLayout:
             before, last, shrunk = last, self.nodes * channels, reduces
         return result
 
-    def cost(self, architecture: Mapping[str, str], shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of a canonical architecture's child, without an auxiliary classifier."""
-        costs = cell_costs(self, shape)
-        head = NetworkCost((costs.features + 1) * way, costs.features * way)
-        kept = [costs.edges[name, label] for name, label in architecture.items() if is_edge(name) and label != "none"]
-        return sum([head, *kept], costs.base)
-
     def _node(self, kind: str, node: int) -> Iterator[Choice]:
         inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
         yield inputs
         for source in range(node):
             holding = frozenset(pair for pair in inputs.labels if source in sources(pair))
             yield Choice(edge_name(source, node, kind), self.operations, f"{kind}.edge", ((inputs.name, holding),))
-
-
-class CellCosts(NamedTuple):
-    """The costs of the parts of a network of a cell space."""
-
-    base: NetworkCost  # stem, and the convolutions at the inputs of all cells
-    edges: dict[tuple[str, str], NetworkCost]  # by choice and label, in all cells together
-    features: int  # length of the feature vector
-
-
-@cache
-def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
-    """Price all operations on all edges, for inputs of ``shape``."""
-    channels, height, width = image_shape(shape)
-    stem = 9 * channels * layout.stem
-    base = NetworkCost(stem + 2 * layout.stem, stem * height * width)
-    edges = {  # a short network may have no cell of one kind
-        (edge_name(*edge, kind), label): NetworkCost(0, 0)
-        for kind in KINDS
-        for edge in layout.edges()
-        for label in layout.operations
-    }
-    entered = height * width
-    sites = layout.sites(height, width)
-    for site in sites:
-        base += _cost(entered, entry, site.before, site.width, site.shrunk)
-        base += _cost(entered, entry, site.last, site.width, False)
-        entered = site.size[0] * site.size[1]
-        for source, node in layout.edges():
-            stride = layout.stride(site.kind, source)
-            for label in layout.operations:
-                if label != "none":
-                    cost = _cost(entered, layout.operation(label), site.width, stride)
-                    edges[edge_name(source, node, site.kind), label] += cost
-    return CellCosts(base, edges, layout.nodes * sites[-1].width)
-
-
-_NORMS = Norms(Builder({}, mixed=False), pools=False)
-"""Those of children; one after a pooling has no parameters."""
-
-
-def _cost(pixels: int, make: Callable[..., nn.Module], *size: int) -> NetworkCost:
-    """The cost of a module that is made for a size and computes so many output pixels."""
-    parameters, kernels = _count(make, *size)
-    return NetworkCost(parameters, kernels * pixels)
-
-
-@cache
-def _count(make: Callable[..., nn.Module], *size: int) -> tuple[int, int]:
-    """All parameters, and those of convolutions: each is one multiply-add for each output pixel."""
-    with torch.device("meta"):
-        module = make(*size, _NORMS)
-    kernels = sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Conv2d))
-    return sum(p.numel() for p in module.parameters()), kernels

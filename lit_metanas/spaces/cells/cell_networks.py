@@ -1,4 +1,4 @@
-"""Networks of cells: the cell, the child and the supernet."""
+"""Networks of cells: the cell, the network and the child."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import Choice, edge_name, labels_of
-from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
+from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, cell_costs, inputs_name, is_edge, sources
+from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry
-from lit_metanas.spaces.mixture import Mixture, sum_of
+from lit_metanas.spaces.flop_count import convolved_flops
+from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
 
 
@@ -53,7 +55,12 @@ class Cell(nn.Module):
             states.append(self._state(values[-1]))
         return torch.cat(values[self.nodes[0] :], 1)
 
-    def computed_sources(self, node: int) -> list[int]:
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        edges = [self.edges[f"{source}-{node}"] for node in self.nodes for source in self._computed_sources(node)]
+        return sum(map(count.computed, (self.before, self.last, *edges)))
+
+    def _computed_sources(self, node: int) -> list[int]:
         """The sources of a node's edges that are not left out."""
         known = [source for source in range(node) if f"{source}-{node}" in self.edges]
         if node not in self.inputs:
@@ -68,7 +75,7 @@ class Cell(nn.Module):
     def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
         weights = self._weights(node)
         terms = []
-        for source in self.computed_sources(node):
+        for source in self._computed_sources(node):
             factor = {"factor": weights[source]} if source in weights else {}
             terms.append(self.edges[f"{source}-{node}"](states[source], **factor))
         return sum_of(terms)
@@ -124,8 +131,8 @@ class CellChild(BodyChild):
     ) -> None:
         labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
         body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
-        features, flops = cell_costs(layout, shape).features, layout.cost(architecture, shape, way).flops
-        super().__init__(body, shape, way, features=features, flops=flops)
+        features, flops = convolved_flops(body, shape)
+        super().__init__(body, shape, way, features=features, flops=flops + features * way)
         self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
         self.second_reduction = layout.second_reduction
@@ -187,26 +194,3 @@ class AuxiliaryHead(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``."""
         return self.classifier(self.layers(inputs))
-
-
-class CellSupernet(BodySupernet):
-    """All cells of one kind have the same architecture, and each its own weights for every candidate."""
-
-    def __init__(self, choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> None:
-        labels = labels_of(choices)
-        costs = cell_costs(layout, shape)
-        body = CellNetwork(layout, shape, labels, Norms(Builder(labels), layout.normalised_pools))
-        super().__init__(body, shape, choices, features=costs.features)
-        self.costs = costs
-
-    def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-        computed = {name: mixture[name].computed(labels) for name, labels in self.labels.items()}
-        flops = self.costs.base.flops
-        for (name, label), cost in self.costs.edges.items():
-            kind, _, ends = name.partition(".edge")
-            source, node = map(int, ends.split("-"))
-            pairs = computed.get(inputs_name(kind, node))
-            if label in computed[name] and (pairs is None or any(source in sources(pair) for pair in pairs)):
-                flops += cost.flops
-        return flops

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import product
 from operator import itemgetter
@@ -13,8 +14,11 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, labels_of, restrict
+from lit_metanas.spaces.body_networks import BodySupernet
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
+from lit_metanas.spaces.cells.cell_networks import CellChild, CellNetwork
+from lit_metanas.spaces.cells.cell_operations import Norms
 from lit_metanas.spaces.cells.genotype import COMPUTED, format_genotype, parse_genotype
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -123,9 +127,9 @@ class DARTSCell(SearchSpace):
         """All labels but ``none``."""
         return tuple(label for label in choice.labels if label != "none") or choice.labels
 
-    def supernet(self, shape: Shape) -> CellSupernet:
+    def supernet(self, shape: Shape) -> BodySupernet:
         """Build the network that holds all candidates; it looks at the edges' operations alone: see the class."""
-        return CellSupernet([choice for choice in self.choices if is_edge(choice.name)], self.layout, shape)
+        return _supernet([choice for choice in self.choices if is_edge(choice.name)], self.layout, shape)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
         """The child with newly initialised weights."""
@@ -138,7 +142,11 @@ class DARTSCell(SearchSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child, without an auxiliary classifier."""
-        return self.layout.cost(self.canonical(architecture), shape, way)
+        if self.auxiliary:
+            plain = copy(self)
+            plain.auxiliary = False
+            return plain.cost(architecture, shape, way)
+        return super().cost(architecture, shape, way)
 
     def restricted(self, labels: Mapping[str, str]) -> Self:
         """The space in which the named choices have just the given label, and pairs of inputs hold all that is kept."""
@@ -212,14 +220,17 @@ class MetaNASCell(SearchSpace):
         self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools, full_convolutions)
         self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
 
-    def supernet(self, shape: Shape) -> CellSupernet:
+    def supernet(self, shape: Shape) -> BodySupernet:
         """Build the network that holds all candidates."""
-        return CellSupernet(self.choices, self.layout, shape)
+        return _supernet(self.choices, self.layout, shape)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
         """The child with newly initialised weights."""
         return CellChild(self.canonical(architecture), self.layout, shape, way)
 
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child."""
-        return self.layout.cost(self.canonical(architecture), shape, way)
+
+def _supernet(choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> BodySupernet:
+    """All cells of one kind have the same architecture, and each its own weights for every candidate."""
+    labels = labels_of(choices)
+    body = CellNetwork(layout, shape, labels, Norms(Builder(labels), layout.normalised_pools))
+    return BodySupernet(body, shape, choices)

@@ -34,28 +34,24 @@ class Branch(nn.Module):
 
     def __init__(self, build: Builder, questions: BlockQuestions) -> None:
         super().__init__()
-        self.norm = questions.norm
         self.drop = build.branch_dropout("branch_dropout", questions.branch_dropouts)
         self.gain: nn.Parameter | None = None
-        if "none" in self.norm.labels:  # SkipInit (De and Smith 2020)
+        if "none" in questions.norm.labels:  # SkipInit (De and Smith 2020)
             self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, branch: Tensor, inputs: Tensor) -> Tensor:
         """Both of shape ``(n, channels, height, width)``, as is their sum."""
         if self.gain is not None:
-            gain = self.gain.to(branch.dtype)  # in the branch's precision, as its sum has to be
-            branch = self.norm.combine(lambda label: branch * gain if label == "none" else branch)
+            branch = branch * self.gain.to(branch.dtype)  # in the branch's precision, as its sum has to be
         return self.drop(branch) + inputs
 
 
 class PlainBlock(nn.Module):
     """3x3 convolution, norm, activation."""
 
-    def __init__(
-        self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool
-    ) -> None:
+    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.layer = normed_conv(build, questions, channels, width, 3, strided=begins)
+        self.layer = normed_conv(questions, channels, width, 3, strided=begins)
         self.activation = questions.activation()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -66,16 +62,14 @@ class PlainBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016), projected where a stage begins."""
 
-    def __init__(
-        self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool
-    ) -> None:
+    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.first = normed_conv(build, questions, channels, width, 3, strided=begins)
+        self.first = normed_conv(questions, channels, width, 3, strided=begins)
         self.inner = questions.activation()
-        self.second = normed_conv(build, questions, width, width, 3)
+        self.second = normed_conv(questions, width, width, 3)
         self.shortcut: nn.Module | None = None
         if begins:
-            self.shortcut = normed_conv(build, questions, channels, width, 1, strided=True, gain=1.0)
+            self.shortcut = normed_conv(questions, channels, width, 1, strided=True, gain=1.0)
         self.branch = Branch(build, questions)
         self.activation = questions.activation()
 
@@ -94,31 +88,27 @@ class SqueezeExcitation(nn.Module):
         super().__init__()
         squeezed = width // SQUEEZED
         self.reduce = build.conv(width, squeezed, 1, bias=True)
-        self.weigh = build.channels(squeezed)
         self.expand = build.conv(squeezed, width, 1, bias=True)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)``, unchanged."""
         means = inputs.mean((2, 3), keepdim=True)
-        return inputs * self.expand(self.weigh(self.reduce(means).relu())).sigmoid()
+        return inputs * self.expand(self.reduce(means).relu()).sigmoid()
 
 
 class InvertedBlock(nn.Module):
     """1x1 expansion, 3x3 depthwise convolution and 1x1 projection (MobileNetV2, Sandler et al. 2018)."""
 
-    def __init__(
-        self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool
-    ) -> None:
+    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
         hidden = channels * build.number("expansion", questions.expansions)
-        # Weighed behind the depthwise convolution alone, whose norm would cancel the weights of channels.
-        self.expand = normed_conv(build, questions, channels, hidden, 1, gain=1.0, weighed=False)
+        self.expand = normed_conv(questions, channels, hidden, 1, gain=1.0)
         self.inner = questions.activation()
-        self.depthwise = normed_conv(build, questions, hidden, hidden, 3, strided=begins, depthwise=True)
+        self.depthwise = normed_conv(questions, hidden, hidden, 3, strided=begins, depthwise=True)
         self.activation = questions.activation()
         makers: dict[str, Make] = {"none": nn.Identity, "se": partial(SqueezeExcitation, build, hidden)}
         self.squeeze = build.choice("squeeze", {label: makers[label] for label in questions.squeezes})
-        self.project = normed_conv(build, questions, hidden, width, 1)
+        self.project = normed_conv(questions, hidden, width, 1)
         self.branch = None if begins else Branch(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -136,28 +126,24 @@ class ConvNeXtBlock(nn.Module):
     # Departures from the paper: the norm is a choice, there is no scale of the branch with norms, and a 3x3 convolution
     # leads into a later stage instead of a 2x2 one, so that it is the same with pooling.
 
-    def __init__(
-        self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool
-    ) -> None:
+    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
         self.enter: nn.Module | None = None
         if begins:
-            self.enter = normed_conv(build, questions, channels, width, 3, strided=True, gain=1.0)
-        self.depthwise = normed_conv(build, questions, width, width, 7, depthwise=True, gain=1.0)
+            self.enter = normed_conv(questions, channels, width, 3, strided=True, gain=1.0)
+        self.depthwise = normed_conv(questions, width, width, 7, depthwise=True, gain=1.0)
         hidden = MLP_EXPANSION * width
         self.expand = build.conv(width, hidden, 1, bias=True)
-        self.weigh_hidden = build.channels(hidden)
         self.activation = questions.activation()
         self.project = build.conv(hidden, width, 1, bias=True)
-        self.weigh = build.channels(width)
         self.branch = Branch(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         if self.enter is not None:
             inputs = self.enter(inputs)
-        hidden = self.activation(self.weigh_hidden(self.expand(self.depthwise(inputs))))
-        return self.branch(self.weigh(self.project(hidden)), inputs)
+        hidden = self.activation(self.expand(self.depthwise(inputs)))
+        return self.branch(self.project(hidden), inputs)
 
 
 BLOCKS: Mapping[str, Callable[..., nn.Module]] = {

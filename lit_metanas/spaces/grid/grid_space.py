@@ -16,6 +16,7 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, SQUEEZES
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, GRID_NORMS
@@ -27,11 +28,10 @@ from lit_metanas.spaces.grid.staged_network import (
     GridLayout,
     StagedChild,
     StagedNetwork,
-    StagedSupernet,
     stage_width,
 )
 from lit_metanas.spaces.operations import ACTIVATIONS
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
 
 
 class GridSpace(SearchSpace):
@@ -45,6 +45,8 @@ class GridSpace(SearchSpace):
 
     With pooling each stage ends in it, as in VGG, so that there are as many as stages. With strides each stage but the
     first begins with one, as in ResNet. Narrow networks have the leading channels of wide ones.
+
+    Searches that share weights need another space: networks of such different structure share no computation.
 
     Series, such as spectra, are images with a row for each step and a column for each feature. Where they are long,
     several neighbouring steps are one row, as channels.
@@ -146,10 +148,12 @@ class GridSpace(SearchSpace):
         assert isinstance(found, ImageShape | SeriesShape)
         return StagedNetwork(build, self.layout, found)
 
-    def supernet(self, shape: Shape) -> StagedSupernet:
-        """Build the network that holds all candidates: of the whole space it has some 25 million weights."""
+    def supernet(self, shape: Shape) -> BodySupernet:
+        """What holds the weights of all candidates, of the whole space some 25 million, and refuses to compute."""
         self.check_shape(shape)
-        return StagedSupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
+        body = self.body(shape, Builder(labels_of(self.choices)))
+        refusal = f"{self.name}: a supernet only holds weights: take LayeredSpace, or {ONE_BY_ONE}."
+        return BodySupernet(body, shape, self.choices, features=body.features, refusal=refusal)
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """None: each child draws weights as large as its own layers need them."""

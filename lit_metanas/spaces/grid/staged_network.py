@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
+from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.flop_count import LayerFlops
-from lit_metanas.spaces.forward_pass import ForwardPass, Number, largest, running
+from lit_metanas.spaces.flop_count import convolved_flops
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
-from lit_metanas.spaces.mixed_layers import CountedFlops, averages
-from lit_metanas.spaces.mixture import Gate, Mixture
+from lit_metanas.spaces.mixed_layers import averages
 from lit_metanas.spaces.operations import ACTIVATIONS, padded
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
@@ -101,40 +98,29 @@ class SeriesImage(nn.Module):
 class GridReadout(nn.Module):
     """The features of a last map: means of channels, generalised means (GeM), or all of a small map."""
 
-    def __init__(self, build: Builder, layout: GridLayout, features: int) -> None:
+    def __init__(self, readouts: Sequence[str]) -> None:
         super().__init__()
-        self.readout = build.question("readout", layout.readouts)
-        self.features = features if build.mixed else 0  # zeros up to there
+        self.readouts = readouts
         self.power: nn.Parameter | None = None
-        if "gem" in self.readout.labels:
+        if "gem" in readouts:
             self.power = nn.Parameter(torch.full((1,), 3.0))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
-        return self.readout.combine(partial(self._read, inputs))
-
-    def _read(self, inputs: Tensor, label: str) -> Tensor:
-        if label == "flat":
-            sides = [-(-side // MOST_FLAT) for side in inputs.shape[2:]]
-            if max(sides) > 1:
-                inputs = F.avg_pool2d(inputs, sides, ceil_mode=True, count_include_pad=False)
-            features = inputs.flatten(1)
-        elif label == "average":
-            features = averages(inputs)
-        else:
+        """Shape ``(n, channels, height, width)`` to ``(n, features)``, by the one readout of a child."""
+        (label,) = self.readouts
+        if label == "average":
+            return averages(inputs)
+        if self.power is not None:
             # Radenovic et al. 2019, equation 3; its p is one number for all channels.
-            assert self.power is not None
-            features = averages(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
-        if self.features:
-            return padded(features, self.features)
-        return features
+            return averages(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
+        sides = [-(-side // MOST_FLAT) for side in inputs.shape[2:]]
+        if max(sides) > 1:
+            inputs = F.avg_pool2d(inputs, sides, ceil_mode=True, count_include_pad=False)
+        return inputs.flatten(1)
 
 
 class StagedNetwork(nn.Module):
-    """Stem, stages and readout."""
-
-    # Stems and ways of downsampling differ in the sizes of all maps, so that a mixture of them is one of the features
-    # that the whole network makes with each.
+    """Stem, stages and readout: with several candidates it holds the weights of all, and cannot be computed."""
 
     def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape | SeriesShape) -> None:
         super().__init__()
@@ -144,11 +130,10 @@ class StagedNetwork(nn.Module):
             self.image = SeriesImage(shape)
             shape = self.image.shape
         self.stem = build.question("stem", layout.stems)
-        self.depth = build.question("stages", layout.stages)
-        self.depths = [int(label) for label in self.depth.labels]
+        depths = build.question("stages", layout.stages)
         build.question("block", layout.blocks)
-        build.question("width", layout.widths)
-        build.question("growth", layout.growths)
+        widths = build.question("width", layout.widths)
+        growths = build.question("growth", layout.growths)
         self.down = build.question("down", layout.downs)
         activations: dict[str, Make] = {label: ACTIVATIONS[label] for label in layout.activations}
         self.questions = BlockQuestions(
@@ -159,53 +144,41 @@ class StagedNetwork(nn.Module):
             squeezes=layout.squeezes,
             branch_dropouts=layout.branch_dropouts,
         )
-        width: Number = self._width(build, 1)
+
+        def width(place: int) -> int:
+            pairs = product(widths.labels, growths.labels)
+            return max(stage_width(*pair, place=place, most=layout.most_width) for pair in pairs)
+
+        channels = width(1)
         self.stems = nn.ModuleDict()
         for label in self.stem.labels:
             size, stride = STEMS[label]
-            self.stems[label] = normed_conv(build, self.questions, shape.channels, width, size, stride=stride, gain=1.0)
+            self.stems[label] = normed_conv(self.questions, shape.channels, channels, size, stride=stride, gain=1.0)
         self.activation = self.questions.activation()
         self.stages = nn.ModuleList()
-        for place in range(1, max(self.depths) + 1):
+        for place in range(1, max(map(int, depths.labels)) + 1):
             with build.where("stages", [str(number) for number in layout.stages if number >= place]):
-                before, width = width, self._width(build, place)
-                self.stages.append(self._stage(build, place, before, width))
-        self.features = largest(width)
+                before, channels = channels, width(place)
+                self.stages.append(self._stage(build, place, before, channels))
+        self.features = channels
         if "flat" in layout.readouts:
             self.features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
-        self.readout = GridReadout(build, layout, self.features)
+        self.readout = GridReadout(build.question("readout", layout.readouts).labels)
         self.dropout = build.dropout("dropout", layout.dropouts, self.features)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
         if self.image is not None:
             inputs = self.image(inputs)
-        return self.dropout(self.stem.combine(lambda stem: self.down.combine(partial(self._features, inputs, stem))))
+        (stem,), (down,) = self.stem.labels, self.down.labels
+        outputs: Tensor = self.activation(self.stems[stem](inputs))
+        for stage in self.stages:
+            outputs = stage(outputs)
+            if down != "stride":
+                outputs = halve(down, outputs)
+        return self.dropout(self.readout(outputs))
 
-    def computed_flops(self, count: CountedFlops) -> int:
-        """See ``MixedLayer``."""
-        deepest = max(map(int, self.depth.computed_labels()))
-        layers = [*(self.stems[label] for label in self.stem.computed_labels()), *list(self.stages)[:deepest]]
-        return sum(map(count.computed, layers))
-
-    def _features(self, inputs: Tensor, stem: str, down: str) -> Tensor:
-        """The features with one stem and one way of downsampling."""
-        with self.down.settled(down):
-            outputs: Tensor = self.activation(self.stems[stem](inputs))
-            found: dict[str, Tensor] = {}
-            wanted = list(self.depth.computed_labels())
-            for place, stage in enumerate(list(self.stages)[: max(map(int, wanted))], start=1):
-                outputs = stage(outputs)
-                if down != "stride":
-                    outputs = halve(down, outputs)
-                if str(place) in wanted:
-                    found[str(place)] = self.readout(outputs)
-            return self.depth.combine(found.__getitem__)
-
-    def _width(self, build: Builder, place: int) -> Number:
-        return build.joint_number(("width", "growth"), partial(stage_width, place=place, most=self.layout.most_width))
-
-    def _stage(self, build: Builder, place: int, before: Number, width: Number) -> nn.Module:
+    def _stage(self, build: Builder, place: int, before: int, width: int) -> nn.Module:
         """The blocks of a stage, of which the first few are computed."""
 
         def block(number: int) -> nn.Module:
@@ -222,30 +195,6 @@ class StagedNetwork(nn.Module):
         return build.depth(f"stage{place}.depth", blocks, self.layout.depths)
 
 
-class StagedSupernet(BodySupernet):
-    """The supernet, whose cost is that of the network with each stem and way of downsampling that is computed."""
-
-    body: StagedNetwork
-
-    def __init__(self, body: StagedNetwork, shape: Shape, choices: Sequence[Choice]) -> None:
-        super().__init__(body, shape, choices, features=body.features)
-        self._paths: dict[tuple[str, str], LayerFlops] = {}
-
-    def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-        body, total = self.body, 0
-        for stem in mixture["stem"].computed(body.stem.labels):
-            for down in mixture["down"].computed(body.down.labels):
-                path = {"stem": _only(body.stem.labels, stem), "down": _only(body.down.labels, down)}
-                if (stem, down) not in self._paths:
-                    gates = {name: Gate(torch.ones(len(labels))) for name, labels in self.labels.items()}
-                    with running(ForwardPass({**gates, **path})):
-                        self._paths[stem, down] = LayerFlops(body, self.shape)
-                with running(ForwardPass({**mixture, **path})):
-                    total += self._paths[stem, down].computed(body)
-        return total
-
-
 class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
@@ -253,48 +202,6 @@ class StagedChild(BodyChild):
         features, flops = convolved_flops(body, shape)
         super().__init__(body, shape, way, sliced=sliced, features=features, flops=flops + features * way)
 
-    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""
-        own = self._tensors()
-        known = own.keys() & weights.keys()
-        if weights and not known:
-            raise ValueError("The weights hold none of this network's: they come from another space.")
-        for name in known:
-            given, taken = weights[name], own[name]
-            if given.dim() != taken.dim():
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
-                    "space."
-                )
-            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
-            taken[part] = given[part].to(taken)
-        self._inherit_head(weights)
-
-
-@torch.no_grad()
-def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
-    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
-    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
-    counts: list[int] = []
-
-    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
-        counts.append(layer.weight.numel() * outputs[0, 0].numel())
-
-    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
-    try:
-        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
-    except RuntimeError:
-        layers = LayerFlops(body.train(), shape)  # which names the layer that fails
-        return layers.features, layers.whole(body)
-    finally:
-        body.train()
-        for handle in handles:
-            handle.remove()
-    return found.shape[1], sum(counts)
-
-
-def _only(labels: Sequence[str], label: str) -> Gate:
-    """The gate of one of some labels."""
-    place = labels.index(label)
-    return Gate(torch.eye(len(labels))[place], place)
+        self._copy_common(weights)

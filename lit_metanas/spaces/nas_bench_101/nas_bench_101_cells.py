@@ -1,17 +1,14 @@
-"""Cells of NAS-Bench-101: matrices, pruning, hashes, and the choices that lead to one cell."""
+"""Cells of NAS-Bench-101: pruning, isomorphic forms, hashes, and channels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import md5
-from itertools import combinations, pairwise, permutations, product
+from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
-
-from lit_metanas.spaces.architecture import Choice, edge_name, labels_of
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -50,8 +47,8 @@ def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
     return tuple((source, target) for target in range(vertices) for source in range(target))
 
 
-def prune(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
-    """The part of a cell on paths from input to output, and the numbers that its vertices had; None without a path."""
+def prune(cell: CellGraph) -> CellGraph | None:
+    """The part of a cell on paths from input to output; None without a path."""
     last = cell.vertices - 1
     reached, needed = 1, 1 << last
     for vertex in range(1, cell.vertices):
@@ -68,7 +65,7 @@ def prune(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
         for new_source, source in enumerate(kept[:new_target])
         if cell.joins(source, target)
     )
-    return CellGraph(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1])), kept
+    return CellGraph(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1]))
 
 
 def canonical(cell: CellGraph) -> CellGraph:
@@ -197,41 +194,3 @@ def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: 
         for vertex in range(1, vertices - 1)
     )
     return CellGraph(edges, tuple(operations))
-
-
-Edge = tuple[int, int]
-
-
-def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], vertices: int) -> dict[str, str] | None:
-    """Labels of at most nine edges, a path among them, of the largest sum of logits; None if none can be built."""
-    left = labels_of(choices)
-    forced: set[Edge] = set()
-    gains: dict[Edge, float] = {}
-    for edge in all_edges(vertices):
-        name = edge_name(*edge)
-        labels, values = left[name], logits[name].tolist()
-        if labels == ("yes",):
-            forced.add(edge)
-        elif "yes" in labels:
-            gains[edge] = values[labels.index("yes")] - values[labels.index("no")]
-    possible = forced | gains.keys()
-    best: tuple[float, set[Edge]] | None = None
-    for path in _paths(vertices):
-        kept = forced | path
-        if len(kept) > MAX_EDGES or not path <= possible:
-            continue
-        others = sorted((edge for edge in gains if edge not in kept and gains[edge] > 0), key=gains.__getitem__)
-        kept |= set(others[::-1][: MAX_EDGES - len(kept)])
-        gain = sum(gains.get(edge, 0.0) for edge in kept)
-        if best is None or gain > best[0]:
-            best = gain, kept
-    if best is None:
-        return None
-    return {edge_name(*edge): ("no", "yes")[edge in best[1]] for edge in possible}
-
-
-def _paths(vertices: int) -> Iterator[set[Edge]]:
-    """All paths from input to output, the longest first: it is taken where the logits do not care."""
-    for size in range(vertices - 2, -1, -1):
-        for middle in combinations(range(1, vertices - 1), size):
-            yield set(pairwise((0, *middle, vertices - 1)))

@@ -20,15 +20,13 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     draw_unpruned,
     edge_bit,
     isomorphs,
-    likeliest_edges,
     module_hash,
     prune,
     unique_cells,
 )
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
 MAX_DRAWS = 10_000
 """Draws after which a space counts as without any cell that can be built."""
@@ -51,8 +49,6 @@ class NASBench101(SearchSpace):
         channels: of the stem and the first stack; each further one has twice as many.
         stacks: number of them, each but the first at half the height and width.
         cells: in each stack.
-        merge_isomorphs: whether isomorphic cells are one architecture, the one that the benchmark has trained. A
-            supernet needs ``false``: it has other weights for each isomorph.
         fixed: labels that single choices are restricted to, for instance ``{op1: [maxpool3x3]}``.
 
     Raises:
@@ -72,7 +68,6 @@ class NASBench101(SearchSpace):
         channels: int = 128,
         stacks: int = 3,
         cells: int = 3,
-        merge_isomorphs: bool = True,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if not 2 <= vertices <= MAX_VERTICES:
@@ -82,7 +77,6 @@ class NASBench101(SearchSpace):
             raise ValueError(f"NASBench101: channels is {channels}; give at least {least}.")
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
         self._sizes = {"channels": channels, "stacks": stacks, "cells": cells}
-        self.merge_isomorphs = merge_isomorphs
         self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
         edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
         operations = [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
@@ -119,7 +113,7 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: nothing is left of it.
         """
-        cell, _ = self._prune(architecture)
+        cell = self._prune(architecture)
         vertices = range(cell.vertices)
         matrix = [[int(source < target and cell.joins(source, target)) for target in vertices] for source in vertices]
         return matrix, ["input", *(VERTEX_OPERATIONS[operation] for operation in cell.operations), "output"]
@@ -130,36 +124,30 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: the output is not connected.
         """
-        return module_hash(self._prune(architecture)[0])
+        return module_hash(self._prune(architecture))
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
-        """The pruned architecture; of isomorphic ones the one that the benchmark trained, unless they are apart.
+        """The pruned architecture; of isomorphic ones the one that the benchmark trained.
 
         In a restricted space, where that may not be among the architectures, it is the first that is.
         """
-        found = prune(self._cell(super().canonical(labels)))
-        if found is None:
+        cell = prune(self._cell(super().canonical(labels)))
+        if cell is None:
             return Architecture(self._labels(CellGraph(0, ()), (0, self.vertices - 1)))
-        cell, names = found
-        if not self.merge_isomorphs:
-            return Architecture(self._labels(cell, names))
         if self._whole:
             return Architecture(self._labels(canonical(cell), (*range(cell.vertices - 1), self.vertices - 1)))
         answers = ((form, self._labels(form, places)) for places in self._places(cell) for form in isomorphs(cell))
         return Architecture(next(answer for form, answer in answers if self._holds(answer, form)))
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
-        """A cell of all vertices that is pruned to the same one, or to an isomorphic one where these are merged.
+        """A cell of all vertices that is pruned to the same one, or to an isomorphic one.
 
         The paper's evolution changes such cells: an edge to a vertex that lies on no path may bring that back.
         """
-        found = prune(self._cell(super().canonical(labels)))
-        if found is None:
+        cell = prune(self._cell(super().canonical(labels)))
+        if cell is None:
             return dict(labels)
-        cell, kept = found
-        forms, places = [cell], [kept]
-        if self.merge_isomorphs:
-            forms, places = isomorphs(cell), self._places(cell)
+        forms, places = isomorphs(cell), self._places(cell)
         for _ in range(EQUIVALENTS):
             form, place = forms[below(len(forms))], places[below(len(places))]
             drawn = self._labels_of(draw_unpruned(form, place, self.vertices, below))
@@ -169,24 +157,13 @@ class NASBench101(SearchSpace):
 
     def violation(self, architecture: Architecture) -> str | None:
         """Why the benchmark lacks a cell: too many edges, or none to the output."""
-        found = prune(self._cell(architecture))
-        if found is None:
+        cell = prune(self._cell(architecture))
+        if cell is None:
             return "no path leads from input to output"
-        edges = found[0].edges.bit_count()
+        edges = cell.edges.bit_count()
         if edges > MAX_EDGES:
             return f"{edges} edges are more than {MAX_EDGES}"
         return None
-
-    def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
-        """The architecture of the largest logits, among those that can be built where that one cannot."""
-        labels = {choice.name: choice.labels[int(logits[choice.name].argmax())] for choice in self.choices}
-        largest = self.canonical(labels)
-        if self.violation(largest) is None:
-            return largest
-        edges = likeliest_edges(self.choices, logits, self.vertices)
-        if edges is None:
-            return largest
-        return self.canonical({**labels, **edges})
 
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
@@ -199,9 +176,9 @@ class NASBench101(SearchSpace):
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture that the benchmark has trained, of at most this many vertices.
 
-        Of a restricted space, and where isomorphs are apart, all that can be built.
+        Of a restricted space, all that can be built.
         """
-        if not (self._whole and self.merge_isomorphs):
+        if not self._whole:
             yield from super().architectures()
             return
         for cell in unique_cells(self.vertices):
@@ -209,24 +186,23 @@ class NASBench101(SearchSpace):
             if all(refusal(found) is None for refusal in self.refusals):
                 yield found
 
-    def supernet(self, shape: Shape) -> NASBench101Supernet:
-        """Build the network that holds all candidates."""
-        self.check_shape(shape)
-        if self.merge_isomorphs and self.size > 1:
-            raise ValueError(
-                "NASBench101: a supernet has other weights for each of several isomorphic cells; "
-                "set merge_isomorphs to false."
-            )
-        return NASBench101Supernet(self.choices, vertices=self.vertices, shape=shape, **self._sizes)
-
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        cell, names = self._prune(architecture)
-        return NASBench101Child(cell, names, shape=shape, way=way, **self._sizes)
+        cell = self._prune(architecture)
+        return NASBench101Child(cell, shape=shape, way=way, **self._sizes)
+
+    def supernet(self, shape: Shape) -> Supernet:
+        """Refused, as cells share no weights."""
+        self.check_shape(shape)
+        raise ValueError(f"{self.name} has no supernet: take NASBench201.")
+
+    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
+        """None: each child draws its own."""
+        return {}
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        cell, _ = self._prune(architecture)
+        cell = self._prune(architecture)
         return cell_cost(cell, shape=shape, way=way, **self._sizes)
 
     @property
@@ -250,12 +226,12 @@ class NASBench101(SearchSpace):
         labels = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
         return labels | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
-    def _prune(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
-        """The pruned cell and the number of each of its vertices, checked but not merged."""
-        found = prune(self._cell(super().canonical(labels)))
-        if found is None:
+    def _prune(self, labels: Mapping[str, str]) -> CellGraph:
+        """The pruned cell, checked but not merged."""
+        cell = prune(self._cell(super().canonical(labels)))
+        if cell is None:
             raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
-        return found
+        return cell
 
     def _labels(self, cell: CellGraph, places: Sequence[int]) -> dict[str, str]:
         """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
@@ -270,8 +246,7 @@ class NASBench101(SearchSpace):
 
     def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
         """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
-        found = prune(self._cell(labels))
-        return self._allows(labels) and found is not None and found[0] == cell
+        return self._allows(labels) and prune(self._cell(labels)) == cell
 
     def _allows(self, labels: Mapping[str, str]) -> bool:
         return all(labels[choice.name] in choice.labels for choice in self.choices)

@@ -23,12 +23,11 @@ from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)
-ONE_BY_ONE = "search by a method that trains one network after the other"
 
 
 class SequenceSpace(SearchSpace):

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, check_given
 from lit_metanas.spaces.child_network import ChildNetwork
-from lit_metanas.spaces.forward_pass import Record, Statistics
-from lit_metanas.spaces.mixture import Mixture, combine
-from lit_metanas.spaces.operations import padded
-from lit_metanas.spaces.space import SearchSpace, ShapeType
+from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace, ShapeType
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.spaces.union.windowed_child import WindowedChild, window_of
 
@@ -43,51 +40,19 @@ def in_family(label: str, labels: Mapping[str, str]) -> dict[str, str]:
 
 
 class UnionSupernet(Supernet):
-    """The supernets of all families, each of which has its own part of the mixture."""
+    """Holds the weights of all families, and refuses to compute."""
 
-    def __init__(self, families: Mapping[str, Supernet], window: int | None = None) -> None:
+    refusal = f"UnionSpace: a supernet only holds weights: take the space of one family, or {ONE_BY_ONE}."
+
+    def __init__(self, families: Mapping[str, Supernet]) -> None:
         super().__init__()
-        self.families = tuple(families)
-        self.window = window  # steps of a long series that are taken
         for label, supernet in families.items():
             self.add_module(label, supernet)
         self.features = max(supernet.features for supernet in families.values())
-        self.refusal = next((one.refusal for one in families.values() if one.refusal), "")
-
-    def forward(
-        self,
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        record: Record = None,
-    ) -> Tensor:
-        """See ``Supernet.forward``; features that a family lacks are zeros."""
-        self._refuse_to_compute()
-
-        def computed(label: str) -> Tensor:
-            parts = [None if named is None else within(label, named) for named in (noise, statistics, record)]
-            features = self._of(label)(inputs[..., : self.window], within(label, mixture), *parts)
-            if record is not None:
-                record.update(under(label, parts[-1] or {}))
-            return padded(features, self.features)
-
-        return combine(mixture[FAMILY], self.families, computed)
-
-    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Of all families."""
-        drawn = {label: self._of(label).draw_noise(examples, generator) for label in self.families}
-        return {name: noise for label, own in drawn.items() for name, noise in under(label, own).items()}
 
     def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-        computed = mixture[FAMILY].computed(self.families)
-        return sum(self._of(label).flops(within(label, mixture)) for label in computed)
-
-    def _of(self, label: str) -> Supernet:
-        supernet = self.get_submodule(label)
-        assert isinstance(supernet, Supernet)
-        return supernet
+        """Refused, too."""
+        raise ValueError(self.refusal)
 
 
 class UnionSpace(SearchSpace):
@@ -100,7 +65,7 @@ class UnionSpace(SearchSpace):
         families: the spaces, by labels that are names in Python, such as ``grid``.
         window: steps of a series that a network takes at once; None has no limit. It takes a longer series in several
             windows, and its scores are the mean of theirs. It is trained on one window of each series, drawn anew in
-            each step; a supernet hears the first one.
+            each step.
 
     Raises:
         ValueError: there are no spaces, their networks score different things, or the window has no steps.
@@ -195,11 +160,11 @@ class UnionSpace(SearchSpace):
         return choice.labels
 
     def supernet(self, shape: Shape) -> UnionSupernet:
-        """Build the network that holds all candidates; it refuses to compute where that of a family does."""
+        """What holds the weights of all families, and refuses to compute."""
         self.check_shape(shape)
         window = self._window(shape)
         supernets = {label: self.families[label].supernet(window or shape) for label in self.choices[0].labels}
-        return UnionSupernet(supernets, window and window.steps)
+        return UnionSupernet(supernets)
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """Those of all families."""
@@ -225,10 +190,6 @@ class UnionSpace(SearchSpace):
         if own := within(child.family, weights or {}):
             child.inherit(own | {name: value for name, value in (weights or {}).items() if name in HEAD_WEIGHTS})
         return child
-
-    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
-        """What the family's child makes of inputs by nothing that it learns."""
-        return self._space_of(child).unlearned_part(child, inputs)
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that the family's child is trained on."""

@@ -28,11 +28,9 @@ from lit_metanas.records import (
     Trial,
     read_architectures,
     read_record_lines,
-    read_records,
     read_results,
     write_architectures,
     write_record_lines,
-    write_records,
     write_results,
 )
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
@@ -225,7 +223,6 @@ KINDS = {
         lambda path: write_architectures(path, [ArchitectureRow("t", "m", "S", LABELS, 0.5)]),
         read_architectures,
     ),
-    "records": Kind("record.json", lambda path: write_records(path, [RECORD]), read_records),
     "record lines": Kind("records.jsonl", lambda path: write_record_lines(path, [RECORD]), read_record_lines),
     "surrogate": Kind("surrogate.ckpt", write_surrogate_of_letters, read_surrogate_of_letters, summed=True),
     "history": Kind("probabilities.json", write_history, ProbabilityHistory.read),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lit_metanas.spaces import DARTSCell, NASBench101, NASBench201
+from lit_metanas.spaces import DARTSCell, NASBench201
 from lit_metanas.tasks import Split, Task
 
 
@@ -25,7 +25,6 @@ every_space = pytest.mark.parametrize(
     "space",
     [
         NASBench201(channels=2, cells=1, merge_isomorphs=False),
-        NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
         DARTSCell(channels=2, cells=3),
     ],
     ids=lambda space: space.name,
