@@ -69,7 +69,7 @@ def test_long_sounds_are_heard_in_windows(tmp_path: Path, monkeypatch: pytest.Mo
             soundfile.write(
                 Path("long", name, f"{number}.wav"), tone + 0.02 * generator.standard_normal(len(time)), 8000
             )
-    result = lm.auto("long", window=3, flops=3e10, output="out", progress=False)
+    result = lm.auto("long", window=3, flops=1.2e10, output="out", progress=False)
     assert result.test.inputs.shape[2] == 750
     assert result.test_accuracy == 1
     assert "window=3" in result.command
