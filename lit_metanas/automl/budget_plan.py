@@ -227,8 +227,12 @@ def rest(
     flops: float,
     seconds: float,
     trainings: Trainings,
+    later: float = 0.0,
 ) -> float:
-    """The FLOPs of everything after the search, which spent ``flops``; ``seconds`` include what was trained since."""
+    """The FLOPs of everything after the search, which spent ``flops``.
+
+    ``seconds`` include what was trained since; ``later`` ones are kept for other models.
+    """
     if plan.training is not None:
         return plan.training
     if options.minutes is None:
@@ -243,7 +247,7 @@ def rest(
         pace = pace.averaged(before, scored=work.scored)
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
     ending = work.ending(found.architecture, view, pace)
-    left = 60 * options.minutes - gone - ending
+    left = 60 * options.minutes - gone - ending - later
     together = pace
     if work.member_epochs and workers > 1:
         together = measure(seconds=moment, precision=plan.precision, workers=workers)

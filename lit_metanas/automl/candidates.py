@@ -314,10 +314,6 @@ class LinearTrainings:
             scored += filter(None, [model])
             yield model, cost
 
-    def last_time(self, model: Candidate) -> float:
-        """The time of a model's last training, in FLOPs."""
-        return self._longer * self._time(model.found.architecture)
-
     def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
         """Train a model on the train part."""
         estimator = self._estimator.with_recipe({"weight_decay": decay})
@@ -349,7 +345,7 @@ class LinearTrainings:
         further = len(self.decays) - 1 if self._models else 0
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
-        return [(time, own + self._longer * last) for time, own, last in zip(*sums, most, strict=True)]
+        return [(time, own + self.longer * last) for time, own, last in zip(*sums, most, strict=True)]
 
     def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
@@ -364,7 +360,7 @@ class LinearTrainings:
         return [rounded(max(time / self.share, (flops + epoch) * (1 + 1e-9))) for time, flops in self._steps]
 
     @property
-    def _longer(self) -> float:
+    def longer(self) -> float:
         """How many times as many examples the last training has."""
         usual, batch = self.views.usual, self.recipe.batch_size
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)

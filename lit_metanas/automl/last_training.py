@@ -85,7 +85,8 @@ def train_linear_fully(job: Job, known: Known, model: Candidate, mean: Candidate
     try:
         fresh = replace(model.found, weights=None)
         child = chosen_child(view.task, view.limited.space, fresh, model.recipe, seed)
-        cost = fit_child(child, view.learned, seed=seed)
+        with torch_threads(known.plan.threads):
+            cost = fit_child(child, view.learned, seed=seed)
         check_finite(child.network)
     except FAILURES as error:
         known.charge(replace(cost, seconds=perf_counter() - begin))

@@ -17,6 +17,7 @@ from lit_metanas.automl.options import AUTO_THREADS
 from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
@@ -118,14 +119,18 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
     number = models.affordable(whole, epoch=epoch)
     if number:
         show("training linear models")
-    for model, cost in models.train(number):
-        known.linear += filter(None, [model])
-        known.charge(cost)
+    later = 0.0
+    with torch_threads(plan.threads):
+        for model, cost in models.train(number):
+            known.linear += filter(None, [model])
+            known.charge(cost)
+            later = max(later, cost.seconds)
     best = max(known.linear, key=lambda one: one.value, default=None)
     if measured:
-        wanted = known.apart.flops + _left(job, begun, known, network)
-        if best is not None and job.kind.averages_linear:
-            wanted -= models.last_time(best)  # a linear model takes longer than it counts
+        if not job.kind.averages_linear:
+            later = 0.0
+        # The last training of the linear model, which takes longer than it counts, comes off the network's.
+        wanted = known.apart.flops + _left(job, begun, known, network, later=models.longer * later)
     else:
         wanted = limited(work, options, plan, network.found, whole)
     if wanted != whole:
@@ -134,12 +139,19 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
     return best
 
 
-def _left(job: Job, begun: Beginning, known: Known, network: Candidate) -> float:
-    """The FLOPs that are left after the search, and after the seconds of everything that was trained since."""
+def _left(job: Job, begun: Beginning, known: Known, network: Candidate, *, later: float = 0.0) -> float:
+    """The FLOPs that are left after the search, the seconds of all that was trained since, and those kept for later."""
     spent, trainings = known.budget.spent, known.scored.spent
     seconds = spent.seconds / workers_now() + known.apart.seconds
     return rest(
-        begun.work, job.options, known.plan, network.found, flops=spent.flops, seconds=seconds, trainings=trainings
+        begun.work,
+        job.options,
+        known.plan,
+        network.found,
+        flops=spent.flops,
+        seconds=seconds,
+        trainings=trainings,
+        later=later,
     )
 
 

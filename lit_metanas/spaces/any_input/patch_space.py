@@ -110,11 +110,12 @@ class PatchNetwork(RidgeNetwork):
         images = self._looked_at(inputs)
         mean = F.avg_pool2d(images.mean(1, keepdim=True), self.side, stride=1)
         square = F.avg_pool2d((images * images).mean(1, keepdim=True), self.side, stride=1)
-        contrast = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).sqrt()
+        faint = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).rsqrt()
         sums = self.kernels.sum((1, 2, 3))[:, None, None]
-        likeness = (F.conv2d(images, self.kernels) - mean * sums) / contrast + self.shift[:, None, None]
-        above = _means((likeness - LEAST_LIKENESS).clamp(min=0), self.cell)
-        below = _means((likeness * -1 - LEAST_LIKENESS).clamp(min=0), self.cell)
+        # In place, as these large maps take longer to allocate than to compute.
+        likeness = F.conv2d(images, self.kernels).sub_(mean * sums).mul_(faint).add_(self.shift[:, None, None])
+        above = _means((likeness - LEAST_LIKENESS).clamp_(min=0), self.cell)
+        below = _means(likeness.mul_(-1).sub_(LEAST_LIKENESS).clamp_(min=0), self.cell)
         return torch.cat([above, below, _means(images, self.part)], 1)
 
     def scales(self) -> Tensor:
