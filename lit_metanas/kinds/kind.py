@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -91,10 +91,11 @@ class Kind(ABC):
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the label of ``linear_space``; none has no linear models.
         linear_space: of the linear models.
+        most_linear: examples to learn from with which linear models are tried at most.
         linear_view: the preprocessing that these features are of, if it is not the usual one; no network is tried under
             it.
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
-        averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        averages_linear: whether a linear model is averaged with networks, as measured on a few tasks.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         own_options: those among ``shape``, ``window`` and ``test_by`` that say how its examples are read; with
             ``shape``, also ``resized`` sets their size.
@@ -131,6 +132,7 @@ class Kind(ABC):
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_space: ClassVar[type[SearchSpace]] = LinearSpace
+    most_linear: ClassVar[float] = inf
     linear_view: ClassVar[str] = ""
     mirrors: ClassVar[bool] = False
     averages_linear: ClassVar[bool] = False

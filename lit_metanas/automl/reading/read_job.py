@@ -132,7 +132,7 @@ def read_job(
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
-        if options.space is None and one_answer and kind.features:
+        if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
             linear = views.in_space(kind.linear_space())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)

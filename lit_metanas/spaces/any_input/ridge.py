@@ -21,7 +21,7 @@ MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
 
 FEATURES_AT_ONCE = 8
-"""Examples of which features are computed together; what lies between 32 leaves the cache, and takes half as long again."""
+"""Examples of which features are computed together; maps of 32 leave the cache, and take half as long again."""
 
 
 class RidgeNetwork(SolvedNetwork):
@@ -143,11 +143,11 @@ def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scal
     shares = (costs.clamp(min=1e-6) / costs.clamp(min=1e-6).sum())[:, None]
     weights = (len(costs) * shares).sqrt()
     mean, middle = (shares * features).sum(0), (shares * wanted).sum(0)
-    deviation = (shares * (features - mean) ** 2).sum(0).sqrt()
-    deviation = torch.where(
-        deviation > 1e-9, deviation / scales, torch.inf
-    )  # a feature that is always the same says nothing
-    scaled, target = (features - mean) / deviation * weights, (wanted - middle) * weights
+    features = features - mean
+    deviation = (features * features).mul_(shares).sum(0).sqrt()
+    # A feature that is always the same says nothing.
+    deviation = torch.where(deviation > 1e-9, deviation / scales, torch.inf)
+    scaled, target = features.div_(deviation).mul_(weights), (wanted - middle) * weights
     # With scaled = U S V', the smaller one of both products gives S, and U or V.
     wide = scaled.shape[0] <= scaled.shape[1]
     squares, own = torch.linalg.eigh(scaled @ scaled.T if wide else scaled.T @ scaled)
