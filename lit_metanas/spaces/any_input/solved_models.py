@@ -75,7 +75,9 @@ class SolvedModels:
 
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""
-        raise ValueError(f"{type(self).__name__} has no supernet: take SequenceSpace.")
+        raise ValueError(
+            f"{type(self).__name__} has no supernet: take another space, such as `lm.default_space` gives."
+        )
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """None: all begin as zeros."""
