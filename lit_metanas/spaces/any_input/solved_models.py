@@ -76,7 +76,7 @@ class SolvedModels:
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""
         raise ValueError(
-            f"{type(self).__name__} has no supernet: take another space, such as `lm.default_space` gives."
+            f"{type(self).__name__} has no supernet: take another space."
         )
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
