@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from lit_metanas.automl import budget_plan, calls  # noqa: F401, so that they are imported before the forks
+from lit_metanas.automl import budget_plan, calls  # noqa: F401, so that calls are imported before the forks
 from lit_metanas.cli.command_line import main
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
@@ -35,7 +35,6 @@ from lit_metanas.records.result_files import read_results
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 LABELS = ("low", "middle", "high")
 WAIT = 0.01
-budget_plan.STEPS_OF_A_TRIAL = 3
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flops", default="[1.8e6,4e5]")
     options = parser.parse_args()
+    budget_plan.STEPS_OF_A_TRIAL = 3
     settings = {"kills": options.kills, "seed": options.seed, "flops": options.flops}
     with tempfile.TemporaryDirectory() as temporary:
         figures = killed_and_continued(Path(temporary), options.data, **settings)

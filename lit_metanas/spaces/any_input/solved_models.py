@@ -75,9 +75,7 @@ class SolvedModels:
 
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""
-        raise ValueError(
-            f"{type(self).__name__} has no supernet: take another space."
-        )
+        raise ValueError(f"{type(self).__name__} has no supernet: take another space.")
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """None: all begin as zeros."""
