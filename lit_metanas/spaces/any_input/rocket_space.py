@@ -42,8 +42,8 @@ class RocketSpace(SolvedModels, SearchSpace):
     2, 4 and so on. Each adds up to nine channels. Its answers are compared with some levels, which are quantiles of its
     answers to the examples. Features are the share of steps above a level, and how far these are above it in the mean.
     The penalty is the one with the least squared error of examples that are left out one at a time, in closed form.
-    Departures from the papers: a kernel's channels do not depend on its dilation and seed alone but are the same for
-    all data, levels are quantiles over many examples, and there are two features a level, not one or four.
+    Departures from the papers: the channels that a kernel adds are drawn once, whatever the data; levels are quantiles
+    over many examples; and there are two features a level, not one or four.
 
     Example:
         >>> space = lm.spaces.RocketSpace()
