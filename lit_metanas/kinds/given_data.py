@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -16,7 +14,6 @@ from torch.utils.data import Dataset
 
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.class_folders import excluding, files_in
-from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
@@ -294,51 +291,6 @@ def describe_columns(
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
         column = group if isinstance(group, str) else None
         return kind.describe_columns(Source(path, group=column, label=label)) + divided
-
-
-def raw_digest(
-    data: Given,
-    kind: Kind,
-    test: Given | None,
-    group: str | Groups | None,
-    exclude: Sequence[str] | None = None,
-    reading: FileReading | None = None,
-) -> str | None:
-    """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals."""
-    digest = hashlib.sha256()
-    for given in (data, test):
-        if given is None:
-            continue
-        if isinstance(given, str | os.PathLike):
-            with excluding(exclude or ()):
-                files = list(_files_read(Path(given), kind, deep=group is not None))
-            for name, file in files:
-                if reading is not None and reading.leaves_out(file) and file.suffix.lower() in kind.class_files:
-                    continue
-                digest.update(json.dumps([name, _content(file)]).encode())
-        elif isinstance(given, tuple | list) and kind_of_examples(given[0]) == "texts":
-            digest.update(json.dumps(list(map(str, given[0]))).encode())
-        else:
-            return None
-    return digest.hexdigest()
-
-
-def _content(file: Path) -> str | None:
-    """A digest of a file; None where it cannot be read, as one that was left out."""
-    try:
-        with open_regular(file) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    except (OSError, ValueError):
-        return None
-
-
-def _files_read(path: Path, kind: Kind, *, deep: bool) -> Iterator[tuple[str, Path]]:
-    """The files that examples of a kind are read of, each with its name in the folder; of a file that itself."""
-    if not path.is_dir():
-        yield "", path
-        return
-    for part in folders_of_parts(path) or (path,):
-        yield from ((file.relative_to(path).as_posix(), file) for file in sorted(kind.files_of(part, deep)))
 
 
 def _task_itself(

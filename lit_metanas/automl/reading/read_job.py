@@ -32,11 +32,11 @@ from lit_metanas.kinds.given_data import (
     existing_path,
     has_test_part,
     other_ways,
-    raw_digest,
     read_given,
     read_under,
 )
 from lit_metanas.kinds.kind import Kind, kind_of
+from lit_metanas.kinds.raw_digest import raw_digest
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels

@@ -69,7 +69,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         shape_: shape of an input of the network.
         preprocessing_: what makes inputs of examples.
         objective_: what the network was trained for.
-        space_: the name of the space; ``LinearSpace`` or ``NGramSpace`` if ``auto`` took a linear model alone.
+        space_: the name of the space, that of linear models if ``auto`` took one of them alone.
         architecture_: a label for each choice.
         ensemble_: number of networks whose scores are averaged.
         linear_: the linear model whose scores are averaged with theirs.

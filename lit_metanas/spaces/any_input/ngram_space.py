@@ -70,15 +70,10 @@ class NGramSpace(SolvedModels, SearchSpace):
         """That of the steps, each of a few small operations."""
         return 100_000 * cls.passes(examples) * examples
 
-    def child(
-        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
-    ) -> NGramNetwork:
-        """See ``SearchSpace``."""
+    def network(self, architecture: Architecture, shape: Shape, way: int) -> NGramNetwork:
+        """See ``SolvedModels``."""
         self.check_shape(shape)
-        network = NGramNetwork(self._rows(architecture, shape, way), way, _parts_of(shape)[0])
-        if weights:
-            network.load_state_dict(weights)
-        return network
+        return NGramNetwork(self._rows(architecture, shape, way), way, _parts_of(shape)[0])
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,23 +61,17 @@ class PatchSpace(SolvedModels, SearchSpace):
         """That of the equations."""
         return equation_flops(examples)
 
-    def child(
-        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
-    ) -> PatchNetwork:
-        """See ``SearchSpace``."""
+    def network(self, architecture: Architecture, shape: Shape, way: int) -> PatchNetwork:
+        """See ``SolvedModels``."""
         self.check_shape(shape)
         found = as_shape(shape)
         assert isinstance(found, ImageShape)
-        network = PatchNetwork(found, int(self.canonical(architecture)["patches"]), way)
-        if weights:
-            network.load_state_dict(weights)
-        return network
+        return PatchNetwork(found, int(self.canonical(architecture)["patches"]), way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``; what is done with a likeness counts as eight multiply-adds."""
-        found = as_shape(shape)
-        assert isinstance(found, ImageShape)
-        network = PatchNetwork(found, int(self.canonical(architecture)["patches"]), way, device="meta")
+        with torch.device("meta"):
+            network = self.network(architecture, shape, way)
         values, weights = network.kernels[0].numel(), network.head.weight.numel()
         flops = network.kernels.shape[0] * (values + 8) * network.places + weights
         return NetworkCost(sum(own.numel() for own in network.parameters()), flops)
@@ -88,7 +80,7 @@ class PatchSpace(SolvedModels, SearchSpace):
 class PatchNetwork(RidgeNetwork):
     """Scores that are linear in how much the patches in each part of an image are like drawn ones."""
 
-    def __init__(self, shape: ImageShape, patches: int, way: int, device: str | None = None) -> None:
+    def __init__(self, shape: ImageShape, patches: int, way: int) -> None:
         super().__init__()
         self.every = max(1, min(shape.height, shape.width) // SEEN_SIDE)
         height, width = shape.height // self.every, shape.width // self.every
@@ -99,11 +91,11 @@ class PatchNetwork(RidgeNetwork):
         cells = -(-high // self.cell[0]) * -(-wide // self.cell[1])
         self.part = (-(-height // PARTS_A_SIDE), -(-width // PARTS_A_SIDE))
         parts = -(-height // self.part[0]) * -(-width // self.part[1])
-        kernels = torch.zeros(patches, shape.channels, self.side, self.side, device=device)
+        kernels = torch.zeros(patches, shape.channels, self.side, self.side)
         self.kernels = nn.Parameter(kernels, requires_grad=False)
-        self.shift = nn.Parameter(torch.zeros(patches, device=device), requires_grad=False)
+        self.shift = nn.Parameter(torch.zeros(patches), requires_grad=False)
         self.pixels = shape.channels * parts
-        self.head = zero_head(2 * patches * cells + self.pixels, way, device)
+        self.head = zero_head(2 * patches * cells + self.pixels, way)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``."""

@@ -61,10 +61,11 @@ class RidgeNetwork(SolvedNetwork):
         """See ``SolvedNetwork``; the decay is multiplied with the penalties to choose from."""
         device, generator = self.head.weight.device, torch.Generator().manual_seed(seed)
         self.cpu()
-        part = part.at(torch.randperm(len(part), generator=generator))
-        self.look_at(part.inputs.cpu(), generator)
+        order = torch.randperm(len(part), generator=generator)
         if min(len(part), self.head.in_features) > MOST_SOLVED:
-            part = part.at(torch.arange(MOST_SOLVED))
+            order = order[:MOST_SOLVED]
+        part = part.at(order)  # no copy of more than is solved, which might be all that the memory holds
+        self.look_at(part.inputs.cpu(), generator)
         labels = part.labels.cpu()
         margins = margins_of(objective, labels)
         if margins is not None:
@@ -88,9 +89,9 @@ def equation_flops(examples: int) -> int:
     return (2 * 10_000 * number**2 + 10 * number**3) // 5
 
 
-def zero_head(features: int, way: int, device: str | None = None) -> nn.Linear:
+def zero_head(features: int, way: int) -> nn.Linear:
     """A linear layer of zeros."""
-    head = nn.Linear(features, way, device=device)
+    head = nn.Linear(features, way)
     for own in head.parameters():
         nn.init.zeros_(own)
     return head

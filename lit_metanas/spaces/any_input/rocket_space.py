@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, product
 from math import log2
@@ -67,17 +67,12 @@ class RocketSpace(SolvedModels, SearchSpace):
         """That of the equations."""
         return equation_flops(examples)
 
-    def child(
-        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
-    ) -> RocketNetwork:
-        """See ``SearchSpace``."""
+    def network(self, architecture: Architecture, shape: Shape, way: int) -> RocketNetwork:
+        """See ``SolvedModels``."""
         self.check_shape(shape)
         found = as_shape(shape)
         assert isinstance(found, SeriesShape)
-        network = RocketNetwork(found, int(self.canonical(architecture)["levels"]), way)
-        if weights:
-            network.load_state_dict(weights)
-        return network
+        return RocketNetwork(found, int(self.canonical(architecture)["levels"]), way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``; a comparison with a level counts as four multiply-adds, a channel not added as none."""
@@ -148,10 +143,10 @@ def kernels_of(groups: int, channels: int) -> Tensor:
     """Kernels for some groups, shape ``(groups, kernels, channels, LENGTH)``, 0 for channels that are not added."""
     # Python's generator gives the same numbers in each version.
     draw, most = Random(0), log2(min(channels, MOST_ADDED) + 1)  # noqa: S311 - nothing secret
-    kernels = torch.full((KERNELS, 1, LENGTH), -1.0)
+    kernels = torch.full((KERNELS, 1, LENGTH), -1.0, device="cpu")
     for kernel, places in zip(kernels, combinations(range(LENGTH), LARGE), strict=True):
         kernel[0, list(places)] = 2.0
-    added = torch.zeros(groups * KERNELS, channels)
+    added = torch.zeros(groups * KERNELS, channels, device="cpu")
     for own in added:
         ranked = sorted(range(channels), key=[draw.random() for _ in range(channels)].__getitem__)
         own[ranked[: int(2 ** (most * draw.random()))]] = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Solver
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Split
@@ -72,6 +73,19 @@ class SolvedModels:
     def uncounted_flops(cls, examples: int) -> int:
         """The time of a training on so many examples, in FLOPs, besides those that are counted."""
         raise NotImplementedError
+
+    def network(self, architecture: Architecture, shape: Shape, way: int) -> SolvedNetwork:
+        """The network that an architecture describes, with zeros as its weights."""
+        raise NotImplementedError
+
+    def child(
+        self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
+    ) -> SolvedNetwork:
+        """See ``SearchSpace``."""
+        network = self.network(architecture, shape, way)
+        if weights:
+            network.load_state_dict(weights)
+        return network
 
     def supernet(self, shape: Shape) -> Supernet:
         """Refused, as models share no weights."""
