@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.embeddings import DataStatistics, TaskEmbedding
-from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
@@ -19,9 +18,6 @@ __all__ = [
     "Episode",
     "EpisodeAugmentation",
     "EpisodeDataModule",
-    "EpisodeLoader",
-    "EpisodeSampler",
-    "EpisodeStream",
     "Split",
     "Subset",
     "TargetTaskDataModule",
@@ -30,7 +26,6 @@ __all__ = [
     "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
-    "balanced_task",
     "check_task",
     "draw_episode",
     "draw_task",
