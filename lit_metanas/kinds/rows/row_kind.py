@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
 from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.file_reading import Source
@@ -56,7 +57,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
-    preprocessing_class = Columns
+    preprocessing_class: ClassVar[type[Preprocessing] | None] = Columns
     own_options: ClassVar = ("test_by",)
     features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 

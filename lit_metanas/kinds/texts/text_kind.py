@@ -46,7 +46,7 @@ class TextKind(Kind):
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt"})
     piped = ".txt"
-    preprocessing_class = TextPreprocessing  # type: ignore[type-abstract]
+    preprocessing_class = TextPreprocessing
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
         {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
