@@ -14,7 +14,7 @@ from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
-from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, read_images, require_shape
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.tasks.source import TaskSource
@@ -214,13 +214,4 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
         raise ValueError(
             f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"
         ) from None
-    return {name: images if images.shape[1:] == shape else _resized(images, shape) for name, images in members.items()}
-
-
-def _resized(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images ``(n, channels, height, width)``, uint8, brought to a shape."""
-    # Torchvision takes a second to import, and most tasks do without it.
-    from torchvision.transforms.v2 import functional
-
-    colours = functional.rgb_to_grayscale if shape[0] == 1 else functional.grayscale_to_rgb
-    return functional.resize(colours(images), list(shape[1:]))
+    return {name: fit_images(images, shape).mul(255).round().byte() for name, images in members.items()}

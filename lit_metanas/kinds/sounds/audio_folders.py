@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.sounds.log_mel import LogMel
@@ -29,8 +27,8 @@ from lit_metanas.tasks.task import SingleTask, Task
 class AudioFolderTask(HasFeatures, SingleTask):
     """One's own recordings of words or other sounds as a collection of a single task.
 
-    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, in a sub-folder for each word or
-    named by a table. The task is ``AudioFolderTask("recordings")[0]``.
+    They are WAV, FLAC, OGG, MP3 or AIFF files, in a sub-folder for each word or named by a table. The task is
+    ``AudioFolderTask("recordings")[0]``.
 
     Args:
         root: the folder.
@@ -113,19 +111,6 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self._features = features
         self._window = window
         self._files = self._listing.files
-
-    def bring_to(self, shape: Shape) -> None:
-        """Take another number of bands and steps unless features were asked for.
-
-        Raises:
-            ValueError: it is not the shape of a series.
-        """
-        if self._asked_for:
-            return
-        found = as_shape(shape)
-        if not isinstance(found, SeriesShape):
-            raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
-        self._features = replace(self._features or LogMel(), bins=found.features - 1, steps=found.steps)
 
     def make(self) -> Task:
         """Read the files and split them."""
@@ -272,4 +257,5 @@ class AudioFolder(HasFeatures, TaskSource):
         if key not in self._inputs:
             self._reader = self._reader or RecordingReader(self.features)
             self._inputs[key] = self._reader.inputs(self._words[key])
+            self._reader.warn()
         return self._inputs[key][list(instances)]
