@@ -22,7 +22,7 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.number_targets import are_numbers
-from lit_metanas.tasks.splits import by_class, split_examples
+from lit_metanas.tasks.splits import split_examples
 from lit_metanas.tasks.task import Task
 
 try:
@@ -238,25 +238,24 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         names = [printable(str(label), 60) for label in classes]
         if len(names) < 2:
             raise ValueError(f"There is one class, '{names[0]}': give examples of two or more.")
-        members = [torch.from_numpy(np.flatnonzero(labels == place))[:, None] for place in range(len(names))]
+        members = [np.flatnonzero(labels == place).tolist() for place in range(len(names))]
         few = next((name for name, places in zip(names, members, strict=True) if len(places) < 2), None)
         if few is not None:
             if are_numbers([label for label, places in zip(classes.tolist(), members, strict=True) for _ in places]):
                 raise ValueError("y looks continuous: use AutoRegressor, or give classes of two examples or more.")
             raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
-        labelled = {str(label): places for label, places in enumerate(members)}
         parts = split_examples(
-            labelled,
+            {str(label): places for label, places in enumerate(members)},
             train=None,
             val=self.validation_fraction,
             test=0.0,
             seed=seed,
             culprit=lambda label: f"Class '{names[int(label)]}'",
-            groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
+            groups=groups,
             name="groups",
             validated=True,
         )
-        return [(part.inputs[:, 0], part.labels) for part in parts[:2]]
+        return [(torch.tensor(part), torch.from_numpy(labels[part])) for part in parts[:2]]
 
     def _by_label(
         self, y: NDArray[Any], classes: NDArray[Any], kind: ExampleKind, seed: int, groups: Sequence[str] | None
