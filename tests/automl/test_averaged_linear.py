@@ -21,6 +21,7 @@ from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
+from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import chosen_child, fit_child
@@ -77,7 +78,7 @@ def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good:
     words = {"[UNK]": 0, **{f"w{number}": number + 1 for number in range(25)}}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokens, vectors = lm.kinds.PretrainedTokens.of(made.to_str(), steps=8), torch.linspace(-1, 1, 26)[:, None]
+    tokens, vectors = PretrainedTokens.of(made.to_str(), steps=8), torch.linspace(-1, 1, 26)[:, None]
     network = StaticVectors(torch.cat([vectors, torch.ones(26, 1)], 1))
     encoder = lm.training.Encoder("vectors", network, tokens.shape, preprocessing=tokens)
     found = call(encoders=[encoder, "none"], output=tmp_path / "out")

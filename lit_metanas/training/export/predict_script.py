@@ -8,7 +8,8 @@ from typing import get_args
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds.rows import Columns, TextRows
+from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
