@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class LabelledExamples(ABC):
 
     names: Sequence[str]  # of the network's outputs
     strata: Mapping[str, Sequence[int]]  # the places of examples that are divided alike
+    learns_all: ClassVar[bool] = True  # whether some of each stratum are learned from
 
     def __init__(self, number: int, *, noun: str, group: Groups | None, place: str) -> None:
         self.noun = noun
@@ -81,12 +82,14 @@ class LabelledExamples(ABC):
             }
             for part in range(3)
         ]
-        for name, places in own[0].items():
-            if not len(places):
-                raise ValueError(
-                    f"{printable(self._culprit(name))} has no example to learn from, as all are in other parts: leave "
-                    "it out."
-                )
+        absent = [name for name, places in own[0].items() if not len(places)]
+        if absent and self.learns_all:
+            raise ValueError(
+                f"{printable(self._culprit(absent[0]))} has no example to learn from, as all are in other parts: leave "
+                "it out."
+            )
+        for name in absent:
+            del own[0][name]
         if any(map(len, own[1].values())) or not val:
             return [join_classes(list(classes.values())) for classes in own]
         share = val * len(given) / sum(map(len, own[0].values()))  # of all examples
@@ -274,6 +277,8 @@ class LabelSetExamples(LabelledExamples):
 
 class NumberedExamples(LabelledExamples):
     """Examples with a number each, or several; they are divided by quantiles."""
+
+    learns_all = False  # numbers may grow with time, and the newest are tested
 
     def __init__(
         self,

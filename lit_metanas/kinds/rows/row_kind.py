@@ -25,7 +25,6 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
-from lit_metanas.spaces import KernelSpace
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
@@ -53,9 +52,7 @@ class RowKind(Kind):
     )
     recipe: ClassVar = {"weight_decay": 0.1}
     own_options: ClassVar = ("test_by",)
-    linear_space = KernelSpace
-    features: ClassVar[Mapping[str, str]] = {"0": "the columns", "1000": "the columns, and likeness to known rows"}
-    averages_linear = True
+    features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of labels that repeat, and columns of which none holds sentences."""
@@ -195,7 +192,6 @@ class TextRowKind(RowKind):
     recipe: ClassVar = {**RowKind.recipe, **TextKind.recipe}
     linear_space = TextKind.linear_space
     linear_view = TextKind.linear_view
-    averages_linear = False
     features: ClassVar = dict.fromkeys(TextKind.features, "the columns, and tokens by tf-idf")
 
     def holds(self, task: Task) -> bool:

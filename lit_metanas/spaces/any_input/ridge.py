@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +20,6 @@ PENALTIES = tuple(10.0**power for power in range(-1, 6))
 MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""
 
-MOST_VALUES = 1 << 24
-"""With few features, so many of all examples together, so that these take 128 MB."""
-
 FEATURES_AT_ONCE = 8
 """Examples of which features are computed together; maps of 32 leave the cache, and take half as long again."""
 
@@ -33,11 +28,6 @@ class RidgeNetwork(SolvedNetwork):
     """A ridge regression on features, which ``look_at`` may prepare."""
 
     head: nn.Linear
-    variants: ClassVar[tuple[float, ...]] = (1.0,)  # of the features; the one with the least error is taken
-    at_once: ClassVar[int] = FEATURES_AT_ONCE
-
-    def vary(self, variant: float) -> None:
-        """Take a variant of the features; by default there is one."""
 
     @abstractmethod
     def features(self, inputs: Tensor) -> Tensor:
@@ -56,7 +46,7 @@ class RidgeNetwork(SolvedNetwork):
         if torch.compiler.is_compiling():  # a program computes as many at once as it is given
             scores: Tensor = self.head(self.features(inputs))
             return scores
-        return torch.cat([self.head(self.features(some)) for some in inputs.split(self.at_once)])
+        return torch.cat([self.head(self.features(some)) for some in inputs.split(FEATURES_AT_ONCE)])
 
     @torch.no_grad()
     def solve(
@@ -72,23 +62,17 @@ class RidgeNetwork(SolvedNetwork):
         device, generator = self.head.weight.device, torch.Generator().manual_seed(seed)
         self.cpu()
         order = torch.randperm(len(part), generator=generator)
-        most = max(MOST_SOLVED, MOST_VALUES // self.head.in_features)
-        if self.head.in_features > MOST_SOLVED:
-            most = MOST_SOLVED
-        part = part.at(order[:most])  # no copy of more than is solved, which might be all that the memory holds
+        if min(len(part), self.head.in_features) > MOST_SOLVED:
+            order = order[:MOST_SOLVED]
+        part = part.at(order)  # no copy of more than is solved, which might be all that the memory holds
         self.look_at(part.inputs.cpu(), generator)
         labels = part.labels.cpu()
         margins = margins_of(objective, labels)
         if margins is not None:
             wanted, sided = margins
-            costs, fitted = costs_of(objective, wanted, part.weights), list[tuple[float, float, Ridge]]()
-            for variant in self.variants:
-                self.vary(variant)
-                found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(self.at_once)])
-                one = fit_ridge(found.double(), wanted, costs, decay, self.scales().double())
-                fitted.append((float((costs * (one.left_out - wanted).square()).sum()), variant, one))
-            _, variant, model = min(fitted, key=itemgetter(0))
-            self.vary(variant)
+            found = torch.cat([self.features(as_floats(some.cpu())) for some in part.inputs.split(FEATURES_AT_ONCE)])
+            costs = costs_of(objective, wanted, part.weights)
+            model = fit_ridge(found.double(), wanted, costs, decay, self.scales().double())
             factor = calibration(objective, model.left_out, labels) if sided else 1.0
             self.head.weight.copy_(factor * model.vectors.T)
             self.head.bias.copy_(factor * model.bias)
@@ -98,13 +82,11 @@ class RidgeNetwork(SolvedNetwork):
         return margins is not None
 
 
-def equation_flops(examples: int, features: int = 10_000) -> int:
-    """The time in FLOPs to solve the equations of so many examples."""
+def equation_flops(examples: int) -> int:
+    """The time in FLOPs to solve the equations of so many examples, with about 10,000 features."""
     # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
-    if min(examples, features) > MOST_SOLVED:
-        examples = MOST_SOLVED
-    fewer, more = sorted((examples, features))
-    return (2 * more * fewer**2 + 10 * fewer**3) // 5
+    number = min(examples, MOST_SOLVED)
+    return (2 * 10_000 * number**2 + 10 * number**3) // 5
 
 
 def zero_head(features: int, way: int) -> nn.Linear:
