@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
@@ -17,7 +17,7 @@ from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
 
 
-def is_pair(given: Any) -> bool:
+def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
     """Whether something has two parts, examples and labels, and is not a list of two records."""
     return isinstance(given, tuple | list) and len(given) == 2 and not has_names(given)
 
@@ -44,8 +44,8 @@ def labelled_pair(name: str, given: Any, label: str | None = None) -> tuple[Any,
     if found is None:
         raise ValueError(f"'{name}' has the columns {listed(names)}: name that of the labels by 'label'.")
     if found not in names:
-        others = f"it has {listed(names)}."
-        raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, others)}")
+        known = f"it has {listed(names)}."
+        raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, known)}")
     labels, others = list(columns[found]), [each for each in columns if each != found]
     if len(others) == 1 and not isinstance(next(iter(columns[others[0]]), None), int | float):
         return list(columns[others[0]]), labels

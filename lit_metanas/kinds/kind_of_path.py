@@ -23,7 +23,7 @@ _TO_TEST = ("test", "testing", "eval", "val", "valid", "validation", "dev")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
-class Parts(NamedTuple):
+class GivenParts(NamedTuple):
     """The parts of the examples that a folder has."""
 
     train: Path
@@ -31,7 +31,7 @@ class Parts(NamedTuple):
     left_out: str = ""  # why others are not read, as a sentence
 
 
-def parts_in(path: Path) -> Parts | None:
+def parts_in(path: Path) -> GivenParts | None:
     """The folders or tables in a folder that are called ``train`` and ``test``, or so; None elsewhere."""
     if not path.is_dir() or any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds()):
         return None
@@ -46,7 +46,7 @@ def _called(part: Path) -> str:
     return part.name.lower().partition(".")[0]
 
 
-def _among(entries: Sequence[Path], lacking: Callable[[Path, Path], str]) -> Parts | None:
+def _among(entries: Sequence[Path], lacking: Callable[[Path, Path], str]) -> GivenParts | None:
     """The parts among folders, or among tables; ``lacking`` says of what examples to learn from have."""
     learned = [entry for entry in entries if _called(entry) in _TO_LEARN_FROM]
     if len(learned) != 1 or lacking(learned[0], learned[0]):
@@ -61,7 +61,7 @@ def _among(entries: Sequence[Path], lacking: Callable[[Path, Path], str]) -> Par
             left_out.append(f"'{writable(entry.name)}' has no {lacks}")
         else:
             left_out.append(f"examples to choose by are drawn from '{writable(train.name)}', not '{entry.name}'")
-    return Parts(train, test, "; ".join(left_out))
+    return GivenParts(train, test, "; ".join(left_out))
 
 
 def _lacking_columns(table: Path, train: Path) -> str:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
-from lit_metanas.kinds.images.image_arrays import Channels, one_shape, pixels
+from lit_metanas.kinds.images.image_arrays import Channels, one_shape, pixels_of
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
 from lit_metanas.tasks.number_targets import Targets
@@ -33,7 +33,7 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
         item = dataset[place]
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise ValueError(f"Item {place} of {kind} is not a pair of an image and a label: give such a data set.")
-        images.append(pixels(item[0], f"Item {place} of {kind}"))
+        images.append(pixels_of(item[0], f"Item {place} of {kind}"))
         labels.append(item[1])
     return one_shape(images, kind), labels
 

@@ -40,7 +40,7 @@ def _copied(images: Images, name: str) -> Tensor:
     if isinstance(images, Tensor):
         return images.detach().clone()
     if isinstance(images, Sequence) and all(isinstance(each, Image.Image | np.ndarray | Tensor) for each in images):
-        return one_shape([pixels(each, f"Image {place} of {name}") for place, each in enumerate(images)], name)
+        return one_shape([pixels_of(each, f"Image {place} of {name}") for place, each in enumerate(images)], name)
     try:
         array = np.asarray(images)
     except ValueError:
@@ -52,7 +52,7 @@ def _copied(images: Images, name: str) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
 
 
-def pixels(image: Any, place: str) -> Tensor:
+def pixels_of(image: Any, place: str) -> Tensor:
     """The pixels of an image of Pillow, of an array or of a tensor, as they are."""
     if isinstance(image, Image.Image):
         if image.mode[0] in "IF":

@@ -228,7 +228,7 @@ def task_of_rows(
     return replace(task, raw=(*learned, shown.taken(np.array([int(place) for place in task.test_names]))))
 
 
-def is_table(X: object) -> bool:
+def is_table(X: Any) -> bool:
     """Whether something is rows of a table, and no images: those are of more dimensions, or of bytes."""
     if hasattr(X, "columns") or has_names(X):
         return True

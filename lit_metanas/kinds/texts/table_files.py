@@ -25,7 +25,7 @@ SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")
 """Tables that other programs read."""
 
-SEPARATORS = ",;\t|"
+COLUMN_SEPARATORS = ",;\t|"
 """What may stand between columns; of two that stand as often in the first line the first is taken."""
 
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")
@@ -156,7 +156,7 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
 def _separator(content: str) -> str:
     """What divides the first line into the most columns."""
     first = re.split(r"[\r\n]", content[:LONGEST_RAW_TEXT].lstrip("\r\n"), maxsplit=1)[0]
-    return max(SEPARATORS, key=re.sub('"[^"]*"', "", first).count)
+    return max(COLUMN_SEPARATORS, key=re.sub('"[^"]*"', "", first).count)
 
 
 def _with_point(value: str) -> str:

@@ -63,7 +63,7 @@ def open_model(said: str | None) -> tuple[list[Path], dict[str, Any], Any, Any]:
     return given.files, about, importlib.import_module("numpy"), lambda inputs: session.run(None, {"inputs": inputs})[0]
 
 
-def table_lines(file: Path) -> list[list[str]]:
+def lines_of_table(file: Path) -> list[list[str]]:
     """The lines of a table, by what divides the first one into the most columns."""
     content = file.read_bytes()
     try:

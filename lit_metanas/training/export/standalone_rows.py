@@ -10,10 +10,10 @@ from typing import Any
 
 from lit_metanas.training.export.standalone_parts import (
     each_file,
+    lines_of_table,
     named_answer,
     numbered_tokens,
     open_model,
-    table_lines,
 )
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
@@ -80,7 +80,7 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     used = [(at, one) for at, one in zip(free, columns, strict=True) if one["kind"] != "unused"]
     wanted, inputs, texts = [*(at for at, _ in used), *reads], list[list[float]](), list[str]()
     try:
-        lines = iter(table_lines(file))
+        lines = iter(lines_of_table(file))
         head = [name.strip() for name in next(lines, [])]
         if wrong := [names[at] for at in wanted if names and head.count(names[at]) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")
