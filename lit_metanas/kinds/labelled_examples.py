@@ -111,7 +111,7 @@ class LabelledExamples(ABC):
             inputs, labels = tested
             called = {}
             if tested_in.startswith("'"):
-                called = {"name": tested_in, "images": tested_in, "learned": self.place}
+                called = {"name": tested_in, "learned": self.place}
             places, targets = self.tested(labels, len(inputs), **called)
             parts[2] = Split(inputs[places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
@@ -133,7 +133,7 @@ class LabelledExamples(ABC):
 
     @abstractmethod
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """The places and targets of those of a given test part that can be tested."""
 
@@ -174,10 +174,10 @@ class ClassifiedExamples(LabelledExamples):
         super().__init__(number, noun=noun, group=group, place=place)
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """Without those of classes that were left out."""
-        given = label_list(labels, number, name=name, images=images, noun=self.noun)
+        given = label_list(labels, number, name=name, noun=self.noun)
         places, kept = kept_labels(given, self._named, self.strata)
         return places, class_indices([given[at] for at in places], kept, name=name, learned=learned, noun=self.noun)
 
@@ -255,7 +255,7 @@ class LabelSetExamples(LabelledExamples):
         return [places[torch.tensor([part_of[own] == part for own in groups])] for part in SUBSETS]
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """All of them, without labels of classes that were left out."""
         sets = label_sets(labels, number, separator=self._separator, name=name, noun=self.noun)
@@ -303,7 +303,7 @@ class NumberedExamples(LabelledExamples):
         super().__init__(number, noun=noun, group=group, place=place)
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """All of them."""
         return list(range(number)), number_targets(labels, number, name=name, noun=self.noun)

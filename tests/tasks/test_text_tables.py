@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.kinds import TextTable, TextTask, Words
-from lit_metanas.kinds.texts import labelled_text, table_files
+from lit_metanas.kinds.texts import table_files
 from lit_metanas.tasks import check_task, draw_episode
 
 SUBSETS = ("train", "val", "test")
@@ -103,7 +103,7 @@ def test_columns_are_named_where_they_cannot_be_found(write):
     ("content", "told"),
     [
         (b"", r"has no rows: give a line with the names"),
-        (b"text,label\na,x\nb,x\n", r"All texts of '.*' have the label 'x': give texts of two or more classes"),
+        (b"text,label\na,x\nb,x\n", r"All texts have the label 'x': give two or more classes"),
         (b"text,label\na,x\n\x81,y\n", r"is not UTF-8 in line 3: save it in that encoding"),
         (b"text,label\na,b,x\n", r"Line 2 of '.*' has 3 values for 2 columns: fix it, or put quotes"),
         (b'text,label\n"a,x\nb,y\n', r"is damaged at line 3 \(unexpected end of data\): fix its quotes"),
@@ -116,7 +116,7 @@ def test_columns_are_named_where_they_cannot_be_found(write):
 )
 def test_malformed_tables_are_told(write, content, told):
     with pytest.raises(ValueError, match=told):
-        TextTable(write(content))
+        TextTask(write(content))[0]
 
 
 PIECES = [*(bytes([one]) for one in b',\t"\n\r{}:[x\x00\xff'), b"text", b"label", b"1e9", b"\xef\xbb\xbf"]
@@ -147,16 +147,6 @@ def test_large_tables_are_refused(table, monkeypatch):
     monkeypatch.setattr(table_files, "LARGEST_TABLE", 100)
     with pytest.raises(ValueError, match="is larger than 0 MB: give another file"):
         TextTable(table)
-    monkeypatch.setattr(labelled_text, "MOST_SENTENCES", 40)
-    with pytest.raises(ValueError, match="has more than 40 texts"):
-        labelled_text.distinct_texts([labelled_text.Labelled("here", f"{i}", "x") for i in range(41)], "list")
-
-
-def test_texts_that_differ_in_capitals_or_white_space_alone_are_taken_once(write):
-    rows = [f"{text},{label}" for label in "xy" for n in range(9) for text in (f"Say {n}", f"say  {n}", f"SAY {n}")]
-    with pytest.warns(UserWarning, match=r"repeats 36 texts of the same class: each is taken once"):
-        task = TextTask(write("\n".join(["text,label", *rows])))[0]
-    assert [len(part) for part in (task.train, task.val, task.test)] == [10, 4, 4]
 
 
 def test_a_class_with_one_example_is_told_where_it_is_too_few(write):

@@ -153,14 +153,6 @@ class EncodedRows(RowKind):
     recipe: ClassVar = {"learning_rate": 1e-3, "weight_decay": 0.1}
     member_epochs = 30
 
-    def claims(self, path: Path, group: str | None) -> bool:
-        """None: no file has them."""
-        return False
-
-    def holds(self, task: Task) -> bool:
-        """None: rows are of the kind ``rows``."""
-        return False
-
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """Small learning rates: features are nearly what is wanted."""
         return {**super().recipes(objective), "learning_rate": [1e-3, 3e-3, 3e-4]}
