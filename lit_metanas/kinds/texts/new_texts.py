@@ -7,15 +7,8 @@ from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
-from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
-    TEXT_COLUMNS,
-    columns_of,
-    listed,
-    only_text,
-    read_rows,
-    usual_column,
-)
+from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
+from lit_metanas.kinds.texts.text_tables import TEXT_COLUMNS, columns_of, listed, only_text, usual_column
 from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_TEXT = 1 << 28
@@ -51,7 +44,7 @@ def usual_texts(file: Path) -> list[str] | None:
     Raises:
         ValueError: it has several columns, of which none is called so.
     """
-    if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+    if not is_table_file(file):
         return None
     try:
         rows = list(read_rows(file))
