@@ -16,8 +16,8 @@ from PIL import Image
 from lit_metanas.cli.run_directory import read_saved
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.kinds import FolderTask
-from lit_metanas.kinds.computed_source import read_kept
 from lit_metanas.kinds.images.image_files import read_image
+from lit_metanas.kinds.source_bases import read_kept
 
 CONFIG = {
     "seed_everything": 0,

@@ -1,5 +1,6 @@
 """Folders and tables of sound files: as a source, and as one target task."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,22 +70,12 @@ def test_a_folder_is_a_source(folder):
     assert sorted(name for part in drawn for name in part) == list(WORDS)
 
 
-def test_speakers_of_a_table_are_held_out_but_no_single_one(folder, table):
-    source = AudioFolder(str(folder), str(table), features=SMALL, held_out=["bob"], train=["go"], test=["yes", "no"])
-    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (9, 3)
-    assert speaker_of(source.inputs("test", 0, range(9))) == {"ann", "cid", "dan"}
-    assert speaker_of(source.inputs("test", 0, range(3), held_out=True)) == {"bob"}
-    drawn = []
-    for seed in range(5):
-        source = AudioFolder(str(folder), str(table), features=SMALL, held_out=0.5, test=list(WORDS), seed=seed)
-        task = draw_task(source, way=4, train=3, val=2, test=4)
-        learnt, tested = (speaker_of(inputs) for inputs in (task.train.inputs, task.test.inputs))
-        assert not learnt & tested
-        drawn.append(frozenset(tested))
-    assert len(set(drawn)) > 1
-    table.write_text("\n".join(row for row in lines(folder) if row.endswith(("ann", "speaker"))))
-    source = AudioFolder(str(folder), str(table), test=list(WORDS))
-    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (3, 0)
+def test_a_table_is_the_source_of_its_folder(folder, table):
+    found, read = (AudioFolder(str(folder), *more, features=SMALL, test=["no"]) for more in ((str(table),), ()))
+    assert torch.equal(found.inputs("test", 0, range(12)), read.inputs("test", 0, range(12)))
+    table.write_text("\n".join(row for row in lines(folder) if ",label," in row or ",no," in row))
+    with pytest.raises(ValueError, match=r"sounds\.csv' has 1 different labels: give files of two or more"):
+        AudioFolder(str(folder), str(table))
 
 
 def test_a_folder_is_a_task(folder):
@@ -168,6 +159,12 @@ def test_a_window_has_250_steps_and_recordings_any_length(tmp_path):
     for window in (2.0, 101.0):
         with pytest.raises(ValueError, match=f"window = {window:g} must be from 2.5 to 100 seconds"):
             features_for([tmp_path / "a.wav"], window)
+
+
+def test_a_missing_package_is_no_damaged_file(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(ValueError, match=r"^'.*/go/ann1.flac' needs the package soundfile .*'lit-metanas\[speech\]'"):
+        AudioFolderTask(str(folder), features=SMALL, skip_unreadable=True)[0]
 
 
 EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: record")

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,16 +33,25 @@ def wav(samples: bytes = bytes(8), *, code: int = 1, channels: int = 1, rate: in
     ("name", "code", "error"),
     [
         ("a.wav", "PCM_U8", 8e-3),
+        ("a.wav", "PCM_16", 5e-5),
         ("a.wav", "PCM_24", 2e-7),
-        ("a.wav", "DOUBLE", 1e-7),
-        ("a.wav", "ULAW", 2e-2),
-        ("a.flac", "PCM_16", 5e-5),
-        ("a.aiff", "PCM_16", 5e-5),
-        ("a.mp3", "MPEG_LAYER_III", 0.2),
+        ("a.wav", "PCM_32", 1e-7),
+        ("b.wav", "DOUBLE", 1e-7),
+        ("b.wav", "ULAW", 2e-2),
+        ("b.flac", "PCM_16", 5e-5),
+        ("b.aiff", "PCM_16", 5e-5),
+        ("b.mp3", "MPEG_LAYER_III", 0.2),
     ],
 )
-def test_files_are_read_as_they_were_written(tmp_path, name, code, error):
+def test_files_are_read_as_they_were_written(tmp_path, monkeypatch, name, code, error):
     soundfile.write(tmp_path / name, WAVE, 22050, subtype=code)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "soundfile", None)
+        if name.startswith("b"):
+            with pytest.raises(ValueError, match=rf"{name}' needs the package soundfile .*'lit-metanas\[speech\]'"):
+                read_sound(tmp_path / name, everything)
+        else:
+            assert (read_sound(tmp_path / name, everything).samples - MEAN).abs().max() < error
     samples, rate, seconds = read_sound(tmp_path / name, everything)
     assert (rate, seconds) == (22050, 500 / 22050)
     assert (samples - MEAN).abs().max() < error

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.packages import installed_version
-from lit_metanas.kinds.computed_source import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Letter, distorted, font_file, letters, master
+from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import Subset
 
 SCRIPTS: dict[Subset, tuple[str, ...]] = {

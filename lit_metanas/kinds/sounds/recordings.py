@@ -7,16 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
-from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
+from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, check_readable
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
@@ -35,12 +34,15 @@ def listed_sounds(
 ) -> ListedFiles:
     """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
-        return ListedFiles.of_folders(root, SOUND_SUFFIXES, "sounds", group)
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
-    return ListedFiles.of_table(
-        Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets, learned=learned
-    )
+        found = ListedFiles.of_folders(root, SOUND_SUFFIXES, "sounds", group)
+    else:
+        if not root.is_dir():
+            raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
+        found = ListedFiles.of_table(
+            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets, learned=learned
+        )
+    check_readable(found.files)
+    return found
 
 
 def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
@@ -48,22 +50,6 @@ def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
     if group is None and sounds.groups is not None and len({*sounds.groups}) < FEWEST_SPEAKERS:
         return replace(sounds, groups=None)
     return sounds
-
-
-def drawn_speakers(speakers: Sequence[str], held_out: float | Sequence[str], *, seed: int) -> frozenset[str]:
-    """The speakers that are held out: those named, or a share of all, but one at least; of a single one none."""
-    known = sorted({*speakers})
-    if isinstance(held_out, float | int):
-        if not 0 <= held_out < 1:
-            raise ValueError(f"AudioFolder: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
-        if not held_out or len(known) < 2:
-            return frozenset()
-        number = min(max(1, round(held_out * len(known))), len(known) - 1)
-        order = np.random.default_rng((seed, len(known))).permutation(len(known))
-        return frozenset(known[i] for i in order[:number])
-    if unknown := {*held_out} - {*known}:
-        raise ValueError(f"AudioFolder: there is no speaker '{printable(min(unknown), 80)}' (named in held_out).")
-    return frozenset(held_out)
 
 
 class HasFeatures:

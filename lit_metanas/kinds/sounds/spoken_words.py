@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.kinds.computed_source import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.phones import make_words
 from lit_metanas.kinds.sounds.synthesis import SYNTHESIS_RATE, Utterance, Voice, draw_voice, synthesise
+from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 SPEAKERS, HELD_OUT_SPEAKERS = 60, 30

@@ -1,10 +1,10 @@
-"""The base of task sources whose examples are computed, of which a file keeps those that episodes use."""
+"""Bases of task sources: of examples that are read class by class, and of examples that are computed."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -17,6 +17,7 @@ from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.splits import class_subsets
 
 ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
 """Examples of a class: those of episodes and of train and validation parts, and those of test parts alone."""
@@ -28,6 +29,55 @@ _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than 
 
 BlockKey: TypeAlias = tuple[int, bool, int]
 """The place of a class among all, whether its examples are held out, and which of their blocks it is."""
+
+
+class ClassExamples(ABC):
+    """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
+
+    def __init__(
+        self,
+        name: str,
+        sizes: Mapping[str, int],
+        lists: Mapping[Subset, Sequence[str] | None],
+        *,
+        fractions: tuple[float, float, float],
+        seed: int,
+        place: str,
+        noun: str = "class",
+    ) -> None:
+        self._name = name
+        self._sizes = sizes
+        self._read: dict[str, Tensor] = {}
+        owner = type(self).__name__
+        self._classes = class_subsets(
+            [*sizes], lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun
+        )
+
+    @abstractmethod
+    def _read_class(self, name: str) -> Tensor:
+        """All examples of a class, shape ``(n, *shape)``."""
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of this source's tasks."""
+        return self._name
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return self._classes[subset]
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many examples a class has; none is held out."""
+        if held_out:
+            return 0
+        return self._sizes[self._classes[subset][class_index]]
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return examples of one class, shape ``(n, *shape)``; all of it stay in memory."""
+        name = self._classes[subset][class_index]
+        if name not in self._read:
+            self._read[name] = self._read_class(name)
+        return self._read[name][list(instances)]
 
 
 class ComputedSource(TaskSource):
