@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lit_metanas.io.class_folders import EXCLUDED, excluding
 from lit_metanas.io.text import hint, printable, writable
@@ -42,6 +42,9 @@ class NamelessColumnsError(ValueError):
             f"The first line of '{place}' must name the columns, but {but}: put a line of names above it, with 'label' "
             "for the labels; if it has names, call that of the labels so."
         )
+
+
+_Found = TypeVar("_Found")
 
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
@@ -96,7 +99,7 @@ def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
     """The only one of some columns that holds texts; None where none does, or several do."""
     cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
     found = [name for name, texts in cells.items() if are_texts(name, texts)]
-    return found[0] if len(found) == 1 else None
+    return only(found)
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
@@ -165,6 +168,11 @@ def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence, the first ten at most."""
     return ", ".join(printable(name, 40) for name in names[:10]) + ", …" * (len(names) > 10)
+
+
+def only(found: Sequence[_Found]) -> _Found | None:
+    """The only one; None of several, or of none."""
+    return found[0] if len(found) == 1 else None
 
 
 def labelled_rows(
@@ -264,4 +272,4 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
     if usual is not None and any(not {label, *labels_of_text(label)}.isdisjoint(classes) for label in columns[usual]):
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
-    return holding[0] if len(holding) == 1 else []
+    return only(holding) or []
