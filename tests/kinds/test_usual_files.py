@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -186,6 +187,14 @@ def test_columns_and_records_in_memory(data: Any, kind: str) -> None:
     task = read_given(data)
     assert (kind_of(task).name, task.classes) == (kind, ("a", "b"))
     assert describe_given(task, kind_of(task)).endswith("12 to learn from, 4 to choose by, 4 to test.")
+
+
+def test_a_column_says_which_rows_belong_together() -> None:
+    families = [name for name in "pqrstuvwxy" for _ in "ab"]
+    task = read_given({**AGES, "family": families}, group="family")
+    tested = Counter(families[int(place)] for place in task.test_names)
+    assert {*tested.values()} == {2}
+    assert task.shape == read_given(AGES).shape
 
 
 def test_columns_of_hugging_face() -> None:
