@@ -104,6 +104,20 @@ def test_a_folder_with_a_table_to_learn_from_and_others(tmp_path: Path) -> None:
         assert len(read_given(tmp_path, label="survived").test) == 10
 
 
+def test_several_columns_of_texts_are_read_as_one(tmp_path: Path) -> None:
+    lines = [f"{n},who is number {n},is it {n} or not,{n % 2}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,question1,question2,same", *lines]))
+    task = read_given(tmp_path / "t.csv", label="same")
+    assert task.raw[2][0].startswith("who is number")
+    assert task.raw[2][0].count("\n") == 1
+    assert describe_columns(tmp_path / "t.csv", kind_of(task), None, "same").endswith(
+        "texts in 'question1,question2'; other columns are ignored: id."
+    )
+    (tmp_path / "new.csv").write_text("question1,question2\nhow are you now,are you well or not\n")
+    ((_, text),) = kind_of(task).new_examples([str(tmp_path / "new.csv")])
+    assert text == "how are you now\nare you well or not"
+
+
 def pictures(folder: Path, number: int, *, size: int = 8) -> None:
     for name in ("bright", "dark"):
         (folder / name).mkdir(parents=True)
