@@ -145,7 +145,6 @@ def nan():
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
         ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1], or"),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
-        ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         ({"X": np.zeros((30, 784), np.uint8)}, "X has shape (30, 784): give (n, height, width)"),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),

@@ -14,15 +14,8 @@ from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, read_utf8, text_key
-from lit_metanas.kinds.texts.text_tables import (
-    LARGEST_TABLE,
-    TableRow,
-    columns_of,
-    free_columns,
-    guess_two,
-    listed,
-    read_rows,
-)
+from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, read_rows
+from lit_metanas.kinds.texts.text_tables import columns_of, free_columns, guess_two, listed
 from lit_metanas.objectives.translation import TextMetric, Translation
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import part_sizes

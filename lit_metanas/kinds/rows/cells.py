@@ -164,7 +164,7 @@ def as_table(
 
 def has_names(rows: Rows | RawTable) -> bool:
     """Whether rows name their columns: mappings, and data frames with texts for names."""
-    if isinstance(rows, Sequence):
+    if isinstance(rows, Sequence) and not isinstance(rows, str):
         return len(rows) > 0 and all(isinstance(row, Mapping) for row in rows)
     names = [*getattr(rows, "columns", ())]
     return bool(names) and all(isinstance(each, str) for each in names)

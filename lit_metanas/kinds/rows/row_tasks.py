@@ -26,15 +26,14 @@ from lit_metanas.kinds.rows.cells import (
 )
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts, usual_rows
+from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     NamelessColumnsError,
-    TableRow,
     check_columns,
     column_groups,
     columns_of,
     free_columns,
-    has_line_of_names,
     is_own_value,
     label_texts,
     listed,
@@ -55,8 +54,8 @@ class TableTask(SingleTask):
     ``nan``, ``null`` or ``?`` is missing.
 
     Args:
-        path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
-            the columns.
+        path: a file of CSV, TSV, JSON lines or one list in JSON, perhaps with ``.gz``; the first line of CSV and TSV
+            names the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
         columns: those to learn from; None takes all others but the numbers of rows that pandas writes.
@@ -209,9 +208,9 @@ def task_of_rows(
     return replace(task, raw=(*learned, shown.taken(np.array([int(place) for place in task.test_names]))))
 
 
-def is_table(X: object) -> bool:
+def is_table(X: Any) -> bool:
     """Whether something is rows of a table, and no images: those are of more dimensions, or of bytes."""
-    if hasattr(X, "columns"):
+    if hasattr(X, "columns") or has_names(X):
         return True
     if not isinstance(X, Tensor | np.ndarray):
         try:
@@ -222,10 +221,11 @@ def is_table(X: object) -> bool:
 
 
 def column_names(X: Any) -> tuple[str, ...]:
-    """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
-    if has_names(X) and hasattr(X, "columns"):
-        return tuple(name for name in X.columns if not is_excluded(name))
-    return ()
+    """The names of the columns of a data frame or of records; none where one is no text, or there are no names."""
+    if not has_names(X):
+        return ()
+    names = X.columns if hasattr(X, "columns") else X[0]
+    return tuple(name for name in names if not is_excluded(name))
 
 
 def find_row_columns(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
+from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
     TEXT_COLUMNS,
     columns_of,
+    columns_of_texts,
     listed,
-    only_text,
-    read_rows,
+    text_in,
     usual_column,
 )
 from lit_metanas.tasks.task import warn_of_data
@@ -51,14 +51,14 @@ def usual_texts(file: Path) -> list[str] | None:
     Raises:
         ValueError: it has several columns, of which none is called so.
     """
-    if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+    if not is_table_file(file):
         return None
     try:
         rows = list(read_rows(file))
     except ValueError:  # lines of text
         return None
     names = columns_of(rows)
-    text = usual_column(names, TEXT_COLUMNS) or only_text(rows, names)
+    text = usual_column(names, TEXT_COLUMNS) or columns_of_texts(rows, names)
     if text is None and len(names) > 1:
         raise ValueError(
             f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
@@ -66,4 +66,4 @@ def usual_texts(file: Path) -> list[str] | None:
         )
     if text is None:
         return None
-    return [str(row.get(text) or "").strip() for _, row in rows]
+    return [str(text_in(row, text) or "").strip() for _, row in rows]

@@ -112,8 +112,8 @@ class TextTable(TextSource):
     of its class, but for capitals and white space, is left out, with a warning.
 
     Args:
-        path: a file whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; or a folder, in which each sub-folder is a
-            class, and each ``.txt`` file directly in it an example.
+        path: a file of CSV, TSV, JSON lines or one list in JSON, perhaps with ``.gz``; or a folder, in which each
+            sub-folder is a class, and each ``.txt`` file directly in it an example.
         text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
         label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
             two columns with unusual names, labels are in the one with fewer different values.
