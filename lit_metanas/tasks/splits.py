@@ -141,15 +141,11 @@ def split_examples(
     seed: int,
     culprit: Callable[[str], str],
     groups: Sequence[str] | None = None,
-    name: str = "group",
-    validated: bool = False,
 ) -> list[list[int]]:
     """The places of the train, val and test part, class by class; those of one group go into one part."""
     if groups is not None:
         own = {of: [groups[at] for at in places] for of, places in classes.items()}
-        dealt = deal_groups(
-            own, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
-        )
+        dealt = deal_groups(own, train=train, val=val, test=test, seed=seed, culprit=culprit)
         return [[at for places in classes.values() for at in places if dealt[groups[at]] == part] for part in SUBSETS]
     parts = [list[int]() for _ in SUBSETS]
     for label, (of, places) in enumerate(classes.items()):

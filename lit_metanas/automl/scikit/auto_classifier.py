@@ -252,9 +252,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             seed=seed,
             culprit=lambda label: f"Class '{names[int(label)]}'",
             groups=groups,
-            name="groups",
-            validated=True,
         )
+        if not parts[1]:
+            raise ValueError("There are too few groups to choose by: give examples of more, or leave 'groups' out.")
         return [(torch.tensor(part), torch.from_numpy(labels[part])) for part in parts[:2]]
 
     def _by_label(
