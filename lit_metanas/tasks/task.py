@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import has_steps, input_size, join_inputs
+from lit_metanas.inputs.batches import check_brightness, check_padding, check_tokens, has_steps, input_size, join_inputs
 from lit_metanas.inputs.example_memory import in_one_piece
-from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
