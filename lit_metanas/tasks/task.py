@@ -207,10 +207,14 @@ class Task:
         """See ``Split.trainable``."""
         return self._changed(Split.trainable)
 
+    def with_inputs(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same task with other inputs, which are made of those of each part."""
+        return self._changed(lambda part: replace(part, inputs=change(part.inputs)))
+
     def _changed(self, change: Callable[[Split], Split]) -> Self:
-        """The same task with each part changed."""
-        val = self.val and change(self.val)
-        return replace(self, train=change(self.train), val=val, test=change(self.test))
+        """The same task with each part changed, in their order."""
+        train, val = change(self.train), self.val and change(self.val)
+        return replace(self, train=train, val=val, test=change(self.test))
 
 
 @dataclass(eq=False, repr=False)
