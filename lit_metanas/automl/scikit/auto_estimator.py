@@ -19,7 +19,7 @@ from lit_metanas.automl.calls import auto
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads

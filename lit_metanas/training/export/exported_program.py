@@ -18,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
-from lit_metanas.inputs.input_checks import check_brightness
+from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_size, inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
