@@ -11,10 +11,10 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import (
     Architecture,
     Choice,
-    active_at,
     check_dropouts,
     check_known,
     check_positive,
+    labels_of,
     layer_prefix,
     restrict,
 )
@@ -110,12 +110,7 @@ class LayeredSpace(SearchSpace):
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
-        by_name = {choice.name: choice for choice in self.choices}
-        depth = by_name["depth"]
-        prefixes = [layer_prefix(place, self.shared) for place in range(1, max(map(int, depth.labels)) + 1)]
-        blocks = [{group: by_name[prefix + group] for group in self.questions} for prefix in prefixes]
-        whole = {group: by_name.get(group) for group in ("readout", "rounding")}
-        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, **whole)
+        return LayeredSupernet(shape, labels_of(self.choices), shared=self.shared, mix=self.mix)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
         """The child with newly initialised weights."""
@@ -143,6 +138,8 @@ class LayeredSpace(SearchSpace):
         if self.shared:
             return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
         for place in range(1, int(self.depths[-1]) + 1):
-            prefix, active = layer_prefix(place, self.shared), active_at(place, "depth", self.depths)
+            deep = frozenset(depth for depth in self.depths if int(depth) >= place)
+            active = (("depth", deep),) * (len(deep) < len(self.depths))
+            prefix = layer_prefix(place, self.shared)
             choices += [Choice(prefix + group, labels, group, active) for group, labels in self.questions.items()]
         return choices

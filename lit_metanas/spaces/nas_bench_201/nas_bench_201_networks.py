@@ -87,7 +87,7 @@ class NASBench201Child(ChildNetwork):
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """See ``ChildNetwork``."""
-        self._refuse_other_sizes(weights, self._tensors())
+        self._refuse_other_sizes(weights)
         self._copy(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -132,38 +132,32 @@ class SuperConvolution(MixedNorm):
         return super().forward(outputs, label, weight)
 
 
-class SuperEdge(nn.ModuleDict):
-    """All candidates of one edge: the convolutions, by label, have weights."""
+class SuperCell(nn.ModuleDict):
+    """The edges of one cell by name: of their candidates the convolutions, by label, have weights."""
 
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
     # and whose node feeds convolutions only.
 
-    def __init__(self, choice: Choice, *, key: str, width: int) -> None:
-        super().__init__(
-            {
-                label: SuperConvolution(f"{key}.{label}", width, width, EDGE_KERNELS[label])
-                for label in choice.labels
-                if label in EDGE_KERNELS
-            }
-        )
-        self.choice = OpenChoice(choice.labels, choice.name)
-
-    def forward(self, inputs: Tensor) -> Tensor | None:
-        """The gate's one candidate, or all weighted and summed, of the inputs' shape; None for nothing."""
-        return self.choice.total(lambda label: compute_edge(label, inputs, lambda activated: self[label](activated)))
-
-
-class SuperCell(nn.ModuleDict):
-    """The edges of one cell by name."""
-
     def __init__(self, choices: Sequence[Choice], *, key: str, width: int) -> None:
-        super().__init__(
-            {choice.name: SuperEdge(choice, key=f"{key}.{choice.name}", width=width) for choice in choices}
-        )
+        super().__init__()
+        self.choices = {choice.name: OpenChoice(choice.labels, choice.name) for choice in choices}
+        for name, choice in self.choices.items():
+            edge = self[name] = nn.ModuleDict()
+            for label in choice.labels:
+                if label in EDGE_KERNELS:
+                    edge[label] = SuperConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
-        return compute_cell(inputs, lambda name, values: self[name](values))
+        return compute_cell(inputs, self._along)
+
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
+        """The gate's one candidate of an edge, or all weighted and summed; None for nothing."""
+        edge = self.get_submodule(name)
+        assert isinstance(edge, nn.ModuleDict)
+        return self.choices[name].total(
+            lambda label: compute_edge(label, inputs, lambda activated: edge[label](activated))
+        )
 
 
 class SuperReduction(nn.Module):
