@@ -194,7 +194,6 @@ class MetaNASCell(SearchSpace):
         channels: of each node before the first reduction cell, which doubles them as the second does.
         cells: of the network; those at one and two thirds of the depth are reduction cells.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
-        full_convolutions: whether ``conv_3x3`` is a full convolution instead of a depthwise-separable one.
         fixed: labels that single choices are restricted to, for instance ``{normal.inputs4: [0+2]}``.
 
     Raises:
@@ -213,11 +212,10 @@ class MetaNASCell(SearchSpace):
         channels: int = 16,
         cells: int = 4,
         normalised_pools: bool = True,
-        full_convolutions: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools, full_convolutions)
+        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools)
         self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> BodySupernet:
