@@ -85,10 +85,8 @@ class Builder:
             merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
 
         Raises:
-            ValueError: a candidate is a layer, where a function that makes one is expected, or makes something else.
+            ValueError: a candidate is a layer, where a function that makes one is expected.
         """
-        if not isinstance(candidates, Mapping):
-            raise ValueError(f"'{name}': candidates are {type(candidates).__name__}: give {{label: what makes it}}.")
         layers: dict[str, nn.Module | None] = {}
         name = self._part + name
         by_label = {str(label): make for label, make in candidates.items()}
@@ -100,16 +98,13 @@ class Builder:
                     "partial(build.conv, 16, 32, 3)."
                 )
             with self._where(name, (label,)):
-                made = None if make is None else make()
-            if not isinstance(made, nn.Module | None):
-                raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
-            layers[label] = made
+                layers[label] = None if make is None else make()
         if self.mixed:
             return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
         adds = any(layer is not None for layer in layers.values())
         return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 
-    def number(self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int]) -> Number:
+    def number(self, name: str, numbers: Sequence[int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
         Times or divided by a plain number (``//``) it is open, too; other arithmetic with it is refused, as
@@ -117,14 +112,11 @@ class Builder:
 
         Args:
             name: of the choice.
-            numbers: the candidates, by label where these are not the numbers themselves.
+            numbers: the candidates.
         """
-        labels = tuple(map(str, numbers))
-        values = numbers.values() if isinstance(numbers, Mapping) else numbers
-        by_label = dict(zip(labels, values, strict=True))
         name = self._part + name
-        left = tuple(by_label[label] for label in self._ask(name, labels))
-        self.sliced = self.sliced or len(by_label) > 1
+        left = tuple(map(int, self._ask(name, tuple(map(str, numbers)))))
+        self.sliced = self.sliced or len(numbers) > 1
         if self.mixed:
             return OpenNumber(name, left)
         return left[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -28,8 +30,6 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Chil
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
-MAX_DRAWS = 10_000
-"""Draws after which a space counts as without any cell that can be built."""
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
 
@@ -167,11 +167,7 @@ class NASBench101(SearchSpace):
 
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
-        for _ in range(MAX_DRAWS):
-            architecture = super().sample(generator)
-            if self.violation(architecture) is None:
-                return architecture
-        raise ValueError(f"NASBench101: of {MAX_DRAWS} draws none could be built; fix fewer choices.")
+        return first_buildable(self, partial(super().sample, generator))
 
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture that the benchmark has trained, of at most this many vertices.

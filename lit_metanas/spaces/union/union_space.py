@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -193,7 +193,7 @@ class UnionSpace(SearchSpace):
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that the family's child is trained on."""
-        return self._space_of(child).training_scores(child, inputs, targets)
+        return self.families[str(getattr(child, FAMILY))].training_scores(child, inputs, targets)
 
     def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
         """The weights of a trained child, under the names by which another one inherits them."""
@@ -227,6 +227,3 @@ class UnionSpace(SearchSpace):
     def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """The label of the family, and the labels of its own choices."""
         return labels[FAMILY], within(labels[FAMILY], labels)
-
-    def _space_of(self, child: Any) -> SearchSpace:
-        return self.families[child.family]
