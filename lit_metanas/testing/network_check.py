@@ -60,10 +60,9 @@ class NetworkCheck:
             for layer in child.modules():
                 if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
                     layer.p = 0.0
-            scores = child.eval()(self.query)
             if computes:
                 expected = self.supernet.scores(self.outputs, self.query, gates, None, record)
-                self._same(scores, expected, architecture, "the child in evaluation", "the supernet")
+                self._same(child.eval()(self.query), expected, architecture, "the child in evaluation", "the supernet")
                 expected = self.supernet.scores(self.outputs, self.support, gates)
                 self._same(child.train()(self.support), expected, architecture, "the child in training", "the supernet")
             learned = self.space.supernet_weights(child)

@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS, StepPool, sinusoids
+from lit_metanas.spaces.sequence.step_operations import (
+    OPERATIONS,
+    READOUTS,
+    StepPool,
+    Steps,
+    current_steps,
+    sinusoids,
+    telling_steps,
+)
 
 WIDTH, LENGTHS = 8, (6, 1, 4, 0)
 STEPS = Steps(torch.arange(6) < torch.tensor(LENGTHS)[:, None])

@@ -19,8 +19,14 @@ from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
-from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS, StepPool
+from lit_metanas.spaces.sequence.step_operations import (
+    OPERATIONS,
+    READOUTS,
+    StepPool,
+    Steps,
+    current_steps,
+    telling_steps,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
