@@ -84,12 +84,3 @@ def test_under_one_hot_gates_it_scores_targets_and_writes_as_its_child(shape):
             for targets in (TARGETS, None):
                 found = child(case.inputs, targets)
                 torch.testing.assert_close(found, case.scores(gates, targets), rtol=0, atol=1e-10)
-
-
-def test_a_choice_without_effect_is_not_looked_at():
-    """An encoder of one layer has no second one to attend to: no candidate would have a gradient."""
-    space = lm.EncoderDecoderSpace(ENCODER.restricted({"depth": "1"}), heads=2, target_steps=STEPS)
-    case = Case(space, TOKENS)
-    gates = uniform(space)
-    del gates["cross"]
-    assert case.scores(gates).shape == (4, STEPS, WAY)

@@ -1,9 +1,10 @@
-"""The networks of NAS-Bench-201: the child of a cell and its cost, and the weight-sharing network."""
+"""The networks of NAS-Bench-201: how a cell is computed, its child and cost, and the weight-sharing network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,15 +13,38 @@ from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import MixedNorm
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, compute_cell, compute_edge
-from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
+from lit_metanas.spaces.mixture import Mixture, sum_of
+from lit_metanas.spaces.operations import as_channels_last, average, halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
+
+CELL_NODES = 4
+EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
+"""Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
+
+EDGE_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
 
 STAGES = 3
+
+
+def compute_cell(inputs: Tensor, along: Callable[[str, Tensor], Tensor | None]) -> Tensor:
+    """The last node of a cell: each is the sum of what comes ``along`` its edges, by name; zeros of nothing."""
+    nodes = [inputs]
+    for node in range(1, CELL_NODES):
+        joined = sum_of(along(edge_name(source, node), value) for source, value in enumerate(nodes))
+        nodes.append(torch.zeros_like(inputs) if joined is None else joined)
+    return nodes[-1]
+
+
+def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
+    """An operation other than ``none``, given the convolution of its label."""
+    if operation == "skip_connect":
+        return inputs
+    if operation == "avg_pool_3x3":
+        return average(inputs)
+    return convolve(inputs.relu())
 
 
 class NASBench201Cell(nn.Module):
