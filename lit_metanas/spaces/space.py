@@ -66,6 +66,7 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
+        shares_weights: whether there is a supernet, from whose weights children begin.
 
     Example:
         >>> from functools import partial
@@ -86,6 +87,7 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
+    shares_weights: ClassVar[bool] = True
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
@@ -139,8 +141,14 @@ class SearchSpace(ChoiceSpace):
             )
 
     def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates, for inputs of ``shape``."""
+        """Build the network that holds all candidates, for inputs of ``shape``.
+
+        Raises:
+            ValueError: the space has none.
+        """
         self.check_shape(shape)
+        if not self.shares_weights:
+            raise ValueError(f"{self.name} has no supernet: take another space, or {ONE_BY_ONE}.")
         return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
@@ -148,6 +156,8 @@ class SearchSpace(ChoiceSpace):
 
         Where it is empty, each child draws its own weights, and inherits what a given parent has.
         """
+        if not self.shares_weights:
+            return {}
         return {name: parameter.detach() for name, parameter in self.supernet(shape).named_parameters()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:

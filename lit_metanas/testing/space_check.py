@@ -26,7 +26,8 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
     at; noise is a function of the generator. A network can be built for inputs of twice the size, too, and for colour
-    images if it can be for grey ones. A space without networks has its choices checked.
+    images if it can be for grey ones. A space without networks, or without a supernet, has its
+    choices checked.
 
     Where a supernet refuses to compute (``Supernet.refusal``), what is checked are children, which begin with its
     weights.
@@ -46,7 +47,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
         >>> lm.testing.check_space(lm.LayeredSpace(depths=(1, 2), widths=(4,)), shape=(1, 8, 8))
     """
     check_choices(space, seed)
-    if not isinstance(space, SearchSpace):
+    if not isinstance(space, SearchSpace) or not space.shares_weights:
         return
     with _double_precision(seed):
         check = _first_check(space, way, seed) if shape is None else NetworkCheck(space, shape, way, seed)

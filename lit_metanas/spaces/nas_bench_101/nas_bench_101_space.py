@@ -7,7 +7,6 @@ from functools import partial
 from itertools import combinations
 
 import torch
-from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
@@ -28,7 +27,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
 )
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import NetworkCost
 
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
@@ -60,6 +59,8 @@ class NASBench101(SearchSpace):
         >>> space.violation(architecture) is None
         True
     """
+
+    shares_weights = False
 
     def __init__(
         self,
@@ -186,15 +187,6 @@ class NASBench101(SearchSpace):
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         cell = self._prune(architecture)
         return NASBench101Child(cell, shape=shape, way=way, **self._sizes)
-
-    def supernet(self, shape: Shape) -> Supernet:
-        """Refused, as cells share no weights."""
-        self.check_shape(shape)
-        raise ValueError(f"{self.name} has no supernet: take NASBench201.")
-
-    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
-        """None: each child draws its own."""
-        return {}
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
