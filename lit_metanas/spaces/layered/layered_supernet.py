@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import layer_prefix
 from lit_metanas.spaces.forward_pass import ForwardPass, OpenChoice, current, running
-from lit_metanas.spaces.layered.layered_child import pool_of, sizes
 from lit_metanas.spaces.mixture import Mixture, combine, computed_size, through, times
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
+    POOLS,
     activate_in_place,
     affine,
     as_channels_last,
@@ -36,6 +36,21 @@ Mix = Literal["merged", "normalised"]
 
 QUESTIONS = ("kernel", "width", "norm", "skip", "activation", "pool", "dropout")
 """The groups of a block's choices."""
+
+
+def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tuple[int, int]]:
+    """Height and width before each block and after the last: halved, perhaps rounded up, while larger than one."""
+    result = [(height, width)]
+    for _ in range(blocks):
+        if min(height, width) > 1:
+            height, width = (height + up) // 2, (width + up) // 2
+        result.append((height, width))
+    return result
+
+
+def pool_of(label: str, *, up: bool) -> nn.Module:
+    """Halves height and width; the last row and column of an odd number are pooled by themselves, or left out."""
+    return POOLS[label](2, ceil_mode=up)
 
 
 class SuperBlock(nn.Module):
