@@ -35,14 +35,6 @@ class Searching(Protocol):
 
 
 @runtime_checkable
-class Sampling(Protocol):
-    """A module whose training samples children."""
-
-    def sampled_child(self) -> Mapping[str, Tensor]:
-        """For each choice the candidates' weights for the next step's first task, shape ``(labels,)``."""
-
-
-@runtime_checkable
 class Accounted(Protocol):
     """A module that knows its seed, its input's shape, and the cost of its training."""
 

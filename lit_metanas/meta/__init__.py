@@ -1,9 +1,7 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
-from lit_metanas.meta.differentiation import SGD, Adam, UpdateRule
-from lit_metanas.meta.evaluation import evaluate
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop, evaluate
 from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
 from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, PrototypeLoss
 from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
@@ -13,9 +11,7 @@ __all__ = [
     "ANIL",
     "FOMAML",
     "MAML",
-    "SGD",
     "TNAS",
-    "Adam",
     "Adaptation",
     "Adapted",
     "AlternatingInnerLoop",
@@ -34,7 +30,6 @@ __all__ = [
     "PrototypeLoss",
     "Reptile",
     "TaskNoise",
-    "UpdateRule",
     "evaluate",
     "task_generator",
 ]

@@ -10,9 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.differentiation import (
-    Autograd,
     Differentiation,
-    Functional,
     Metrics,
     TaskMap,
     mean_loop,
@@ -122,32 +120,6 @@ class MetaGradient(ABC):
         return adaptation.flops(parameters, images)
 
 
-def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
-    """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
-    if functional:
-        return Functional(second_order=second_order)
-    return Autograd(second_order=second_order)
-
-
-def query_gradient(
-    inner_loop: InnerLoop,
-    parameters: Parameters,
-    adaptation: Adaptation,
-    outer: Differentiation,
-    at: Tensors,
-    label_smoothing: float = 0.0,
-) -> tuple[Parameters, Metrics]:
-    """The tree with the query loss's gradients for the tensors ``at`` (named as in ``flat``), and the query metrics."""
-    labels = adaptation.episode.query.labels
-
-    def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-        scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
-        return cross_entropy(scores, labels, label_smoothing=label_smoothing), scores.detach()
-
-    gradients, scores = outer(query_loss, at)
-    return parameters.with_tensors(gradients), task_metrics(scores, labels, label_smoothing)
-
-
 def task_metrics(scores: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Metrics:
     """Loss as it is trained on, and accuracy, of one query set: scores ``(n, way)``, labels ``(n,)``."""
     scores = scores.detach()
@@ -177,9 +149,16 @@ class MAML(MetaGradient):
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Differentiate one task's query loss."""
-        task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
-        outer, smoothing = differentiation(functional), self.label_smoothing
-        return query_gradient(inner_loop, parameters, task, outer, parameters.flat(), smoothing)
+        task = replace(adaptation, differentiate=Differentiation(functional, self.second_order))
+        labels, smoothing = adaptation.episode.query.labels, self.label_smoothing
+
+        def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
+            adapted = inner_loop.adapt(parameters.with_tensors(values), task)
+            scores = inner_loop.judge(adapted, task)[1]
+            return cross_entropy(scores, labels, label_smoothing=smoothing), scores.detach()
+
+        gradients, scores = Differentiation(functional)(query_loss, parameters.flat())
+        return parameters.with_tensors(gradients), task_metrics(scores, labels, smoothing)
 
 
 class FOMAML(MAML):

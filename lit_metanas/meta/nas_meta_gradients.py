@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.meta.differentiation import Metrics, TaskMap
+from lit_metanas.meta.differentiation import Differentiation, Metrics, TaskMap
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.meta.meta_gradients import MAML, MetaGradient, differentiation, task_metrics
+from lit_metanas.meta.meta_gradients import MAML, MetaGradient, task_metrics
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
 from lit_metanas.relaxations.relaxation import Relaxation
 
@@ -62,7 +62,7 @@ class Reptile(MetaGradient):
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Adapt, and take the difference."""
-        task = replace(adaptation, differentiate=differentiation(functional))
+        task = replace(adaptation, differentiate=Differentiation(functional))
         with torch.no_grad():
             adapted = inner_loop.adapt(parameters, task)
             scores = inner_loop.judge(adapted, task)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -18,13 +18,14 @@ from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain
 
 
+@dataclass
 class Account:
     """Images and seconds of a training, and what the trainings before it cost."""
 
-    def __init__(self) -> None:
-        self.earlier = Cost()
-        self.images, self.seconds, self.skipped = 0, 0.0, 0
-        self._clock = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    skipped: int = 0  # tasks
+    earlier: Cost = field(default_factory=Cost)
 
     def begin(self) -> None:
         """Start the clock."""
@@ -40,24 +41,10 @@ class Account:
         """Everything; steps and FLOPs are those of this training."""
         return self.earlier + Cost(steps=steps, images=self.images, flops=flops, seconds=round(self.seconds, 3))
 
-    def state(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(_Spent(self.images, self.seconds, self.skipped, self.earlier))
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what ``state`` gave; ValueError for something else."""
-        kept = from_plain(_Spent, {each.name: state[each.name] for each in fields(_Spent)}, "its account")
-        self.images, self.seconds, self.skipped, self.earlier = kept.images, kept.seconds, kept.skipped, kept.earlier
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """What an account keeps."""
-
-    images: int
-    seconds: float
-    skipped: int
-    earlier: Cost
+    @classmethod
+    def kept(cls, state: Mapping[str, Any]) -> Account:
+        """The account of a checkpoint, which holds its fields; ValueError for something else."""
+        return from_plain(cls, {each.name: state[each.name] for each in fields(cls)}, "its account")
 
 
 class OuterTraining(LightningModule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -21,12 +22,12 @@ from lit_metanas.tasks.task import Task
 from lit_metanas.training.child_adaptation import AdaptedChild, InnerTraining
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import EpisodeScores
-from lit_metanas.training.outer_training import OuterTraining, validate_anew
+from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
 from lit_metanas.training.task_start import (
     OUTPUT_WEIGHTS,
     SUPERNET_WEIGHTS,
-    TASKS_ENTRY,
     TASKS_KEY,
+    TaskStart,
     Vocabularies,
     start_entry,
 )
@@ -197,11 +198,11 @@ class TaskReptile(OuterTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights are for and what they cost, as plain values."""
         entry = start_entry(self.space, self.shape, self.vocabularies, self.cost())
-        checkpoint[TASKS_KEY] = {**entry, "own": self.account.state()}
+        checkpoint[TASKS_KEY] = {**entry, "own": asdict(self.account)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore the account."""
-        found = TASKS_ENTRY.of(checkpoint)
+        found = TaskStart.of(checkpoint)
         found.check_space(self.space)
         if self.built:
             found.check_shape(self.shape)
@@ -213,7 +214,7 @@ class TaskReptile(OuterTraining):
         found.check_sizes(self.weights())
         validate_anew(checkpoint)
         try:
-            self.account.restore(checkpoint[TASKS_KEY]["own"])
+            self.account = Account.kept(checkpoint[TASKS_KEY]["own"])
         except DAMAGED:
             raise ValueError("The checkpoint is damaged: give one that `fit` of TaskReptile wrote.") from None
 

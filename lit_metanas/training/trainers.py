@@ -44,7 +44,6 @@ Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 _Arguments = ParamSpec("_Arguments")
 Returned = TypeVar("Returned")
-_Given = TypeVar("_Given")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -217,9 +216,9 @@ class Trainer(pytorch.Trainer):
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
-        given = _as_list(callbacks)
+        given: list[Callback] = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [_End(), _Threads(threads), _Precision(), *given]
+        own = [_Defaults(threads), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -283,7 +282,7 @@ def _device_of(accelerator: object) -> torch.device:
     return torch.device("meta")
 
 
-def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
+def _as_list(given: Any) -> list[Any]:
     """One or several as a new list."""
     if isinstance(given, list):
         return [*given]
@@ -299,37 +298,27 @@ def check_threads(owner: str, threads: int | None) -> None:
         )
 
 
-class _End(Callback):
-    """Refuses a training without end, and notes that one has begun."""
+class _Defaults(Callback):
+    """Refuses a training without end, sets torch's threads on a CPU, and keeps the precision in checkpoints."""
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+        self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             cast(Trainer, trainer).check_end(pl_module)
+        if trainer.strategy.root_device.type == "cpu":
+            self._run.enter_context(torch_threads(self.threads))
 
     def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
         cast(Trainer, trainer).begun = True
-
-
-class _Threads(Callback):
-    """Sets torch's threads while a Trainer runs on a CPU."""
-
-    def __init__(self, number: int | None) -> None:
-        self.number = number
-        self._run = ExitStack()
-
-    def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.strategy.root_device.type == "cpu":
-            self._run.enter_context(torch_threads(self.number))
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         self._run.close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._run.close()
-
-
-class _Precision(Callback):
-    """Keeps the precision of a training in its checkpoints."""
 
     def on_save_checkpoint(
         self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

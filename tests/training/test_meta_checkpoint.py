@@ -157,9 +157,9 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
                       enable_model_summary=False, max_epochs=1)  # fmt: skip
     trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.ones(4, 2)))
     trainer.save_checkpoint(tmp_path / "foreign.ckpt")
-    with pytest.raises(ValueError, match="was not written by meta-training: give one that `fit` of MetaSearch wrote"):
+    with pytest.raises(ValueError, match="was not written by MetaSearch: give one that `fit` of MetaSearch wrote"):
         resume(tmp_path / "foreign.ckpt")
-    with pytest.raises(ValueError, match=r"foreign.ckpt' is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match=r"foreign.ckpt' is damaged or was not written by MetaSearch"):
         make_model(start=str(tmp_path / "foreign.ckpt"))
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_file_is_named(damage, saved, tmp_path):
         torch.save([1, 2], path)
     elif damage == "fields":
         torch.save({META_KEY: {"schema": 1}, "state_dict": {}}, path)
-    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by MetaSearch"):
         make_model(start=str(path))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
 
@@ -37,7 +37,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
 )
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
 from lit_metanas.training.meta_search.training_state import RunningStatistics
-from lit_metanas.training.outer_training import OuterTraining, validate_anew
+from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
 
 
 class EpisodeScores:
@@ -190,7 +190,7 @@ class MetaLearned(OuterTraining):
         self.refresh_statistics()
         logits, statistics = self.logits.tree(), self.statistics.values
         checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost(), self._inputs)
-        checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
+        checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore statistics and account."""
@@ -205,7 +205,7 @@ class MetaLearned(OuterTraining):
         world = getattr(trainer, "world_size", 1)
         entry = checkpoint[META_KEY]
         try:
-            self.account.restore(entry["own"])
+            self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
             self.statistics.restore(entry["own"], entry["statistics"], step, self.global_rank, world)
         except DAMAGED:
@@ -360,5 +360,5 @@ class MetaLearned(OuterTraining):
             return
         with torch.inference_mode(False), torch.enable_grad():
             for episode in map(Episode.trainable, batch):
-                chosen = architectures.take(episode, self._derived.number(self.trainer))
-                self._derived.judge(chosen.learner, self.inner_loop, chosen.parameters, [episode], self.trainer)
+                learner, parameters = architectures.take(episode, self._derived.number(self.trainer))
+                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)

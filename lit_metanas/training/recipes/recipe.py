@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, TensorDataset
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
 from lit_metanas.io.allocator import is_out_of_memory
@@ -152,15 +152,11 @@ class _Portion(Dataset[tuple[Tensor, ...]]):
         return self.data[self.places[index]]
 
 
-def batches(
-    split: Split, batch_size: int, seed: int | None = None, places: Tensor | None = None
-) -> DataLoader[tuple[Tensor, ...]]:
+def batches(split: Split, batch_size: int, seed: int, places: Tensor | None = None) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
-    # With a seed they are shuffled in each epoch, and have no last batch of one example.
+    # They are shuffled in each epoch, and have no last batch of one example.
     tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
     data: Any = tensors if places is None else _Portion(tensors, places)
-    if seed is None:
-        return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
     shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
     drop_last = images_an_epoch(len(data), batch_size) < len(data)
     return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(data)), drop_last))

@@ -9,7 +9,6 @@ times of layers by a neural network; sums of work that have a meaning need fewer
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -17,27 +16,23 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.yaml_files import parse_yaml
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.training.precision import FLOAT32
-from lit_metanas.training.step_time.recorded_work import StepWork, step_work
-
-
-@dataclass(frozen=True)
-class StepTimes:
-    """How fast a machine trains, with one precision and number of threads."""
-
-    rates: Mapping[str, float]  # seconds for a unit of each kind of work
-
-    def seconds(self, work: Mapping[str, float]) -> float:
-        """The predicted seconds for some work; kinds without a rate take none."""
-        return sum(amount * self.rates.get(kind, 0.0) for kind, amount in work.items())
+from lit_metanas.training.step_time.recorded_work import step_work
 
 
 @cache
-def nominal_times(precision: str = FLOAT32) -> StepTimes:
-    """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine."""
+def nominal_rates(precision: str = FLOAT32) -> Mapping[str, float]:
+    """The seconds of one thread of a certain machine for a unit of each kind of work."""
+    # Of one machine for all, so that what is decided by them repeats on every machine.
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    return StepTimes(tables[precision]["rates"])
+    rates: Mapping[str, float] = tables[precision]["rates"]
+    return rates
+
+
+def seconds_of(work: Mapping[str, float], rates: Mapping[str, float]) -> float:
+    """The predicted seconds for some work; kinds without a rate take none."""
+    return sum(amount * rates.get(kind, 0.0) for kind, amount in work.items())
 
 
 def step_seconds(
@@ -47,9 +42,8 @@ def step_seconds(
     way: int,
     *,
     batch_size: int,
-    times: StepTimes | None = None,
+    precision: str = FLOAT32,
 ) -> float:
     """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
-    found = times or nominal_times()
-    work: StepWork = step_work(space, architecture, shape, way)
-    return found.seconds(work.total(batch_size))
+    work = step_work(space, architecture, shape, way).total(batch_size)
+    return seconds_of(work, nominal_rates(precision))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,12 +12,8 @@ from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.learner import Tensors
 
-
-class Loss(Protocol):
-    """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
-
-    def __call__(self, weights: Tensors, logits: Tensors) -> Tensor:
-        """A scalar."""
+Loss = Callable[[Tensors, Tensors], Tensor]
+"""The loss of one minibatch, a scalar, as a function of weights and logits, with its noise fixed."""
 
 
 @keeps_arguments()
