@@ -81,20 +81,15 @@ class ProbabilityHistory:
 
     def _check(self) -> None:
         """Refuse moments that do not fit the labels, or are not in order."""
-        last = 0
+        sizes, last = {name: len(labels) for name, labels in self.labels.items()}, 0
         for moment in self.moments:
             if moment.step < last or not 0 <= moment.progress <= 1:
                 raise ValueError("its moments are not in order")
             last = moment.step
-            if moment.probabilities.keys() != self.labels.keys():
+            if {name: len(values) for name, values in moment.probabilities.items()} != sizes:
                 raise ValueError("a moment has the probabilities of other choices")
-            for name, values in moment.probabilities.items():
-                if len(values) != len(self.labels[name]):
-                    raise ValueError(
-                        f"there are {len(values)} probabilities for '{name[:40]}', not {len(self.labels[name])}"
-                    )
-                if not all(0 <= value <= 1.001 for value in values):
-                    raise ValueError("a probability is not between 0 and 1")
+            if not all(0 <= value <= 1.001 for values in moment.probabilities.values() for value in values):
+                raise ValueError("a probability is not between 0 and 1")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON, atomically."""

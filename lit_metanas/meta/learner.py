@@ -205,11 +205,6 @@ class Learner:
         )
         return at_least_float32(features)
 
-    def start_head(self, meta: Tensors, features: Tensor, support: Split, way: int) -> Tensors:
-        """The head that a task starts with (``Head.start``), without autocast."""
-        with float32(features.device):
-            return self.head.start(meta, features, support.labels, way)
-
     def head_scores(self, head: Tensors, asked: Tensor, compared: Tensor, support: Split, way: int) -> Tensor:
         """The scores of some features (``Head.scores``), without autocast: of bf16 a distance has too few digits."""
         with float32(asked.device):
@@ -233,7 +228,8 @@ class Learner:
         if self.head.starts_from_support:
             mixture = self.mixture(parameters.logits, noise, 0, progress)
             features = self.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
-        head = self.start_head(parameters.head, features, support, episode.way)
+        with float32(features.device):
+            head = self.head.start(parameters.head, features, support.labels, episode.way)
         return parameters._replace(head=head)
 
     def loss(

@@ -159,11 +159,7 @@ class Child(nn.Module):
         self.average: WeightAverage | None = None
         if self.recipe.average:
             self.average = WeightAverage(self.network)
-        self._colours = False
-
-    def look_at_inputs(self, inputs: Tensor) -> None:
-        """Decide before a training whether augmentation may change colours: only if all images lie in [0, 1]."""
-        self._colours = self.recipe.augmentation != NO_AUGMENTATION and colours_can_change(inputs)
+        self.colours = False  # whether augmentation may change them: only if all images lie in [0, 1]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``, or ``(n, steps, way)``, for inputs of shape ``(n, *shape)``.
@@ -190,7 +186,7 @@ class Child(nn.Module):
                     recipe.augmentation,
                     generator,
                     shape=self.shape,
-                    colours=self._colours,
+                    colours=self.colours,
                     mirror=recipe.mirror,
                     moving=self.objective.scored == "input",
                 )
@@ -304,7 +300,7 @@ def _fit(
         data = plain
         if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
             data = replace(plain, inputs=channels_last(plain.inputs))
-        child.look_at_inputs(data.inputs)
+        child.colours = child.recipe.augmentation != NO_AUGMENTATION and colours_can_change(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)
         # Not by a Trainer, whose own work takes up to an eighth of the time of a small network's steps.

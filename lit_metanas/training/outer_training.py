@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import Tensor
 
@@ -118,7 +118,6 @@ class OuterTraining(LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock; a run that has spent its budget ends here."""
-        check_end(self.trainer, self)
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError(
                 f"Precision 16-mixed scales losses, {type(self).__name__} does not: use bf16-mixed or 32-true."
@@ -140,20 +139,6 @@ class OuterTraining(LightningModule):
                 raise FailedWorkError(f"{said}, and {limit} were left out before it: {fix}.")
             if said:
                 warnings.warn(f"{said}: it is left out ({self.account.skipped} of at most {limit}).", stacklevel=3)
-
-
-def check_end(trainer: Trainer, model: LightningModule, *, ends_otherwise: bool = False) -> None:
-    """Raise ValueError if nothing ends a training; a budget alone ends that of a model with ``ends_by_itself``."""
-    itself = getattr(model, "ends_by_itself", None)
-    if itself or trainer.max_epochs != -1 or trainer.max_steps != -1:
-        return
-    what = f"Nothing ends the training of {type(model).__name__}"
-    if itself is False:
-        raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-    if not ends_otherwise:
-        raise ValueError(
-            f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-        )
 
 
 def validate_anew(checkpoint: dict[str, Any]) -> None:

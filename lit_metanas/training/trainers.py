@@ -27,7 +27,6 @@ from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
 from lit_metanas.io.text import DEBUG, printable, short_number
-from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
 
@@ -258,7 +257,16 @@ class Trainer(pytorch.Trainer):
         Raises:
             ValueError: nothing does.
         """
-        check_end(self, model, ends_otherwise=self._ends_otherwise)
+        itself = getattr(model, "ends_by_itself", None)
+        if itself or self.max_epochs != -1 or self.max_steps != -1:
+            return
+        what = f"Nothing ends the training of {type(model).__name__}"
+        if itself is False:
+            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
+        if not self._ends_otherwise:
+            raise ValueError(
+                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
+            )
 
     def search(
         self, model: LightningModule, datamodule: LightningDataModule | None = None, ckpt_path: str | None = None

@@ -36,9 +36,9 @@ def compare(one, *ranks, within, steps):
     assert "val/accuracy" in one["metrics"]
     assert first["images"] == one["images"]
     assert len(first["test"]) == len(one["test"]) == 13
-    # One message in each step, all guards on, beside Lightning's own about SIGTERM; and one for each comparison, after
-    # the steps 1, 6, 11, ...
-    messages = {"allreduce": steps - 1, "broadcast": steps - 2, "allgather": (steps - 1) // 5}
+    # One message in each step, all guards on, beside Lightning's own about SIGTERM; and two for each comparison, the
+    # size of an object and the object, after the steps 1, 6, 11, ...
+    messages = {"allreduce": steps - 1, "broadcast": steps - 2, "allgather": 2 * ((steps - 1) // 5)}
     assert first["messages"] == messages
     assert one["messages"] == {}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
 from lit_metanas.io.allocator import is_out_of_memory
@@ -138,28 +137,17 @@ def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedu
     return LambdaLR(optimizer, factor)
 
 
-class _Portion(Dataset[tuple[Tensor, ...]]):
-    """The examples of a data set at some places."""
-
-    def __init__(self, data: TensorDataset, places: Tensor) -> None:
-        self.data = data
-        self.places = places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        return self.data[self.places[index]]
-
-
 def batches(split: Split, batch_size: int, seed: int, places: Tensor | None = None) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
     # They are shuffled in each epoch, and have no last batch of one example.
     tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
-    data: Any = tensors if places is None else _Portion(tensors, places)
-    shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    drop_last = images_an_epoch(len(data), batch_size) < len(data)
-    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(data)), drop_last))
+    data: Dataset[tuple[Tensor, ...]] = tensors
+    number = len(split)
+    if places is not None:
+        data, number = Subset(tensors, places.tolist()), len(places)
+    shuffled = RandomSampler(range(number), generator=torch.Generator().manual_seed(seed))
+    drop_last = images_an_epoch(number, batch_size) < number
+    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, number), drop_last))
 
 
 def images_an_epoch(images: int, batch_size: int) -> int:

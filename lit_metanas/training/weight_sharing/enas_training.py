@@ -34,9 +34,6 @@ class ControllerRates:
         entropy: weight of the policy's entropy (nats), which is added to the reward; 1e-4 in the paper.
         baseline: share of the baseline that is kept at each step; the rest is the mean of the step's rewards.
         warm_up: share of the search in which only the weights are trained.
-        hidden: size of the LSTM.
-        temperature: divides the logits.
-        bound: largest size of a logit.
 
     Example:
         >>> searcher = lm.searchers.ENASSearcher(controller=lm.training.ControllerRates(children=2))
@@ -47,9 +44,6 @@ class ControllerRates:
     entropy: float = 1e-4
     baseline: float = 0.95
     warm_up: float = 0.0
-    hidden: int = 100
-    temperature: float = 5.0
-    bound: float = 2.5
 
     def __post_init__(self) -> None:
         if self.children < 1:
@@ -87,9 +81,7 @@ class ENASTraining(SupernetTraining):
         self.rates = controller
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
-            self.controller = Controller(
-                self.space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
-            )
+            self.controller = Controller(self.space)
         self.baseline = 0.0
         if self.space.scored == "input":
             self.baseline = 1 / self.task.way  # the accuracy of a guess
