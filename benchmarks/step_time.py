@@ -27,8 +27,7 @@ from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace, SearchSpace
 from lit_metanas.training.precision import autocast
-from lit_metanas.training.step_time.recorded_work import step_work
-from lit_metanas.training.step_time.step_rates import nominal_rates, seconds_of
+from lit_metanas.training.step_time import nominal_rates, seconds_of, step_work
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BATCH_SIZE = 64

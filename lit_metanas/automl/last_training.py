@@ -25,9 +25,8 @@ from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
-from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
+from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
 from lit_metanas.training.ensembles import Ensemble, linear_factor
-from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
 LAST_SECONDS = 3.0

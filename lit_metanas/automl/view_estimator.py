@@ -17,7 +17,7 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.step_time.step_rates import step_seconds
+from lit_metanas.training.step_time import step_seconds
 
 
 class ViewEstimator(Estimator):

@@ -3,8 +3,7 @@
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop, evaluate
 from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
-from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, PrototypeLoss
-from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
+from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, TNAS, MetaGradient, MetaNAS, PrototypeLoss, Reptile
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 
 __all__ = [

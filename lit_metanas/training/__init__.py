@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child as Child
+    from lit_metanas.training.child import mirror_keeps_classes as mirror_keeps_classes
     from lit_metanas.training.encoders import EncodedTask as EncodedTask
     from lit_metanas.training.encoders import Encoder as Encoder
     from lit_metanas.training.encoders import encode as encode
@@ -18,34 +19,32 @@ if TYPE_CHECKING:
     from lit_metanas.training.meta_search import MetaSearch as MetaSearch
     from lit_metanas.training.preemption import Preemption as Preemption
     from lit_metanas.training.recipes import Recipe as Recipe
-    from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes as mirror_keeps_classes
     from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
     from lit_metanas.training.trainers import Trainer as Trainer
-    from lit_metanas.training.weight_sharing import ControllerRates as ControllerRates
-    from lit_metanas.training.weight_sharing import DARTSRates as DARTSRates
-    from lit_metanas.training.weight_sharing import DARTSTraining as DARTSTraining
-    from lit_metanas.training.weight_sharing import ENASTraining as ENASTraining
-    from lit_metanas.training.weight_sharing import FirstOrder as FirstOrder
-    from lit_metanas.training.weight_sharing import Hypergradient as Hypergradient
-    from lit_metanas.training.weight_sharing import SecondOrder as SecondOrder
-    from lit_metanas.training.weight_sharing import SinglePathTraining as SinglePathTraining
-    from lit_metanas.training.weight_sharing import SupernetPlan as SupernetPlan
-    from lit_metanas.training.weight_sharing import WeightRates as WeightRates
+    from lit_metanas.training.weight_sharing.darts_training import DARTSRates as DARTSRates
+    from lit_metanas.training.weight_sharing.darts_training import DARTSTraining as DARTSTraining
+    from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
+    from lit_metanas.training.weight_sharing.enas_training import ENASTraining as ENASTraining
+    from lit_metanas.training.weight_sharing.hypergradient import FirstOrder as FirstOrder
+    from lit_metanas.training.weight_sharing.hypergradient import Hypergradient as Hypergradient
+    from lit_metanas.training.weight_sharing.hypergradient import SecondOrder as SecondOrder
+    from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining as SinglePathTraining
+    from lit_metanas.training.weight_sharing.supernet_training import SupernetPlan as SupernetPlan
+    from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {
-    "child": "Child",
+    "child": "Child mirror_keeps_classes",
     "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
     "preemption": "Preemption",
     "recipes": "Recipe",
-    "recipes.mirror_check": "mirror_keeps_classes",
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
-    "weight_sharing": (
-        "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "SupernetPlan WeightRates"
-    ),
+    "weight_sharing.darts_training": "DARTSRates DARTSTraining",
+    "weight_sharing.enas_training": "ControllerRates ENASTraining",
+    "weight_sharing.hypergradient": "FirstOrder Hypergradient SecondOrder",
+    "weight_sharing.supernet_training": "SinglePathTraining SupernetPlan WeightRates",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

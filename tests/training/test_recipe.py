@@ -14,10 +14,8 @@ import lit_metanas as lm
 from lit_metanas.kinds.augmentation import mixed
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.tasks.sampling import changes_generator
-from lit_metanas.training.child import batch_norms, fit_child, score
-from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
-from lit_metanas.training.recipes.recipe import learning_rates
-from lit_metanas.training.recipes.weight_average import WeightAverage
+from lit_metanas.training.child import batch_norms, fit_child, mirror_keeps_classes, score
+from lit_metanas.training.recipes import WeightAverage, learning_rates
 
 SHAPE = (1, 8, 8)
 SPACE = lm.LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), dropouts=(0.0,), pools=("max",), activations=("ReLU",))

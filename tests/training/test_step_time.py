@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.training.step_time.recorded_work import record_work, step_work
-from lit_metanas.training.step_time.step_rates import step_seconds
+from lit_metanas.training.step_time import record_work, step_seconds, step_work
 
 IMAGES, TEXTS = lm.ImageShape(3, 16, 16), lm.TokenShape(50, 12)
 SPACES = {

@@ -1,4 +1,4 @@
-"""The recipe of a child's training, its learning rates, and its batches."""
+"""The recipe of a child's training: its learning rates, its batches, and the average of its weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import warnings
 from dataclasses import asdict, dataclass, fields, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
@@ -165,3 +166,38 @@ def with_halved_batch(recipe: Recipe, error: Exception, examples: int) -> Recipe
         f"Memory has run out in a training with batches of {size} examples: it goes on with {half}.", stacklevel=3
     )
     return replace(recipe, batch_size=half)
+
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+class WeightAverage(nn.Module):
+    """A copy of a network whose weights and batch-norm statistics are the averages of a training."""
+
+    # After the step `n` of a training the averages move to the weights by `1 / (window + 1)` of the difference, and in
+    # the first steps by `9 / (9 + n)`, so that they forget how the training began.
+
+    def __init__(self, network: nn.Module, window: float = 0.0) -> None:
+        super().__init__()
+        # With `use_buffers` the statistics of batch norm are averaged like the weights that they belong to. Those of
+        # the last weights would not fit, and to compute them again would take another pass over the examples.
+        self.averaged = AveragedModel(network, multi_avg_fn=self._move, use_buffers=True)
+        self.window = window
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with averaged weights."""
+        module: nn.Module = self.averaged.module
+        return module
+
+    def update(self, network: nn.Module) -> None:
+        """Take in a network's weights after a step."""
+        self.averaged.update_parameters(network)
+
+    @torch.no_grad()
+    def _move(self, averages: _Tensors, current: _Tensors, number: Tensor | int) -> None:
+        share = max(1 / (self.window + 1), 9 / (9 + int(number)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, current, share)
+        else:  # the number of batches that batch norm has seen
+            torch._foreach_copy_(averages, current)
