@@ -9,11 +9,11 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import WandbLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
-from lit_metanas.io.text import hardware, markdown_lines
+from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.result_files import merge_results
@@ -100,8 +100,8 @@ class ResultsTable(Callback):
     Scalars, one step for each target task: ``target/<method>/<metric>``, for classification ``accuracy``, and
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
     ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
-    tried, with its score and the search's cost so far. TensorBoard gets both as text. W&B keeps the architectures as an
-    artifact, and gets parallel coordinates of all trials if plotly is installed (extra ``dashboard``).
+    tried, with its score and the search's cost so far. W&B keeps the architectures as an artifact, and gets parallel
+    coordinates of all trials if plotly is installed (extra ``dashboard``).
 
     Example:
         >>> callback = lm.callbacks.ResultsTable()
@@ -177,18 +177,6 @@ def _log_table(logger: Any, key: str, columns: Sequence[str], rows: list[Cells])
     """Log a table with rows, if the logger takes tables."""
     if rows and hasattr(logger, "log_table"):
         logger.log_table(key, list(columns), rows)
-    elif rows and isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text(key, _markdown(columns, rows), 0)
-
-
-def _markdown(columns: Sequence[str], rows: list[Cells]) -> str:
-    return markdown_lines([columns, ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)])
-
-
-def _text(cell: str | int | float) -> str:
-    if isinstance(cell, float):
-        return f"{cell:.4g}"
-    return str(cell)
 
 
 COORDINATES = "search/coordinates"
