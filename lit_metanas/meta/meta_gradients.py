@@ -67,8 +67,7 @@ class MetaGradient(ABC):
 
         Returns:
             The gradient, a mean over tasks with the structure of ``parameters`` (zeros if unused); and metrics of the
-            query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task. A
-            loss has the label smoothing of the training.
+            query sets, shape ``(tasks,)``: ``losses``, with the label smoothing of the training, and ``accuracies``.
 
         Raises:
             ValueError: learner, inner loop and task map do not fit together.
@@ -83,9 +82,7 @@ class MetaGradient(ABC):
         mean = mean_loop
         if functional:
             mean = mean_vmap
-        gradients, metrics = mean(one, episodes, noises)
-        metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
-        return gradients, metrics
+        return mean(one, episodes, noises)
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Raise ValueError if head, relaxation and inner loop do not suit this meta-gradient."""

@@ -91,7 +91,7 @@ def test_a_report_of_received_files(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_model_card_and_a_logged_table(name: str) -> None:
+def test_a_model_card_shows_a_text_as_it_is(name: str) -> None:
     card = ModelCard(
         kind="text-classification", data=name, metric="accuracy", value=0.9, ci95=0.05, examples=(80, 20),
         classes=(name, "b"), space=name, architecture=name, parameters=10, flops=20, costs={}, reproduce=name, seed=0,

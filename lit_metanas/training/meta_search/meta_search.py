@@ -200,8 +200,8 @@ class MetaSearch(MetaLearned):
         self.outer_steps += 1
         self.spent += flops
         if bool(finite.any()) and self._logs_step():
-            self.log("train/loss", metrics["loss"], prog_bar=True)
-            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
+            self.log("train/loss", metrics["losses"].mean(), prog_bar=True)
+            self.log("train/accuracy", metrics["accuracies"].mean(), prog_bar=True)
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self.is_finished
