@@ -37,7 +37,7 @@ class MetaCheckpoint(MetaWeights):
     logits: dict[str, Tensor]  # by choice, pruned candidates far below the others
     statistics: dict[str, Tensor]  # batch-norm means and variances of the derived architecture; may be empty
     head: dict[str, Tensor] = field(default_factory=dict)  # empty where each task makes its own
-    derived: Architecture | None = None  # by the checkpoint's space; None where the file does not say
+    derived: Architecture | None = None  # by the checkpoint's space, with these statistics
     inputs: InputMeaning = UNKNOWN_INPUTS
 
     @classmethod
@@ -122,17 +122,13 @@ class MetaCheckpoint(MetaWeights):
     def check_resumable(self, space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless a model with such a space, shape and head can go on from the checkpoint."""
         self.check_fits(space, shape)
-        if not self.fits_exactly(space):
+        if self.labels != labels_of(space):
             raise ValueError(
                 "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
             )
         theirs = {name: tuple(value.shape) for name, value in self.head.items()}
         if theirs != {name: tuple(value.shape) for name, value in head.items()}:
             raise ValueError("The checkpoint has another head than the model: use the head that it was trained with.")
-
-    def fits_exactly(self, space: SearchSpace) -> bool:
-        """Whether the checkpoint has the candidates of a space, and no others."""
-        return self.labels == labels_of(space)
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
         """Weights, logits and a linear head, cut to a space that is as large or smaller; another head as it is."""

@@ -245,15 +245,9 @@ class MetaLearned(OuterTraining):
                 f"({type(self.learner.head).__name__}), which starts anew."
             )
         self.logits.inherit(found.labels, found.logits)
-        if self._has_statistics_of(found):
+        if found.derived == self.architecture():
             self.statistics.values = found.statistics
         self.account.earlier = found.cost
-
-    def _has_statistics_of(self, found: MetaCheckpoint) -> bool:
-        """Whether a checkpoint's statistics are those of this model's architecture."""
-        if found.derived is not None:
-            return found.derived == self.architecture()
-        return found.fits_exactly(self.space) and found.derive(self.space) == self.architecture()
 
     def architecture(self) -> Architecture:
         """The architecture of the largest logits."""
@@ -330,7 +324,6 @@ class MetaLearned(OuterTraining):
             with torch.inference_mode(False):
                 trained = MetaTrained(
                     space=self.space,
-                    shape=self.shape,
                     learner=self.learner,
                     inner_loop=self.inner_loop,
                     parameters=self.meta_parameters(),

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import channels_last
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, task_generator
 from lit_metanas.meta.learner import ADAPTED_LOGITS
 from lit_metanas.records.budget import Cost
@@ -25,7 +24,6 @@ class MetaTrained:
     """What meta-training left."""
 
     space: SearchSpace
-    shape: Shape
     learner: Learner
     inner_loop: InnerLoop
     parameters: Parameters
