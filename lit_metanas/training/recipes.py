@@ -23,16 +23,9 @@ from lit_metanas.tasks.task import Split
 SMALLEST_BATCH = 2
 """Examples of a batch, of which batch-norm needs two."""
 
-_LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "learning_rate": 0,
-    "weight_decay": 0,
-    "label_smoothing": 0,
-    "warmup": 0,
-    "average": 0,
-    "mixup": 0,
-}
+_LEAST = {"int": 1, "float": 0}
+"""The smallest values of fields, by their types."""
+
 _SHARES = ("label_smoothing", "warmup", "average")
 
 
@@ -85,10 +78,10 @@ class Recipe:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+        for field in fields(self):
+            value, least = getattr(self, field.name), _LEAST.get(str(field.type))
+            if least is not None and value < least:
+                raise ValueError(f"Recipe: {field.name} is {value}; it must be at least {least}.")
         for name in _SHARES:
             value = getattr(self, name)
             if value > 1:
