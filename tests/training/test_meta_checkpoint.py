@@ -203,3 +203,24 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
     assert not mark.exists()
     torch.load(path, weights_only=False)[META_KEY].close()  # it could have been
     assert mark.exists()
+
+
+DAMAGE = {
+    "no schema": lambda entry: entry.pop("schema"),
+    "fewer logits": lambda entry: entry.update(logits={name: row[1:] for name, row in entry["logits"].items()}),
+    "an unknown cost": lambda entry: entry.update(cost={"pounds": 3}),
+    "an image without pixels": lambda entry: entry.update(shape=[1, 0, 8]),
+    "labels of numbers": lambda entry: entry["labels"].update({name: [1, 2] for name in entry["labels"]}),
+    "logits that are not numbers": lambda entry: next(iter(entry["logits"].values())).fill_(torch.nan),
+    "an architecture of numbers": lambda entry: entry.update(derived={"a": 1}),
+    "no images": lambda entry: entry["own"].pop("images"),
+    "an unknown earlier cost": lambda entry: entry["own"].update(earlier={"pounds": 3}),
+    "a task of other images": lambda entry: entry["own"].update(tasks=[torch.zeros(2, 1, 9, 9)]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_said_in_a_sentence(damage, saved, tmp_path):
+    path = changed(saved[1], tmp_path, lambda content: DAMAGE[damage](content[META_KEY]))
+    with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
+        resume(path)
