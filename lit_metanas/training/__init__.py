@@ -22,14 +22,10 @@ if TYPE_CHECKING:
     from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
     from lit_metanas.training.trainers import Trainer as Trainer
     from lit_metanas.training.weight_sharing.darts_training import DARTSRates as DARTSRates
-    from lit_metanas.training.weight_sharing.darts_training import DARTSTraining as DARTSTraining
     from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
-    from lit_metanas.training.weight_sharing.enas_training import ENASTraining as ENASTraining
     from lit_metanas.training.weight_sharing.hypergradient import FirstOrder as FirstOrder
     from lit_metanas.training.weight_sharing.hypergradient import Hypergradient as Hypergradient
     from lit_metanas.training.weight_sharing.hypergradient import SecondOrder as SecondOrder
-    from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining as SinglePathTraining
-    from lit_metanas.training.weight_sharing.supernet_training import SupernetPlan as SupernetPlan
     from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {
@@ -41,10 +37,10 @@ _NAMES = {
     "recipes": "Recipe",
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
-    "weight_sharing.darts_training": "DARTSRates DARTSTraining",
-    "weight_sharing.enas_training": "ControllerRates ENASTraining",
+    "weight_sharing.darts_training": "DARTSRates",
+    "weight_sharing.enas_training": "ControllerRates",
     "weight_sharing.hypergradient": "FirstOrder Hypergradient SecondOrder",
-    "weight_sharing.supernet_training": "SinglePathTraining SupernetPlan WeightRates",
+    "weight_sharing.supernet_training": "WeightRates",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

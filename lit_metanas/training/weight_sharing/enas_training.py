@@ -61,19 +61,6 @@ class ENASTraining(SupernetTraining):
     accuracy; an architecture that cannot be built has the reward 0. Unlike in the paper the two take turns at each
     step, as in DARTS, so that a budget that ends early is shared equally. The images of a reward are charged as those
     of training are.
-
-    Args:
-        plan: what is trained, and how long; the controller's likeliest architecture is validated.
-        rates: how the weights are trained.
-        controller: how the controller is trained.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> how = {"rates": lm.training.WeightRates(), "controller": lm.training.ControllerRates()}
-        >>> training = lm.training.ENASTraining(plan, **how)
-        >>> isinstance(training.draw(), lm.Architecture)
-        True
     """
 
     def __init__(self, plan: SupernetPlan, *, rates: WeightRates, controller: ControllerRates) -> None:
