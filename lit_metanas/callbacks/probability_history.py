@@ -34,22 +34,10 @@ class Moment:
 
 @dataclass
 class ProbabilityHistory:
-    """The course of the probabilities of each choice.
+    """The course of the probabilities of each choice."""
 
-    Attributes:
-        labels: for each choice the labels of its candidates.
-        moments: one entry for each validation, in order.
-
-    Example:
-        >>> from lit_metanas.callbacks.probability_history import Moment
-        >>> history = lm.callbacks.ProbabilityHistory({"kernel": ["1", "3"]})
-        >>> history.add(Moment(step=100, progress=0.5, probabilities={"kernel": [0.2, 0.8]}))
-        >>> lm.callbacks.ProbabilityHistory.from_json(history.to_json()) == history
-        True
-    """
-
-    labels: dict[str, list[str]]
-    moments: list[Moment] = field(default_factory=list)
+    labels: dict[str, list[str]]  # of the candidates of each choice
+    moments: list[Moment] = field(default_factory=list)  # one for each validation, in order
 
     def add(self, moment: Moment) -> None:
         """Append a moment. Above ``MOST_MOMENTS`` every second one is removed, so that the file stays short."""
@@ -97,12 +85,7 @@ class ProbabilityHistory:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:
-        """Read a file of ``write``.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is foreign, damaged or too large.
-        """
+        """Read a file of ``write``; ValueError for a foreign, damaged or too large one."""
         file = Path(path)
         if not file.is_file():
             raise FileNotFoundError(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child as Child
-    from lit_metanas.training.child import mirror_keeps_classes as mirror_keeps_classes
     from lit_metanas.training.encoders import EncodedTask as EncodedTask
     from lit_metanas.training.encoders import Encoder as Encoder
     from lit_metanas.training.encoders import encode as encode
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {
-    "child": "Child mirror_keeps_classes",
+    "child": "Child",
     "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",

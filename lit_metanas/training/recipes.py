@@ -46,8 +46,7 @@ class Recipe:
             series with one answer each are moved in time, and in all series blocks of bands and of steps are hidden. In
             texts, words are replaced by the unknown one, which must be token 1. Rows of numbers get noise. Validation
             and test examples are never changed.
-        mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be;
-            ``mirror_keeps_classes`` finds out.
+        mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be.
         mixup: each example becomes a random mean of itself and another one, with the same mean of their losses (Zhang
             et al. 2018): the parameter of the Beta distribution that weights are drawn from; 0 mixes nothing. Only for
             classes or numbers of images or rows.

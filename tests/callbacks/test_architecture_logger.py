@@ -5,8 +5,8 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 
-from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
-from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment
+from lit_metanas.callbacks import ArchitectureLogger
+from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment, ProbabilityHistory
 from lit_metanas.callbacks.search_measures import entropy, gap
 
 
