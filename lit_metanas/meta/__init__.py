@@ -1,8 +1,8 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop, evaluate
-from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop
+from lit_metanas.meta.learner import Learner, Parameters
 from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, TNAS, MetaGradient, MetaNAS, PrototypeLoss, Reptile
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 
@@ -12,7 +12,6 @@ __all__ = [
     "MAML",
     "TNAS",
     "Adaptation",
-    "Adapted",
     "AlternatingInnerLoop",
     "Head",
     "HeadInnerLoop",
@@ -28,7 +27,4 @@ __all__ = [
     "PrototypeLinearHead",
     "PrototypeLoss",
     "Reptile",
-    "TaskNoise",
-    "evaluate",
-    "task_generator",
 ]

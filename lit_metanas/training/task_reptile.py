@@ -15,8 +15,8 @@ from lit_metanas.inputs.batches import channels_last, inputs_like
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.text import short_number
-from lit_metanas.meta import Parameters, task_generator
-from lit_metanas.meta.learner import EVALUATION
+from lit_metanas.meta import Parameters
+from lit_metanas.meta.learner import EVALUATION, task_generator
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import first_buildable

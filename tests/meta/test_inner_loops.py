@@ -12,9 +12,9 @@ from lit_metanas.meta import (
     NoInnerLoop,
     PrototypeHead,
     PrototypeLinearHead,
-    evaluate,
-    task_generator,
 )
+from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.relaxations import Argmax, Softmax
 from lit_metanas.spaces import Supernet
 

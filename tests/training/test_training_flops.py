@@ -23,8 +23,8 @@ from lit_metanas.meta import (
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
-    task_generator,
 )
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training.collectives import outer_mean

@@ -17,8 +17,9 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
-from lit_metanas.meta import Head, InnerLoop, Learner, Parameters, evaluate, task_generator
-from lit_metanas.meta.learner import EVALUATION, BatchNorm
+from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
+from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.learner import EVALUATION, BatchNorm, task_generator
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval

@@ -22,10 +22,8 @@ from lit_metanas.meta import (
     Parameters,
     PrototypeHead,
     PrototypeLoss,
-    TaskNoise,
-    task_generator,
 )
-from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.meta.learner import BatchNorm, TaskNoise, task_generator
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
