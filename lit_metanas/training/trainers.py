@@ -249,14 +249,7 @@ class Trainer(pytorch.Trainer):
     predict = _quietly(pytorch.Trainer.predict)
 
     def check_end(self, model: LightningModule) -> None:
-        """Look whether something ends a training, before it begins.
-
-        Args:
-            model: what is trained; where it has ``ends_by_itself``, that tells whether a budget of its own ends it.
-
-        Raises:
-            ValueError: nothing does.
-        """
+        """Raise ValueError if nothing ends a training: no limit, and no budget of a model with ``ends_by_itself``."""
         itself = getattr(model, "ends_by_itself", None)
         if itself or self.max_epochs != -1 or self.max_steps != -1:
             return
