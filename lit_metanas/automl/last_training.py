@@ -183,7 +183,8 @@ class _Member:
         """Wait for the trained network."""
         weights, cost = self._submitted.result()
         device = self._network.view.learned.inputs.device
-        self._child.to(device, memory_format=torch.channels_last)  # as it was trained, in whichever process
+        # As it was trained, in whichever process.
+        self._child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._child.network.load_state_dict(weights)
         honest = self._child.network if self._honest else None
         return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds), honest=honest)

@@ -296,7 +296,7 @@ def _fit(
             return replace(cost, steps=epochs * number)
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
-        child.to(device, memory_format=torch.channels_last)
+        child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = plain
         if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
