@@ -17,44 +17,18 @@ from lit_metanas.tasks.task import Episode
 
 @dataclass(frozen=True)
 class Adaptation:
-    """One task, with all that an inner loop needs to adapt to it.
-
-    Attributes:
-        learner: supernet, relaxation and head.
-        episode: the task.
-        noise: the task's random numbers, drawn for at least as many steps as the inner loop takes.
-        progress: place in the outer schedule, from 0 to 1.
-        differentiate: takes the inner gradients.
-
-    Example:
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeLinearHead())
-        >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=1)
-        >>> adaptation = lm.meta.Adaptation(learner, episode, noise)
-        >>> adapted = lm.meta.JointInnerLoop(steps=1).adapt(parameters, adaptation)
-        >>> adapted.head["bias"].shape
-        torch.Size([2])
-    """
+    """One task, with all that an inner loop needs to adapt to it."""
 
     learner: Learner
     episode: Episode
-    noise: TaskNoise
-    progress: float = 1.0
-    differentiate: Differentiation = field(default_factory=Differentiation)
+    noise: TaskNoise  # drawn for at least as many steps as the inner loop takes
+    progress: float = 1.0  # place in the outer schedule, from 0 to 1
+    differentiate: Differentiation = field(default_factory=Differentiation)  # takes the inner gradients
 
     def flops(self, parameters: Parameters, images: list[int]) -> int:
-        """Training cost of some images: 3 x forward multiply-adds x images.
-
-        Args:
-            parameters: only the logits are read.
-            images: for each of successive steps, under its mixture. The support set that makes the head's start is
-                added to the first.
-        """
+        """Training cost of some images: 3 x forward multiply-adds x images; only the logits of ``parameters`` are read."""
+        # Of each of successive steps, under its mixture. The support set that makes the head's start is added to the
+        # first.
         learner = self.learner
         counts = list(images)
         if learner.head.starts_from_support:

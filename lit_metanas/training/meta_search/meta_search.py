@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import (
-    Adaptation,
     Head,
     InnerLoop,
     MetaGradient,
@@ -23,6 +22,7 @@ from lit_metanas.meta import (
     PrototypeHead,
     PrototypeLoss,
 )
+from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.meta.learner import BatchNorm, TaskNoise, task_generator
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import channels_last
-from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters
+from lit_metanas.meta import InnerLoop, Learner, Parameters
+from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.meta.learner import ADAPTED_LOGITS, task_generator
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Derived
