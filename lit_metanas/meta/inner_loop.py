@@ -26,9 +26,8 @@ class Adaptation:
     differentiate: Differentiation = field(default_factory=Differentiation)  # takes the inner gradients
 
     def flops(self, parameters: Parameters, images: list[int]) -> int:
-        """Training cost of some images: 3 x forward multiply-adds x images; only the logits of ``parameters`` are read."""
-        # Of each of successive steps, under its mixture. The support set that makes the head's start is added to the
-        # first.
+        """Training cost of the images of successive steps: 3 x forward multiply-adds x images, by the logits alone."""
+        # The support set that makes the head's start is added to the first step.
         learner = self.learner
         counts = list(images)
         if learner.head.starts_from_support:
