@@ -27,7 +27,7 @@ from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace, SearchSpace
 from lit_metanas.training.precision import autocast
-from lit_metanas.training.step_time import nominal_rates, seconds_of, step_work
+from lit_metanas.training.step_time import nominal_rates, predicted_seconds, step_work
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BATCH_SIZE = 64
@@ -109,11 +109,11 @@ def main() -> None:
     for precision in PRECISIONS:
         every = [(work, seconds[precision]) for rows in found.values() for work, seconds in rows]
         nominal = nominal_rates(precision)
-        pace = median(seconds / seconds_of(work, nominal) for work, seconds in every)
+        pace = median(seconds / predicted_seconds(work, nominal) for work, seconds in every)
         for name, rows in found.items():
-            errors = [pace * seconds_of(work, nominal) / taken[precision] - 1 for work, taken in rows]
+            errors = [pace * predicted_seconds(work, nominal) / taken[precision] - 1 for work, taken in rows]
             report(f"{precision}, nominal x {pace:.2f}, {name}", errors)
-        report(f"{precision}, all", [pace * seconds_of(work, nominal) / seconds - 1 for work, seconds in every])
+        report(f"{precision}, all", [pace * predicted_seconds(work, nominal) / seconds - 1 for work, seconds in every])
     if options.fit:
         works = [work for rows in found.values() for work, _ in rows]
         tables = {}

@@ -115,7 +115,7 @@ def read_plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def labels_of(space: SearchSpace) -> dict[str, list[str]]:
+def labels_by_choice(space: SearchSpace) -> dict[str, list[str]]:
     """The candidates by choice."""
     return {choice.name: list(choice.labels) for choice in space.choices}
 

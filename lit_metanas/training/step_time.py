@@ -225,7 +225,7 @@ def nominal_rates(precision: str = FLOAT32) -> Mapping[str, float]:
     return rates
 
 
-def seconds_of(work: Mapping[str, float], rates: Mapping[str, float]) -> float:
+def predicted_seconds(work: Mapping[str, float], rates: Mapping[str, float]) -> float:
     """The predicted seconds for some work; kinds without a rate take none."""
     return sum(amount * rates.get(kind, 0.0) for kind, amount in work.items())
 
@@ -241,4 +241,4 @@ def step_seconds(
 ) -> float:
     """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
     work = step_work(space, architecture, shape, way).total(batch_size)
-    return seconds_of(work, nominal_rates(precision))
+    return predicted_seconds(work, nominal_rates(precision))

@@ -19,7 +19,7 @@ from lit_metanas.records.plain import read_field
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_weights import MetaWeights, labels_of, plain_entry, read_plain, weights_within
+from lit_metanas.training.meta_weights import MetaWeights, labels_by_choice, plain_entry, read_plain, weights_within
 
 TASKS_KEY = "lit_metanas_tasks"
 SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
@@ -130,7 +130,7 @@ class TaskStart(MetaWeights):
 
 def start_entry(space: SearchSpace, shape: Shape, vocabularies: Vocabularies, cost: Cost) -> dict[str, Any]:
     """What goes into the checkpoint under ``TASKS_KEY``: plain values only."""
-    entry = plain_entry(TaskStart.schema, labels_of(space), shape, cost)
+    entry = plain_entry(TaskStart.schema, labels_by_choice(space), shape, cost)
     return {**entry, "space": space.name, "vocabularies": vocabularies.to_plain()}
 
 

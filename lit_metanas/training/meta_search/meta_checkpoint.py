@@ -23,7 +23,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_weights import MetaWeights, labels_of, plain_entry, read_plain, weights_within
+from lit_metanas.training.meta_weights import MetaWeights, labels_by_choice, plain_entry, read_plain, weights_within
 
 META_KEY = "lit_metanas"
 
@@ -74,7 +74,7 @@ class MetaCheckpoint(MetaWeights):
         return cls(
             weights=inherit(weights, restricted.supernet(shape).state_dict()),
             logits={choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices},
-            labels=labels_of(restricted),
+            labels=labels_by_choice(restricted),
             statistics={},
             shape=shape,
             cost=cost,
@@ -122,7 +122,7 @@ class MetaCheckpoint(MetaWeights):
     def check_resumable(self, space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless a model with such a space, shape and head can go on from the checkpoint."""
         self.check_fits(space, shape)
-        if self.labels != labels_of(space):
+        if self.labels != labels_by_choice(space):
             raise ValueError(
                 "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
             )
@@ -166,7 +166,7 @@ def meta_entry(
     return _entry(
         MetaCheckpoint(
             weights={},
-            labels=labels_of(space),
+            labels=labels_by_choice(space),
             shape=shape,
             cost=cost,
             logits=dict(logits),
