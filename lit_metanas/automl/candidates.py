@@ -46,8 +46,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import recipe_cost
 from lit_metanas.training.precision import FLOAT32
-from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.recipes.recipe import images_an_epoch
+from lit_metanas.training.recipes import Recipe, images_an_epoch
 
 MOST_EPOCHS = 100_000
 """Epochs in the recipe of the workload; every training replaces them by its own."""

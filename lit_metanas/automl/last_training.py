@@ -25,9 +25,8 @@ from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
-from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
+from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
 from lit_metanas.training.ensembles import Ensemble, linear_factor
-from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
 LAST_SECONDS = 3.0
@@ -184,7 +183,8 @@ class _Member:
         """Wait for the trained network."""
         weights, cost = self._submitted.result()
         device = self._network.view.learned.inputs.device
-        self._child.to(device, memory_format=torch.channels_last)  # as it was trained, in whichever process
+        # As it was trained, in whichever process.
+        self._child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._child.network.load_state_dict(weights)
         honest = self._child.network if self._honest else None
         return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds), honest=honest)

@@ -17,7 +17,7 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.step_time import nominal_times, step_seconds
+from lit_metanas.training.step_time import step_seconds
 
 
 class ViewEstimator(Estimator):
@@ -80,8 +80,8 @@ class ViewEstimator(Estimator):
     def pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
         task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
-        times = nominal_times(self.precision)
-        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, times=times)
+        precision = self.precision
+        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
         flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
         return max(flops, 1) / max(seconds, 1e-9)
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.cli.command_line import main
 from lit_metanas.records import (
     ArchitectureRow,

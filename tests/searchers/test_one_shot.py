@@ -11,9 +11,13 @@ from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import SinglePathTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import (
+    Minibatches,
+    SinglePathTraining,
+    SupernetPlan,
+    WeightRates,
+)
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 

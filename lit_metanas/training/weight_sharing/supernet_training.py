@@ -95,27 +95,14 @@ def check_warm_up(rates: object, share: float) -> None:
 
 @dataclass(frozen=True)
 class SupernetPlan:
-    """What the training of a supernet is for, and how long it is.
-
-    Attributes:
-        space: what is searched.
-        task: its train part trains the weights, its val part what chooses architectures.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        validate_every: steps between validations of the architecture that the training prefers.
-        seed: of weights, choices and draws.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-    """
+    """What the training of a supernet is for, and how long it is."""
 
     space: SearchSpace
-    task: Task
-    budget: Budget
-    steps: int
-    validate_every: int
-    seed: int = 0
+    task: Task  # its train part trains the weights, its val part what chooses architectures
+    budget: Budget  # what the steps are charged to
+    steps: int  # of the whole schedule
+    validate_every: int  # steps between validations of the architecture that the training prefers
+    seed: int = 0  # of weights, choices and draws
 
 
 class SupernetTraining(LightningModule):
@@ -326,20 +313,7 @@ class SinglePathTraining(SupernetTraining):
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
     and Talwalkar 2019). Whole architectures are drawn, and those that cannot be built are left out, so that choices of
     a cell's inputs count, too.
-
-    Args:
-        plan: what is trained, and how long; there are no validations, since this training prefers no architecture.
-        rates: how the weights are trained.
-
-    Raises:
-        ValueError: the supernet cannot be computed, or is not for such tasks.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> training = lm.training.SinglePathTraining(plan, rates=lm.training.WeightRates())
-        >>> training.progress
-        0.0
+    There are no validations, since this training prefers no architecture.
     """
 
     def take_step(self, batch: Minibatch) -> None:

@@ -12,8 +12,7 @@ import optuna
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
 from lit_metanas.kinds import Omniglot
