@@ -16,6 +16,9 @@ from torch import Tensor
 LIKELIHOOD_STEPS = 60
 """Most steps of L-BFGS; it converges after about 25."""
 
+PREDICTION_CHUNK = 4096
+"""Number of architectures that are predicted at once, which bounds the memory."""
+
 
 class Gaussians(NamedTuple):
     """Independent normal distributions of a kernel's parameters; both tensors have shape ``(groups + 2,)``."""
@@ -53,14 +56,9 @@ class GroupedKernel:
         parts = zip(left.split(self.widths, dim=1), right.split(self.widths, dim=1), self.scales, strict=True)
         return torch.stack([_squared_distances(own, other) / scale for own, other, scale in parts])
 
-    def weights(self, parameters: Tensor) -> Tensor:
-        """The weight of each feature's squared difference, shape ``(d,)``."""
-        groups = len(self.widths)
-        return (parameters[:groups].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
-
     def __call__(self, parameters: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """The covariance, shape ``(n, m)``, of features of shapes ``(n, d)`` and ``(m, d)``."""
-        roots = self.weights(parameters).sqrt()
+        roots = (parameters[:-2].exp() / self.scales).sqrt().repeat_interleave(torch.tensor(self.widths))
         return self.of_distance(parameters, _squared_distances(left * roots, right * roots))
 
     def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
@@ -112,11 +110,14 @@ class GaussianProcess:
 
     def __call__(self, features: Tensor) -> Prediction:
         """Predict the scores of architectures ``(m, d)``, whatever the order of the scored ones."""
-        covariance = self.kernel(self.parameters, self.features, features)
-        explained = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
-        variance = self.kernel.variance(self.parameters) - (explained**2).sum(0)
+        means, explained = [], []
+        for part in features.split(PREDICTION_CHUNK):
+            covariance = self.kernel(self.parameters, self.features, part)
+            means.append(self.weights @ covariance)
+            explained.append((torch.linalg.solve_triangular(self.factor, covariance, upper=False) ** 2).sum(0))
+        variance = self.kernel.variance(self.parameters) - torch.cat(explained)
         noise = float((self.parameters[-1] / 2).exp())
-        return Prediction(self.weights @ covariance, variance.clamp(min=1e-12).sqrt(), noise)
+        return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise)
 
 
 def negative_log_posterior(

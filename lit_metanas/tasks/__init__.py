@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas.tasks.class_balance import balanced_task
-from lit_metanas.tasks.embeddings import DataStatistics, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
-    "DataStatistics",
     "DrawnTasks",
     "Episode",
     "EpisodeAugmentation",
@@ -27,7 +25,6 @@ __all__ = [
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
-    "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
     "balanced_task",

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         FirstOrder,
         Hypergradient,
         SecondOrder,
-        SinglePathTraining,
         SupernetPlan,
         WeightRates,
     )
@@ -37,8 +36,8 @@ _NAMES = {
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
     "weight_sharing": (
-        "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "SupernetPlan WeightRates"
+        "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SupernetPlan "
+        "WeightRates"
     ),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -61,7 +60,6 @@ __all__ = [
     "Preemption",
     "Recipe",
     "SecondOrder",
-    "SinglePathTraining",
     "SupernetPlan",
     "TaskReptile",
     "Trainer",

@@ -25,7 +25,7 @@ from lit_metanas.report.report_verb import report
 COLUMNS, ROWS = 100, 50
 PUBLIC = public_names()
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
-INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
+INNER = {"DARTSTraining", "ENASTraining"}
 """Models that searchers train, and a base."""
 
 

@@ -3,7 +3,7 @@
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient, SecondOrder
-from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, SupernetPlan, WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import SupernetPlan, WeightRates
 
 __all__ = [
     "ControllerRates",
@@ -13,7 +13,6 @@ __all__ = [
     "FirstOrder",
     "Hypergradient",
     "SecondOrder",
-    "SinglePathTraining",
     "SupernetPlan",
     "WeightRates",
 ]
