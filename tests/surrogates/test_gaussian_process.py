@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from lit_metanas.surrogates import GaussianProcess
-from lit_metanas.surrogates.expected_improvement import log_expected_improvement
 from lit_metanas.surrogates.gaussian_process import (
     GroupedKernel,
     fit_parameters,
+    log_expected_improvement,
     mean_distances,
     negative_log_posterior,
 )

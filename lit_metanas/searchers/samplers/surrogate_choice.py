@@ -15,8 +15,7 @@ from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding, draw_buildable
-from lit_metanas.surrogates.expected_improvement import by_improvement
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement
 from lit_metanas.surrogates.meta_surrogate import read_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, combine_predictions, evidence_weights, portfolio
 
