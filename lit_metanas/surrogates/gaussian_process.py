@@ -59,8 +59,9 @@ class GroupedKernel:
 
     def __call__(self, parameters: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """The covariance, shape ``(n, m)``, of features of shapes ``(n, d)`` and ``(m, d)``."""
-        roots = (parameters[:-2].exp() / self.scales).sqrt().repeat_interleave(torch.tensor(self.widths))
-        return self.of_distance(parameters, _squared_distances(left * roots, right * roots))
+        weights = (parameters[:-2].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
+        squares = (left**2 @ weights)[:, None] + right**2 @ weights
+        return self.of_distance(parameters, (squares - 2 * (left * weights) @ right.T).clamp(min=0))
 
     def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
         """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
