@@ -59,9 +59,14 @@ class GroupedKernel:
 
     def __call__(self, parameters: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """The covariance, shape ``(n, m)``, of features of shapes ``(n, d)`` and ``(m, d)``."""
-        weights = (parameters[:-2].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
-        squares = (left**2 @ weights)[:, None] + right**2 @ weights
-        return self.of_distance(parameters, (squares - 2 * (left * weights) @ right.T).clamp(min=0))
+        by_group = parameters[:-2].exp() / self.scales
+        weighted = left * by_group.repeat_interleave(torch.tensor(self.widths))
+        squares = (self._norms(left) @ by_group)[:, None] + self._norms(right) @ by_group
+        return self.of_distance(parameters, (squares - 2 * weighted @ right.T).clamp(min=0))
+
+    def _norms(self, features: Tensor) -> Tensor:
+        """The squared norm of each row in each group, shape ``(n, groups)``."""
+        return torch.stack([(part**2).sum(1) for part in features.split(self.widths, dim=1)], dim=1)
 
     def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
         """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
@@ -108,15 +113,22 @@ class GaussianProcess:
     def __init__(self, kernel: GroupedKernel, parameters: Tensor, features: Tensor, values: Tensor) -> None:
         self.kernel, self.parameters, self.features = kernel, parameters, features
         self.factor = torch.linalg.cholesky(_noisy(kernel(parameters, features, features), parameters))
-        self.weights = torch.cholesky_solve(values.double()[:, None], self.factor)[:, 0]
+        self.values = values.double()[:, None]
+
+    @property
+    def weights(self) -> Tensor:
+        """The weights of the scores' covariances in the posterior mean, shape ``(n,)``."""
+        return torch.cholesky_solve(self.values, self.factor)[:, 0]
 
     def __call__(self, features: Tensor) -> Prediction:
         """Predict the scores of architectures ``(m, d)``, whatever the order of the scored ones."""
+        solved = torch.linalg.solve_triangular(self.factor, self.values, upper=False)[:, 0]
         means, explained = [], []
         for part in features.split(PREDICTION_CHUNK):
             covariance = self.kernel(self.parameters, self.features, part)
-            means.append(self.weights @ covariance)
-            explained.append((torch.linalg.solve_triangular(self.factor, covariance, upper=False) ** 2).sum(0))
+            rows = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
+            means.append(solved @ rows)
+            explained.append((rows**2).sum(0))
         variance = self.kernel.variance(self.parameters) - torch.cat(explained)
         noise = float((self.parameters[-1] / 2).exp())
         return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise)
