@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from itertools import chain
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.io.text import printable
 from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
-from lit_metanas.kinds.images.image_arrays import Channels, over_white
+from lit_metanas.kinds.images.image_arrays import Channels, one_shape, pixels_of
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
 from lit_metanas.tasks.number_targets import Targets
@@ -22,7 +17,7 @@ from lit_metanas.tasks.task import Task
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
-    """All images of a map-style data set, which must be of one shape, and their labels, each read once."""
+    """All images of a map-style data set, and their labels, each read once."""
     kind = type(dataset).__name__
     try:
         number = len(dataset)  # type: ignore[arg-type]
@@ -36,43 +31,14 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
         item = dataset[place]
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise ValueError(f"Item {place} of {kind} is not a pair of an image and a label: give such a data set.")
-        image = _pixels(item[0], f"Item {place} of {kind}")
-        if images and (image.shape != images[0].shape or image.dtype != images[0].dtype):
-            first, other = (f"{tuple(one.shape)} of {str(one.dtype)[6:]}" for one in (images[0], image))
-            raise ValueError(
-                f"Images 0 and {place} of {kind} are {first} and {other}: bring all to one shape in its transform."
-            )
-        images.append(image)
+        images.append(pixels_of(item[0], f"Item {place} of {kind}"))
         labels.append(item[1])
-    return torch.stack(images), labels
+    return one_shape(images, kind), labels
 
 
-def _pixels(image: Any, place: str) -> Tensor:
-    if isinstance(image, Image.Image):
-        if image.mode[0] in "IF":
-            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
-        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-        image = np.asarray(over_white(image, mode))
-    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
-        return torch.from_numpy(image.copy())
-    if isinstance(image, Tensor):
-        return image.detach()
-    kind = type(image).__name__
-    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
-
-
-def read_parts(parts: Sequence[Dataset[Any]]) -> tuple[list[tuple[Tensor, list[Any]]], list[str]]:
-    """Images and labels of parts of one data set, and the names of its classes by number, if all parts name them."""
-    # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is that of another one.
-    read = [read_dataset(part) for part in parts]
-    own = [[str(name) for name in getattr(part, "classes", None) or ()] for part in parts]
-    if not all(own):
-        return read, own[0]
-    names = [*dict.fromkeys(chain(*own))]
-    for (_, labels), known in zip(read, own, strict=True):
-        numbers = {number: names.index(name) for number, name in enumerate(known)}
-        labels[:] = [numbers.get(plain_label(label), label) for label in labels]
-    return read, names
+def class_names_of(dataset: Dataset[Any]) -> list[str]:
+    """The names of its classes by number, as torchvision's data sets have; empty without."""
+    return [str(name) for name in getattr(dataset, "classes", None) or ()]
 
 
 def names_of(labels: Sequence[Any], names: Sequence[str]) -> ClassNames | None:
@@ -103,7 +69,8 @@ def task_from_dataset(
     It is read into memory. Leave transforms that normalise out: images are uint8 or in [0, 1].
 
     Args:
-        dataset: images are tensors, arrays or Pillow's, all of one shape; or rows of numbers, shape ``(columns,)``.
+        dataset: images are tensors, arrays or Pillow's, brought to 32x32 pixels if their shapes differ; or rows of
+            numbers, shape ``(columns,)``.
         test_dataset: the test part, in the order in which it stays.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
         test: share of each class to report accuracy on, where ``test_dataset`` is not given.
@@ -125,15 +92,13 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
-    parts = [dataset] if test_dataset is None else [dataset, test_dataset]
-    read, names = read_parts(parts)
-    images, labels = read[0]
-    tested, given = read[1] if test_dataset is not None else (None, None)
-    known = set(map(plain_label, labels))
-    for label in map(plain_label, given or ()):
-        if label not in known and isinstance(label, int) and label < len(names):
-            shown = printable(names[label], 80)
-            raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
+    (images, labels), names = read_dataset(dataset), class_names_of(dataset)
+    tested, given = None, None
+    if test_dataset is not None:
+        # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is another one's.
+        if class_names_of(test_dataset) not in ([], names):
+            raise ValueError("The test data have other classes than the data: give both the same, in the same order.")
+        tested, given = read_dataset(test_dataset)
     return task_from_arrays(
         images,
         labels,
@@ -190,7 +155,7 @@ class DatasetSource(ArraySource):
         channels: Channels | None = None,
         name: str | None = None,
     ) -> None:
-        ((images, labels),), names = read_parts([dataset])
+        images, labels = read_dataset(dataset)
         super().__init__(
             images,
             labels,
@@ -199,7 +164,7 @@ class DatasetSource(ArraySource):
             test=test,
             fractions=fractions,
             seed=seed,
-            classes=classes or names_of(labels, names),
+            classes=classes or names_of(labels, class_names_of(dataset)),
             channels=channels,
             name=name or type(dataset).__name__.lower(),
         )

@@ -17,7 +17,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.folders import FolderTask
-from lit_metanas.kinds.images.image_arrays import fit_images
+from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE, fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
 from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
@@ -27,9 +27,6 @@ from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import PatchSpace
 from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
 from lit_metanas.tasks.task import Split, Task
-
-USUAL_SHAPE = ImageShape(3, 32, 32)
-"""Of images that a table names."""
 
 VAL, TEST = 0.2, 0.2
 """Shares of the images that a table names to choose by, and to test on."""
@@ -74,7 +71,6 @@ class ImageKind(Kind):
 
     name = "images"
     noun = "images"
-    configuration = "default_images.yaml"
     class_files = SUFFIXES
     read_files = SUFFIXES
     first: ClassVar = IMAGE_NETWORKS
@@ -115,7 +111,7 @@ class ImageKind(Kind):
                 path.name if path.is_dir() else path.stem,
                 listings[0],
                 listings[1] if listings[1:] else None,
-                partial(read_image, shape=shape or USUAL_SHAPE),
+                partial(read_image, shape=shape or USUAL_IMAGE),
                 self.noun,
                 shares=(None, VAL, TEST),
                 least=source.least,
@@ -130,9 +126,9 @@ class ImageKind(Kind):
                 group=source.group,
                 min_per_class=source.least,
             ).in_eight_bits(reading)
-        if source.prepared is not None or any(map(_has_colour, _parts(task))):
-            return task
         colours = [part.inputs for part in _parts(task)]
+        if source.prepared is not None or not all(torch.equal(own[:, :-1], own[:, 1:]) for own in colours):
+            return task
         whole = reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
         greys = whole.split([len(own) for own in colours])
         return _with_inputs(task, [grey.copy_(own[:, :1]) for grey, own in zip(greys, colours, strict=True)])
@@ -221,10 +217,6 @@ def _side(source: Source) -> int:
         firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
-
-
-def _has_colour(part: Split) -> bool:
-    return not torch.equal(part.inputs[:, :-1], part.inputs[:, 1:])
 
 
 def _parts(task: Task) -> list[Split]:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
-    ARCHIVE_SUFFIX,
     RecordedSeries,
     SeriesValues,
     archive_pair,
-    read_archive_file,
-    read_class_folders,
-    read_long_table,
+    read_series,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
@@ -77,7 +72,7 @@ def task_from_series(
     tested = None
     if X_test is not None and y_test is not None:
         tested, test = ([series_array(one, f"X_test[{at}]") for at, one in enumerate(X_test)], y_test), 0.0
-    check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
+    check_shares("task_from_series", val=val, test=test, drawn=tested is None, seed=seed)
     series = [series_array(one, f"X[{at}]") for at, one in enumerate(X)]
     labelled = labelled_examples(
         len(series), y, noun="series", targets=targets, classes=classes, group=group, min_per_class=min_per_class
@@ -151,28 +146,17 @@ class SeriesTask(SingleTask):
         if second is None and (pair := archive_pair(first)) is not None:
             first, second = pair
         names = self.preprocessing.names
-        self._series = read_labelled(first, id, label, group, names)
+        self._series = read_series(first, id, label, group, names)
         self._tested: list[RecordedSeries] | None = None
         if second is not None:
             self.shares = None, val, 0.0
-            self._tested = read_labelled(second, id, label, group, self._series[0].names)
+            self._tested = read_series(second, id, label, group, self._series[0].names)
             if group is not None:
                 groups = [[one.group for one in own] for own in (self._series, self._tested)]
                 tell_shared_groups(f"'{writable(str(second))}'", *groups)
 
-    @property
-    def shape(self) -> SeriesShape:
-        """Of one input."""
-        shape = self._task.shape
-        assert isinstance(shape, SeriesShape)
-        return shape
-
     def make(self) -> Task:
         """Split the series and make inputs of them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
         place, own = f"'{writable(str(self.path))}'", self._series
         labelled = labelled_examples(
             len(own),
@@ -191,19 +175,6 @@ class SeriesTask(SingleTask):
         task = _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
         named = self._tested or own
         return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
-
-
-def read_labelled(
-    path: Path, id: str | None, label: str | None, group: str | None, names: Sequence[str]
-) -> list[RecordedSeries]:
-    """The labelled series of a file or folder."""
-    if path.is_dir():
-        return read_class_folders(path, group, names)
-    if path.suffix.lower() != ARCHIVE_SUFFIX:
-        return read_long_table(path, id, label, group)
-    if group is not None:
-        raise ValueError(f"'{writable(str(path))}' does not say which series belong together: leave 'group' out.")
-    return read_archive_file(path)
 
 
 def _task(

@@ -11,13 +11,13 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.listed_files import table_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
-from lit_metanas.kinds.texts.text_tables import read_rows
+from lit_metanas.kinds.texts.table_files import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
@@ -63,7 +63,6 @@ class SoundKind(Kind):
 
     name = "sounds"
     noun = "sounds"
-    configuration = "default_sounds.yaml"
     class_files: ClassVar[Collection[str]] = SOUND_SUFFIXES
     read_files = frozenset({*SOUND_SUFFIXES, *SOUND_TABLES})
     first: ClassVar = SOUND_NETWORKS
@@ -76,6 +75,7 @@ class SoundKind(Kind):
         "batch_size": 32,
     }
     linear_space = RocketSpace
+    preprocessing_class = LogMel
     features: ClassVar = dict.fromkeys(map(str, LEVELS), "fixed convolutions of spectra")
     averages_linear = True
     member_epochs = 60
@@ -83,7 +83,9 @@ class SoundKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts, or a table that names sounds."""
-        return _has_transcripts(path) is False or (path.is_file() and table_of_files(path, SOUND_SUFFIXES) is not None)
+        if (transcripts := _has_transcripts(path)) is not None:
+            return not transcripts
+        return table_of_files(path, SOUND_SUFFIXES) is not None
 
     def holds(self, task: Task) -> bool:
         """By what made its inputs, where each gets one answer."""
@@ -117,10 +119,6 @@ class SoundKind(Kind):
         usual = _features(task)
         return _views(usual, replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2)))
 
-    def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
-        """The same features."""
-        return made.inputs_as(LogMel, place)
-
     def lists(self, folder: Path) -> bool:
         """Whether there is one table."""
         return sound_table(folder) is not None
@@ -140,7 +138,6 @@ class TranscriptKind(SoundKind):
     """Sounds beside a table of what is said in each."""
 
     name = "transcripts"
-    configuration = "sequence_transcripts.yaml"
     labelled = False
     class_files = ()
     first: ClassVar = ({"operation": "conv_5", "depth": "2"},)
@@ -214,10 +211,10 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
     """A folder of sounds and the table that names them; None where they lie in class folders."""
     if path.is_file():
         return str(path.parent), str(path)
-    table = sound_table(path)
-    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
-        return str(path), None
-    return str(path), str(table)
+    table = table_of_files(path, SOUND_SUFFIXES)
+    if table is None and not any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
+        table = sound_table(path)
+    return str(path), None if table is None else str(table)
 
 
 def _transcript_table(root: Path) -> str:
