@@ -189,8 +189,7 @@ def write_surrogate_of_letters(path: Path) -> None:
     """What is learned of one task with ten scored architectures."""
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
-    embedding = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    task = TaskScores("t", features, scores, embedding, architectures)
+    task = TaskScores("t", features, scores, architectures)
     kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
     source = fit_source(task, kernel, ENCODING.candidates.features)
     write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))
