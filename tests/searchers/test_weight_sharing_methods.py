@@ -50,6 +50,6 @@ def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkey
         assert row.cost.queries <= 6
         assert row.curve
         assert module.space.violation(row.architecture) is None
-        (record,) = read_record_lines(module.finished.folder(row.task_id, row.method) / "record.jsonl")
+        (record,) = read_record_lines(module.folder(row.task_id, row.method) / "record.jsonl")
         assert record.trials
         assert record.trials[-1].cost.flops == row.cost.flops
