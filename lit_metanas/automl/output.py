@@ -135,18 +135,8 @@ class OutputFolder:
         write_predictions(self.path / PREDICTIONS, result.predictions)
         write_predictions(self.path / ERRORS, result.errors)
         write_example_rows(self.path / EXAMPLE_ROWS, result.examples)
-        record = replace(rows.record, method=METHOD, seed=seed, space=result.record.space or result.space)
-        write_record_lines(self.path / RECORDS, [record])
-        networks = kept_networks(self.path)
-        architectures = [network.row for network in networks]
-        write_report(
-            self.report,
-            [rows.result],
-            architectures=architectures,
-            networks=networks,
-            looked_at=networks,
-            searched=result,
-        )
+        write_record_lines(self.path / RECORDS, [rows.record])
+        write_report(self.report, [rows.result], networks=kept_networks(self.path), searched=result)
         if result.front:
             self._write_front(result)
         if not result.stopped:

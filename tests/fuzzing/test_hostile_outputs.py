@@ -14,7 +14,7 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
-from lit_metanas.comparisons.finished_pairs import FinishedPairs
+from lit_metanas.comparisons.comparison import check_directory
 from lit_metanas.training.export.prediction_table import PredictionTable
 
 NETWORK = "front/1-72-parameters"
@@ -161,7 +161,7 @@ def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
     output = canary / "work" / "received"
     (output / name).parent.mkdir(parents=True)
     (output / name).symlink_to(canary / "thesis")
-    assert f"{name}' is a link" in refused(lambda: FinishedPairs(output, {"seed": 0}), canary)
+    assert f"{name}' is a link" in refused(lambda: check_directory(output, {"seed": 0}), canary)
 
 
 @pytest.mark.parametrize("name", ["seed0", "seed0/train", "seed0/train/phase.json", "seed0/train/log.txt"])
