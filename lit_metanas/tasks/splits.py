@@ -183,17 +183,13 @@ def split_examples(
     seed: int,
     culprit: Callable[[str], str],
     groups: Mapping[str, Sequence[str]] | None = None,
-    name: str = "group",
-    validated: bool = False,
 ) -> list[Split]:
     """The train, val and test part of the examples of each class; those of one group go into one part."""
     try:
         if groups is None:
             sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
             return split_classes(list(classes.values()), sizes, seed)
-        dealt = deal_groups(
-            groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
-        )
+        dealt = deal_groups(groups, train=train, val=val, test=test, seed=seed, culprit=culprit)
     except ValueError:
         _check_no_targets({of: len(own) for of, own in classes.items()})
         raise

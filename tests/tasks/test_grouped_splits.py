@@ -117,7 +117,7 @@ def test_a_class_of_few_groups_is_learned_and_tested() -> None:
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [
-        ({"a": ["x", "y"], "b": ["x", "y"]}, "'group' tells of 2 groups, too few for a train, val and test part"),
+        ({"a": ["x", "y"], "b": ["x", "y"]}, "There are 2 groups, too few for a train, val and test part"),
         ({"a": ["x", "y", "z"], "b": ["y", "y"]}, "Class 'b' is of the group 'y' alone, so it cannot be both learned"),
     ],
 )
