@@ -283,7 +283,7 @@ class Known:
     show: Callable[[str], None] = lambda name: None  # shows what begins
     network: Candidate | None = None  # the one that the search found
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
-    linear: list[Candidate] = field(default_factory=list)
+    linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
     mean: Candidate | None = None  # with a linear model, if that is what is trained
     averaged: Trained | None = None  # the linear part of the mean
     trained: list[Trained] = field(default_factory=list)  # what is tested

@@ -100,15 +100,12 @@ def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list
     A linear model never removes a network of another size: the network has been trained only briefly. But the last
     networks make room if there are more than ``POINTS`` models. ``flops`` pay for the last trainings.
     """
-    linear = [one for one in known.linear if one.too_slow is None]
-    if not linear:
-        return []
-    points = [_point(known.job, one) for one in (*front, *linear)]
+    points = [_point(known.job, one) for one in (*front, *known.linear)]
     chosen: dict[Architecture, Candidate] = {}
     for place in non_dominated(points):
         if place < len(front) or points.index(points[place]) < place:
             continue
-        model = linear[place - len(front)]
+        model = known.linear[place - len(front)]
         if model.found.architecture in chosen:
             continue
         flops -= model.last_cost.flops

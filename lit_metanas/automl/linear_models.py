@@ -174,7 +174,8 @@ def train_linear(known: Known) -> Candidate | None:
     later = 0.0
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
-            known.linear += filter(None, [model])
+            if model is not None and model.too_slow is None:
+                known.linear.append(model)
             known.charge(cost)
             later = max(later, cost.seconds)
     if measured:
@@ -209,9 +210,6 @@ def compare(known: Known, best: Candidate) -> Candidate:
         failure = train_linear_fully(known, best, chosen)
         known.sentence += ending(failure, "both were")
         return network if failure else chosen
-    if chosen is best and (slow := best.too_slow) is not None:
-        known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
-        return network
     if chosen is best and promised > best.value:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network

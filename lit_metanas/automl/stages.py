@@ -151,8 +151,6 @@ def take_best(known: Known) -> None:
         known.network = found_network(known.begun, known.scored.outcome)
     network, scored = known.network, as_scored(job, known.network)
     linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
-    if linear is not None and linear.too_slow is not None:
-        linear = None
     if known.trained:
         if linear is not None and job.options.pareto and linear.value > max(o.candidate.value for o in known.trained):
             known.trained += filter(None, [as_scored(job, linear)])
