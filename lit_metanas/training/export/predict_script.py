@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
@@ -11,7 +12,7 @@ from lit_metanas.kinds.rows import Columns, TextRows
 from lit_metanas.kinds.series import ScaledSeries
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.objectives import Translation
 from lit_metanas.objectives.classification import Classification
@@ -29,7 +30,7 @@ PARTS = "standalone_parts.py"
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers."""
     made = getattr(preprocessing, "kind", "")
-    texts = {each.kind for each in JOINABLE}
+    texts = {each.kind for each in get_args(Part)}
     one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
     if one_answer and made in {*texts, JoinedTokens.kind}:
         return "standalone_texts.py"

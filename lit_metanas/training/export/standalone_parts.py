@@ -1,11 +1,13 @@
 """Functions that the scripts of exports share: each script gets the source of those that it imports."""
 
 import argparse
+import csv
 import importlib
 import json
 import re
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from itertools import groupby
 from math import tanh
 from pathlib import Path
@@ -59,6 +61,24 @@ def open_model(said: str | None) -> tuple[list[Path], dict[str, Any], Any, Any]:
         return given.files, about, torch, torch.export.load(path).module()
     session = importlib.import_module("onnxruntime").InferenceSession(path)
     return given.files, about, importlib.import_module("numpy"), lambda inputs: session.run(None, {"inputs": inputs})[0]
+
+
+def lines_of_table(file: Path) -> list[list[str]]:
+    """The lines of a table, by what divides the first one into the most columns."""
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252")
+    if file.suffix.lower() == ".tsv":
+        return list(csv.reader(StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
+    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    separator = max(",;\t|", key=re.sub('"[^"]*"', "", first).count)
+    lines = list(csv.reader(StringIO(text), delimiter=separator, strict=True))
+    if separator != ";":
+        return lines
+    comma = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")  # of a number, which spreadsheets write so
+    return [[one.replace(".", "").replace(",", ".") if comma.fullmatch(one) else one for one in own] for own in lines]
 
 
 def each_file(paths: list[Path], read: Any, instead: str = "") -> Iterator[Any]:

@@ -3,13 +3,18 @@
 import csv
 import json
 from datetime import datetime
-from io import StringIO
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.training.export.standalone_parts import each_file, named_answer, numbered_tokens, open_model
+from lit_metanas.training.export.standalone_parts import (
+    each_file,
+    lines_of_table,
+    named_answer,
+    numbered_tokens,
+    open_model,
+)
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
 
@@ -69,14 +74,13 @@ def gap_numbers(column: dict[str, Any]) -> list[float]:
 def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing."""
     # If a text is read, too, its tokens stand behind them.
-    form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
     reads, names = made.get("places", []), made["names"]
     columns = made["columns"]["columns"] if reads else made["columns"]
     free = [at for at in range(len(columns) + len(reads)) if at not in reads]
     used = [(at, one) for at, one in zip(free, columns, strict=True) if one["kind"] != "unused"]
     wanted, inputs, texts = [*(at for at, _ in used), *reads], list[list[float]](), list[str]()
     try:
-        lines = csv.reader(StringIO(file.read_text(encoding="utf-8-sig")), **form)
+        lines = iter(lines_of_table(file))
         head = [name.strip() for name in next(lines, [])]
         if wrong := [names[at] for at in wanted if names and head.count(names[at]) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")

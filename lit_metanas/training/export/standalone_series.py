@@ -7,7 +7,7 @@ from math import isinf, isnan, nan
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.training.export.standalone_parts import each_file, named_answer, open_model
+from lit_metanas.training.export.standalone_parts import each_file, lines_of_table, named_answer, open_model
 
 
 def without_gaps(channel: list[float], mean: float) -> list[float]:
@@ -28,10 +28,9 @@ def without_gaps(channel: list[float], mean: float) -> list[float]:
 
 def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
     """The input of a file's series: its channels, scaled, averaged and padded, and the mask; ``(features, steps)``."""
-    form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
     missing, channels = ("", "na", "n/a", "nan", "null", "none", "?"), list[list[float]]()
     try:
-        head, *rows = [row for row in csv.reader(file.read_text(encoding="utf-8-sig").split("\n"), **form) if row]
+        head, *rows = [row for row in lines_of_table(file) if row]
         head = [name.strip() for name in head]
         if wrong := [name for name in made["names"] if head.count(name) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")
