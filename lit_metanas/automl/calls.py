@@ -87,14 +87,18 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
             raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
         return run_auto(options(*args, **given))
 
-    _sign(auto, signature(options).parameters.values(), "SearchResult")
-    auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
+    auto.__qualname__ = "auto"
+    _sign(auto, signature(options).parameters.values(), "SearchResult", with_options(AUTO))
     return auto
 
 
-def _sign(function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty) -> None:
-    """Give a function a signature."""
+def _sign(
+    function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty, text: str = ""
+) -> None:
+    """Give a function a signature, and a docstring if there is a text."""
     vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
+    if text:
+        function.__doc__ = text
 
 
 auto = _taking(AutoOptions)
@@ -328,8 +332,8 @@ _sign(
         *(one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS),
     ),
     "SearchResult",
+    with_options(DISTIL, NOT_OF_STUDENTS),
 )
-distil.__doc__ = with_options(DISTIL, NOT_OF_STUDENTS)
 
 
 def distil_verb(*, began: float, model: str, **given: Any) -> None:

@@ -40,10 +40,10 @@ def run_stages(job: Job) -> SearchResult:
     """
     whole_front = job.options.pareto is not None
     begun = begin_front(job) if whole_front else begin(job)
-    known, searcher = plan(begun)
+    known, searcher = plan_budget(begun)
     with show_progress(known.budget, job.options.progress) as known.show:
         try:
-            search(known, searcher)
+            run_search(known, searcher)
             score_trees(known)
             linear = train_linear(known)
             if whole_front:
@@ -62,7 +62,7 @@ def run_stages(job: Job) -> SearchResult:
         return collect(known, [tested(known, one) for one in known.trained])
 
 
-def plan(begun: Beginning) -> tuple[Known, Halving]:
+def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     """Divide the budget, unless the output has a plan already; what is known then, and the searcher."""
     job = begun.job
     made = job.folder and job.folder.plan
@@ -96,7 +96,7 @@ def searcher_of_one(begun: Beginning, rungs: Sequence[int]) -> Halving:
     )
 
 
-def search(known: Known, searcher: Halving) -> None:
+def run_search(known: Known, searcher: Halving) -> None:
     """Search a network, or a front of them."""
     job = known.job
     known.show(SEARCHING)
