@@ -430,11 +430,6 @@ def test_groups_that_do_not_suit_what_was_given(
     [
         ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         ("a,d,c\n" + "".join(f"{n},how are you {n},x\n" for n in range(9)), "the columns a, d, c: name that of the"),
-        (
-            "a,body,target\n"
-            + "".join(f"a man of {n},how are you {n},x\nno men of {n},I am well {n},y\n" for n in range(5)),
-            r"Column 'a' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
-        ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
         ("0.1,0.2,1\n" + "1,2,0\n3,4,1\n" * 9, "must name the columns, but it holds numbers alone: put a line of"),
