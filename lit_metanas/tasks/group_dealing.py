@@ -40,8 +40,8 @@ def deal_groups(
     wanted = [subset for subset in SUBSETS if shares[subset]]
     if len(order) < len(wanted):
         raise ValueError(
-            f"There are {number_of(len(order), 'group')}, too few for a {named_parts(wanted)}: add examples of others, "
-            "or leave the groups out."
+            f"The examples are of {number_of(len(order), 'group')}, too few for a {named_parts(wanted)}: add some of "
+            "others, or leave the groups out."
         )
     for label, own in groups.items():
         if test and len(set(own)) == 1:

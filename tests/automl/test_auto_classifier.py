@@ -177,8 +177,8 @@ def test_missing_values_are_taken_and_infinite_ones_refused():
     ("X", "y", "options", "message"),
     [
         (WINE.data, np.ones(178), {}, r"There is one class, '1\.0': give examples of two or more"),
-        (WINE.data, np.r_[:88, :80, :10], {}, "y looks continuous: use AutoRegressor, or give classes of two"),
-        (WINE.data, [0] + [1] * 177, {}, "Class '0' has 1 example, and one is to choose architectures by"),
+        (WINE.data, np.r_[:88, :80, :10], {}, "Class '80' has 1 example, too few for a train and val part"),
+        (WINE.data, [0] + [1] * 177, {}, "Class '0' has 1 example, too few for a train and val part"),
         (WINE.data, np.linspace(0, 1, 178), {}, "Unknown label type: continuous"),
         (WINE.data, WINE.target[:9], {}, "inconsistent numbers of samples"),
         (WINE.data, WINE.target, {"validation_fraction": 1.0}, "validation_fraction = 1.0 must be above 0 and below 1"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lit_metanas.automl.options import shared
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
+from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, LabelledExamples, LabelSetExamples
 from lit_metanas.objectives.several_labels import SeveralLabels
@@ -146,6 +147,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     def _examples(
         self, y: NDArray[Any], kind: ExampleKind, groups: Groups | None, names: Sequence[str]
     ) -> LabelledExamples:
+        if y.ndim == 1 and len(only := np.unique(y)) == 1:
+            raise ValueError(f"There is one class, '{printable(str(only[0]), 60)}': give examples of two or more.")
         if y.ndim == 1:
             return ClassifiedExamples(len(y), y, noun=kind, group=groups)
         return LabelSetExamples(len(y), y, noun=kind, group=groups, classes=names or [*map(str, range(y.shape[1]))])

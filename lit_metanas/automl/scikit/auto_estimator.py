@@ -110,6 +110,8 @@ class AutoEstimator(BaseEstimator):
             X, y, groups, weights = with_weight(X, y, groups, sample_weight)
         seed, examples = self._drawn_seed(), self._examples(y, kind, groups, names)
         parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
+        if not len(parts[1][0]):
+            raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
         train, val, made, raw = divided_examples(X, kind, parts, columns, weights)
         task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
