@@ -174,7 +174,7 @@ def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool)
     assert options.output is not None
     teacher = own_folder(own_path(options.output, "output"), TEACHER)
     options.say(f"first a teacher without limits, in '{teacher}', and then its student.")
-    limits = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
+    limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
     own = replace(options, student=False, unlabelled=None, output=teacher, onnx=False, **limits)
     found = run_auto(_part(own, SHARES.teacher), began=began, from_shell=from_shell)
     if found.stopped:

@@ -256,11 +256,11 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
         if joined is None:
             return []
         val, seed = validation_part(joined.view.task), job.options.seed
-        parts = [
+        own, other = (
             chosen_child(one.view.task, one.view.limited.space, one.found, Recipe(), seed).network
             for one in (network, linear)
-        ]
-        both = joined.network(*parts).to(val.inputs.device).eval()
+        )
+        both = joined.network(own, other).to(val.inputs.device).eval()
         value = judge(both, val, joined.view.task.goal).value
         return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
     return []

@@ -65,10 +65,8 @@ def run_stages(job: Job) -> SearchResult:
 def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     """Divide the budget, unless the output has a plan already; what is known then, and the searcher."""
     job = begun.job
-    made = job.folder and job.folder.plan
-    if made is None:
-        made = divide(begun)
-        job.keep(made)
+    made = (job.folder and job.folder.plan) or divide(begun)
+    job.keep(made)
     begun = replace(begun, shares=made.shares)  # a search that goes on keeps its shares
     rungs = begun.rungs(made.search, begun.trial)
     if sum(rungs) == 1:

@@ -138,7 +138,8 @@ def _read_task(
     options: AutoOptions, reading: FileReading, start: TaskStart | ModelStart | None
 ) -> tuple[Task, AutoOptions]:
     """The task, and the options with the share of the files that was read, if that was chosen."""
-    task = read_given(options.data, **options.read_as, start=start and start.made_before, reading=reading)
+    before = None if start is None else start.made_before
+    task = read_given(options.data, **options.read_as, start=before, reading=reading)
     if reading.sampled:
         all_of_them = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
         number = f"{len(reading.sampled):,} of {reading.found:,} files"
