@@ -13,13 +13,7 @@ from lit_metanas.kinds.read_examples import ReadExamples, in_batches, labels_of_
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.training.export.exported_program import Exported
 from lit_metanas.training.export.network_description import exported_kind
-from lit_metanas.training.export.prediction_table import (
-    PredictionTable,
-    ReadBatch,
-    is_kind,
-    only_export,
-    predict_command,
-)
+from lit_metanas.training.export.prediction_table import PredictionTable, ReadBatch, only_export, predict_command
 
 
 def predict(model: str, examples: list[str], kind: str | None = None, output: str = "predictions.csv") -> None:
@@ -31,7 +25,7 @@ def predict(model: str, examples: list[str], kind: str | None = None, output: st
     """
     folder = only_export(Path(model))
     own = kind or exported_kind(folder)
-    if not is_kind(own):
+    if own == "examples":
         raise ValueError(
             f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: call "
             "`lm.load` in Python, and give it inputs."
