@@ -28,7 +28,7 @@ from lit_metanas.cli.error_sentences import (
     sentence_about,
 )
 from lit_metanas.cli.errors import UsageError, find_own_modules, near_miss
-from lit_metanas.cli.help import experiment_help, verb_help, whole_help
+from lit_metanas.cli.help import verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
@@ -141,8 +141,6 @@ def _help(verb: str, args: list[str]) -> str | None:
     asked = {"-h", "--help", "--help-all"} & set(args)
     if not asked or (verb in TRAINER_VERBS and asked == {"--help-all"}):
         return None
-    if verb == "run" and asked != {"--help-all"} and (text := experiment_help(_with_operands(args, "config"))):
-        return text
     return verb_help(verb)
 
 

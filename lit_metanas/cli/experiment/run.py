@@ -50,7 +50,10 @@ def run(
     with directory_lock(directory, "run", "directory"):
         for step in steps:
             check_files(own_folder(directory, *step.folder.relative_to(directory).parts), ("phase.json", "log.txt"))
-        print(_extent(progress, directory), flush=True)
+        extent = f"{number_of(len(steps), 'step')} into {directory}"
+        if jobs > 1:
+            extent += f", with {jobs} jobs"
+        print(f"{extent}.", flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
@@ -58,17 +61,6 @@ def run(
     _summary(progress, directory)
     if all(text == "skipped" for text in progress.done.values()):
         print(f"\nEverything in {directory} was already finished: nothing was done.")
-
-
-def _extent(progress: Progress, directory: Path) -> str:
-    """How many steps there are, how many of them were finished before."""
-    steps, finished = progress.steps, progress.finished()
-    text = f"{number_of(len(steps), 'step')} into {directory}"
-    if finished:
-        text += f", {len(finished)} finished before"
-    if len(finished) < len(steps) and progress.jobs > 1:
-        text += f", with {progress.jobs} jobs"
-    return f"{text}."
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:
