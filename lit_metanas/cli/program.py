@@ -14,7 +14,6 @@ from jsonargparse import Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -234,14 +233,4 @@ class Program(LightningCLI):
         try:
             return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
-            wanted = settings.accelerator
-            if isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted):
-                what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu."
-                raise UsageError(f"'trainer': {what}") from error
             raise UsageError(f"'trainer': {error}") from error
-
-
-def _is_there(accelerator: str) -> bool:
-    """Whether the machine has an accelerator, by Lightning's name of it."""
-    kinds = {"gpu": ("cuda", "mps"), "auto": ("cpu",)}.get(accelerator, (accelerator,))
-    return any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds)

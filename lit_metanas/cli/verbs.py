@@ -68,7 +68,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "jobs": "how many seeds run side by side (default: one for each core)",
     },
     "predict": {
-        "model": "the folder of an exported network, or one with a single one; may be the first word (must be given)",
+        "model": "the folder of an exported network; may be the first word (must be given)",
         "examples": "files or folders of new examples; may be the words after it (must be given)",
         "kind": "images, sounds, texts, rows, pairs, questions or a class path, if it is not that of the network",
         "output": "gets the whole table, CSV or JSON; --csv prints it instead (default: predictions.csv)",

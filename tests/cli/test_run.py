@@ -322,25 +322,3 @@ def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None
     for more, given in (("", []), ("controls", ["--results+=out/seed0/controls/results.json"])):
         run([report], Path("out"), inputs={"more": more}, execute=recorder)
         assert recorder.calls[-1][1:] == [*given, "--output=out/seed0/report"]
-
-
-def test_own_images_with_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each seed searches by itself, and one report is of all."""
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    Path("last.ckpt").touch()
-    file = Path(__file__).parents[2] / "configs" / "experiments" / "my_images.yaml"
-    calls: list[list[str]] = []
-    monkeypatch.setattr("lit_metanas.cli.experiment.run._in_order", lambda progress, execute: (
-        calls.extend(step.args for step in progress.steps), progress.done.update(dict.fromkeys(range(5), "1 s"))
-    ))  # fmt: skip
-    inputs = ["--inputs.images=photos", "--inputs.checkpoint=last.ckpt", "--seeds=[3,4]"]
-    assert main(["run", "-c", str(file), *inputs]) == 0
-    assert [call[0] for call in calls] == ["search"] * 4 + ["report"]
-    assert [word for call in calls[:4] for word in call if "model.seed" in word or "model.directory" in word] == [
-        f"--model.{key}" for seed in (3, 4) for name in ("search", "colour")
-        for key in (f"directory=runs/my_images/seed{seed}/{name}", f"seed={seed}")
-    ]  # fmt: skip
-    results = [word for word in calls[4] if word.startswith("--results+=")]
-    assert len(results) == 4
-    assert not any("next_step" in word for word in calls[4])

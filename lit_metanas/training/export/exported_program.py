@@ -25,11 +25,9 @@ from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape,
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
-from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
-from lit_metanas.kinds.kind import has_kind
 from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
@@ -265,12 +263,6 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    if preprocessing is not None and not _is_known(preprocessing):
-        warnings.warn(
-            f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
-            "`predict` refuses the exported network, but torch.export.load takes it.",
-            stacklevel=2,
-        )
     translated = b""
     if onnx:
         translated = onnx_program(traced.program, program, shape)
@@ -289,12 +281,6 @@ def export_child(
     write_whole(folder / PROGRAM, traced.content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
-
-
-def _is_known(preprocessing: Preprocessing) -> bool:
-    """Whether ``predict`` finds a preprocessing by the name of its kind: one of this package, or of a loaded kind."""
-    named = stored_classes(Preprocessing).get(preprocessing.kind)  # type: ignore[type-abstract]
-    return (named is not None and is_own(named)) or has_kind(preprocessing)
 
 
 def load(directory: str | os.PathLike[str]) -> Exported:

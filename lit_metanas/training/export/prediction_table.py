@@ -29,13 +29,9 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
 
 SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
-
-NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
-"""What a command calls new examples, by what they are; others stand in a ``FILE``."""
 
 STANDARD_OUTPUT = "-"
 """Named as the file to write, it gets the table alone, so that other programs can read it."""
@@ -180,13 +176,10 @@ def _line(row: Row) -> str:
 
 def predict_command(folder: str, kind: str | None = None) -> list[str]:
     """The words of the command that runs the exported network in a folder on new examples."""
+    words = ["predict", folder, "FILE"]
     if kind is not None and "." in kind:
-        return ["predict", folder, "FILE", "--kind", kind]
-    try:
-        noun = exported_kind(folder)
-    except (OSError, ValueError):  # which the command would tell
-        noun = "images"
-    return ["predict", folder, NEW_FILES.get(noun, "FILE")]
+        words += ["--kind", kind]
+    return words
 
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
@@ -266,16 +259,3 @@ def _holds_predictions(file: Path) -> bool:
     with suppress(ValueError, OSError), open_regular(file) as stream:
         return not file.is_symlink() and _PREDICTIONS.match(stream.read(1000).decode(errors="replace")) is not None
     return False
-
-
-def only_export(directory: Path) -> Path:
-    """The folder itself, or the one below it that holds an exported network."""
-    if (directory / DESCRIPTION).is_file():
-        return directory
-    found = sorted(path.parent for path in directory.rglob(DESCRIPTION))
-    if len(found) > 1:
-        raise ValueError(
-            f"There are {len(found)} exported networks in '{directory}': give the folder of one, for instance "
-            f"'{found[0]}'."
-        )
-    return next(iter(found), directory)
