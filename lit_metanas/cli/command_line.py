@@ -65,7 +65,11 @@ def main(args: list[str] | None = None) -> int:
     os.environ[DEBUG] = str(int(debug))  # for the Trainer, and for the processes of a run's phases
     path = list(sys.path)
     try:
-        _execute_and_flush([word for word in words if word != "--debug"], debug)
+        try:
+            execute([word for word in words if word != "--debug"], debug=debug)
+        finally:  # also where a parser has ended it, as after --print_config
+            if sys.stdout is not None:  # as where it was closed
+                sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _report_stop(str(stop))
     except SystemExit as stop:
@@ -88,21 +92,6 @@ def main(args: list[str] | None = None) -> int:
         os.environ[DEBUG] = before
         sys.path[:] = path  # without the working folder, where that was added
     return 0
-
-
-def _execute_and_flush(words: list[str], debug: bool) -> None:
-    """Execute, and write what is still to be written, also where a parser has ended it, as after --print_config."""
-    try:
-        execute(words, debug=debug)
-    except SystemExit:
-        _flush()
-        raise
-    _flush()
-
-
-def _flush() -> None:
-    if sys.stdout is not None:  # as where it was closed
-        sys.stdout.flush()
 
 
 def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> None:

@@ -8,10 +8,9 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -97,13 +96,8 @@ def _keep(value: Any) -> Any:
     """Plain values, texts, and objects that keep their arguments; any other object is described now: it may change."""
     try:
         return _plain(value, ())
-    except Exception:  # of foreign code, and of objects that are deeper than the stack
-        return _unknown(type(value))
-
-
-def _unknown(cls: type) -> dict[str, str]:
-    """An object that cannot be told from others of its class, and so is never the same again."""
-    return {"class": _name(cls), "unknown": uuid4().hex}
+    except Exception:  # of foreign code, and of objects that are deeper than the stack: it is never the same again
+        return {"class": _name(type(value)), "unknown": uuid4().hex}
 
 
 def _plain(value: Any, above: tuple[int, ...]) -> Any:
@@ -141,13 +135,8 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
         if _name(how).startswith("jsonargparse."):  # where an argument takes a class: partial(its functions, the class)
             how, args = args[-1], []
         return {"class": inner(how), "of": inner(args), "arguments": inner(value.keywords)}
-    if isinstance(value, MethodType):
-        return {"method": _name(value), "of": inner(value.__self__)}
     if isinstance(value, FunctionType):
         return _function(value, inner)
-    if is_dataclass(value) and _fully(value):
-        arguments = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
-        return {"class": _name(type(value)), "arguments": arguments}
     return {"class": _name(type(value)), "state": _state(value, inner)}
 
 
@@ -182,12 +171,8 @@ def _to_plain(kept: Any) -> Any:
     if not hasattr(cls, _FURTHER):
         return kept
     arguments = vars(kept).get(_KEPT)
-    if arguments is None and cls.__init__ is object.__init__:
-        arguments = {}
-    elif arguments is None and is_dataclass(kept) and _fully(kept):
-        arguments = {field.name: _keep(getattr(kept, field.name)) for field in fields(kept)}
-    if arguments is None:
-        return _unknown(cls)
+    if arguments is None:  # a data class, or one without a constructor
+        arguments = {name: _keep(own) for name, own in vars(kept).items()}
     if id(kept) in _under_way.get():  # its further values may refer to the object itself
         return {"again": _name(cls)}
     token = _under_way.set((*_under_way.get(), id(kept)))
@@ -206,11 +191,6 @@ def _text_to_plain(text: str) -> Any:
     except (OSError, ValueError):  # no path: too long, or with characters that paths cannot have
         pass
     return without_passwords(text)
-
-
-def _fully(value: Any) -> bool:
-    """Whether a dataclass keeps all its arguments; it does not keep an ``InitVar``."""
-    return set(inspect.signature(type(value)).parameters) <= {field.name for field in fields(value)}
 
 
 def _name(value: Any) -> str:
