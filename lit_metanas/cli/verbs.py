@@ -64,7 +64,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "methods": "names, for phases of each method, and what stands for what in them",
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
-        "needs": "inputs that must be files or folders, and what each is",
         "jobs": "how many seeds run side by side (default: one for each core)",
     },
     "predict": {

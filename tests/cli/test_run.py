@@ -274,26 +274,6 @@ def test_mistakes_in_an_experiment(
     assert len(captured.err) < 300
 
 
-def test_what_an_experiment_needs_is_looked_for_before_it_begins(
-    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    phases[0].args = ["--start={checkpoint}"]
-    needs = {"checkpoint": "one that `lit-metanas fit` leaves"}
-    sentence = (
-        "'inputs.checkpoint' is 'last.ckpt', which is not there: give, by --inputs.checkpoint, one that `lit-metanas"
-    )
-    with pytest.raises(UsageError, match=re.escape(sentence)):
-        run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
-    assert not Path("out").exists()
-    phases[0].args = ["--start={checkpoints}"]
-    with pytest.raises(UsageError, match=r"'needs\.checkpoint' is no input: did you mean 'checkpoints'\?"):
-        run(phases, Path("out"), inputs={"checkpoints": "last.ckpt"}, needs=needs, execute=recorder)
-    Path("last.ckpt").touch()
-    phases[0].args = ["--start={checkpoint}"]
-    run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
-    assert recorder.names == ["fit", "search", "report"]
-
-
 def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -304,17 +284,11 @@ def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monk
             Phase("search", "search", args=["--data.tasks.path={data}"], only_with="data"),
         ]
 
-    needs = {"data": "a table"}
-    run(phases(), Path("embedded"), inputs={"data": ""}, needs=needs, execute=recorder)
+    run(phases(), Path("embedded"), inputs={"data": ""}, execute=recorder)
     assert recorder.names == ["fit", "search"]
-    Path("mine.csv").touch()
-    run(phases(), Path("own"), inputs={"data": "mine.csv"}, needs=needs, execute=recorder)
+    run(phases(), Path("own"), inputs={"data": "mine.csv"}, execute=recorder)
     assert recorder.names[2:] == ["search"]
     assert recorder.calls[-1][-1] == "--data.tasks.path=mine.csv"
-    with pytest.raises(UsageError, match=r"'inputs\.data' is 'lost\.csv', which is not there"):
-        run(phases(), Path("lost"), inputs={"data": "lost.csv"}, needs=needs, execute=recorder)
-    with pytest.raises(UsageError, match=r"Phase 'fit' asks for the input 'data', which 'inputs' does not have\."):
-        run(phases(), Path("other"), execute=recorder)
 
 
 def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None:

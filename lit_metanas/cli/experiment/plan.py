@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from pathlib import Path
@@ -99,7 +99,6 @@ def plan(
     methods: Mapping[str, Wording] | None = None,
     inputs: Mapping[str, str] | None = None,
     args: Mapping[str, Sequence[str]] | None = None,
-    needs: Mapping[str, str] | None = None,
 ) -> list[Step]:
     """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
@@ -107,11 +106,9 @@ def plan(
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
-    optional = {phase.only_without for phase in phases}
     phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
     _check_seeds(seeds)
-    _check_needs(needs or {}, inputs, optional)
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
     for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
@@ -124,11 +121,6 @@ def plan(
 
 def _wanted(phase: Phase, inputs: Mapping[str, str]) -> bool:
     """Whether the inputs are given that a phase needs, and those are not in whose absence alone it is done."""
-    for name in (phase.only_with, phase.only_without):
-        if name and name not in inputs:
-            raise UsageError(
-                f"Phase '{phase.name}' asks for the input '{shorten(name)}', which 'inputs' does not have."
-            )
     return bool(inputs.get(phase.only_with, "x")) and not inputs.get(phase.only_without)
 
 
@@ -164,17 +156,6 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
             raise UsageError(f"'inputs.{name}' cannot be given: '{{{name}}}' is reserved; choose another name.")
         if name not in used:
             raise UsageError(f"'inputs.{name}' is used by no phase{near_miss(name, used)}")
-
-
-def _check_needs(needs: Mapping[str, str], inputs: Mapping[str, str], optional: Collection[str]) -> None:
-    """Refuse an experiment that would stop halfway, at the phase that reads what is not there."""
-    for name, what in needs.items():
-        if name not in inputs:
-            raise UsageError(f"'needs.{name}' is no input{near_miss(name, inputs)}")
-        if not os.path.exists(inputs[name]) and not (name in optional and not inputs[name]):
-            raise UsageError(
-                f"'inputs.{name}' is '{inputs[name]}', which is not there: give, by --inputs.{name}, {what}."
-            )
 
 
 def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wording]) -> Iterator[Phase]:

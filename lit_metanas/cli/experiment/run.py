@@ -30,7 +30,6 @@ def run(
     methods: dict[str, dict[str, str | None]] | None = None,
     inputs: dict[str, str] | None = None,
     args: dict[str, list[str]] | None = None,
-    needs: dict[str, str] | None = None,
     jobs: int | None = None,
     *,
     execute: Execute,
@@ -43,7 +42,7 @@ def run(
     own_path(directory, "directory")
     if seeds is None:
         seeds = [0]
-    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
+    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
     if jobs is None:
         jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
     progress = Progress(steps, jobs)
