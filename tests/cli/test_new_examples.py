@@ -125,7 +125,7 @@ def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.
     Path("new.txt").write_text("please cut the paper 3 times\n")
     Path("newer.txt").write_text("please fold the paper 4 times\n")
     by_key = ["--model=run/out", "--kind=texts", "--examples", "new.txt", "newer.txt"]
-    for words in (["run", "new.txt", "newer.txt", "--output=a.csv"], by_key):
+    for words in (["run/out", "new.txt", "newer.txt", "--output=a.csv"], by_key):
         assert main(["predict", *words]) == 0
         printed = capsys.readouterr().out
         assert "please cut the paper 3 times: cuting" in printed

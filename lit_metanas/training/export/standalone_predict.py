@@ -60,7 +60,8 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     if file.suffix == ".npy":
         inputs = read_array(file, lib)
     elif kind == "image":
-        inputs = read_image(file, *size, lib)
+        channels, height, width = size
+        inputs = read_image(file, channels, height, width, lib)
     else:
         raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
     if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
