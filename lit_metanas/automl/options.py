@@ -120,7 +120,7 @@ class AutoOptions:
     """
 
     data: Given = option(
-        "a folder or file, without --data if it stands first; in Python also (X, y), a data set of torch, or a task",
+        "a folder or file, without --data if it stands first; in Python also (X, y), a data frame, records or a task",
         MISSING,
         shell=str,
     )

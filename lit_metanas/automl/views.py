@@ -50,8 +50,9 @@ def set_apart(task: Task) -> tuple[Task, Split | None]:
     number = len(task.train) // EVERY_APART
     if number < FEWEST_APART:
         return task, None
-    apart, rest = task.train.divided(number)
-    return replace(task, train=rest), apart
+    places = task.train.spread_places(number)
+    rest = task.train.at(task.train.places_but(places))
+    return replace(task, train=rest), task.train.at(places)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,11 +17,12 @@ from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
+from lit_metanas.kinds.given_pairs import contents_of, labelled_pair
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
-from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, known_kinds, within_memory
-from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_whole_rows
+from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
+from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_whole_rows
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -31,10 +31,10 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
-from lit_metanas.tasks.task import Split, Task, TaskCollection
+from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
 
-Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
-"""A path, a task, a data set of torch, or a pair of examples and labels."""
+Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
+"""A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records."""
 
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 """The kind of labelled examples in memory."""
@@ -68,11 +68,8 @@ def read_given(
         asked.append("test_by")
         if other := next((name for name, value in (("test", test), ("group", group)) if value is not None), ""):
             raise ValueError(f"'test_by' and '{other}' both say which examples are tested: leave one out.")
-    if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
-        fix = "leave it out"
-        if hasattr(data, "columns"):
-            fix = f"give a data frame as the pair (data.drop(columns={label!r}), data[{label!r}])"
-        raise ValueError(f"label = '{printable(label, 40)}' names a column of a file, and the data are none: {fix}.")
+    if label is not None and isinstance(data, str | os.PathLike) and not _has_table(Path(data)):
+        raise ValueError(f"label = '{printable(label, 40)}' names a column, and the data are no table: leave it out.")
     named = None if kind is None else kind_named(kind)
     targets, wanted = named_targets(objective), None
     if objective is not None and targets is None:
@@ -92,7 +89,7 @@ def read_given(
                 raise ValueError(
                     "'test_by' names a column of a file, and the data are none: give the test part by 'test'."
                 )
-            task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
+            task = _in_memory(data, label, named, test, group, min_per_class, targets, prepared, start, shape)
             _check_own(kind_of(task, kind), asked)
             if shape is not None and prepared is None:
                 task = kind_of(task, kind).resized(task, shape)
@@ -141,20 +138,20 @@ def _check_own(kind: Kind, asked: Sequence[str]) -> None:
 
 
 def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Source:
-    """What the examples of a path, or of its folders ``train`` and ``test``, are read by."""
+    """What the examples of a path, or of its parts ``train`` and ``test``, are read by."""
     if group is not None and not isinstance(group, str):
         raise ValueError("'group' must be the name of a column, 'folder' or a regular expression, of a path's files.")
     path = existing_path(data)
-    if test is None and (parts := folders_of_parts(path)) is not None:
-        return Source(*parts, group)
-    if path.is_dir():
-        check_no_parts(path)
+    if test is None and (parts := parts_in(path)) is not None:
+        if parts.left_out:
+            warn_of_data(f"Of '{writable(str(path))}' is left out: {parts.left_out}.")
+        return Source(parts.train, parts.test, group)
     return Source(path, None if test is None else existing_path(test, "test"), group)
 
 
 def _has_table(path: Path) -> bool:
     """Whether a path is a table, or a folder with one."""
-    return path.suffix.lower() in SUFFIXES_OF_TABLES or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
+    return is_table_file(path) or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
 
 
 def _least(data: Given, test: Given | None, least: int | None) -> int:
@@ -165,7 +162,8 @@ def _least(data: Given, test: Given | None, least: int | None) -> int:
 
 
 def _in_memory(
-    data: Dataset[Any] | Sequence[Any],
+    data: Any,
+    label: str | None,
     named: Kind | None,
     test: Given | None,
     group: Groups | None,
@@ -173,23 +171,27 @@ def _in_memory(
     targets: Targets | None,
     prepared: Any,
     start: MadeBefore | None,
+    side: int | None,
 ) -> Task:
-    """The task of a data set of torch, or of a pair of examples and labels."""
+    """The task of a data set of torch, or of examples and labels."""
     divided: Any = {"group": group, "min_per_class": _least(data, test, least), "targets": targets}
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
         task = task_from_dataset(data, test, preprocessing=prepared, **divided)
     else:
-        examples, labels = _pair("data", data)
-        tested = (None, None) if test is None else _pair("test", test)
+        examples, labels, divided["group"] = labelled_pair("data", data, label, group)
+        examples = contents_of(examples, side)
+        tested: tuple[Any, Any] = (None, None)
+        if test is not None:
+            shown = labelled_pair("test", test, label, group)
+            tested = contents_of(shown.examples, side), shown.labels
         if named is not None:
             asked = prepared if start is None else named.as_before(start, "data")
             found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
             if found is not None:
                 return found
         if kind_of_examples(examples) == "texts":
-            check_no_files(examples)
             made = prepared if start is None else kind_named("texts").as_before(start, "data")
             return task_from_texts(examples, labels, *tested, preprocessing=made, **divided)
         task = task_from_arrays(examples, labels, *tested, preprocessing=prepared, **divided)
@@ -200,15 +202,6 @@ def _in_memory(
     if before in (None, task.shape):
         return task
     return own.convert(task, before)
-
-
-def _pair(name: str, given: Any) -> tuple[Any, Any]:
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise ValueError(
-            f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, or a pair of "
-            "examples and labels, such as (X, y); of a data frame the column of labels is y."
-        )
-    return given[0], given[1]
 
 
 def other_ways(data: Given, task: Task, **given: Any) -> dict[str, Callable[[], Task]]:
@@ -286,6 +279,8 @@ def describe_columns(
     if not isinstance(data, str | os.PathLike):
         return ""
     path, divided = Path(data), ""
+    if (parts := parts_in(path)) is not None:
+        path = parts.train
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
@@ -321,8 +316,8 @@ def existing_path(given: Given, key: str = "data") -> Path:
 
 def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
-    folder = isinstance(data, str | os.PathLike) and folders_of_parts(Path(data)) is not None
-    return folder or test is not None or isinstance(data, Task | TaskCollection)
+    parts = parts_in(Path(data)) if isinstance(data, str | os.PathLike) else None
+    return bool(parts and parts.test) or test is not None or isinstance(data, Task | TaskCollection)
 
 
 def kind_of_examples(X: Any) -> ExampleKind:
@@ -340,21 +335,3 @@ def _dimensions(value: Any) -> int:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
         return 1 + _dimensions(value[0])
     return int(getattr(value, "ndim", 0))
-
-
-def check_no_files(texts: Iterable[Any]) -> None:
-    """Refuse texts that are names of files with the examples, by the first of them."""
-    first = list(islice((text for text in texts if isinstance(text, str)), 3))
-    suffixes = {suffix for kind in known_kinds() for suffix in kind.class_files}
-    if first and all(Path(text).suffix.lower() in suffixes and _is_file(text) for text in first):
-        raise ValueError(
-            f"The texts are names of files, such as '{printable(first[0], 60)}': give what is in them, or give `auto` "
-            "a folder with a sub-folder of files for each class."
-        )
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # of a long text
-        return False

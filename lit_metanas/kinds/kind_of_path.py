@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from lit_metanas.io.class_folders import FOLDER, files_in, folders_in
-from lit_metanas.io.text import first_few, number_of, writable
+from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.kind import Kind, kind_named, known_kinds
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
+from lit_metanas.kinds.texts.table_files import FOREIGN_TABLES, SUFFIXES_OF_TABLES, read_rows
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
-_TO_LEARN_FROM = frozenset({"train", "training"})
-_PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing", "eval"}
-"""Names of folders that hold a part of the examples each, in small letters."""
+_TO_LEARN_FROM = ("train", "training")
+_TO_TEST = ("test", "testing", "eval", "val", "valid", "validation", "dev")
+"""Names of folders and tables that hold a part of the examples each; the first one with labels is tested."""
 
 
-def folders_of_parts(path: Path) -> tuple[Path, Path] | None:
-    """The folders ``train`` and ``test``, in any case, of a folder that has no others; None elsewhere."""
-    if not path.is_dir():
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+
+
+class GivenParts(NamedTuple):
+    """The parts of the examples that a folder has."""
+
+    train: Path
+    test: Path | None  # if one has labels
+    left_out: str = ""  # why others are not read, as a sentence
+
+
+def parts_in(path: Path) -> GivenParts | None:
+    """The folders or tables in a folder that are called ``train`` and ``test``, or so; None elsewhere."""
+    if not path.is_dir() or any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds()):
         return None
-    inner = folders_in(path)
-    folders = {entry.name.lower(): entry for entry in inner}
-    if len(inner) != 2 or folders.keys() != {"train", "test"} or not all(map(_is_part, inner)):
+    folders = folders_in(path)
+    if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
         return None
-    return folders["train"], folders["test"]
+    tables = files_in(path, SUFFIXES_OF_TABLES)
+    return _among(tables, _lacking_columns) or _among(folders, _lacking_labels)
 
 
-def _is_part(path: Path) -> bool:
-    """Whether a folder has class folders, or files with a table of their classes."""
-    if folders_in(path):
-        return True
-    return any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds())
+def _called(part: Path) -> str:
+    return part.name.lower().partition(".")[0]
 
 
-def check_no_parts(path: Path) -> None:
-    """Refuse a folder whose folders are parts of the examples, one to learn from among them, and no classes."""
-    inner = folders_in(path)
-    names = {entry.name.lower() for entry in inner}
-    parts = len(inner) > 1 and names <= _PARTS and names & _TO_LEARN_FROM and all(map(_is_part, inner))
-    if parts and not any(kind.lists(path) for kind in known_kinds()):
-        named = ", ".join(sorted(entry.name for entry in inner))
-        raise ValueError(
-            f"'{writable(str(path))}' has folders of parts, {named}: give the path of the one to learn from, and by "
-            "'test' that of the one to test on; examples to choose by are drawn from the first."
-        )
+def _among(entries: Sequence[Path], lacking: Callable[[Path, Path], str]) -> GivenParts | None:
+    """The parts among folders, or among tables; ``lacking`` says of what examples to learn from have."""
+    learned = [entry for entry in entries if _called(entry) in _TO_LEARN_FROM]
+    if len(learned) != 1 or lacking(learned[0], learned[0]):
+        return None
+    (train,), test, left_out = learned, None, list[str]()
+    others = [entry for entry in entries if _called(entry) in _TO_TEST]
+    for entry in sorted(others, key=lambda entry: _TO_TEST.index(_called(entry))):
+        lacks = lacking(entry, train)
+        if test is None and not lacks:
+            test = entry
+        elif lacks:
+            left_out.append(f"'{writable(entry.name)}' has no {lacks}")
+        else:
+            left_out.append(f"examples to choose by are drawn from '{writable(train.name)}', not '{entry.name}'")
+    return GivenParts(train, test, "; ".join(left_out))
+
+
+def _lacking_columns(table: Path, train: Path) -> str:
+    """The first column of a table to learn from that another one lacks, with quotes; empty where it has all."""
+    columns, wanted = (next(read_rows(each), ("", {}))[1] for each in (table, train))
+    return next((f"column '{printable(name, 40)}'" for name in wanted if name not in columns), "")
+
+
+def _lacking_labels(folder: Path, train: Path) -> str:
+    """Says that a folder has neither class folders nor files with a table of their classes; empty where it has."""
+    listed = any(kind.lists(folder) and files_in(folder, kind.class_files) for kind in known_kinds())
+    return "" if folders_in(folder) or listed else "labels"
 
 
 def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kind:
@@ -65,10 +92,14 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
         raise ValueError(f"{place} may hold {names}: say by 'kind' which are meant.")
     if reasons:
         raise reasons[0]
+    if path.suffix.lower() in FOREIGN_TABLES:
+        raise ValueError(f"{place} is a table of another program: save it as CSV, or in Python give a data frame.")
+    if path.suffix.lower() in _ARCHIVES:
+        raise ValueError(f"{place} is an archive: unpack it, and give the folder.")
     if not path.is_dir():
         raise ValueError(
-            f"{place} is no table (.csv, .tsv, .jsonl) and no file of questions (.json): give one, or a folder with a "
-            "sub-folder of images, sounds or text files for each class."
+            f"{place} is no table (.csv, .tsv, .jsonl, .json) and no file of questions (.json): give one, or a folder "
+            "with a sub-folder of images, sounds or text files for each class."
         )
     known = ", ".join(f"{kind.name} ({' '.join(sorted(kind.class_files))})" for kind in kinds if kind.class_files)
     deep = any(files_in(folder, kind.class_files, True) for folder in folders_in(path) for kind in kinds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class LabelledExamples(ABC):
 
     names: Sequence[str]  # of the network's outputs
     strata: Mapping[str, Sequence[int]]  # the places of examples that are divided alike
+    learns_all: ClassVar[bool] = True  # whether some of each stratum are learned from
 
     def __init__(self, number: int, *, noun: str, group: Groups | None, place: str) -> None:
         self.noun = noun
@@ -81,12 +82,14 @@ class LabelledExamples(ABC):
             }
             for part in range(3)
         ]
-        for name, places in own[0].items():
-            if not len(places):
-                raise ValueError(
-                    f"{printable(self._culprit(name))} has no example to learn from, as all are in other parts: leave "
-                    "it out."
-                )
+        absent = [name for name, places in own[0].items() if not len(places)]
+        if absent and self.learns_all:
+            raise ValueError(
+                f"{printable(self._culprit(absent[0]))} has no example to learn from, as all are in other parts: leave "
+                "it out."
+            )
+        for name in absent:
+            del own[0][name]
         if any(map(len, own[1].values())) or not val:
             return [join_classes(list(classes.values())) for classes in own]
         share = val * len(given) / sum(map(len, own[0].values()))  # of all examples
@@ -108,7 +111,7 @@ class LabelledExamples(ABC):
             inputs, labels = tested
             called = {}
             if tested_in.startswith("'"):
-                called = {"name": tested_in, "images": tested_in, "learned": self.place}
+                called = {"name": tested_in, "learned": self.place}
             places, targets = self.tested(labels, len(inputs), **called)
             parts[2] = Split(inputs[places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
@@ -130,7 +133,7 @@ class LabelledExamples(ABC):
 
     @abstractmethod
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """The places and targets of those of a given test part that can be tested."""
 
@@ -171,10 +174,10 @@ class ClassifiedExamples(LabelledExamples):
         super().__init__(number, noun=noun, group=group, place=place)
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """Without those of classes that were left out."""
-        given = label_list(labels, number, name=name, images=images, noun=self.noun)
+        given = label_list(labels, number, name=name, noun=self.noun)
         places, kept = kept_labels(given, self._named, self.strata)
         return places, class_indices([given[at] for at in places], kept, name=name, learned=learned, noun=self.noun)
 
@@ -252,7 +255,7 @@ class LabelSetExamples(LabelledExamples):
         return [places[torch.tensor([part_of[own] == part for own in groups])] for part in SUBSETS]
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """All of them, without labels of classes that were left out."""
         sets = label_sets(labels, number, separator=self._separator, name=name, noun=self.noun)
@@ -274,6 +277,8 @@ class LabelSetExamples(LabelledExamples):
 
 class NumberedExamples(LabelledExamples):
     """Examples with a number each, or several; they are divided by quantiles."""
+
+    learns_all = False  # numbers may grow with time, and the newest are tested
 
     def __init__(
         self,
@@ -298,7 +303,7 @@ class NumberedExamples(LabelledExamples):
         super().__init__(number, noun=noun, group=group, place=place)
 
     def tested(
-        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+        self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
     ) -> tuple[list[int], Tensor]:
         """All of them."""
         return list(range(number)), number_targets(labels, number, name=name, noun=self.noun)

@@ -13,21 +13,19 @@ from torch import Tensor
 
 from lit_metanas.inputs.example_memory import arranged
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.io.class_folders import class_folders, file_groups, file_within, files_in
+from lit_metanas.io.class_folders import class_folders, file_groups, file_within, files_in, folders_in
 from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReader, FileReading
 from lit_metanas.kinds.labelled_examples import labelled_examples
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
-    SUFFIXES_OF_TABLES,
-    TableRow,
     check_columns,
     column_groups,
     columns_of,
     label_texts,
     listed,
     only,
-    read_rows,
     table_rows,
     usual_column,
 )
@@ -43,25 +41,47 @@ SPEAKER = "speaker"
 """The column of who speaks in sounds."""
 
 
-def file_column(rows: Sequence[TableRow], suffixes: Collection[str]) -> str | None:
-    """The column that names files which end in one of some suffixes; None where there is none."""
+def file_column(rows: Sequence[TableRow], suffixes: Collection[str], folder: Path | None = None) -> str | None:
+    """The column that names files which end in one of some suffixes; None where there is none.
+
+    Such as lie in ``folder`` and its sub-folders may be named without their ending.
+    """
     for name in columns_of(rows):
         if all(Path(str(row.get(name))).suffix.lower() in suffixes for _, row in rows):
+            return name
+    below = dict[str, Path]()
+    for name in columns_of(rows):
+        values = {str(row.get(name)).strip() for _, row in rows}
+        if len(values) < len(rows) or folder is None:  # a file has one row
+            continue
+        below = below or files_by_name(folder, suffixes)
+        if values <= below.keys():
             return name
     return None
 
 
+def files_by_name(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
+    """The files of a folder and of its sub-folders by their names, with their ending and without it."""
+    found = dict[str, Path]()
+    for each in (folder, *sorted(folders_in(folder))):
+        for file in files_in(each, suffixes):
+            found.setdefault(file.name, file)
+            found.setdefault(file.stem, file)
+    return found
+
+
 def table_of_files(path: Path, suffixes: Collection[str]) -> Path | None:
-    """The table that names files: the path itself, or the only one beside them in a folder; None without one."""
-    tables = [path] if path.suffix.lower() in SUFFIXES_OF_TABLES else []
-    if path.is_dir() and files_in(path, suffixes):
+    """The table that names files: the path itself, or the only one of a folder that does; None without one."""
+    tables = [path] if is_table_file(path) else []
+    if path.is_dir() and (files_in(path, suffixes) or len(folders_in(path)) == 1):
         tables = files_in(path, SUFFIXES_OF_TABLES)
-    if len(tables) == 1 and tables[0].is_file():
+    found = list[Path]()
+    for table in tables:
         with suppress(ValueError):  # of a damaged table
-            rows = list(read_rows(tables[0]))
-            if rows and file_column(rows, suffixes) is not None:
-                return tables[0]
-    return None
+            rows = list(read_rows(table))
+            if rows and file_column(rows, suffixes, table.parent) is not None:
+                found.append(table)
+    return only(found)
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,8 @@ class ListedFiles:
         rows, place = table_rows(table, label, learned=learned), writable(str(table))
         check_columns(rows, place, label=label, group=group)
         names = columns_of(rows)
-        named = file_column(rows, suffixes) or usual_column(names, FILE_COLUMNS)
+        folder = table.parent if root is None else root
+        named = file_column(rows, suffixes, folder) or usual_column(names, FILE_COLUMNS)
         free = [name for name in names if name not in (named, group, SPEAKER)]
         column = label or usual_column(free, LABEL_COLUMNS) or only(free)
         if named is None or column is None:
@@ -109,11 +130,12 @@ class ListedFiles:
                 f"'{place}' has the columns {listed(names)}: call that of the {noun} 'file' and that of the labels, or "
                 f"of the numbers to be predicted, 'label', or name this one by {option_words('label')}."
             )
-        folder = table.parent if root is None else root
-        files = dict[Path, str]()
+        files, below = dict[Path, str](), dict[str, Path]()
         for where, row in rows:
             at, name = f"{where.capitalize()} of '{place}'", str(row.get(named) or "").strip()
-            file = file_within(folder, name, at, suffixes, noun)
+            if not (folder / name).is_file():
+                below = below or files_by_name(folder, suffixes)
+            file = below.get(name) or file_within(folder, name, at, suffixes, noun)
             if file in files:
                 raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")
             files[file] = where

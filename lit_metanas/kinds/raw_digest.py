@@ -12,8 +12,9 @@ from lit_metanas.io.class_folders import excluding
 from lit_metanas.io.files import open_regular
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_data import Given, kind_of_examples
+from lit_metanas.kinds.given_pairs import is_pair
 from lit_metanas.kinds.kind import Kind
-from lit_metanas.kinds.kind_of_path import folders_of_parts
+from lit_metanas.kinds.kind_of_path import parts_in
 from lit_metanas.tasks.labels import Groups
 
 
@@ -37,7 +38,7 @@ def raw_digest(
                 if reading is not None and reading.leaves_out(file) and file.suffix.lower() in kind.class_files:
                     continue
                 digest.update(json.dumps([name, _content(file)]).encode())
-        elif isinstance(given, tuple | list) and kind_of_examples(given[0]) == "texts":
+        elif is_pair(given) and kind_of_examples(given[0]) == "texts":
             digest.update(json.dumps(list(map(str, given[0]))).encode())
         else:
             return None
@@ -58,5 +59,8 @@ def _files_read(path: Path, kind: Kind, *, deep: bool) -> Iterator[tuple[str, Pa
     if not path.is_dir():
         yield "", path
         return
-    for part in folders_of_parts(path) or (path,):
-        yield from ((file.relative_to(path).as_posix(), file) for file in sorted(kind.files_of(part, deep)))
+    parts = parts_in(path)
+    for part in (path,) if parts is None else (parts.train, parts.test):
+        if part is not None:
+            files = kind.files_of(part, deep) if part.is_dir() else [part]
+            yield from ((file.relative_to(path).as_posix(), file) for file in sorted(files))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 
 import torch
@@ -17,8 +16,7 @@ from lit_metanas.tasks.task import Split, Task
 class TaskEmbedding(ABC):
     """Features of a data set, by which a search can begin differently on different tasks (Dataset2Vec, Jomaa 2021).
 
-    Only the train part is looked at. Its examples come in an order of their own, so that the order in which a task
-    holds them makes no difference, to the last bit, whatever an implementation does with them.
+    Only the train part is looked at.
 
     Example:
         >>> class Brightness(lm.tasks.TaskEmbedding):
@@ -42,7 +40,7 @@ class TaskEmbedding(ABC):
             train, way = task.train, task.way
             if not isinstance(task.goal, Classification):  # all examples count as those of one class
                 train, way = Split(train.inputs, torch.zeros_like(train.labels[:, 0])), 1
-            found = self.features(_sort_examples(train), way).cpu().double()
+            found = self.features(train, way).cpu().double()
         assert found.dim() == 1
         if not bool(torch.isfinite(found).all()):
             raise ValueError(
@@ -54,15 +52,6 @@ class TaskEmbedding(ABC):
     @abstractmethod
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(e,)``, of training examples of ``way`` classes."""
-
-
-def _sort_examples(split: Split) -> Split:
-    """The examples sorted by label and by a digest of their pixels."""
-    inputs, labels = split.inputs.detach().contiguous(), split.labels
-    rows = inputs.cpu().flatten(1).contiguous().view(torch.uint8).numpy()
-    keys = [(label, hashlib.blake2b(row.tobytes()).digest()) for label, row in zip(labels.tolist(), rows, strict=True)]
-    order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__), device=labels.device)
-    return Split(inputs[order], labels[order])
 
 
 _ROOTS = torch.tensor([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0], dtype=torch.float64).sqrt()

@@ -21,19 +21,9 @@ ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
 
 
-def label_list(
-    labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
-) -> list[Hashable]:
-    """One label for each of so many examples, as plain values; arguments are called ``name`` and ``images``."""
-    one = one_of(noun)
-    found = _plain_values(labels, f"{name} has shape {{}}: give one label {one}, shape ({number},).")
-    if len(found) != number:
-        raise ValueError(f"{images} has {number} {noun}, but {name} has {len(found)} labels: give one {one}.")
-    for place, label in enumerate(found):
-        _check_single(label, f"Label {place} in {name}", "a number or a name")
-        if is_missing(label):
-            raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
-    return found
+def label_list(labels: Labels, number: int, *, name: str = "y", noun: str = "images") -> list[Hashable]:
+    """One label for each of so many examples, as plain values; messages call them ``name``."""
+    return _plain_values(labels, number, name, noun, "label")
 
 
 def group_names(values: Groups | None, number: int, noun: str, *, name: str = "group") -> list[str] | None:
@@ -45,29 +35,26 @@ def group_names(values: Groups | None, number: int, noun: str, *, name: str = "g
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
-    found = _plain_values(values, f"{name} has shape {{}}: give one value for each of the {number} {noun}.")
-    if len(found) != number:
-        raise ValueError(f"{name} has {len(found)} values for {number} {noun}: give one for each.")
-    for place, value in enumerate(found):
-        _check_single(value, f"The group at place {place} of {name}", "a number or name")
-        if is_missing(value) or not str(value).strip():
-            raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
-    return [str(value).strip() for value in found]
+    return [str(value).strip() for value in _plain_values(values, number, name, noun, "group")]
 
 
-def _plain_values(values: Any, refusal: str) -> list[Any]:
-    """The values of a sequence, an array or a column of pandas, which may be missing or no single ones."""
+def _plain_values(values: Any, number: int, name: str, noun: str, what: str) -> list[Hashable]:
+    """The values of a sequence, an array or a column of pandas, one for each example."""
+    one, called = f"give one {what} {one_of(noun)}", what.capitalize()
     shape = tuple(getattr(values, "shape", (0,)))
     if len(shape) != 1:  # also of a table of pandas with a single column
-        raise ValueError(refusal.format(shape))
+        raise ValueError(f"{name} has shape {shape}: {one}, shape ({number},).")
     if isinstance(values, Tensor | np.ndarray):
         values = values.tolist()
-    return [plain_label(value) for value in values]
-
-
-def _check_single(value: object, where: str, wanted: str) -> None:
-    if isinstance(value, Tensor) or not isinstance(value, Hashable):
-        raise ValueError(f"{where} is a {type(value).__name__}: give {wanted}.")
+    found = [plain_label(value) for value in values]
+    if len(found) != number:
+        raise ValueError(f"{name} has {len(found)} {what}s for {number} {noun}: {one}.")
+    for place, value in enumerate(found):
+        if isinstance(value, Tensor) or not isinstance(value, Hashable):
+            raise ValueError(f"{called} {place} in {name} is a {type(value).__name__}: give a number or a name.")
+        if is_missing(value) or (what == "group" and not str(value).strip()):
+            raise ValueError(f"{called} {place} in {name} is {value}: leave out {noun} without a {what}.")
+    return found
 
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in files, whatever the case

@@ -11,13 +11,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
-from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "several labels", "regression"]
 """What labels are learned as."""
@@ -28,20 +26,14 @@ FEWEST_NUMBERS = 10
 FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 """Whole numbers are targets if more than this share of them are the label of fewer examples."""
 
-MOST_ROUNDED = 0.01
-"""Rounding to single precision that is worth a warning, as a share of the numbers' standard deviation."""
-
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
 
-# Of a stripped text. No two parts take the same letter, or long texts would take minutes.
-_NUMBER_WITH_UNIT = re.compile(r"(?:[$€£]\s*)?[-+]?[0-9][0-9.,'\s]*[^\W\d]*[%°²³$€£]?")
-
 _MEASURE = re.compile(
     r"(?P<before>[$€£]\s*)?[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"
-    r"\s*(?P<unit>[^\d\s.,'+-][^\d\s]{0,5}[23]?)?"
+    r"\s*(?P<unit>(?:[^\W\d_]|[%°²³$€£])[^\d\s]{0,8}[23]?)?"
 )
-"""One number, as people write it."""
+"""One number, as people write it. No two parts take the same letter, or long texts would take minutes."""
 
 
 def are_measures(texts: Iterable[str]) -> bool:
@@ -77,7 +69,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return "regression"
     texts = {label.strip() for label in labels if isinstance(label, str) and not _is_absent(label)}
     wrong = next((text for text in sorted(texts) if _number(text) is None), None)
-    if wrong is None or len(texts) < FEWEST_NUMBERS or not all(map(_NUMBER_WITH_UNIT.fullmatch, texts)):
+    if wrong is None or len(texts) < FEWEST_NUMBERS or not are_measures(texts):
         return "classification"
     digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
     if are_numbers(digits):
@@ -97,11 +89,12 @@ def number_targets(
         raise ValueError(f"{name} has shape {array.shape}: give one number, or several, for each of the {noun}.")
     if len(array) != number:
         raise ValueError(f"There are {number} {noun}, but {name} has {len(array)} targets: give as many.")
-    if array.dtype.kind in "biuf" and bool(np.isfinite(array).all()):
-        return _in_float32(array.astype(np.float64).reshape(number, -1), name)
-    rows = [array[:, place].tolist() for place in range(array.shape[1])] if array.ndim == 2 else [array.tolist()]
-    found = np.array([[_checked(value, place, name, where) for place, value in enumerate(row)] for row in rows])
-    return _in_float32(found.T, name)
+    array = array.reshape(number, -1)
+    if array.dtype.kind not in "biuf" or not bool(np.isfinite(array).all()):
+        array = np.array(
+            [[_checked(value, row, name, where) for value in array[row].tolist()] for row in range(number)]
+        )
+    return torch.from_numpy(array.astype(np.float64)).float()
 
 
 def strata_of(targets: Tensor) -> list[Tensor]:
@@ -121,22 +114,6 @@ def named_targets(name: str | None) -> Targets | None:
     return next((one for one in known if one == name), None)
 
 
-def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
-    """Numbers of float64, shape ``(n, targets)``, as float32, with a warning if rounding changes them much."""
-    if (np.abs(numbers) > np.finfo(np.float32).max).any():
-        raise ValueError(f"{name} has a number beyond 3.4e38: give all in a larger unit.")
-    rounded = torch.from_numpy(numbers.astype(np.float32))
-    errors, spread = (rounded.double() - torch.from_numpy(numbers)).abs(), numbers.std(0)
-    for place in range(len(spread)):
-        error = float(errors[:, place].max())
-        if error > MOST_ROUNDED * spread[place] > 0:
-            warn_of_data(
-                f"{name} has numbers that differ by {spread[place]:.2g} and are rounded by up to {error:.2g}, as they "
-                "are kept in single precision: subtract a constant from them."
-            )
-    return rounded
-
-
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
     """A target as a number."""
     at = f"at {where[place]} of" if where else f"{place} in"
@@ -150,11 +127,9 @@ def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
 
 def _no_number(text: str) -> str:
     shown = printable(text.strip(), 40)
-    if not _NUMBER_WITH_UNIT.fullmatch(text.strip()):
-        return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
-    if re.search(r"[^\W\d]|[%°²³$€£]", text):
-        return f"'{shown}' has a unit: give the numbers alone, all in one unit"
-    return f"'{shown}' has separators: write numbers with a point and nothing else, as 1234.5"
+    if _MEASURE.fullmatch(text.strip()):
+        return f"'{shown}' has a unit or separators: give the numbers alone, as 1234.5, all in one unit"
+    return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
 
 
 def _number(value: object) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
-from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,11 +11,10 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import join_inputs
-from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
+from lit_metanas.inputs.shapes import ImageShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.group_dealing import deal_groups, named_parts
-from lit_metanas.tasks.number_targets import FEWEST_NUMBERS
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
@@ -53,9 +51,6 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
     place = f"'{printable(task.id, 40)}'"
     if isinstance(task.shape, ImageShape):  # larger ones may differ
         place += f" at {task.shape.height}x{task.shape.width} pixels"
-    rightly = ("", "")
-    if isinstance(task.shape, RowShape):
-        rightly = ", unless rows are rightly equal", ", unless these columns cannot tell the classes apart"
     named = {"learn from": task.train, "choose by": task.val, "test": task.test}
     parts = {what: part for what, part in named.items() if part is not None}
     own_digests = {what: digests(part.inputs) for what, part in parts.items()}
@@ -68,7 +63,7 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
     if copied:
         warn_of_data(
             f"{place} has equal examples in several parts: {' and '.join(copied)} are also learned from, so the scores "
-            f"may be too good; remove copies{rightly[0]}."
+            "may be too good; remove copies, unless they are rightly equal."
         )
     if not isinstance(task.goal, Classification):
         return
@@ -78,7 +73,7 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
     if several := sum(classes[digest] > 1 for digest in everything):
         warn_of_data(
             f"{place} has equal examples of different classes, {several:,} of {len(everything):,}, which no network "
-            f"can tell apart: correct their labels, or remove them{rightly[1]}."
+            "can tell apart: correct their labels, remove them, or add what tells them apart."
         )
 
 
@@ -92,26 +87,20 @@ def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
         )
 
 
-def check_shares(owner: str, *, train: float, val: float, test: float, seed: int) -> None:
-    """Refuse shares of the three parts that are out of range, or a negative seed."""
-    if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
+def check_shares(
+    owner: str, *, val: float, test: float, seed: int, train: float | None = None, drawn: bool = True
+) -> None:
+    """Refuse shares that leave nothing to learn from or to test, or a negative seed. ``train`` None is the rest."""
+    if train is None:
+        train = 1 - val - test
+    fits = train > 1e-6 and val >= 0 and test >= 0 and train + val + test <= 1 + 1e-6
+    if not fits or (drawn and not test):
         raise ValueError(
-            f"{owner}: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
-            f"with a sum of at most 1."
+            f"{owner}: train = {train:g}, val = {val}, test = {test} must be shares above 0 (val: at least 0) with a "
+            "sum of at most 1."
         )
     if seed < 0:
         raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
-
-
-def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) -> None:
-    """Refuse shares that leave nothing to learn from or to test, or a negative seed."""
-    if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (drawn and test == 0):
-        raise ValueError(
-            f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
-            "for training."
-        )
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be at least 0.")
 
 
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
@@ -134,23 +123,21 @@ def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict
         return dict(classes)
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise ValueError(f"min_per_class = {short_value(least)} must be a whole number of at least 1.")
-    numbers = {str(name): len(own) for name, own in classes.items()}
-    lost = {name: number for name, number in numbers.items() if number < least}
-    named = first_few([f"'{printable(name, 40)}' ({number})" for name, number in lost.items()])
-    large, enough = len(numbers) - len(lost), number_of(least, "example")
-    rare = least <= FEWEST_OF_A_CLASS and 2 * sum(lost.values()) > sum(numbers.values())
-    if lost and (large < 2 or rare):
-        _check_no_targets(numbers)
-        has = number_of(large, "class")
-        if large < 2:
-            raise ValueError(f"{place} has {has} of {enough} or more, too few to learn from: add some of {named}.")
+    lost = {name: own for name, own in classes.items() if len(own) < least}
+    named = first_few([f"'{printable(str(name), 40)}' ({len(own)})" for name, own in lost.items()])
+    large, enough = len(classes) - len(lost), number_of(least, "example")
+    if large < 2 and lost:
+        raise ValueError(
+            f"{place} has {number_of(large, 'class')} of {enough} or more, too few to learn from: add some of {named}."
+        )
+    if least <= FEWEST_OF_A_CLASS and 2 * sum(map(len, lost.values())) > sum(map(len, classes.values())):
         raise ValueError(
             f"Most examples of {place} are of classes with fewer than {enough}, such as {named}: are these classes? "
             "Add some of each, or leave them out yourself."
         )
     if lost:
         warn_of_data(f"{place} has {number_of(len(lost), 'class')} of fewer than {enough}, left out: {named}.")
-    return {name: own for name, own in classes.items() if len(own) >= least}
+    return {name: own for name, own in classes.items() if name not in lost}
 
 
 def kept_labels(
@@ -187,39 +174,16 @@ def split_examples(
     validated: bool = False,
 ) -> list[Split]:
     """The train, val and test part of the examples of each class; those of one group go into one part."""
-    try:
-        if groups is None:
-            sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
-            return split_classes(list(classes.values()), sizes, seed)
-        dealt = deal_groups(
-            groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
-        )
-    except ValueError:
-        _check_no_targets({of: len(own) for of, own in classes.items()})
-        raise
+    if groups is None:
+        sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
+        return split_classes(list(classes.values()), sizes, seed)
+    dealt = deal_groups(
+        groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
+    )
     return [
         join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
         for part in SUBSETS
     ]
-
-
-def _check_no_targets(numbers: Mapping[str, int]) -> None:
-    """Refuse class names that are numbers and hardly repeat, as the targets of a regression."""
-    examples = sum(numbers.values())
-    if len(numbers) < FEWEST_NUMBERS or FEWEST_OF_A_LABEL * len(numbers) <= examples:
-        return
-    try:
-        values = [float(name) for name in numbers]
-    except ValueError:  # names
-        return
-    # Whole numbers that stand twice may be classes.
-    targets = 3 * len(numbers) > 2 * examples or not all(value.is_integer() for value in values)
-    if all(map(isfinite, values)) and targets:
-        some = ", ".join(printable(name, 20) for name in [*numbers][:3])
-        raise ValueError(
-            f"The labels are numbers that hardly repeat ({some} …), and no classes: give objective='regression', which "
-            "predicts numbers, or labels that are classes."
-        ) from None
 
 
 def deal_labels(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -61,14 +62,9 @@ class Split:
 
     def spread(self, most: int) -> Split:
         """At most so many of the examples, spread evenly over them."""
-        return self.divided(most)[0]
-
-    def divided(self, most: int) -> tuple[Split, Split]:
-        """At most so many of the examples, spread evenly over them, and the others."""
         if len(self) <= most:
-            return self, self.at(slice(0))
-        places = self.spread_places(most)
-        return self.at(places), self.at(self.places_but(places))
+            return self
+        return self.at(self.spread_places(most))
 
     def portion(self, most: int) -> Split | Portion:
         """The same examples as ``spread`` gives, without a copy of them."""
@@ -113,10 +109,8 @@ def join_parts(*parts: Split) -> Split:
     inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
     weights = None
     if any(part.weights is not None for part in parts):
-        ones = (torch.ones(len(part), device=part.labels.device) for part in parts)
-        weights = torch.cat(
-            [one if part.weights is None else part.weights for part, one in zip(parts, ones, strict=True)]
-        )
+        ones = [torch.ones(len(part), device=part.labels.device) for part in parts]
+        weights = torch.cat([ones[at] if part.weights is None else part.weights for at, part in enumerate(parts)])
     joined = in_one_piece(inputs)
     if joined is None:
         joined = join_inputs(inputs)
@@ -291,11 +285,11 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
-    noun, form = "inputs", ""
+    noun = "inputs"
     if task.train.inputs.dim() == 4:
-        noun, form = "images", " (n, channels, height, width)"
+        noun = "images"
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
-        raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape{form}.")
+        raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape.")
     try:
         shape = task.shape_of(inputs)
     except ValueError as error:
@@ -380,9 +374,15 @@ class TaskCollection(Dataset[Task]):
 class SingleTask(TaskCollection):
     """A collection of one task, such as that of one's own examples."""
 
+    kept: ClassVar[bool] = True  # whether the task is made once; else its files are read each time
+
     @abstractmethod
     def make(self) -> Task:
         """Make the task; the same one each time."""
+
+    @cached_property
+    def _task(self) -> Task:
+        return self.make()
 
     @property
     def shape(self) -> Shape:
@@ -397,4 +397,4 @@ class SingleTask(TaskCollection):
         """Return the task."""
         if index != 0:
             raise IndexError(f"task {index} of 1")
-        return self.make()
+        return self._task if self.kept else self.make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class Ensemble(nn.Module):
 
 
 class WithLinear(nn.Module):
-    """A network or an ensemble, and a linear model, whose scores are multiplied: the mean of both."""
+    """A network or an ensemble, and a linear model, whose scores count ``factor`` times as much in the mean of both."""
 
     factor: Tensor
 
@@ -53,22 +54,22 @@ class WithLinear(nn.Module):
             own, others = inputs[:, :first], inputs[:, first:]
             if others.is_floating_point():  # behind features of an encoder
                 others = others.long()
-        mean: Tensor = (self.network(own) + self.factor * self.linear(others)) * 0.5
+        mean: Tensor = (self.network(own) + self.factor * self.linear(others)) / (1 + self.factor)
         return mean
 
 
 LINEAR_FACTORS = [2.0 ** (power / 2) for power in range(-4, 9)]
 """How many times as much the scores of a linear model may count as those of networks."""
 
-FEWEST_WEIGHED = 20
-"""Examples by which both are weighed."""
+FEWEST_WEIGHED, FACTOR_SPREAD = 20, 0.7
+"""Examples by which both are weighed, and the standard deviation of the factor's logarithm before any is seen."""
 
 
 def linear_factor(networks: Tensor, linear: Tensor, losses: Callable[[Tensor], Tensor]) -> float:
     """How many times as much a linear model's scores are to count as those of networks.
 
     It is the factor of the lowest log-loss, each at its best temperature, as networks grow too sure of themselves the
-    longer they are trained.
+    longer they are trained. Its logarithm has a normal prior around 0, as few examples say little.
 
     Args:
         networks: scores of examples that they have not learned from, shape ``(n, way)``.
@@ -83,8 +84,9 @@ def linear_factor(networks: Tensor, linear: Tensor, losses: Callable[[Tensor], T
     scales = [2.0 ** (power / 2) for power in range(-10, 5)]
 
     def lowest(factor: float) -> float:
-        both = networks + factor * linear
-        return min(float(losses(scale * both).mean()) for scale in scales)
+        both = (networks + factor * linear) / (1 + factor)
+        least = min(float(losses(scale * both).sum()) for scale in scales)
+        return least + (log(factor) / FACTOR_SPREAD) ** 2 / 2
 
     return min(LINEAR_FACTORS, key=lowest)
 

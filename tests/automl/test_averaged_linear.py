@@ -98,7 +98,7 @@ def test_the_mean_is_that_of_both_scores() -> None:
     both = WithLinear(network, model, steps=(3, 2), factor=4.0).eval()
     with torch.no_grad():
         scores, own, other = both(inputs), network(inputs[:, :3]), model(inputs[:, 3:])
-    torch.testing.assert_close(scores, (own + 4 * other) / 2, atol=1e-12, rtol=0)
+    torch.testing.assert_close(scores, (own + 4 * other) / 5, atol=1e-12, rtol=0)
     assert float(other.norm()) > 0
     assert members_of(both) == 2
     with pytest.raises(ValueError, match="have 3 tokens, and the network takes 3 of one kind and then 2 of another"):
@@ -111,11 +111,12 @@ def test_the_weight_of_the_linear_model_is_that_of_the_lowest_loss() -> None:
     good = torch.nn.functional.one_hot(labels, 3) + torch.randn(200, 3)
 
     def losses(scores: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(scores, labels, reduction="none")
+        return torch.nn.functional.cross_entropy(scores, labels[: len(scores)], reduction="none")
 
     noisy = 3 * torch.randn(200, 3)
-    assert linear_factor(noisy, good, losses) == max(LINEAR_FACTORS)
-    assert linear_factor(good, noisy, losses) == min(LINEAR_FACTORS)
+    many, few = (linear_factor(noisy[:number], good[:number], losses) for number in (200, 20))
+    assert many > max(few, 4)  # few examples say little
+    assert linear_factor(good, noisy, losses) < 0.4
     assert linear_factor(good, good, losses) in LINEAR_FACTORS
     assert linear_factor(noisy[:9], good[:9], losses) == 1
 

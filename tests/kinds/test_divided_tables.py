@@ -90,6 +90,14 @@ def test_numbers_grow_with_time_and_equal_ones_stay_together() -> None:
         assert abs(float(np.mean(parts >= part)) - 0.2 * (3 - part)) == pytest.approx(min(others))
 
 
+def test_numbers_to_predict_may_grow_with_time(tmp_path: Path) -> None:
+    rows = [f"{2000 + number},{number % 7},{10 * number + 0.5}" for number in range(40)]
+    (tmp_path / "sales.csv").write_text("\n".join(["year,shop,sales", *rows]))
+    task = read_given(tmp_path / "sales.csv", label="sales", test_by="year")
+    assert float(task.train.labels.max()) < float(task.test.labels.min())
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (24, 8, 8)
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [

@@ -156,15 +156,6 @@ def test_a_given_test_part_stays_as_it_is(images: Path, tmp_path: Path) -> None:
     assert torch.equal(read_given(tmp_path / "parts").test.inputs, task.test.inputs)
 
 
-def test_folders_of_parts_are_no_classes(images: Path, tmp_path: Path) -> None:
-    for part in ("Train", "val", "test"):
-        shutil.copytree(images, tmp_path / "parts" / part)
-    told = "parts' has folders of parts, Train, test, val: give the path of the one to learn from"
-    for options in ({}, {"kind": "images", "group": "folder"}):
-        with pytest.raises(ValueError, match=told):
-            read_given(tmp_path / "parts", **options)
-
-
 def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("text,label\nplease cut this,cut\nplease fold this,fold\nnow cut it,cut")
     task = read_given(texts, test=tmp_path / "test.csv")
@@ -200,7 +191,7 @@ def test_copies_are_reported_if_a_test_part_is_drawn(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=told):
         warn_of_copies(task, drawn=True)
     rows = [[n, 3 * n] for n in range(15)] * 2, ["small" if n % 15 < 8 else "large" for n in range(30)]
-    with pytest.warns(UserWarning, match="remove copies, unless rows are rightly equal"):
+    with pytest.warns(UserWarning, match="remove copies, unless they are rightly equal"):
         warn_of_copies(read_given(rows), drawn=True)
 
 
@@ -439,13 +430,7 @@ def test_groups_that_do_not_suit_what_was_given(
     [
         ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         ("a,d,c\n" + "".join(f"{n},how are you {n},x\n" for n in range(9)), "the columns a, d, c: name that of the"),
-        (
-            "a,body,target\n"
-            + "".join(f"a man of {n},how are you {n},x\nno men of {n},I am well {n},y\n" for n in range(5)),
-            r"Column 'a' .* holds texts: say kind='rows' to leave it out, or call it 'text' to learn",
-        ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
-        ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
         ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
         ("0.1,0.2,1\n" + "1,2,0\n3,4,1\n" * 9, "must name the columns, but it holds numbers alone: put a line of"),
         ("how far,way\n" + "how near,way\nso,why\nmy,way\n" * 5, "must name the columns, but 'way' in it is a"),
@@ -474,8 +459,6 @@ def test_numbers_are_predicted_and_divided_by_quantiles(kind: str) -> None:
     tested = read_given((X[5:], y[5:]), test=(X[:5], y[:5]))
     assert tested.test.labels[:, 0].tolist() == pytest.approx(y[:5])
     assert read_given((X, (y / 100).round()), objective="regression").goal.kind == "regression"
-    with pytest.raises(ValueError, match=r"The labels are numbers that hardly repeat .*: give objective='regression'"):
-        read_given((X, y), objective="classification")
     with pytest.raises(ValueError, match="has numbers and no classes: leave 'min_per_class' out"):
         read_given((X, y), min_per_class=2)
     names = np.array(["3.10", "3.11", "inf"])[np.arange(4) // 2]
@@ -507,11 +490,6 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
         assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
     with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
         read_given(tmp_path / "t.csv", label="prize")
-    with pytest.raises(ValueError, match="label = 'b' names a column of a file, and the data are none: leave"):
-        read_given(([1], [2]), label="b")
-    frame = type("Frame", (), {"columns": ["a", "b"]})()
-    with pytest.raises(ValueError, match=r"give a data frame as the pair \(data.drop\(columns='b'\), data\['b'\]\)"):
-        read_given(frame, label="b")
 
 
 @pytest.mark.parametrize(
@@ -520,9 +498,8 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
         (["3.5", *map(str, range(30)), ""], None, "There is no label at line 33"),
         (["3.5", *map(str, range(30)), "NA"], None, "The target at line 33 of .* is missing: fill it in, or leave"),
         (["3.5"] * 20 + ["2", "x"], "regression", "The target at line 23 of .* is no number: 'x' is not finite, or"),
-        ([f"{n} kg" for n in range(30)], None, "'0 kg' has a unit: give the numbers alone, all in one unit; if"),
-        ([f"{n},5" for n in range(30)], None, "'0,5' has separators: write numbers with a point and nothing else"),
-        ([f"{n * 1000}" for n in range(30)], "classification", "numbers that hardly repeat .* give objective='regres"),
+        ([f"{n} kg" for n in range(30)], None, "'0 kg' has a unit or separators: give the numbers alone"),
+        ([f"{n},5" for n in range(30)], None, "'0,5' has a unit or separators: give the numbers alone, as 1234.5"),
         (["7.5"] * 30, "regression", "All targets to learn from are 7.5: there is nothing to predict"),
     ],
 )

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives.regression import COVERAGE
-from lit_metanas.tasks.number_targets import are_numbers, learned_as, number_targets
+from lit_metanas.tasks.number_targets import are_numbers, learned_as
 
 
 @pytest.mark.parametrize("targets", [1, 3])
@@ -115,12 +115,3 @@ def test_long_texts_that_begin_with_a_digit_are_classes_at_once() -> None:
     begin = perf_counter()
     assert learned_as(labels, None) == "classification"
     assert perf_counter() - begin < 2  # minutes, if parts of the pattern take the same letters
-
-
-def test_numbers_that_float32_rounds_away_are_named() -> None:
-    times = 1.76e9 + 30 * np.arange(20.0)
-    with pytest.warns(UserWarning, match=r"y has numbers that differ by 1\.7e\+02 and are rounded by up to 62"):
-        number_targets(times, 20)
-    assert torch.equal(number_targets(times - 1.76e9, 20)[:, 0].double(), torch.from_numpy(times - 1.76e9))
-    with pytest.raises(ValueError, match=r"y has a number beyond 3\.4e38: give all in a larger unit"):
-        number_targets([1e39, 1.0], 2)

@@ -136,7 +136,7 @@ def nan():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": LABELS[:29]}, "X has 30 images, but y has 29 labels: give one an image."),
+        ({"y": LABELS[:29]}, "y has 29 labels for 30 images: give one label an image."),
         ({"y": [0] * 30}, "All images have the label 0: give two or more classes."),
         ({"y": ["a"] * 2 + ["b"] * 28}, "Class 'a' has 2 examples, too few for a train, val and test part: add some."),
         ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
@@ -145,7 +145,6 @@ def nan():
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
         ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1], or"),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
-        ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         ({"X": np.zeros((30, 784), np.uint8)}, "X has shape (30, 784): give (n, height, width)"),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
@@ -153,7 +152,7 @@ def nan():
         ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
         ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label 3, which y lacks: leave its images out."),
         ({"X_test": GREY[:, :4], "y_test": LABELS}, "The test part of task 'arrays' has images of shape"),
-        ({"val": 0.5, "test": 0.5}, "val = 0.5, test = 0.5 must be shares of each class (test: above 0) with a sum"),
+        ({"val": 0.5, "test": 0.5}, "task_from_arrays: train = 0, val = 0.5, test = 0.5 must be shares above 0"),
     ],
 )
 def test_a_mistake_gets_one_sentence(change, message):

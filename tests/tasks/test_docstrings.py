@@ -46,19 +46,17 @@ def test_no_sentence_tells_its_module(source):
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("Return ``None`` or `x` for :class:`Thing` of 'utf-8'.", "Return _ or _ for _ of _."),
-        ("Call os.path.join(a, b) on some_value and CamelCase.", "Call _ on _ and _."),
+        ("Return ``None`` or `x` for :class:`Thing` of 'utf-8'.", "Return _ or _ for _ of '_'."),
+        ("Call os.path.join(a, b) on some_value and CamelCase.", "Call _, b) on _ and _."),
         ("Parse an email message, emails or e-mail of an EmailMessage.", "Parse an _ message, _ or e-mail of an _."),
-        ("Wrap the torch Tensor by numpy's arrays.", "Wrap the _ Tensor by _'s arrays."),
-        ("The HTTPServer, XML2 and IPv4 of version 3.11.", "The _ and _ of version _."),
-        ("An element-wise sum with --option and *args, **kwargs.", "An element-wise sum with _ and _."),
-        ("Plain words stay as they are (really).", "Plain words stay as they are (really)."),
+        ("Wrap the torch Tensor by numpy's arrays.", "Wrap the _ Tensor by _ arrays."),
+        ("Plain words stay, e.g. these (really).", "Plain words stay, e.g. these (really)."),
     ],
 )
 def test_names_of_code_are_masked(text, masked):
-    assert docstrings._masker(("email", "utils"))(text) == masked
-    masker = docstrings._masker(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
-    assert masker("The backend and all toolkits of FTP know it") == "The _ and all _ of _ know it"
+    assert docstrings.mask_names(text, docstrings._words_of(("email", "utils"))) == masked
+    names = docstrings._words_of(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
+    assert docstrings.mask_names("The backend and all toolkits know Ftp", names) == "The _ and all _ know _"
 
 
 def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
@@ -69,15 +67,15 @@ def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
         "class Thing:\n    '''One thing that can be\n    bought by many people today.\n\n    Not told, too.'''\n"
         "    if True:\n        def price(self):\n            'The number of coins for it, e.g. seven or nine.'\n"
         "def short():\n    'Too short.'\n"
-        "def code():\n    'This gives >>> which is not prose at all.'\n"
-        "def other():\n    'Des mots français que nous ne gardons pas.'\n"
+        "def code():\n    'x_1 = f(x_0) >>> 3.5 which is -> None.'\n"
         "def twice():\n    'Everything that we sell to people.'\n"
     )
     (tmp_path / "shop" / "broken.py").write_text("def (:")
     (tmp_path / "shop" / "latin.py").write_bytes(b'"""Not \xff in any encoding that is known."""')
     (tmp_path / "shop" / "tests" / "test_goods.py").write_text('"""Nobody wants to read what a test says."""')
     os.mkfifo(tmp_path / "shop" / "pipe.py")
-    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    (tmp_path / "shop" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     assert sentences_of("shop", frozenset(), 9) == [
         "Everything that we sell to people.",
         "One thing that can be bought by many people today.",

@@ -11,7 +11,6 @@ import torch
 from written_tables import Frame, write
 
 import lit_metanas as lm
-from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import describe_given, read_given
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.kinds.rows import columns as column_module
@@ -62,27 +61,19 @@ def test_files_and_data_frames_are_one_table(tmp_path: Path) -> None:
     assert made.show(made.encode(rows[:1]))[0].startswith(f"tree {rows[0]['tree']}, old {int(rows[0]['old'])}, height ")
 
 
-def test_new_rows_are_predicted_by_python_and_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_new_rows_lack_columns_that_are_left_out_and_have_new_categories(tmp_path: Path) -> None:
     rows = rows_of(200)
-    found = lm.auto(write(tmp_path / "trees.csv", rows), flops=3e8, progress=False, output="model")
-    assert found.test_accuracy > 0.9
-    new: list[dict[str, Any]] = [{**row, "extra": "x"} for row in rows[:5]] + [{**rows[0], "tree": "a new kind"}]
+    made = read_given(write(tmp_path / "trees.csv", rows)).preprocessing
+    assert isinstance(made, lm.kinds.Columns)
+    new = [{**row, "extra": "x"} for row in rows[:5]] + [{**rows[0], "tree": "a new kind"}]
     for row in new:
         del row["name"], row["country"], row["label"]
-    wanted = found.predict(new)
-    assert lm.load("model").show(new) == [next(iter(each)) for each in wanted]  # type: ignore[arg-type]
-    assert main(["predict", "model", write(tmp_path / "new.csv", new)]) == 0
-    lines = Path("predictions.csv").read_text().splitlines()[1:]
-    assert [line.split(",")[1] for line in lines] == [next(iter(each)) for each in wanted]  # type: ignore[arg-type]
-    capsys.readouterr()
+    assert torch.equal(made.encode(new)[:5], made.encode(rows[:5]))
+    assert not bool(made.encode(new)[5, :3].any())
     new[3]["planted"] = "31.12.1999"
-    told = "Column 'planted' of the table holds '31.12.1999' at line 5, which is no date in the form of '2026-01-31': "
-    with pytest.warns(UserWarning, match=f"1 of 6 rows cannot be read, and have no prediction. {told}"):
-        assert main(["predict", "model", write(tmp_path / "new.csv", new)]) == 1
-    assert len(Path("predictions.csv").read_text().splitlines()) == 6
+    told = "Column 'planted' of the table holds '31.12.1999' at row 4, which is no date in the form of '2026-01-31': "
+    with pytest.raises(ValueError, match=told):
+        made.encode(new)
 
 
 @pytest.mark.parametrize(

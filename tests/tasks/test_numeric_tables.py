@@ -147,7 +147,7 @@ def test_damaged_columns_are_refused(columns, message):
         ([1.0, 2.0, 3.0], r"shape \(3,\): give rows"),
         ([[1.0, 2.0], [3.0]], "is no table: give rows of numbers or texts, all of one length"),
         ([[1.0, 2.0, 3.0], [4.0, math.inf, 6.0]], "an infinite value in row 1, column 1"),
-        ([{"b": 2}], "Row 1 lacks columns 'a', 'c', which were learned from: add them"),
+        ([{"b": 2}], "Row 1 lacks column 'a', which was learned from: add it"),
         ([{"a": 1, "b": "blue", "c": 3}], "Column 'b' of the table holds 'blue' at row 1, which is no finite number"),
     ],
 )
@@ -174,9 +174,9 @@ def test_arrays_become_a_task_that_knows_its_training_rows_alone():
     torch.testing.assert_close(given.test.inputs, given.preprocessing.encode(X[40:]))
 
 
-def write(path: str, separator: str = ",") -> None:
-    rows = [separator.join([*map(str, row), "", label]) for row, label in zip(X.tolist(), Y, strict=True)]
-    Path(path).write_text("\n".join([separator.join(["a", "b", "c", "empty", "class"]), *rows]))
+def write(path: str) -> None:
+    rows = [",".join([*map(str, row), "", label]) for row, label in zip(X.tolist(), Y, strict=True)]
+    Path(path).write_text("\n".join(["a,b,c,empty,class", *rows]))
 
 
 @pytest.fixture(autouse=True)
@@ -184,16 +184,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["table.csv", "table.tsv", "table.jsonl"])
-def test_a_file_is_the_same_table(name):
-    if name.endswith("jsonl"):
-        lines = [
-            json.dumps({"a": row[0], "b": row[1], "c": str(row[2]), "empty": None, "class": label})
-            for row, label in zip(X.tolist(), Y, strict=True)
-        ]
-        Path(name).write_text("\n".join(lines))
-    else:
-        write(name, "," if name.endswith("csv") else "\t")
+def test_a_file_is_the_same_table():
+    write(name := "table.csv")
     task = lm.TableTask(name, columns=["c", "a"], seed=5)[0]
     wanted = lm.task_from_arrays(X[:, [2, 0]], Y, seed=5)
     assert (task.id, task.preprocessing.names) == ("table", ("c", "a"))
@@ -276,7 +268,7 @@ def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
         task = lm.task_from_arrays(Frame(columns), Y, turned, Y[:6], preprocessing=preprocessing)
         assert task.preprocessing.names == ("a", "b", "c")
         assert torch.equal(task.test.inputs, task.preprocessing.encode(X[:6] + 1))
-    with pytest.raises(ValueError, match="X_test has no column 'b': it has a, c"):
+    with pytest.raises(ValueError, match="X_test lacks column 'b', which was learned from"):
         lm.task_from_arrays(Frame(columns), Y, Frame({"a": X[:6, 0], "c": X[:6, 2]}), Y[:6])
     write("table.csv")
     task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.kinds.Columns(scale="quantiles"))[0]
@@ -340,7 +332,7 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
         missing = table[0].preprocessing.encode(new)[:, -1]
         assert missing.nonzero().tolist() == [[place]]
     Path("t.jsonl").write_text("\n".join(json.dumps({"a": row[0]}) for row in X))
-    with pytest.raises(ValueError, match="Row 1 lacks columns 'b', 'c', which"):
+    with pytest.raises(ValueError, match="Row 1 lacks column 'b', which"):
         table[0].preprocessing.encode([row for _, row in read_new_examples(["t.jsonl"], "rows").examples])
 
 

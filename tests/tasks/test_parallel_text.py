@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_metanas.inputs import SeriesShape, TextPreprocessing, TokenShape
+from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds import Characters, ParallelTask
 from lit_metanas.kinds.pairs import text_pairs
@@ -130,15 +130,6 @@ def test_vocabularies_are_those_of_what_is_learned_from(write):
     assert set(task.objective.target.characters) == {target for _, target in shown(task, "train")}
     assert (task.test.inputs[:, 0] == UNKNOWN).all()
     assert (task.test.labels == UNKNOWN).all()
-
-
-def test_targets_must_be_tokens(write):
-    class Vectors(TextPreprocessing):
-        kind, steps, shape = "vectors", 4, SeriesShape(3, 4)
-        token_lists = show = to_plain = from_plain = None
-
-    with pytest.raises(ValueError, match=r"Translation: the target's preprocessing makes series .* makes tokens"):
-        ParallelTask(write(tsv(number_rows(9))), target_preprocessing=Vectors())[0]
 
 
 @pytest.mark.parametrize(

@@ -93,11 +93,3 @@ def test_places_of_words_are_in_order_and_there_is_a_token_for_each(text):
     assert {each for word, begin, end in places for each in range(begin, end)} >= {
         at for at, letter in enumerate(text) if letter.isalnum()
     }
-
-
-def test_scores_do_not_depend_on_padding():
-    made, space = words(16), lm.SequenceSpace(widths=(16,))
-    network = space.child(space.sample(torch.Generator().manual_seed(0)), made.shape, way=3).double().eval()
-    inputs = made.encode([("Who sits?", STORY), ("Who sits?", STORY[:1])])
-    with torch.no_grad():
-        assert torch.allclose(network(inputs)[1:], network(inputs[1:]), atol=1e-10)

@@ -60,7 +60,7 @@ def test_a_file_of_its_own_may_be_the_test_part(file, tmp_path):
     assert (len(task.train), len(task.val), len(task.test)) == (16, 4, 4)
     assert lm.SquadTask(file, test, val=0)[0].val is None
     assert len(lm.SquadTask(file, test, val=0.5, test=0)[0].train) == 10
-    with pytest.raises(ValueError, match=r"SquadTask: val = 1 must be a share, at least 0 and below 1"):
+    with pytest.raises(ValueError, match=r"SquadTask: train = 0, val = 1, test = 0.0 must be shares above 0"):
         lm.SquadTask(file, test, val=1)
 
 
@@ -74,16 +74,16 @@ def test_cut_off_answers_are_counted_and_are_misses_in_the_test_part(tmp_path):
     passages = [paragraph(n, before="far away, " * (20 if n % 2 else 0)) for n in range(10)]
     file = write(tmp_path / "far.json", passages)
     made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=30), newest_first=False)
-    collection = lm.SquadTask(file, preprocessing=made)
     with pytest.warns(UserWarning, match=r"10 questions of '.*far.json' have their answers behind the first 30 words"):
-        task = collection[0]
+        collection = lm.SquadTask(file, preprocessing=made)
+    task = collection[0]
     assert len(task.test) == 4
     missed = [row == [-1, -1] for row in task.test.labels.tolist()]
     assert missed == ["far away" in one.passage for one in collection.questions("test")]
     assert len(task.train) + len(task.val) == 10 - missed.count(False)
     assert -1 not in task.train.labels.flatten().tolist()
     with pytest.raises(ValueError, match=r"The train part of '.*' has no question whose answer stands within the"):
-        _ = lm.SquadTask(write(tmp_path / "x.json", passages[1::2]), preprocessing=made)[0]
+        lm.SquadTask(write(tmp_path / "x.json", passages[1::2]), preprocessing=made)
 
 
 def test_answers_that_are_not_in_the_passage_are_left_out_and_counted(file, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.kinds import TextTable, TextTask, Words
-from lit_metanas.kinds.texts import labelled_text, text_tables
+from lit_metanas.kinds.texts import table_files
 from lit_metanas.tasks import check_task, draw_episode
 
 SUBSETS = ("train", "val", "test")
@@ -103,21 +103,20 @@ def test_columns_are_named_where_they_cannot_be_found(write):
     ("content", "told"),
     [
         (b"", r"has no rows: give a line with the names"),
-        (b"text,label\na,x\nb,x\n", r"All texts of '.*' have the label 'x': give texts of two or more classes"),
-        (b"text,label\na,x\n\xe9,y\n", r"is not UTF-8 in line 3: save it in that encoding"),
+        (b"text,label\na,x\nb,x\n", r"All texts have the label 'x': give two or more classes"),
+        (b"text,label\na,x\n\x81,y\n", r"is not UTF-8 in line 3: save it in that encoding"),
         (b"text,label\na,b,x\n", r"Line 2 of '.*' has 3 values for 2 columns: fix it, or put quotes"),
         (b'text,label\n"a,x\nb,y\n', r"is damaged at line 3 \(unexpected end of data\): fix its quotes"),
         (b"text,label\na,x\n ,y\n", r"There is no text at line 3 of '.*': fill it in, or leave this one out"),
         (b"text,label\na,x\nb,\n", r"There is no label at line 3"),
         (b"text,text\na,x\n", r"has two columns 'text'"),
-        (b"text;label\na;x\n", r"has one column, 'text;label': separate columns by commas"),
         (b"text,label\n" + b"a" * 1_000_001 + b",x\nb,y\n", "The text at line 2 of '.*' has 1000001 characters"),
         (b",".join(b"%d" % i for i in range(1001)) + b"\n", r"has 1001 columns, more than 1000"),
     ],
 )
 def test_malformed_tables_are_told(write, content, told):
     with pytest.raises(ValueError, match=told):
-        TextTable(write(content))
+        TextTask(write(content))[0]
 
 
 PIECES = [*(bytes([one]) for one in b',\t"\n\r{}:[x\x00\xff'), b"text", b"label", b"1e9", b"\xef\xbb\xbf"]
@@ -140,24 +139,14 @@ def test_any_file_is_a_table_or_is_refused_in_a_sentence(tmp_path, suffix, piece
 
 
 def test_large_tables_are_refused(table, monkeypatch):
-    for module, name in ((text_tables, "MOST_SENTENCES"), (text_tables, "MOST_TABLE_VALUES")):
+    for module, name in ((table_files, "MOST_SENTENCES"), (table_files, "MOST_TABLE_VALUES")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, 40)
             with pytest.raises(ValueError, match=r"has more than .* rows or .* values: take fewer"):
                 TextTable(table)
-    monkeypatch.setattr(text_tables, "LARGEST_TABLE", 100)
+    monkeypatch.setattr(table_files, "LARGEST_TABLE", 100)
     with pytest.raises(ValueError, match="is larger than 0 MB: give another file"):
         TextTable(table)
-    monkeypatch.setattr(labelled_text, "MOST_SENTENCES", 40)
-    with pytest.raises(ValueError, match="has more than 40 texts"):
-        labelled_text.distinct_texts([labelled_text.Labelled("here", f"{i}", "x") for i in range(41)], "list")
-
-
-def test_texts_that_differ_in_capitals_or_white_space_alone_are_taken_once(write):
-    rows = [f"{text},{label}" for label in "xy" for n in range(9) for text in (f"Say {n}", f"say  {n}", f"SAY {n}")]
-    with pytest.warns(UserWarning, match=r"repeats 36 texts of the same class: each is taken once"):
-        task = TextTask(write("\n".join(["text,label", *rows])))[0]
-    assert [len(part) for part in (task.train, task.val, task.test)] == [10, 4, 4]
 
 
 def test_a_class_with_one_example_is_told_where_it_is_too_few(write):

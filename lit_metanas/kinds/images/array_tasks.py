@@ -18,7 +18,7 @@ from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import check_held_out_shares, class_subsets
+from lit_metanas.tasks.splits import check_shares, class_subsets
 from lit_metanas.tasks.task import Split, Task
 
 
@@ -81,7 +81,7 @@ def task_from_arrays(
     tested = None
     if X_test is not None and y_test is not None:
         tested, test = (X_test, y_test), 0.0
-    check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
+    check_shares("task_from_arrays", val=val, test=test, drawn=tested is None, seed=seed)
     divided: dict[str, Any] = {
         "classes": classes,
         "group": group,

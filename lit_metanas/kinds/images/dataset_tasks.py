@@ -6,15 +6,12 @@ from collections.abc import Hashable, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
-from lit_metanas.kinds.images.image_arrays import Channels, over_white
+from lit_metanas.kinds.images.image_arrays import Channels, one_shape, pixels_of
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
 from lit_metanas.tasks.number_targets import Targets
@@ -22,7 +19,7 @@ from lit_metanas.tasks.task import Task
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
-    """All images of a map-style data set, which must be of one shape, and their labels, each read once."""
+    """All images of a map-style data set, and their labels, each read once."""
     kind = type(dataset).__name__
     try:
         number = len(dataset)  # type: ignore[arg-type]
@@ -36,29 +33,9 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
         item = dataset[place]
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise ValueError(f"Item {place} of {kind} is not a pair of an image and a label: give such a data set.")
-        image = _pixels(item[0], f"Item {place} of {kind}")
-        if images and (image.shape != images[0].shape or image.dtype != images[0].dtype):
-            first, other = (f"{tuple(one.shape)} of {str(one.dtype)[6:]}" for one in (images[0], image))
-            raise ValueError(
-                f"Images 0 and {place} of {kind} are {first} and {other}: bring all to one shape in its transform."
-            )
-        images.append(image)
+        images.append(pixels_of(item[0], f"Item {place} of {kind}"))
         labels.append(item[1])
-    return torch.stack(images), labels
-
-
-def _pixels(image: Any, place: str) -> Tensor:
-    if isinstance(image, Image.Image):
-        if image.mode[0] in "IF":
-            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
-        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-        image = np.asarray(over_white(image, mode))
-    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
-        return torch.from_numpy(image.copy())
-    if isinstance(image, Tensor):
-        return image.detach()
-    kind = type(image).__name__
-    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
+    return one_shape(images, kind), labels
 
 
 def read_parts(parts: Sequence[Dataset[Any]]) -> tuple[list[tuple[Tensor, list[Any]]], list[str]]:
@@ -103,7 +80,8 @@ def task_from_dataset(
     It is read into memory. Leave transforms that normalise out: images are uint8 or in [0, 1].
 
     Args:
-        dataset: images are tensors, arrays or Pillow's, all of one shape; or rows of numbers, shape ``(columns,)``.
+        dataset: images are tensors, arrays or Pillow's, brought to 32x32 pixels if their shapes differ; or rows of
+            numbers, shape ``(columns,)``.
         test_dataset: the test part, in the order in which it stays.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
         test: share of each class to report accuracy on, where ``test_dataset`` is not given.

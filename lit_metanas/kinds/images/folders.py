@@ -59,6 +59,8 @@ class FolderTask(SingleTask):
         (('bright', 'dark'), ImageShape(channels=3, height=32, width=32), 6, 2, 2)
     """
 
+    kept = False
+
     def __init__(
         self,
         root: str,

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import Shape, image_shape
+from lit_metanas.inputs.shapes import ImageShape, Shape, image_shape
 
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
 
+
+USUAL_IMAGE = ImageShape(3, 32, 32)
+"""Of images of different shapes, in files and in memory."""
 
 Channels: TypeAlias = Literal["first", "last"]
 
@@ -36,6 +39,8 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
 def _copied(images: Images, name: str) -> Tensor:
     if isinstance(images, Tensor):
         return images.detach().clone()
+    if isinstance(images, Sequence) and all(isinstance(each, Image.Image | np.ndarray | Tensor) for each in images):
+        return one_shape([pixels_of(each, f"Image {place} of {name}") for place, each in enumerate(images)], name)
     try:
         array = np.asarray(images)
     except ValueError:
@@ -45,6 +50,34 @@ def _copied(images: Images, name: str) -> Tensor:
     kept = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
     # In the machine's byte order, as negative strides and read-only memory are not for torch.
     return torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
+
+
+def pixels_of(image: Any, place: str) -> Tensor:
+    """The pixels of an image of Pillow, of an array or of a tensor, as they are."""
+    if isinstance(image, Image.Image):
+        if image.mode[0] in "IF":
+            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
+        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+        image = np.asarray(over_white(image, mode))
+    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
+        return torch.from_numpy(image.copy())
+    if isinstance(image, Tensor):
+        return image.detach()
+    kind = type(image).__name__
+    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
+
+
+def one_shape(images: Sequence[Tensor], name: str) -> Tensor:
+    """Images as one tensor; where their shapes differ, all in colour and of the usual size, as those of files are."""
+    if len({(image.shape, image.dtype) for image in images}) == 1:
+        return torch.stack([*images])
+    fitted = []
+    for image in images:
+        layers = _channels_first(image[None], None, name)
+        if layers.dtype != torch.uint8:
+            _check_range(layers.float(), name)
+        fitted.append(fit_images(layers, USUAL_IMAGE))
+    return torch.cat(fitted).mul_(255).round_().byte()
 
 
 def over_white(image: Image.Image, mode: str) -> Image.Image:

@@ -17,7 +17,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.folders import FolderTask
-from lit_metanas.kinds.images.image_arrays import fit_images
+from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE, fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
 from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
@@ -27,9 +27,6 @@ from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import PatchSpace
 from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
 from lit_metanas.tasks.task import Split, Task
-
-USUAL_SHAPE = ImageShape(3, 32, 32)
-"""Of images that a table names."""
 
 VAL, TEST = 0.2, 0.2
 """Shares of the images that a table names to choose by, and to test on."""
@@ -115,7 +112,7 @@ class ImageKind(Kind):
                 path.name if path.is_dir() else path.stem,
                 listings[0],
                 listings[1] if listings[1:] else None,
-                partial(read_image, shape=shape or USUAL_SHAPE),
+                partial(read_image, shape=shape or USUAL_IMAGE),
                 self.noun,
                 shares=(None, VAL, TEST),
                 least=source.least,

@@ -25,12 +25,11 @@ from lit_metanas.kinds.rows.row_tasks import (
     seem_rows,
 )
 from lit_metanas.kinds.texts.new_texts import new_texts
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
-    SUFFIXES_OF_TABLES,
     TEXT_COLUMNS,
     NamelessColumnsError,
-    TableRow,
     check_columns,
     columns_of,
     find_columns,
@@ -38,7 +37,6 @@ from lit_metanas.kinds.texts.text_tables import (
     guess_two,
     label_text_of,
     listed,
-    read_rows,
     table_rows,
     usual_column,
 )
@@ -58,7 +56,7 @@ _LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
 
 def kind_of_table(path: Path, group: str | None, label: str | None = None) -> TableKind | None:
     """Rows, texts or both with labels, or pairs of texts."""
-    if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
+    if not is_table_file(path):
         return None
     state = path.stat()
     return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size), (*EXCLUDED.get(),))
@@ -70,7 +68,8 @@ def _kind_of_table(
 ) -> TableKind | None:
     """The kind of a table, as it is now; None where it names files."""
     rows, place = table_rows(path, named), writable(str(path))
-    if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:
+    suffixes = {suffix for kind in known_kinds() for suffix in kind.class_files}
+    if rows and file_column(rows, suffixes, path.parent) is not None:
         return None
     try:
         found = _kind_by_label(rows, place, group, named) if named is not None else _kind_of_rows(rows, place, group)
@@ -206,7 +205,7 @@ class PairKind(Kind):
 
 def _sources(file: Path) -> list[str] | None:
     """The sources of a table of pairs, with or without targets; None where the file is no table."""
-    if file.suffix.lower() not in SUFFIXES_OF_TABLES:
+    if not is_table_file(file):
         return None
     rows, place = list(read_rows(file)), writable(str(file))
     free = free_columns(rows, place)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.pairs.text_pairs import (
-    TextPair,
-    deal_sources,
-    distinct_pairs,
-    read_pairs,
-    translation_task,
-)
+from lit_metanas.io.text import writable
+from lit_metanas.kinds.pairs.text_pairs import deal_sources, distinct_pairs, read_pairs, translation_task
 from lit_metanas.kinds.texts.labelled_text import text_key
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
-from lit_metanas.tasks.splits import check_shares
-from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
+from lit_metanas.tasks.splits import check_shares, tell_repeats
+from lit_metanas.tasks.task import SingleTask, Task
 
 
 class ParallelTask(SingleTask):
@@ -76,43 +69,28 @@ class ParallelTask(SingleTask):
         check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
         self.metric: TextMetric = metric
-        self.train = train
-        self.val = val
-        self.test = test
-        self.seed = seed
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
-        self._pairs = distinct_pairs(read_pairs(self.path, translations, source, target), writable(path))
-        self._tested: list[TextPair] | None = None
+        place = writable(path)
+        pairs = distinct_pairs(read_pairs(self.path, translations, source, target), place)
+        shares = {"train": train, "val": val, "test": test}
         if test_path is not None:
-            place = writable(test_path)
-            self._tested = distinct_pairs(read_pairs(Path(test_path), None, source, target), place)
-            known = {text_key(pair.source) for pair in self._pairs}
-            if repeated := sum(text_key(pair.source) in known for pair in self._tested):
-                warn_of_data(
-                    f"'{place}' repeats {number_of(repeated, 'source')} of '{writable(path)}', which are learned from: "
-                    f"the test {metric} will be too good. Leave them out of one of the two."
-                )
+            shares |= {"train": 1.0, "test": 0.0}
+        self._parts = deal_sources(pairs, place, **shares, seed=seed)
+        if test_path is not None:
+            there = writable(test_path)
+            self._parts["test"] = distinct_pairs(read_pairs(Path(test_path), None, source, target), there)
+            known = {text_key(pair.source) for pair in pairs}
+            tell_repeats(f"'{there}'", sum(text_key(pair.source) in known for pair in self._parts["test"]), "source")
 
     def make(self) -> Task:
         """Split the pairs and make inputs and targets of them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
-        place = writable(str(self.path))
-        train, test = self.train, self.test
-        if self._tested is not None:
-            train, test = 1.0, 0.0
-        parts = deal_sources(self._pairs, place, train=train, val=self.val, test=test, seed=self.seed)
-        if self._tested is not None:
-            parts["test"] = self._tested
         source, target = self._given
+        learned = self._parts["train"]
         return translation_task(
             self.path.resolve().stem,
-            parts,
-            source.fitted(pair.source for pair in parts["train"]),
-            target.fitted(pair.target for pair in parts["train"]),
+            self._parts,
+            source.fitted(pair.source for pair in learned),
+            target.fitted(pair.target for pair in learned),
             metric=self.metric,
-            place=place,
-            validated=self.val > 0,
+            place=writable(str(self.path)),
         )

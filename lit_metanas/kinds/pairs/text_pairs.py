@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,15 +14,8 @@ from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, read_utf8, text_key
-from lit_metanas.kinds.texts.text_tables import (
-    LARGEST_TABLE,
-    TableRow,
-    columns_of,
-    free_columns,
-    guess_two,
-    listed,
-    read_rows,
-)
+from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, read_rows
+from lit_metanas.kinds.texts.text_tables import columns_of, free_columns, guess_two, listed
 from lit_metanas.objectives.translation import TextMetric, Translation
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import part_sizes
@@ -38,8 +31,6 @@ class TextPair(NamedTuple):
 
 Parts = dict[Subset, list[TextPair]]
 """The pairs of the train, val and test part of a task."""
-
-Side = Literal["source", "target"]
 
 
 def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[TextPair]:
@@ -59,15 +50,7 @@ def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[Tex
     return list(found)
 
 
-def deal_sources(
-    pairs: Sequence[TextPair],
-    place: str,
-    *,
-    train: float,
-    val: float,
-    test: float,
-    seed: int,
-) -> Parts:
+def deal_sources(pairs: Sequence[TextPair], place: str, *, train: float, val: float, test: float, seed: int) -> Parts:
     """Divide pairs by shares of their sources: those of the same source stay together."""
     sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
@@ -89,24 +72,26 @@ def translation_task(
     *,
     metric: TextMetric,
     place: str,
-    validated: bool,
 ) -> Task:
     """The task of translating the sources of pairs into their targets."""
     objective = Translation(target, metric)
-    kept = {subset: _whole_pairs(pairs, source, target) for subset, pairs in parts.items()}
-    left_out = sum(map(len, parts.values())) - sum(map(len, kept.values()))
     limits = f"{source.steps} tokens of a source or {target.steps} of a target"
-    for subset in SUBSETS if validated else ("train", "test"):
-        if parts[subset] and not kept[subset]:
+    splits, left_out = [], 0
+    for subset in SUBSETS:
+        fits = zip(*(made.whole(texts) for made, texts in _sides(parts[subset], source, target)), strict=True)
+        kept = [pair for pair, whole in zip(parts[subset], fits, strict=True) if all(whole)]
+        left_out += len(parts[subset]) - len(kept)
+        if not kept and (parts[subset] or subset != "val"):
             raise ValueError(f"'{place}' has no {subset} pairs of at most {limits}: add some, or raise steps.")
-        if not kept[subset]:
-            raise ValueError(f"'{place}' has no {subset} pairs: add some.")
+        inputs, targets = (made.encode(texts) for made, texts in _sides(kept, source, target))
+        longest = max([1, *step_mask(targets).sum(1).int().tolist()])
+        splits.append(Split(inputs, targets[:, :longest]))
     if left_out:
         warn_of_data(
             f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: to keep them, "
             "shorten them, or give the task's class a preprocessing with more steps, such as Characters(steps=200)."
         )
-    train, val, test = (_encoded(kept[subset], source, target) for subset in SUBSETS)
+    train, val, test = splits
     return Task(
         id=id,
         way=objective.outputs,
@@ -117,20 +102,6 @@ def translation_task(
         preprocessing=source,
         objective=objective,
     )
-
-
-def _whole_pairs(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> list[TextPair]:
-    """The pairs of which nothing is cut off."""
-    whole = zip(pairs, *(made.whole(texts) for made, texts in _sides(pairs, source, target)), strict=True)
-    return [pair for pair, *fits in whole if all(fits)]
-
-
-def _encoded(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> Split:
-    inputs, targets = (made.encode(texts) for made, texts in _sides(pairs, source, target))
-    longest = 1
-    if len(targets):
-        longest = int(step_mask(targets).sum(1).max())
-    return Split(inputs, targets[:, :longest])
 
 
 def _sides(

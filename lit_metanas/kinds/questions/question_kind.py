@@ -12,7 +12,8 @@ from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.questions.squad import SquadTask, read_questions
 from lit_metanas.kinds.texts.new_texts import new_texts
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, free_columns, guess_two, listed, read_rows
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_rows
+from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.span import Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
@@ -36,7 +37,7 @@ class QuestionKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A JSON file."""
-        return path.suffix.lower() == ".json"
+        return path.suffix.lower() == ".json" and not is_table_file(path)
 
     def holds(self, task: Task) -> bool:
         """By its objective."""
@@ -66,11 +67,11 @@ class QuestionKind(Kind):
 
 def _questions(file: Path) -> list[str] | None:
     """Questions and passages with a tab between, of SQuAD's format or of a table; None where the file is neither."""
-    kind, place = file.suffix.lower(), writable(str(file))
-    if kind == ".json":
+    place = writable(str(file))
+    if not is_table_file(file):
+        if file.suffix.lower() != ".json":
+            return None
         return [_with_passage(one.question, one.passage) for one in read_questions(file, answered=False)]
-    if kind not in SUFFIXES_OF_TABLES:
-        return None
     rows = list(read_rows(file))
     free = free_columns(rows, place)
     question, passage = guess_two(free, (None, None), (QUESTION_COLUMNS, PASSAGE_COLUMNS))

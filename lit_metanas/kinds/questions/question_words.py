@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import PADDING, TokenShape, vocabulary_of
+from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import UNKNOWN, word_places
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.texts.vocabularies import Words
-from lit_metanas.tasks.task import Split, Task
 
 FEWEST_STEPS = 4  # of an example
 LONGEST_PASSAGE = 100_000  # characters of a question and its passage, which is read anew for each question
@@ -200,28 +199,3 @@ def split_question(raw: object) -> tuple[str, str]:
 def passage_sentences(passage: str) -> list[str]:
     """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark."""
     return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]
-
-
-def story_task(
-    id: str, parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]], preprocessing: QuestionWords
-) -> Task:
-    """Questions about stories as a task; its classes are all answers, in alphabetical order."""
-    answers = sorted({asked.answer for part in parts for asked in part})
-    labels = {answer: label for label, answer in enumerate(answers)}
-    train, val, test = (
-        Split(
-            preprocessing.encode_stories(part)[0],
-            torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64),
-        )
-        for part in parts
-    )
-    return Task(
-        id=id,
-        way=len(answers),
-        train=train,
-        val=val,
-        test=test,
-        classes=tuple(answers),
-        vocabulary=vocabulary_of(preprocessing.shape),
-        preprocessing=preprocessing,
-    )

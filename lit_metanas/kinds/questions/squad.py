@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, Q
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.objectives.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import tell_repeats
+from lit_metanas.tasks.splits import check_shares, tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 PASSAGE_STEPS = 320  # words of a question and its passage; few passages of SQuAD have more
@@ -87,62 +86,31 @@ class SquadTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
     ) -> None:
-        if test_path is not None and not 0 <= val < 1:
-            raise ValueError(f"SquadTask: val = {val} must be a share, at least 0 and below 1.")
-        if test_path is None and (val < 0 or test <= 0 or val + test >= 1):
-            raise ValueError(
-                f"SquadTask: val = {val}, test = {test} must be shares above 0 (val: at least 0) with a sum below 1."
-            )
-        if seed < 0:
-            raise ValueError(f"SquadTask: seed = {seed} must be at least 0.")
+        drawn = test_path is None
+        check_shares("SquadTask", val=val, test=test if drawn else 0.0, drawn=drawn, seed=seed)
         given = preprocessing or QuestionWords(Words(steps=PASSAGE_STEPS), newest_first=False)
         if given.newest_first:
             raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
         self.path = Path(path)
         self.objective = Span(longest)
-        passages = read_passages(self.path)
+        passages, place = read_passages(self.path), f"'{writable(path)}'"
         if test_path is None:
             parts = deal_passages(passages, (1 - val - test, val, test), seed)
         else:
-            parts = deal_passages(passages, (1 - val, val), seed)
             tested = read_passages(Path(test_path))
-            learned = {one.passage for part in parts for one in part}
-            repeated = len(learned & {one.passage for one in tested})
+            repeated = len({one.passage for one in passages} & {one.passage for one in tested})
             tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
-            parts.append(tested)
-        self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
-        fixes = {"val": ", or set val to 0"}
-        for subset, own in self._parts.items():
-            if not own and (val or subset != "val"):
-                fix = fixes.get(subset, "")
-                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{fix}.")
+            parts = [*deal_passages(passages, (1 - val, val), seed), tested]
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
-
-    def make(self) -> Task:
-        """Make inputs of the questions."""
-        return self._made[0]
-
-    def questions(self, subset: Subset) -> list[PassageQuestion]:
-        """The questions of one part of the task, in the order of its examples, with all their answers."""
-        return self._made[1][subset]
-
-    @cached_property
-    def _made(self) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
-        splits: dict[Subset, Split] = {}
-        kept: dict[Subset, list[PassageQuestion]] = {}
-        cut, steps, place = 0, self.preprocessing.words.steps, f"'{writable(str(self.path))}'"
-        for subset, asked in self._parts.items():
+        self._parts: dict[Subset, list[tuple[PassageQuestion, tuple[int, int]]]] = {}
+        cut, steps = 0, self.preprocessing.words.steps
+        for subset, asked in zip(SUBSETS, parts, strict=True):
             found = list(zip(asked, answer_spans(asked, self.preprocessing), strict=True))
             reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
             cut += len(found) - len(reached)
-            if subset != "test":
-                found = reached
-            kept[subset] = [one for one, _ in found]
-            stories = [Asked(one.question, [one.passage]) for one in kept[subset]]
-            targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
-            splits[subset] = Split(self.preprocessing.encode_stories(stories)[0], targets)
-            if asked and not kept[subset]:
+            self._parts[subset] = found if subset == "test" else reached
+            if not self._parts[subset] and (val or subset != "val"):
                 raise ValueError(
                     f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: "
                     "add passages, or give a preprocessing with more steps."
@@ -153,17 +121,30 @@ class SquadTask(SingleTask):
                 "the train and val parts are left out, those of the test part count as misses. Give a preprocessing "
                 "with more steps."
             )
-        task = Task(
+
+    def questions(self, subset: Subset) -> list[PassageQuestion]:
+        """The questions of one part of the task, in the order of its examples, with all their answers."""
+        return [one for one, _ in self._parts[subset]]
+
+    def make(self) -> Task:
+        """Make inputs of the questions."""
+        train, val, test = (
+            Split(
+                self.preprocessing.encode_stories([Asked(one.question, [one.passage]) for one, _ in part])[0],
+                torch.tensor([span for _, span in part], dtype=torch.int64).reshape(-1, 2),
+            )
+            for part in self._parts.values()
+        )
+        return Task(
             id=self.path.resolve().stem,
             way=self.objective.outputs,
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
+            train=train,
+            val=val,
+            test=test,
             vocabulary=vocabulary_of(self.preprocessing.shape),
             preprocessing=self.preprocessing,
             objective=self.objective,
         )
-        return task, kept
 
 
 def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, TypeAlias
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import first_few, printable
+from lit_metanas.io.text import printable
 from lit_metanas.kinds.dates import DATE_FORMS, read_date
 from lit_metanas.tasks.labels import MISSING, hardly_repeat, is_missing
 from lit_metanas.tasks.number_targets import are_measures
@@ -120,9 +120,15 @@ class RawTable:
 
 
 def as_table(
-    rows: Rows | RawTable, *, names: Sequence[str] = (), name: str = "the table", where: Sequence[str] | None = None
+    rows: Rows | RawTable,
+    *,
+    names: Sequence[str] = (),
+    name: str = "the table",
+    where: Sequence[str] | None = None,
+    optional: Collection[str] = (),
 ) -> RawTable:
     """Rows by column; mappings have the columns' ``names`` for keys, and data frames have them in any order."""
+    # Of the names, rows may lack those that are optional.
     if isinstance(rows, RawTable):
         return rows
     if isinstance(rows, Tensor):
@@ -130,15 +136,15 @@ def as_table(
     given: Any = rows
     if isinstance(rows, Sequence) and has_names(rows):
         keys = list(names or rows[0])
+        needed = [key for key in keys if key not in optional]
         for place, row in enumerate(rows):
-            if absent := [key for key in keys if key not in row]:
-                raise _absent(absent, _place_of(place, where))
-        columns = [objects_of([row[key] for row in rows]) for key in keys]
+            _check_columns(needed, row, _place_of(place, where))
+        columns = [objects_of([row.get(key) for row in rows]) for key in keys]
     elif hasattr(given, "columns"):
         keys = list(given.columns)
         if names and has_names(rows):
-            if absent := [each for each in names if each not in keys]:
-                raise ValueError(f"{name} has no {_columns_named(absent)}: it has {', '.join(keys[:10])}.")
+            _check_columns(names, {*keys, *optional}, name)
+            given = {key: given[key] if key in keys else [None] * len(given) for key in names}
             keys = list(names)
         columns = [np.asarray(given[key]) for key in keys]
     else:
@@ -158,7 +164,7 @@ def as_table(
 
 def has_names(rows: Rows | RawTable) -> bool:
     """Whether rows name their columns: mappings, and data frames with texts for names."""
-    if isinstance(rows, Sequence):
+    if isinstance(rows, Sequence) and not isinstance(rows, str):
         return len(rows) > 0 and all(isinstance(row, Mapping) for row in rows)
     names = [*getattr(rows, "columns", ())]
     return bool(names) and all(isinstance(each, str) for each in names)
@@ -264,20 +270,14 @@ def _place_of(row: int, where: Sequence[str] | None) -> str:
     return where[row]
 
 
-def _absent(names: Sequence[str], where: str) -> ValueError:
-    learned, them = ("was", "it") if len(names) == 1 else ("were", "them")
-    return ValueError(
-        f"{where[:1].upper()}{where[1:]} lacks {_columns_named(names)}, which {learned} learned from: add {them}, "
-        "empty where a value is missing."
-    )
-
-
-def _columns_named(names: Sequence[str]) -> str:
-    """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
-    named = first_few([f"'{printable(name, 40)}'" for name in names])
-    if len(names) == 1:
-        return f"column {named}"
-    return f"columns {named}"
+def _check_columns(names: Iterable[str], found: Container[str], where: str) -> None:
+    """Refuse rows, called by where they stand, that lack a column."""
+    absent = next((name for name in names if name not in found), None)
+    if absent is not None:
+        raise ValueError(
+            f"{where[:1].upper()}{where[1:]} lacks column '{printable(absent, 40)}', which was learned from: add it, "
+            "empty where a value is missing."
+        )
 
 
 def kind_of_cells(cells: ColumnCells) -> CellKind:

@@ -36,8 +36,8 @@ SHOWN_GAP, SHOWN_RARE = "?", "rare"
 
 
 @dataclass(frozen=True)
-class TableColumn(ABC):
-    """A column that was learned from: it makes ``width`` numbers of each cell."""
+class TableColumn:
+    """A column that was learned from: it makes ``width`` numbers of each cell, as described here none."""
 
     name: str = ""
     gaps: bool = False  # whether cells were missing, so that the last number says whether one is
@@ -45,22 +45,23 @@ class TableColumn(ABC):
     kind: ClassVar[str]
 
     @property
-    @abstractmethod
     def values(self) -> int:
         """How many numbers stand for the content of a cell."""
+        return 0
 
     @property
     def width(self) -> int:
         """How many numbers an input has of a cell."""
         return self.values + self.gaps
 
-    @abstractmethod
     def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The numbers of cells, shape ``(n, values)``, and where there are gaps, ``(n,)``."""
+        rows = len(cells.values)
+        return np.zeros((rows, 0)), np.zeros(rows, dtype=bool)
 
-    @abstractmethod
     def show(self, inputs: NDArray[np.float64]) -> list[str]:
         """The cells that numbers ``(n, values)`` stand for."""
+        return [""] * len(inputs)
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes, as JSON holds them."""
@@ -76,23 +77,9 @@ class UnusedColumn(TableColumn):
 
     kind: ClassVar[str] = "unused"
 
-    @property
-    def values(self) -> int:
-        """None."""
-        return 0
-
-    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """No numbers."""
-        rows = len(cells.values)
-        return np.zeros((rows, 0)), np.zeros(rows, dtype=bool)
-
-    def show(self, inputs: NDArray[np.float64]) -> list[str]:
-        """Nothing."""
-        return [""] * len(inputs)
-
 
 @dataclass(frozen=True)
-class ScaledColumn(TableColumn):
+class ScaledColumn(TableColumn, ABC):
     """A column of numbers; booleans are 1 and 0. A gap counts as the mean or median."""
 
     @property
@@ -136,7 +123,6 @@ class NumberColumn(ScaledColumn):
     kind: ClassVar[str] = "number"
 
     def __post_init__(self) -> None:
-        """Look at both."""
         if not math.isfinite(self.mean) or not 0 < self.deviation < math.inf:
             raise ValueError("NumberColumn: the mean is not finite, or the deviation is not above 0.")
 
@@ -174,7 +160,6 @@ class QuantileColumn(ScaledColumn):
     kind: ClassVar[str] = "quantiles"
 
     def __post_init__(self) -> None:
-        """Look at the knots."""
         check_rising("QuantileColumn", self.knots, len(NORMAL_SCORES))
 
     @classmethod
@@ -210,7 +195,6 @@ class PiecewiseColumn(ScaledColumn):
     kind: ClassVar[str] = "pieces"
 
     def __post_init__(self) -> None:
-        """Look at the edges."""
         check_rising("PiecewiseColumn", self.edges)
         if any(one / 4 == other / 4 for one, other in pairwise(self.edges)):
             raise ValueError("PiecewiseColumn: two edges are equal.")
@@ -257,7 +241,6 @@ class CategoryColumn(TableColumn):
     kind: ClassVar[str] = "categories"
 
     def __post_init__(self) -> None:
-        """Look at the categories."""
         if len(set(self.categories)) < len(self.categories) or "" in self.categories:
             raise ValueError("CategoryColumn: a category stands twice, or is empty.")
 
@@ -300,7 +283,6 @@ class DateColumn(TableColumn):
     kind: ClassVar[str] = "dates"
 
     def __post_init__(self) -> None:
-        """Look at form and parts."""
         if self.form not in DATE_FORMS or len(self.parts) != self.values:
             raise ValueError(f"DateColumn: the form is none of {', '.join(DATE_FORMS)}, or a part is missing.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -85,7 +85,6 @@ class Columns(Preprocessing):
     kind: ClassVar[str] = "columns"
 
     def __post_init__(self) -> None:
-        """Look at names and scale."""
         if not all(isinstance(name, str) for name in self.names) or len(set(self.names)) < len(self.names):
             raise ValueError("Columns: a column's name is no text, or stands twice: give each its own.")
         if self.scale not in SCALES:
@@ -143,17 +142,10 @@ class Columns(Preprocessing):
         Raises:
             ValueError: they are no rows of so many columns, or a cell is of another kind than its column.
         """
-        named = bool(self.names) and has_names(raw)
-        table = as_table(raw, names=[column.name for column in self.used] if named else (), where=where)
-        columns = self.used if named else self.columns
-        if len(table.columns) != len(columns):
-            raise ValueError(
-                f"The rows have {number_of(len(table.columns), 'column')}, and {len(columns)} were learned from: give "
-                "the same, in the same order."
-            )
+        table = learned_table(raw, self, self.names, len(self.columns), where)
         found = np.zeros((len(table), self.shape.numbers), dtype=np.float32)
         begin = 0
-        for column, cells in zip(columns, table.columns, strict=True):
+        for column, cells in zip(self.columns, table.columns, strict=True):
             if not column.width:
                 continue
             named_cells = replace(cells, name=column.name)
@@ -171,10 +163,8 @@ class Columns(Preprocessing):
         Returns:
             Shape ``(n, features)``: of a column of numbers one, of others those of the inputs.
         """
-        numbers, begin, found = inputs.cpu().double().numpy(), 0, list[NDArray[np.float64]]()
-        for column in self.used:
-            own = numbers[:, begin : begin + column.width]
-            begin += column.width
+        found = []
+        for column, own in self._by_column(inputs):
             values = own[:, : column.values].copy()
             if isinstance(column, ScaledColumn):
                 values = column.unscaled(values)[:, None]
@@ -185,15 +175,19 @@ class Columns(Preprocessing):
 
     def show(self, inputs: Tensor) -> list[str]:
         """The cells of each row, with the names of the columns; a gap of a column that had none as its middle."""
-        numbers, begin, shown = inputs.cpu().double().numpy(), 0, list[list[str]]()
-        for column in self.used:
-            own = numbers[:, begin : begin + column.width]
-            begin += column.width
+        shown = []
+        for column, own in self._by_column(inputs):
             cells = column.show(own[:, : column.values])
             if column.gaps:
                 cells = [SHOWN_GAP if absent else cell for cell, absent in zip(cells, own[:, -1] > 0.5, strict=True)]
             shown.append([f"{column.name} {cell}".strip() for cell in cells])
         return [", ".join(row) for row in zip(*shown, strict=True)]
+
+    def _by_column(self, inputs: Tensor) -> Iterator[tuple[TableColumn, NDArray[np.float64]]]:
+        numbers, begin = inputs.cpu().double().numpy(), 0
+        for column in self.used:
+            yield column, numbers[:, begin : begin + column.width]
+            begin += column.width
 
     def to_plain(self) -> dict[str, Any]:
         """The names, the scale, and each column."""
@@ -214,6 +208,20 @@ class Columns(Preprocessing):
         if not found.used:
             raise ValueError("Columns: all stored columns are left out.")
         return found
+
+
+def learned_table(
+    raw: Rows | RawTable, columns: Columns, names: Sequence[str], number: int, where: Sequence[str] | None
+) -> RawTable:
+    """Rows with so many columns, perhaps of these names, of which those that are left out may be absent."""
+    unused = [column.name for column in columns.columns if not column.width]
+    table = as_table(raw, names=names if has_names(raw) else (), where=where, optional=unused)
+    if len(table.columns) != number:
+        raise ValueError(
+            f"The rows have {number_of(len(table.columns), 'column')}, and {number} were learned from: give the same, "
+            "in the same order."
+        )
+    return table
 
 
 def _read_column(plain: object) -> TableColumn:

@@ -18,15 +18,9 @@ from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns, is_table
 from lit_metanas.kinds.rows.text_rows import TextRows
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_kind import TextKind
-from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
-    TableRow,
-    columns_of,
-    labels_in,
-    read_rows,
-    table_rows,
-)
+from lit_metanas.kinds.texts.text_tables import columns_of, labels_in, table_rows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
@@ -142,7 +136,7 @@ class RowKind(Kind):
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels."""
-        if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
+        if not is_table_file(source.path):
             return ""
         rows = table_rows(source.path, source.label)
         label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
@@ -158,14 +152,6 @@ class EncodedRows(RowKind):
     features: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar = {"learning_rate": 1e-3, "weight_decay": 0.1}
     member_epochs = 30
-
-    def claims(self, path: Path, group: str | None) -> bool:
-        """None: no file has them."""
-        return False
-
-    def holds(self, task: Task) -> bool:
-        """None: rows are of the kind ``rows``."""
-        return False
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """Small learning rates: features are nearly what is wanted."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import RowShape, TextRowShape
 from lit_metanas.io.class_folders import is_excluded
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
@@ -28,15 +26,14 @@ from lit_metanas.kinds.rows.cells import (
 )
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts, usual_rows
+from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     NamelessColumnsError,
-    TableRow,
     check_columns,
     column_groups,
     columns_of,
     free_columns,
-    has_line_of_names,
     is_own_value,
     label_texts,
     listed,
@@ -57,8 +54,8 @@ class TableTask(SingleTask):
     ``nan``, ``null`` or ``?`` is missing.
 
     Args:
-        path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
-            the columns.
+        path: a file of CSV, TSV, JSON lines or one list in JSON, perhaps with ``.gz``; the first line of CSV and TSV
+            names the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
         columns: those to learn from; None takes all others but the numbers of rows that pandas writes.
@@ -109,34 +106,34 @@ class TableTask(SingleTask):
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares: tuple[float | None, float, float] = train, val, test
-        self.seed = seed
-        self.preprocessing = preprocessing
-        self.min_per_class = min_per_class
-        self.test_path = test_path
-        place = writable(str(path))
+        place = writable(path)
         rows, parts = read_divided(self.path, test_by, label)
-        self._parts = [parts[where] for where, _ in rows if parts]
-        self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        labels = label_texts(rows, place, self.label, targets)
-        self.targets = learned_as(labels, targets)
-        self._labelled = table_of(rows, place, self.columns), self._read(labels, rows, place)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
-        self._groups = None if group is None else column_groups(rows, place, group)
-        self._tested: tuple[RawTable, Labels] | None = None
+        labels = label_texts(rows, place, self.label, targets)
+        self.targets = learned_as(labels, targets)
+        groups = None if group is None else column_groups(rows, place, group)
+        self._labelled = table_of(rows, place, self.columns), self._read(labels, rows, place)
+        self._options: dict[str, Any] = {
+            "shares": (train, val, test),
+            "seed": seed,
+            "group": groups,
+            "min_per_class": min_per_class,
+            "preprocessing": preprocessing,
+            "parts": [parts[where] for where, _ in rows if parts],
+        }
         if test_path is not None:
-            self.shares = None, val, 0.0
             tested, there = table_rows(Path(test_path), self.label), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
             own = label_texts(tested, there, self.label, self.targets)
-            self._tested = table_of(tested, there, self.columns), self._read(own, tested, there)
+            given = table_of(tested, there, self.columns), self._read(own, tested, there)
+            self._options |= {"shares": (None, val, 0.0), "tested": given, "tested_in": f"'{there}'"}
             if group is not None:
-                tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
+                tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 
     def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
         """Labels as texts, or as numbers."""
@@ -145,36 +142,18 @@ class TableTask(SingleTask):
         warn_of_missing(labels, place, "row")
         return labels
 
-    @property
-    def shape(self) -> RowShape | TextRowShape:
-        """Of one input."""
-        shape = self._task.shape
-        assert isinstance(shape, RowShape | TextRowShape)
-        return shape
-
     def make(self) -> Task:
         """Split the rows and make inputs of them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
         task = task_of_rows(
             self.path.resolve().stem,
             *self._labelled,
-            shares=self.shares,
-            seed=self.seed,
             targets=self.targets,
             classes=[self.label] if self.targets == "regression" else None,
             names=self.columns,
-            group=self._groups,
-            min_per_class=self.min_per_class,
             place=f"'{writable(str(self.path))}'",
-            tested=self._tested,
-            tested_in=f"'{writable(self.test_path or '')}'",
-            preprocessing=self.preprocessing,
-            parts=self._parts,
+            **self._options,
         )
-        table, _ = self._tested or self._labelled
+        table, _ = self._options.get("tested", self._labelled)
         return replace(task, test_names=tuple(table.columns[0].at(int(place)) for place in task.test_names))
 
 
@@ -229,9 +208,9 @@ def task_of_rows(
     return replace(task, raw=(*learned, shown.taken(np.array([int(place) for place in task.test_names]))))
 
 
-def is_table(X: object) -> bool:
+def is_table(X: Any) -> bool:
     """Whether something is rows of a table, and no images: those are of more dimensions, or of bytes."""
-    if hasattr(X, "columns"):
+    if hasattr(X, "columns") or has_names(X):
         return True
     if not isinstance(X, Tensor | np.ndarray):
         try:
@@ -242,10 +221,11 @@ def is_table(X: object) -> bool:
 
 
 def column_names(X: Any) -> tuple[str, ...]:
-    """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
-    if has_names(X) and hasattr(X, "columns"):
-        return tuple(name for name in X.columns if not is_excluded(name))
-    return ()
+    """The names of the columns of a data frame or of records; none where one is no text, or there are no names."""
+    if not has_names(X):
+        return ()
+    names = X.columns if hasattr(X, "columns") else X[0]
+    return tuple(name for name in names if not is_excluded(name))
 
 
 def find_row_columns(
@@ -268,9 +248,13 @@ def find_row_columns(
         if nameless and is_own_value(rows, label):
             raise NamelessColumnsError(place, label)
     if columns is None:
-        return label, [name for name in free if name != label] or _refuse_none(place)
-    check_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
-    return label, [name for name in columns if name != label] or _refuse_none(place)
+        columns = free
+    else:
+        check_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
+    others = [name for name in columns if name != label]
+    if not others:
+        raise ValueError(f"'{place}' has no columns but that of the labels: give some.")
+    return label, others
 
 
 def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None, label: str | None = None) -> str:
@@ -323,10 +307,6 @@ def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list
             "these, or name by 'columns' those that it is for."
         )
     return list(wanted)
-
-
-def _refuse_none(place: str) -> list[str]:
-    raise ValueError(f"'{place}' has no columns but that of the labels: give some.")
 
 
 def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:

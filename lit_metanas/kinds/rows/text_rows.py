@@ -14,9 +14,8 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import TextRowShape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import number_of
-from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, has_names, is_gap
-from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, is_gap
+from lit_metanas.kinds.rows.columns import Columns, learned_table
 from lit_metanas.kinds.texts.joined_tokens import tokens_from_plain
 from lit_metanas.kinds.texts.text_tables import are_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
@@ -119,19 +118,8 @@ class TextRows(Preprocessing):
             ValueError: they are no rows of so many columns, or a cell is of another kind than its column.
         """
         assert self.tokens is not None
-        if self.names and has_names(raw):
-            numbers = self.columns.encode(raw, where)
-            texts = as_table(raw, names=self.texts, where=where)
-            tokens = self.tokens.encode(joined_texts(texts.columns))
-        else:
-            table = as_table(raw, where=where)
-            width = len(self.columns.columns) + len(self.places)
-            if len(table.columns) != width:
-                raise ValueError(
-                    f"The rows have {number_of(len(table.columns), 'column')}, and {width} were learned from: give the "
-                    "same, in the same order."
-                )
-            numbers, tokens = self.columns.encode(self._others(table)), self.tokens.encode(self._read(table))
+        table = learned_table(raw, self.columns, self.names, len(self.columns.columns) + len(self.places), where)
+        numbers, tokens = self.columns.encode(self._others(table)), self.tokens.encode(self._read(table))
         return torch.cat([numbers, tokens.to(numbers)], 1)
 
     def show(self, inputs: Tensor) -> list[str]:

@@ -14,16 +14,14 @@ from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
 from lit_metanas.kinds.texts.labelled_text import checked_text, read_utf8
+from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
-    LARGEST_TABLE,
-    TableRow,
     check_columns,
     columns_of,
     free_columns,
     listed,
     number_text,
-    read_rows,
     usual_column,
 )
 

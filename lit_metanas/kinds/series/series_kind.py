@@ -22,7 +22,7 @@ from lit_metanas.kinds.series.series_files import (
     series_column,
 )
 from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
-from lit_metanas.kinds.texts.text_tables import read_rows
+from lit_metanas.kinds.texts.table_files import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces import RocketSpace, SearchSpace, SequenceSpace
 from lit_metanas.spaces.any_input.rocket_space import LEVELS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from lit_metanas.kinds.series.series_files import (
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
@@ -77,7 +76,7 @@ def task_from_series(
     tested = None
     if X_test is not None and y_test is not None:
         tested, test = ([series_array(one, f"X_test[{at}]") for at, one in enumerate(X_test)], y_test), 0.0
-    check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
+    check_shares("task_from_series", val=val, test=test, drawn=tested is None, seed=seed)
     series = [series_array(one, f"X[{at}]") for at, one in enumerate(X)]
     labelled = labelled_examples(
         len(series), y, noun="series", targets=targets, classes=classes, group=group, min_per_class=min_per_class
@@ -169,10 +168,6 @@ class SeriesTask(SingleTask):
 
     def make(self) -> Task:
         """Split the series and make inputs of them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
         place, own = f"'{writable(str(self.path))}'", self._series
         labelled = labelled_examples(
             len(own),

@@ -75,6 +75,8 @@ class AudioFolderTask(HasFeatures, SingleTask):
         (SeriesShape(features=41, steps=100), 6, 2, 2)
     """
 
+    kept = False
+
     def __init__(
         self,
         root: str,

@@ -17,7 +17,7 @@ from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
-from lit_metanas.kinds.texts.text_tables import read_rows
+from lit_metanas.kinds.texts.table_files import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
@@ -83,7 +83,9 @@ class SoundKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts, or a table that names sounds."""
-        return _has_transcripts(path) is False or (path.is_file() and table_of_files(path, SOUND_SUFFIXES) is not None)
+        if (transcripts := _has_transcripts(path)) is not None:
+            return not transcripts
+        return table_of_files(path, SOUND_SUFFIXES) is not None
 
     def holds(self, task: Task) -> bool:
         """By what made its inputs, where each gets one answer."""
@@ -214,10 +216,10 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
     """A folder of sounds and the table that names them; None where they lie in class folders."""
     if path.is_file():
         return str(path.parent), str(path)
-    table = sound_table(path)
-    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
-        return str(path), None
-    return str(path), str(table)
+    table = table_of_files(path, SOUND_SUFFIXES)
+    if table is None and not any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
+        table = sound_table(path)
+    return str(path), None if table is None else str(table)
 
 
 def _transcript_table(root: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -109,10 +108,6 @@ class TranscriptTask(HasFeatures, SingleTask):
 
     def make(self) -> Task:
         """Read the files and split them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
         task = transcript_task(
             self.table.resolve().stem,
             self._parts(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import torch
 from torch import Tensor
@@ -18,8 +18,6 @@ from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.task import Split, Task
 
 Part = Words | Characters | BytePairs | NGrams | PretrainedTokens
-
-JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs, NGrams, PretrainedTokens)
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def tokens_from_plain(plain: object) -> Part:
     """What makes tokens of texts, from its kind and values."""
     values = dict(plain) if isinstance(plain, Mapping) else {}
     name = values.pop("kind", None)
-    for kind in JOINABLE:
-        if kind.kind == name:
-            return kind.from_plain(values)
-    raise ValueError(f"The stored tokens are none of {', '.join(kind.kind for kind in JOINABLE)}.")
+    kinds: dict[str, type[Part]] = {kind.kind: kind for kind in get_args(Part)}
+    if name not in kinds:
+        raise ValueError(f"The stored tokens are none of {', '.join(kinds)}.")
+    return kinds[name].from_plain(values)

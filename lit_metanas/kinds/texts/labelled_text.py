@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 from lit_metanas.io.files import read_regular
-from lit_metanas.io.text import composed, is_text, number_of, printable, writable
-from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.io.text import composed, is_text, writable
 
 LONGEST_RAW_TEXT, MOST_SENTENCES = 1_000_000, 1_000_000  # characters of a text, and texts of a collection
 
@@ -28,40 +27,12 @@ def text_key(text: str) -> str:
     return " ".join(composed(text).casefold().split())
 
 
-def distinct_texts(
-    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key, *, unlabelled: bool = False
-) -> list[Labelled]:
-    """The first text of each key in each class, in their order; the classes go by the alphabet.
-
-    Of several labels all together are a class, and some texts may be ``unlabelled``.
-    """
-    found: dict[str, dict[str, Labelled]] = {}
-    number = 0
-    for number, row in enumerate(rows, 1):
-        if number > MOST_SENTENCES:
-            raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
-        label = checked_label(row, place, unlabelled=unlabelled)
-        text = checked_text(row.text, "text", row.where, place)
-        found.setdefault(label, {}).setdefault(key(text), row._replace(text=text, label=label))
-    if not number:
-        raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
-    if len(found) < 2:
-        (label,) = found
-        raise ValueError(
-            f"All texts of '{place}' have the label '{printable(label, 80)}': give texts of two or more classes."
-        )
-    distinct = [row for label in sorted(found) for row in found[label].values()]
-    if number > len(distinct):
-        twice = number_of(number - len(distinct), "text")
-        warn_of_data(f"'{place}' repeats {twice} of the same class: each is taken once.")
-    return distinct
-
-
-def checked_label(row: Labelled, place: str, *, unlabelled: bool) -> str:
-    """The label of a text, which may be missing where texts may be ``unlabelled``."""
-    if unlabelled and (row.label is None or not str(row.label).strip()):
-        return ""
-    return checked_text(row.label, "label", row.where, place)
+def checked_row(row: Labelled, place: str, *, unlabelled: bool = False) -> Labelled:
+    """Text and label without white space around them; some texts may be ``unlabelled``."""
+    text, label = checked_text(row.text, "text", row.where, place), ""
+    if not unlabelled or (row.label is not None and str(row.label).strip()):
+        label = checked_text(row.label, "label", row.where, place)
+    return row._replace(text=text, label=label)
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:

@@ -7,22 +7,19 @@ from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
+from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
     TEXT_COLUMNS,
     columns_of,
+    columns_of_texts,
     listed,
-    only_text,
-    read_rows,
+    text_in,
     usual_column,
 )
 from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
-
-MOST_EMPTY = 10
-"""Empty texts whose numbers a warning names."""
 
 
 def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]) -> list[tuple[str, str]]:
@@ -41,14 +38,11 @@ def _texts(file: Path, column: list[str] | None) -> list[str]:
     texts, noun = column, "empty text"
     if texts is None:
         texts, noun = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())], "empty line"
-    empty = [str(number) for number, text in enumerate(texts, 1) if not text]
-    if empty:
-        named = ", ".join([*empty[:MOST_EMPTY], *["…"] * (len(empty) > MOST_EMPTY)])
-        warn_of_data(
-            f"'{writable(str(file))}' has {number_of(len(empty), noun)} ({named}): they get no answers, and "
-            "those of later lines move up."
-        )
-    return [text for text in texts if text]
+    found = [text for text in texts if text]
+    if len(found) < len(texts):
+        empty = number_of(len(texts) - len(found), noun)
+        warn_of_data(f"'{writable(str(file))}' has {empty}: they get no answers, and those of later lines move up.")
+    return found
 
 
 def usual_texts(file: Path) -> list[str] | None:
@@ -57,14 +51,14 @@ def usual_texts(file: Path) -> list[str] | None:
     Raises:
         ValueError: it has several columns, of which none is called so.
     """
-    if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+    if not is_table_file(file):
         return None
     try:
         rows = list(read_rows(file))
     except ValueError:  # lines of text
         return None
     names = columns_of(rows)
-    text = usual_column(names, TEXT_COLUMNS) or only_text(rows, names)
+    text = usual_column(names, TEXT_COLUMNS) or columns_of_texts(rows, names)
     if text is None and len(names) > 1:
         raise ValueError(
             f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
@@ -72,4 +66,4 @@ def usual_texts(file: Path) -> list[str] | None:
         )
     if text is None:
         return None
-    return [str(row.get(text) or "").strip() for _, row in rows]
+    return [str(text_in(row, text) or "").strip() for _, row in rows]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, lower_cased, plain_list, plain_numbers, split_words
+from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, lower_cased, split_words
 from lit_metanas.kinds.texts.vocabularies import CountedTokens
 
 PIECES = range(2, 6)
@@ -103,6 +103,4 @@ class NGrams(CountedTokens, TextPreprocessing):
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of ``to_plain``."""
-        grams, across = plain_list("NGrams", plain, "grams"), plain.get("across", False)
-        numbers = plain_numbers("NGrams", plain, "size", "least", "steps")
-        return cls(**numbers, grams=tuple(grams), across=across is True)
+        return replace(super().from_plain(plain), across=plain.get("across") is True)

@@ -16,15 +16,8 @@ from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_tables import (
-    SUFFIXES_OF_TABLES,
-    columns_of,
-    find_columns,
-    labels_in,
-    listed,
-    read_rows,
-    table_rows,
-)
+from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
+from lit_metanas.kinds.texts.text_tables import columns_of, find_columns, labels_in, listed, table_rows
 from lit_metanas.kinds.texts.text_task import TextTask
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.spaces import NGramSpace
@@ -122,11 +115,12 @@ class TextKind(Kind):
 
     def describe_columns(self, source: Source) -> str:
         """The columns of labels and texts, and those that are not looked at."""
-        if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
+        if not is_table_file(source.path):
             return ""
         rows = table_rows(source.path, source.label)
         text, label = find_columns(rows, writable(str(source.path)), None, source.label, group=source.group)
-        others, left = "", [name for name in columns_of(rows) if name not in (text, label, source.group)]
+        known, others = (text, *text.split(","), label, source.group), ""
+        left = [name for name in columns_of(rows) if name not in known]
         if left:
             others = f"; other columns are ignored: {listed(left)}"
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."

@@ -13,12 +13,13 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
-from lit_metanas.io.text import writable
-from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts, read_utf8
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_row, read_utf8, text_key
 from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
+from lit_metanas.tasks.task import warn_of_data
 
 Sentences = Mapping[str, Sequence[str]]
 """The sentences of each class, by its name."""
@@ -107,12 +108,12 @@ class TextSource(TaskSource):
 class TextTable(TextSource):
     r"""A table of texts and labels, or a folder of text files, in UTF-8; its classes are split as given, or by a seed.
 
-    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
-    is left out, with a warning.
+    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A text that repeats another
+    of its class, but for capitals and white space, is left out, with a warning.
 
     Args:
-        path: a file whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; or a folder, in which each sub-folder is a
-            class, and each ``.txt`` file directly in it an example.
+        path: a file of CSV, TSV, JSON lines or one list in JSON, perhaps with ``.gz``; or a folder, in which each
+            sub-folder is a class, and each ``.txt`` file directly in it an example.
         text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
         label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
             two columns with unusual names, labels are in the one with fewer different values.
@@ -151,18 +152,22 @@ class TextTable(TextSource):
         super().__init__(preprocessing)
         self.path = Path(path)
         self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
-        texts: dict[str, list[str]] = {}
-        for row in distinct_texts(labelled_texts(self.path, text, label), writable(path), key=str):
-            texts.setdefault(row.label, []).append(row.text)
+        place = writable(path)
+        rows = [checked_row(row, place) for row in labelled_texts(self.path, text, label)]
+        texts: dict[str, dict[str, str]] = {}
+        for row in rows:
+            texts.setdefault(row.label, {}).setdefault(text_key(row.text), row.text)
+        if (repeated := len(rows) - sum(map(len, texts.values()))) > 0:
+            warn_of_data(f"'{place}' repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
         names = class_subsets(
-            list(texts),
+            sorted(texts),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             owner="TextTable",
-            place=writable(path),
+            place=place,
         )
-        self._sentences = {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
+        self._sentences = {subset: {name: [*texts[name].values()] for name in names[subset]} for subset in SUBSETS}
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:

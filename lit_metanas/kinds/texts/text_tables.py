@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lit_metanas.io.class_folders import EXCLUDED, excluding, is_excluded
-from lit_metanas.io.json_files import parse_json
+from lit_metanas.io.class_folders import EXCLUDED, excluding
 from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
-from lit_metanas.kinds.texts.labelled_text import (
-    LONGEST_RAW_TEXT,
-    MOST_SENTENCES,
-    Labelled,
-    checked_text,
-    read_utf8,
-)
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text
+from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names, kept_cells, read_rows, read_whole_rows
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
-
-LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
-SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 
 TEXT_COLUMNS = (
     "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
@@ -57,15 +46,6 @@ class NamelessColumnsError(ValueError):
 
 _Found = TypeVar("_Found")
 
-TableRow = tuple[str, Mapping[str, Any]]
-"""Where a row stands, and its values by column."""
-
-
-def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows of a table, without columns that are excluded."""
-    for where, row in read_whole_rows(path, blank=blank):
-        yield where, kept_cells(row)
-
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
     """The rows of a table without a column that says which are tested, and the part of each by where it stands.
@@ -80,90 +60,6 @@ def read_divided(path: Path, test_by: str | None, label: str | None = None) -> t
         return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label, learned=True), parts
 
 
-def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row without the columns that are excluded."""
-    if not EXCLUDED.get():
-        return row
-    return {name: value for name, value in row.items() if not is_excluded(name)}
-
-
-def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows of a table."""
-    kind, place = path.suffix.lower(), writable(str(path))
-    if kind not in SUFFIXES_OF_TABLES:
-        raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
-    content = read_utf8(path, LARGEST_TABLE)
-    names: set[str] = set()
-    rows = separated_rows(content, place, kind, blank=blank)
-    if kind == ".jsonl":
-        rows = _json_rows(content, place)
-    for number, (where, row) in enumerate(rows, 1):
-        if not row.keys() <= names:
-            names.update(row)
-            if len(names) > MOST_COLUMNS:
-                raise ValueError(
-                    f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
-                )
-        # What a line of JSON leaves out counts, too: readers go through all columns of each row.
-        if number > MOST_SENTENCES or number * len(names) > MOST_TABLE_VALUES:
-            raise ValueError(
-                f"'{place}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only "
-                "the columns of texts and labels."
-            )
-        yield where, row
-
-
-def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows below a line of column names; those without values are left out."""
-    form: dict[str, Any] = {"strict": True}
-    if kind == ".tsv":  # where quotes are letters like others
-        form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    lines = csv.reader(StringIO(content, newline=""), **form)
-    names: list[str] | None = None
-    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
-    try:
-        for values in lines:
-            if names is None:
-                names = _column_names(values, place, kind)
-            elif any(value.strip() for value in values) or (blank and len(values) == len(names) > 1):
-                if len(values) != len(names):
-                    raise ValueError(
-                        f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "
-                        "it, or put quotes around values with a separator."
-                    )
-                yield f"line {lines.line_num}", dict(zip(names, values, strict=True))
-    except csv.Error as error:
-        raise ValueError(f"'{place}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
-
-
-def _column_names(values: Sequence[str], place: str, kind: str) -> list[str]:
-    names = [value.strip() for value in values]
-    if len(names) > MOST_COLUMNS:
-        raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
-    if len(names) == 1 and ";" in names[0]:
-        wanted = {".tsv": "tabs"}.get(kind, "commas, and write numbers with points")
-        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by {wanted}.")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(
-            f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
-        )
-    return names
-
-
-def _json_rows(content: str, place: str) -> Iterator[TableRow]:
-    for number, line in enumerate(StringIO(content), 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line.encode(), longest=LONGEST_RAW_TEXT)
-        except ValueError as error:
-            raise ValueError(f"Line {number} of '{place}' {error}: fix it, or leave it out.") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"Line {number} of '{place}' is no object of names and values: fix it, or leave it out.")
-        yield f"line {number}", row
-
-
 def find_columns(
     rows: Sequence[TableRow], place: str, text: str | None, label: str | None, **others: str | None
 ) -> tuple[str, str]:
@@ -171,7 +67,7 @@ def find_columns(
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is not None:
-        text = only_text(rows, [name for name in free if name != label])
+        text = columns_of_texts(rows, [name for name in free if name != label])
     if text is None and label is None and len(free) == 2:
         numbers = [name for name in free if are_numbers([number_text(row.get(name)) for _, row in rows])]
         if len(numbers) == 1:
@@ -199,21 +95,22 @@ def are_texts(name: str, texts: Sequence[str]) -> bool:
     return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
 
 
-def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
-    """The only one of some columns that holds texts; None where none does, or several do."""
+def columns_of_texts(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
+    """Those of some columns that hold texts, with commas between them as in a label of several; None without any."""
     cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
-    found = [name for name, texts in cells.items() if are_texts(name, texts)]
-    return only(found)
+    return ",".join(name for name, texts in cells.items() if are_texts(name, texts)) or None
+
+
+def text_in(row: Mapping[str, Any], column: str) -> Any:
+    """The text of a row; those of several columns are joined, each on a line of its own."""
+    if column in row or not {*column.split(",")} & row.keys():
+        return row.get(column, "")
+    return "\n".join(str(row.get(name) or "").strip() for name in column.split(","))
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
     """Whether a column holds its own name, as where the first line is one of values."""
     return any(str(row.get(column)).strip() == column for _, row in rows)
-
-
-def has_line_of_names(place: str) -> bool:
-    """Whether a table of this name has one; a line of JSON names its own values."""
-    return not place.lower().endswith(".jsonl")
 
 
 def guess_two(
@@ -296,7 +193,7 @@ def labelled_rows(
         groups = column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
     return [
-        Labelled(where, row.get(text, ""), label_text_of(row.get(label, "")), own)
+        Labelled(where, text_in(row, text), label_text_of(row.get(label, "")), own)
         for (where, row), own in zip(rows, groups, strict=True)
     ]
 

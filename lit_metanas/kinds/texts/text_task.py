@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-
-from torch import Tensor
+from typing import Any
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
-from lit_metanas.kinds.texts.labelled_text import (
-    Labelled,
-    checked_label,
-    checked_text,
-    checked_texts,
-    distinct_texts,
-    text_key,
-)
+from lit_metanas.kinds.labelled_examples import labelled_examples
+from lit_metanas.kinds.texts.labelled_text import checked_row, checked_texts, text_key
 from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_source import labelled_texts
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
@@ -29,7 +20,7 @@ from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_repeats, tell_shared_groups
+from lit_metanas.tasks.splits import check_shares, tell_repeats, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
@@ -86,10 +77,9 @@ class TextTask(SingleTask):
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares: tuple[float | None, float, float] = train, val, test
-        self.seed = seed
-        self.group = group
-        place = writable(str(self.path))
+        self._open = preprocessing is None
+        self._given = preprocessing
+        place = writable(path)
         parts: Mapping[str, int] = {}
         if test_by is None:
             found = list(labelled_texts(self.path, text, label, group))
@@ -97,42 +87,26 @@ class TextTask(SingleTask):
             table, parts = read_divided(self.path, test_by, label)
             found = labelled_rows(table, place, text, label, group)
         several = learned_as_sets([row.label for row in found], targets)
-        rows = distinct_texts(found, place, unlabelled=several)
-        self._parts = [parts[row.where] for row in rows if parts]
-        self._texts = [row.text for row in rows]
-        labels: Labels = [row.label for row in rows]
-        targets = "several labels" if several else learned_as([row.label for row in rows], targets)
-        if targets == "regression":
-            labels = number_targets(labels, len(rows), name=f"'{place}'", where=[row.where for row in rows])
-        self._labelled = labelled_examples(
-            len(rows),
-            labels,
-            noun="texts",
-            targets=targets,
-            group=group and [row.group for row in rows],
-            min_per_class=min_per_class,
-            place=f"'{place}'",
-        )
-        self._tested: tuple[list[str], Tensor] | None = None
+        rows = [checked_row(row, place, unlabelled=several) for row in found]
+        rows.sort(key=lambda row: row.label)
+        self._labelled = [row.text for row in rows], [row.label for row in rows]
+        self._options: dict[str, Any] = {
+            "place": f"'{place}'",
+            "where": [row.where for row in rows],
+            "shares": (train, val, test),
+            "seed": seed,
+            "targets": targets,
+            "group": None if group is None else [row.group for row in rows],
+            "min_per_class": min_per_class,
+            "parts": [parts[row.where] for row in rows if parts],
+        }
         if test_path is not None:
-            self.shares = None, val, 0.0
-            tested = list(labelled_texts(Path(test_path), text, label, group))
-            self._tested = self._testable(tested, writable(test_path), unlabelled=several)
-            if group is not None:
-                groups = [[row.group for row in own] for own in (rows, tested)]
-                tell_shared_groups(f"'{writable(test_path)}'", *groups)
-        self._open = preprocessing is None
-        self._given = preprocessing
-
-    def _testable(self, rows: Sequence[Labelled], place: str, *, unlabelled: bool) -> tuple[list[str], Tensor]:
-        """The texts and targets of a given test part, but those of classes that were left out."""
-        texts = [checked_text(row.text, "text", row.where, place) for row in rows]
-        labels = [checked_label(row, place, unlabelled=unlabelled) for row in rows]
-        called = {"name": f"'{place}'", "images": f"'{place}'", "learned": f"'{writable(str(self.path))}'"}
-        places, targets = self._labelled.tested(labels, len(rows), **called)
-        found, known = [texts[at] for at in places], {text_key(text) for text in self._texts}
-        tell_repeats(f"'{place}'", sum(text_key(text) in known for text in found), "text")
-        return found, targets
+            there = writable(test_path)
+            read = labelled_texts(Path(test_path), text, label, group)
+            tested = [checked_row(row, there, unlabelled=several) for row in read]
+            given = f"'{there}'", [row.text for row in tested], [row.label for row in tested]
+            self._options |= {"shares": (None, val, 0.0), "tested": given}
+            tell_shared_groups(f"'{there}'", self._options["group"], [row.group for row in tested])
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the vocabulary of a meta-training, unless a preprocessing was given.
@@ -144,20 +118,10 @@ class TextTask(SingleTask):
             self._given = TextPreprocessing.checked(preprocessing, writable(str(self.path)))
             self.__dict__.pop("_task", None)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels, in the order of their numbers."""
-        return tuple(self._labelled.names)
-
     def make(self) -> Task:
         """Split the texts and make inputs of them."""
-        return self._task
-
-    @cached_property
-    def _task(self) -> Task:
-        train, val, test = self.shares
-        divided = self._labelled.divided(train=train, val=val, test=test, seed=self.seed, given=self._parts)
-        return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given, self._tested)
+        id = self.path.resolve().stem
+        return _task_of_texts(id, *self._labelled, preprocessing=self._given, **self._options)
 
 
 def task_from_texts(
@@ -210,64 +174,94 @@ def task_from_texts(
     """
     if (texts_test is None) != (labels_test is None):
         raise ValueError("texts_test and labels_test belong together: give both or neither.")
-    share = test if texts_test is None else 0.0
-    check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
-    whole = checked_texts(texts, "texts")
+    whole, tested = checked_texts(texts, "texts"), None
+    if texts_test is not None and labels_test is not None:
+        tested, test = ("texts_test", checked_texts(texts_test, "texts_test"), labels_test), 0.0
+    check_shares("task_from_texts", val=val, test=test, drawn=tested is None, seed=seed)
+    return _task_of_texts(
+        id,
+        whole,
+        labels,
+        place="texts",
+        shares=(None, val, test),
+        seed=seed,
+        preprocessing=preprocessing,
+        targets=targets,
+        classes=classes,
+        group=group_names(group, len(whole), "texts"),
+        min_per_class=min_per_class,
+        tested=tested,
+    )
+
+
+def _task_of_texts(
+    id: str,
+    texts: Sequence[str],
+    labels: Labels,
+    *,
+    place: str,
+    shares: tuple[float | None, float, float],
+    seed: int,
+    preprocessing: TextPreprocessing | None,
+    targets: Targets | None,
+    group: Sequence[str] | None,
+    min_per_class: int | None,
+    where: Sequence[str] = (),
+    classes: ClassNames | None = None,
+    parts: Sequence[int] = (),
+    tested: tuple[str, Sequence[str], Labels] | None = None,
+) -> Task:
+    """A task of texts, of which one that repeats another of its class is taken once."""
+    # Messages call the texts `place`, and each by `where` it stands. The part of each may be given. A given test part
+    # is what messages call it, its texts and its labels.
+    several, separator = learned_as_sets(labels, targets), separator_of(labels)
     given: list[Hashable]
-    if learned_as_sets(labels, targets):
+    if several:
         targets = "several labels"
-        given = [*label_sets(labels, len(whole), separator=separator_of(labels), name="labels", noun="texts")]
+        given = [*label_sets(labels, len(texts), separator=separator, name="labels", noun="texts")]
     else:
-        given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
-    groups = group_names(group, len(whole), "texts")
+        given = label_list(labels, len(texts), name="labels", noun="texts")
     first: dict[tuple[Hashable, str], int] = {}
-    for at, (label, one) in enumerate(zip(given, whole, strict=True)):
-        first.setdefault((label, text_key(one)), at)
+    for at, (label, text) in enumerate(zip(given, texts, strict=True)):
+        first.setdefault((label, text_key(text)), at)
     places = list(first.values())
-    if len(places) < len(whole):
-        repeated = number_of(len(whole) - len(places), "text")
-        warn_of_data(f"texts repeats {repeated} of the same class: each is taken once.")
+    if len(places) < len(texts):
+        repeated = number_of(len(texts) - len(places), "text")
+        warn_of_data(f"{place} repeats {repeated} of the same class: each is taken once.")
+    kept: Labels = [given[at] for at in places]
+    targets = targets or learned_as([given[at] for at in places], None)
+    if targets == "regression":
+        kept = number_targets(kept, len(places), name=place, noun="texts", where=[where[at] for at in places if where])
     labelled = labelled_examples(
         len(places),
-        [given[at] for at in places],
+        kept,
         noun="texts",
         targets=targets,
         classes=classes,
-        group=groups and [groups[at] for at in places],
+        group=group and [group[at] for at in places],
         min_per_class=min_per_class,
-        place="texts",
+        place=place,
     )
-    tested: tuple[list[str], Tensor] | None = None
-    if texts_test is not None and labels_test is not None:
-        held_out = checked_texts(texts_test, "texts_test")
-        called = {"name": "labels_test", "images": "texts_test", "learned": "labels"}
-        left, own = labelled.tested(labels_test, len(held_out), **called)
-        tested = [held_out[at] for at in left], own
-        learned = {text for _, text in first}
-        tell_repeats("texts_test", sum(text_key(one) in learned for one in tested[0]), "text")
-    divided = labelled.divided(val=val, test=share, seed=seed)
-    return _made(id, [whole[at] for at in places], labelled, divided, preprocessing, tested)
-
-
-def _made(
-    id: str,
-    texts: Sequence[str],
-    labelled: LabelledExamples,
-    divided: Sequence[tuple[Tensor, Tensor]],
-    preprocessing: TextPreprocessing | None,
-    tested: tuple[list[str], Tensor] | None = None,
-) -> Task:
-    """A task of texts that are divided by their places; ``tested`` is the test part if it was given."""
-    parts = [([texts[at] for at in places.tolist()], labels) for places, labels in divided]
+    train, val, test = shares
+    given_parts = [parts[at] for at in places if parts]
+    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=given_parts)
+    raw = [[texts[places[at]] for at in own.tolist()] for own, _ in divided]
+    learned = [own for _, own in divided]
     if tested is not None:
-        parts[2] = tested
-    known = parts[0][0]
+        tested_in, held_out, wanted = tested
+        if several:
+            wanted = label_sets(wanted, len(held_out), separator=separator, name=tested_in, noun="texts")
+        left, learned[2] = labelled.tested(wanted, len(held_out), name=tested_in, learned=place)
+        raw[2] = [held_out[at] for at in left]
+        known = {key for _, key in first}
+        tell_repeats(tested_in, sum(text_key(text) in known for text in raw[2]), "text")
+    counted = raw[0]
     if isinstance(preprocessing, NGrams):  # those of validation texts alone count once these are learned from
-        known = [*known, *parts[1][0]]
-    made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
-    splits = [Split(made.encode(part), labels) for part, labels in parts]
-    task = labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])
-    return replace(task, raw=tuple(own for own, _ in parts))
+        counted = [*counted, *raw[1]]
+    made = preprocessing.fitted(counted) if preprocessing else usual_tokens(counted)
+    splits = [Split(made.encode(part), own) for part, own in zip(raw, learned, strict=True)]
+    task = labelled.task(id, splits, None, preprocessing=made, test_names=raw[2])
+    return replace(task, raw=tuple(raw))
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:

@@ -69,6 +69,12 @@ class VocabularyTokens(ABC):
         """The numbers and the vocabulary."""
         return {"size": self.size, "least": self.least, "steps": self.steps, self.field: list(self.vocabulary)}
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        values: dict[str, Any] = {cls.field: tuple(plain_list(cls.__name__, plain, cls.field))}
+        return cls(**plain_numbers(cls.__name__, plain, "size", "least", "steps"), **values)
+
 
 class CountedTokens(VocabularyTokens):
     """Those whose vocabulary is counted on text: the most frequent first, equally frequent ones by the alphabet."""
@@ -163,12 +169,6 @@ class Words(CountedTokens, TextPreprocessing):
     def show(self, inputs: Tensor) -> list[str]:
         """Each sentence, in small letters; unknown words as question marks in a diamond."""
         return [_sentence(words) for words in self.shown_tokens(inputs)]
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_plain``."""
-        words = plain_list("Words", plain, "words")
-        return cls(**plain_numbers("Words", plain, "size", "least", "steps"), words=tuple(words))
 
 
 def _sentence(words: Sequence[str]) -> str:
