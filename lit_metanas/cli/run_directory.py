@@ -27,7 +27,7 @@ from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
-RUN_ID, RUN_NAME, MODE = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MODE"
+RUN_ID, RUN_NAME, WANDB_MODE = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MODE"
 """Environment variables of W&B: a run's id and name, which win over ours, and whether it is offline."""
 
 
@@ -129,7 +129,7 @@ def run_id(path: Path, *, goes_on: bool) -> str:
 @contextmanager
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
-    mode, users = os.environ.get(MODE), getattr(sys.modules.get("wandb"), "run", None) is not None
+    mode, users = os.environ.get(WANDB_MODE), getattr(sys.modules.get("wandb"), "run", None) is not None
     failed = 1
     try:
         yield
@@ -138,6 +138,6 @@ def own_run() -> Iterator[None]:
         wandb = sys.modules.get("wandb")
         if wandb is not None and wandb.run is not None and not users:
             wandb.finish(exit_code=failed)
-        os.environ.pop(MODE, None)  # Lightning's logger sets it
+        os.environ.pop(WANDB_MODE, None)  # Lightning's logger sets it
         if mode is not None:
-            os.environ[MODE] = mode
+            os.environ[WANDB_MODE] = mode

@@ -12,14 +12,14 @@ from math import tanh
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parent
-KINDS = {"|u1": "uint8", "<f4": "float32", "<f8": "float64", "<i8": "int64"}
+OWN_FOLDER = Path(__file__).resolve().parent
+ARRAY_KINDS = {"|u1": "uint8", "<f4": "float32", "<f8": "float64", "<i8": "int64"}
 """The numbers that .npy files may hold, as these and as torch and numpy name them."""
 
 
 def open_model(name: str) -> tuple[Any, Any]:
     """The library that holds tensors, and the function that runs the network."""
-    path = str(FOLDER / name)
+    path = str(OWN_FOLDER / name)
     if path.endswith(".pt2"):
         torch = importlib.import_module("torch")
         return torch, torch.export.load(path).module()
@@ -27,16 +27,16 @@ def open_model(name: str) -> tuple[Any, Any]:
     return importlib.import_module("numpy"), lambda inputs: session.run(None, {"inputs": inputs})[0]
 
 
-def read_array(file: Path, lib: Any) -> Any:
+def array_of_file(file: Path, lib: Any) -> Any:
     """The array of a .npy file, which torch alone does not read."""
     header, data = file.read_bytes()[10:].split(b"\n", 1)
     head = ast.literal_eval(header.decode())
-    if head["fortran_order"] or head["descr"] not in KINDS:
-        raise SystemExit(f"{file} does not hold {' or '.join(KINDS.values())}, row by row: convert it.")
-    return lib.frombuffer(bytearray(data), dtype=getattr(lib, KINDS[head["descr"]])).reshape(head["shape"])
+    if head["fortran_order"] or head["descr"] not in ARRAY_KINDS:
+        raise SystemExit(f"{file} does not hold {' or '.join(ARRAY_KINDS.values())}, row by row: convert it.")
+    return lib.frombuffer(bytearray(data), dtype=getattr(lib, ARRAY_KINDS[head["descr"]])).reshape(head["shape"])
 
 
-def read_image(file: Path, channels: int, height: int, width: int, lib: Any) -> Any:
+def image_pixels(file: Path, channels: int, height: int, width: int, lib: Any) -> Any:
     """An image, upright and without transparency, of the network's size and colours; (1, channels, height, width)."""
     pil = importlib.import_module("PIL.ImageOps")
     try:
@@ -58,10 +58,10 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     """Inputs ``(n, ...)`` of a file, as torch or numpy holds them."""
     kind, *size = about.get("shape") or ["image", about["channels"], about["height"], about["width"]]
     if file.suffix == ".npy":
-        inputs = read_array(file, lib)
+        inputs = array_of_file(file, lib)
     elif kind == "image":
         channels, height, width = size
-        inputs = read_image(file, channels, height, width, lib)
+        inputs = image_pixels(file, channels, height, width, lib)
     else:
         raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
     if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
@@ -72,14 +72,14 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     return given
 
 
-def labels_of(scores: list[float], names: list[str], thresholds: list[float]) -> dict[str, Any]:
+def named_labels(scores: list[float], names: list[str], thresholds: list[float]) -> dict[str, Any]:
     """The labels whose probabilities reach their thresholds, and all probabilities."""
     shares = [0.5 + 0.5 * tanh(score / 2) for score in scores]
     found = [name for share, name, least in zip(shares, names, thresholds, strict=True) if share >= least]
     return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
 
 
-def numbers_of(values: list[float], names: list[str], reaches: list[float] | None) -> dict[str, float]:
+def named_numbers(values: list[float], names: list[str], reaches: list[float] | None) -> dict[str, float]:
     """The numbers that are predicted, and the ends of their intervals, if these are known."""
     answer = dict[str, float]()
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
@@ -90,7 +90,7 @@ def numbers_of(values: list[float], names: list[str], reaches: list[float] | Non
     return answer
 
 
-def classes_of(row: list[float], names: list[str], shift: list[float] | None, lib: Any) -> dict[str, float]:
+def named_classes(row: list[float], names: list[str], shift: list[float] | None, lib: Any) -> dict[str, float]:
     """The probabilities of all classes. The class of the highest score comes first, however probable it is."""
     scores = lib.asarray(row, dtype=lib.float64)
     if shift:
@@ -104,18 +104,18 @@ def named_answer(row: list[Any], about: dict[str, Any], lib: Any) -> Any:
     """What the network's output for one input says, by the names of classes, labels, numbers or symbols."""
     names, goal = about["classes"], about.get("objective", {})
     if "thresholds" in goal:
-        return labels_of(row, names, goal["thresholds"])
+        return named_labels(row, names, goal["thresholds"])
     if "means" in goal:
-        return numbers_of(row, names, goal.get("reaches"))
+        return named_numbers(row, names, goal.get("reaches"))
     if goal.get("kind", "classification") == "classification":
-        return classes_of(row, names, goal.get("shift"), lib)
+        return named_classes(row, names, goal.get("shift"), lib)
     best = lib.asarray(row).argmax(-1).tolist()  # of each step
     if not names:
         return best
     return " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol)  # repetitions are one, 0 is no symbol
 
 
-def files_in(paths: list[Path]) -> Iterator[Path]:
+def each_file(paths: list[Path]) -> Iterator[Path]:
     """The files, also those in folders."""
     for path in paths:
         if path.is_dir():
@@ -124,16 +124,16 @@ def files_in(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def main() -> None:
+def print_answers() -> None:
     """Print an answer for each input, a line of JSON; a file that cannot be read is named, and gets ``null``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
     given = parser.parse_args()
-    about = json.loads((FOLDER / "model.json").read_text(encoding="utf-8"))
+    about = json.loads((OWN_FOLDER / "model.json").read_text(encoding="utf-8"))
     lib, run = open_model(given.model)
     left_out = False
-    for file in files_in(given.files):
+    for file in each_file(given.files):
         try:
             inputs = read_inputs(file, about["input"], lib)
         except SystemExit as error:
@@ -148,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print_answers()
