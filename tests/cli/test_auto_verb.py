@@ -51,8 +51,8 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
     *_, files, last = told.splitlines()
     size = Path("model/model.pt2").stat().st_size
     assert files == f"The network (model.pt2, {size:,} bytes), a report and what was tried are in 'model'."
-    assert last == "Next: lit-metanas predict model NEW_IMAGES"
-    command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("NEW_IMAGES", "photos/cross"))
+    assert last == "Next: lit-metanas predict model FILE"
+    command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("FILE", "photos/cross"))
     assert main(command) == 0
     assert "9.png: " in capsys.readouterr().out
     assert main(["auto", "--flops", FLOPS, "--max-parameters", "5e4", "--max_latency", "2s", "photos"]) == 0
