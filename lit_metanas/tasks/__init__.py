@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.embeddings import DataStatistics, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
-    "DataStatistics",
     "DrawnTasks",
     "Episode",
     "EpisodeAugmentation",
@@ -23,7 +21,6 @@ __all__ = [
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
-    "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
     "check_task",
