@@ -14,7 +14,7 @@ from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, divided_by_speakers, listed_sounds
+from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -96,8 +96,7 @@ class TranscriptTask(HasFeatures, SingleTask):
         self.test_root = test_root
         self._asked_for = features is not None
         self._features = features
-        found = listed_sounds(self.root, table, label=label, group=group)
-        self._listing = divided_by_speakers(found, group)
+        self._listing = listed_sounds(self.root, table, label=label, group=group)
         self._tested: ListedFiles | None = None
         if test_root is not None:
             self.shares = None, val, 0.0
