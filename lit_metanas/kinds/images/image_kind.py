@@ -201,7 +201,6 @@ def _listed(source: Source, path: Path) -> ListedFiles:
         label=source.label,
         group=source.group,
         targets=source.targets,
-        learned=path == source.path,
     )
 
 
