@@ -101,7 +101,9 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self._listing = listed_sounds(self.root, table, label=label, group=group, targets=targets)
         self._tested: ListedFiles | None = None
         if test_root is not None:
-            self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group, targets=targets)
+            self._tested = listed_sounds(
+                Path(test_root), test_table, label=label, group=group, targets=targets, tested=True
+            )
         self._asked_for = features is not None
         self._features = features
         self._window = window

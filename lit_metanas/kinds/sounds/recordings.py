@@ -30,6 +30,7 @@ def listed_sounds(
     label: str | None = None,
     group: str | None = None,
     targets: Targets | None = "classification",
+    tested: bool = False,
 ) -> ListedFiles:
     """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
@@ -41,7 +42,7 @@ def listed_sounds(
             Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
         )
     check_readable(found.files)
-    if learned and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
+    if not tested and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
         return replace(found, groups=None)
     return found
 
