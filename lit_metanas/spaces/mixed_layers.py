@@ -140,13 +140,11 @@ class MixedChoice(nn.Module):
     # The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
     # of their kernel are summed as one convolution, before the norm: their weights add up to one there.
 
-    def __init__(
-        self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None, merge: bool = True
-    ) -> None:
+    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None) -> None:
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
-        self.merged = merge and _differ_in_size_alone(list(candidates.values()))
+        self.merged = _differ_in_size_alone(list(candidates.values()))
         self.keys = add_candidates(self, candidates)
         self.norm = norm
 
