@@ -115,7 +115,7 @@ class Ridge:
 def fit_ridge(
     features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0, scales: Tensor | None = None
 ) -> Ridge:
-    """Fit a regression with a bias, which is not penalised, on features ``(n, features)``, float64, scaled as wanted."""
+    """Fit a regression on scaled features ``(n, features)``, float64, with a bias that is not penalised."""
     # Outputs and the costs of their squared errors have shape (n, outputs), and scales, the standard deviations of
     # scaled features, (features,). The factor is that of the penalties to choose from. Errors of left-out examples:
     # Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
