@@ -124,14 +124,7 @@ class SlicedConv2d(nn.Conv2d):
 
 
 class WeighedLayers(nn.Sequential):
-    """Layers one after the other, which multiply their outputs by the weight that a mixture gives them."""
-
-    def forward(self, inputs: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The outputs for inputs of shape ``(n, channels, ...)``, times ``weight``, a scalar, where there is one."""
-        layers = list(self)
-        for layer in layers[:-1]:
-            inputs = layer(inputs)
-        return weighed_outputs(layers[-1] if layers else None, inputs, weight)
+    """Layers one after the other, whose ``forward`` takes the weight that a mixture gives their outputs, too."""
 
 
 class MixedChoice(nn.Module):
