@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from numbers import Real
 
-from lit_metanas.io.text import nearest, printable
+from lit_metanas.io.text import nearest
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,6 @@ class Choice:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
         return next((label for label in self.labels if _is_number(label, float(value))), None)
-
-    def lacks(self, value: object) -> str:
-        """``the label 'adm', which 'optimizer' lacks: did you mean 'adam'?`` of a value that stands for no label."""
-        text = printable(str(value), 60)
-        near = any(map(str.isalpha, text)) and nearest(text, self.labels)  # to be near is nothing for numbers
-        fix = f"did you mean '{near}'?" if near else f"it has {printable(', '.join(self.labels), 200)}."
-        return f"the label '{text}', which '{self.name}' lacks: {fix}"
 
 
 def _is_number(label: str, value: float) -> bool:
