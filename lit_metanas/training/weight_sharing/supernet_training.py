@@ -312,8 +312,7 @@ class SinglePathTraining(SupernetTraining):
 
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
     and Talwalkar 2019). Whole architectures are drawn, and those that cannot be built are left out, so that choices of
-    a cell's inputs count, too.
-    There are no validations, since this training prefers no architecture.
+    a cell's inputs count, too. There are no validations, since this training prefers no architecture.
     """
 
     def take_step(self, batch: Minibatch) -> None:
