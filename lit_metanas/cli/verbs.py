@@ -63,11 +63,10 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "methods": "names, for phases of each method, and what stands for what in them",
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
-        "needs": "inputs that must be files or folders, and what each is",
         "jobs": "how many seeds run side by side (default: one for each core)",
     },
     "predict": {
-        "model": "the folder of an exported network, or one with a single one; may be the first word (must be given)",
+        "model": "the folder of an exported network; may be the first word (must be given)",
         "examples": "files or folders of new examples; may be the words after it (must be given)",
         "kind": "images, sounds, texts, rows, pairs, questions or a class path, if it is not that of the network",
         "output": "gets the whole table, CSV or JSON; --csv prints it instead (default: predictions.csv)",

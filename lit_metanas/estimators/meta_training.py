@@ -20,7 +20,6 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorAround, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import write_whole
@@ -45,7 +44,6 @@ class MetaTrainingEstimator(Estimator):
         *,
         data: EpisodeDataModule,
         space: SearchSpace,
-        shape: Shape,
         flops: float,
         seed: int,
         recipe: MetaRecipe | None = None,
@@ -54,7 +52,7 @@ class MetaTrainingEstimator(Estimator):
         self.recipe = recipe or MetaRecipe()
         self.data = data.with_training_episodes(**self.recipe.episodes)
         self.space = space
-        self.shape = shape
+        self.shape = data.source.shape
         self.flops = flops
         self.seed = seed
         self.device = device or torch.device("cpu")

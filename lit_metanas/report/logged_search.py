@@ -62,7 +62,13 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
         dir=os.fspath(folder),
         mode="online" if online else "offline",
         job_type="search",
-        config=_configuration(result),
+        config={
+            "task": result.task_id,
+            "space": result.space,
+            "seed": result.record.seed,
+            **{f"architecture.{name}": label for name, label in result.architecture.items()},
+            **{f"recipe.{name}": value for name, value in result.whole_recipe.items()},
+        },
         settings=settings,
         reinit="create_new",  # a run of the caller's goes on
     )
@@ -74,13 +80,6 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     if wandb.run is None:
         wandb.teardown()  # W&B reads the environment once; a later run may have another one
     return Path(run.dir).parent
-
-
-def _configuration(result: SearchResult) -> dict[str, Any]:
-    """What was chosen."""
-    chosen = {f"architecture.{name}": label for name, label in result.architecture.items()}
-    recipe = {f"recipe.{name}": value for name, value in result.whole_recipe.items()}
-    return {"task": result.task_id, "space": result.space, "seed": result.record.seed, **chosen, **recipe}
 
 
 def _log_trials(run: Run, result: SearchResult) -> None:

@@ -199,7 +199,7 @@ def test_an_architecture_that_the_space_refuses_is_neither_validated_nor_found()
         def on_train_end(self, trainer, pl_module):
             shown.append(pl_module.record.trials)
 
-    with pytest.raises(ValueError, match=r"found cannot be built \(it is too slow\): take another seed, or OneShot"):
+    with pytest.raises(ValueError, match=r"found cannot be built \(it is too slow\): take another seed, or ENAS"):
         search(Budget(), space=limited, callbacks=[Record()])
     assert shown == [[]]
     free = search(Budget(), space=SPACE.limited(lambda architecture: None))

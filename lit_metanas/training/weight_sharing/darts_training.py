@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -91,10 +91,10 @@ class DARTSTraining(SupernetTraining):
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
         return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
 
-    def choice_optimizers(self) -> Sequence[Optimizer]:
+    def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
         rate, decay = self.rates.logits, self.rates.logits_decay
-        return [Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
+        return Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""

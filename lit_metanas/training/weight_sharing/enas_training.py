@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,9 +72,9 @@ class ENASTraining(SupernetTraining):
         if self.space.scored == "input":
             self.baseline = 1 / self.task.way  # the accuracy of a guess
 
-    def choice_optimizers(self) -> Sequence[Optimizer]:
+    def choice_optimizer(self) -> Optimizer:
         """Adam for the controller."""
-        return [Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
+        return Adam(self.controller.parameters(), lr=self.rates.learning_rate)
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""

@@ -127,21 +127,13 @@ def write_table(path: Path) -> None:
         **scores,
         params=np.ones((15625, 3), "u1"),
         flops_M=np.ones((15625, 3), "u1"),
-        latency_devices=np.array(["phone"]),
-        latency_ms=np.ones((15625, 1), "u1"),
-        hw_metrics=np.array(["fpga_latency"]),
-        hw=np.ones((3, 15625, 1), "u1"),
     )
 
 
 def read_table(path: Path) -> object:
     table = NASBench201Table("cifar10", path)
     architecture = table.space.from_index(3)
-    return (
-        table.score(architecture, "val_12"),
-        table.parameters(architecture),
-        [table.latency(architecture, device) for device in table.devices],
-    )
+    return table.score(architecture, "val_12"), table.parameters(architecture)
 
 
 def write_nats(path: Path) -> None:
@@ -189,8 +181,7 @@ def write_surrogate_of_letters(path: Path) -> None:
     """What is learned of one task with ten scored architectures."""
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
-    embedding = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    task = TaskScores("t", features, scores, embedding, architectures)
+    task = TaskScores("t", features, scores, architectures)
     kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
     source = fit_source(task, kernel, ENCODING.candidates.features)
     write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))
