@@ -101,12 +101,6 @@ class Architecture(Mapping[str, str]):
         return dict(self._labels)
 
 
-def active_at(place: int, name: str, depths: Sequence[str]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """The condition on a choice of depth, ``active_if`` of a choice, that a layer is computed; none if it always is."""
-    deep = frozenset(depth for depth in depths if int(depth) >= place)
-    return ((name, deep),) * (len(deep) < len(depths))
-
-
 def layer_prefix(place: int, shared: bool) -> str:
     """The beginning of the names of a layer's choices, which all layers may share."""
     return "" if shared else f"layer{place}."
@@ -155,14 +149,11 @@ def check_dropouts(space: str, rates: Iterable[float]) -> None:
             raise ValueError(f"{space}: dropout {rate} is not a probability below 1: use for instance 0.2.")
 
 
-def check_labels(
-    labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, briefly: bool = False
-) -> None:
-    """Refuse unknown choices, ``briefly`` by naming the nearest one instead of all, and labels that are not left."""
+def check_labels(labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
+    """Refuse unknown choices, naming the nearest one, and labels that are not left."""
     for name, wanted in labels.items():
         if name not in left:
-            known = f"'{nearest(name, left) or next(iter(left))}'" if briefly else ", ".join(left)
-            raise ValueError(f"Unknown choice '{name}': {space} has {known}.")
+            raise ValueError(f"Unknown choice '{name}': {space} has '{nearest(name, left) or next(iter(left))}'.")
         for label in wanted:
             if label not in left[name]:
                 raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(left[name])}.")
@@ -170,7 +161,7 @@ def check_labels(
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:
     """The choices with the labels that are left, in the usual order."""
-    check_labels(fixed, labels_of(choices), space, briefly=True)
+    check_labels(fixed, labels_of(choices), space)
     kept = []
     for choice in choices:
         wanted = fixed.get(choice.name, choice.labels)

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.class_balance import balanced_task
-from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
@@ -17,9 +16,6 @@ __all__ = [
     "Episode",
     "EpisodeAugmentation",
     "EpisodeDataModule",
-    "EpisodeLoader",
-    "EpisodeSampler",
-    "EpisodeStream",
     "Split",
     "Subset",
     "TargetTaskDataModule",
@@ -27,7 +23,6 @@ __all__ = [
     "TaskCollection",
     "TaskSource",
     "TrainingTaskDataModule",
-    "balanced_task",
     "check_task",
     "draw_episode",
     "draw_task",

@@ -28,7 +28,6 @@ from lit_metanas.meta import (
     FOMAML,
     MAML,
     TNAS,
-    Adam,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -185,13 +184,6 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
         "relaxation": Softmax(),
         "head": PrototypeLinearHead(),
         "inner_loop": JointInnerLoop(steps=2),
-    },
-    "MAML, Gumbel-softmax, Adam": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": GumbelSoftmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.01, rule=Adam(epsilon=1e-3)),
-        "gradient_clip": 1.0,
     },
     "MAML, vmap": lambda: {
         "meta_gradient": MAML(task_map="vmap"),

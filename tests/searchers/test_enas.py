@@ -11,15 +11,14 @@ from lit_metanas.meta import Parameters, PrototypeLinearHead
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.training import ENASTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.enas_training import ControllerRates
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetPlan, WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
 
-RATES = ControllerRates(children=2, hidden=8, learning_rate=0.02)
+RATES = ControllerRates(children=2, learning_rate=0.02)
 
 
 def search(budget=None, seed=0, space=SPACE, **options):

@@ -15,10 +15,10 @@ from lit_metanas.records import Budget
 from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
-from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder, SupernetPlan
+from lit_metanas.training import FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.darts_training import DARTSRates
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetPlan
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 

@@ -66,20 +66,6 @@ class DARTSTraining(SupernetTraining):
 
     Algorithm 1 of DARTS (Liu et al. 2019): at each step the logits are trained first, on the current weights. Each
     pass is charged beforehand; the search stops before the first step that the budget cannot pay.
-
-    Args:
-        plan: what is trained, and how long.
-        relaxation: logits to mixture.
-        gradient: how the logits' gradient is derived.
-        rates: learning rates and their like.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> how = {"relaxation": lm.relaxations.Softmax(), "gradient": lm.training.FirstOrder()}
-        >>> training = lm.training.DARTSTraining(plan, rates=lm.training.DARTSRates(), **how)
-        >>> training.probabilities()["layer1.pool"].shape
-        torch.Size([2])
     """
 
     def __init__(

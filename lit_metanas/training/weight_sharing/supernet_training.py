@@ -94,27 +94,14 @@ def check_warm_up(rates: object, share: float) -> None:
 
 @dataclass(frozen=True)
 class SupernetPlan:
-    """What the training of a supernet is for, and how long it is.
-
-    Attributes:
-        space: what is searched.
-        task: its train part trains the weights, its val part what chooses architectures.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        validate_every: steps between validations of the architecture that the training prefers.
-        seed: of weights, choices and draws.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-    """
+    """What the training of a supernet is for, and how long it is."""
 
     space: SearchSpace
-    task: Task
-    budget: Budget
-    steps: int
-    validate_every: int
-    seed: int = 0
+    task: Task  # its train part trains the weights, its val part what chooses architectures
+    budget: Budget  # what the steps are charged to
+    steps: int  # of the whole schedule
+    validate_every: int  # steps between validations of the architecture that the training prefers
+    seed: int = 0  # of weights, choices and draws
 
 
 class SupernetTraining(LightningModule):

@@ -12,8 +12,7 @@ import optuna
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
 from lit_metanas.kinds import Omniglot
@@ -128,21 +127,13 @@ def write_table(path: Path) -> None:
         **scores,
         params=np.ones((15625, 3), "u1"),
         flops_M=np.ones((15625, 3), "u1"),
-        latency_devices=np.array(["phone"]),
-        latency_ms=np.ones((15625, 1), "u1"),
-        hw_metrics=np.array(["fpga_latency"]),
-        hw=np.ones((3, 15625, 1), "u1"),
     )
 
 
 def read_table(path: Path) -> object:
     table = NASBench201Table("cifar10", path)
     architecture = table.space.from_index(3)
-    return (
-        table.score(architecture, "val_12"),
-        table.parameters(architecture),
-        [table.latency(architecture, device) for device in table.devices],
-    )
+    return table.score(architecture, "val_12"), table.parameters(architecture)
 
 
 def write_nats(path: Path) -> None:
