@@ -180,12 +180,12 @@ def _in_memory(
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
         task = task_from_dataset(data, test, preprocessing=prepared, **divided)
     else:
-        examples, labels = labelled_pair("data", data, label)
+        examples, labels, divided["group"] = labelled_pair("data", data, label, group)
         examples = contents_of(examples, side)
         tested: tuple[Any, Any] = (None, None)
         if test is not None:
-            shown, known = labelled_pair("test", test, label)
-            tested = contents_of(shown, side), known
+            shown = labelled_pair("test", test, label, group)
+            tested = contents_of(shown.examples, side), shown.labels
         if named is not None:
             asked = prepared if start is None else named.as_before(start, "data")
             found = named.in_memory(examples, labels, tested, prepared=asked, **divided)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
@@ -15,6 +15,7 @@ from lit_metanas.kinds.kind import known_kinds
 from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
+from lit_metanas.tasks.labels import Groups
 
 
 def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
@@ -22,8 +23,16 @@ def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(given, tuple | list) and len(given) == 2 and not has_names(given)
 
 
-def labelled_pair(name: str, given: Any, label: str | None = None) -> tuple[Any, Any]:
-    """Examples and their labels, of a pair, or of columns: those of a data frame, of lists by name or of records."""
+class GivenPair(NamedTuple):
+    """Examples with their labels, and perhaps what says which belong together."""
+
+    examples: Any
+    labels: Any
+    group: Groups | None = None
+
+
+def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups | None = None) -> GivenPair:
+    """A pair as it is, or of columns: those of a data frame, of lists by name or of records; one may be the groups."""
     columns = _columns(given)
     if columns is None and is_pair(given):
         if label is not None:
@@ -31,14 +40,14 @@ def labelled_pair(name: str, given: Any, label: str | None = None) -> tuple[Any,
                 f"label = '{printable(label, 40)}' names a column, and the labels are the second part of the pair: "
                 "leave it out."
             )
-        return given[0], given[1]
+        return GivenPair(given[0], given[1], group)
     if columns is None:
         raise ValueError(
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, a data frame, "
             "records, or a pair of examples and labels, such as (X, y)."
         )
     if label is None and {"data", "target"} <= {*columns}:  # as scikit-learn's data sets call them
-        return columns["data"], columns["target"]
+        return GivenPair(columns["data"], columns["target"], group)
     names = [each for each in columns if isinstance(each, str)]
     found = usual_column(names, LABEL_COLUMNS) if label is None else label
     if found is None:
@@ -46,13 +55,16 @@ def labelled_pair(name: str, given: Any, label: str | None = None) -> tuple[Any,
     if found not in names:
         known = f"it has {listed(names)}."
         raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, known)}")
-    labels, others = list(columns[found]), [each for each in columns if each != found]
+    own = group if isinstance(group, str) and group in names else None
+    labels, others = list(columns[found]), [each for each in columns if each not in (found, own)]
+    if own is not None:
+        group = list(columns[own])
     if len(others) == 1 and not isinstance(next(iter(columns[others[0]]), None), int | float):
-        return list(columns[others[0]]), labels
+        return GivenPair(list(columns[others[0]]), labels, group)
     if hasattr(given, "columns"):
-        return given[others], labels
+        return GivenPair(given[others], labels, group)
     rows = zip(*(columns[each] for each in others), strict=True)
-    return [dict(zip(others, row, strict=True)) for row in rows], labels
+    return GivenPair([dict(zip(others, row, strict=True)) for row in rows], labels, group)
 
 
 def _columns(given: Any) -> Mapping[Any, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,6 +104,20 @@ def test_a_folder_with_a_table_to_learn_from_and_others(tmp_path: Path) -> None:
         assert len(read_given(tmp_path, label="survived").test) == 10
 
 
+def test_several_columns_of_texts_are_read_as_one(tmp_path: Path) -> None:
+    lines = [f"{n},who is number {n},is it {n} or not,{n % 2}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,question1,question2,same", *lines]))
+    task = read_given(tmp_path / "t.csv", label="same")
+    assert task.raw[2][0].startswith("who is number")
+    assert task.raw[2][0].count("\n") == 1
+    assert describe_columns(tmp_path / "t.csv", kind_of(task), None, "same").endswith(
+        "texts in 'question1,question2'; other columns are ignored: id."
+    )
+    (tmp_path / "new.csv").write_text("question1,question2\nhow are you now,are you well or not\n")
+    ((_, text),) = kind_of(task).new_examples([str(tmp_path / "new.csv")])
+    assert text == "how are you now\nare you well or not"
+
+
 def pictures(folder: Path, number: int, *, size: int = 8) -> None:
     for name in ("bright", "dark"):
         (folder / name).mkdir(parents=True)
@@ -186,6 +201,14 @@ def test_columns_and_records_in_memory(data: Any, kind: str) -> None:
     task = read_given(data)
     assert (kind_of(task).name, task.classes) == (kind, ("a", "b"))
     assert describe_given(task, kind_of(task)).endswith("12 to learn from, 4 to choose by, 4 to test.")
+
+
+def test_a_column_says_which_rows_belong_together() -> None:
+    families = [name for name in "pqrstuvwxy" for _ in "ab"]
+    task = read_given({**AGES, "family": families}, group="family")
+    tested = Counter(families[int(place)] for place in task.test_names)
+    assert {*tested.values()} == {2}
+    assert task.shape == read_given(AGES).shape
 
 
 def test_columns_of_hugging_face() -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
 from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
-from lit_metanas.kinds.texts.text_tables import TEXT_COLUMNS, columns_of, listed, only_text, usual_column
+from lit_metanas.kinds.texts.text_tables import (
+    TEXT_COLUMNS,
+    columns_of,
+    columns_of_texts,
+    listed,
+    text_in,
+    usual_column,
+)
 from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_TEXT = 1 << 28
@@ -51,7 +58,7 @@ def usual_texts(file: Path) -> list[str] | None:
     except ValueError:  # lines of text
         return None
     names = columns_of(rows)
-    text = usual_column(names, TEXT_COLUMNS) or only_text(rows, names)
+    text = usual_column(names, TEXT_COLUMNS) or columns_of_texts(rows, names)
     if text is None and len(names) > 1:
         raise ValueError(
             f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
@@ -59,4 +66,4 @@ def usual_texts(file: Path) -> list[str] | None:
         )
     if text is None:
         return None
-    return [str(row.get(text) or "").strip() for _, row in rows]
+    return [str(text_in(row, text) or "").strip() for _, row in rows]

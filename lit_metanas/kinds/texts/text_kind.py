@@ -11,7 +11,7 @@ from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
@@ -36,10 +36,10 @@ class TextKind(Kind):
 
     name = "texts"
     noun = "texts"
-    configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt"})
     piped = ".txt"
+    preprocessing_class = TextPreprocessing
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
         {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
@@ -98,10 +98,6 @@ class TextKind(Kind):
         found[NGRAMS] = NGrams()
         return found
 
-    def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
-        """The same tokens."""
-        return made.inputs_as(TextPreprocessing, place)  # type: ignore[type-abstract]
-
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The lines of text files, or the texts of tables."""
         return list(new_texts(paths, usual_texts))
@@ -119,7 +115,8 @@ class TextKind(Kind):
             return ""
         rows = table_rows(source.path, source.label)
         text, label = find_columns(rows, writable(str(source.path)), None, source.label, group=source.group)
-        others, left = "", [name for name in columns_of(rows) if name not in (text, label, source.group)]
+        known, others = (text, *text.split(","), label, source.group), ""
+        left = [name for name in columns_of(rows) if name not in known]
         if left:
             others = f"; other columns are ignored: {listed(left)}"
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."

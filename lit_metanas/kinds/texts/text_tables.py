@@ -67,7 +67,7 @@ def find_columns(
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is not None:
-        text = only_text(rows, [name for name in free if name != label])
+        text = columns_of_texts(rows, [name for name in free if name != label])
     if text is None and label is None and len(free) == 2:
         numbers = [name for name in free if are_numbers([number_text(row.get(name)) for _, row in rows])]
         if len(numbers) == 1:
@@ -95,11 +95,17 @@ def are_texts(name: str, texts: Sequence[str]) -> bool:
     return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
 
 
-def only_text(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
-    """The only one of some columns that holds texts; None where none does, or several do."""
+def columns_of_texts(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
+    """Those of some columns that hold texts, with commas between them as in a label of several; None without any."""
     cells = {name: [str(number_text(row.get(name)) or "").strip() for _, row in rows] for name in names}
-    found = [name for name, texts in cells.items() if are_texts(name, texts)]
-    return only(found)
+    return ",".join(name for name, texts in cells.items() if are_texts(name, texts)) or None
+
+
+def text_in(row: Mapping[str, Any], column: str) -> Any:
+    """The text of a row; those of several columns are joined, each on a line of its own."""
+    if column in row or not {*column.split(",")} & row.keys():
+        return row.get(column, "")
+    return "\n".join(str(row.get(name) or "").strip() for name in column.split(","))
 
 
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
@@ -187,7 +193,7 @@ def labelled_rows(
         groups = column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
     return [
-        Labelled(where, row.get(text, ""), label_text_of(row.get(label, "")), own)
+        Labelled(where, text_in(row, text), label_text_of(row.get(label, "")), own)
         for (where, row), own in zip(rows, groups, strict=True)
     ]
 

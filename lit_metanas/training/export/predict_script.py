@@ -9,8 +9,8 @@ from typing import get_args
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
 from lit_metanas.kinds.rows import Columns, TextRows
-from lit_metanas.kinds.series import ScaledSeries
-from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.series.scaled_series import ScaledSeries
+from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
