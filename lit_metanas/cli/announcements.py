@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lit_metanas.callbacks.protocols import Searched, Tested, searches
+from lit_metanas.callbacks.protocols import Searched, Tested
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
@@ -23,9 +23,6 @@ from lit_metanas.tasks.episode_data import StepTasks
 
 if TYPE_CHECKING:
     from lit_metanas.comparisons import SourceSearch
-
-_MOST_SCORES = 6
-"""Methods whose scores stand at the end of a search."""
 
 
 class CostAnnouncement(Callback):
@@ -37,16 +34,16 @@ class CostAnnouncement(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the cost, and start the clock."""
-        self.begin, share = time.monotonic(), _trained_share(trainer, pl_module)
-        if not trainer.is_global_zero or share >= 1:
+        self.begin = time.monotonic()
+        if not trainer.is_global_zero:
             return
-        line = f"fit: {extent(trainer, pl_module)} into {self.root}"
-        if share:
-            line += f", {100 * share:.0f} % of it done before"
+        line = f"fit: {_extent(trainer, pl_module)} into {self.root}"
+        if trainer.global_step:
+            line += f", from step {trainer.global_step}"
         print(f"{line}.{_tasks_of_a_step(trainer)}", flush=True)
 
 
-def extent(trainer: Trainer, module: LightningModule) -> str:
+def _extent(trainer: Trainer, module: LightningModule) -> str:
     """How much is trained: FLOPs, epochs or steps, as far as the limits say."""
     limits = []
     if getattr(module, "ends_by_itself", False):
@@ -60,20 +57,6 @@ def extent(trainer: Trainer, module: LightningModule) -> str:
     if trainer.max_steps >= 0:
         limits.append(number_of(trainer.max_steps, "step"))
     return ", at most ".join(limits) or "a training that a callback ends"
-
-
-def _trained_share(trainer: Trainer, module: LightningModule) -> float:
-    """The share of the training that is done: the largest of the module's own and those of the trainer's limits."""
-    # Not the loop's index: it also counts a batch that an interruption stopped before its start.
-    batches = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-    shares = []
-    if searches(module):
-        shares.append(float(module.progress))
-    if trainer.max_epochs is not None and trainer.max_epochs > 0:
-        shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))
-    if trainer.max_steps > 0:
-        shares.append(trainer.global_step / trainer.max_steps)
-    return min(max(shares, default=0.0), 1.0)
 
 
 def _tasks_of_a_step(trainer: Trainer) -> str:
@@ -131,24 +114,33 @@ def end_of_search(module: LightningModule) -> list[str]:
     if not isinstance(module, Searched) or not module.results:
         return []
     folder = _short(module.directory)
-    by_method: dict[str, list[ResultRow]] = {}
-    for row in module.results:
-        if row.protocol.name == "target":
-            by_method.setdefault(row.method, []).append(row)
+    rows = [row for row in module.results if row.protocol.name == "target"]
     what = number_of(len({row.task_id for row in module.results}), "task")
-    if by_method:
-        scores = [f"{printable(name, 40)} {_score(own)}" for name, own in by_method.items()][:_MOST_SCORES]
-        if len(by_method) > _MOST_SCORES:
-            scores.append(f"{len(by_method) - _MOST_SCORES} more")
-        metrics = dict.fromkeys(printable(row.metric, 40) for rows in by_method.values() for row in rows)
-        what = f"{' and '.join(metrics)} on {what}: {'; '.join(scores)}"
+    if rows:
+        metrics = dict.fromkeys(printable(row.metric, 40) for row in rows)
+        what = f"{' and '.join(metrics)} on {what}: {'; '.join(_scores_of_methods(rows))}"
     following = ["report", "--results", f"{folder}/results.json"]
     if exports is not None:
-        folders = [exports.folder(row.task_id, row.method) for rows in by_method.values() for row in rows]
-        kept = [one for one in kept_networks(module.directory) if one.folder in folders and one.has(EXPORT)]
+        own = [exports.folder(row.task_id, row.method) for row in rows]
+        kept = [one for one in kept_networks(module.directory) if one.folder in own and one.has(EXPORT)]
         best = [one.folder for one in best_networks(kept).values()]
-        following = predict_command(_short((best or folders)[0]))
+        following = predict_command(_short((best or own)[0]))
     return [f"search: {what}. Results are in {folder}.", _next(*following)]
+
+
+def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
+    """The mean over tasks of each method; of a single task with its own interval."""
+    values: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        values.setdefault(row.method, []).append(row)
+    scores = []
+    for method, own in values.items():
+        mean, half = own[0].value, own[0].ci95
+        if len(own) > 1:
+            interval = t_interval([row.value for row in own])
+            mean, half = interval.mean, interval.half
+        scores.append(f"{printable(method, 40)} {percent(mean, half)} %")
+    return scores
 
 
 def _end_of_source_search(module: SourceSearch) -> list[str]:
@@ -164,18 +156,6 @@ def _end_of_source_search(module: SourceSearch) -> list[str]:
         f"search: the architecture, its weights and its recipe are in {folder}.",
         _next("fit", "-c", network, "-c", f"{folder}/recipe.yaml", *start),
     ]
-
-
-def _score(rows: Sequence[ResultRow]) -> str:
-    """The mean over tasks; of a single one with its own interval, or the few test examples that give none."""
-    if len(rows) > 1:
-        interval = t_interval([row.value for row in rows])
-        return f"{percent(interval.mean, interval.half)} %"
-    (row,), (_, tested) = rows, rows[0].images
-    score = f"{percent(row.value, row.ci95)} %"
-    if tested and math.isnan(row.ci95):
-        score += f" of {number_of(tested, 'test example')}"
-    return score
 
 
 def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:

@@ -28,7 +28,7 @@ from lit_metanas.cli.error_sentences import (
     sentence_about,
 )
 from lit_metanas.cli.errors import UsageError, find_own_modules, near_miss
-from lit_metanas.cli.help import experiment_help, verb_help, whole_help
+from lit_metanas.cli.help import verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
@@ -65,7 +65,11 @@ def main(args: list[str] | None = None) -> int:
     os.environ[DEBUG] = str(int(debug))  # for the Trainer, and for the processes of a run's phases
     path = list(sys.path)
     try:
-        _execute_and_flush([word for word in words if word != "--debug"], debug)
+        try:
+            execute([word for word in words if word != "--debug"], debug=debug)
+        finally:  # also where a parser has ended it, as after --print_config
+            if sys.stdout is not None:  # as where it was closed
+                sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _report_stop(str(stop))
     except SystemExit as stop:
@@ -88,21 +92,6 @@ def main(args: list[str] | None = None) -> int:
         os.environ[DEBUG] = before
         sys.path[:] = path  # without the working folder, where that was added
     return 0
-
-
-def _execute_and_flush(words: list[str], debug: bool) -> None:
-    """Execute, and write what is still to be written, also where a parser has ended it, as after --print_config."""
-    try:
-        execute(words, debug=debug)
-    except SystemExit:
-        _flush()
-        raise
-    _flush()
-
-
-def _flush() -> None:
-    if sys.stdout is not None:  # as where it was closed
-        sys.stdout.flush()
 
 
 def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> None:
@@ -141,8 +130,6 @@ def _help(verb: str, args: list[str]) -> str | None:
     asked = {"-h", "--help", "--help-all"} & set(args)
     if not asked or (verb in TRAINER_VERBS and asked == {"--help-all"}):
         return None
-    if verb == "run" and asked != {"--help-all"} and (text := experiment_help(_with_operands(args, "config"))):
-        return text
     return verb_help(verb)
 
 

@@ -15,14 +15,12 @@ _CLOSED = "give a path that can be read and, for results, written to."
 _FIXES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EFBIG: _FULL,
     errno.EROFS: _CLOSED,
     errno.EACCES: _CLOSED,
     errno.EPERM: _CLOSED,
     errno.EEXIST: "give the path of a folder.",
     errno.ENOTDIR: "give the path of a folder.",
     errno.EISDIR: "give the path of a file.",
-    errno.EMFILE: "raise the limit of open files (ulimit -n).",
 }
 """What to do about errors of the operating system."""
 

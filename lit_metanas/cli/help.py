@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Mapping
 
 from lit_metanas.cli.verbs import KEYS, MODELS, VERBS
 
@@ -99,7 +98,7 @@ examples:
   lit-metanas auto my_images --minutes 10
   lit-metanas predict model new_images
   lit-metanas run quick
-  lit-metanas run my_images --help
+  lit-metanas configs my_images
 
 options:
   --help      this text; after a verb, its common keys
@@ -154,40 +153,8 @@ def _all_keys(verb: str) -> str:
         lines += _section("keys of a phase", PHASE)
     lines += _section("example", {example(verb): ""})
     if verb == "run":
-        lines += _section("more", {"lit-metanas run EXPERIMENT --help": "what an experiment is for, and its inputs"})
+        lines += _section("more", {"lit-metanas configs EXPERIMENT": "what an experiment is for, and its inputs"})
     return "\n".join(lines)
-
-
-def experiment_help(args: Sequence[str]) -> str:
-    """What ``run EXPERIMENT --help`` prints: the first words of the files, and their inputs; empty without a file."""
-    from lit_metanas.cli.configuration_files import with_bases, yaml_files  # only where a file is given
-    from lit_metanas.cli.shipped_configurations import shown_path
-    from lit_metanas.io.yaml_files import read_yaml
-
-    lines: list[str] = []
-    found: dict[str, dict[str, str]] = {"inputs": {}, "needs": {}}
-    for path, _ in yaml_files(with_bases(args, "run")):
-        comments = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
-        lines += [f"{shown_path(str(path))}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
-        tree = read_yaml(path)
-        for key, rows in found.items():
-            given = tree.get(key)
-            if isinstance(given, dict):
-                rows |= {f"--inputs.{name}": str(value) or "none" for name, value in given.items()}
-    if not lines:
-        return ""
-    options = {
-        "--directory FOLDER": "where everything goes",
-        "--seeds [N, ...]": "the seeds; each has a folder of its own",
-        "--jobs N": "how many seeds run side by side (default: one for each core)",
-    }
-    return "\n".join([
-        *lines,
-        *_section("inputs, and what they are by default", found["inputs"]),
-        *_section("inputs that must be there before it begins", found["needs"]),
-        *_section("options", options),
-        *_section("more", {"lit-metanas run --help": "all keys of an experiment"}),
-    ])  # fmt: skip
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

@@ -13,13 +13,7 @@ from lit_metanas.kinds.read_examples import ReadExamples, in_batches, labels_of_
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.training.export.exported_program import Exported
 from lit_metanas.training.export.network_description import exported_kind
-from lit_metanas.training.export.prediction_table import (
-    PredictionTable,
-    ReadBatch,
-    is_kind,
-    only_export,
-    predict_command,
-)
+from lit_metanas.training.export.prediction_table import PredictionTable, ReadBatch, predict_command
 
 
 def predict(model: str, examples: list[str], kind: str | None = None, output: str = "predictions.csv") -> None:
@@ -29,11 +23,10 @@ def predict(model: str, examples: list[str], kind: str | None = None, output: st
         SystemExit: files were left out, which a warning has named; the exit code is 1.
         ValueError: there is no exported network, or several, or none for such examples; or no example can be read.
     """
-    folder = only_export(Path(model))
-    own = kind or exported_kind(folder)
-    if not is_kind(own):
+    own = kind or exported_kind(model)
+    if own == "examples":
         raise ValueError(
-            f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: call "
+            f"'{model}' does not tell how inputs are made of files, since its task had no preprocessing: call "
             "`lm.load` in Python, and give it inputs."
         )
     if not examples:
@@ -41,7 +34,7 @@ def predict(model: str, examples: list[str], kind: str | None = None, output: st
         raise ValueError(f"There are no new {own}: give them right after the folder, as in `{command}`.")
     with ExitStack() as held, torch_threads(1):
         read = read_new_examples(examples, own, held)
-        table = PredictionTable(folder, output)
+        table = PredictionTable(Path(model), output)
         batches = [table.predict(batch) for batch in in_batches(read.examples)]
         rows = [row for batch in batches for row in batch.rows]
         unreadable = [reason for batch in batches for reason in batch.unreadable]

@@ -14,7 +14,6 @@ from jsonargparse import Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,14 +23,7 @@ from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, e
 from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.errors import UsageError, describe
 from lit_metanas.cli.parser import Parser, configuration, of_verb
-from lit_metanas.cli.run_directory import (
-    SaveConfig,
-    csv_logger,
-    in_run_directory,
-    last_epoch,
-    name_run,
-    set_checkpoints_aside,
-)
+from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside, wandb_in
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
@@ -215,8 +207,13 @@ class Program(LightningCLI):
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = csv_logger(root, self.verb)
         elif runs:
-            kwargs["logger"] = in_run_directory(settings.logger, of_verb(self.config).trainer.logger, root)
-            name_run(settings.logger, root, self.verb, goes_on=goes_on or self.verb == "search")
+            kwargs["logger"] = wandb_in(
+                root,
+                self.verb,
+                settings.logger,
+                of_verb(self.config).trainer.logger,
+                goes_on=goes_on or self.verb == "search",
+            )
         callbacks: Any = settings.callbacks or []
         if not isinstance(callbacks, list):
             callbacks = [callbacks]
@@ -236,14 +233,4 @@ class Program(LightningCLI):
         try:
             return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
-            wanted = settings.accelerator
-            if isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted):
-                what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu."
-                raise UsageError(f"'trainer': {what}") from error
             raise UsageError(f"'trainer': {error}") from error
-
-
-def _is_there(accelerator: str) -> bool:
-    """Whether the machine has an accelerator, by Lightning's name of it."""
-    kinds = {"gpu": ("cuda", "mps"), "auto": ("cpu",)}.get(accelerator, (accelerator,))
-    return any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds)

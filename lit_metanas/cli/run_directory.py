@@ -8,7 +8,7 @@ import re
 import secrets
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,8 @@ from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
-ID, NAME, HISTORY = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
-"""Environment variables with which W&B gets a run's id, its name, and how many curves to print at the end; those that
-the user has set are left alone."""
+RUN_ID, RUN_NAME, WANDB_MODE = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MODE"
+"""Environment variables of W&B: a run's id and name, which win over ours, and whether it is offline."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -97,45 +96,40 @@ def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
         yield prefix, tree
 
 
-def in_run_directory(loggers: Any, configured: Any, root: Path) -> Any:
-    """The loggers, made of what was ``configured``, those of W&B with their files in the run's directory by default."""
+def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: bool) -> Any:
+    """The loggers, those of W&B made anew: by default with their files in the run's directory, and its name and id."""
     if isinstance(loggers, list):
-        return [in_run_directory(*each, root) for each in zip(loggers, configured, strict=True)]
-    if type(loggers) is not WandbLogger or configured.init_args.save_dir != "." or configured.init_args.dir:
+        pairs = zip(loggers, configured, strict=True)
+        return [wandb_in(root, verb, *pair, goes_on=goes_on) for pair in pairs]
+    if type(loggers) is not WandbLogger:
         return loggers
-    given = {**configured.init_args.as_dict(), **(configured.get("dict_kwargs") or {}), "save_dir": str(root)}
-    return WandbLogger(**{name: value for name, value in given.items() if value is not None})
+    given = {**configured.init_args.as_dict(), **(configured.get("dict_kwargs") or {})}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given["save_dir"] == "." and "dir" not in given:
+        given["save_dir"] = str(root)
+    if RUN_NAME not in os.environ:
+        given.setdefault("name", f"{root} {verb}")
+    if getattr(rank_zero_only, "rank", 0) == 0 and RUN_ID not in os.environ and "version" not in given and "id" not in given:
+        given["id"] = run_id(root / f"wandb.{verb}.id", goes_on=goes_on)
+    return WandbLogger(**given)
 
 
-def name_run(loggers: Any, root: Path, verb: str, *, goes_on: bool) -> None:
-    """Give the coming W&B run its name and an id, kept in ``wandb.<verb>.id``: the earlier one if it goes on."""
-    if not isinstance(loggers, Iterable):
-        loggers = [loggers]
-    further = getattr(rank_zero_only, "rank", 0) > 0
-    if further or not any(isinstance(logger, WandbLogger) for logger in loggers):
-        return
-    os.environ.setdefault(NAME, f"{root} {verb}")
-    os.environ.setdefault(HISTORY, "0")  # of the choices, in the alphabet before all others
-    if ID in os.environ:
-        return
-    path, kept = root / f"wandb.{verb}.id", ""
+def run_id(path: Path, *, goes_on: bool) -> str:
+    """The id of a W&B run, kept in a file: the earlier one if the run goes on."""
+    kept = ""
     if goes_on:
         with suppress(FileNotFoundError, ValueError):
             kept = read_regular(path, 1 << 20).decode().strip()
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kept):
         kept = secrets.token_hex(5)
         write_whole(path, f"{kept}\n")
-    os.environ[ID] = kept
+    return kept
 
 
 @contextmanager
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
-    names = (ID, NAME, HISTORY, "WANDB_MODE")  # Lightning's logger sets the last
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    users = getattr(sys.modules.get("wandb"), "run", None) is not None
-    if "wandb" in sys.modules and not users:
-        sys.modules["wandb"].teardown()  # W&B reads the environment once; this makes it look again
+    mode, users = os.environ.get(WANDB_MODE), getattr(sys.modules.get("wandb"), "run", None) is not None
     failed = 1
     try:
         yield
@@ -144,6 +138,6 @@ def own_run() -> Iterator[None]:
         wandb = sys.modules.get("wandb")
         if wandb is not None and wandb.run is not None and not users:
             wandb.finish(exit_code=failed)
-        for name in names:
-            os.environ.pop(name, None)
-        os.environ |= before
+        os.environ.pop(WANDB_MODE, None)  # Lightning's logger sets it
+        if mode is not None:
+            os.environ[WANDB_MODE] = mode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -129,7 +128,7 @@ class SchemaBuilder:
         classes = {self._name(one): one for one in self._classes(base)}
         self._seen |= classes
         arguments = {name: self._arguments(one) for name, one in sorted(classes.items())}
-        objects = [self.definitions[_place(name)] for name in arguments]
+        objects = [self.definitions[f"arguments.{name}"] for name in arguments]
         one_of: list[Schema] = [
             {
                 "if": {"properties": {"class_path": {"pattern": rf"(^|\.){name.rpartition('.')[2]}$"}}},
@@ -167,7 +166,7 @@ class SchemaBuilder:
 
     def _arguments(self, one: type) -> Schema:
         """The arguments of a class, as a reference."""
-        place = _place(self._name(one))
+        place = f"arguments.{self._name(one)}"
         if place not in self.definitions:
             self.definitions[place] = {"properties": {}, "additionalProperties": True}
             self.definitions[place] = self.fields(one)
@@ -194,13 +193,10 @@ class SchemaBuilder:
         return _object(found, texts or said, is_open=is_open)
 
     def _name(self, one: type) -> str:
-        """The name of a class in configurations: alone if it is public, else behind the shortest path that has it."""
+        """The name of a class in configurations: alone if it is public, else behind its module."""
         if one in self.public:
             return one.__name__
-        parts = one.__module__.split(".")
-        modules = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-        where = next(path for path in modules if getattr(sys.modules.get(path), one.__name__, one) is one)
-        return f"{where}.{one.__name__}"
+        return f"{one.__module__}.{one.__name__}"
 
 
 def _hints(function: Any) -> Mapping[str, Any]:
@@ -223,11 +219,6 @@ def _subclasses(base: type) -> Iterator[type]:
         yield from _subclasses(one)
         if not one.__name__.startswith("_"):
             yield one
-
-
-def _place(name: str) -> str:
-    """The name of a definition with the arguments of a class."""
-    return f"arguments.{name}"
 
 
 def _object(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import takewhile
 from os.path import exists, isdir, isfile
 from pathlib import Path
 
 import lit_metanas
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.io.text import shorten
 
 CONFIGS = (Path(lit_metanas.__file__).parent / "configs").resolve()
@@ -123,16 +122,12 @@ def _bare(word: str) -> str:
 
 
 def _near(word: str) -> str:
-    """The names that have a word in them, or are most like it, as a sentence ends."""
-    bare = _bare(word)
-    known: Iterable[str] = shipped_names()
+    """The name that has a word in it, or is most like it, as a sentence ends."""
+    bare, known = _bare(word), [*shipped_names()]
     if "/" not in bare:
-        known = dict.fromkeys(name.rpartition("/")[2] for name in known)
-    longer = [name for name in known if len(bare) > 2 and bare in name]
-    near = longer[:3] or get_close_matches(bare, list(known), cutoff=0.7)
-    if not near:
-        return "."
-    return f": did you mean {' or '.join(repr(name) for name in near)}?"
+        known = [name.rpartition("/")[2] for name in known]
+    longer = [name for name in known if bare and bare in name]
+    return near_miss(bare, longer or known)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         results: a row for each table and method, of all processes, on the first one, once the search has ended.
 
     Raises:
-        ValueError: there are no methods, or one has an estimator of its own, or an embedding of images.
+        ValueError: there are no methods, or one has an estimator of its own.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -73,9 +73,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         own = [name for name, searcher in methods.items() if searcher.estimator is not None]
         if own:
             raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
-        embedded = [name for name, searcher in methods.items() if searcher.embedding is not None]
-        if embedded:
-            raise ValueError(f"Method '{embedded[0]}' has an embedding, but a table has no images: leave it out.")
         self.signal = signal
         self.test = test
 

@@ -181,7 +181,7 @@ def comparison_row(
     task: Task, found: SearchResult, *, method: str, seed: int, config: str = "", weights: str = ""
 ) -> ComparisonRow:
     """The rows of a task's result for tables and files; ``weights`` is relative to their folder."""
-    curve, front = found.record.curve, found.record.trade_offs
+    curve, front = found.record.curve_over("flops"), found.record.trade_offs
     if found.ordinal:
         curve, front = (), ()
     result = ResultRow(

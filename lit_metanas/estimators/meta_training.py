@@ -24,7 +24,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.settings import tensor_digest
-from lit_metanas.meta import Adaptation
+from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import RecipeFields

@@ -334,11 +334,6 @@ def kind_of(task: Task, named: str | None = None) -> Kind:
     raise ValueError(f"Task '{task.id}' is of no kind that is known: name it by 'kind'.")
 
 
-def has_kind(preprocessing: Preprocessing) -> bool:
-    """Whether a loaded kind of another package stands in the module of a preprocessing, so that it can be named."""
-    return type(preprocessing).__module__ in {type(kind).__module__ for kind in _loaded()}
-
-
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
     """The preprocessings under which the examples of a task take no more memory than usual, or than is allowed."""
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)

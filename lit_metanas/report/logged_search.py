@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, pixels
-from lit_metanas.callbacks.results import TRIAL_COLUMNS, TRIAL_TABLE, trial_cells
-from lit_metanas.callbacks.trial_coordinates import COORDINATES, draw_coordinates
+from lit_metanas.callbacks.results import COORDINATES, TRIAL_COLUMNS, TRIAL_TABLE, draw_coordinates, trial_cells
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.report.figures.costs import draw_rounds

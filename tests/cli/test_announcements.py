@@ -54,7 +54,7 @@ def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     with pytest.warns(UserWarning, match="this run changes"):
         main([*tiny.command("fit", home), "--model.anneal=false"])
-    assert capsys.readouterr().out.startswith("fit: 4 epochs of 4 steps into out, 25 % of it done before.\n")
+    assert capsys.readouterr().out.startswith("fit: 4 epochs of 4 steps into out, from step 4.\n")
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +76,7 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
     assert score.startswith("search: accuracy on 1 task: ")
     begin, *_, folder, images = shlex.split(following)
     assert begin == "Next:"
-    assert images == "NEW_IMAGES"
+    assert images == "FILE"
     assert main(["predict", folder, "images/class00"]) == 0
     chosen = json.loads(Path("one/architectures.json").read_text())["architectures"]
     best = max(chosen, key=lambda row: row["value"])  # by validation, whatever the test says

@@ -1,7 +1,6 @@
 """Shipped configurations, broken at random: parsed, or refused in one line, and nothing of them is executed."""
 
 import contextlib
-import copy
 import io
 import math
 import shutil
@@ -11,9 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from fuzz_tools import Place, at, cases, limits, places, snapshot
+from fuzz_tools import CASES, Case, cases, edited, limits, snapshot
 from hypothesis import event, given
-from hypothesis import strategies as st
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.program import Program
@@ -34,7 +32,6 @@ VALUES: list[Any] = [
     *({"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": given} for given in (3, [1], {"kernel": [3]})),
     {"class_path": "lit_metanas.meta.MAML", "init_args": {}, "more": 1},
 ]  # fmt: skip
-NAMES = ["", " ", "é☃", "a.b", "a b", "--x", "0", "class_path", "init_args", "help", "config", "x" * 300, "__class__"]
 TEXTS = [
     "\t", "[", "}", "&a ", "*a ", "!!python/object/apply:os.mkdir [executed]", "- ", ": ", "\x07", "\x00", "'", "---\n",
     "<<: ", "\ufeff",
@@ -48,69 +45,22 @@ class Broken(NamedTuple):
     text: str | bytes
 
 
-@st.composite
-def broken(draw: st.DrawFn) -> Broken:
-    """A shipped configuration with one mistake in it, sometimes with two."""
-    file = draw(st.sampled_from(FILES))
+def broken(random: Case) -> Broken:
+    """A shipped configuration with a mistake or two in it."""
+    file = random.choice(FILES)
     text = (CONFIGS / file).read_text()
-    if draw(st.integers(0, 9)) == 0:
-        return Broken(file, draw(broken_text(text)))
-    tree = yaml.safe_load(text)
-    for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
-        if known := list(places(tree)):
-            draw(mutated(tree, draw(st.sampled_from(known))))
+    if random.randint(0, 9) == 0:
+        return Broken(file, broken_text(random, text))
+    tree, _ = edited(random, yaml.safe_load(text), VALUES, most=2)
     return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
 
 
-@st.composite
-def mutated(draw: st.DrawFn, tree: Any, place: Place) -> None:
-    """Break a tree in place."""
-    parent, name = at(tree, place[:-1]), place[-1]
-    kind = draw(st.sampled_from(["drop", "rename", "add", "value", "value", "list", "nest", "text"]))
-    if kind == "drop":
-        del parent[name]
-    elif kind == "rename" and isinstance(parent, dict):
-        new = draw(st.sampled_from([str(name)[1:], f"{name}s", str(name)[::-1], str(name).upper(), *NAMES]))
-        parent[new] = parent.pop(name)
-    elif kind == "add" and isinstance(parent[name], dict):
-        parent[name][draw(st.sampled_from(NAMES))] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-    elif kind == "list":
-        parent[name] = [parent[name]] * draw(st.integers(1, 2))
-    elif kind == "nest":
-        for _ in range(draw(st.sampled_from([1, 3, 30]))):
-            parent[name] = {"deep": parent[name]}
-    elif kind == "text" and isinstance(parent[name], str):
-        word = parent[name]
-        parent[name] = draw(
-            st.sampled_from([word[:-1], word[1:], f"{word}x", word.replace(".", "/"), word.upper(), f"{word}.x"])
-        )
-    else:
-        parent[name] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-
-
-@st.composite
-def broken_text(draw: st.DrawFn, text: str) -> str | bytes:
+def broken_text(random: Case, text: str) -> str | bytes:
     """A configuration that is cut off, has something thrown in, or is none at all."""
-    cut = draw(st.integers(0, len(text) - 1))
-    thrown = draw(st.sampled_from(TEXTS))
-    return draw(
-        st.sampled_from(
-            [
-                text[:cut],
-                text[:cut] + thrown + text[cut:],
-                text[:cut] + thrown,
-                text.encode("utf-16"),
-                text.encode() + b"\xff\xfe",
-                "[" * 3000,
-                "a: " * 500,
-                f"{text}\n{text}",
-                "3",
-                "",
-                "- a\n- b",
-                "x: &a [*a]",
-            ]
-        )
-    )
+    cut, thrown = random.randint(0, len(text) - 1), random.choice(TEXTS)
+    whole = [text.encode("utf-16"), text.encode() + b"\xff\xfe", f"{text}\n{text}"]
+    others = ["[" * 3000, "a: " * 500, "3", "", "- a\n- b", "x: &a [*a]"]
+    return random.choice([text[:cut], text[:cut] + thrown + text[cut:], text[:cut] + thrown, *whole, *others])
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +118,9 @@ def complaint(case: Broken, home: Path) -> str | None:
 
 
 @cases(18, 2000)
-@given(case=broken())
-def test_a_broken_configuration_gets_one_line(case: Broken, folder: Path) -> None:
+@given(random=CASES)
+def test_a_broken_configuration_gets_one_line(random: Case, folder: Path) -> None:
+    case = broken(random)
     before = snapshot(folder, without=())
     found = complaint(case, folder)
     assert snapshot(folder, without=()) == before, "something was changed"

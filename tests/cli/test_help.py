@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from lit_metanas.automl.calls import auto_verb, distil_verb
@@ -24,9 +23,6 @@ from lit_metanas.report.report_verb import report
 
 COLUMNS, ROWS = 100, 50
 PUBLIC = public_names()
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
-INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
-"""Models that searchers train, and a base."""
 
 
 def test_the_whole_help_names_every_verb(capsys):
@@ -51,7 +47,6 @@ def test_help_loads_nothing():
         "import sys; from lit_metanas.cli.command_line import main; from lit_metanas.cli.verbs import VERBS\n"
         "for words in (['--help'], *([verb, '--help'] for verb in VERBS), ['search', '-c', 'any.yaml', '-h']):\n"
         "    main(words)\n"
-        f"main(['run', '-c', {str(EXPERIMENTS[0])!r}, '--help'])\n"
         "print()\n"
         "print(*(name for name in ('torch', 'lightning', 'jsonargparse', 'optuna', 'numpy') if name in sys.modules))"
     )
@@ -69,7 +64,7 @@ def named(table: object, base: type) -> set[str]:
 
 def test_the_named_classes_are_all_that_there_are():
     classes = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
-    assert named(MODELS, LightningModule) | INNER == {
+    assert named(MODELS, LightningModule) == {
         name for name, each in classes.items() if issubclass(each, LightningModule)
     }
     assert named(DATA, LightningDataModule) == {
@@ -109,30 +104,6 @@ def test_the_verbs_without_a_trainer_tell_all_their_keys():
             assert told[name].endswith("(must be given)") == (default is inspect.Parameter.empty)
             if isinstance(default, str | int | float) and default:
                 assert told[name].endswith(f"(default: {str(default).lower()})")
-
-
-@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
-def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", str(COLUMNS))
-    assert main(["run", "-c", str(file), "--help"]) == 0
-    printed = capsys.readouterr().out
-    comment = file.read_text().partition("\n")[0].removeprefix("# ")
-    assert f"experiments/{file.stem}:\n  {comment}" in printed
-    inputs = yaml.safe_load(file.read_text()).get("inputs", {})
-    assert inputs
-    assert all(f"  --inputs.{name} " in printed and value in printed for name, value in inputs.items())
-    assert "  --directory FOLDER" in printed
-    assert sum(1 + len(line) // COLUMNS for line in printed.splitlines()) <= ROWS
-
-
-def test_help_of_a_broken_or_an_absent_experiment_names_it(tmp_path, capsys):
-    assert main(["run", "-c", str(EXPERIMENTS[0]), "--help-all"]) == 0
-    assert "--directory VALUE" in capsys.readouterr().out
-    (tmp_path / "broken.yaml").write_text("inputs: [")
-    assert main(["run", "--help", "-c", str(tmp_path / "broken.yaml")]) == 2
-    assert "broken.yaml' is not valid YAML" in capsys.readouterr().err
-    assert main(["run", "--help", "-c", "absent.yaml"]) == 2
-    assert "There is no file or configuration 'absent.yaml'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["fit", "search"])  # the others need what `fit` or `auto` leaves

@@ -1,7 +1,6 @@
 """Checkpoints as an attacker would write them: nothing outside of the run is removed, nothing is executed."""
 
 import os
-import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from lit_metanas.io.checkpoints import KEYWORDS, load_plain, read_checkpoint
+from lit_metanas.io.checkpoints import KEYWORDS, read_checkpoint
 from lit_metanas.training.trainers import AtomicCheckpointIO
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is replaced. this run changes", "ignore:.*was not removed")
@@ -208,11 +207,3 @@ def test_a_compressed_checkpoint_is_not_inflated(trained: Path) -> None:
             new.writestr(name, data)
     with pytest.raises(ValueError, match="damaged or is another kind of file"):
         read_checkpoint(LAST)
-
-
-def test_a_pickle_outside_of_an_archive_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("last.ckpt").write_bytes(pickle.dumps(Hostile()))
-    with pytest.raises(zipfile.BadZipFile):
-        load_plain("last.ckpt")
-    assert not Path("executed").exists()

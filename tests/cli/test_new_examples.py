@@ -14,7 +14,6 @@ import torch
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.read_examples import read_new_examples
-from lit_metanas.training.export.prediction_table import predict_command
 
 SMALL = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), dropouts=(0.0,), readouts=("max",))
 
@@ -61,7 +60,7 @@ def test_texts_of_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
     torch.testing.assert_close(torch.tensor(json.loads(alone.stdout)), expected, atol=1e-5, rtol=0)
     Path("new.txt").write_text("please cut the paper 3 times\nplease fold the paper 4 times\n\n", encoding="utf-8")
-    assert main([word.replace("FILE", "new.txt") for word in predict_command("out")]) == 0
+    assert main(["predict", "out", "new.txt"]) == 0
     assert "please cut the paper 3 times: cuting" in capsys.readouterr().out
     with Path("predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -89,9 +88,7 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     exported = lm.load("out")
     expected = torch.tensor([[row[name] for name in exported.classes] for row in result.predict(files)])
     torch.testing.assert_close(exported.predict(files), expected, atol=1e-5, rtol=0)
-    assert (
-        main([*(word.replace("NEW_SOUNDS", "sounds") for word in predict_command("out")), "--output", "all.json"]) == 0
-    )
+    assert main(["predict", "out", "sounds", "--output", "all.json"]) == 0
     rows = json.loads(Path("all.json").read_text())
     assert len(rows) == 24
     assert all(row["class"] in row["file"] for row in rows)
@@ -123,7 +120,7 @@ def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.
     Path("new.txt").write_text("please cut the paper 3 times\n")
     Path("newer.txt").write_text("please fold the paper 4 times\n")
     by_key = ["--model=run/out", "--kind=texts", "--examples", "new.txt", "newer.txt"]
-    for words in (["run", "new.txt", "newer.txt", "--output=a.csv"], by_key):
+    for words in (["run/out", "new.txt", "newer.txt", "--output=a.csv"], by_key):
         assert main(["predict", *words]) == 0
         printed = capsys.readouterr().out
         assert "please cut the paper 3 times: cuting" in printed

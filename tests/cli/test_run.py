@@ -274,26 +274,6 @@ def test_mistakes_in_an_experiment(
     assert len(captured.err) < 300
 
 
-def test_what_an_experiment_needs_is_looked_for_before_it_begins(
-    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    phases[0].args = ["--start={checkpoint}"]
-    needs = {"checkpoint": "one that `lit-metanas fit` leaves"}
-    sentence = (
-        "'inputs.checkpoint' is 'last.ckpt', which is not there: give, by --inputs.checkpoint, one that `lit-metanas"
-    )
-    with pytest.raises(UsageError, match=re.escape(sentence)):
-        run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
-    assert not Path("out").exists()
-    phases[0].args = ["--start={checkpoints}"]
-    with pytest.raises(UsageError, match=r"'needs\.checkpoint' is no input: did you mean 'checkpoints'\?"):
-        run(phases, Path("out"), inputs={"checkpoints": "last.ckpt"}, needs=needs, execute=recorder)
-    Path("last.ckpt").touch()
-    phases[0].args = ["--start={checkpoint}"]
-    run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
-    assert recorder.names == ["fit", "search", "report"]
-
-
 def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -304,17 +284,11 @@ def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monk
             Phase("search", "search", args=["--data.tasks.path={data}"], only_with="data"),
         ]
 
-    needs = {"data": "a table"}
-    run(phases(), Path("embedded"), inputs={"data": ""}, needs=needs, execute=recorder)
+    run(phases(), Path("embedded"), inputs={"data": ""}, execute=recorder)
     assert recorder.names == ["fit", "search"]
-    Path("mine.csv").touch()
-    run(phases(), Path("own"), inputs={"data": "mine.csv"}, needs=needs, execute=recorder)
+    run(phases(), Path("own"), inputs={"data": "mine.csv"}, execute=recorder)
     assert recorder.names[2:] == ["search"]
     assert recorder.calls[-1][-1] == "--data.tasks.path=mine.csv"
-    with pytest.raises(UsageError, match=r"'inputs\.data' is 'lost\.csv', which is not there"):
-        run(phases(), Path("lost"), inputs={"data": "lost.csv"}, needs=needs, execute=recorder)
-    with pytest.raises(UsageError, match=r"Phase 'fit' asks for the input 'data', which 'inputs' does not have\."):
-        run(phases(), Path("other"), execute=recorder)
 
 
 def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None:
@@ -322,25 +296,3 @@ def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None
     for more, given in (("", []), ("controls", ["--results+=out/seed0/controls/results.json"])):
         run([report], Path("out"), inputs={"more": more}, execute=recorder)
         assert recorder.calls[-1][1:] == [*given, "--output=out/seed0/report"]
-
-
-def test_own_images_with_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each seed searches by itself, and one report is of all."""
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    Path("last.ckpt").touch()
-    file = Path(__file__).parents[2] / "configs" / "experiments" / "my_images.yaml"
-    calls: list[list[str]] = []
-    monkeypatch.setattr("lit_metanas.cli.experiment.run._in_order", lambda progress, execute: (
-        calls.extend(step.args for step in progress.steps), progress.done.update(dict.fromkeys(range(5), "1 s"))
-    ))  # fmt: skip
-    inputs = ["--inputs.images=photos", "--inputs.checkpoint=last.ckpt", "--seeds=[3,4]"]
-    assert main(["run", "-c", str(file), *inputs]) == 0
-    assert [call[0] for call in calls] == ["search"] * 4 + ["report"]
-    assert [word for call in calls[:4] for word in call if "model.seed" in word or "model.directory" in word] == [
-        f"--model.{key}" for seed in (3, 4) for name in ("search", "colour")
-        for key in (f"directory=runs/my_images/seed{seed}/{name}", f"seed={seed}")
-    ]  # fmt: skip
-    results = [word for word in calls[4] if word.startswith("--results+=")]
-    assert len(results) == 4
-    assert not any("next_step" in word for word in calls[4])

@@ -64,7 +64,7 @@ def test_own_recordings_are_searched_and_new_ones_transcribed(
     assert row.value > 0.8
     record(Path("new/first.wav"), ["high", "low"])
     record(Path("new/second.wav"), ["low"])
-    words = [word.replace("NEW_SOUNDS", "new") for word in command.removeprefix("Next: lit-metanas ").split()]
+    words = [word.replace("FILE", "new") for word in command.removeprefix("Next: lit-metanas ").split()]
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "first.wav: high low\n" in printed

@@ -6,44 +6,25 @@ import time
 from pathlib import Path
 
 import pytest
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from own_processes import command, environment
 
-from lit_metanas.cli.run_directory import ID, NAME, name_run, own_run
+from lit_metanas.cli.run_directory import RUN_ID, RUN_NAME, run_id
 
 WANDB = ["--trainer.logger=lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline=true"]
 
 
-@pytest.fixture
-def logger(tmp_path, monkeypatch):
-    for name in (ID, NAME):
-        monkeypatch.delenv(name, raising=False)
-    return WandbLogger(save_dir=tmp_path, offline=True)
-
-
-def name(loggers, root, verb="fit", goes_on=False):
-    with own_run():
-        name_run(loggers, root, verb, goes_on=goes_on)
-        return os.environ.get(ID)
-
-
-def test_a_resumed_run_keeps_its_id_and_a_new_one_gets_another(logger, tmp_path):
-    first = name(logger, tmp_path)
-    assert first
-    assert ID not in os.environ
-    assert NAME not in os.environ
-    assert name([CSVLogger(tmp_path), logger], tmp_path, goes_on=True) == first
-    assert name(logger, tmp_path, verb="test", goes_on=True) != first  # each verb is a run
-    assert name(logger, tmp_path / "elsewhere", goes_on=True) != first
-    second = name(logger, tmp_path)
-    assert second not in (None, first)
+def test_a_resumed_run_keeps_its_id_and_a_new_one_gets_another(tmp_path):
+    first = run_id(tmp_path / "wandb.fit.id", goes_on=False)
+    assert run_id(tmp_path / "wandb.fit.id", goes_on=True) == first
+    assert run_id(tmp_path / "wandb.test.id", goes_on=True) != first  # each verb is a run
+    assert run_id(tmp_path / "wandb.fit.id", goes_on=False) != first
     (tmp_path / "wandb.fit.id").write_text("no such/id")
-    assert name(logger, tmp_path, goes_on=True) not in ("no such/id", None)
+    assert run_id(tmp_path / "wandb.fit.id", goes_on=True) != "no such/id"
 
 
 @pytest.fixture
 def offline(toy_folder, monkeypatch):
-    for variable in (ID, NAME, "WANDB_API_KEY", "WANDB_MODE"):
+    for variable in (RUN_ID, RUN_NAME, "WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")

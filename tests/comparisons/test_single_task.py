@@ -36,8 +36,9 @@ from lit_metanas.searchers import (
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
-from lit_metanas.training import Child, DARTSTraining, Recipe, load
+from lit_metanas.training import Child, Recipe, load
 from lit_metanas.training.child import fit_child
+from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 RECIPE = Recipe(epochs=3, batch_size=8)

@@ -98,10 +98,6 @@ MISTAKES = {
         ["--model.methods.TPE.estimator=lit_metanas.estimators.TrainingEstimator"],
         r"'model': Method 'TPE' has an estimator, but the table gives the scores: leave it out",
     ),
-    "embedding": (
-        ["--model.methods.TPE.embedding=lit_metanas.tasks.DataStatistics"],
-        r"'model': Method 'TPE' has an embedding, but a table has no images: leave it out",
-    ),
 }
 
 

@@ -18,6 +18,7 @@ from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_of_text
 from lit_metanas.records import ExampleRow, read_example_rows
 from lit_metanas.records.result_files import write_example_rows
+from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.label_sets import are_label_sets, label_sets, separator_of
 from lit_metanas.tasks.splits import deal_labels
 
@@ -211,15 +212,15 @@ def test_one_sentence_names_what_is_wrong_with_labels(labels, message) -> None:
 def test_weights_of_classes_and_a_metric_that_there_is_not() -> None:
     y = (np.arange(40)[:, None] % [2, 4] == 0).astype(int)
     task = lm.task_from_arrays(np.random.default_rng(0).normal(size=(40, 2)), y)
-    balanced, _ = lm.tasks.balanced_task(task, None, "balanced")
+    balanced, _ = balanced_task(task, None, "balanced")
     number, own = len(task.train), task.train.labels.sum(0).tolist()
     expected = [(number / (2 * (number - one)), number / (2 * one)) for one in own]
     assert np.allclose(balanced.goal.weights, expected)
-    assert lm.tasks.balanced_task(task, "mAP", {"1": 3})[0].goal.weights == ((1, 1), (1, 3))
+    assert balanced_task(task, "mAP", {"1": 3})[0].goal.weights == ((1, 1), (1, 3))
     for wrong, message in (
         (("log_loss", None), "There is no metric .log_loss. for several labels: give mAP, micro F1"),
         ((None, {"7": 2}), "class_weight has '7', which is none of the classes"),
         ((None, "heavy"), "class_weight = 'heavy' is unknown"),
     ):
         with pytest.raises(ValueError, match=message):
-            lm.tasks.balanced_task(task, *wrong)
+            balanced_task(task, *wrong)

@@ -142,12 +142,12 @@ def test_a_choice_of_several_conditions_has_either():
 
 def test_a_label_may_be_a_number():
     def make(shape, build):
-        width = build.number("width", {1: 4, 2: 8})
+        width = build.number("width", (4, 8))
         kernels = {size: partial(build.conv, shape[0], width, size) for size in (3, 5)}
         return nn.Sequential(build.choice("kernel", kernels, norm=width), nn.ReLU())
 
     space = Body(make)
-    assert [choice.labels for choice in space.choices] == [("1", "2"), ("3", "5")]
+    assert [choice.labels for choice in space.choices] == [("4", "8"), ("3", "5")]
     assert Builder().question("kind", (1, 2)).labels == ("1", "2")
     check_space(space, SHAPE)
 

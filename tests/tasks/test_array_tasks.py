@@ -150,7 +150,7 @@ def nan():
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
         ({"classes": {0: "a", 2: "b"}}, "classes has no name for the label 1: give one."),
         ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
-        ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label 3, which y lacks: leave its images out."),
+        ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label '3', which y lacks: leave its images out."),
         ({"X_test": GREY[:, :4], "y_test": LABELS}, "The test part of task 'arrays' has images of shape"),
         ({"val": 0.5, "test": 0.5}, "task_from_arrays: train = 0, val = 0.5, test = 0.5 must be shares above 0"),
     ],

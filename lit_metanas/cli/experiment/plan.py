@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.configuration_files import files_named_in
+from lit_metanas.cli.configuration_files import named_files
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.shipped_configurations import configuration_path, shipped_names, shown_path
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -99,7 +99,6 @@ def plan(
     methods: Mapping[str, Wording] | None = None,
     inputs: Mapping[str, str] | None = None,
     args: Mapping[str, Sequence[str]] | None = None,
-    needs: Mapping[str, str] | None = None,
 ) -> list[Step]:
     """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
@@ -107,11 +106,9 @@ def plan(
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
-    optional = {phase.only_without for phase in phases}
     phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
     _check_seeds(seeds)
-    _check_needs(needs or {}, inputs, optional)
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
     for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
@@ -124,11 +121,6 @@ def plan(
 
 def _wanted(phase: Phase, inputs: Mapping[str, str]) -> bool:
     """Whether the inputs are given that a phase needs, and those are not in whose absence alone it is done."""
-    for name in (phase.only_with, phase.only_without):
-        if name and name not in inputs:
-            raise UsageError(
-                f"Phase '{phase.name}' asks for the input '{shorten(name)}', which 'inputs' does not have."
-            )
     return bool(inputs.get(phase.only_with, "x")) and not inputs.get(phase.only_without)
 
 
@@ -166,22 +158,6 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
             raise UsageError(f"'inputs.{name}' is used by no phase{near_miss(name, used)}")
 
 
-def _check_needs(needs: Mapping[str, str], inputs: Mapping[str, str], optional: Collection[str]) -> None:
-    """Refuse an experiment that would stop halfway, at the phase that reads what is not there."""
-    for name, what in needs.items():
-        if name not in inputs:
-            raise UsageError(f"'needs.{name}' is no input{near_miss(name, inputs)}")
-        if not os.path.exists(inputs[name]) and not (name in optional and not inputs[name]):
-            raise UsageError(
-                f"'inputs.{name}' is '{inputs[name]}', which is not there: give, by --inputs.{name}, {what}."
-            )
-
-
-def _of_seed(args: Iterable[str]) -> bool:
-    """Whether a seed stands in one of the arguments."""
-    return any(not {"seed", "run"}.isdisjoint(WORD.findall(argument)) for argument in args)
-
-
 def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wording]) -> Iterator[Phase]:
     """The phase for each protocol and method that it asks for, their words in place."""
     variants: dict[str, list[Wording]] = {
@@ -217,14 +193,16 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
     for argument in phase.args:
         if any(words.get(name) == "" for name in WORD.findall(argument)):
             continue
-        for each in seeds if seed is None and _of_seed([argument]) else [seed]:
+        each_seed = seed is None and not {"seed", "run"}.isdisjoint(WORD.findall(argument))
+        for each in seeds if each_seed else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
     values = (argument.partition("=")[2] for argument in given)
     files = [value for value in values if value.endswith((".yaml", ".yml")) and os.path.isfile(value)]
-    own = [Path(file) for file in files if not Path(file).is_relative_to(words["directory"])]  # that no phase writes
-    texts = [text for path in (*map(Path, configs), *own) for text in _texts(path, set())]
+    own = [file for file in files if not Path(file).is_relative_to(words["directory"])]  # that no phase writes
+    read = named_files([f"--config={path}" for path in (*configs, *own)])
+    texts = [path.read_text(encoding="utf-8") for path, _ in read]
     content = json.dumps([__version__, phase.verb, configs, given, texts, before])
     return Step(
         name=phase.name,
@@ -255,12 +233,3 @@ def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -
         return words.get(match[1], match[0])
 
     return WORD.sub(word, text)
-
-
-def _texts(path: Path, seen: set[Path]) -> Iterable[str]:
-    """The text of a configuration and of those that it names."""
-    if path not in seen:
-        seen.add(path)
-        yield path.read_text(encoding="utf-8")
-        for file in files_named_in(path):
-            yield from _texts(file, seen)

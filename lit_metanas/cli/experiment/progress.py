@@ -22,19 +22,6 @@ class Progress:
         self.done: dict[int, str] = {}
         self._anew: set[int | None] = set()
 
-    def finished(self) -> set[int]:
-        """The steps that were finished before, or are done now."""
-        anew, found = set(self._anew), set(self.done)
-        for number, step in enumerate(self.steps):
-            if number in found:
-                continue
-            before = state(step, anew)
-            if before == "finished":
-                found.add(number)
-            elif before == "new":
-                anew.add(step.seed)
-        return found
-
     def begin(self, number: int) -> list[str] | None:
         """Announce a step, and make room for it; returns its command line, or None if it was finished before."""
         step = self.steps[number]

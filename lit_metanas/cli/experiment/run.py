@@ -30,7 +30,6 @@ def run(
     methods: dict[str, dict[str, str | None]] | None = None,
     inputs: dict[str, str] | None = None,
     args: dict[str, list[str]] | None = None,
-    needs: dict[str, str] | None = None,
     jobs: int | None = None,
     *,
     execute: Execute,
@@ -43,14 +42,17 @@ def run(
     own_path(directory, "directory")
     if seeds is None:
         seeds = [0]
-    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
+    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
     if jobs is None:
         jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
     progress = Progress(steps, jobs)
     with directory_lock(directory, "run", "directory"):
         for step in steps:
             check_files(own_folder(directory, *step.folder.relative_to(directory).parts), ("phase.json", "log.txt"))
-        print(_extent(progress, directory), flush=True)
+        extent = f"{number_of(len(steps), 'step')} into {directory}"
+        if jobs > 1:
+            extent += f", with {jobs} jobs"
+        print(f"{extent}.", flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
@@ -58,17 +60,6 @@ def run(
     _summary(progress, directory)
     if all(text == "skipped" for text in progress.done.values()):
         print(f"\nEverything in {directory} was already finished: nothing was done.")
-
-
-def _extent(progress: Progress, directory: Path) -> str:
-    """How many steps there are, how many of them were finished before."""
-    steps, finished = progress.steps, progress.finished()
-    text = f"{number_of(len(steps), 'step')} into {directory}"
-    if finished:
-        text += f", {len(finished)} finished before"
-    if len(finished) < len(steps) and progress.jobs > 1:
-        text += f", with {progress.jobs} jobs"
-    return f"{text}."
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:

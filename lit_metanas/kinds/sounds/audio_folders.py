@@ -103,9 +103,7 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self._listing = divided_by_speakers(found, group)
         self._tested: ListedFiles | None = None
         if test_root is not None:
-            self._tested = listed_sounds(
-                Path(test_root), test_table, label=label, group=group, targets=targets, learned=False
-            )
+            self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group, targets=targets)
         self._asked_for = features is not None
         self._features = features
         self._window = window

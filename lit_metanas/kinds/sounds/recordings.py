@@ -30,7 +30,6 @@ def listed_sounds(
     label: str | None = None,
     group: str | None = None,
     targets: Targets | None = "classification",
-    learned: bool = True,
 ) -> ListedFiles:
     """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
@@ -39,7 +38,7 @@ def listed_sounds(
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
         found = ListedFiles.of_table(
-            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets, learned=learned
+            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
         )
     check_readable(found.files)
     return found

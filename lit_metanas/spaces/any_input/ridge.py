@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces.any_input.solved_models import SolvedNetwork, calibration, costs_of, margins_of
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.tasks.task import Split
 
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
@@ -22,6 +22,19 @@ MOST_SOLVED = 2048
 
 FEATURES_AT_ONCE = 8
 """Examples of which features are computed together; maps of 32 leave the cache, and take half as long again."""
+
+
+class RidgeModels(SolvedModels):
+    """What spaces of ridge regressions have in common."""
+
+    decays = (1.0,)
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the equations, with about 10,000 features."""
+        # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
+        number = min(examples, MOST_SOLVED)
+        return (2 * 10_000 * number**2 + 10 * number**3) // 5
 
 
 class RidgeNetwork(SolvedNetwork):
@@ -80,13 +93,6 @@ class RidgeNetwork(SolvedNetwork):
                 pass_ended()
         self.to(device)
         return margins is not None
-
-
-def equation_flops(examples: int) -> int:
-    """The time in FLOPs to solve the equations of so many examples, with about 10,000 features."""
-    # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
-    number = min(examples, MOST_SOLVED)
-    return (2 * 10_000 * number**2 + 10 * number**3) // 5
 
 
 def zero_head(features: int, way: int) -> nn.Linear:

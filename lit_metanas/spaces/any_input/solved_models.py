@@ -18,7 +18,6 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Solver
-from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Split
 
 SCALE = 5.0
@@ -61,6 +60,7 @@ class SolvedModels:
         tried: the most models that are compared, of the first ones that are within all limits; None is all.
     """
 
+    shares_weights: ClassVar[bool] = False
     decays: ClassVar[tuple[float, ...]]
     tried: ClassVar[int | None] = None
 
@@ -86,14 +86,6 @@ class SolvedModels:
         if weights:
             network.load_state_dict(weights)
         return network
-
-    def supernet(self, shape: Shape) -> Supernet:
-        """Refused, as models share no weights."""
-        raise ValueError(f"{type(self).__name__} has no supernet: take another space.")
-
-    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
-        """None: all begin as zeros."""
-        return {}
 
     def solver(self, child: nn.Module) -> Solver:
         """The child's own."""

@@ -258,22 +258,14 @@ def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     Raises:
         ValueError: there is none.
     """
-    nearest, apart = "", ["all"] * len(weights)
     for name, network, last in _classifiers(stem):
         own = {key: one for key, one in network.state_dict().items() if not key.endswith("num_batches_tracked")}
         head = {f"{last}.weight", f"{last}.bias"}
-        wrong = [key for key in own.keys() - head if key not in weights or weights[key].shape != own[key].shape]
-        wrong += [key for key in weights.keys() - own.keys() - head if not key.endswith("num_batches_tracked")]
-        if not wrong:
+        further = {key for key in weights.keys() - own.keys() - head if not key.endswith("num_batches_tracked")}
+        same = (key in weights and weights[key].shape == own[key].shape for key in own.keys() - head)
+        if not further and all(same):
             return name, _headless(name, last, {key: weights[key] for key in own.keys() - head})
-        if len(wrong) < len(apart):
-            nearest, apart = name, sorted(wrong)
-    first = next(iter(weights))
-    what = f"{len(weights)} tensors such as '{printable(first, 60)}'"
-    if nearest:
-        found = weights.get(apart[0])
-        has = "lacks it" if found is None else f"has it as {list(found.shape)}"
-        what = f"{what}; the nearest is {nearest}, but for '{printable(apart[0], 60)}': the file {has}"
+    what = f"{len(weights)} tensors such as '{printable(next(iter(weights)), 60)}'"
     raise ValueError(f"has the weights of no classifier of torchvision ({what}): give one of those, or a torch.export")
 
 

@@ -18,19 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
-from lit_metanas.inputs.input_checks import check_brightness
+from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_size, inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
-from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
-from lit_metanas.kinds.kind import has_kind
-from lit_metanas.kinds.questions import QuestionWords
+from lit_metanas.kinds.questions.question_words import QuestionWords
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective
@@ -44,7 +41,6 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
-from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
@@ -216,9 +212,9 @@ def export_child(
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
-    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``. A
-    network of other operations than those of this package's spaces is taken apart into torch's core operations. What
-    ``predict`` refuses all the same is named in a warning.
+    Beside them stands ``predict.py``, which runs the network on images or arrays without this package; and on wish
+    ``model.onnx``. A network of other operations than those of this package's spaces is taken apart into torch's core
+    operations. What ``predict`` refuses all the same is named in a warning.
 
     Args:
         network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out, or of each step
@@ -266,12 +262,6 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    if preprocessing is not None and not _is_known(preprocessing):
-        warnings.warn(
-            f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
-            "`predict` refuses the exported network, but torch.export.load takes it.",
-            stacklevel=2,
-        )
     translated = b""
     if onnx:
         translated = onnx_program(traced.program, program, shape)
@@ -279,7 +269,7 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
+    write_whole(folder / SCRIPT, Path(__file__).with_name("standalone_predict.py").read_text(encoding="utf-8"))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)
@@ -290,12 +280,6 @@ def export_child(
     write_whole(folder / PROGRAM, traced.content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
-
-
-def _is_known(preprocessing: Preprocessing) -> bool:
-    """Whether ``predict`` finds a preprocessing by the name of its kind: one of this package, or of a loaded kind."""
-    named = stored_classes(Preprocessing).get(preprocessing.kind)  # type: ignore[type-abstract]
-    return (named is not None and is_own(named)) or has_kind(preprocessing)
 
 
 def load(directory: str | os.PathLike[str]) -> Exported:

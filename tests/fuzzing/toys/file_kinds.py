@@ -12,8 +12,7 @@ import optuna
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
 from lit_metanas.kinds import Omniglot
@@ -182,8 +181,7 @@ def write_surrogate_of_letters(path: Path) -> None:
     """What is learned of one task with ten scored architectures."""
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
-    embedding = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    task = TaskScores("t", features, scores, embedding, architectures)
+    task = TaskScores("t", features, scores, architectures)
     kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
     source = fit_source(task, kernel, ENCODING.candidates.features)
     write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))

@@ -26,7 +26,6 @@ import torch
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 
-from lit_metanas.cli.command_line import main
 from lit_metanas.cli.error_sentences import describe_known, sentence_about
 
 SECONDS, MEMORY = 10, 1 << 30
@@ -359,23 +358,3 @@ def check_sentence(told: str, home: Path, names: str = "") -> None:
     assert names in told, f"'{names}' is not named: {told}"
     assert told.rstrip().endswith((".", "?", ")")), told
     assert told.isprintable(), f"not to be printed: {told!r}"
-
-
-def command(args: list[str], home: Path) -> tuple[int, str]:
-    """The exit code of a command line and its sentence, if it ends in one."""
-    before = snapshot(home)
-    out, err = io.StringIO(), io.StringIO()
-    with limits(), warnings.catch_warnings(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        warnings.simplefilter("ignore")
-        code = main(args)
-    assert snapshot(home) == before, "something outside was changed"
-    assert not (home / "work" / "executed").exists(), "something was executed"
-    told = [line for line in err.getvalue().splitlines() if line.startswith("lit-metanas: ")]
-    if code == 0:
-        event("ends in success")
-        return 0, ""
-    assert code in (1, 2), f"exit code {code}: {err.getvalue()}"
-    assert len(told) == 1, err.getvalue()
-    check_sentence(told[0], home)
-    event("ends in a sentence")
-    return code, told[0]
