@@ -70,7 +70,6 @@ class Builder:
         candidates: Mapping[str, Make | None] | Mapping[int, Make | None],
         *,
         norm: Number | None = None,
-        merge: bool = True,
     ) -> nn.Module:
         """A choice among layers.
 
@@ -82,7 +81,6 @@ class Builder:
             candidates: for each label (a text, or a number, which stands for its text) what makes the layer; None adds
                 nothing and is for layers of a ``sum``.
             norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
-            merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
 
         Raises:
             ValueError: a candidate is a layer, where a function that makes one is expected.
@@ -100,7 +98,7 @@ class Builder:
             with self.where(name, (label,)):
                 layers[label] = None if make is None else make()
         if self.mixed:
-            return MixedChoice(whole, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+            return MixedChoice(whole, layers, None if norm is None else MixedNorm(norm, affine=True))
         adds = any(layer is not None for layer in layers.values())
         return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 

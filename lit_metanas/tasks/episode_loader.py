@@ -155,10 +155,8 @@ class EpisodeLoader(Generic[Loaded]):
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
 
     def end_workers(self) -> None:
-        """Let the processes end that draw ahead; the next epoch starts others.
-
-        Left to the garbage collector, which may take their queues before them, each is waited for in vain for seconds.
-        """
+        """Let the processes end that draw ahead; the next epoch starts others."""
+        # Left to the garbage collector, which may take their queues before them, each is waited for in vain.
         self._loader = self._make_loader()
 
     def _make_loader(self) -> DataLoader[Loaded]:

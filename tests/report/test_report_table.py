@@ -79,7 +79,7 @@ def test_what_intervals_are_over(make, many):
     rows = [make("a", seed=s, value=0.5 + s / 10, task="cifar10", protocol=looked_up) for s in (0, 1)]
     rows = [replace(row, ci95=math.nan) for row in rows]
     text = to_markdown(*tables(rows))
-    assert "mean over the seeds with its 95 % interval (Student's t). Over seeds: the same mean" in text
+    assert "mean over the seeds. Over seeds: the same mean with its 95 % interval over seeds." in text
     assert "Accuracy: mean over the test examples." in to_markdown(*tables(rows[:1]))
     text = to_markdown(tables(many)[1])
     assert "Accuracy: mean over the target tasks with its 95 % interval (Student's t). Over seeds: " in text

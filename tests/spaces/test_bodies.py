@@ -124,7 +124,13 @@ def test_the_gradient_of_a_sampled_layer_is_not_cancelled_by_the_norm_behind_it(
 
 
 def test_a_soft_mixture_normalised_apart_has_statistics_for_each_candidate(double_supernet):
-    space = Body(lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=4, merge=False))
+    def apart(shape, build):
+        makes = conv(build, shape[0], 4)
+        return build.choice(
+            "kernel", {size: lambda make=make: nn.Sequential(make()) for size, make in makes.items()}, norm=4
+        )
+
+    space = Body(apart)
     net, _ = double_supernet(space, SHAPE)
     record = {}
     net(images(8, SHAPE), {"kernel": Gate(torch.tensor([0.5, 0.5], dtype=torch.float64))}, record=record)

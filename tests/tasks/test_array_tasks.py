@@ -46,7 +46,8 @@ def test_a_folder_of_the_same_images_gives_the_same_task(tmp_path):
         Image.fromarray(image).save(tmp_path / label / f"{place:02}.png")
     folder = FolderTask(str(tmp_path), shape=(1, 6, 5), seed=3)[0]
     task = task_from_arrays(GREY, labels, seed=3)
-    assert task.classes == folder.classes
+    assert (folder.id, folder.classes) == (tmp_path.name, task.classes)
+    assert FolderTask(str(tmp_path), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
     for name in ("train", "val", "test"):
         assert torch.equal(getattr(task, name).inputs, getattr(folder, name).inputs)
         assert torch.equal(getattr(task, name).labels, getattr(folder, name).labels)

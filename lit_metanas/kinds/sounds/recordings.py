@@ -20,7 +20,7 @@ from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
 FEWEST_SPEAKERS = 3
-"""That sounds are divided by: some to learn from, to choose by and to test."""
+"""By which sounds are divided, if nobody has asked for groups: some to learn from, to choose by and to test."""
 
 
 def listed_sounds(
@@ -30,6 +30,7 @@ def listed_sounds(
     label: str | None = None,
     group: str | None = None,
     targets: Targets | None = "classification",
+    tested: bool = False,
 ) -> ListedFiles:
     """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
@@ -41,14 +42,9 @@ def listed_sounds(
             Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
         )
     check_readable(found.files)
+    if not tested and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
+        return replace(found, groups=None)
     return found
-
-
-def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
-    """Without the groups of speakers where nobody has asked for groups, and there are too few speakers."""
-    if group is None and sounds.groups is not None and len({*sounds.groups}) < FEWEST_SPEAKERS:
-        return replace(sounds, groups=None)
-    return sounds
 
 
 class HasFeatures:

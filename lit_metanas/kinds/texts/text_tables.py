@@ -48,10 +48,7 @@ _Found = TypeVar("_Found")
 
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
-    """The rows of a table without a column that says which are tested, and the part of each by where it stands.
-
-    Columns of labels are one, as in ``table_rows``.
-    """
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands."""
     if test_by is None:
         return table_rows(path, label), {}
     rows, place = list(read_whole_rows(path)), writable(str(path))
@@ -207,10 +204,8 @@ _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": F
 
 
 def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
-    """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name.
-
-    That holds the names of the columns that are 1, each with a separator behind it.
-    """
+    """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name."""
+    # That holds the names of the columns that are 1, each with a separator behind it.
     return _with_one_label(list(read_rows(path)), writable(str(path)), label)
 
 

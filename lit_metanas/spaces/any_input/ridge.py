@@ -105,34 +105,21 @@ def zero_head(features: int, way: int) -> nn.Linear:
 
 @dataclass(frozen=True)
 class Ridge:
-    """A fitted regression.
+    """A fitted regression."""
 
-    Attributes:
-        vectors: shape ``(features, outputs)``.
-        bias: shape ``(outputs,)``.
-        left_out: the outputs of each example by a regression on all others, shape ``(n, outputs)``.
-    """
-
-    vectors: Tensor
-    bias: Tensor
-    left_out: Tensor
+    vectors: Tensor  # (features, outputs)
+    bias: Tensor  # (outputs,)
+    left_out: Tensor  # the outputs of each example by a regression on all others, (n, outputs)
 
 
 def fit_ridge(
     features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0, scales: Tensor | None = None
 ) -> Ridge:
-    """Fit a regression with a bias, which is not penalised, on features that are scaled to variance 1, or others.
-
-    Args:
-        features: shape ``(n, features)``, float64.
-        wanted: outputs, shape ``(n, outputs)``.
-        costs: of the squared errors, of the same shape.
-        factor: of the penalties to choose from.
-        scales: standard deviations to which features are scaled, shape ``(features,)``.
-
-    1. Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
-       1979 (the errors of examples that are left out).
-    """
+    """Fit a regression on scaled features ``(n, features)``, float64, with a bias that is not penalised."""
+    # Outputs and the costs of their squared errors have shape (n, outputs), and scales, the standard deviations of
+    # scaled features, (features,). The factor is that of the penalties to choose from. Errors of left-out examples:
+    # Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
+    # 1979.
     if scales is None:
         scales = torch.ones_like(features[0])
     if (costs == costs[:, :1]).all():

@@ -37,19 +37,9 @@ class SolvedNetwork(nn.Module):
         seed: int,
         pass_ended: Callable[[], None] | None = None,
     ) -> bool:
-        """Learn from examples, so that scores of classes are about calibrated.
-
-        Args:
-            part: inputs as ``forward`` takes them, targets, and perhaps how much each counts.
-            objective: what is learned.
-            decay: the larger, the smaller are the weights of features.
-            passes: over all examples.
-            seed: of what is drawn.
-            pass_ended: is called after each pass.
-
-        Returns:
-            False if the objective is none of those that are solved: only what features need is learned then.
-        """
+        """Learn from examples, so that scores of classes are about calibrated; False if the objective is not solved."""
+        # The larger the decay, the smaller are the weights of features. For other objectives only what features need is
+        # learned.
 
 
 class SolvedModels:

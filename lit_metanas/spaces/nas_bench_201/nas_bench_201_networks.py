@@ -14,7 +14,7 @@ from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import MixedNorm
 from lit_metanas.spaces.mixture import Mixture, sum_of
-from lit_metanas.spaces.operations import as_channels_last, average, halve_by_mean, random_kernel
+from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
 CELL_NODES = 4
@@ -43,7 +43,7 @@ def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Te
     if operation == "skip_connect":
         return inputs
     if operation == "avg_pool_3x3":
-        return average(inputs)
+        return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
     return convolve(inputs.relu())
 
 
