@@ -243,7 +243,7 @@ def _checked_output(output: str) -> Path:
 
 def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    lines = [[*rows[0]], *([*row.values()] for row in rows)]
+    lines: list[list[str | float]] = [[*rows[0]], *([*row.values()] for row in rows)]
     csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in line] for line in lines)
     return text.getvalue()
 
