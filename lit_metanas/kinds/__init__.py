@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.file_reading import Source as Source
-    from lit_metanas.kinds.images import FolderTask as FolderTask
-    from lit_metanas.kinds.images import Glyphs as Glyphs
-    from lit_metanas.kinds.images import ImageAugmentation as ImageAugmentation
-    from lit_metanas.kinds.images import ImageFolder as ImageFolder
-    from lit_metanas.kinds.images import Omniglot as Omniglot
     from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource
     from lit_metanas.kinds.images.array_tasks import task_from_arrays as task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource as DatasetSource
     from lit_metanas.kinds.images.dataset_tasks import task_from_dataset as task_from_dataset
+    from lit_metanas.kinds.images.folders import FolderTask as FolderTask
+    from lit_metanas.kinds.images.folders import ImageFolder as ImageFolder
+    from lit_metanas.kinds.images.glyphs import Glyphs as Glyphs
+    from lit_metanas.kinds.images.image_files import ImageAugmentation as ImageAugmentation
+    from lit_metanas.kinds.images.omniglot import Omniglot as Omniglot
     from lit_metanas.kinds.kind import Kind as Kind
     from lit_metanas.kinds.pairs import NumberWords as NumberWords
     from lit_metanas.kinds.pairs import ParallelTask as ParallelTask
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.rows import Columns as Columns
     from lit_metanas.kinds.rows import TableTask as TableTask
     from lit_metanas.kinds.rows import TextRows as TextRows
-    from lit_metanas.kinds.series import ScaledSeries as ScaledSeries
-    from lit_metanas.kinds.series import SeriesTask as SeriesTask
-    from lit_metanas.kinds.series import task_from_series as task_from_series
-    from lit_metanas.kinds.sounds import AudioFolder as AudioFolder
-    from lit_metanas.kinds.sounds import AudioFolderTask as AudioFolderTask
-    from lit_metanas.kinds.sounds import LogMel as LogMel
-    from lit_metanas.kinds.sounds import SpokenWords as SpokenWords
-    from lit_metanas.kinds.sounds import TranscriptTask as TranscriptTask
+    from lit_metanas.kinds.series.scaled_series import ScaledSeries as ScaledSeries
+    from lit_metanas.kinds.series.series_tasks import SeriesTask as SeriesTask
+    from lit_metanas.kinds.series.series_tasks import task_from_series as task_from_series
+    from lit_metanas.kinds.sounds.audio_folders import AudioFolder as AudioFolder
+    from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask as AudioFolderTask
+    from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
+    from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
+    from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
     from lit_metanas.kinds.texts import BytePairs as BytePairs
     from lit_metanas.kinds.texts import Characters as Characters
     from lit_metanas.kinds.texts import Docstrings as Docstrings
@@ -43,17 +43,23 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.texts import task_from_texts as task_from_texts
 
 _NAMES = {
-    "images": (
-        "ArraySource DatasetSource FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
-        "task_from_arrays task_from_dataset"
-    ),
+    "images.array_tasks": "ArraySource task_from_arrays",
+    "images.dataset_tasks": "DatasetSource task_from_dataset",
+    "images.folders": "FolderTask ImageFolder",
+    "images.glyphs": "Glyphs",
+    "images.image_files": "ImageAugmentation",
+    "images.omniglot": "Omniglot",
     "kind": "Kind",
     "file_reading": "Source",
     "pairs": "NumberWords ParallelTask",
     "questions": "QuestionWords SquadTask Stories",
     "rows": "Columns TableTask TextRows",
-    "series": "ScaledSeries SeriesTask task_from_series",
-    "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TranscriptTask",
+    "series.scaled_series": "ScaledSeries",
+    "series.series_tasks": "SeriesTask task_from_series",
+    "sounds.audio_folders": "AudioFolder AudioFolderTask",
+    "sounds.log_mel": "LogMel",
+    "sounds.spoken_words": "SpokenWords",
+    "sounds.transcripts": "TranscriptTask",
     "texts": (
         "BytePairs Characters Docstrings NGrams PretrainedTokens TextSource TextTable TextTask Words task_from_texts"
     ),

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from math import inf, prod
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 from lit_metanas.inputs.batches import input_size
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -52,9 +52,6 @@ Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
 
-_Made = TypeVar("_Made", bound=Preprocessing)
-
-
 @dataclass(frozen=True)
 class MadeBefore:
     """What made the inputs of meta-trained weights."""
@@ -62,12 +59,6 @@ class MadeBefore:
     shape: Shape  # of one input
     inputs: Preprocessing | None
     outputs: Preprocessing | None  # what made the tokens of written texts, if there are such
-
-    def inputs_as(self, kind: type[_Made], place: str) -> _Made | None:
-        """What made the inputs, if it is of a kind; None leaves it open. ``place`` is where one's examples are from."""
-        if self.inputs is None:
-            return None
-        return kind.checked(self.inputs, writable(place))
 
 
 class Kind(ABC):
@@ -79,8 +70,6 @@ class Kind(ABC):
     Attributes:
         name: what users call it.
         noun: what its examples are, in the plural.
-        configuration: the name of the shipped configuration in ``configs/spaces`` with the choices of ``space``; empty
-            where there is none.
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
@@ -94,6 +83,7 @@ class Kind(ABC):
         most_linear: examples to learn from with which linear models are tried at most.
         linear_view: the preprocessing that these features are of, if it is not the usual one; no network is tried under
             it.
+        preprocessing_class: of what makes inputs of its raw examples; None where meta-trained weights do not fix it.
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -122,7 +112,6 @@ class Kind(ABC):
 
     name: ClassVar[str]
     noun: ClassVar[str] = "examples"
-    configuration: ClassVar[str] = ""
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
@@ -134,6 +123,7 @@ class Kind(ABC):
     linear_space: ClassVar[type[SearchSpace]] = LinearSpace
     most_linear: ClassVar[float] = inf
     linear_view: ClassVar[str] = ""
+    preprocessing_class: ClassVar[type[Preprocessing] | None] = None
     mirrors: ClassVar[bool] = False
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
@@ -235,7 +225,9 @@ class Kind(ABC):
         raise ValueError(f"Data of the kind '{self.name}' have no 'shape': leave it out.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
-        """What makes inputs as those of meta-trained weights were made; None leaves it open, as by default.
+        """What makes inputs as those of meta-trained weights were made; None leaves it open.
+
+        By default that is theirs, where they are of the ``preprocessing_class``.
 
         Args:
             made: what made these.
@@ -244,7 +236,9 @@ class Kind(ABC):
         Raises:
             ValueError: the weights are for other examples.
         """
-        return None
+        if self.preprocessing_class is None or made.inputs is None:
+            return None
+        return self.preprocessing_class.checked(made.inputs, writable(place))
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """New examples to predict, as the preprocessing takes them, each with its name in tables.

@@ -146,7 +146,7 @@ def test_another_kind_of_input_is_refused_in_a_sentence(
     with pytest.raises(ValueError, match=r"own.csv' holds texts, and the checkpoint was meta-trained on sounds: give"):
         searched(lm.TextTask(table), of_sounds, tmp_path / "out")
     tasks = lm.AudioFolderTask(recordings(tmp_path / "own", 2, 4000))
-    with pytest.raises(ValueError, match=r"own' holds sound, and the search is for sequences of up to 32 of"):
+    with pytest.raises(ValueError, match=r"own' holds sounds, and the checkpoint was meta-trained on texts: give"):
         searched(tasks, of_texts, tmp_path / "out")
 
 

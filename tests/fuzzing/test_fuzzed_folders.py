@@ -16,8 +16,8 @@ from PIL import Image
 from lit_metanas.cli.run_directory import read_saved
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.kinds import FolderTask
-from lit_metanas.kinds.images.glyphs import _read
 from lit_metanas.kinds.images.image_files import read_image
+from lit_metanas.kinds.source_bases import read_kept
 
 CONFIG = {
     "seed_everything": 0,
@@ -69,10 +69,10 @@ def test_a_saved_configuration(random: Case, canary: Path) -> None:
 def test_cached_images(random: Case, canary: Path) -> None:
     path, shape = canary / "work" / "glyphs.npz", (3, 2, 8, 8)
     array = np.zeros(shape, np.uint8) if random.random() < 0.5 else np.array(like(random, torch.zeros(shape)).tolist())
-    np.savez_compressed(path, images=array)
+    np.savez_compressed(path, examples=array)
     if random.random() < 0.7:
         path.write_bytes(edited_bytes(random, path.read_bytes()))
-    how, found = ending(lambda: _read(path, shape), canary)
+    how, found = ending(lambda: read_kept(path, shape, torch.uint8), canary)
     assert how == "success", "a damaged cache counts as absent"
     assert found is None or found.shape == shape
 

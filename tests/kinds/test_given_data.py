@@ -23,6 +23,17 @@ from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.training.recipes.recipe import check_changes
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
+SPACES = {
+    "images": "default_images.yaml",
+    "sounds": "default_sounds.yaml",
+    "transcripts": "sequence_transcripts.yaml",
+    "texts": "default_tokens.yaml",
+    "rows": "default_rows.yaml",
+    "tables": "default_tables.yaml",
+    "series": "sequence_series.yaml",
+    "pairs": "encoder_decoder_small.yaml",
+    "questions": "sequence_spans.yaml",
+}
 
 
 def write_sounds(root: Path, words: int = 2, each: int = 5) -> list[str]:
@@ -54,7 +65,7 @@ def squad(file: Path) -> None:
 def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser = Parser()
     parser.add_subclass_arguments(lm.SearchSpace, "space")
-    file = CONFIGS / kind_named(kind).configuration
+    file = CONFIGS / SPACES[kind]
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
     series = torch.ones(4, 5, 10)
     inputs = {

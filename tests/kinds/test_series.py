@@ -214,7 +214,7 @@ def test_what_is_wrong_with_a_long_table_gets_one_sentence(rows: str, message: s
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("1,2:3,4:a", "has no line '@data' above line 1"),
+        ("1,2:3,4:a", "has no line '@data': give a file"),
         ("@timeStamps true\n@classLabel true a b\n@data\n(0,1):a", "has time stamps, which are not read"),
         ("@data\n1,2:3,4", "has no classes"),
         ("@classLabel true a b\n@data\n1,2:3:a", "The channels at line 3 of '.*' differ in length"),

@@ -90,7 +90,6 @@ def test_an_instance_depends_on_letter_number_and_seed_only(glyphs, tmp_path):
     assert torch.equal(glyphs.inputs("test", 3, [27, 4, 12]), whole[[27, 4, 12]])
     fresh = Glyphs(cache=str(tmp_path), pool=1)
     assert torch.equal(fresh.inputs("test", 3, [25]), whole[[25]])
-    assert torch.equal(fresh._render_pool(letters()[5]), fresh._render(letters()[5], False, 0)[:1])
     assert len({image.numpy().tobytes() for image in whole}) == 30
     other = Glyphs(seed=1, cache=str(tmp_path), pool=1)
     assert not torch.equal(other.inputs("test", 3, [25]), whole[[25]])
@@ -108,7 +107,7 @@ def test_classes_are_picked_at_once_if_the_cache_has_all(tmp_path, few_letters, 
 def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     first = Glyphs(cache=str(tmp_path), pool=3)
     first.prepare()
-    want = first._cached_pools()
+    want = first._kept()
     intact = first.cache_file.read_bytes()
     assert [file.name for file in tmp_path.iterdir()] == [first.cache_file.name]
     middle = len(intact) // 2
@@ -118,6 +117,6 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
         again = Glyphs(cache=str(tmp_path), pool=3)
         again.prepare()
         assert again.cache_file.read_bytes()[:4] == intact[:4]
-        assert torch.equal(again._cached_pools(), want)
+        assert torch.equal(again._kept(), want)
     np.savez(first.cache_file, images=np.array([{}], dtype=object))  # code in a file is not run, but replaced
-    assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._cached_pools(), want)
+    assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._kept(), want)

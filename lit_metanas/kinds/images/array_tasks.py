@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +14,11 @@ from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_exa
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows
 from lit_metanas.kinds.rows.text_rows import TextRows
+from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import check_shares, class_subsets
+from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import Split, Task
 
 
@@ -115,59 +115,7 @@ def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) 
     return {name: images[list(own)] for name, own in members.items()}
 
 
-class ClassImages(ABC):
-    """Images by class, whose classes are divided among the subsets; ``_images`` reads those of a class."""
-
-    def __init__(
-        self,
-        name: str,
-        shape: tuple[int, int, int],
-        sizes: Mapping[str, int],
-        lists: Mapping[Subset, Sequence[str] | None],
-        *,
-        fractions: tuple[float, float, float],
-        seed: int,
-        place: str,
-        noun: str = "class",
-    ) -> None:
-        self._name = name
-        self._shape = shape
-        self._sizes = sizes
-        owner = type(self).__name__
-        self._classes = class_subsets(
-            [*sizes], lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun
-        )
-
-    @abstractmethod
-    def _images(self, name: str) -> Tensor:
-        """The images of a class, uint8, shape ``(n, channels, height, width)``."""
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks."""
-        return self._name
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
-        return self._shape
-
-    def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Return the names of a subset's classes."""
-        return self._classes[subset]
-
-    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return how many images a class has; none is held out."""
-        if held_out:
-            return 0
-        return self._sizes[self._classes[subset][class_index]]
-
-    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
-        return self._images(self._classes[subset][class_index])[list(instances)]
-
-
-class ArraySource(ClassImages, TaskSource):
+class ArraySource(ClassExamples, TaskSource):
     """Arrays of images of many classes, from which episodes and tasks are drawn.
 
     The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.
@@ -213,11 +161,11 @@ class ArraySource(ClassImages, TaskSource):
         name: str = "arrays",
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
+        self._shape = images.shape[1], images.shape[2], images.shape[3]
         self._members = images_by_class(images, y, classes)
         listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
         super().__init__(
             name,
-            (images.shape[1], images.shape[2], images.shape[3]),
             {each: len(own) for each, own in self._members.items()},
             {
                 subset: None if one is None else [str(plain_label(label)) for label in one]
@@ -228,5 +176,10 @@ class ArraySource(ClassImages, TaskSource):
             place=name,
         )
 
-    def _images(self, name: str) -> Tensor:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        return self._shape
+
+    def _read_class(self, name: str) -> Tensor:
         return self._members[name]

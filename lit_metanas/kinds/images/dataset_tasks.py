@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from itertools import chain
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.io.text import printable
 from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.kinds.images.image_arrays import Channels, one_shape, pixels_of
 from lit_metanas.kinds.rows.columns import Columns
@@ -38,18 +36,9 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
     return one_shape(images, kind), labels
 
 
-def read_parts(parts: Sequence[Dataset[Any]]) -> tuple[list[tuple[Tensor, list[Any]]], list[str]]:
-    """Images and labels of parts of one data set, and the names of its classes by number, if all parts name them."""
-    # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is that of another one.
-    read = [read_dataset(part) for part in parts]
-    own = [[str(name) for name in getattr(part, "classes", None) or ()] for part in parts]
-    if not all(own):
-        return read, own[0]
-    names = [*dict.fromkeys(chain(*own))]
-    for (_, labels), known in zip(read, own, strict=True):
-        numbers = {number: names.index(name) for number, name in enumerate(known)}
-        labels[:] = [numbers.get(plain_label(label), label) for label in labels]
-    return read, names
+def class_names_of(dataset: Dataset[Any]) -> list[str]:
+    """The names of its classes by number, as torchvision's data sets have; empty without."""
+    return [str(name) for name in getattr(dataset, "classes", None) or ()]
 
 
 def names_of(labels: Sequence[Any], names: Sequence[str]) -> ClassNames | None:
@@ -103,15 +92,13 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
-    parts = [dataset] if test_dataset is None else [dataset, test_dataset]
-    read, names = read_parts(parts)
-    images, labels = read[0]
-    tested, given = read[1] if test_dataset is not None else (None, None)
-    known = set(map(plain_label, labels))
-    for label in map(plain_label, given or ()):
-        if label not in known and isinstance(label, int) and label < len(names):
-            shown = printable(names[label], 80)
-            raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
+    (images, labels), names = read_dataset(dataset), class_names_of(dataset)
+    tested, given = None, None
+    if test_dataset is not None:
+        # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is another one's.
+        if class_names_of(test_dataset) not in ([], names):
+            raise ValueError("The test data have other classes than the data: give both the same, in the same order.")
+        tested, given = read_dataset(test_dataset)
     return task_from_arrays(
         images,
         labels,
@@ -168,7 +155,7 @@ class DatasetSource(ArraySource):
         channels: Channels | None = None,
         name: str | None = None,
     ) -> None:
-        ((images, labels),), names = read_parts([dataset])
+        images, labels = read_dataset(dataset)
         super().__init__(
             images,
             labels,
@@ -177,7 +164,7 @@ class DatasetSource(ArraySource):
             test=test,
             fractions=fractions,
             seed=seed,
-            classes=classes or names_of(labels, names),
+            classes=classes or names_of(labels, class_names_of(dataset)),
             channels=channels,
             name=name or type(dataset).__name__.lower(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders
 from lit_metanas.kinds.file_reading import FileReading
-from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
-from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.array_tasks import images_by_class
+from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, read_images, require_shape
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
+from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import SingleTask, Task
@@ -130,7 +132,7 @@ class FolderTask(SingleTask):
         )
 
 
-class ImageFolder(ClassImages, TaskSource):
+class ImageFolder(ClassExamples, TaskSource):
     """Images of any size, grey or colour, resized; the classes are split as given, or at random by a seed.
 
     Args:
@@ -172,18 +174,17 @@ class ImageFolder(ClassImages, TaskSource):
     ) -> None:
         require_shape("ImageFolder", shape)
         path = self.root = Path(root)
-        size = shape[0], shape[1], shape[2]
+        self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
-        self._files, self._read = dict[str, list[Path]](), dict[str, Tensor]()
+        self._members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():
             name, noun = path.stem, "class"
-            self._read = _stored_images(path, size)
+            self._members = _stored_images(path, self._shape)
         else:
-            self._files = class_folders(path, SUFFIXES, "images")
+            self._members = class_folders(path, SUFFIXES, "images")
         super().__init__(
             name,
-            size,
-            {name: len(each) for name, each in (self._read or self._files).items()},
+            {name: len(each) for name, each in self._members.items()},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -191,11 +192,14 @@ class ImageFolder(ClassImages, TaskSource):
             noun=noun,
         )
 
-    def _images(self, name: str) -> Tensor:
-        """The images of a class; a whole folder is read at its first use and kept in memory."""
-        if name not in self._read:
-            self._read[name] = read_images(self._files[name], self.shape)
-        return self._read[name]
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        return self._shape
+
+    def _read_class(self, name: str) -> Tensor:
+        members = self._members[name]
+        return members if isinstance(members, Tensor) else read_images(members, self.shape)
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -214,13 +218,4 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
         raise ValueError(
             f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"
         ) from None
-    return {name: images if images.shape[1:] == shape else _resized(images, shape) for name, images in members.items()}
-
-
-def _resized(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images ``(n, channels, height, width)``, uint8, brought to a shape."""
-    # Torchvision takes a second to import, and most tasks do without it.
-    from torchvision.transforms.v2 import functional
-
-    colours = functional.rgb_to_grayscale if shape[0] == 1 else functional.grayscale_to_rgb
-    return functional.resize(colours(images), list(shape[1:]))
+    return {name: fit_images(images, shape).mul(255).round().byte() for name, images in members.items()}

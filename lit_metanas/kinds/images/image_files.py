@@ -132,12 +132,11 @@ class ImageAugmentation(EpisodeAugmentation):
         move: float = 0.0,
         cover: float = 0.0,
     ) -> None:
-        for name, value in (("flip", flip), ("colour", colour), ("scale", scale), ("move", move), ("cover", cover)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"ImageAugmentation: {name} is {value}; give a number from 0 to 1.")
-        for name, value, most in (("turn", turn, 180), ("shear", shear, 45)):
-            if not 0 <= value <= most:
-                raise ValueError(f"ImageAugmentation: {name} is {value}; give degrees from 0 to {most}.")
+        shares = {"flip": flip, "colour": colour, "scale": scale, "move": move, "cover": cover}
+        limits = {**dict.fromkeys(shares, 1), "turn": 180, "shear": 45}
+        for name, value in {**shares, "turn": turn, "shear": shear}.items():
+            if not 0 <= value <= limits[name]:
+                raise ValueError(f"ImageAugmentation: {name} is {value}; give a number from 0 to {limits[name]}.")
         if not 0 < zoom <= 1:
             raise ValueError(f"ImageAugmentation: zoom is {zoom}; give a share of the area above 0, at most 1.")
         self.flip = flip

@@ -71,7 +71,6 @@ class ImageKind(Kind):
 
     name = "images"
     noun = "images"
-    configuration = "default_images.yaml"
     class_files = SUFFIXES
     read_files = SUFFIXES
     first: ClassVar = IMAGE_NETWORKS
@@ -127,9 +126,9 @@ class ImageKind(Kind):
                 group=source.group,
                 min_per_class=source.least,
             ).in_eight_bits(reading)
-        if source.prepared is not None or any(map(_has_colour, _parts(task))):
-            return task
         colours = [part.inputs for part in _parts(task)]
+        if source.prepared is not None or not all(torch.equal(own[:, :-1], own[:, 1:]) for own in colours):
+            return task
         whole = reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
         greys = whole.split([len(own) for own in colours])
         return _with_inputs(task, [grey.copy_(own[:, :1]) for grey, own in zip(greys, colours, strict=True)])
@@ -218,10 +217,6 @@ def _side(source: Source) -> int:
         firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
-
-
-def _has_colour(part: Split) -> bool:
-    return not torch.equal(part.inputs[:, :-1], part.inputs[:, 1:])
 
 
 def _parts(task: Task) -> list[Split]:

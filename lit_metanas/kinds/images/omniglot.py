@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, read_npz
@@ -22,21 +24,34 @@ VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Taga
 
 _SIDE = 28
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
+_TURNS = ("", "/rot090", "/rot180", "/rot270")
+
+_Drawn: TypeAlias = dict[str, list[tuple[str, str, Tensor]]]
+"""Alphabet, name and images ``(drawers, 28, 28)`` of the characters of ``background`` and ``evaluation``."""
 
 
-@dataclass
-class _Character:
-    """One character: its alphabet, its name in it, and its images ``(drawers, 28, 28)``, uint8, ink 255."""
+@dataclass(frozen=True)
+class _Characters:
+    """The characters of a subset, first as they are, and then perhaps turned."""
 
-    alphabet: str
-    name: str
-    images: Tensor
-    start: int = 0  # place of the first one among the images of all characters
-    drawers: int = 0
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    sizes: NDArray[Any]  # images of each character
+    starts: NDArray[Any]  # place of the first of them
+    images: Tensor  # shape (n, 28, 28), uint8, ink 255
 
-
-_Characters = dict[str, list[_Character]]
-"""Of the splits ``background`` and ``evaluation``."""
+    @classmethod
+    def of(cls, drawn: Sequence[tuple[str, str, Tensor]], turns: Sequence[str]) -> Self:
+        """Characters, turned in so many ways."""
+        groups = [(alphabet + turn, name) for turn in turns for alphabet, name, _ in drawn]
+        sizes = np.array([len(images) for *_, images in drawn], dtype=np.int64)
+        return cls(
+            tuple(f"{group}/{name}" for group, name in groups),
+            tuple(group for group, _ in groups),
+            sizes,
+            np.cumsum(sizes) - sizes,
+            torch.cat([images for *_, images in drawn] or [torch.zeros(0, _SIDE, _SIDE, dtype=torch.uint8)]),
+        )
 
 
 class Omniglot(TaskSource):
@@ -81,9 +96,6 @@ class Omniglot(TaskSource):
                 f"There is no Omniglot at {self.root}: give an .npz file, or a folder that "
                 f"torchvision.datasets.Omniglot(root, download=True) has filled."
             )
-        self._subsets: dict[Subset, list[_Character]] | None = None
-        self._names: dict[Subset, tuple[str, ...]] = {}
-        self._images = torch.empty(0, _SIDE, _SIDE, dtype=torch.uint8)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -92,79 +104,58 @@ class Omniglot(TaskSource):
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return names like ``Greek/character01`` and, in training, ``Greek/rot090/character01``."""
-        if subset not in self._names:
-            characters = self._characters(subset)
-            self._names[subset] = tuple(
-                f"{group}/{characters[i % len(characters)].name}" for i, group in enumerate(self.groups(subset))
-            )
-        return self._names[subset]
+        return self._subsets[subset].classes
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the alphabet of each class; a rotated alphabet is one of its own."""
-        turns = ["", "/rot090", "/rot180", "/rot270"]
-        if not self.rotations or subset != "train":
-            turns = turns[:1]
-        return tuple(character.alphabet + turn for turn in turns for character in self._characters(subset))
+        return self._subsets[subset].groups
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
-        characters = self._characters(subset)
-        if held_out:
-            return 0
-        return characters[class_index % len(characters)].drawers
+        sizes = self._subsets[subset].sizes
+        return 0 if held_out else int(sizes[class_index % len(sizes)])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
-        characters = self._characters(subset)
-        turns, position = divmod(class_index, len(characters))
-        return torch.rot90(characters[position].images[list(instances), None], turns, dims=(2, 3))
+        return self.inputs_of_classes(subset, [class_index], [instances], held_out)
 
     def inputs_of_classes(
         self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
     ) -> Tensor:
         """Return images of several classes, uint8, shape ``(n, 1, 28, 28)``: picked together, then turned."""
-        characters = self._characters(subset)
+        characters = self._subsets[subset]
         sizes = [len(chosen) for chosen in instances]
-        turns, positions = np.divmod(np.asarray(class_indices), len(characters))
-        starts = np.array([characters[position].start for position in positions.tolist()])
-        places = np.repeat(starts, sizes) + np.fromiter(chain.from_iterable(instances), np.int64)
+        turns, positions = np.divmod(np.asarray(class_indices), len(characters.sizes))
+        places = np.repeat(characters.starts[positions], sizes) + np.fromiter(chain.from_iterable(instances), np.int64)
         turned = np.repeat(turns, sizes)
-        images = self._images.index_select(0, torch.from_numpy(places)).unsqueeze(1)
+        images = characters.images.index_select(0, torch.from_numpy(places)).unsqueeze(1)
         array = images.numpy()  # of the same memory: NumPy turns images of bytes in half the time
         for turn in range(1, int(turns.max()) + 1):
             rows = np.flatnonzero(turned == turn)
             array[rows] = np.rot90(array[rows], turn, axes=(2, 3))
         return images
 
-    def _characters(self, subset: Subset) -> list[_Character]:
-        """Return a subset's characters, by alphabet and name; read them all at the first use."""
-        if self._subsets is None:
-            found = self._read_file() if self.root.is_file() else self._read_folder()
-            background, test = (sorted(found[split], key=lambda c: (c.alphabet, c.name)) for split in _FOLDERS)
-            known = {character.alphabet for character in background}
-            for alphabet in self.validation_alphabets:
-                if alphabet not in known:
-                    raise ValueError(f"{self.root} has no background alphabet {alphabet!r} for validation.")
-            val = [c for c in background if c.alphabet in self.validation_alphabets]
-            train = [c for c in background if c.alphabet not in self.validation_alphabets]
-            self._subsets = {"train": train, "val": val, "test": test}
-            self._stack()
-        return self._subsets[subset]
+    @cached_property
+    def _subsets(self) -> dict[Subset, _Characters]:
+        """All characters, by alphabet and name; they are read at their first use."""
+        drawn = self._read_file() if self.root.is_file() else self._read_folder()
+        background, test = (sorted(drawn[split], key=lambda one: one[:2]) for split in _FOLDERS)
+        known = {alphabet for alphabet, *_ in background}
+        for alphabet in self.validation_alphabets:
+            if alphabet not in known:
+                raise ValueError(f"{self.root} has no background alphabet {alphabet!r} for validation.")
+        val = [one for one in background if one[0] in self.validation_alphabets]
+        train = [one for one in background if one[0] not in self.validation_alphabets]
+        plain = _TURNS[:1]
+        return {
+            "train": _Characters.of(train, _TURNS if self.rotations else plain),
+            "val": _Characters.of(val, plain),
+            "test": _Characters.of(test, plain),
+        }
 
-    def _stack(self) -> None:
-        """Bring all images into one tensor, of which those of a character are a part."""
-        assert self._subsets is not None
-        everything = [character for part in self._subsets.values() for character in part]
-        self._images = torch.cat([character.images for character in everything] or [self._images])
-        start = 0
-        for character in everything:
-            character.start, character.drawers = start, len(character.images)
-            start += character.drawers
-            character.images = self._images[character.start : start]
-
-    def _read_folder(self) -> _Characters:
+    def _read_folder(self) -> _Drawn:
         """Read torchvision's layout: black ink on white, file names sorted by drawer."""
-        found: _Characters = {}
+        found: _Drawn = {}
         for split, folder_name in _FOLDERS.items():
             folder = self.root / "omniglot-py" / folder_name
             if not folder.is_dir():
@@ -175,10 +166,10 @@ class Omniglot(TaskSource):
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
                 images = 255 - read_images(files, self.shape)[:, 0]
-                found[split].append(_Character(path.parent.name, path.name, images))
+                found[split].append((path.parent.name, path.name, images))
         return found
 
-    def _read_file(self) -> _Characters:
+    def _read_file(self) -> _Drawn:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
         fix = "give a compact Omniglot file, or a folder that torchvision has filled"
         arrays = read_npz(self.root, fix)
@@ -188,7 +179,7 @@ class Omniglot(TaskSource):
             raise ValueError(f"'{self.root}' is not a compact Omniglot file: {fix}.") from None
 
     @staticmethod
-    def _unpack(arrays: Mapping[str, np.ndarray[Any, Any]]) -> _Characters:
+    def _unpack(arrays: Mapping[str, NDArray[Any]]) -> _Drawn:
         """The characters in the file's arrays; one of ``DAMAGED`` where they are others, or do not fit together."""
         packed, owner = arrays["images_u4"], arrays["char_index"]
         alphabets, numbers = arrays["alphabet_names"][arrays["char_alphabet"]], arrays["char_number"]
@@ -199,10 +190,10 @@ class Omniglot(TaskSource):
         images = torch.from_numpy(pixels).view(-1, _SIDE, _SIDE)
         order = np.argsort(owner, kind="stable")
         ends = np.searchsorted(owner[order], np.arange(len(splits) + 1))
-        found: _Characters = {split: [] for split in _FOLDERS}
+        found: _Drawn = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
             mine = torch.from_numpy(order[ends[i] : ends[i + 1]])
             if not len(mine):
                 raise ValueError("a character has no images")
-            found[str(split)].append(_Character(str(alphabet), f"character{int(number):02d}", images[mine]))
+            found[str(split)].append((str(alphabet), f"character{int(number):02d}", images[mine]))
         return found

@@ -150,7 +150,6 @@ class PairKind(Kind):
 
     name = "pairs"
     noun = "pairs of texts"
-    configuration = "encoder_decoder_small.yaml"
     new_files = frozenset({".txt", *SUFFIXES_OF_TABLES})
     piped = ".txt"
     labelled = False

@@ -29,7 +29,6 @@ class QuestionKind(Kind):
 
     name = "questions"
     noun = "questions"
-    configuration = "sequence_spans.yaml"
     new_files = frozenset({".json", ".txt", *SUFFIXES_OF_TABLES})
     piped = ".txt"
     labelled = False

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
 from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
@@ -39,7 +40,6 @@ class RowKind(Kind):
 
     name = "rows"
     noun = "rows"
-    configuration = "default_rows.yaml"
     new_files = SUFFIXES_OF_TABLES
     piped = ".csv"
     first: ClassVar[Sequence[Mapping[str, str]]] = (
@@ -51,6 +51,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
+    preprocessing_class: ClassVar[type[Preprocessing] | None] = Columns
     own_options: ClassVar = ("test_by",)
     features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
@@ -122,10 +123,6 @@ class RowKind(Kind):
             return f", without {task.preprocessing.left_out}"
         return ""
 
-    def as_before(self, made: MadeBefore, place: str) -> Columns | None:
-        """The same columns."""
-        return made.inputs_as(Columns, place)
-
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The rows of tables, by where they stand."""
         return [(where, row) for path in paths for where, row in _whole_rows(Path(path))]
@@ -167,7 +164,6 @@ class TextRowKind(RowKind):
 
     name = "tables"
     noun = "rows"
-    configuration = "default_tables.yaml"
     first: ClassVar = (
         {
             **{"text.operation": "conv_3", "text.readout": "max", "text.dropout": "0.2", **READER},
@@ -182,6 +178,7 @@ class TextRowKind(RowKind):
         {"text.operation": "gru", "text.readout": "max", "text.dropout": "0.2", **READER, "depth": "0"},
     )
     recipe: ClassVar = {**RowKind.recipe, **TextKind.recipe}
+    preprocessing_class = TextRows
     linear_space = TextKind.linear_space
     linear_view = TextKind.linear_view
     features: ClassVar = dict.fromkeys(TextKind.features, "the columns, and tokens by tf-idf")
@@ -219,10 +216,6 @@ class TextRowKind(RowKind):
         texts, others = (first_few([f"'{printable(name, 40)}'" for name in names]) for names in (made.texts, used))
         left = f", without {made.columns.left_out}" * bool(made.columns.left_out)
         return f", with the text in {texts} and the columns {others}{left}"
-
-    def as_before(self, made: MadeBefore, place: str) -> Any:
-        """The same columns and tokens."""
-        return made.inputs_as(TextRows, place)
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels, and how to learn from less."""

@@ -57,6 +57,27 @@ class RecordedSeries:
     group: str = ""
 
 
+def read_series(
+    path: Path,
+    id: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    names: Sequence[str] = (),
+    *,
+    labelled: bool = True,
+) -> list[RecordedSeries]:
+    """The series of a file or folder, with their labels or, of a file, without."""
+    if path.is_dir():
+        return read_class_folders(path, group, names)
+    if path.suffix.lower() == ARCHIVE_SUFFIX:
+        if group is not None:
+            raise ValueError(f"'{writable(str(path))}' does not say which series belong together: leave 'group' out.")
+        return read_archive_file(path, labelled=labelled)
+    if not labelled and series_column(read_rows(path)) is None:
+        return [read_series_file(path)]
+    return read_long_table(path, id, label, group, labelled=labelled)
+
+
 def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", group: str = "") -> RecordedSeries:
     """The series of a CSV file, with a column for each channel; those of these names, if they are given."""
     place, rows = writable(str(file)), list(read_rows(file))
@@ -89,7 +110,7 @@ def series_column(rows: Iterable[TableRow]) -> str | None:
 
 
 def read_long_table(
-    path: Path, id: str | None = None, label: str | None = None, group: str | None = None, *, labelled: bool = True
+    path: Path, id: str | None, label: str | None, group: str | None, *, labelled: bool
 ) -> list[RecordedSeries]:
     """The series of a table with a row for each step, in the order of time, and a column of the series' ids."""
     place, rows = writable(str(path)), list(read_rows(path))
@@ -150,25 +171,23 @@ def _numbers(name: str, values: Sequence[object], where: Sequence[str], place: s
     return ColumnCells(name, objects_of(values), where, f"'{place}'").numbers()
 
 
-def read_archive_file(path: Path, *, labelled: bool = True) -> list[RecordedSeries]:
+def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
     """The series of a file of the UCR and UEA archives (``.ts``): channels between colons, and last the class."""
-    place, found, header, begun = writable(str(path)), list[RecordedSeries](), dict[str, list[str]](), False
-    for number, line in enumerate(read_utf8(path, LARGEST_TABLE).splitlines(), 1):
-        where, line = f"line {number}", line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if not begun:
-            key, *values = line.lower().split()
-            header[key] = values
-            begun = key == "@data"
-            if begun:
-                _check_header(header, place, labelled)
-            elif not key.startswith("@"):
-                raise ValueError(f"'{place}' has no line '@data' above {where}: give a file of the UCR archive.")
-            continue
-        *channels, label = line.split(":")
-        if "@classlabel" not in header or header["@classlabel"][:1] != ["true"]:
-            channels, label = [*channels, label], ""
+    place, found = writable(str(path)), list[RecordedSeries]()
+    numbered = enumerate(map(str.strip, read_utf8(path, LARGEST_TABLE).splitlines()), 1)
+    lines = [(f"line {number}", line) for number, line in numbered if line and not line.startswith("#")]
+    begin = next((at for at, (_, line) in enumerate(lines) if line.lower() == "@data"), None)
+    if begin is None:
+        raise ValueError(f"'{place}' has no line '@data': give a file of the UCR archive.")
+    header = {key: values for key, *values in (line.lower().split() for _, line in lines[:begin])}
+    if header.get("@timestamps", ["false"]) != ["false"]:
+        raise ValueError(f"'{place}' has time stamps, which are not read: save it without them.")
+    classes = header.get("@classlabel", [])[:1] == ["true"]
+    if labelled and not classes:
+        raise ValueError(f"'{place}' has no classes ('@classLabel true'): give series with a class each.")
+    for where, line in lines[begin + 1 :]:
+        channels = line.split(":")
+        label = channels.pop() if classes else ""
         parts = [own.split(",") for own in channels]
         numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
         if len({len(own) for own in numbers}) != 1:
@@ -178,13 +197,6 @@ def read_archive_file(path: Path, *, labelled: bool = True) -> list[RecordedSeri
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
     return found
-
-
-def _check_header(header: dict[str, list[str]], place: str, labelled: bool) -> None:
-    if header.get("@timestamps", ["false"]) != ["false"]:
-        raise ValueError(f"'{place}' has time stamps, which are not read: save it without them.")
-    if labelled and header.get("@classlabel", ["false"])[:1] != ["true"]:
-        raise ValueError(f"'{place}' has no classes ('@classLabel true'): give series with a class each.")
 
 
 def archive_pair(folder: Path) -> tuple[Path, Path] | None:

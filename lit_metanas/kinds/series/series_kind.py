@@ -10,15 +10,13 @@ from typing import Any, ClassVar
 from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.file_reading import Source
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,
     SERIES_TABLES,
     archive_pair,
-    read_archive_file,
-    read_long_table,
-    read_series_file,
+    read_series,
     series_column,
 )
 from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
@@ -52,9 +50,9 @@ class SeriesKind(Kind):
 
     name = "series"
     noun = "series"
-    configuration = "sequence_series.yaml"
     class_files: ClassVar[Collection[str]] = frozenset(SERIES_TABLES)
     piped = ".csv"
+    preprocessing_class = ScaledSeries
     read_files = frozenset({*SERIES_TABLES, ARCHIVE_SUFFIX})
     first: ClassVar = SERIES_NETWORKS
     recipe: ClassVar = {
@@ -124,17 +122,12 @@ class SeriesKind(Kind):
             made.append(replace(usual, steps=-(-usual.steps // 2), every=2 * usual.every))
         return {number_of(one.steps, "step"): ScaledSeries(one.names, steps=one.steps, every=one.every) for one in made}
 
-    def as_before(self, made: MadeBefore, place: str) -> ScaledSeries | None:
-        """The same scales."""
-        return made.inputs_as(ScaledSeries, place)
-
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The series of CSV files, of long tables and of files of the UCR archive."""
-        found: list[tuple[str, Any]] = []
-        for path in paths:
-            for file in self._files(Path(path)):
-                found += _series_in(file)
-        return found
+        files = [file for path in paths for file in self._files(Path(path))]
+        found = [one for file in files for one in read_series(file, labelled=False)]
+        # The channels of an archive have no names.
+        return [(one.where, dict(zip(one.names, one.values, strict=False)) or one.values) for one in found]
 
     def describe(self, task: Task) -> str:
         """How many channels and steps they have."""
@@ -143,14 +136,3 @@ class SeriesKind(Kind):
         made = task.preprocessing
         channels = number_of(len(made.means), "channel")
         return f", of {channels} and up to {number_of(made.steps * made.every, 'step')}"
-
-
-def _series_in(file: Path) -> list[tuple[str, Any]]:
-    """The series of a file, by where they stand."""
-    if file.suffix.lower() == ARCHIVE_SUFFIX:
-        return [(one.where, one.values) for one in read_archive_file(file, labelled=False)]
-    if series_column(read_rows(file)) is None:
-        found = [read_series_file(file)]
-    else:
-        found = read_long_table(file, labelled=False)
-    return [(one.where, dict(zip(one.names, one.values, strict=True))) for one in found]

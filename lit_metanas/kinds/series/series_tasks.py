@@ -8,18 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
-    ARCHIVE_SUFFIX,
     RecordedSeries,
     SeriesValues,
     archive_pair,
-    read_archive_file,
-    read_class_folders,
-    read_long_table,
+    read_series,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
@@ -150,21 +146,14 @@ class SeriesTask(SingleTask):
         if second is None and (pair := archive_pair(first)) is not None:
             first, second = pair
         names = self.preprocessing.names
-        self._series = read_labelled(first, id, label, group, names)
+        self._series = read_series(first, id, label, group, names)
         self._tested: list[RecordedSeries] | None = None
         if second is not None:
             self.shares = None, val, 0.0
-            self._tested = read_labelled(second, id, label, group, self._series[0].names)
+            self._tested = read_series(second, id, label, group, self._series[0].names)
             if group is not None:
                 groups = [[one.group for one in own] for own in (self._series, self._tested)]
                 tell_shared_groups(f"'{writable(str(second))}'", *groups)
-
-    @property
-    def shape(self) -> SeriesShape:
-        """Of one input."""
-        shape = self._task.shape
-        assert isinstance(shape, SeriesShape)
-        return shape
 
     def make(self) -> Task:
         """Split the series and make inputs of them."""
@@ -186,19 +175,6 @@ class SeriesTask(SingleTask):
         task = _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
         named = self._tested or own
         return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
-
-
-def read_labelled(
-    path: Path, id: str | None, label: str | None, group: str | None, names: Sequence[str]
-) -> list[RecordedSeries]:
-    """The labelled series of a file or folder."""
-    if path.is_dir():
-        return read_class_folders(path, group, names)
-    if path.suffix.lower() != ARCHIVE_SUFFIX:
-        return read_long_table(path, id, label, group)
-    if group is not None:
-        raise ValueError(f"'{writable(str(path))}' does not say which series belong together: leave 'group' out.")
-    return read_archive_file(path)
 
 
 def _task(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.sounds.log_mel import LogMel
@@ -17,12 +14,12 @@ from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,
     RecordingReader,
     divided_by_speakers,
-    drawn_speakers,
     listed_sounds,
 )
+from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.number_targets import Targets
-from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import check_shares, class_subsets
+from lit_metanas.tasks.source import TaskSource
+from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import SingleTask, Task
 
 
@@ -114,19 +111,6 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self._window = window
         self._files = self._listing.files
 
-    def bring_to(self, shape: Shape) -> None:
-        """Take another number of bands and steps unless features were asked for.
-
-        Raises:
-            ValueError: it is not the shape of a series.
-        """
-        if self._asked_for:
-            return
-        found = as_shape(shape)
-        if not isinstance(found, SeriesShape):
-            raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
-        self._features = replace(self._features or LogMel(), bins=found.features - 1, steps=found.steps)
-
     def make(self) -> Task:
         """Read the files and split them."""
         return self.read_by(FileReading())
@@ -153,43 +137,38 @@ class AudioFolderTask(HasFeatures, SingleTask):
         return task
 
 
-class AudioFolder(HasFeatures, TaskSource):
+class AudioFolder(HasFeatures, ClassExamples, TaskSource):
     """Recordings of words as a source: sound files, a sub-folder a word, or named by a table.
 
-    The words are split as given, or at random by a seed. Where a table has a column of speakers, some of them are held
-    out: they speak in test parts of target tasks only, and all others nowhere in these.
+    The words are split as given, or at random by a seed.
 
     Args:
         root: the folder.
-        table: as in ``AudioFolderTask``, perhaps with a column ``speaker``; None takes sub-folders.
+        table: as in ``AudioFolderTask``; None takes sub-folders.
         label: the column of words, as in ``AudioFolderTask``.
         features: how sound becomes a series; None takes what ``AudioFolderTask`` does.
-        held_out: share of the speakers that are held out, or their names.
         train: the meta-training words; if any of the three lists is given, no word is drawn at random.
         val: the meta-validation words.
         test: the meta-test words.
         fractions: shares of the words in the three subsets, if no list is given.
-        seed: of the random splits of words and speakers, at least 0.
+        seed: of the random split, at least 0.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, the table is malformed, a word is not spoken by both held-out and
-            other speakers, or an argument is out of its range; later, a file is unreadable, silent or empty.
+        ValueError: there are fewer than two words, the table is malformed, or an argument is out of its range; later, a
+            file is unreadable, silent or empty.
 
     Example:
         >>> import wave
         >>> from pathlib import Path
-        >>> Path("sounds").mkdir()
-        >>> rows = ["file,label,speaker"]
-        >>> for number in range(24):
-        ...     with wave.open(f"sounds/{number}.wav", "wb") as file:
+        >>> for number, word in enumerate(["no", "yes", "stop", "go"] * 6):
+        ...     (Path("sounds") / word).mkdir(parents=True, exist_ok=True)
+        ...     with wave.open(f"sounds/{word}/{number}.wav", "wb") as file:
         ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
         ...         file.writeframes(bytes(range(256)) * 10)
-        ...     rows.append(f"{number}.wav,{'no yes stop go'.split()[number % 4]},speaker {number // 4 % 3}")
-        >>> written = Path("sounds.csv").write_text(chr(10).join(rows))
-        >>> source = lm.kinds.AudioFolder("sounds", "sounds.csv", train=["no", "yes"], test=["go", "stop"])
-        >>> source.instances("test", 0), source.instances("test", 0, held_out=True)
-        (4, 2)
+        >>> source = lm.kinds.AudioFolder("sounds", train=["no", "yes"], test=["go", "stop"])
+        >>> source.classes("test"), source.instances("test", 0)
+        (('go', 'stop'), 6)
     """
 
     def __init__(
@@ -198,7 +177,6 @@ class AudioFolder(HasFeatures, TaskSource):
         table: str | None = None,
         label: str | None = None,
         features: LogMel | None = None,
-        held_out: float | list[str] = 0.25,
         train: list[str] | None = None,
         val: list[str] | None = None,
         test: list[str] | None = None,
@@ -209,38 +187,19 @@ class AudioFolder(HasFeatures, TaskSource):
         self._asked_for = features is not None
         self._features = features
         sounds = listed_sounds(self.root, table, label=label)
-        words = sorted({*sounds.labels})
-        if len(words) < 2:
-            raise ValueError(f"{sounds.place} has {len(words)} different labels: give files of two or more words.")
-        self._classes = class_subsets(
-            words,
+        self._files, self._words = sounds.files, sounds.classes
+        if len(self._words) < 2:
+            raise ValueError(f"{sounds.place} has {len(self._words)} different labels: give files of two or more.")
+        super().__init__(
+            self.root.resolve().name,
+            {word: len(self._words[word]) for word in sorted(self._words)},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
-            owner="AudioFolder",
             place=str(self.root),
             noun="word",
         )
-        speakers = sounds.groups or [""] * len(sounds.files)
-        tested = frozenset[str]() if sounds.groups is None else drawn_speakers(speakers, held_out, seed=seed)
-        self._words: dict[tuple[str, bool], list[Path]] = {(word, part): [] for word in words for part in (False, True)}
-        for file, word, speaker in zip(sounds.files, sounds.labels, speakers, strict=True):
-            self._words[word, speaker in tested].append(file)
-        for (word, part), files in self._words.items():
-            if tested and not files:
-                who = "no held-out speaker" if part else "held-out speakers only"
-                raise ValueError(
-                    f"AudioFolder: '{word}' is spoken by {who} ({', '.join(sorted(tested)[:5])}): hold out others, "
-                    "leave the word out, or the column of speakers."
-                )
-        self._files = sounds.files
         self._reader: RecordingReader | None = None
-        self._inputs: dict[tuple[str, bool], Tensor] = {}
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
 
     @property
     def preprocessing(self) -> LogMel:
@@ -256,20 +215,10 @@ class AudioFolder(HasFeatures, TaskSource):
         super().take_preprocessing(preprocessing)
         if not self._asked_for:
             self._reader = None
-            self._inputs.clear()
+            self._read.clear()
 
-    def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Return the subset's words."""
-        return self._classes[subset]
-
-    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return the number of recordings of a word, by held-out speakers or by the others."""
-        return len(self._words[self._classes[subset][class_index], held_out])
-
-    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return recordings of one word; all of it are read at its first use and kept in memory."""
-        key = self._classes[subset][class_index], held_out
-        if key not in self._inputs:
-            self._reader = self._reader or RecordingReader(self.features)
-            self._inputs[key] = self._reader.inputs(self._words[key])
-        return self._inputs[key][list(instances)]
+    def _read_class(self, name: str) -> Tensor:
+        self._reader = self._reader or RecordingReader(self.features)
+        inputs = self._reader.inputs(self._words[name])
+        self._reader.warn()
+        return inputs

@@ -7,16 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.text import hint, number_of, printable, writable
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.listed_files import ListedFiles
-from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel, features_for
-from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
+from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, check_readable
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
@@ -51,28 +50,6 @@ def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
     if group is None and sounds.groups is not None and len({*sounds.groups}) < FEWEST_SPEAKERS:
         return replace(sounds, groups=None)
     return sounds
-
-
-def drawn_speakers(speakers: Sequence[str], held_out: float | Sequence[str], *, seed: int) -> frozenset[str]:
-    """The speakers that are held out: those named, or a share of all, but one at least; of a single one none."""
-    known = sorted({*speakers})
-    if isinstance(held_out, float | int):
-        if not 0 <= held_out < 1:
-            raise ValueError(f"AudioFolder: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
-        if held_out and len(known) == 1:
-            warn_of_data(f"AudioFolder: all sounds are by the speaker '{printable(known[0], 80)}': none is held out.")
-        if not held_out or len(known) < 2:
-            return frozenset()
-        number = min(max(1, round(held_out * len(known))), len(known) - 1)
-        order = np.random.default_rng((seed, len(known))).permutation(len(known))
-        return frozenset(known[i] for i in order[:number])
-    for name in held_out:
-        if name not in known:
-            near = hint(name, [printable(one, 80) for one in known], f"there are {len(known)} others.")
-            raise ValueError(f"AudioFolder: there is no speaker '{printable(name, 80)}' (named in held_out): {near}")
-    if held_out and {*held_out} == {*known}:
-        raise ValueError("AudioFolder: all speakers are held out: leave some for training.")
-    return frozenset(held_out)
 
 
 class HasFeatures:
@@ -114,34 +91,33 @@ class RecordingReader:
         self._read = list[Path]()
         self._cut: dict[Path, float] = {}
         self._resampled = list[Path]()
-        self._silent = list[Path]()
         self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
-        """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard."""
+        """The inputs of some files, shape ``(n, *shape)``."""
         inputs = torch.zeros(len(files), *self.features.shape)
         for row, file in zip(inputs, files, strict=True):
             row[:] = self.input(file)
-        self.warn()
         return inputs
 
     def input(self, file: Path) -> Tensor:
         """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""
         recording = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
-        if not self.cuts:
-            self._check_length(shown, recording.seconds)
+        cut = self.features.cuts(recording.seconds)
+        if cut and not self.cuts:
+            raise ValueError(
+                f"{shown} lasts {recording.seconds:.2f} s and is heard {self.features.heard}, but its transcript is of "
+                "the whole: cut it, or give features of more 'steps'."
+            )
         if not len(recording.samples):
             raise ValueError(f"{shown} is empty: record it again or remove it.")
-        begins_silent = not bool(recording.samples.any())
-        if begins_silent and not self._sounds_later(file, recording):
+        if not cut and not bool(recording.samples.any()):  # what is cut may begin in silence
             raise ValueError(f"{shown} is silent: record it again or remove it.")
         self._read.append(file)  # of several threads, which would lose some by counting
-        if begins_silent:
-            self._silent.append(file)
         if recording.rate != self.features.rate:
             self._resampled.append(file)
-        if self.features.cuts(recording.seconds):
+        if cut:
             self._cut[file] = recording.seconds
         return self.features.encode([recording[:2]])[0]
 
@@ -154,31 +130,9 @@ class RecordingReader:
             lost.append(f"longer and cut: {len(self._cut)}, up to {most}")
         if self._resampled:
             lost.append(f"of other rates and resampled: {len(self._resampled)}")
-        if self._silent:
-            lost.append(f"silent as far as heard: {len(self._silent)}")
         if lost and not self._warned:
             self._warned = True
             warn_of_data(
                 f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
                 f"{'; '.join(lost)}."
             )
-
-    def _check_length(self, shown: str, seconds: float) -> None:
-        """Refuse a recording of which not all would be heard."""
-        if seconds > LONGEST_RECORDING:
-            raise ValueError(
-                f"{shown} lasts {seconds / 60:.0f} minutes, and a recording with a transcript at most "
-                f"{LONGEST_RECORDING:.0f} s: cut it."
-            )
-        if self.features.cuts(seconds):
-            longest = self.features.longest / self.features.rate
-            raise ValueError(
-                f"{shown} lasts {seconds:.2f} s, longer than the features' {self.features.steps} steps with "
-                f"{longest:.2f} s, and its transcript is of the whole: give features of more 'steps', or leave it out."
-            )
-
-    def _sounds_later(self, file: Path, recording: Recording) -> bool:
-        """Whether there is sound behind a silent beginning; hours are not searched."""
-        if not self.features.cuts(recording.seconds):
-            return False
-        return bool(read_sound(file, lambda rate: round(LONGEST_RECORDING * rate)).samples.any())

@@ -11,7 +11,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.listed_files import table_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
 from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
@@ -63,7 +63,6 @@ class SoundKind(Kind):
 
     name = "sounds"
     noun = "sounds"
-    configuration = "default_sounds.yaml"
     class_files: ClassVar[Collection[str]] = SOUND_SUFFIXES
     read_files = frozenset({*SOUND_SUFFIXES, *SOUND_TABLES})
     first: ClassVar = SOUND_NETWORKS
@@ -76,6 +75,7 @@ class SoundKind(Kind):
         "batch_size": 32,
     }
     linear_space = RocketSpace
+    preprocessing_class = LogMel
     features: ClassVar = dict.fromkeys(map(str, LEVELS), "fixed convolutions of spectra")
     averages_linear = True
     member_epochs = 60
@@ -119,10 +119,6 @@ class SoundKind(Kind):
         usual = _features(task)
         return _views(usual, replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2)))
 
-    def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
-        """The same features."""
-        return made.inputs_as(LogMel, place)
-
     def lists(self, folder: Path) -> bool:
         """Whether there is one table."""
         return sound_table(folder) is not None
@@ -142,7 +138,6 @@ class TranscriptKind(SoundKind):
     """Sounds beside a table of what is said in each."""
 
     name = "transcripts"
-    configuration = "sequence_transcripts.yaml"
     labelled = False
     class_files = ()
     first: ClassVar = ({"operation": "conv_5", "depth": "2"},)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+
+_Said: TypeAlias = tuple[Path, list[str]]
+"""A recording and the words that are said in it."""
 
 
 class TranscriptTask(HasFeatures, SingleTask):
@@ -101,29 +105,45 @@ class TranscriptTask(HasFeatures, SingleTask):
             if group is not None:
                 tell_shared_groups(f"'{writable(test_root)}'", self._listing.groups, self._tested.groups or ())
         self._files = [*self._listing.files, *(self._tested.files if self._tested else ())]
-        self.classes = symbols_of(_said(self._listing))
+        self._said = _words(self._listing)
+        self.classes = tuple(sorted({word for _, words in self._said for word in words}))
 
     def _suited(self) -> LogMel:
         return whole_features_for(self._files)
 
     def make(self) -> Task:
         """Read the files and split them."""
-        task = transcript_task(
-            self.table.resolve().stem,
-            self._parts(),
-            self.features,
-            self.classes,
-            validated=self.shares[1] > 0,
+        parts, reader = self._parts(), RecordingReader(self.features, cuts=False)
+        longest = max(len(words) for part in parts.values() for _, words in part)
+        splits = {
+            subset: Split(
+                reader.inputs([file for file, _ in part]),
+                symbol_targets([words for _, words in part], self.classes, longest),
+            )
+            for subset, part in parts.items()
+        }
+        reader.warn()
+        objective = Transcription(len(self.classes))
+        task = Task(
+            id=self.table.resolve().stem,
+            way=objective.outputs,
+            train=splits["train"],
+            val=splits["val"] if self.shares[1] else None,
+            test=splits["test"],
+            classes=self.classes,
+            preprocessing=self.features,
+            objective=objective,
         )
+        check_task(task)
         if self.test_root is not None:
-            learned = [part.inputs for part in (task.train, task.val) if part is not None]
+            learned = [splits["train"].inputs, splits["val"].inputs]
             warn_of_repeats(f"'{writable(self.test_root)}'", learned, task.test.inputs)
         return task
 
-    def _parts(self) -> dict[Subset, list[tuple[Path, str]]]:
-        """The recordings of train, val and test part, with their transcripts."""
+    def _parts(self) -> dict[Subset, list[_Said]]:
+        """The recordings of train, val and test part."""
         train, val, test = self.shares
-        said, place = _said(self._listing), self._listing.place
+        said, place = self._said, self._listing.place
         if self._listing.groups is not None:
             group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
             groups = {"": [group_of[file] for file, _ in said]}
@@ -136,62 +156,21 @@ class TranscriptTask(HasFeatures, SingleTask):
                 subset: [said[next(drawn)] for _ in range(size)] for subset, size in zip(SUBSETS, sizes, strict=True)
             }
         if self._tested is not None:
-            parts["test"] = _said(self._tested)
+            parts["test"] = _words(self._tested)
         return parts
 
 
-def _said(sounds: ListedFiles) -> list[tuple[Path, str]]:
-    """All files with their transcripts, by the files' names."""
-    return sorted(zip(sounds.files, sounds.labels, strict=True))
-
-
-def transcript_task(
-    id: str,
-    parts: Mapping[Subset, Sequence[tuple[Path, str]]],
-    features: LogMel,
-    symbols: Sequence[str],
-    *,
-    validated: bool,
-) -> Task:
-    """The task of writing the symbols that are said in the files of each part; one that stands twice is read once."""
-    objective = Transcription(len(symbols))
-    files = {
-        file: place for place, file in enumerate(dict.fromkeys(file for part in parts.values() for file, _ in part))
-    }
-    inputs = RecordingReader(features, cuts=False).inputs(files)
-    said = {subset: [words_said(text, file) for file, text in part] for subset, part in parts.items()}
-    longest = max(len(words) for part in said.values() for words in part)
-    splits = {
-        subset: Split(inputs[[files[file] for file, _ in part]], symbol_targets(said[subset], symbols, longest))
-        for subset, part in parts.items()
-    }
-    task = Task(
-        id=id,
-        way=objective.outputs,
-        train=splits["train"],
-        val=splits["val"] if validated else None,
-        test=splits["test"],
-        classes=tuple(symbols),
-        preprocessing=features,
-        objective=objective,
-    )
-    check_task(task)
-    return task
-
-
-def words_said(text: str, file: Path) -> list[str]:
-    """The words of a transcript, at least one, in small letters and without punctuation."""
-    words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
-    if not words:
-        raise ValueError(
-            f"The transcript of '{writable(str(file))}' has no words: write what is said, or leave it out."
-        )
-    return words
-
-
-def symbols_of(said: Iterable[tuple[Path, str]]) -> tuple[str, ...]:
-    """All words of the transcripts of some files, by the alphabet."""
-    return tuple(sorted({word for file, text in said for word in words_said(text, file)}))
+def _words(sounds: ListedFiles) -> list[_Said]:
+    """The words of the transcripts, in small letters and without punctuation, by the files' names."""
+    found = list[_Said]()
+    for file, text in sorted(zip(sounds.files, sounds.labels, strict=True)):
+        words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
+        if not words:
+            raise ValueError(
+                f"The transcript of '{writable(str(file))}' has no words: write what is said, or leave it out."
+            )
+        found.append((file, words))
+    return found
 
 
 def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:

@@ -11,7 +11,7 @@ from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
-from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
+from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
@@ -36,10 +36,10 @@ class TextKind(Kind):
 
     name = "texts"
     noun = "texts"
-    configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt"})
     piped = ".txt"
+    preprocessing_class = TextPreprocessing
     first: ClassVar = (
         {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
         {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
@@ -97,10 +97,6 @@ class TextKind(Kind):
             found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
         found[NGRAMS] = NGrams()
         return found
-
-    def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
-        """The same tokens."""
-        return made.inputs_as(TextPreprocessing, place)  # type: ignore[type-abstract]
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The lines of text files, or the texts of tables."""
