@@ -190,7 +190,6 @@ class Records:
                 task_id=key[0],
                 features=self.encoding(list(found)),
                 scores=torch.tensor(list(found.values()), dtype=torch.float64),
-                embedding=torch.empty(0),
                 architectures=tuple(found),
             )
             self._fitted[key] = fit_source(scores, self.kernel, self.encoding.candidates.features)
@@ -233,7 +232,7 @@ def plain_searched(problem: Problem, seed: int, limit: int, budgets: Sequence[in
 
 def sources_first(records: Records, problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
     """Try all in the order of the mean over the sources of what each expects."""
-    expected = torch.stack([source.candidates for source in records.surrogate(problem, seed).sources]).mean(0)
+    expected = records.surrogate(problem, seed).source_means(problem.encoding.candidates.features).mean(0)
     order = expected.argsort(descending=True, stable=True)[:limit].tolist()
     architectures = problem.encoding.candidates.architectures
     values = [problem.scores[architectures[place]] for place in order]

@@ -37,7 +37,7 @@ from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders
 
 import lit_metanas as lm
-from lit_metanas.automl.pace import measure_pace
+from lit_metanas.automl.budget_division import measure_pace
 from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval

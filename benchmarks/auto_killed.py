@@ -26,7 +26,10 @@ from typing import Any
 
 import torch
 
-from lit_metanas.automl import budget_plan, calls  # noqa: F401, so that calls are imported before the forks
+from lit_metanas.automl import (
+    budget_plan,
+    calls,  # noqa: F401, so that calls are imported before the forks
+)
 from lit_metanas.cli.command_line import main
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware

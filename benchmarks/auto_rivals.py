@@ -37,9 +37,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
 from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
-from lit_metanas.automl.candidates import Beginning, Job, begin
+from lit_metanas.automl.candidates import Beginning, begin
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
@@ -178,18 +179,17 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
     begun = beginning_of(task, given.source)
-    work, part = begun.work, all_but_test(task)
-    space = work.views.space
-    epoch = recipe_cost(space, begun.first[0].architecture, task, part, work.recipe, epochs=1).flops
+    part, space = all_but_test(task), begun.job.views.space
+    epoch = recipe_cost(space, begun.first[0].architecture, task, part, begun.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":
         search = searched_share(
-            given.flops, epoch=epoch, trial=work.trial, share=SHARES.search, longest=longest, single=epoch
+            given.flops, epoch=epoch, trial=begun.trial, share=SHARES.search, longest=longest, single=epoch
         )
-    candidate = search / sum(rungs_of(search, work.trial))
-    epochs = min(longest, max(1, round(candidate / work.epoch)))
-    recipe = lm.Recipe(epochs=epochs, batch_size=work.recipe.batch_size)
+    candidate = search / sum(rungs_of(search, begun.trial))
+    epochs = min(longest, max(1, round(candidate / begun.epoch)))
+    recipe = lm.Recipe(epochs=epochs, batch_size=begun.recipe.batch_size)
     searcher = lm.searchers.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),

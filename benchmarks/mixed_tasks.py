@@ -21,7 +21,7 @@ from data_files import wake_words as read_wake_words
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing

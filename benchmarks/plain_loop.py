@@ -31,7 +31,7 @@ from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import Omniglot
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.spaces.layered.layered_child import LayeredChild
+from lit_metanas.spaces.layered.layered_space import LayeredChild
 from lit_metanas.training.precision import BF16, FLOAT32
 
 ROOT = Path(__file__).parents[1]

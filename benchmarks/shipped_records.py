@@ -25,7 +25,7 @@ from lit_metanas.inputs.shapes import plain_shape, read_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.records.record_lines import SHIPPED_FILE
 from lit_metanas.training.child import training_cost
-from lit_metanas.training.recipes.recipe import images_an_epoch
+from lit_metanas.training.recipes import images_an_epoch
 
 SHAPES = "shapes.json"
 

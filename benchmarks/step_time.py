@@ -27,7 +27,7 @@ from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace, SearchSpace
 from lit_metanas.training.precision import autocast
-from lit_metanas.training.step_time import nominal_times, step_work
+from lit_metanas.training.step_time import nominal_rates, predicted_seconds, step_work
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BATCH_SIZE = 64
@@ -108,12 +108,12 @@ def main() -> None:
     print(f"{hardware()}\n{'':45s} networks median error within 20 % 90 % within")
     for precision in PRECISIONS:
         every = [(work, seconds[precision]) for rows in found.values() for work, seconds in rows]
-        nominal = nominal_times(precision)
-        pace = median(seconds / nominal.seconds(work) for work, seconds in every)
+        nominal = nominal_rates(precision)
+        pace = median(seconds / predicted_seconds(work, nominal) for work, seconds in every)
         for name, rows in found.items():
-            errors = [pace * nominal.seconds(work) / taken[precision] - 1 for work, taken in rows]
+            errors = [pace * predicted_seconds(work, nominal) / taken[precision] - 1 for work, taken in rows]
             report(f"{precision}, nominal x {pace:.2f}, {name}", errors)
-        report(f"{precision}, all", [pace * nominal.seconds(work) / seconds - 1 for work, seconds in every])
+        report(f"{precision}, all", [pace * predicted_seconds(work, nominal) / seconds - 1 for work, seconds in every])
     if options.fit:
         works = [work for rows in found.values() for work, _ in rows]
         tables = {}

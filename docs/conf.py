@@ -68,6 +68,8 @@ class Room(SphinxDirective):
             if inspect.isclass(value) or inspect.isfunction(value):
                 doc = inspect.getdoc(value) or ""
                 members = "\n   :members:" if inspect.isclass(value) else ""
+                if members and "BaseEstimator" in {base.__name__ for base in inspect.getmro(value)}:
+                    members += "\n   :inherited-members: BaseEstimator"  # `fit` stands in the base of both estimators
                 parts.append(f".. auto{'class' if members else 'function'}:: {name}{members}")
             else:
                 doc = _data_doc(room, name)

@@ -54,12 +54,7 @@ def test_a_configuration_can_state_the_defaults_of_every_class():
     """What it could not state would be a text in the configuration that a run leaves, which no run reads again."""
     stated = {}
     for name, own in public_names().items():
-        # An adaptation is made by meta-gradients and of tensors, in no configuration.
-        if (
-            isinstance(own, type)
-            and not inspect.isabstract(own)
-            and not issubclass(own, Exception | lm.meta.Adaptation)
-        ):
+        if isinstance(own, type) and not inspect.isabstract(own) and not issubclass(own, Exception):
             parser = ArgumentParser()
             parser.add_class_arguments(own, "own", fail_untyped=False)
             stated[name] = parser.dump(parser.get_defaults(), skip_validation=True)

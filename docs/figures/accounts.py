@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from lit_metanas.meta import (
     FOMAML,
     MAML,
-    Adaptation,
     InnerLoop,
     JointInnerLoop,
     Learner,
@@ -21,6 +20,7 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
+from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.relaxations import Relaxation, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split

@@ -6,8 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any, ParamSpec
 
 import torch
 
-from lit_metanas.automl.candidates import Job
-from lit_metanas.automl.front import WHOLE_FRONT
+from lit_metanas.automl.budget_plan import SHARES
 from lit_metanas.automl.limits import NoNetworkWithinError
 from lit_metanas.automl.options import (
     AUTO_THREADS,
@@ -29,14 +27,13 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.model_start import ModelStart, read_start
-from lit_metanas.automl.reading.read_job import check_paths, read_job
-from lit_metanas.automl.reading.teacher import Teacher, teacher_and_student
-from lit_metanas.automl.stages import ONE_NETWORK, run_stages
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.read_job import read_job
+from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path
-from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.own_folder import own_folder
 from lit_metanas.io.text import asked_from_shell, hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
@@ -90,59 +87,71 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
             raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
         return run_auto(options(*args, **given))
 
-    vars(auto)["__signature__"] = signature(options).replace(return_annotation="SearchResult")
-    auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
+    auto.__qualname__ = "auto"
+    _sign(auto, signature(options).parameters.values(), "SearchResult", with_options(AUTO))
     return auto
+
+
+def _sign(
+    function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty, text: str = ""
+) -> None:
+    """Give a function a signature, and a docstring if there is a text."""
+    vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
+    if text:
+        function.__doc__ = text
 
 
 auto = _taking(AutoOptions)
 
 
 def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
-    """Read, search, train, test and, with an output, write.
+    """Read, plan, search, compare, train, test and, with an output, write.
 
     ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
     """
     if began is None:
         began = perf_counter()
-    check_workers("auto", options.workers)
-    check_threads("auto", options.given_threads)
-    check_precision("auto", options.precision)
-    if options.threads is None:
-        options = replace(options, threads=torch.get_num_threads())
-    if options.onnx:
-        check_onnx_installed()
+    options = _checked(options)
     if options.student:
-        return teacher_and_student(options, run_auto, began=began, from_shell=from_shell)
-    start = None if options.start is None else read_start(options.start)
-    teacher = None if options.teacher is None else Teacher.read(options.teacher)
-    output = None if options.output is None else own_path(options.output, "output")
-    check_paths(options, output)
-    with ExitStack() as held:
-        if output is not None:
-            held.enter_context(directory_lock(output, "auto", "output"))
-        job = held.enter_context(read_job(options, output, start, teacher, began))
-        known = job.folder and job.folder.finished(job.views)
-        result = known or _searched(job)
-        if known is None:
-            warn_of_classes(result)
-            if isinstance(start, ModelStart) and job.read is not None:
-                result = replace(result, earlier=start.compare(result, job.task, job.read))
-            if teacher is not None and job.views.lesson is not None:
-                result = replace(result, teacher=teacher.compare(result, job.views.lesson))
+        return teacher_and_student(options, began=began, from_shell=from_shell)
+    with read_job(options, began) as job:
+        finished = job.folder and job.folder.finished(job.views)
+        result = finished or _searched(job)
         result = _with_command(result, job.options, from_shell)
         if job.folder is not None:
-            _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
-        if options.wandb is not None and known is None and not result.stopped:
+            _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
+        if options.wandb is not None and finished is None and not result.stopped:
             _log(result, options.wandb, options)
     return result
 
 
+def _checked(options: AutoOptions) -> AutoOptions:
+    """The options, once it is known that this machine can do what they ask for."""
+    check_workers("auto", options.workers)
+    check_threads("auto", options.given_threads)
+    check_precision("auto", options.precision)
+    if options.onnx:
+        check_onnx_installed()
+    if options.threads is None:
+        return replace(options, threads=torch.get_num_threads())
+    return options
+
+
 def _searched(job: Job) -> SearchResult:
+    """The result of a search, compared with the model that it began with, and with its teacher."""
+    result = _within_limits(job)
+    warn_of_classes(result)
+    if job.start is not None and job.read is not None:
+        result = replace(result, earlier=job.start.compare(result, job.task, job.read))
+    if job.teacher is not None and job.views.lesson is not None:
+        result = replace(result, teacher=job.teacher.compare(result, job.views.lesson))
+    return result
+
+
+def _within_limits(job: Job) -> SearchResult:
     """The result of a search; of linear models alone if these alone are within the limits."""
-    goal = WHOLE_FRONT if job.options.pareto else ONE_NETWORK
     try:
-        return run_stages(job, goal)
+        return run_stages(job)
     except NoNetworkWithinError as error:
         if job.linear is None or job.options.start is not None:
             raise
@@ -154,7 +163,31 @@ def _searched(job: Job) -> SearchResult:
                 f"{other.limit} at least to that of the linear model."
             ) from None
         job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
-    return run_stages(job.alone, goal)
+    return run_stages(job.alone)
+
+
+def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool) -> SearchResult:
+    """The result of the student; the teacher is in a folder of the output, where an interrupted call finds it again.
+
+    A search of the teacher that is stopped early gives its own result, and the same call goes on.
+    """
+    assert options.output is not None
+    teacher = own_folder(own_path(options.output, "output"), TEACHER)
+    options.say(f"first a teacher without limits, in '{teacher}', and then its student.")
+    limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
+    own = replace(options, student=False, unlabelled=None, output=teacher, onnx=False, **limits)
+    found = run_auto(_part(own, SHARES.teacher), began=began, from_shell=from_shell)
+    if found.stopped:
+        return found
+    student = replace(options, student=False, encoders=None, teacher=teacher)
+    return run_auto(_part(student, 1 - SHARES.teacher), began=perf_counter(), from_shell=from_shell)
+
+
+def _part(options: AutoOptions, share: float) -> AutoOptions:
+    """The same with a share of the budget."""
+    if options.minutes is not None:
+        return replace(options, minutes=share * options.minutes)
+    return replace(options, flops=tuple(share * flops for flops in options.parts))  # type: ignore[arg-type]
 
 
 def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) -> SearchResult:
@@ -167,7 +200,7 @@ def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) 
     return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
 
 
-def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bool, from_shell: bool) -> None:
+def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bool, from_shell: bool) -> None:
     """Write a result, unless that was done before, and missing ONNX files.
 
     A call in Python loses no result to a full disk; a command fails.
@@ -192,6 +225,19 @@ def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bo
         options.say(f"the search in '{folder.path}' was already finished: {what}.")
 
 
+def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:
+    """Add the ONNX files that are missing; returns whether there were any."""
+    if result.stopped:
+        options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+        return False
+    if not (lacking := folder.without_onnx(result)):
+        return False
+    options.say("translating the network to ONNX, which may take minutes.")
+    for place, one in lacking:
+        one.add_onnx(place)
+    return True
+
+
 def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     """Log a result to Weights & Biases; a failure is a warning, as the result is more than its log."""
     try:
@@ -209,41 +255,14 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
-def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:
-    """Add the ONNX files that are missing; returns whether there were any."""
-    if result.stopped:
-        options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
-        return False
-    if not (lacking := folder.without_onnx(result)):
-        return False
-    options.say("translating the network to ONNX, which may take minutes.")
-    for place, one in lacking:
-        one.add_onnx(place)
-    return True
+def _keys(keys: Mapping[str, tuple[Any, object]]) -> Iterator[Parameter]:
+    """The keys of a verb, by type and default."""
+    for name, (kind, default) in keys.items():
+        yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def with_keys(keys: Mapping[str, tuple[Any, object]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A verb with keys of these types and defaults."""
-    own = [
-        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-        for name, (kind, default) in keys.items()
-    ]
-
-    def keyed(verb: Callable[..., None]) -> Callable[..., None]:
-        vars(verb)["__signature__"] = Signature(own)
-        return verb
-
-    return keyed
-
-
-@with_keys(shell_options(output="model"))
 def auto_verb(*, began: float, **given: Any) -> None:
-    """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began.
-
-    Raises:
-        FailedWorkError: the last training failed; the message says what there is.
-        KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
-    """
+    """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
     options = AutoOptions(**given)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -266,6 +285,9 @@ def auto_verb(*, began: float, **given: Any) -> None:
         size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)"
     print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
+
+
+_sign(auto_verb, _keys(shell_options(output="model")))
 
 
 DISTIL = """Search and train a small network that learns from an exported model.
@@ -298,22 +320,25 @@ DISTIL = """Search and train a small network that learns from an exported model.
     """
 
 
-def _with_options(function: Callable[..., SearchResult]) -> Callable[..., SearchResult]:
-    """A function of a model with the signature of its student's options."""
-    first = Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]")
-    others = [one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS]
-    vars(function)["__signature__"] = Signature([first, *others], return_annotation="SearchResult")
-    function.__doc__ = with_options(DISTIL, NOT_OF_STUDENTS)
-    return function
-
-
-@_with_options
 def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:
     """The function of ``DISTIL``."""
     return run_auto(AutoOptions(data, teacher=model, **options))
 
 
-@with_keys({"model": (str, Parameter.empty), **shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)})
+_sign(
+    distil,
+    (
+        Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]"),
+        *(one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS),
+    ),
+    "SearchResult",
+    with_options(DISTIL, NOT_OF_STUDENTS),
+)
+
+
 def distil_verb(*, began: float, model: str, **given: Any) -> None:
     """The verb ``distil``: its keys are the model, and the options of its student; see ``auto_verb``."""
     auto_verb(began=began, teacher=model, **given)
+
+
+_sign(distil_verb, _keys({"model": (str, Parameter.empty), **shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)}))

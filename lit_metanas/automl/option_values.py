@@ -12,38 +12,31 @@ from typing import Any
 
 from lit_metanas.io.text import plain_number, printable, short_value
 
-_DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
-_SIZE = re.compile(r"\s*([0-9.eE+-]+)\s*([kKmMgG]?[bB]|)\s*")
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
 def seconds_of(duration: float | str) -> float:
     """A duration in seconds, given as such or as a text with its unit, such as ``5ms``."""
-    if not 0 < (seconds := _measured(duration, _DURATION, _SECONDS)) < inf:
-        raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
-    return seconds
-
-
-def milliseconds(seconds: float) -> str:
-    """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
-    text = f"{plain_number(1000 * seconds)}ms"
-    if seconds_of(text) == seconds:
-        return text
-    return plain_number(seconds)
+    return _measured(duration, _SECONDS, "no duration: give seconds, or a number with ms, as 5ms.")
 
 
 def bytes_of(size: float | str, name: str = "") -> float:
-    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB``; a name begins an error."""
+    begin = f"auto: {name} = " * bool(name)
+    return _measured(size, _BYTES, "no size: give bytes, or a number with kB or MB, as 500kB.", begin)
 
-    The message of the error begins with a name, if there is one.
-    """
-    if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
-        begin = f"auto: {name} = " * bool(name)
-        raise ValueError(
-            f"{begin}'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB."
-        )
-    return number
+
+def _measured(given: object, units: dict[str, float], wrong: str, begin: str = "") -> float:
+    """A number above 0, with a unit."""
+    try:
+        number, unit = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-zA-Zµ]*)\s*", str(given)).groups()  # type: ignore[union-attr]
+        found = float(number) * units[unit.lower()]
+    except (AttributeError, KeyError, ValueError):  # no number, no such unit, or neither
+        found = 0.0
+    if not 0 < found < inf:
+        raise ValueError(f"{begin}'{printable(str(given), 40)}' is {wrong}")
+    return found
 
 
 def positive(name: str, value: object, most: float = inf) -> float:
@@ -73,17 +66,6 @@ def several(given: Any) -> tuple[Any, ...]:
     return (given,)
 
 
-def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) -> float:
-    """A number with a unit; 0 if it is none."""
-    found = pattern.fullmatch(str(given))
-    if found is None:
-        return 0.0
-    try:
-        return float(found[1]) * units[found[2].lower()]
-    except ValueError:
-        return 0.0
-
-
 def shown(value: object) -> str:
     """A value for a sentence; a text, which may look like a number, in quotes."""
     if isinstance(value, str):
@@ -102,17 +84,15 @@ def default_text(default: object) -> str:
 
 def word_of(name: str, value: object, from_shell: bool) -> str:
     """The value of an option in a command or a call."""
-    if name == "max_latency" and isinstance(value, float):
-        value = milliseconds(value)
-    elif name == "records":
+    if name == "records":
         return repr(value)
-    elif name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+    if name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
         return f"[{','.join(value)}]" if from_shell else repr([*value])
-    elif isinstance(value, float):
+    if isinstance(value, float):
         return plain_number(value)
-    elif value is None:
+    if value is None:
         return "null" if from_shell else "None"  # the shell takes None for a text
-    elif isinstance(value, Integral):
+    if isinstance(value, Integral):
         return str(value)
     if not isinstance(value, str | os.PathLike):
         return name

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +18,6 @@ from lit_metanas.automl.option_values import (
     positive,
     seconds_of,
     several,
-    shown,
     whole_number,
     word_of,
 )
@@ -54,6 +52,8 @@ NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "downloa
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
 
+READ_AS = ["kind", "test", "group", "label", "min_per_class", "objective", "shape", "window", "test_by", "exclude"]
+"""The options that say how data are read."""
 
 AUTO_THREADS = "auto"
 """The number of threads that is found for a network."""
@@ -87,18 +87,14 @@ class NetworkLimits:
         return cls(**limits, threads=options.given_threads)
 
     @property
-    def given(self) -> dict[str, float]:
-        """The limits that there are, by name."""
-        limits = {name: value for name, value in asdict(self).items() if value is not None}
-        del limits["threads"]
-        return limits
+    def settings(self) -> dict[str, float | None]:
+        """All limits by name, without the threads, which are an option of their own."""
+        return {name: getattr(self, name) for name in ("parameters", "flops", "latency", "size")}
 
     @property
-    def settings(self) -> dict[str, float | None]:
-        """Values that distinguish these limits from others."""
-        settings = asdict(self)
-        del settings["threads"]  # an option of its own
-        return settings
+    def given(self) -> dict[str, float]:
+        """The limits that there are, by name."""
+        return {name: value for name, value in self.settings.items() if value is not None}
 
 
 def option(text: str, default: Any = None, *, shell: Any = None) -> Any:
@@ -125,10 +121,7 @@ class AutoOptions:
         shell=str,
     )
     _: KW_ONLY
-    minutes: float | None = option(
-        "how long everything may take; pairs need two; 10 without flops",
-        shell=float | None,
-    )
+    minutes: float | None = option("how long everything may take; pairs need two; 10 without flops", shell=float | None)
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
         "images, sounds, transcripts, texts, rows, tables (of both), series, pairs, questions or a class path, "
@@ -143,8 +136,7 @@ class AutoOptions:
         "columns of a table, or files as old-?.png, to leave out; several as [a,b]", shell=list[str] | str | None
     )
     group: str | Groups | None = option(
-        "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names",
-        shell=str | None,
+        "keeps groups in one part: a column, folder, or (p[0-9]+)_ in files' names", shell=str | None
     )
     label: str | Sequence[str] | None = option(
         "the column of labels or numbers, or several of 0 and 1, as in red,round", shell=list[str] | str | None
@@ -153,46 +145,35 @@ class AutoOptions:
         "smaller classes are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, several labels, regression or a class path, if not clear",
-        shell=str | None,
+        "classification, several labels, regression or a class path, if not clear", shell=str | None
     )
     metric: str | None = option(
-        "a metric of torchmetrics or scikit-learn, as f1_macro; balanced accuracy if a class is rare",
-        shell=str | None,
+        "a metric of torchmetrics or scikit-learn, as f1_macro; balanced accuracy if a class is rare", shell=str | None
     )
     class_weight: Literal["auto", "balanced"] | Mapping[Any, float] | None = option(
-        "balanced (classes count alike), null, or auto, by metric",
-        "auto",
-        shell=Literal["auto", "balanced"] | None,
+        "balanced (classes count alike), null, or auto, by metric", "auto", shell=Literal["auto", "balanced"] | None
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     sample: float | None = option(
-        "share of the files that is read; by default all that there is time for",
-        shell=float | None,
+        "share of the files that is read; by default all that there is time for", shell=float | None
     )
     max_memory: float | str | None = option(
-        "most memory of what is read, as in 2GB; more lies on disk",
-        shell=str | None,
+        "most memory of what is read, as in 2GB; more lies on disk", shell=str | None
     )
     window: float | None = option(
-        "seconds of sounds that networks hear at once; by default up to 10",
-        shell=float | None,
+        "seconds of sounds that networks hear at once; by default up to 10", shell=float | None
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     encoders: Any = option("files of pretrained networks in front; none tries networks without", shell=list[str] | None)
     download: bool = option("whether encoders that are given by name are downloaded", False, shell=bool)
     start: str | os.PathLike[str] | None = option(
-        "a model, to go on with more data; or a checkpoint of TaskReptile",
-        shell=str | None,
+        "a model, to go on with more data; or a checkpoint of TaskReptile", shell=str | None
     )
     teacher: str | os.PathLike[str] | None = option(
         "an exported model that the network learns from, next to the labels; see ``distil``"
     )
     student: bool = option("learns from a large network that is trained first", False, shell=bool)
-    unlabelled: Any = option(
-        "a folder or file of examples without labels, which a teacher labels",
-        shell=str | None,
-    )
+    unlabelled: Any = option("a folder or file of examples without labels, which a teacher labels", shell=str | None)
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
     max_latency: float | str | None = option(
@@ -216,19 +197,10 @@ class AutoOptions:
         shell=int | Literal["auto"] | None,
     )
     workers: int | Literal["auto"] = option(
-        "processes that train side by side; auto is one a core",
-        "auto",
-        shell=int | Literal["auto"],
+        "processes that train side by side; auto is one a core", "auto", shell=int | Literal["auto"]
     )
-    precision: str = option(
-        "32-true, bf16-mixed, or auto: with minutes the faster one",
-        "auto",
-        shell=str,
-    )
-    wandb: str | None = option(
-        "project of Weights & Biases for trials and figures (see WANDB_MODE)",
-        shell=str | None,
-    )
+    precision: str = option("32-true, bf16-mixed, or auto: with minutes the faster one", "auto", shell=str)
+    wandb: str | None = option("project of Weights & Biases for trials and figures (see WANDB_MODE)", shell=str | None)
     progress: bool = option("whether progress is shown on stderr", True)
 
     def __post_init__(self) -> None:
@@ -245,7 +217,7 @@ class AutoOptions:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         if self.sample is not None:
             self.sample = positive("auto: sample", self.sample, 1)
-        self.memory_bytes  # noqa: B018 (what is no size is refused)
+        self.memory_bytes = None if self.max_memory is None else bytes_of(self.max_memory, "max_memory")
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         self.exclude = self.exclude and several(self.exclude)
         self.label = self.label and ",".join(several(self.label))
@@ -260,25 +232,21 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
-        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
-            raise ValueError(f"auto: wandb = {shown(self.wandb)} must be a project's name, without any of /\\#?%:.")
         if self.onnx and self.output is None:
             raise ValueError("auto: onnx is a file in the output: give 'output', too.")
 
     def _check_student(self) -> None:
         """Refuse what a student has not, and limit its size if nothing else is limited."""
-        taught = self.teacher is not None or self.student
-        if not taught:
+        if self.teacher is None and not self.student:
             if self.unlabelled is not None:
                 raise ValueError("auto: unlabelled examples need a teacher: give 'student', or a teacher to `distil`.")
             return
-        if self.teacher is not None and self.encoders is not None:
-            raise ValueError("auto: a student reads raw inputs: leave 'encoders' out.")
-        if self.teacher is not None and self.student:
-            raise ValueError("auto: a 'teacher' is given, so none is to be trained: leave 'student' out.")
-        for name in ("start", "pareto"):
-            if getattr(self, name) is not None:
-                raise ValueError(f"auto: a student is one network that begins with fresh weights: leave '{name}' out.")
+        foreign = ["start", "pareto", *(["encoders", "student"] * (self.teacher is not None))]
+        if wrong := [name for name in foreign if getattr(self, name)]:
+            raise ValueError(
+                "auto: a student is one network that reads raw inputs, begins with fresh weights, and has one teacher: "
+                f"leave '{wrong[0]}' out."
+            )
         if self.student and self.output is None:
             raise ValueError("auto: the teacher of a student is kept in the output: give 'output', too.")
         if all(limit is None for limit in (self.max_parameters, self.max_flops, self.max_latency, self.max_size)):
@@ -292,28 +260,9 @@ class AutoOptions:
         return 1
 
     @property
-    def memory_bytes(self) -> float | None:
-        """The most memory of what is read; None if it is not limited."""
-        if self.max_memory is None:
-            return None
-        return bytes_of(self.max_memory, "max_memory")
-
-    @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        names = [
-            "kind",
-            "test",
-            "group",
-            "label",
-            "min_per_class",
-            "objective",
-            "shape",
-            "window",
-            "test_by",
-            "exclude",
-        ]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in READ_AS}
 
     def say(self, text: str) -> None:
         """Report on stderr, if progress is wanted."""
@@ -325,9 +274,8 @@ class AutoOptions:
         given = {"flops": f"[{','.join(map(plain_number, budget))}]", "seed": str(self.seed)}
         if precision != PRECISION_OF_FLOPS:
             given["precision"] = word_of("precision", precision, from_shell)
-        limits = {f"max_{name}": limit for name, limit in self.limits.given.items()}
         for one in fields(self)[1:]:
-            value = limits.get(one.name, getattr(self, one.name))
+            value = getattr(self, one.name)
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
             if usual or one.name in given or one.name in _NOT_REPEATED:
                 continue

@@ -14,11 +14,11 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.view_estimator import ViewEstimator
-from lit_metanas.automl.views import View, Views
+from lit_metanas.automl.reading.views import View, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
+from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import write_whole
@@ -74,12 +74,7 @@ EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
 
 
 class OutputFolder:
-    """A search in its folder: ``auto.json`` has its settings, the plan, and the result once it has finished.
-
-    Raises:
-        ValueError: the folder holds something else, or a search with other settings; a part of it is a link; or the
-            search would replace or remove something that it has not written.
-    """
+    """A search in its folder: ``auto.json`` has its settings, the plan, and the result once it has finished."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
@@ -117,7 +112,7 @@ class OutputFolder:
         """The folder of a front's table, figure and networks."""
         return own_folder(self.path, FRONT)
 
-    def kept(self, estimator: ViewEstimator) -> KeptScores:
+    def kept(self, estimator: Estimator) -> KeptScores:
         """An estimator whose trainings are kept."""
         return KeptScores(estimator, self.trainings, self.settings)
 
@@ -135,18 +130,8 @@ class OutputFolder:
         write_predictions(self.path / PREDICTIONS, result.predictions)
         write_predictions(self.path / ERRORS, result.errors)
         write_example_rows(self.path / EXAMPLE_ROWS, result.examples)
-        record = replace(rows.record, method=METHOD, seed=seed, space=result.record.space or result.space)
-        write_record_lines(self.path / RECORDS, [record])
-        networks = kept_networks(self.path)
-        architectures = [network.row for network in networks]
-        write_report(
-            self.report,
-            [rows.result],
-            architectures=architectures,
-            networks=networks,
-            looked_at=networks,
-            searched=result,
-        )
+        write_record_lines(self.path / RECORDS, [rows.record])
+        write_report(self.report, [rows.result], networks=kept_networks(self.path), searched=result)
         if result.front:
             self._write_front(result)
         if not result.stopped:
@@ -155,11 +140,7 @@ class OutputFolder:
             remove_files(self.trainings, KEPT_SCORE)
 
     def finished(self, views: Views) -> SearchResult | None:
-        """The result of a finished search, read from its files; None if it has not finished.
-
-        Raises:
-            ValueError: a file is missing or damaged, or of an earlier version.
-        """
+        """The result of a finished search, read from its files; None if it has not finished."""
         if self._done is None:
             return None
         remove_files(self.trainings, KEPT_SCORE)  # a process may have been killed before it had done so
@@ -187,19 +168,17 @@ class OutputFolder:
         return [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
 
     def _read_state(self, file: Path) -> None:
-        place, kept = f"'{writable(str(self.path))}'", _state_in(file)
-        if kept is None:
-            raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+        kept = _state_in(file)
         before = kept["settings"]
         others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
         if others:
             raise ValueError(
-                f"{place} holds the result of other data or settings ({', '.join(others)}): give another 'output', or "
-                "delete this one."
+                f"'{writable(str(self.path))}' holds the result of other data or settings ({', '.join(others)}): give "
+                "another 'output', or delete this one."
             )
-        if kept.get("plan"):
-            self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'")
         self._done = kept.get("done")
+        if kept.get("plan") and self._done is None:
+            self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'")
 
     def _networks(self) -> list[Path]:
         """The folders of the front's networks that are there; a link among them is a ValueError."""
@@ -217,13 +196,6 @@ class OutputFolder:
         for folder in self._networks():
             check_only(folder, EXPORTED_NAMES)
             check_export_place(folder, card=True)
-        for entry in sorted(self.front.glob("[!.]*")):
-            if FRONT_NAME.fullmatch(entry.name) or not entry.is_dir():
-                continue
-            raise ValueError(
-                f"'{writable(str(entry))}' is no network of this search, which clears '{self.front}' of earlier ones: "
-                "move it elsewhere, or give another output folder."
-            )
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure; networks of an earlier front are removed."""
@@ -280,17 +252,15 @@ def kept_sample(path: Path) -> float | None:
     if not (path / STATE).is_file():
         return None
     check_files(path, [STATE])
-    if (kept := _state_in(path / STATE)) is None:
-        return None
-    found = kept["settings"].get(READ_SHARE, 1.0)
+    found = _state_in(path / STATE)["settings"].get(READ_SHARE, 1.0)
     if isinstance(found, float) and 0 < found <= 1:
         return found
     return None
 
 
-def _state_in(file: Path) -> dict[str, Any] | None:
-    """The state of a search, with its settings; None where the file is damaged."""
+def _state_in(file: Path) -> dict[str, Any]:
+    """The state of a search, with its settings."""
     kept = read_json(file, "delete the folder, or give another 'output'")
-    if isinstance(kept, dict) and isinstance(kept.get("settings"), dict):
-        return kept
-    return None
+    if not isinstance(kept, dict) or not isinstance(kept.get("settings"), dict):
+        raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+    return kept

@@ -3,14 +3,12 @@
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.early_stopping import SkipStop
-from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.replica_check import ReplicaCheck
 from lit_metanas.callbacks.results import ResultsFile, ResultsTable
 
 __all__ = [
     "ArchitectureFile",
     "ArchitectureLogger",
-    "ProbabilityHistory",
     "ReplicaCheck",
     "ResultsFile",
     "ResultsTable",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 
-from lit_metanas.callbacks.protocols import Accounted, searching, validates_fit
+from lit_metanas.callbacks.protocols import searching, validates_fit
 from lit_metanas.records.result_files import write_architectures
 from lit_metanas.records.rows import ArchitectureRow
 
@@ -92,17 +91,17 @@ class ArchitectureFile(Callback):
     def _row(self, pl_module: LightningModule, value: float) -> ArchitectureRow:
         """The architecture with what the module knows about its training."""
         module = searching(pl_module, self)
-        row = ArchitectureRow(
+        return ArchitectureRow(
             task_id=self.task_id,
             method=self.method,
             space=module.space.name,
             architecture=module.architecture(),
             value=value,
             metric=self.monitor,
+            seed=module.seed,
+            shape=module.shape,
+            cost=module.cost(),
         )
-        if not isinstance(pl_module, Accounted):
-            return row
-        return replace(row, seed=pl_module.seed, shape=pl_module.shape, cost=pl_module.cost())
 
 
 def keep_architectures(loggers: Iterable[Logger], path: Path) -> None:

@@ -180,25 +180,16 @@ def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block
 
 def _block(axes: Axes, left: float, middle: float, block: _Block) -> None:
     """A frame with a band for each operation, the first on top, and the block's name below."""
-    from matplotlib.patches import FancyBboxPatch, Rectangle
+    from matplotlib.patches import Rectangle
 
     height = block.height
     low = middle - height / 2
-    style = "round,pad=0,rounding_size=0.06"
-    frame = FancyBboxPatch((left, low), BLOCK, height, boxstyle=style, facecolor="white", edgecolor="none")
-    axes.add_patch(frame)
     for row, (text, colour) in enumerate(block.bands):
         bottom = low + height - (row + 1) * BAND
-        band = Rectangle((left, bottom + 0.015), BLOCK, BAND - 0.03, facecolor=colour, alpha=0.16, edgecolor="none")
-        edge = Rectangle((left, bottom + 0.015), 0.06, BAND - 0.03, facecolor=colour, edgecolor="none")
-        for patch in (band, edge):
-            axes.add_patch(patch)
-            patch.set_clip_path(frame)
+        axes.add_patch(Rectangle((left, bottom), BLOCK, BAND, facecolor=colour, alpha=0.16, edgecolor="none"))
         size = min(8.5, 8.5 * 20 / len(label(text)))  # long texts of foreign spaces shrink to fit
         axes.text(left + 0.15, bottom + BAND / 2, label(text), fontsize=size, va="center", color=INK)
-    axes.add_patch(
-        FancyBboxPatch((left, low), BLOCK, height, boxstyle=style, facecolor="none", edgecolor=INK, linewidth=0.8)
-    )
+    axes.add_patch(Rectangle((left, low), BLOCK, height, facecolor="none", edgecolor=INK, linewidth=0.8))
     name = re.sub(r"(\D)(\d+)$", r"\1 \2", block.name)
     axes.text(
         left + BLOCK / 2, low - 0.08, label(name), fontsize=8.5, va="top", ha="center", color=INK, fontweight="bold"

@@ -34,22 +34,10 @@ class Moment:
 
 @dataclass
 class ProbabilityHistory:
-    """The course of the probabilities of each choice.
+    """The course of the probabilities of each choice."""
 
-    Attributes:
-        labels: for each choice the labels of its candidates.
-        moments: one entry for each validation, in order.
-
-    Example:
-        >>> from lit_metanas.callbacks.probability_history import Moment
-        >>> history = lm.callbacks.ProbabilityHistory({"kernel": ["1", "3"]})
-        >>> history.add(Moment(step=100, progress=0.5, probabilities={"kernel": [0.2, 0.8]}))
-        >>> lm.callbacks.ProbabilityHistory.from_json(history.to_json()) == history
-        True
-    """
-
-    labels: dict[str, list[str]]
-    moments: list[Moment] = field(default_factory=list)
+    labels: dict[str, list[str]]  # of the candidates of each choice
+    moments: list[Moment] = field(default_factory=list)  # one for each validation, in order
 
     def add(self, moment: Moment) -> None:
         """Append a moment. Above ``MOST_MOMENTS`` every second one is removed, so that the file stays short."""
@@ -81,20 +69,15 @@ class ProbabilityHistory:
 
     def _check(self) -> None:
         """Refuse moments that do not fit the labels, or are not in order."""
-        last = 0
+        sizes, last = {name: len(labels) for name, labels in self.labels.items()}, 0
         for moment in self.moments:
             if moment.step < last or not 0 <= moment.progress <= 1:
                 raise ValueError("its moments are not in order")
             last = moment.step
-            if moment.probabilities.keys() != self.labels.keys():
+            if {name: len(values) for name, values in moment.probabilities.items()} != sizes:
                 raise ValueError("a moment has the probabilities of other choices")
-            for name, values in moment.probabilities.items():
-                if len(values) != len(self.labels[name]):
-                    raise ValueError(
-                        f"there are {len(values)} probabilities for '{name[:40]}', not {len(self.labels[name])}"
-                    )
-                if not all(0 <= value <= 1.001 for value in values):
-                    raise ValueError("a probability is not between 0 and 1")
+            if not all(0 <= value <= 1.001 for values in moment.probabilities.values() for value in values):
+                raise ValueError("a probability is not between 0 and 1")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON, atomically."""
@@ -102,12 +85,7 @@ class ProbabilityHistory:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:
-        """Read a file of ``write``.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is foreign, damaged or too large.
-        """
+        """Read a file of ``write``; ValueError for a foreign, damaged or too large one."""
         file = Path(path)
         if not file.is_file():
             raise FileNotFoundError(

@@ -19,9 +19,11 @@ from lit_metanas.spaces.space import SearchSpace
 
 
 class Searching(Protocol):
-    """A module that searches: it holds probabilities over a space's candidates."""
+    """A module that searches: it holds probabilities over a space's candidates, and knows what its training costs."""
 
     space: SearchSpace
+    shape: Shape
+    seed: int
 
     @property
     def progress(self) -> float:
@@ -32,22 +34,6 @@ class Searching(Protocol):
 
     def architecture(self) -> Architecture:
         """The architecture that the current probabilities give."""
-
-
-@runtime_checkable
-class Sampling(Protocol):
-    """A module whose training samples children."""
-
-    def sampled_child(self) -> Mapping[str, Tensor]:
-        """For each choice the candidates' weights for the next step's first task, shape ``(labels,)``."""
-
-
-@runtime_checkable
-class Accounted(Protocol):
-    """A module that knows its seed, its input's shape, and the cost of its training."""
-
-    seed: int
-    shape: Shape
 
     def cost(self) -> Cost:
         """The cost of the training so far."""
@@ -74,7 +60,7 @@ class Searched(Protocol):
 
 def searches(module: LightningModule) -> TypeGuard[Searching]:
     """Whether the module's class searches; the object's ``progress`` may need a running training."""
-    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture"))
+    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture", "cost"))
     return all(own) and hasattr(module, "space")
 
 
@@ -83,7 +69,7 @@ def searching(module: LightningModule, callback: object) -> Searching:
     if not searches(module):
         raise ValueError(
             f"{type(callback).__name__} observes a search, but {type(module).__name__} has no space, probabilities, "
-            "architecture and progress: remove the callback, or train a module that searches."
+            "architecture, progress and cost: remove the callback, or train a module that searches."
         )
     return module
 

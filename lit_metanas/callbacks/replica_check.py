@@ -13,11 +13,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 
-from lit_metanas.callbacks.protocols import Sampling, searches
+from lit_metanas.callbacks.protocols import searches
 from lit_metanas.io.text import number_of
+from lit_metanas.training.meta_search import MetaSearch
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
@@ -38,33 +38,15 @@ def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
     if searches(module):
         labels = json.dumps(module.architecture().to_json(), sort_keys=True)
         state["chosen architecture"] = torch.tensor(zlib.crc32(labels.encode()))
-    if isinstance(module, Sampling):
+    if isinstance(module, MetaSearch):
         state |= {f"sampled child, {name}": value for name, value in module.sampled_child().items()}
     return state
 
 
-def checksum(value: Tensor) -> Tensor:
-    """One number of all bits of a tensor and their places, int64 on the tensor's device."""
-    # Each element's bits, as an integer, times an odd number of its own, summed modulo 2^64: a single element never
-    # changes without the sum; several that change, or change places, rarely do.
-    bits = value.detach().reshape(-1)
-    bits = bits.view(_INTEGERS[bits.element_size()])
-    if bits.element_size() == 8:  # two odd factors have an even sum, in which the sign's own bit, the highest, is lost
-        bits = bits ^ ((bits >> 32) & 0xFFFFFFFF)
-    factors = 2 * torch.arange(len(bits), device=bits.device) + 1
-    return (bits * factors).sum()
-
-
-def checksums(state: Mapping[str, Tensor], device: torch.device) -> Tensor:
-    """The checksum of each tensor, shape ``(tensors,)``, on one device."""
-    places: dict[torch.device, list[int]] = {}
-    tensors = list(state.values())
-    for place, value in enumerate(tensors):
-        places.setdefault(value.device, []).append(place)
-    result = torch.zeros(len(tensors), dtype=torch.int64, device=device)
-    for own in places.values():  # one transfer from each device
-        result[own] = torch.stack([checksum(tensors[place]) for place in own]).to(device)
-    return result
+def checksums(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """A checksum of all bits of each tensor, in the order of its elements, whatever their order in memory."""
+    flat = {name: value.cpu().reshape(-1).view(torch.uint8) for name, value in state.items()}
+    return {name: zlib.crc32(value.numpy().tobytes()) for name, value in flat.items()}
 
 
 def _buffers(module: LightningModule) -> Iterator[tuple[str, Tensor]]:
@@ -84,10 +66,9 @@ class AgreedError(ChildProcessError):
 class ReplicaCheck(Callback):
     """Compares the state of a training over all processes, bit for bit, and stops all if it differs.
 
-    Each process sends two numbers, a checksum of its state and one of the state's names: after the first step, then
-    every ``every_n_steps``, and before an epoch's checkpoint. Only if they differ do all tensors' checksums follow, so
-    that the message can name the tensor and the process. With one process, or under strategies that split a model, the
-    callback does nothing.
+    Each process sends a checksum of each of its tensors: after the first step, then every ``every_n_steps``, and before
+    an epoch's checkpoint. The message names the first tensor that differs, and its process. With one process, or under
+    strategies that split a model, the callback does nothing.
 
     Args:
         every_n_steps: training steps from one comparison to the next.
@@ -131,17 +112,10 @@ class ReplicaCheck(Callback):
         self._checked = self._steps
         if trainer.world_size == 1 or not isinstance(trainer.strategy, DDPStrategy):
             return
-        device = trainer.strategy.root_device
-        state = rank_state(trainer, module)
-        own = checksums(state, device)
-        names = torch.tensor(zlib.crc32("\n".join(state).encode()), device=device)
-        rows = trainer.strategy.all_gather(torch.stack([checksum(own), names])).tolist()
-        if all(row == rows[0] for row in rows):
-            return
-        mine = dict(zip(state, own.tolist(), strict=True))
         gathered: list[dict[str, int]] = [{} for _ in range(trainer.world_size)]
-        distributed.all_gather_object(gathered, mine)
-        raise AgreedError(f"After {number_of(trainer.global_step, 'training step')} {difference(gathered)}")
+        distributed.all_gather_object(gathered, checksums(rank_state(trainer, module)))
+        if any(row != gathered[0] for row in gathered):
+            raise AgreedError(f"After {number_of(trainer.global_step, 'training step')} {difference(gathered)}")
 
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:

@@ -1,24 +1,27 @@
-"""Results of tested episodes, as a file and as a table."""
+"""Results of tested episodes and of searches: a file, tables, and parallel coordinates of trials."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from math import isfinite, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import WandbLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
-from lit_metanas.callbacks.trial_coordinates import COORDINATES, draw_coordinates
-from lit_metanas.io.text import hardware, markdown_lines
+from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.result_files import merge_results
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import t_interval
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 class ResultsFile(Callback):
@@ -97,8 +100,8 @@ class ResultsTable(Callback):
     Scalars, one step for each target task: ``target/<method>/<metric>``, for classification ``accuracy``, and
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
     ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
-    tried, with its score and the search's cost so far. TensorBoard gets both as text. W&B keeps the architectures as an
-    artifact, and gets parallel coordinates of all trials if plotly is installed (extra ``dashboard``).
+    tried, with its score and the search's cost so far. W&B keeps the architectures as an artifact, and gets parallel
+    coordinates of all trials if plotly is installed (extra ``dashboard``).
 
     Example:
         >>> callback = lm.callbacks.ResultsTable()
@@ -174,15 +177,51 @@ def _log_table(logger: Any, key: str, columns: Sequence[str], rows: list[Cells])
     """Log a table with rows, if the logger takes tables."""
     if rows and hasattr(logger, "log_table"):
         logger.log_table(key, list(columns), rows)
-    elif rows and isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text(key, _markdown(columns, rows), 0)
 
 
-def _markdown(columns: Sequence[str], rows: list[Cells]) -> str:
-    return markdown_lines([columns, ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)])
+COORDINATES = "search/coordinates"
+"""The chart's name in logs."""
+
+ABSENT_CHOICE = "–"
+"""Stands for a choice that an architecture does not have."""
 
 
-def _text(cell: str | int | float) -> str:
-    if isinstance(cell, float):
-        return f"{cell:.4g}"
-    return str(cell)
+def columns_of_trials(records: Iterable[SearchRecord]) -> dict[str, list[Any]]:
+    """What differs among all scored trials, by the names of choices and of a recipe's fields; the last is the score."""
+    trials = [trial for record in records for trial in record.trials if trial.scored]
+    named = [_named_labels(trial) for trial in trials]
+    names = dict.fromkeys(name for labels in named for name in labels)
+    columns = {name: [labels.get(name, ABSENT_CHOICE) for labels in named] for name in names}
+    columns = {name: column for name, column in columns.items() if len(set(column)) > 1}
+    return {
+        **columns,
+        "training FLOPs": [trial.trained for trial in trials],
+        "score": [trial.value for trial in trials],
+    }
+
+
+def draw_coordinates(records: Iterable[SearchRecord]) -> Figure | None:
+    """The chart; None if there are fewer than two scored trials, or plotly is not installed."""
+    columns = columns_of_trials(records)
+    if len(columns["score"]) < 2 or find_spec("plotly") is None:
+        return None
+    from plotly.graph_objects import Figure, Parcoords
+
+    dimensions = [_dimension(name, column) for name, column in columns.items()]
+    line = {"color": columns["score"], "colorscale": "Cividis", "showscale": True}
+    return Figure(Parcoords(dimensions=dimensions, line=line))
+
+
+def _named_labels(trial: Trial) -> dict[str, str | float]:
+    """The labels of an architecture, and the recipe that was chosen with it."""
+    recipe = {name: str(value) if isinstance(value, bool | str) else value for name, value in trial.recipe.items()}
+    return {**trial.architecture, **recipe}
+
+
+def _dimension(name: str, column: Sequence[Any]) -> dict[str, Any]:
+    """An axis: of numbers as they are, of labels with their names at equal distances."""
+    if not any(isinstance(value, str) for value in column):
+        return {"label": name, "values": list(column)}
+    labels = sorted({str(value) for value in column})
+    places = [labels.index(str(value)) for value in column]
+    return {"label": name, "values": places, "tickvals": list(range(len(labels))), "ticktext": labels}

@@ -110,7 +110,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         return _end_of_source_search(module)
     exports = None
     if isinstance(module, TargetSearch) and module.export:
-        exports = module.finished
+        exports = module
     if not isinstance(module, Searched) or not module.results:
         return []
     folder = _short(module.directory)

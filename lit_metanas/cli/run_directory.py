@@ -109,8 +109,12 @@ def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: b
         given["save_dir"] = str(root)
     if RUN_NAME not in os.environ:
         given.setdefault("name", f"{root} {verb}")
-    first = getattr(rank_zero_only, "rank", 0) == 0
-    if first and RUN_ID not in os.environ and "version" not in given and "id" not in given:
+    if (
+        getattr(rank_zero_only, "rank", 0) == 0
+        and RUN_ID not in os.environ
+        and "version" not in given
+        and "id" not in given
+    ):
         given["id"] = run_id(root / f"wandb.{verb}.id", goes_on=goes_on)
     return WandbLogger(**given)
 

@@ -38,7 +38,6 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         **META_SEARCH,
         **TASK_REPTILE,
         "MetaSurrogate": "learns to predict scores from the records of earlier searches",
-        "Child": "trains the network of one architecture, on a data module of your own",
     },
     "validate": {**META_SEARCH, **TASK_REPTILE},
     "test": META_SEARCH,

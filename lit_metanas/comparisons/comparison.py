@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from math import isfinite
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import distributed
 
-from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
-from lit_metanas.io.files import own_path
+from lit_metanas.io.files import has_content, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import short_number
-from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.rows import ResultRow
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
+from lit_metanas.records.result_files import (
+    merge_architectures,
+    merge_results,
+    read_architectures,
+    read_results,
+    write_architectures,
+    write_results,
+)
+from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.training.preemption import end_at_sigterm
@@ -29,6 +42,36 @@ Method = TypeVar("Method", bound=Searcher)
 
 PATIENCE = timedelta(days=100)
 """The longest time that a finished process waits for the others."""
+
+
+class ComparisonRow(NamedTuple):
+    """The result of one method on one task, the chosen architecture, and the record of the search."""
+
+    result: ResultRow
+    chosen: ArchitectureRow
+    record: SearchRecord
+
+    @classmethod
+    def of(cls, result: ResultRow, record: SearchRecord, *, value: float, metric: str) -> ComparisonRow:
+        """Make the row of the architecture from that of the result; ``value`` and ``metric`` are those that chose."""
+        assert result.architecture is not None
+        chosen = ArchitectureRow(
+            task_id=result.task_id,
+            method=result.method,
+            space=result.space,
+            architecture=result.architecture,
+            value=value,
+            seed=result.seed,
+            metric=metric,
+            cost=result.cost,
+            recipe=result.recipe,
+            shape=(0, 0, 0),
+            ensemble=result.ensemble,
+            linear=result.linear,
+        )
+        # A searcher knows neither the name that it has in the comparison nor, of some spaces, the space's.
+        named = replace(record, method=result.method, seed=result.seed, space=record.space or result.space)
+        return cls(result, chosen, named)
 
 
 class Comparison(LightningModule, ABC, Generic[Problem, Method]):
@@ -58,7 +101,6 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.pairs: list[ComparisonRow] = []
         self.results: tuple[ResultRow, ...] = ()
         self.records: tuple[SearchRecord, ...] = ()
-        self.finished: FinishedPairs | None = None
         self._anew = 0
         self._group: Any = None
         self._lock = ExitStack()
@@ -80,34 +122,37 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """The result of one method on one problem."""
 
     def on_predict_start(self) -> None:
-        """Lock the directory and read its finished pairs; from now on SIGTERM ends the search."""
+        """Lock and check the directory; from now on SIGTERM ends the search."""
         end_at_sigterm(self.trainer)
-        budget = {"flops": self.flops, "queries": self.queries}
         self.pairs, self.results, self.records, self._anew = [], (), (), 0
         self._lock.close()
         self._lock.enter_context(directory_lock(self.directory, "search", "model.init_args.directory"))
         if self.trainer.world_size > 1:
             # Problems differ: who is done may wait for others for longer than a group of processes usually does.
             self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
+        budget = {"flops": self.flops, "queries": self.queries}
+        check_directory(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
 
     def predict_step(self, batch: Problem, batch_idx: int) -> dict[str, float]:
         """Run every method on one problem; returns the scores by method, as Lightning loses whole rows."""
-        assert self.finished is not None
         done: list[ComparisonRow] = []
         # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
             name, shared = self.name(batch), self.problem_settings(batch)
             for method, searcher in self.methods.items():
-                settings = {"method": settings_of(searcher), **shared}
-                pair = self.finished.read(name, method, settings)
+                folder, settings = self.folder(name, method), _text({"method": settings_of(searcher), **shared})
+                pair = read_pair(folder, settings)
                 if pair is None:
                     self._anew += 1
                     pair = self.run_method(batch, method, searcher)
-                    self.finished.write(pair, settings)
+                    write_pair(folder, pair, settings)
                 done.append(pair)
         self.pairs += done
         return {pair.result.method: pair.result.value for pair in done}
+
+    def folder(self, problem: str, method: str) -> Path:
+        """The folder of one pair, and of its child network."""
+        return own_folder(self.directory, "children", _file_name(problem), _file_name(method))
 
     def on_predict_epoch_end(self) -> None:
         """Write the rows of all processes, by problem and method."""
@@ -115,26 +160,21 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         if self._group is not None:
             distributed.all_gather_object(gathered, (self.pairs, self._anew), group=self._group)
         if self.trainer.is_global_zero:
-            self._conclude([pair for pairs, _ in gathered for pair in pairs], sum(anew for _, anew in gathered))
+            self._write_all([pair for pairs, _ in gathered for pair in pairs])
+            if not any(anew for _, anew in gathered):
+                print(f"The search in '{self.directory}' was already finished: nothing was done.")
         self._lock.close()
 
-    def budget(self) -> Budget:
-        """A new budget for one search."""
-        return Budget(queries=self.queries, flops=self.flops)
-
-    def _conclude(self, pairs: list[ComparisonRow], anew: int) -> None:
+    def _write_all(self, pairs: list[ComparisonRow]) -> None:
         order = {method: place for place, method in enumerate(self.methods)}
         pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
-        assert self.finished is not None
-        self.finished.conclude(pairs)
         self.results = tuple(pair.result for pair in pairs)
-        self.records = tuple(pair.whole_record for pair in pairs)
-        if anew:
-            return
-        what, were = "The search", "was"
-        if len(pairs) > 1:
-            what, were = f"All {len(pairs)} searches", "were"
-        print(f"{what} in '{self.directory}' {were} already finished: nothing was done.")
+        self.records = tuple(pair.record for pair in pairs)
+        merge_results(self.directory / "results.json", self.results)
+        merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+        # A search without any score leaves no record.
+        if scored := [record for record in self.records if _has_score(record)]:
+            merge_record_lines(self.directory / "records.jsonl", scored)
 
 
 def _check_studies(methods: Mapping[str, Searcher]) -> None:
@@ -148,3 +188,59 @@ def _check_studies(methods: Mapping[str, Searcher]) -> None:
             raise ValueError(
                 f"Methods '{owner}' and '{name}' have one study in one storage: give each another name in 'study'."
             )
+
+
+def check_directory(directory: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a directory of a search with other settings, or with links in place of files."""
+    check_files(directory, ("search.json", "results.json", "architectures.json", "records.jsonl"))
+    check_tree(own_folder(directory, "children"))
+    text, file = _text(settings), directory / "search.json"
+    if file.is_file() and not has_content(file, text.encode()):
+        raise ValueError(
+            f"'{directory}' holds a search with another space, recipe, budget or seed (see '{file.name}'): give "
+            "another directory, or delete this one."
+        )
+    write_whole(file, text)
+
+
+def read_pair(folder: Path, settings: str) -> ComparisonRow | None:
+    """A pair that was finished under the same settings, or None; under others it is unmarked."""
+    result = folder / "result.json"
+    if not result.is_file():
+        return None
+    if not has_content(folder / "settings.json", settings.encode()):
+        result.unlink()
+        return None
+    try:
+        (record,) = read_record_lines(folder / "record.jsonl")
+        (row,), (chosen,) = read_results(result), read_architectures(folder / "architecture.json")
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(
+            f"The kept files of '{folder.name}' on task '{folder.parent.name}' are damaged: delete '{folder}', and run "
+            f"the same command again ({error})."
+        ) from None
+    return ComparisonRow(row, chosen, record)
+
+
+def write_pair(folder: Path, pair: ComparisonRow, settings: str) -> None:
+    """Keep a pair; the result comes last, as it marks the pair as finished."""
+    write_architectures(folder / "architecture.json", [pair.chosen])
+    write_record_lines(folder / "record.jsonl", [pair.record])
+    write_whole(folder / "settings.json", settings)
+    write_results(folder / "result.json", [pair.result])
+
+
+def _has_score(record: SearchRecord) -> bool:
+    return any(trial.scored and isfinite(trial.value) for trial in record.trials)
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, indent=1, sort_keys=True)
+
+
+def _file_name(text: str) -> str:
+    """A file name for any text, one to one."""
+    quoted = quote(text, safe=" ")
+    if quoted.strip("."):
+        return quoted
+    return quoted.replace(".", "%2E")

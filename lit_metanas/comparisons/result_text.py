@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, ClassTable
-from lit_metanas.comparisons.measures.label_measures import LabelTable
+from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
-from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.classification import UNCALIBRATED, Classification, ClassProbabilities
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
-from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.precision import FLOAT32
@@ -83,7 +80,7 @@ def card_of(result: ResultFields, license: str, command: str) -> ModelCard:
         seed=result.record.seed,
         license=license,
         front=_front_sentence(result),
-        measures=measures_in_words(result),
+        measures=measures_in_words(result.measures, result.metric),
         by_class=table.markdown() if table else "",
         teacher=teacher_section(result),
     )
@@ -93,7 +90,7 @@ def _caveat(objective: Objective) -> str:
     """What the card says of the limits of predictions."""
     if isinstance(objective, Regression) and objective.reaches is None:
         return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
-    if not isinstance(objective, Classification | SeveralLabels):
+    if not isinstance(objective, ClassProbabilities):
         return objective.caveat
     shifted = isinstance(objective, Classification) and objective.shift is not None
     if objective.temperature == 1 and not shifted:
@@ -111,13 +108,13 @@ def _caveat(objective: Objective) -> str:
     return text
 
 
-def measures_in_words(result: ResultFields) -> dict[str, str]:
-    """The measures that did not choose, as people write them."""
+def measures_in_words(measures: Mapping[str, float], metric: str) -> dict[str, str]:
+    """Measures as people write them, without the metric that chose."""
     words = dict[str, str]()
-    for name, value in result.measures.items():
+    for name, value in measures.items():
         if name.endswith(UNCALIBRATED):  # next to the same with it
             words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
-        elif name != result.metric:
+        elif name != metric:
             words[name] = short_measure(value)
             if any(part in name for part in ("accuracy", "F1", "matches", "mAP")):
                 words[name] = f"{100 * value:.1f} %"
@@ -134,17 +131,11 @@ def short_measure(value: float) -> str:
     return f"{value:.4g}"
 
 
-def class_table(result: ResultFields) -> ClassTable | LabelTable | None:
+def class_table(result: ResultFields) -> ClassTable | None:
     """Recall, precision and so on of the classes; None without classes or test examples."""
     if not result.class_accuracy or not result.examples:
         return None
-    if result.examples[0].shares:
-        return LabelTable.of(result.examples)
-    places = {name: place for place, name in enumerate(result.classes)}
-    labels, said = (
-        [places[name] for name in each] for each in zip(*(row[1:3] for row in result.examples), strict=True)
-    )
-    return ClassTable.of(labels, said, result.classes)
+    return ClassTable.of(result.examples, result.classes)
 
 
 def teacher_section(result: ResultFields) -> str:
@@ -201,20 +192,15 @@ def _score_lines(result: ResultFields) -> list[str]:
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
-    if others := measures_in_words(result):
+    if others := measures_in_words(result.measures, result.metric):
         lines.append(_wrap(f"also on the test part: {', '.join(f'{name} {value}' for name, value in others.items())}"))
     if result.earlier:
         lines.append(_wrap(result.earlier))
     if result.teacher is not None:
-        lines += _teacher_lines(result, result.teacher)
+        lines += _aligned(result.teacher.rows(result.metric, result.test_score, result.ci95))
+        lines.append(_wrap(result.teacher.sentence))
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
-
-
-def _teacher_lines(result: ResultFields, teacher: TeacherComparison) -> list[str]:
-    """The student next to its teacher."""
-    rows = teacher.rows(result.metric, result.test_score, result.ci95)
-    return [*_aligned(rows), _wrap(teacher.sentence)]
 
 
 def _network_lines(result: ResultFields) -> list[str]:
@@ -255,7 +241,9 @@ def _cost_lines(result: ResultFields) -> list[str]:
         lines.append(f"  pace: {result.pace:.3g} training FLOPs a second")
     if result.command:
         lines.append(f"  to repeat it: {printable(result.command)}")
-    return lines + _front_lines(result)
+    if result.front:
+        lines += ["  front:", *_aligned([row[:-1] for row in result.front_table()])]
+    return lines
 
 
 def _views(result: ResultFields) -> str:
@@ -272,14 +260,6 @@ def _scores_by_view(result: ResultFields) -> dict[str, float]:
         if trial.scored and (view := trial.recipe.get(PREPROCESSING)) is not None:
             found[str(view)] = max(trial.value, found.get(str(view), trial.value))
     return dict(sorted(found.items(), key=lambda item: -item[1]))
-
-
-def _front_lines(result: ResultFields) -> list[str]:
-    """The front as a table; empty without a front."""
-    rows = [row[:-1] for row in result.front_table()]
-    if not rows:
-        return []
-    return ["  front:", *_aligned(rows)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -28,16 +28,9 @@ MOST_WORK = 1e11
 def saliency(network: nn.Module, inputs: Tensor, classes: Tensor, *, masked: bool = False) -> Tensor:
     """How much of a class's score is lost where a patch of an input is covered by its mean; gains count as nothing.
 
-    This is occlusion (Zeiler and Fergus 2014, Section 4.2), by captum.
-
-    Args:
-        network: in evaluation mode; inputs ``(n, *shape)`` in, scores ``(n, way)`` out.
-        inputs: images ``(n, channels, height, width)``, or series ``(n, features + 1, steps)``, the mask last.
-        classes: one for each input, shape ``(n,)``.
-        masked: whether the inputs are series.
-
-    Returns:
-        From 0 to 1, shape ``(n, height, width)`` or ``(n, features, steps)``.
+    This is occlusion (Zeiler and Fergus 2014, Section 4.2), by captum. Inputs are images, and the result has the shape
+    ``(n, height, width)``, or ``masked`` series ``(n, features + 1, steps)``, whose last row is the mask, and it has
+    the shape ``(n, features, steps)``. Its values are from 0 to 1.
     """
     from captum.attr import Occlusion  # loads matplotlib
 
@@ -70,15 +63,8 @@ def explained(
 ) -> tuple[ShownPrediction, ...]:
     """Test examples at some places, each with what speaks for the class that was predicted, if that can be known.
 
-    That is so of images and sounds, where captum is installed (extra ``saliency``).
-
-    Args:
-        shown: the examples, in order of interest.
-        network: what predicted them.
-        task: theirs.
-        places: theirs in the test part, shape ``(n,)``.
-        classes: the predictions, shape ``(n,)``.
-        flops: multiply-adds of the network for one input.
+    That is so of images and sounds, where captum is installed (extra ``saliency``). ``places`` are the examples' in the
+    test part, ``classes`` their predictions, and ``flops`` the multiply-adds of the network for one input.
     """
     most = int(MOST_WORK / POSITIONS**2 / max(flops, 1))
     is_known = isinstance(task.shape, ImageShape) or isinstance(task.preprocessing, LogMel)

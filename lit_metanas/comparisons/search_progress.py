@@ -29,41 +29,30 @@ class ToldBudget(Budget):
         self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None, after: float = 0.0
     ) -> None:
         super().__init__(queries=queries, flops=flops)
-        self.logs, self.part = False, ""
-        self.changed: Callable[[], None] = lambda: None  # is called after each charge
-        self.after, self._trained = after, 0.0
-        self._searched = flops  # what the search spends: at most, and then in fact
-        self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
-        self._begin = self._printed = perf_counter()
+        self.title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
+        self.part, self.after = "", after
+        self.changed: Callable[[], None] = lambda: None  # is called after each charge, and where a part begins
+        self._searched, self._trained = flops, 0.0  # what the search spends, at most and then in fact; what follows it
         self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
-        self._tenth, self._line = 0, ""
 
     def charge(self, cost: Cost) -> None:
-        """Charge a cost, and print a line when it is due."""
+        """Charge a cost of the search."""
         super().charge(cost)
-        self._report_tenths()
+        self.changed()
 
     def follow(self, flops: float) -> None:
         """Set the FLOPs that the training after the search may spend, once they are known."""
         self.after, self._searched = flops, self.spent.flops
 
     def trained(self, flops: float) -> None:
-        """Count FLOPs that were spent after the search, and print a line when it is due."""
+        """Count FLOPs that were spent after the search."""
         self._trained += flops
-        self._report_tenths()
-
-    def _report_tenths(self) -> None:
         self.changed()
-        waited, tenth = perf_counter() - self._printed, int(10 * self.share)
-        if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
-            self._tenth = tenth
-            self._print()
 
     def begin(self, part: str) -> None:
-        """Set the name of the next part; a log gets it in a line unless the search is fast."""
+        """Set the name of the next part."""
         self.part = part
-        if perf_counter() - self._begin >= LEAST_BETWEEN_LINES:
-            self._print()
+        self.changed()
 
     def describe(self) -> str:
         """The amount that is spent, in words; empty once nothing more is spent."""
@@ -92,26 +81,41 @@ class ToldBudget(Budget):
         self._reached = max(self._reached, min(1.0, share))
         return self._reached
 
-    def _print(self) -> None:
-        self._printed = perf_counter()
-        parts = (self.part, self.describe(), duration(self._printed - self._begin))
-        line = f"{self._title}: {', '.join(part for part in parts if part)}"
-        if self.logs and line != self._line:
-            print(line, file=sys.stderr, flush=True)
-            self._line = line
+
+class _Log:
+    """Prints a line where a part begins and at each tenth of the budget, and none of a fast search."""
+
+    def __init__(self, budget: ToldBudget) -> None:
+        self._budget = budget
+        self._begin = self._printed = perf_counter()
+        self._part, self._tenth = "", 0
+
+    def __call__(self) -> None:
+        budget, now, tenth = self._budget, perf_counter(), int(10 * self._budget.share)
+        waited, begins = now - self._printed, budget.part != self._part
+        self._part = budget.part
+        if begins:
+            is_due = now - self._begin >= LEAST_BETWEEN_LINES
+        else:
+            is_due = waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth)
+        if is_due:
+            self._printed, self._tenth = now, tenth
+            parts = filter(None, (budget.part, budget.describe(), duration(now - self._begin)))
+            print(f"{budget.title}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
     """Show a line on a terminal, or print lines to a log; yields the function that names the current part."""
     console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
-        budget.logs = wanted
+    if not wanted or not (console.is_terminal or console.is_jupyter):
+        if wanted:
+            budget.changed = _Log(budget)
         yield budget.begin
         return
     line = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console,
-        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4, disable=not wanted,
+        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4,
     )  # fmt: skip
     with line:
         shown = line.add_task("", total=1.0)
@@ -120,9 +124,5 @@ def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], 
             spent = ", ".join(filter(None, (budget.part, budget.describe())))
             line.update(shown, description=spent, completed=budget.share)
 
-        def begin(name: str) -> None:
-            budget.begin(name)
-            show()
-
         budget.changed = show
-        yield begin
+        yield budget.begin

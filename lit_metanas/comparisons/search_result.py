@@ -82,8 +82,7 @@ class SearchResult(ResultFields):
             ValueError: a field is missing, unknown or malformed.
         """
         needed = {one.name for one in fields(cls) if one.default is one.default_factory is MISSING} & {*_PLAIN}
-        known = {*_PLAIN, "front", "latency_batch"}  # the last of earlier versions
-        if not isinstance(values, Mapping) or not needed <= values.keys() <= known:
+        if not isinstance(values, Mapping) or not needed <= values.keys() <= {*_PLAIN, "front"}:
             raise ValueError("it is damaged, or of another version")
         hints = get_type_hints(cls)
         found = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN if name in values}

@@ -71,12 +71,7 @@ def _text(task: Task, row: Tensor) -> str:
 
 
 def heat_rows(heat: Tensor, row: Tensor) -> tuple[str, ...]:
-    """What speaks for a prediction, from 0 to 1, as grey levels at the places of ``ShownPrediction.picture``.
-
-    Args:
-        heat: shape ``(height, width)``, or of a series ``(features, steps)``.
-        row: the input.
-    """
+    """What speaks for a prediction of an input, from 0 to 1, as grey levels at the places of its picture."""
     if row.dim() == 2:
         heat = heat[:, : int(step_mask(row[None]).sum())].flip(0)
     return _rows((255 * heat).round().clamp(0, 255).to(torch.uint8).unsqueeze(2))

@@ -15,7 +15,7 @@ import torch
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.comparisons.tested_part import tested_part
+from lit_metanas.comparisons.tested_part import reach_of, tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads
@@ -113,11 +113,16 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
+    if not isinstance(task, Task):
+        raise ValueError(f"search: task must be a Task, not {type(task).__name__}.")
+    if seed < 0:
+        raise ValueError(f"search: seed = {seed} must be at least 0.")
+    check_task(task)
     usual = space is None
-    if space is None and isinstance(task, Task):
+    if space is None:
         space = default_space(task.shape)
-    _check_arguments(task, space, method, recipe, seed)
-    assert space is not None
+    space.check_shape(task.shape)
+    space.check_objective(task.goal)
     check_threads("search", threads)
     check_workers("search", workers)
     check_precision("search", precision)
@@ -140,14 +145,11 @@ def search(
     ):
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)
-        outcome: object = searcher.search(task, space, budget, seed)
-        if not isinstance(outcome, SearchOutcome):  # of somebody's own searcher
-            kind = type(outcome).__name__
-            raise ValueError(f"{type(searcher).__name__}.search returned a {kind}: let it return a SearchOutcome.")
+        outcome = searcher.search(task, space, budget, seed)
         found = replace(outcome, record=replace(outcome.record, method=type(searcher).__name__, seed=seed))
         cost = replace(budget.spent, seconds=max(perf_counter() - begin, budget.spent.seconds))
         part = all_but_test(task) if refit else task.train
-        show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))
+        show("training the chosen network")
         train = partial(_train, task, space=space, found=found, recipe=recipe, seed=seed, precision=precision)
         child, training_cost = train(part)
         validated, tested = math.nan, task
@@ -229,7 +231,7 @@ def result_of(
         shape=seen.shape,
         objective=task.goal,
         test_score=tested.judged.value,
-        ci95=tested.reach,
+        ci95=reach_of(task.goal, tested.judged, task.test.labels),
         class_accuracy=tested.by_class,
         images=(learned, len(task.test)),
         cost=cost,
@@ -276,23 +278,6 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures:
     return TRAININGS * sum(costs) / len(costs)
 
 
-def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, recipe: Recipe | None, seed: int) -> None:
-    kinds = {
-        "task": (task, Task),
-        "space": (space, SearchSpace),
-        "method": (method, Searcher),
-        "recipe": (recipe, Recipe),
-    }
-    for name, (value, kind) in kinds.items():
-        if value is not None and not isinstance(value, kind):
-            raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
-    if seed < 0:
-        raise ValueError(f"search: seed = {seed} must be at least 0.")
-    check_task(task)
-    space.check_shape(task.shape)
-    space.check_objective(task.goal)
-
-
 def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int, precision: str
 ) -> tuple[Child, Cost]:
@@ -312,14 +297,6 @@ def _train(
             f"{advice}."
         ) from None
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
-
-
-def _training_share(
-    task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, spent: Cost
-) -> str:
-    """The name of the part after the search, with its share of all FLOPs."""
-    coming = recipe_cost(space, found.architecture, task, part, recipe.replace(found.recipe)).flops
-    return f"training the chosen network, {coming / max(coming + spent.flops, 1):.0%} of all FLOPs"
 
 
 @contextmanager

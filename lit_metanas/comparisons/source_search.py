@@ -12,14 +12,14 @@ import yaml
 from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
-from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
+from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.files import has_content, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.records.result_files import read_architectures, write_architectures
@@ -49,7 +49,6 @@ class SourceSearch(LightningModule):
 
     Args:
         space: the search space.
-        shape: channels, height and width of an input; None takes those of the source.
         searcher: chooses the candidates and the length of their training.
         flops: the whole training budget, which the searcher's rungs share.
         method: the row's name in tables.
@@ -81,7 +80,6 @@ class SourceSearch(LightningModule):
         self,
         *,
         space: SearchSpace,
-        shape: Shape | None = None,
         searcher: Halving,
         flops: float,
         method: str = "halving",
@@ -91,7 +89,6 @@ class SourceSearch(LightningModule):
     ) -> None:
         super().__init__()
         self.space = space
-        self.shape = shape
         self.searcher = searcher
         self.flops = flops
         self.method = method
@@ -120,8 +117,8 @@ class SourceSearch(LightningModule):
         """Search with all episodes of a data module and write the outcome, unless that was done before.
 
         Raises:
-            ValueError: another search runs in the directory, a part of it is a link, a foreign file lies among its
-                trainings, or the source has another shape than the given one.
+            ValueError: another search runs in the directory, a part of it is a link, or a foreign file lies among its
+                trainings.
         """
         settings = self._settings(data)
         text = json.dumps(settings, indent=1, sort_keys=True)
@@ -150,16 +147,7 @@ class SourceSearch(LightningModule):
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         settings = {part: settings_of(getattr(self, part)) for part in parts}
-        return {**settings, "shape": plain_shape(self._shape_of(data)), "data": described, "episodes": digest}
-
-    def _shape_of(self, data: EpisodeDataModule) -> Shape:
-        shape = data.source.shape
-        if self.shape is not None and not same_shape(self.shape, shape):
-            raise ValueError(
-                f"{data.source.name} has {describe_shape(shape)}, but the search was given "
-                f"{describe_shape(self.shape)}: leave the shape out."
-            )
-        return shape
+        return {**settings, "shape": plain_shape(data.source.shape), "data": described, "episodes": digest}
 
     def _read_outcome(self, problem: str) -> SearchOutcome | None:
         """The outcome that an earlier search wrote, without weights; None if a file is absent."""
@@ -174,53 +162,47 @@ class SourceSearch(LightningModule):
         return SearchOutcome(chosen[0].architecture, None, kept[0], recipe=chosen[0].recipe)
 
     def _search(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
-        budget, problem = Budget(flops=self.flops), batch.source.name
+        budget, source = Budget(flops=self.flops), batch.source
         with torch.inference_mode(False), torch.enable_grad():
             estimator = MetaTrainingEstimator(
                 data=batch,
                 space=self.space,
-                shape=self._shape_of(batch),
                 flops=self.flops,
                 seed=self.seed,
                 recipe=self.recipe,
                 device=self.device,
             )
             kept = KeptScores(estimator, self._trainings, settings)
-            found = self.searcher.run(kept, self.space, budget, self.seed, problem=problem)
-        self._write(found, budget.spent, batch, self._trained(found, budget.spent, batch))
-        return found
-
-    def _trained(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> MetaCheckpoint:
-        """The trained weights of the chosen architecture."""
+            found = self.searcher.run(kept, self.space, budget, self.seed, problem=source.name)
         assert found.weights is not None
-        shape, head = self._shape_of(batch), weights_within(found.weights, "head.")
-        return MetaCheckpoint.of_architecture(found.architecture, self.space, found.weights, shape, cost, head)
-
-    def _write(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule, checkpoint: MetaCheckpoint) -> None:
-        checkpoint = replace(checkpoint, inputs=InputMeaning.of(batch.source.preprocessing))
+        checkpoint = MetaCheckpoint.of_architecture(
+            found.architecture,
+            self.space,
+            found.weights,
+            source.shape,
+            budget.spent,
+            weights_within(found.weights, "head."),
+        )
         start, architectures, records, recipe = (self.directory / name for name in OUTPUTS)
-        write_meta_checkpoint(start, checkpoint)
+        write_meta_checkpoint(start, replace(checkpoint, inputs=InputMeaning.of(source.preprocessing)))
         chosen = ArchitectureRow(
-            task_id=batch.source.name,
+            task_id=source.name,
             method=self.method,
             space=self.space.name,
             architecture=found.architecture,
             value=found.value,
             seed=self.seed,
-            cost=cost,
+            cost=budget.spent,
             recipe=found.recipe,
             shape=checkpoint.shape,
         )
         write_architectures(architectures, [chosen])
-        write_whole(recipe, self._recipe_text(found))
+        head = f"# The recipe that {self.method} chose, for fit and test: -c CONFIG -c {recipe.name}\n"
+        configuration = self.recipe.replace(found.recipe).configuration()
+        write_whole(recipe, head + yaml.safe_dump(configuration, sort_keys=False))
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
         trainings = number_of(len(record.trials), "training")
         chosen_recipe = "".join(f" {name}={value}" for name, value in found.recipe.items())
-        print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {cost.seconds:.0f} s.")
-
-    def _recipe_text(self, found: SearchOutcome) -> str:
-        """The chosen recipe as a configuration."""
-        configuration = self.recipe.replace(found.recipe).configuration()
-        head = f"# The recipe that {self.method} chose, for fit and test: -c CONFIG -c {OUTPUTS[-1]}\n"
-        return head + yaml.safe_dump(configuration, sort_keys=False)
+        print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {budget.spent.seconds:.0f} s.")
+        return found

@@ -8,11 +8,11 @@ from math import nan
 from time import perf_counter
 from typing import Any
 
-from lit_metanas.comparisons.comparison import Comparison
-from lit_metanas.comparisons.finished_pairs import ComparisonRow
+from lit_metanas.comparisons.comparison import Comparison, ComparisonRow
 from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import hardware
+from lit_metanas.records.budget import Budget
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 
@@ -27,7 +27,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         methods: the searchers, by their name in tables; the table is their estimator.
         signal: the score that a search sees, such as ``val_200``.
         test: the score that judges its choice, such as ``test_200``.
-        device: the device whose latency is a measure; None if the table knows only one, or latency does not matter.
         queries: architectures that each search may look up; a known one costs nothing. None is no limit.
         flops: training FLOPs that the table's authors paid for the architectures; None is no limit.
         seed: seed of all searches.
@@ -38,7 +37,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         results: a row for each table and method, of all processes, on the first one, once the search has ended.
 
     Raises:
-        ValueError: there are no methods, or one has an estimator of its own, or an embedding of images.
+        ValueError: there are no methods, or one has an estimator of its own.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -64,7 +63,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         methods: dict[str, QuerySearcher],
         signal: str,
         test: str,
-        device: str | None = None,
         queries: int | None = 100,
         flops: float | None = None,
         seed: int = 0,
@@ -75,16 +73,12 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         own = [name for name, searcher in methods.items() if searcher.estimator is not None]
         if own:
             raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
-        embedded = [name for name, searcher in methods.items() if searcher.embedding is not None]
-        if embedded:
-            raise ValueError(f"Method '{embedded[0]}' has an embedding, but a table has no images: leave it out.")
         self.signal = signal
         self.test = test
-        self.latency_device = device
 
     def settings(self) -> Mapping[str, Any]:
-        """The signals and the device of the scores."""
-        return {"signal": self.signal, "test": self.test, "device": self.latency_device}
+        """The signals."""
+        return {"signal": self.signal, "test": self.test}
 
     def name(self, problem: Table) -> str:
         """The data set."""
@@ -97,12 +91,11 @@ class TableSearch(Comparison[Table, QuerySearcher]):
     def run_method(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
         """Search, and look up the score of the choice."""
         problem.check_signal(self.test)
-        estimator = TabularEstimator(problem, self.signal, self.latency_device)
-        budget = self.budget()
-        begin = perf_counter()
+        estimator = TabularEstimator(problem, self.signal)
+        budget, begin = Budget(queries=self.queries, flops=self.flops), perf_counter()
         found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        known = problem.measures(self.latency_device)
+        known = problem.measures
         size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
         space = problem.space.name
         result = ResultRow(
@@ -124,4 +117,5 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             hardware=hardware(),
             config=self.config,
         )
-        return ComparisonRow.of(result, found.record, metric=self.signal)
+        value = found.record.value_of(found.architecture, {})
+        return ComparisonRow.of(result, found.record, value=value, metric=self.signal)

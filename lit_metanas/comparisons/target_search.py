@@ -10,12 +10,11 @@ from typing import Any, Literal
 from rich.console import Console
 from torch import nn
 
-from lit_metanas.comparisons.comparison import Comparison
-from lit_metanas.comparisons.finished_pairs import ComparisonRow
+from lit_metanas.comparisons.comparison import Comparison, ComparisonRow
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
@@ -25,7 +24,7 @@ from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import batch_norms
 from lit_metanas.training.export.exported_program import check_export_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
@@ -47,7 +46,6 @@ class TargetSearch(Comparison[Task, Searcher]):
         queries: architectures that each search may evaluate; None is no limit.
         seed: seed of all searches and children.
         directory: folder of results, architectures and children.
-        shape: shape of an input, if tasks are to be checked against it.
         export: whether each child is also written as a program that runs with torch alone, with a card; ``onnx`` adds
             an ONNX file.
         refit: whether children are trained on the train and val parts together; otherwise on the train part alone, as
@@ -84,7 +82,6 @@ class TargetSearch(Comparison[Task, Searcher]):
         queries: int | None = None,
         seed: int = 0,
         directory: str = "search",
-        shape: Shape | None = None,
         export: bool | Literal["onnx"] = False,
         refit: bool = True,
         validate: bool = False,
@@ -95,7 +92,6 @@ class TargetSearch(Comparison[Task, Searcher]):
             check_onnx_installed()
         self.space = space
         self.recipe = recipe or Recipe()
-        self.shape = shape
         self.export = export
         self.refit = refit
         self.validate = validate
@@ -104,8 +100,8 @@ class TargetSearch(Comparison[Task, Searcher]):
     def input_shape(self) -> Shape | None:
         """The shape that all meta-trained methods share, for tasks that leave theirs open."""
         shapes = set(self._asked("input_shape")) - {None}
-        if self.shape is not None or len(shapes) != 1:
-            return self.shape
+        if len(shapes) != 1:
+            return None
         return shapes.pop()
 
     @property
@@ -137,25 +133,17 @@ class TargetSearch(Comparison[Task, Searcher]):
 
     def problem_settings(self, problem: Task) -> Mapping[str, Any]:
         """The task, the kind of export, and whether the choice is validated."""
-        settings = {"task": task_settings(problem), "export": self.export}
-        if self.validate:
-            settings["validate"] = True
-        return settings
+        return {"task": task_settings(problem), "export": self.export, "validate": self.validate}
 
     def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; returns the test scores by method."""
-        task = batch.task if isinstance(batch, WholeTask) else batch  # of a loader without its data module
-        if self.shape is not None and not same_shape(self.shape, task.shape):
-            raise ValueError(
-                f"Task '{task.id}' has {describe_shape(task.shape)}, but the search is set up for "
-                f"{describe_shape(self.shape)}: bring the task to that shape."
-            )
-        return super().predict_step(task, batch_idx)
+        if isinstance(batch, WholeTask):  # of a loader without its data module
+            batch = batch.task
+        return super().predict_step(batch, batch_idx)
 
     def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""
-        assert self.finished is not None
-        folder = self.finished.folder(problem.id, method)
+        folder = self.folder(problem.id, method)
         if self.export:
             check_export_place(folder, card=True)
         found = search(
@@ -193,7 +181,7 @@ def comparison_row(
     task: Task, found: SearchResult, *, method: str, seed: int, config: str = "", weights: str = ""
 ) -> ComparisonRow:
     """The rows of a task's result for tables and files; ``weights`` is relative to their folder."""
-    curve, front = found.record.curve, found.record.trade_offs
+    curve, front = found.record.curve_over("flops"), found.record.trade_offs
     if found.ordinal:
         curve, front = (), ()
     result = ResultRow(
@@ -222,16 +210,10 @@ def comparison_row(
         precision=found.precision,
         config=config,
     )
-    return ComparisonRow.of(
-        result,
-        replace(found.record, precision=found.precision),
-        value=found.val_score,
-        metric=f"validation {found.metric}",
-        shape=task.shape,
-        way=task.way,
-        classes=task.classes,
-        weights=weights,
-    )
+    record = replace(found.record, precision=found.precision)
+    rows = ComparisonRow.of(result, record, value=found.val_score, metric=f"validation {found.metric}")
+    chosen = replace(rows.chosen, shape=task.shape, way=task.way, classes=task.classes, weights=weights)
+    return rows._replace(chosen=chosen)
 
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
@@ -242,17 +224,13 @@ def _protocol(task: Task, network: nn.Module) -> Protocol:
     return Protocol("target", task.way, len(task.train) // task.way, statistics)
 
 
-def split_digest(split: Split) -> str:
-    """A digest of inputs, labels, and weights if there are any."""
-    tensors = [one for one in (split.inputs, split.labels, split.weights) if one is not None]
-    return tensor_digest(*tensors)
-
-
 def task_settings(task: Task) -> dict[str, object]:
     """Plain values that distinguish a task from another of the same id."""
-    splits = {"train": task.train, "val": task.val, "test": task.test}
-    digests = {name: split and split_digest(split) for name, split in splits.items()}
-    settings: dict[str, object] = {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
+    settings: dict[str, object] = {"id": task.id, "way": task.way, "classes": list(task.classes), "val": None}
+    for name, split in (("train", task.train), ("val", task.val), ("test", task.test)):
+        if split is not None:
+            tensors = (split.inputs, split.labels, split.weights)
+            settings[name] = tensor_digest(*(one for one in tensors if one is not None))
     if task.objective is not None:
         settings["objective"] = settings_of(task.objective)
     return settings

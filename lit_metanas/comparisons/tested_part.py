@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.comparisons.measures.class_measures import UNCALIBRATED, class_measures
-from lit_metanas.comparisons.measures.label_measures import binary_losses, label_measures
 from lit_metanas.comparisons.saliency import explained
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.classification import Classification, ClassProbabilities
 from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
-from lit_metanas.objectives.objective import Judged
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.result_files import INTERVAL_ENDS
@@ -37,16 +35,6 @@ class TestedPart(NamedTuple):
     probabilities: Tensor | None  # of each class, shape (n, way); None where there are no classes
 
     @property
-    def reach(self) -> float:
-        """Distance from the score to the end of its 95 % interval; NaN for too few examples."""
-        labels = self.task.test.labels
-        if len(labels) < FEWEST_OF_INTERVAL:
-            return math.nan
-        if self.task.goal.metric in (ACCURACY, BALANCED) or self.judged.half == 0:
-            return wilson_reach(self.judged.value, self.task.goal.examples_worth(labels))
-        return self.judged.half
-
-    @property
     def by_class(self) -> dict[str, float]:
         """The recall of each class that has any examples; empty without classes."""
         if self.probabilities is None:
@@ -62,23 +50,9 @@ class TestedPart(NamedTuple):
     @property
     def measures(self) -> dict[str, float]:
         """Measures that do not choose."""
-        goal, labels = self.task.goal, self.task.test.labels.cpu()
-        if self.probabilities is None:
-            return goal.measures(self.predictions, labels, goal.names(self.task.classes))
-        own = self.probabilities.double()
-        of: Callable[[Tensor, Tensor, Tensor], dict[str, float]]
-        if isinstance(goal, SeveralLabels):
-            said, of, plain = goal.chosen(self.predictions), label_measures, (own.logit() * goal.temperature).sigmoid()
-        else:
-            assert isinstance(goal, Classification)
-            said, of, plain = torch.tensor(self.predictions), class_measures, goal.unshifted(own)
-            plain = (plain * goal.temperature).softmax(1)
-        found = of(labels, said, self.probabilities)
-        if (temperature := goal.temperature) != 1 or getattr(goal, "shift", None):
-            before = of(labels, said, plain)
-            found |= {f"{name} {UNCALIBRATED}": before[name] for name in ("log-loss", "calibration error")}
-            found["temperature"] = temperature
-        return found
+        found: Any = self.predictions if self.probabilities is None else self.probabilities
+        goal = self.task.goal
+        return goal.measures(found, self.task.test.labels.cpu(), goal.names(self.task.classes))
 
     @property
     def rows(self) -> tuple[ExampleRow, ...]:
@@ -128,18 +102,26 @@ class TestedPart(NamedTuple):
 
     @property
     def _losses(self) -> Tensor:
-        """The negative logarithm of the probability of each example's class; of several labels the mean."""
+        """The loss of each example that has probabilities."""
+        goal = self.task.goal
+        assert isinstance(goal, ClassProbabilities)
         assert self.probabilities is not None
-        if isinstance(self.task.goal, SeveralLabels):
-            return binary_losses(self.probabilities, self.task.test.labels.cpu()).mean(1)
-        own = self.probabilities.double().gather(1, self.task.test.labels.cpu()[:, None])[:, 0]
-        return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
+        return goal.log_losses(self.probabilities, self.task.test.labels.cpu())
+
+
+def reach_of(goal: Objective, judged: Judged, targets: Tensor) -> float:
+    """Distance from a score to the end of its 95 % interval; NaN for too few examples."""
+    if len(targets) < FEWEST_OF_INTERVAL:
+        return math.nan
+    if goal.metric in (ACCURACY, BALANCED) or judged.half == 0:
+        return wilson_reach(judged.value, goal.examples_worth(targets))
+    return judged.half
 
 
 def tested_part(child: Child, task: Task) -> TestedPart:
     """Test a trained network once."""
     child.eval()
-    if not isinstance(task.goal, Classification | SeveralLabels):
+    if not isinstance(task.goal, ClassProbabilities):
         said = evidence_of(child, task.test, task.goal)
         return TestedPart(task, said, task.goal.judge(said, task.test.labels), None)
     scores = scores_of(child, task.test, task.goal)

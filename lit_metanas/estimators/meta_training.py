@@ -20,12 +20,11 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorAround, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.settings import tensor_digest
-from lit_metanas.meta import Adaptation
+from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import RecipeFields
@@ -45,7 +44,6 @@ class MetaTrainingEstimator(Estimator):
         *,
         data: EpisodeDataModule,
         space: SearchSpace,
-        shape: Shape,
         flops: float,
         seed: int,
         recipe: MetaRecipe | None = None,
@@ -54,7 +52,7 @@ class MetaTrainingEstimator(Estimator):
         self.recipe = recipe or MetaRecipe()
         self.data = data.with_training_episodes(**self.recipe.episodes)
         self.space = space
-        self.shape = shape
+        self.shape = data.source.shape
         self.flops = flops
         self.seed = seed
         self.device = device or torch.device("cpu")

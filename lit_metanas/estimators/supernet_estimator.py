@@ -74,27 +74,24 @@ class SupernetEstimator(Estimator):
             outputs = space.output_weights(self.supernet.features, task.way)
         if self.supernet.refusal:
             raise ValueError(self.supernet.refusal)
-        self._outputs = {
-            name: self.weights[name]
-            for name, value in outputs.items()
-            if name in self.weights and self.weights[name].shape == value.shape
+        own = dict(self.supernet.named_parameters())
+        wanted = {**own, **outputs}
+        fitting = {
+            name for name, tensor in self.weights.items() if name in wanted and wanted[name].shape == tensor.shape
         }
-        missing = outputs.keys() - self._outputs.keys()
+        if missing := sorted(own.keys() - fitting):
+            raise ValueError(
+                f"The supernet's weights do not fit {space.name} on task '{task.id}': '{missing[0]}' is missing or has "
+                "another shape; give the weights of this space and input shape."
+            )
+        self.parameters = {name: self.weights[name] for name in own}
+        missing = sorted(outputs.keys() - fitting)
         if missing and not isinstance(task.goal, Classification):
             raise ValueError(
-                f"The supernet's weights lack {', '.join(sorted(missing))} for the {task.way} outputs of task "
+                f"The supernet's weights lack {', '.join(missing)} for the {task.way} outputs of task "
                 f"'{task.id}': give those of a supernet that was trained on it."
             )
-        if missing:
-            self._outputs = {}
-        own = dict(self.supernet.named_parameters())
-        for name, parameter in own.items():
-            if name not in self.weights or self.weights[name].shape != parameter.shape:
-                raise ValueError(
-                    f"The supernet's weights do not fit {space.name} on task '{task.id}': '{name}' is missing or has "
-                    "another shape; give the weights of this space and input shape."
-                )
-        self.parameters = {name: self.weights[name] for name in own}
+        self._outputs = {name: self.weights[name] for name in outputs if not missing}
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query; there is no training to charge."""

@@ -20,8 +20,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, score, training_cost
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
-from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.recipes.recipe import images_an_epoch
+from lit_metanas.training.recipes import Recipe, images_an_epoch
 from lit_metanas.training.task_start import read_task_start
 
 

@@ -33,21 +33,21 @@ class ExampleMemory:
         self.most = USUAL_SHARE * free_memory() if most is None else most
         self.folder = folder or Path(tempfile.gettempdir())
         self.held = 0  # bytes that tensors take in memory now
-        self.on_disk = 0
 
     def empty(self, *shape: int, dtype: torch.dtype) -> Tensor:
         """A tensor of any values."""
         if not (size := prod(shape) * dtype.itemsize):
             return torch.empty(shape, dtype=dtype)
-        within = self.held + size <= self.most
-        mapped = mmap.mmap(-1, size) if within else self._file(size)
-        name = ("on_disk", "held")[within]
-        setattr(self, name, getattr(self, name) + size)
-        finalize(mapped, self._gone, name, size)  # the tensor, and each part of it, keeps what is mapped
+        if self.held + size > self.most:
+            mapped = self._file(size)
+        else:
+            mapped = mmap.mmap(-1, size)
+            self.held += size
+            finalize(mapped, self._freed, size)  # the tensor, and each part of it, keeps what is mapped
         return torch.frombuffer(mapped, dtype=dtype, count=prod(shape)).reshape(shape)
 
-    def _gone(self, name: str, size: int) -> None:
-        setattr(self, name, getattr(self, name) - size)
+    def _freed(self, size: int) -> None:
+        self.held -= size
 
     def _file(self, size: int) -> mmap.mmap:
         try:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.image_files import ImageAugmentation as ImageAugmentation
     from lit_metanas.kinds.images.omniglot import Omniglot as Omniglot
     from lit_metanas.kinds.kind import Kind as Kind
-    from lit_metanas.kinds.pairs import NumberWords as NumberWords
-    from lit_metanas.kinds.pairs import ParallelTask as ParallelTask
-    from lit_metanas.kinds.questions import QuestionWords as QuestionWords
-    from lit_metanas.kinds.questions import SquadTask as SquadTask
-    from lit_metanas.kinds.questions import Stories as Stories
-    from lit_metanas.kinds.rows import Columns as Columns
-    from lit_metanas.kinds.rows import TableTask as TableTask
-    from lit_metanas.kinds.rows import TextRows as TextRows
+    from lit_metanas.kinds.pairs.number_words import NumberWords as NumberWords
+    from lit_metanas.kinds.pairs.parallel_texts import ParallelTask as ParallelTask
+    from lit_metanas.kinds.questions.question_words import QuestionWords as QuestionWords
+    from lit_metanas.kinds.questions.squad import SquadTask as SquadTask
+    from lit_metanas.kinds.questions.stories import Stories as Stories
+    from lit_metanas.kinds.rows.columns import Columns as Columns
+    from lit_metanas.kinds.rows.row_tasks import TableTask as TableTask
+    from lit_metanas.kinds.rows.text_rows import TextRows as TextRows
     from lit_metanas.kinds.series.scaled_series import ScaledSeries as ScaledSeries
     from lit_metanas.kinds.series.series_tasks import SeriesTask as SeriesTask
     from lit_metanas.kinds.series.series_tasks import task_from_series as task_from_series
@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
-    from lit_metanas.kinds.texts import BytePairs as BytePairs
-    from lit_metanas.kinds.texts import Characters as Characters
-    from lit_metanas.kinds.texts import Docstrings as Docstrings
-    from lit_metanas.kinds.texts import NGrams as NGrams
-    from lit_metanas.kinds.texts import PretrainedTokens as PretrainedTokens
-    from lit_metanas.kinds.texts import TextSource as TextSource
-    from lit_metanas.kinds.texts import TextTable as TextTable
-    from lit_metanas.kinds.texts import TextTask as TextTask
-    from lit_metanas.kinds.texts import Words as Words
-    from lit_metanas.kinds.texts import task_from_texts as task_from_texts
+    from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
+    from lit_metanas.kinds.texts.docstrings import Docstrings as Docstrings
+    from lit_metanas.kinds.texts.ngrams import NGrams as NGrams
+    from lit_metanas.kinds.texts.text_source import TextSource as TextSource
+    from lit_metanas.kinds.texts.text_source import TextTable as TextTable
+    from lit_metanas.kinds.texts.text_task import TextTask as TextTask
+    from lit_metanas.kinds.texts.text_task import task_from_texts as task_from_texts
+    from lit_metanas.kinds.texts.vocabularies import Characters as Characters
+    from lit_metanas.kinds.texts.vocabularies import Words as Words
 
 _NAMES = {
     "images.array_tasks": "ArraySource task_from_arrays",
@@ -51,18 +50,26 @@ _NAMES = {
     "images.omniglot": "Omniglot",
     "kind": "Kind",
     "file_reading": "Source",
-    "pairs": "NumberWords ParallelTask",
-    "questions": "QuestionWords SquadTask Stories",
-    "rows": "Columns TableTask TextRows",
+    "pairs.number_words": "NumberWords",
+    "pairs.parallel_texts": "ParallelTask",
+    "questions.question_words": "QuestionWords",
+    "questions.squad": "SquadTask",
+    "questions.stories": "Stories",
+    "rows.columns": "Columns",
+    "rows.row_tasks": "TableTask",
+    "rows.text_rows": "TextRows",
     "series.scaled_series": "ScaledSeries",
     "series.series_tasks": "SeriesTask task_from_series",
     "sounds.audio_folders": "AudioFolder AudioFolderTask",
     "sounds.log_mel": "LogMel",
     "sounds.spoken_words": "SpokenWords",
     "sounds.transcripts": "TranscriptTask",
-    "texts": (
-        "BytePairs Characters Docstrings NGrams PretrainedTokens TextSource TextTable TextTask Words task_from_texts"
-    ),
+    "texts.byte_pairs": "BytePairs",
+    "texts.docstrings": "Docstrings",
+    "texts.ngrams": "NGrams",
+    "texts.text_source": "TextSource TextTable",
+    "texts.text_task": "TextTask task_from_texts",
+    "texts.vocabularies": "Characters Words",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

@@ -25,10 +25,10 @@ from lit_metanas.tasks.label_sets import (
     refuse_foreign,
     separator_of,
 )
-from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
-from lit_metanas.tasks.splits import by_class, deal_labels, kept_labels, large_classes, split_examples, warn_of_repeats
+from lit_metanas.tasks.splits import deal_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -86,14 +86,7 @@ class LabelledExamples(ABC):
 
     def _drawn(self, places: Sequence[int], **shares: Any) -> list[list[int]]:
         """The places of each part, drawn of some."""
-        strata = self._strata(places)
-        parts = split_examples(
-            {name: torch.tensor(own)[:, None] for name, own in strata.items()},
-            culprit=self._culprit,
-            groups=by_class(self._groups, strata),
-            **shares,
-        )
-        return [part.inputs[:, 0].tolist() for part in parts]
+        return split_examples(self._strata(places), culprit=self._culprit, groups=self._groups, **shares)
 
     def task(
         self,
@@ -181,8 +174,11 @@ class ClassifiedExamples(LabelledExamples):
     ) -> tuple[list[int], Tensor]:
         """Without those of classes that were left out."""
         given = label_list(labels, number, name=name, noun=self.noun)
-        places, kept = kept_labels(given, self._named, self.strata)
-        return places, class_indices([given[at] for at in places], kept, name=name, learned=learned, noun=self.noun)
+        refuse_foreign([[label] for label in given], self._named, name, learned, self.noun)
+        index = {name: place for place, name in enumerate(self.names)}
+        found = [index.get(self._named[label], -1) for label in given]
+        places = [at for at, place in enumerate(found) if place >= 0]
+        return places, torch.tensor([found[at] for at in places], dtype=torch.int64)
 
     def _objective(self, targets: Tensor) -> Objective | None:
         self._check_learned(targets.bincount(minlength=len(self.names)))

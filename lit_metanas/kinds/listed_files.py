@@ -115,10 +115,9 @@ class ListedFiles:
         label: str | None = None,
         group: str | None = None,
         targets: Targets | None = None,
-        learned: bool = True,
     ) -> Self:
         """Those of a table; names of files are relative to ``root``, by default the table's folder."""
-        rows, place = table_rows(table, label, learned=learned), writable(str(table))
+        rows, place = table_rows(table, label), writable(str(table))
         check_columns(rows, place, label=label, group=group)
         names = columns_of(rows)
         folder = table.parent if root is None else root

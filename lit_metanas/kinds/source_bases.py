@@ -73,7 +73,7 @@ class ClassExamples(ABC):
         return self._sizes[self._classes[subset][class_index]]
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return examples of one class, shape ``(n, *shape)``; all of it stay in memory."""
+        """Return examples of one class, shape ``(n, *shape)``; the whole class stays in memory."""
         name = self._classes[subset][class_index]
         if name not in self._read:
             self._read[name] = self._read_class(name)
@@ -81,7 +81,7 @@ class ClassExamples(ABC):
 
 
 class ComputedSource(TaskSource):
-    """Examples that are computed: those that episodes use once, into a file, and others when they are asked for."""
+    """Examples that are computed: those of episodes once, for a file that keeps them, the others when asked for."""
 
     dtype: ClassVar[torch.dtype]  # of the kept examples
 
@@ -100,11 +100,11 @@ class ComputedSource(TaskSource):
 
     @abstractmethod
     def _number(self) -> int:
-        """Of all classes."""
+        """How many classes all subsets have."""
 
     @abstractmethod
     def _place(self, subset: Subset, class_index: int) -> int:
-        """Which of all classes is one of a subset."""
+        """The place of a subset's class among all classes."""
 
     @abstractmethod
     def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:

@@ -8,10 +8,11 @@ from typing import Any, Self
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.packages import is_own, stored_classes
-from lit_metanas.kinds import questions, rows  # noqa: F401  (whose preprocessings a file may name)
+from lit_metanas.kinds.questions import question_words  # noqa: F401  (whose preprocessing a file may name)
+from lit_metanas.kinds.rows import text_rows  # noqa: F401
 from lit_metanas.kinds.series import scaled_series  # noqa: F401
 from lit_metanas.kinds.sounds import log_mel  # noqa: F401
-from lit_metanas.kinds.texts import joined_tokens, pretrained_tokens  # noqa: F401
+from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
 from lit_metanas.objectives import Classification, Objective
 
 

@@ -1,23 +1,16 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
-from lit_metanas.meta.differentiation import SGD, Adam, UpdateRule
-from lit_metanas.meta.evaluation import evaluate
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop
-from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
-from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, PrototypeLoss
-from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
+from lit_metanas.meta.inner_loop import InnerLoop, JointInnerLoop, NoInnerLoop
+from lit_metanas.meta.learner import Learner, Parameters
+from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, TNAS, MetaGradient, MetaNAS, PrototypeLoss, Reptile
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 
 __all__ = [
     "ANIL",
     "FOMAML",
     "MAML",
-    "SGD",
     "TNAS",
-    "Adam",
-    "Adaptation",
-    "Adapted",
     "AlternatingInnerLoop",
     "Head",
     "HeadInnerLoop",
@@ -33,8 +26,4 @@ __all__ = [
     "PrototypeLinearHead",
     "PrototypeLoss",
     "Reptile",
-    "TaskNoise",
-    "UpdateRule",
-    "evaluate",
-    "task_generator",
 ]

@@ -1,11 +1,11 @@
-"""Differentiation: gradients by autograd or torch.func, update rules that have derivatives, and the map over tasks."""
+"""Differentiation: gradients by autograd or torch.func, and the map over tasks."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,33 +17,45 @@ from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.operations import differentiated_twice
 from lit_metanas.tasks.task import Episode, Split
 
+TensorFunction = Callable[[Tensors], tuple[Tensor, Tensor]]
+"""Gives a scalar to be differentiated, and another value."""
 
-class Differentiation(ABC):
+
+@dataclass(frozen=True)
+class Differentiation:
     """Takes gradients, which can themselves be differentiated if ``second_order``, and are constants otherwise.
 
-    Those that are differentiated are computed without autocast.
+    Those that are differentiated are computed without autocast: of bf16 a second derivative has too few digits.
     """
 
-    def __init__(self, *, second_order: bool = False) -> None:
-        self.second_order = second_order
+    functional: bool = False  # by torch.func, under `vmap`, and not by autograd, for one task after another
+    second_order: bool = False
 
-    @abstractmethod
-    def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
+    def __call__(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
         """Give the gradients of a function's first value by name (zeros if unused), and the function's second value."""
+        precise: AbstractContextManager[object] = nullcontext()
+        if self.second_order and at:
+            precise = float32(next(iter(at.values())).device)
+        with precise:
+            if self.functional:
+                return self._by_torch_func(function, at)
+            return self._by_autograd(function, at)
 
+    def _by_torch_func(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
+        # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
+        if self.second_order:
+            return torch.func.grad(function, has_aux=True)(at)
+        gradients, further = torch.func.grad(function, has_aux=True)({key: value.detach() for key, value in at.items()})
+        return {name: value.detach() for name, value in gradients.items()}, further
 
-class Autograd(Differentiation):
-    """``torch.autograd.grad``, for one task after another: the least memory at first order."""
-
-    def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
-        """Differentiate."""
+    def _by_autograd(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
+        # The least memory at first order.
         keep = self.second_order
         leaves = {name: _leaf(value, keep) for name, value in at.items()}
-        with ExitStack() as modes:
-            modes.enter_context(torch.enable_grad())
-            modes.enter_context(_precise(keep, leaves))
-            if keep:
-                modes.enter_context(differentiated_twice())
+        twice: AbstractContextManager[object] = nullcontext()
+        if keep:
+            twice = differentiated_twice()
+        with torch.enable_grad(), twice:
             loss, further = function(leaves)
         if not leaves or not loss.requires_grad:
             return {name: torch.zeros_like(value) for name, value in leaves.items()}, further
@@ -53,134 +65,12 @@ class Autograd(Differentiation):
         return dict(zip(leaves, gradients, strict=True)), further
 
 
-def _precise(second_order: bool, at: Tensors) -> AbstractContextManager[object]:
-    """No autocast for gradients that are differentiated: of bf16 a second derivative has too few digits."""
-    if not (second_order and at):
-        return nullcontext()
-    return float32(next(iter(at.values())).device)
-
-
 def _leaf(value: Tensor, keep_graph: bool) -> Tensor:
     """The tensor that a gradient is taken for."""
     if keep_graph and value.requires_grad:
         # A view: a head made from class means would otherwise pass its gradient on to the weights.
         return value.view_as(value)
     return value.detach().requires_grad_()
-
-
-class Functional(Differentiation):
-    """``torch.func.grad``, the only correct way under ``vmap``."""
-
-    def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
-        """Differentiate."""
-        # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
-        if not self.second_order:
-            at = {name: value.detach() for name, value in at.items()}
-        with _precise(self.second_order, at):
-            gradients, further = torch.func.grad(function, has_aux=True)(at)
-        if not self.second_order:
-            gradients = {name: value.detach() for name, value in gradients.items()}
-        return gradients, further
-
-
-class UpdateRule(ABC):
-    """A differentiable optimizer without state of its own.
-
-    Example:
-        >>> loop = lm.meta.JointInnerLoop(steps=5, rule=lm.meta.SGD(momentum=0.9))
-        >>> isinstance(loop.rule, lm.meta.UpdateRule)
-        True
-    """
-
-    @abstractmethod
-    def start(self, values: Tensors) -> Tensors:
-        """The state before the first step."""
-
-    @abstractmethod
-    def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
-    ) -> tuple[Tensors, Tensors]:
-        """Make a step.
-
-        Args:
-            values: tensors by name.
-            gradients: their gradients.
-            state: from ``start`` or the last step.
-            rates: a learning rate for each.
-            step: number of the step, from 0.
-
-        Returns:
-            New values and new state.
-        """
-
-
-class SGD(UpdateRule):
-    """Gradient descent, with momentum as in ``torch.optim.SGD``.
-
-    Args:
-        momentum: share of the last step's direction that is kept, in [0, 1).
-
-    Example:
-        >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.SGD(momentum=0.9))
-    """
-
-    def __init__(self, *, momentum: float = 0.0) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD momentum {momentum} is outside [0, 1): give a share such as 0.9.")
-        self.momentum = momentum
-
-    def start(self, values: Tensors) -> Tensors:
-        """Velocities of zero, or nothing without momentum."""
-        if not self.momentum:
-            return {}
-        return {name: torch.zeros_like(value) for name, value in values.items()}
-
-    def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
-    ) -> tuple[Tensors, Tensors]:
-        """Go against the velocity."""
-        if self.momentum:
-            gradients = state = {name: self.momentum * state[name] + gradients[name] for name in values}
-        moved = {name: torch.sub(value, gradients[name], alpha=rates[name]) for name, value in values.items()}
-        return moved, state
-
-
-class Adam(UpdateRule):
-    """Adam (Kingma and Ba 2015, Algorithm 1), differentiable.
-
-    Departure from the paper: ``epsilon`` stands under the root, squared, since the root has no derivative at zero.
-
-    Args:
-        beta1: decay of the gradient's mean.
-        beta2: decay of its mean square.
-        epsilon: smallest divisor.
-
-    Example:
-        >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.meta.Adam(beta1=0.5))
-    """
-
-    def __init__(self, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-
-    def start(self, values: Tensors) -> Tensors:
-        """Both moments of zero."""
-        return {f"{moment}.{name}": torch.zeros_like(value) for moment in "mv" for name, value in values.items()}
-
-    def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
-    ) -> tuple[Tensors, Tensors]:
-        """Go against the mean over the root mean square."""
-        moved: Tensors = {}
-        moments: Tensors = {}
-        for name, value in values.items():
-            mean = self.beta1 * state[f"m.{name}"] + (1 - self.beta1) * gradients[name]
-            square = self.beta2 * state[f"v.{name}"] + (1 - self.beta2) * gradients[name].square()
-            moments[f"m.{name}"], moments[f"v.{name}"] = mean, square
-            size = (square / (1 - self.beta2 ** (step + 1)) + self.epsilon**2).sqrt()
-            moved[name] = value - rates[name] * (mean / (1 - self.beta1 ** (step + 1))) / size
-        return moved, moments
 
 
 TaskMap = Literal["auto", "loop", "vmap"]

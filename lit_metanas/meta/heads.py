@@ -80,8 +80,6 @@ def prototypes(features: Tensor, labels: Tensor, way: int) -> Tensor:
 
 def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
     """Squared distances of points ``(n, features)`` to centres ``(way, features)``, shape ``(n, way)``."""
-    if points.dtype.itemsize < 4:  # too few digits for a product
-        return (points.unsqueeze(1) - centres.unsqueeze(0)).square().sum(-1)
     # A matrix product, without a difference for each pair. Around the centres' mean its terms are small.
     origin = centres.detach().mean(0)
     points, centres = points - origin, centres - origin

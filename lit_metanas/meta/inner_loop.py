@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import get_args
 
+import torch
 from torch import Tensor
 
-from lit_metanas.meta.differentiation import SGD, Autograd, Differentiation, UpdateRule
+from lit_metanas.meta.differentiation import Differentiation, TensorFunction
 from lit_metanas.meta.learner import Adapted, Group, Learner, Parameters, TaskNoise, Tensors, noise_row
 from lit_metanas.records.budget import TRAINING_PASSES
 from lit_metanas.tasks.task import Episode
@@ -16,44 +17,17 @@ from lit_metanas.tasks.task import Episode
 
 @dataclass(frozen=True)
 class Adaptation:
-    """One task, with all that an inner loop needs to adapt to it.
-
-    Attributes:
-        learner: supernet, relaxation and head.
-        episode: the task.
-        noise: the task's random numbers, drawn for at least as many steps as the inner loop takes.
-        progress: place in the outer schedule, from 0 to 1.
-        differentiate: takes the inner gradients.
-
-    Example:
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> supernet = space.supernet((1, 8, 8))
-        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeLinearHead())
-        >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=1)
-        >>> adaptation = lm.meta.Adaptation(learner, episode, noise)
-        >>> adapted = lm.meta.JointInnerLoop(steps=1).adapt(parameters, adaptation)
-        >>> adapted.head["bias"].shape
-        torch.Size([2])
-    """
+    """One task, with all that an inner loop needs to adapt to it."""
 
     learner: Learner
     episode: Episode
-    noise: TaskNoise
-    progress: float = 1.0
-    differentiate: Differentiation = field(default_factory=Autograd)
+    noise: TaskNoise  # drawn for at least as many steps as the inner loop takes
+    progress: float = 1.0  # place in the outer schedule, from 0 to 1
+    differentiate: Differentiation = field(default_factory=Differentiation)  # takes the inner gradients
 
     def flops(self, parameters: Parameters, images: list[int]) -> int:
-        """Training cost of some images: 3 x forward multiply-adds x images.
-
-        Args:
-            parameters: only the logits are read.
-            images: for each of successive steps, under its mixture. The support set that makes the head's start is
-                added to the first.
-        """
+        """Training cost of the images of successive steps: 3 x forward multiply-adds x images, by the logits alone."""
+        # The support set that makes the head's start is added to the first step.
         learner = self.learner
         counts = list(images)
         if learner.head.starts_from_support:
@@ -69,10 +43,8 @@ class InnerLoop(ABC):
 
     Args:
         steps: number of steps.
-        learning_rate: of weights.
+        learning_rate: of weights and head.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; None takes that of weights.
-        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task (MetaNAS's soft pruning) instead
             of following the outer schedule.
 
@@ -88,8 +60,6 @@ class InnerLoop(ABC):
         steps: int,
         learning_rate: float = 0.1,
         logit_learning_rate: float = 0.1,
-        head_learning_rate: float | None = None,
-        rule: UpdateRule | None = None,
         restart: bool = False,
     ) -> None:
         if steps < 0:
@@ -97,10 +67,6 @@ class InnerLoop(ABC):
         self.steps = steps
         self.learning_rate = learning_rate
         self.logit_learning_rate = logit_learning_rate
-        if head_learning_rate is None:
-            head_learning_rate = learning_rate
-        self.head_learning_rate = head_learning_rate
-        self.rule = rule or SGD()
         self.restart = restart
 
     @property
@@ -120,10 +86,6 @@ class InnerLoop(ABC):
         """
         start = self.progress(0, adaptation.progress)
         return self.run(adaptation.learner.start(parameters, adaptation.episode, adaptation.noise, start), adaptation)
-
-    def query_scores(self, parameters: Parameters, adaptation: Adaptation) -> Tensor:
-        """Adapt meta-parameters, then score the query set: shape ``(queries, way)``."""
-        return self.judge(self.adapt(parameters, adaptation), adaptation)[1]
 
     def judge(self, parameters: Parameters, adaptation: Adaptation) -> tuple[Adapted, Tensor]:
         """The state of an adapted tree, and its query scores, shape ``(queries, way)``."""
@@ -147,15 +109,8 @@ class InnerLoop(ABC):
             return step / self.steps
         return outer
 
-    def rate(self, name: str) -> float:
-        """The learning rate of a tensor, by its name in ``Parameters.flat``."""
-        rates = {"weights": self.learning_rate, "logits": self.logit_learning_rate, "head": self.head_learning_rate}
-        return rates[name.split(".", 1)[0]]
-
-    def step(
-        self, parameters: Parameters, adaptation: Adaptation, groups: tuple[Group, ...], state: Tensors, step: int
-    ) -> tuple[Parameters, Tensors]:
-        """One step of some groups down the inner loss; returns the moved tree and the rule's state."""
+    def step(self, parameters: Parameters, adaptation: Adaptation, groups: tuple[Group, ...], step: int) -> Parameters:
+        """One step of gradient descent of some groups down the inner loss."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
         dropout = noise_row(noise.support, step)
 
@@ -165,10 +120,18 @@ class InnerLoop(ABC):
             value = learner.loss(tree, episode.support, episode.way, mixture, dropout)
             return value, value.detach()
 
+        return self.descend(loss, parameters, adaptation, groups)
+
+    def descend(
+        self, loss: TensorFunction, parameters: Parameters, adaptation: Adaptation, groups: tuple[Group, ...]
+    ) -> Parameters:
+        """The tree after one step of some groups down a loss of their tensors."""
         moving = parameters.flat(groups)
         gradients, _ = adaptation.differentiate(loss, moving)
-        moved, state = self.rule(moving, gradients, state, {name: self.rate(name) for name in moving}, step)
-        return parameters.with_tensors(moved), state
+        rates = dict.fromkeys(moving, self.learning_rate)
+        rates |= {name: self.logit_learning_rate for name in moving if name.startswith("logits.")}
+        moved = {name: torch.sub(value, gradients[name], alpha=rates[name]) for name, value in moving.items()}
+        return parameters.with_tensors(moved)
 
 
 class NoInnerLoop(InnerLoop):
@@ -197,15 +160,13 @@ class JointInnerLoop(InnerLoop):
 
     Args:
         steps: number of steps.
-        learning_rate: of weights.
+        learning_rate: of weights and head.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; None takes that of weights.
         groups: the parts that move: some of ``weights``, ``logits`` and ``head``.
-        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
-        >>> lm.meta.JointInnerLoop(steps=5, groups=("head", "logits"), rule=lm.meta.Adam()).groups
+        >>> lm.meta.JointInnerLoop(steps=5, groups=("head", "logits")).groups
         ('logits', 'head')
     """
 
@@ -215,17 +176,13 @@ class JointInnerLoop(InnerLoop):
         steps: int,
         learning_rate: float = 0.1,
         logit_learning_rate: float = 0.1,
-        head_learning_rate: float | None = None,
         groups: tuple[Group, ...] = ("weights", "logits", "head"),
-        rule: UpdateRule | None = None,
         restart: bool = False,
     ) -> None:
         super().__init__(
             steps=steps,
             learning_rate=learning_rate,
             logit_learning_rate=logit_learning_rate,
-            head_learning_rate=head_learning_rate,
-            rule=rule,
             restart=restart,
         )
         self._groups = _check_groups(groups)
@@ -237,9 +194,8 @@ class JointInnerLoop(InnerLoop):
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Step jointly."""
-        state = self.rule.start(parameters.flat(self.groups))
         for step in range(self.steps):
-            parameters, state = self.step(parameters, adaptation, self.groups, state, step)
+            parameters = self.step(parameters, adaptation, self.groups, step)
         return parameters
 
 
@@ -249,3 +205,28 @@ def _check_groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     if not groups or not set(groups) <= set(known):
         raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
     return tuple(group for group in known if group in groups)
+
+
+def evaluate(
+    learner: Learner,
+    inner_loop: InnerLoop,
+    parameters: Parameters,
+    episode: Episode,
+    generator: torch.Generator,
+    *,
+    support_dropout: bool = False,
+    progress: float = 1.0,
+) -> tuple[Tensor, Adapted]:
+    """Adapt to one episode and score its query set without dropout: scores, shape ``(queries, way)``, without graph."""
+    noise = learner.draw_noise(
+        parameters.logits,
+        episode,
+        generator,
+        steps=inner_loop.steps,
+        support_dropout=support_dropout,
+        query_dropout=False,
+    )
+    with torch.no_grad():
+        adaptation = Adaptation(learner, episode, noise, progress)
+        state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
+    return scores, state

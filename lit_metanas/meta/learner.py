@@ -62,20 +62,11 @@ class Parameters(NamedTuple):
 
 
 class TaskNoise(NamedTuple):
-    """Uniform numbers for one task: a pytree of tensors, which ``vmap`` maps over.
+    """Uniform numbers for one task: a pytree of tensors, which ``vmap`` maps over."""
 
-    Attributes:
-        relaxation: by choice, shape ``(steps + 1, labels)``: one row an inner step, then that of the query.
-        support: dropout of the support set, each of shape ``(steps + 1, examples, ...)``; empty switches it off.
-        query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
-
-    Example:
-        >>> noise = lm.meta.TaskNoise({"kernel": torch.rand(3, 4)}, {}, {})  # of two inner steps, without dropout
-    """
-
-    relaxation: dict[str, Tensor]
-    support: dict[str, Tensor]
-    query: dict[str, Tensor]
+    relaxation: dict[str, Tensor]  # by choice, shape `(steps + 1, labels)`: a row an inner step, then that of the query
+    support: dict[str, Tensor]  # dropout of the support set, each `(steps + 1, examples, ...)`; empty switches it off
+    query: dict[str, Tensor]  # dropout of the query set, each `(examples, ...)`; empty switches it off
 
 
 EVALUATION, ADAPTED_LOGITS = -1, -2
@@ -84,13 +75,7 @@ logits that adapt to one."""
 
 
 def task_generator(seed: int, step: int, task: int) -> torch.Generator:
-    """A generator that is a function of (seed, step, task); the step may be one of the negative ones above.
-
-    Example:
-        >>> first, again = (lm.meta.task_generator(seed=0, step=3, task=1) for _ in range(2))
-        >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
-        True
-    """
+    """A generator that is a function of (seed, step, task); the step may be one of the negative ones above."""
     digest = blake2b(f"{seed} {step} {task}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
@@ -105,20 +90,11 @@ BatchNorm = Literal["transductive", "support", "running"]
 
 
 class Adapted(NamedTuple):
-    """An adapted learner, ready to score the query set.
+    """An adapted learner, ready to score the query set."""
 
-    Attributes:
-        parameters: the adapted tree; ``head`` is the task's own.
-        support: features of the support set, shape ``(n, features)``; empty unless the head compares.
-        statistics: batch-norm means and variances of the support set; empty unless the mode is ``support``.
-
-    Example:
-        >>> adapted = lm.meta.Adapted(lm.meta.Parameters({}, {}, {}), support=torch.rand(2, 8), statistics={})
-    """
-
-    parameters: Parameters
-    support: Tensor
-    statistics: dict[str, Tensor]
+    parameters: Parameters  # the adapted tree; `head` is the task's own
+    support: Tensor  # features of the support set, shape `(n, features)`; empty unless the head compares
+    statistics: dict[str, Tensor]  # batch-norm means and variances of the support set, in the mode `support`
 
 
 @dataclass(frozen=True)
@@ -205,11 +181,6 @@ class Learner:
         )
         return at_least_float32(features)
 
-    def start_head(self, meta: Tensors, features: Tensor, support: Split, way: int) -> Tensors:
-        """The head that a task starts with (``Head.start``), without autocast."""
-        with float32(features.device):
-            return self.head.start(meta, features, support.labels, way)
-
     def head_scores(self, head: Tensors, asked: Tensor, compared: Tensor, support: Split, way: int) -> Tensor:
         """The scores of some features (``Head.scores``), without autocast: of bf16 a distance has too few digits."""
         with float32(asked.device):
@@ -233,7 +204,8 @@ class Learner:
         if self.head.starts_from_support:
             mixture = self.mixture(parameters.logits, noise, 0, progress)
             features = self.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
-        head = self.start_head(parameters.head, features, support, episode.way)
+        with float32(features.device):
+            head = self.head.start(parameters.head, features, support.labels, episode.way)
         return parameters._replace(head=head)
 
     def loss(

@@ -1,4 +1,4 @@
-"""Meta-gradients: their base, and those of the query loss after adaptation (MAML and its relatives)."""
+"""Meta-gradients: those of the query loss after adaptation (MAML and its relatives), and Reptile's way back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.differentiation import (
-    Autograd,
     Differentiation,
-    Functional,
     Metrics,
     TaskMap,
     mean_loop,
@@ -20,9 +19,9 @@ from lit_metanas.meta.differentiation import (
     uses_vmap,
 )
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
-from lit_metanas.meta.partial_inner_loops import HeadInnerLoop
+from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode
 
@@ -68,8 +67,7 @@ class MetaGradient(ABC):
 
         Returns:
             The gradient, a mean over tasks with the structure of ``parameters`` (zeros if unused); and metrics of the
-            query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task. A
-            loss has the label smoothing of the training.
+            query sets, shape ``(tasks,)``: ``losses``, with the label smoothing of the training, and ``accuracies``.
 
         Raises:
             ValueError: learner, inner loop and task map do not fit together.
@@ -84,9 +82,7 @@ class MetaGradient(ABC):
         mean = mean_loop
         if functional:
             mean = mean_vmap
-        gradients, metrics = mean(one, episodes, noises)
-        metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
-        return gradients, metrics
+        return mean(one, episodes, noises)
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Raise ValueError if head, relaxation and inner loop do not suit this meta-gradient."""
@@ -122,32 +118,6 @@ class MetaGradient(ABC):
         return adaptation.flops(parameters, images)
 
 
-def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
-    """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
-    if functional:
-        return Functional(second_order=second_order)
-    return Autograd(second_order=second_order)
-
-
-def query_gradient(
-    inner_loop: InnerLoop,
-    parameters: Parameters,
-    adaptation: Adaptation,
-    outer: Differentiation,
-    at: Tensors,
-    label_smoothing: float = 0.0,
-) -> tuple[Parameters, Metrics]:
-    """The tree with the query loss's gradients for the tensors ``at`` (named as in ``flat``), and the query metrics."""
-    labels = adaptation.episode.query.labels
-
-    def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-        scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
-        return cross_entropy(scores, labels, label_smoothing=label_smoothing), scores.detach()
-
-    gradients, scores = outer(query_loss, at)
-    return parameters.with_tensors(gradients), task_metrics(scores, labels, label_smoothing)
-
-
 def task_metrics(scores: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Metrics:
     """Loss as it is trained on, and accuracy, of one query set: scores ``(n, way)``, labels ``(n,)``."""
     scores = scores.detach()
@@ -177,9 +147,16 @@ class MAML(MetaGradient):
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Differentiate one task's query loss."""
-        task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
-        outer, smoothing = differentiation(functional), self.label_smoothing
-        return query_gradient(inner_loop, parameters, task, outer, parameters.flat(), smoothing)
+        task = replace(adaptation, differentiate=Differentiation(functional, self.second_order))
+        labels, smoothing = adaptation.episode.query.labels, self.label_smoothing
+
+        def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
+            adapted = inner_loop.adapt(parameters.with_tensors(values), task)
+            scores = inner_loop.judge(adapted, task)[1]
+            return cross_entropy(scores, labels, label_smoothing=smoothing), scores.detach()
+
+        gradients, scores = Differentiation(functional)(query_loss, parameters.flat())
+        return parameters.with_tensors(gradients), task_metrics(scores, labels, smoothing)
 
 
 class FOMAML(MAML):
@@ -247,4 +224,91 @@ class PrototypeLoss(MAML):
             raise ValueError(
                 f"PrototypeLoss takes class means, not {inner_loop.steps} steps of {type(inner_loop).__name__} with "
                 f"{type(head).__name__}: use NoInnerLoop with PrototypeHead."
+            )
+
+
+class TNAS(MAML):
+    """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.TNAS(), inner_loop=loop, head=head)
+    """
+
+    second_order = False
+
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Ask for a ``JointInnerLoop`` that moves weights and logits."""
+        if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
+            raise ValueError(
+                f"TNAS steps on weights and logits together, which {type(inner_loop).__name__} over "
+                f"{', '.join(inner_loop.groups) or 'nothing'} does not: use JointInnerLoop with both groups."
+            )
+
+
+class Reptile(MetaGradient):
+    """The difference ``rate * (phi - phi_adapted)`` as a gradient (Nichol et al. 2018, Algorithm 2).
+
+    Plain gradient descent with rate 1 then makes the paper's step. The query set is measured only. A head that each
+    task makes anew has no meta-parameters to move.
+
+    Args:
+        weight_rate: multiplies the gradient of weights and head.
+        logit_rate: multiplies the gradient of logits.
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> loop, head = lm.meta.JointInnerLoop(steps=2, learning_rate=0.1), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.Reptile(), inner_loop=loop, head=head)
+    """
+
+    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 1.0, task_map: TaskMap = "auto") -> None:
+        super().__init__(task_map=task_map)
+        self.weight_rate = weight_rate
+        self.logit_rate = logit_rate
+
+    def task_gradient(
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
+    ) -> tuple[Parameters, Metrics]:
+        """Adapt, and take the difference."""
+        task = replace(adaptation, differentiate=Differentiation(functional))
+        with torch.no_grad():
+            adapted = inner_loop.adapt(parameters, task)
+            scores = inner_loop.judge(adapted, task)[1]
+            gradients = Parameters(
+                {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
+                {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},
+                {k: self.weight_rate * (v - adapted.head[k]) for k, v in parameters.head.items()},
+            )
+        return gradients, task_metrics(scores, adaptation.episode.query.labels)
+
+
+class MetaNAS(Reptile):
+    """Reptile on weights and logits with an alternating inner loop (Elsken et al. 2020, Eq. 5 and 6).
+
+    With ``AnnealedSoftmax`` and an inner loop that restarts progress this is the paper's method. The default rates are
+    the paper's, for an outer gradient descent of rate 1.
+
+    Args:
+        weight_rate: multiplies the gradient of weights and head.
+        logit_rate: multiplies the gradient of logits.
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> loop, head = lm.meta.AlternatingInnerLoop(steps=2), lm.meta.PrototypeLinearHead()
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), meta_gradient=lm.meta.MetaNAS(), inner_loop=loop, head=head)
+    """
+
+    def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6, task_map: TaskMap = "auto") -> None:
+        super().__init__(weight_rate=weight_rate, logit_rate=logit_rate, task_map=task_map)
+
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Ask for ``AlternatingInnerLoop``."""
+        if not isinstance(inner_loop, AlternatingInnerLoop):
+            raise ValueError(
+                f"MetaNAS moves logits and weights in turn, which {type(inner_loop).__name__} does not: "
+                "use AlternatingInnerLoop, or Reptile."
             )

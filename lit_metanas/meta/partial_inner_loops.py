@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.meta.differentiation import UpdateRule
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
 from lit_metanas.meta.learner import Group, Parameters, Tensors, noise_row
 from lit_metanas.tasks.task import Episode, Split
@@ -22,7 +21,6 @@ class HeadInnerLoop(InnerLoop):
     Args:
         steps: number of steps.
         learning_rate: of the head.
-        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
@@ -30,10 +28,8 @@ class HeadInnerLoop(InnerLoop):
         ('head',)
     """
 
-    def __init__(
-        self, *, steps: int, learning_rate: float = 0.1, rule: UpdateRule | None = None, restart: bool = False
-    ) -> None:
-        super().__init__(steps=steps, learning_rate=learning_rate, rule=rule, restart=restart)
+    def __init__(self, *, steps: int, learning_rate: float = 0.1, restart: bool = False) -> None:
+        super().__init__(steps=steps, learning_rate=learning_rate, restart=restart)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -55,12 +51,8 @@ class HeadInnerLoop(InnerLoop):
             value = cross_entropy(scores, support.labels)
             return value, value.detach()
 
-        state = self.rule.start(parameters.flat(self.groups))
-        for step in range(self.steps):
-            moving = parameters.flat(self.groups)
-            gradients, _ = adaptation.differentiate(loss, moving)
-            moved, state = self.rule(moving, gradients, state, {name: self.rate(name) for name in moving}, step)
-            parameters = parameters.with_tensors(moved)
+        for _ in range(self.steps):
+            parameters = self.descend(loss, parameters, adaptation, self.groups)
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:
@@ -75,12 +67,10 @@ class AlternatingInnerLoop(InnerLoop):
 
     Args:
         steps: number of steps.
-        learning_rate: of weights.
+        learning_rate: of weights and head.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; None takes that of weights.
         logit_split: share of each class's support examples that logits move on, while weights move on the others; 0
             moves both on the whole support set.
-        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
 
     Example:
@@ -94,17 +84,13 @@ class AlternatingInnerLoop(InnerLoop):
         steps: int,
         learning_rate: float = 0.1,
         logit_learning_rate: float = 0.1,
-        head_learning_rate: float | None = None,
         logit_split: float = 0.0,
-        rule: UpdateRule | None = None,
         restart: bool = True,
     ) -> None:
         super().__init__(
             steps=steps,
             learning_rate=learning_rate,
             logit_learning_rate=logit_learning_rate,
-            head_learning_rate=head_learning_rate,
-            rule=rule,
             restart=restart,
         )
         if not 0 <= logit_split < 1:
@@ -123,10 +109,9 @@ class AlternatingInnerLoop(InnerLoop):
         if self.logit_split:
             first, second = self._split(adaptation.episode)
             parts = (_part(adaptation, first), _part(adaptation, second))
-        states = [self.rule.start(parameters.flat(groups)) for groups in moving]
         for step in range(self.steps):
-            for turn, (groups, part) in enumerate(zip(moving, parts, strict=True)):
-                parameters, states[turn] = self.step(parameters, part, groups, states[turn], step)
+            for groups, part in zip(moving, parts, strict=True):
+                parameters = self.step(parameters, part, groups, step)
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, ClassVar, Self
 
 import torch
@@ -16,6 +18,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.metric_table import (
     ACCURACY,
+    BALANCED,
     ChoiceMetric,
     class_metrics,
     metric_name,
@@ -28,12 +31,76 @@ SPREAD = 0.3
 FEWEST_CALIBRATING = 10
 """Examples that a temperature is learned on; fewer would say nothing."""
 
-HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
-"""What the Hub calls inputs."""
+CALIBRATION_BINS = 15
+"""Bins of equal mass of the calibration error."""
+
+UNCALIBRATED = "without calibration"
+"""The end of the names of measures of a network's own probabilities."""
+
+
+class ClassProbabilities(Objective):
+    """Objectives whose scores become probabilities of classes, by a temperature that is learned after the training.
+
+    Attributes:
+        way: number of classes.
+        temperature: what scores are divided by before they become probabilities.
+    """
+
+    hub_tasks: ClassVar[Mapping[str, str]] = {
+        "images": "image-classification",
+        "sounds": "audio-classification",
+        "texts": "text-classification",
+        "": "tabular-classification",
+    }
+
+    way: int
+    temperature: float
+
+    @property
+    def outputs(self) -> int:
+        """One for each class."""
+        return self.way
+
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(given) or tuple(map(str, range(self.way)))
+
+    def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
+        """A network whose scores are divided by the temperature already."""
+        if self.temperature == 1:
+            return network, self
+        own: Any = self
+        return nn.Sequential(network, _Factor(1 / self.temperature)), replace(own, temperature=1.0)
+
+    def measures(self, found: Any, targets: Tensor, names: Sequence[str]) -> dict[str, float]:
+        """The measures of ``measures_of``, and log-loss and calibration error without the network's calibration."""
+        shares, plain = torch.as_tensor(found), self.uncalibrated()
+        measured = self.measures_of(shares, targets)
+        if plain != self:
+            before = plain.measures_of(self.own_probabilities(shares), targets)
+            measured |= {f"{name} {UNCALIBRATED}": before[name] for name in ("log-loss", "calibration error")}
+            measured["temperature"] = self.temperature
+        return measured
+
+    @abstractmethod
+    def uncalibrated(self) -> Self:
+        """The objective of a network whose own probabilities are taken."""
+
+    @abstractmethod
+    def own_probabilities(self, probabilities: Tensor) -> Tensor:
+        """The network's own probabilities, of calibrated ones, float64."""
+
+    @abstractmethod
+    def measures_of(self, probabilities: Tensor, targets: Tensor) -> dict[str, float]:
+        """Measures of the probabilities of examples, by their names."""
+
+    @abstractmethod
+    def log_losses(self, probabilities: Tensor, targets: Tensor) -> Tensor:
+        """The negative logarithm of what was given to the truth, shape ``(n,)``."""
 
 
 @dataclass(frozen=True)
-class Classification(Objective):
+class Classification(ClassProbabilities):
     """Tell classes apart: cross-entropy, and accuracy or another metric.
 
     The balanced accuracy is the mean recall: the share of the examples of a class that are recognised, averaged over
@@ -83,19 +150,10 @@ class Classification(Objective):
         if self.shift is not None and [*map(_is_finite, self.shift)] != [True] * self.way:
             raise ValueError(f"Classification: give a finite shift for each of the {number_of(self.way, 'class')}.")
 
-    @property
-    def outputs(self) -> int:
-        """One for each class."""
-        return self.way
-
     @classmethod
     def for_classes(cls, way: int) -> Self:
         """Of so many classes."""
         return cls(way)
-
-    def hub_task(self, noun: str) -> str:
-        """Classification of what inputs are."""
-        return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
 
     def to_plain(self) -> dict[str, Any]:
         """The metric, the temperature, and the shift if there is one."""
@@ -117,10 +175,6 @@ class Classification(Objective):
         if shift is not None:
             shift = tuple(shift) if isinstance(shift, list) else ()
         return cls(names, metric, temperature, shift)
-
-    def names(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Of the classes."""
-        return tuple(given) or tuple(str(label) for label in range(self.way))
 
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of scores ``(n, way)`` and class indices ``(n,)``."""
@@ -148,20 +202,14 @@ class Classification(Objective):
         found = best_temperature(scores.double(), lambda own: self.losses(self._shifted(own), targets))
         return replace(self, temperature=found) if found != 1 else self
 
-    def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
-        """A network whose scores are divided by the temperature already."""
-        if self.temperature == 1:
-            return network, self
-        return cooled(network, self.temperature), replace(self, temperature=1.0)
-
     @property
     def _chosen_by(self) -> ChoiceMetric:
         return class_metrics(self.way)[self.metric]
 
     def examples_worth(self, targets: Tensor) -> int:
-        """Fewer than there are if each class counts alike, and one is rare."""
+        """Fewer than there are if each class counts alike, and one is rare (Kish 1965, 11.7)."""
         whole = self._whole(targets.cpu(), balanced=self._chosen_by.macro)
-        return Judged(whole, whole).effective
+        return max(1, round(float(whole.sum() ** 2 / (whole**2).sum())))
 
     def _whole(self, targets: Tensor, *, balanced: bool) -> Tensor:
         """How much each example counts: alike, or so much that each class has the same weight in all."""
@@ -178,6 +226,34 @@ class Classification(Objective):
         if self._chosen_by.shares:
             return self.values(scores.cpu().double()).tolist()
         return self.predictions(scores)
+
+    def uncalibrated(self) -> Self:
+        """Without temperature and shift."""
+        return replace(self, temperature=1.0, shift=None)
+
+    def own_probabilities(self, probabilities: Tensor) -> Tensor:
+        """The network's own probabilities, of calibrated ones, float64."""
+        return (self.temperature * self.unshifted(probabilities)).softmax(1)
+
+    def measures_of(self, probabilities: Tensor, targets: Tensor) -> dict[str, float]:
+        """Accuracy, balanced accuracy, log-loss, calibration error, and the AUROC of two classes if both are tested."""
+        said = self.unshifted(probabilities).argmax(1)
+        right = (said == targets).double()
+        measured = {
+            ACCURACY: float(right.mean()),
+            BALANCED: fmean(float(right[targets == label].mean()) for label in targets.unique()),
+            "log-loss": float(self.log_losses(probabilities, targets).mean()),
+            "calibration error": calibration_error(probabilities.gather(1, said[:, None])[:, 0], right),
+        }
+        area = class_metrics(self.way)["AUROC"].measure
+        if self.way == 2 and area is not None and len(targets.unique()) == 2:
+            measured["AUROC"] = area(probabilities, targets)
+        return measured
+
+    def log_losses(self, probabilities: Tensor, targets: Tensor) -> Tensor:
+        """The negative logarithm of the probability of each example's class, shape ``(n,)``."""
+        own = probabilities.double().gather(1, targets[:, None])[:, 0]
+        return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def answers(self, targets: Tensor) -> list[int]:
         """The classes."""
@@ -220,19 +296,25 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
+def calibration_error(probabilities: Tensor, right: Tensor) -> float:
+    """The expected calibration error: how far probabilities are from the share of right predictions, on average.
+
+    Examples are sorted by the probability of their prediction and divided into bins of equal mass (Nguyen and O'Connor
+    2015), not of equal width as by Guo et al. (2017), where most examples of a good network are in one bin. Both
+    tensors have the shape ``(n,)``.
+    """
+    order = probabilities.double().argsort()
+    own, hits = (each.double()[order].tensor_split(CALIBRATION_BINS) for each in (probabilities, right))
+    return sum(abs(float((one - other).sum())) for one, other in zip(own, hits, strict=True)) / max(1, len(order))
+
+
 def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> float:
     """The temperature of the lowest log-loss on examples that the network has not learned from (Guo et al. 2017).
 
     Differs from the paper in that its logarithm has a normal prior around 0. Few examples say little, and look too
     well recognised if networks were chosen by them. It is found on a grid, to within a hundredth. One that lowers the
-    log-loss by less than the standard error of that difference is left out, as it may be chance.
-
-    Args:
-        scores: of the examples, float64.
-        losses: the log-loss of each example, shape ``(n,)``, by its scores.
-
-    Returns:
-        1 where there are too few examples.
+    log-loss by less than the standard error of that difference is left out, as it may be chance. So is one of too few
+    examples. ``losses`` gives the log-loss of each example, shape ``(n,)``, by its scores.
 
     Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
     """
@@ -250,11 +332,6 @@ def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> floa
     if gains.sum() < gains.std() * len(gains) ** 0.5:
         return 1.0
     return temperature
-
-
-def cooled(network: nn.Module, temperature: float) -> nn.Module:
-    """A network whose scores are divided by a temperature."""
-    return nn.Sequential(network, _Factor(1 / temperature))
 
 
 class _Factor(nn.Module):

@@ -96,10 +96,6 @@ class Distillation(Objective):
             true = known.reshape(len(known), width).to(taught)
         return torch.cat([true, taught], 1).float()
 
-    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The mean of ``losses``."""
-        return self.losses(scores, targets, label_smoothing).mean()
-
     def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The loss of each example."""
         known, true, taught = self._divided(targets)

@@ -32,33 +32,18 @@ class ChoiceMetric:
     An error is turned into a skill: 1 less its share of the error of a constant prediction, the best one for the same
     examples (Murphy 1988). That of the log-loss and of the MAE is scikit-learn's D², that of the MSE is R².
 
-    Attributes:
-        name: as results have it.
-        aliases: its names in torchmetrics and scikit-learn, in small letters and digits alone.
-        measure: see ``MetricFunction``; None is computed by the objective itself.
-        shares: whether it compares probabilities, and not what is predicted.
-        macro: whether all classes count alike.
-
     Murphy. Skill Scores Based on the Mean Square Error. Monthly Weather Review 1988.
     """
 
     name: str
-    aliases: frozenset[str]
-    measure: MetricFunction | None = None
-    shares: bool = False
-    macro: bool = False
+    aliases: frozenset[str]  # its names in torchmetrics and scikit-learn, in small letters and digits alone
+    measure: MetricFunction | None = None  # None is computed by the objective itself
+    shares: bool = False  # whether it compares probabilities, and not what is predicted
+    macro: bool = False  # whether all classes count alike
 
 
 def metric_name(given: object, known: Mapping[str, ChoiceMetric], goal: str) -> str:
-    """The name of a metric by any of its names.
-
-    Args:
-        given: as a user writes it, such as ``f1_macro`` or ``MulticlassF1Score``.
-        known: the metrics of an objective.
-        goal: what it is for, as the message says it.
-
-    Raises:
-        ValueError: none of them has this name.
+    """The name of a metric by any of its names, as a user writes them; ValueError if none of the known ones has it.
 
     Example:
         >>> metric_name("neg_root_mean_squared_error", number_metrics(), "numbers")
@@ -94,10 +79,7 @@ def _of(kind: str, function: str, **arguments: Any) -> MetricFunction:
 def _one_against_rest(function: str, said: Tensor, meant: Tensor) -> float:
     """The mean over the classes that some examples have, and others have not; of two classes the second one's value.
 
-    Args:
-        function: of a single class, in torchmetrics.
-        said: probabilities, shape ``(n, way)``.
-        meant: class indices, shape ``(n,)``, or 1 for each class of an example, ``(n, way)``.
+    ``meant`` are class indices, shape ``(n,)``, or 1 for each class of an example, ``(n, way)`` as probabilities are.
     """
     if meant.dim() == 1:
         meant = F.one_hot(meant, said.shape[1])
@@ -105,6 +87,13 @@ def _one_against_rest(function: str, said: Tensor, meant: Tensor) -> float:
             said, meant = said[:, 1:], meant[:, 1:]
     measure, meant = _of("classification", function), meant.int()
     found = [measure(*pair) for pair in zip(said.T, meant.T, strict=True) if 0 < int(pair[1].sum()) < len(meant)]
+    return sum(found) / len(found) if found else math.nan
+
+
+def _mean_precision(said: Tensor, meant: Tensor) -> float:
+    """The mean average precision of the classes of which there is an example; NaN if there is none."""
+    measure = _of("classification", "binary_average_precision")
+    found = [measure(*pair) for pair in zip(said.T, meant.T, strict=True) if bool(pair[1].any())]
     return sum(found) / len(found) if found else math.nan
 
 
@@ -178,7 +167,12 @@ def label_metrics(way: int) -> dict[str, ChoiceMetric]:
     exact = _of("classification", "multilabel_exact_match", num_labels=way)
     area = partial(_one_against_rest, "binary_auroc")
     found = [
-        ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision", "multilabelaverageprecision"})),
+        ChoiceMetric(
+            MEAN_PRECISION,
+            frozenset({"averageprecision", "multilabelaverageprecision"}),
+            _mean_precision,
+            shares=True,
+        ),
         *_family("multilabel", ("micro", "macro", "weighted"), "macro", num_labels=way),
         ChoiceMetric("exact matches", frozenset({"accuracy", "exactmatch", "multilabelexactmatch"}), exact),
         ChoiceMetric("AUROC", frozenset({"rocauc", "multilabelauroc"}), area, shares=True),

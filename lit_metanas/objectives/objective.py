@@ -54,11 +54,6 @@ class Judged:
         return float(self.right.sum() / self.whole.sum())
 
     @property
-    def effective(self) -> int:
-        """How many examples of equal weight have as exact a mean (Kish 1965, 11.7)."""
-        return max(1, round(float(self.whole.sum() ** 2 / (self.whole**2).sum())))
-
-    @property
     def half(self) -> float:
         """Half width of its 95 % confidence interval, by the linearised variance of a ratio (Cochran 1977, 6.3)."""
         number = len(self.right)
@@ -119,6 +114,7 @@ class Objective(ABC):
         augmentable: whether targets stay right when an input is changed at random.
         target_type: of the tensors of targets.
         named: what the names of a task's classes are of, in the plural.
+        hub_tasks: the Hugging Face Hub's name of the task for each kind of inputs; that of "" is for all others.
         caveat: what a model card says of the limits of predictions.
 
     Example:
@@ -135,6 +131,7 @@ class Objective(ABC):
     augmentable: ClassVar[bool] = True
     target_type: ClassVar[torch.dtype] = torch.int64
     named: ClassVar[str] = "classes"
+    hub_tasks: ClassVar[Mapping[str, str]] = {}
     caveat: ClassVar[str] = (
         "Its probabilities are not calibrated, and it has no answer for what belongs to none of its classes."
     )
@@ -174,7 +171,7 @@ class Objective(ABC):
         Args:
             noun: what inputs are, such as images, sounds or texts.
         """
-        return "other"
+        return self.hub_tasks.get(noun, self.hub_tasks.get("", "other"))
 
     def to_plain(self) -> dict[str, Any]:
         """What it depends on besides the number of classes or symbols, as JSON holds it.
@@ -205,9 +202,8 @@ class Objective(ABC):
         """The names of classes or symbols, numbers where none are given; empty where predictions are no such."""
         return tuple(given)
 
-    @abstractmethod
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The mean loss of a batch.
+        """The mean loss of a batch. An objective has this or ``losses``, and by default each is made of the other.
 
         Args:
             scores: what a network gives.
@@ -217,6 +213,7 @@ class Objective(ABC):
         Raises:
             ValueError: it does not take label smoothing.
         """
+        return self.losses(scores, targets, label_smoothing).mean()
 
     def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The loss of each example, shape ``(n,)``, for examples with weights.
@@ -231,6 +228,12 @@ class Objective(ABC):
         """
         pairs = zip(scores.split(1), targets.split(1), strict=True)
         return torch.stack([self.loss(*pair, label_smoothing) for pair in pairs])
+
+    def _refuse_smoothing(self, label_smoothing: float) -> None:
+        if label_smoothing:
+            raise ValueError(
+                f"{type(self).__name__} takes no label smoothing: set label_smoothing = {label_smoothing} to 0."
+            )
 
     def examples_worth(self, targets: Tensor) -> int:
         """How many examples of equal weight give as exact a score as examples of these targets; by default as many."""
@@ -286,11 +289,11 @@ class Objective(ABC):
         """Whether a prediction counts as right where examples are shown: by default, whether it is the answer."""
         return bool(prediction == answer)
 
-    def measures(self, predictions: Sequence[Any], targets: Tensor, names: Sequence[str]) -> dict[str, float]:
+    def measures(self, found: Any, targets: Tensor, names: Sequence[str]) -> dict[str, float]:
         """What else is reported of test predictions, by its name; by default nothing.
 
         Args:
-            predictions: what the scores say.
+            found: probabilities of classes, shape ``(n, way)``; of other objectives the predictions.
             targets: of the same examples.
             names: of classes, symbols or targets.
         """

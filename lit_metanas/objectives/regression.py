@@ -71,6 +71,7 @@ class Regression(Objective):
     noun: ClassVar[str] = "numbers"
     target_type: ClassVar[torch.dtype] = torch.float32
     named: ClassVar[str] = "targets"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"rows": "tabular-regression"}
     caveat: ClassVar[str] = (
         "Its prediction intervals hold nine of ten numbers for such inputs alone, and it knows of no numbers far from "
         "those that it was trained on."
@@ -117,10 +118,6 @@ class Regression(Objective):
         """One for each target."""
         return len(self.means)
 
-    def hub_task(self, noun: str) -> str:
-        """The Hub has a name for tables alone."""
-        return "tabular-regression" if noun == "rows" else "other"
-
     def to_plain(self) -> dict[str, Any]:
         """The scale, the reach of prediction intervals where it is known, and a metric that is not the usual one."""
         plain: dict[str, Any] = {"means": list(self.means), "deviations": list(self.deviations)}
@@ -147,18 +144,13 @@ class Regression(Objective):
             return tuple(given) or ("target",)
         return tuple(f"target {place}" for place in range(1, self.outputs + 1))
 
-    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Mean squared error of scores ``(n, outputs)`` and standardised targets.
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The squared error of scores ``(n, outputs)`` and standardised targets, the mean of those of an example.
 
         Raises:
             ValueError: there is label smoothing.
         """
-        return self.losses(scores, targets, label_smoothing).mean()
-
-    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The squared error of each example, the mean of those of its targets."""
-        if label_smoothing:
-            raise ValueError(f"Regression takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        self._refuse_smoothing(label_smoothing)
         wanted = (targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)
         return F.mse_loss(scores, wanted.to(scores), reduction="none").mean(1)
 
@@ -234,23 +226,21 @@ class Regression(Objective):
         rows = zip(prediction, answer, self.reaches or self.deviations, strict=True)
         return all(abs(said - meant) <= reach for said, meant, reach in rows)
 
-    def measures(
-        self, predictions: Sequence[tuple[float, ...]], targets: Tensor, names: Sequence[str]
-    ) -> dict[str, float]:
+    def measures(self, found: Any, targets: Tensor, names: Sequence[str]) -> dict[str, float]:
         """RMSE and MAE in the user's units, and the share of targets within their intervals, each for every target."""
         from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error  # takes seconds
 
-        found: dict[str, float] = {}
-        said = torch.tensor(list(predictions), dtype=torch.float64).reshape(targets.shape)
+        measured: dict[str, float] = {}
+        said = torch.as_tensor(found, dtype=torch.float64).reshape(targets.shape)
         for place, name in enumerate(self.names(names)):
             own, meant = said[:, place].contiguous(), targets[:, place].cpu().double()
             end = f" of {name}" * (self.outputs > 1)
-            found[f"RMSE{end}"] = float(mean_squared_error(own, meant, squared=False))
-            found[f"MAE{end}"] = float(mean_absolute_error(own, meant))
+            measured[f"RMSE{end}"] = float(mean_squared_error(own, meant, squared=False))
+            measured[f"MAE{end}"] = float(mean_absolute_error(own, meant))
             if self.reaches:
                 within = (own - meant).abs() <= self.reaches[place]
-                found[f"targets within their {100 * COVERAGE:.0f} % intervals{end}"] = float(within.double().mean())
-        return found
+                measured[f"targets within their {100 * COVERAGE:.0f} % intervals{end}"] = float(within.double().mean())
+        return measured
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
         """With prediction intervals by split conformal prediction (Lei et al. 2018).

@@ -8,19 +8,19 @@ from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.objectives.classification import (
     FEWEST_CALIBRATING,
-    HUB_NOUNS,
+    ClassProbabilities,
     best_temperature,
-    cooled,
+    calibration_error,
     is_temperature,
 )
 from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
-from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
+from lit_metanas.objectives.objective import Examples, Judged, LeftOut
 
 LABEL_SEPARATOR = ";"
 """Stands between the labels of an example wherever they are a text."""
@@ -39,7 +39,7 @@ FEWEST_OF_A_THRESHOLD = 5
 
 
 @dataclass(frozen=True)
-class SeveralLabels(Objective):
+class SeveralLabels(ClassProbabilities):
     """Tell for each class whether an example has it: binary cross-entropy of each class, judged by mAP.
 
     Targets are ``(n, way)``, float32, 1 for each class that an example has and else 0; all may be 0. Predictions are
@@ -97,15 +97,6 @@ class SeveralLabels(Objective):
         """The threshold of each class."""
         return self.thresholds or (USUAL_THRESHOLD,) * self.way
 
-    @property
-    def outputs(self) -> int:
-        """One for each class."""
-        return self.way
-
-    def hub_task(self, noun: str) -> str:
-        """The Hub calls it classification, too."""
-        return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
-
     def to_plain(self) -> dict[str, Any]:
         """The thresholds, the temperature, and a metric that is not the usual one."""
         plain = {"thresholds": list(self.cuts), "temperature": self.temperature}
@@ -120,22 +111,13 @@ class SeveralLabels(Objective):
         metric = plain.get("metric", MEAN_PRECISION)
         return cls(names, tuple(thresholds), plain.get("temperature", 1.0), metric=metric)
 
-    def names(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Of the classes."""
-        return tuple(given) or tuple(map(str, range(self.way)))
-
-    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Mean binary cross-entropy of scores and targets, both ``(n, way)``, by the weights.
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The binary cross-entropy of scores and targets, both ``(n, way)``, by the weights: the mean over the classes.
 
         Raises:
             ValueError: there is label smoothing.
         """
-        return self.losses(scores, targets, label_smoothing).mean()
-
-    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The binary cross-entropy of each example, the mean of those of its classes."""
-        if label_smoothing:
-            raise ValueError(f"SeveralLabels takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        self._refuse_smoothing(label_smoothing)
         found = F.binary_cross_entropy_with_logits(scores, targets.to(scores), reduction="none")
         if self.weights is not None:
             without, within = scores.new_tensor(self.weights).unbind(1)
@@ -154,7 +136,9 @@ class SeveralLabels(Objective):
         if len(targets) < FEWEST_CALIBRATING:
             return self
         scores, wanted = scores.double().cpu(), targets.double().cpu()
-        found = replace(self, temperature=best_temperature(scores, replace(self, weights=None)._log_loss(wanted)))
+        plain = replace(self, weights=None)  # of the log-loss, the sum of those of all classes
+        temperature = best_temperature(scores, lambda own: plain.losses(own, wanted) * self.way)
+        found = replace(self, temperature=temperature)
         probabilities, shared = found.values(scores), USUAL_THRESHOLD
         if bool(wanted.any()):
             shared = best_threshold(probabilities.flatten(), wanted.flatten())
@@ -163,16 +147,6 @@ class SeveralLabels(Objective):
             for pair in zip(probabilities.T, wanted.T, strict=True)
         ]
         return replace(found, thresholds=tuple(own))
-
-    def _log_loss(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
-        """The log-loss of each example, the sum of those of its classes, by scores."""
-        return lambda scores: self.losses(scores, targets) * self.way
-
-    def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
-        """A network whose scores are divided by the temperature already."""
-        if self.temperature == 1:
-            return network, self
-        return cooled(network, self.temperature), replace(self, temperature=1.0)
 
     def predictions(self, scores: Tensor) -> list[tuple[float, ...]]:
         """The probabilities of each example."""
@@ -208,6 +182,37 @@ class SeveralLabels(Objective):
         rows = torch.tensor(list(predictions), dtype=torch.float64).reshape(-1, self.way)
         return rows >= rows.new_tensor(self.cuts)
 
+    def uncalibrated(self) -> Self:
+        """Without the temperature."""
+        return replace(self, temperature=1.0)
+
+    def own_probabilities(self, probabilities: Tensor) -> Tensor:
+        """The network's own probabilities, of calibrated ones, float64."""
+        return (self.temperature * probabilities.double().logit()).sigmoid()
+
+    def measures_of(self, probabilities: Tensor, targets: Tensor) -> dict[str, float]:
+        """F1, exact matches, log-loss and calibration error, and the mAP of a network that ranks nothing.
+
+        Macro F1 and that mAP are means over the classes with an example, and the calibration error is that of the pairs
+        of an example and a class.
+        """
+        wanted, said = targets.bool(), probabilities.double() >= torch.tensor(self.cuts, dtype=torch.float64)
+        known, hits = wanted.any(0), (wanted & said).sum(0).double()
+        either = wanted.sum(0) + said.sum(0)
+        return {
+            "micro F1": float(2 * hits.sum() / either.sum().clamp(min=1)),
+            "macro F1": float((2 * hits / either)[known].mean()),
+            "exact matches": float((wanted == said).all(1).double().mean()),
+            "log-loss": float(self.log_losses(probabilities, targets).mean()),
+            "calibration error": calibration_error(probabilities.flatten(), wanted.flatten()),
+            "mAP of guessing": float(wanted.double().mean(0)[known].mean()),
+        }
+
+    def log_losses(self, probabilities: Tensor, targets: Tensor) -> Tensor:
+        """The negative logarithm of what was given to the truth, the mean over the classes, shape ``(n,)``."""
+        own = torch.where(targets > 0, probabilities.double(), 1 - probabilities.double())
+        return -own.clamp(min=torch.finfo(torch.float32).tiny).log().mean(1)
+
     def agrees(self, prediction: tuple[float, ...], answer: tuple[float, ...]) -> bool:
         """Whether the predicted labels are those that are meant."""
         return bool((self.chosen([prediction]) == self.chosen([answer])).all())
@@ -222,23 +227,13 @@ class SeveralLabels(Objective):
             raise ValueError(f"{name} has no label at all: give it examples of some class.")
 
     def judge(self, predictions: Sequence[tuple[float, ...]], targets: Tensor) -> Judged:
-        """The metric; mAP as a mean over examples: each has it, and what it adds to it (its influence, Hampel 1974).
-
-        Examples of which a class ranks others low take from it, too, so the metric is no sum over those that have
-        labels; influences sum to 0, and their variance is that of the metric.
-        """
-        wanted = targets.cpu().double()
+        """The metric of labels, or of probabilities."""
+        wanted = targets.cpu().int()
         said = torch.tensor(list(predictions), dtype=torch.float64).reshape(wanted.shape)
         metric = label_metrics(self.way)[self.metric]
-        if (measure := metric.measure) is not None:
-            shown, meant = said if metric.shares else self.chosen(predictions).int(), wanted.int()
-            return LeftOut(lambda places: measure(shown[places], meant[places]), len(meant))
-        known = wanted.any(0)
-        parts = [_average_precision(*pair) for pair in zip(said.T[known], wanted.T[known], strict=True)]
-        whole = torch.full((len(wanted),), 1 / max(1, len(wanted)), dtype=torch.float64)
-        if not parts:  # nothing can be ranked
-            return Judged(whole * torch.nan, whole)
-        return Judged(torch.stack([value * whole + influence for value, influence in parts]).mean(0), whole)
+        measure, shown = metric.measure, said if metric.shares else self.chosen(predictions).int()
+        assert measure is not None
+        return LeftOut(lambda places: measure(shown[places], wanted[places]), len(wanted))
 
 
 def label_text(labels: Any) -> str:
@@ -252,12 +247,7 @@ def labels_of_text(text: str) -> frozenset[str]:
 
 
 def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
-    """The threshold of the highest F1, in the middle between two probabilities; of equal ones that next to a half.
-
-    Args:
-        probabilities: of a class, shape ``(n,)``.
-        targets: 1 where an example has it, else 0, shape ``(n,)``.
-    """
+    """The threshold of a class's highest F1, in the middle of two probabilities; of equal ones that next to a half."""
     values, order = probabilities.double().sort(descending=True)
     hits = targets.double()[order].cumsum(0)
     number = torch.arange(1, len(values) + 1, dtype=torch.float64)
@@ -267,23 +257,3 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
     scores = torch.where(apart, scores, -1.0)
     best = middles[scores >= scores.max() - 1e-12]
     return min(1.0, max(1e-6, float(best[(best - USUAL_THRESHOLD).abs().argmin()])))
-
-
-def _average_precision(scores: Tensor, targets: Tensor) -> tuple[float, Tensor]:
-    """The average precision of a class of which there is an example, and the influence of each example on it.
-
-    With weights w of the examples, it is the mean over those of the class of A / B, where A is the weight of those of
-    the class with as large a score, and B that of all such. The influence of an example is the derivative by its w.
-    """
-    order = scores.sort().values
-    of_class = torch.where(targets > 0, scores, -torch.inf).sort().values
-    number, places = len(scores), torch.searchsorted(order, scores)
-    behind = number - places.double()
-    precision = (number - torch.searchsorted(of_class, scores).double()) / behind
-    share = targets / targets.sum()
-    value = float((share * precision).sum())
-    # What an example adds to A and B of all of the class whose score is no larger than its own.
-    up_to = torch.searchsorted(order, scores, right=True) - 1
-    ranks = scores.argsort()
-    to_a, to_b = ((share * each / behind)[ranks].cumsum(0)[up_to] for each in (torch.ones_like(share), precision))
-    return value, share * (precision - value) + targets * to_a - to_b

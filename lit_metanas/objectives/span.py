@@ -51,6 +51,7 @@ class Span(Objective):
     kind: ClassVar[str] = "span"
     scored: ClassVar[Scored] = "step"
     noun: ClassVar[str] = "answers"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"": "question-answering"}
     augmentable: ClassVar[bool] = False  # a hidden word may be the answer
 
     longest: int = 30
@@ -58,10 +59,6 @@ class Span(Objective):
     def __post_init__(self) -> None:
         if self.longest < 1:
             raise ValueError(f"Span: longest = {self.longest} must be at least 1.")
-
-    def hub_task(self, noun: str) -> str:
-        """Question answering."""
-        return "question-answering"
 
     def to_plain(self) -> dict[str, Any]:
         """The longest answer."""
@@ -93,8 +90,7 @@ class Span(Objective):
         Raises:
             ValueError: there is label smoothing, or an answer ends behind the scores.
         """
-        if label_smoothing:
-            raise ValueError(f"Span takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        self._refuse_smoothing(label_smoothing)
         if targets.numel() and int(targets.max()) >= scores.shape[1]:
             raise ValueError(
                 f"An answer ends at step {int(targets.max())}, and there are scores of {scores.shape[1]} steps: take "

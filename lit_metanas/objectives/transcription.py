@@ -42,6 +42,7 @@ class Transcription(Objective):
     metric: ClassVar[str] = "word accuracy"
     scored: ClassVar[Scored] = "step"
     noun: ClassVar[str] = "transcripts"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"sounds": "automatic-speech-recognition"}
 
     symbols: int
 
@@ -53,10 +54,6 @@ class Transcription(Objective):
     def outputs(self) -> int:
         """The blank, and one for each symbol."""
         return self.symbols + 1
-
-    def hub_task(self, noun: str) -> str:
-        """Recognition of speech, where inputs are sounds."""
-        return {"sounds": "automatic-speech-recognition"}.get(noun, "other")
 
     def to_plain(self) -> dict[str, Any]:
         """Nothing."""
@@ -78,8 +75,7 @@ class Transcription(Objective):
 
         An example with more symbols than steps can tell adds nothing.
         """
-        if label_smoothing:
-            raise ValueError(f"Transcription takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        self._refuse_smoothing(label_smoothing)
         lengths = (targets != BLANK).sum(1)
         # Certain blanks behind the end are no steps, so that a transcript that is too long for its own steps is seen.
         own = ~(scores[:, :, 1:] <= NEVER / 2).all(2)  # true of what is not a number, which is to be seen, too

@@ -70,6 +70,7 @@ class Translation(Objective):
     kind: ClassVar[str] = "translation"
     scored: ClassVar[Scored] = "target"
     noun: ClassVar[str] = "texts"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"": "translation"}
     smooths: ClassVar[bool] = True
 
     target: Preprocessing
@@ -93,10 +94,6 @@ class Translation(Objective):
     def written_by(self) -> Preprocessing:
         """The target's."""
         return self.target
-
-    def hub_task(self, noun: str) -> str:
-        """Translation."""
-        return "translation"
 
     def to_plain(self) -> dict[str, Any]:
         """The metric, and what makes the target's tokens."""
@@ -213,12 +210,15 @@ def chrf_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
 
 
 def bleu_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
-    """The BLEU of each text with the one that is meant, from 0 to 1, smoothed as Lin and Och (2004) do."""
+    """The BLEU of each text with the one that is meant, from 0 to 1, smoothed as Lin and Och (2004) do.
+
+    One is added to the matches and to the number of n-grams, but of single words. torchmetrics has 0 for each text
+    without a match of four words, however short it is.
+    """
     return [_bleu(split_words(text), split_words(other)) for text, other in zip(said, meant, strict=True)]
 
 
 def _bleu(said: Sequence[str], meant: Sequence[str]) -> float:
-    """One is added to the matches and to the number of n-grams, but of single words."""
     logarithms = 0.0
     for size in range(1, LONGEST_NGRAM + 1):
         own, other = (

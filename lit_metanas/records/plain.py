@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lit_metanas.inputs.shapes import KindShape, Shape, plain_shape, read_shape
-from lit_metanas.io.text import utf8_text
+from lit_metanas.io.text import printable, utf8_text
 from lit_metanas.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
     for name in value:
         if name not in known:
-            raise ValueError(f"{place} has an unknown field '{_short(str(name))}'")
+            raise ValueError(f"{place} has an unknown field '{printable(str(name), 40)}'")
     arguments = {}
     for name, field in known.items():
         if name in value:
@@ -77,7 +77,8 @@ def read_field(hint: Any, value: object, place: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{place} must be an object, not {_quote(value)}")
-        return {str(key): read_field(inner[1], item, f"{place}.{_short(str(key))}") for key, item in value.items()}
+        named = {str(key): item for key, item in value.items()}
+        return {key: read_field(inner[1], item, f"{place}.{printable(key, 40)}") for key, item in named.items()}
     if hint is Architecture:
         labels = read_field(dict[str, str], value, place)
         return Architecture(labels)
@@ -136,10 +137,4 @@ def _read_scalar(hint: Any, value: object, place: str) -> Any:
 
 
 def _quote(value: object) -> str:
-    return _short(repr(value))
-
-
-def _short(text: str) -> str:
-    if len(text) <= 40:
-        return text
-    return f"{text[:37]}..."
+    return printable(repr(value), 40)

@@ -82,7 +82,6 @@ class SearchRecord:
         choices: the labels that could be chosen, by choice.
         seed: the search's seed.
         method: the searcher's row in tables.
-        embedding: features of the task itself; empty if none were computed.
         precision: of the networks' trainings, in Lightning's words.
 
     Example:
@@ -99,7 +98,6 @@ class SearchRecord:
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     method: str = ""
-    embedding: tuple[float, ...] = ()
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
@@ -136,11 +134,6 @@ class SearchRecord:
     def trade_offs(self) -> tuple[Trial, ...]:
         """The front of a search with several objectives; empty for a single objective."""
         return self.front if len(self.objectives) > 1 else ()
-
-    @property
-    def curve(self) -> tuple[tuple[float, float], ...]:
-        """The anytime curve over FLOPs."""
-        return self.curve_over("flops")
 
     def curve_over(self, account: Literal["flops", "queries"]) -> tuple[tuple[float, float], ...]:
         """The anytime curve: (spent so far, best score so far) at each improvement, by full scores only."""
@@ -227,13 +220,11 @@ class TaskScores:
         task_id: the task.
         features: the encoded architectures, shape ``(n, d)``, float64.
         scores: their validation scores from the searches, higher is better, shape ``(n,)``, float64.
-        embedding: features of the task itself, shape ``(e,)``, float64; of length 0 if the records have none.
         architectures: the scored architectures in the same order; may be left empty.
         cost: total cost of the searches.
 
     Example:
-        >>> values, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.zeros(0)
-        >>> scores = lm.records.TaskScores("letters", torch.eye(3), values, embedding)
+        >>> scores = lm.records.TaskScores("letters", torch.eye(3), torch.tensor([0.7, 0.9, 0.8]))
         >>> len(scores)
         3
     """
@@ -241,7 +232,6 @@ class TaskScores:
     task_id: str
     features: Tensor
     scores: Tensor
-    embedding: Tensor
     architectures: tuple[Architecture, ...] = ()
     cost: Cost = field(default_factory=Cost)
 
@@ -250,6 +240,5 @@ class TaskScores:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
-        tensors = (self.features, self.scores, self.embedding)
-        features, scores, embedding = (tensor.to(device, non_blocking=non_blocking) for tensor in tensors)
-        return replace(self, features=features, scores=scores, embedding=embedding)
+        features, scores = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.features, self.scores))
+        return replace(self, features=features, scores=scores)

@@ -162,6 +162,7 @@ def _record(line: bytes) -> SearchRecord:
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError("has no schema number and so is not a record of a search")
     schema = document.pop("schema")
+    document.pop("embedding", None)  # a field of earlier versions
     if schema > LINE_SCHEMA:
         raise ValueError(f"has schema {schema}, of a newer version of the program (this one reads up to {LINE_SCHEMA})")
     try:

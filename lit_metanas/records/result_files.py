@@ -30,6 +30,18 @@ _Row = TypeVar("_Row", bound=ResultRow | ArchitectureRow)
 RESULT_SCHEMA = 1
 """Version of these files. A reader of an older version refuses a newer one."""
 
+EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
+"""Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
+
+EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
+"""The file of all test examples, and its most bytes."""
+
+INTERVAL_ENDS = ("lower", "upper")
+"""How columns of the ends of prediction intervals begin."""
+
+_NUMBERS = ("probability", "loss")
+"""Columns of ``predictions.csv`` that may be missing."""
+
 
 def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) -> None:
     """Write ``{"schema": 1, "results": [...]}`` atomically.
@@ -145,20 +157,6 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     _merge(path, "architectures", ArchitectureRow, list(rows))
 
 
-EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
-"""Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
-
-
-INTERVAL_ENDS = ("lower", "upper")
-"""How columns of the ends of prediction intervals begin."""
-
-_NUMBERS = ("probability", "loss")
-"""Columns of ``predictions.csv`` that may be missing."""
-
-EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
-"""The file of all test examples, and its most bytes."""
-
-
 class KeptNetwork(NamedTuple):
     """A chosen network with kept weights: its row, and the folder that ``predict`` takes if it was exported."""
 
@@ -216,10 +214,8 @@ def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> No
 
 def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     file = Path(path)
-    if (file / f"{key}.json").is_file():
-        raise FileNotFoundError(f"'{file}' is a folder: give the file in it, '{file / f'{key}.json'}'.")
     if file.is_dir():
-        raise FileNotFoundError(f"'{file}' is a folder without {key}.json: give the path of such a file.")
+        raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")
     if not file.is_file():
         raise FileNotFoundError(
             f"There is no file '{file}': run `lit-metanas auto` or `search` first, or give the right path."
@@ -228,16 +224,12 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {fix}.")
-    rows = document.get(key)
-    schemas = [document["schema"]]
-    if isinstance(rows, list):
-        schemas += [row.get("schema", 1) for row in rows if isinstance(row, dict)]
-    newest = max(number for number in schemas if type(number) is int)
-    if newest > RESULT_SCHEMA:
+    if document["schema"] > RESULT_SCHEMA:
         raise ValueError(
-            f"'{file}' has schema {newest}, which a newer version of the program wrote (this one reads up to "
-            f"{RESULT_SCHEMA}): update lit-metanas."
+            f"'{file}' has schema {document['schema']}, which a newer version of the program wrote (this one reads up "
+            f"to {RESULT_SCHEMA}): update lit-metanas."
         )
+    rows = document.get(key)
     if not isinstance(rows, list):
         raise ValueError(f"'{file}' has no list '{key}': {fix}.")
     try:

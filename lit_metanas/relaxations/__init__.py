@@ -1,12 +1,14 @@
 """Relaxations: from architecture logits to a mixture over candidates, or to one sampled candidate."""
 
-from lit_metanas.relaxations.discrete import Argmax, Derived, SampledChild
 from lit_metanas.relaxations.relaxation import (
     PRUNED,
     AnnealedSoftmax,
+    Argmax,
     ChoicewiseRelaxation,
+    Derived,
     GumbelSoftmax,
     Relaxation,
+    SampledChild,
     Softmax,
     StraightThrough,
     probabilities,

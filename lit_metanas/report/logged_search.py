@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, pixels
-from lit_metanas.callbacks.results import TRIAL_COLUMNS, TRIAL_TABLE, trial_cells
-from lit_metanas.callbacks.trial_coordinates import COORDINATES, draw_coordinates
+from lit_metanas.callbacks.results import COORDINATES, TRIAL_COLUMNS, TRIAL_TABLE, draw_coordinates, trial_cells
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.report.figures.costs import draw_rounds
@@ -63,7 +62,13 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
         dir=os.fspath(folder),
         mode="online" if online else "offline",
         job_type="search",
-        config=_configuration(result),
+        config={
+            "task": result.task_id,
+            "space": result.space,
+            "seed": result.record.seed,
+            **{f"architecture.{name}": label for name, label in result.architecture.items()},
+            **{f"recipe.{name}": value for name, value in result.whole_recipe.items()},
+        },
         settings=settings,
         reinit="create_new",  # a run of the caller's goes on
     )
@@ -75,13 +80,6 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     if wandb.run is None:
         wandb.teardown()  # W&B reads the environment once; a later run may have another one
     return Path(run.dir).parent
-
-
-def _configuration(result: SearchResult) -> dict[str, Any]:
-    """What was chosen."""
-    chosen = {f"architecture.{name}": label for name, label in result.architecture.items()}
-    recipe = {f"recipe.{name}": value for name, value in result.whole_recipe.items()}
-    return {"task": result.task_id, "space": result.space, "seed": result.record.seed, **chosen, **recipe}
 
 
 def _log_trials(run: Run, result: SearchResult) -> None:

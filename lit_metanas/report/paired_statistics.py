@@ -14,14 +14,7 @@ from lit_metanas.records.statistics import Interval, t_interval
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean paired difference with the bounds of its 95 % interval.
-
-    Attributes:
-        mean: mean of the differences.
-        low: lower bound; NaN for a single pair, which has no spread.
-        high: upper bound; NaN for a single pair.
-        pairs: number of pairs.
-    """
+    """A mean paired difference with the bounds of its 95 % interval, which are NaN for a single pair."""
 
     mean: float
     low: float

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, save
-from lit_metanas.comparisons.measures.class_measures import ClassTable
-from lit_metanas.comparisons.measures.label_measures import LabelTable
+from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.objectives.metric_table import number_metrics
@@ -27,7 +26,7 @@ from lit_metanas.records.result_files import (
     read_example_rows,
     read_predictions,
 )
-from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction, describe_chosen
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.panel import numbers_in_words, numbers_of
 from lit_metanas.report.figures.predictions import (
@@ -111,13 +110,7 @@ def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -
 
 def _caption(rows: Sequence[ArchitectureRow]) -> str:
     """The architecture that all rows have, and who chose it."""
-    first = rows[0]
-    chosen = str(first.architecture)
-    if first.ensemble > 1:
-        chosen += f", mean of {first.ensemble} such networks"
-    if first.linear is not None:
-        chosen += f", and a linear model, {first.linear}"
-    users = []
+    chosen, users = describe_chosen(rows[0].architecture, rows[0].ensemble, rows[0].linear), []
     for row in rows:
         user = f"{row.method}, {row.task_id}, seed {row.seed}"
         if label := row.recipe.get(PREPROCESSING):
@@ -144,7 +137,9 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     except ValueError as error:
         warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
         return ""
-    right = f"{sum(one.right for one in predictions)} {_right_by(network.row.metric)}"
+    right = f"{sum(one.right for one in predictions)} right"
+    if network.row.metric.endswith(tuple(number_metrics())):  # see ``Regression.agrees``
+        right += " (within the 90 % interval or, without one, a standard deviation of the truth)"
     parts = [
         f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(task)}, of "
         f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
@@ -181,13 +176,6 @@ def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[
     seen = {text for one in predictions for text in (one.said, one.meant)}
     said = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
     return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})", *([markdown_text(said)] if said else [])]
-
-
-def _right_by(metric: str) -> str:
-    """What a prediction that counts as right is called, by the metric; see ``Regression.agrees``."""
-    if metric.endswith(tuple(number_metrics())):
-        return "near the truth (✓: in the 90 % interval or, without one, within a standard deviation)"
-    return "right"
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
@@ -273,17 +261,15 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         return "", []
     numbers = _numbers(network, errors)
     parts, pictures = ["## Classes"], []
-    if rows[0].shares:
-        parts.append(LabelTable.of(rows).markdown())
-    else:
+    names = [name for name, _ in rows[0].shares]
+    if not names:
         names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
-        places = {name: place for place, name in enumerate(names)}
-        table = ClassTable.of([places[row.truth] for row in rows], [places[row.prediction] for row in rows], names)
-        parts.append(table.markdown())
-        named = replace(table, names=tuple(numbers.get(name, name) for name in names))
-        if (drawn := draw_confusions(named)) is not None:
-            save(drawn, folder / CONFUSIONS.file)
-            pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {numbers_in_words(numbers)}".rstrip()))
+    table = ClassTable.of(rows, names)
+    parts.append(table.markdown())
+    named = replace(table, names=tuple(numbers.get(name, name) for name in names))
+    if (drawn := draw_confusions(named)) is not None:
+        save(drawn, folder / CONFUSIONS.file)
+        pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {numbers_in_words(numbers)}".rstrip()))
     wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
     if wrong:
         all_wrong = number_of(sum(not row.right for row in rows), "error")

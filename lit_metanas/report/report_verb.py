@@ -81,17 +81,11 @@ PROBABILITIES = Picture(
 
 @dataclass(frozen=True)
 class Report:
-    """The parts of a report.
-
-    Attributes:
-        tables: one table for each protocol.
-        files: the written files, each with its title.
-        verdict: the gain of the subject and its cost, in one sentence; empty without a subject.
-    """
+    """The parts of a report."""
 
     tables: tuple[ProtocolTable, ...]
-    files: dict[Path, str]
-    verdict: str = ""
+    files: dict[Path, str]  # with their titles
+    verdict: str = ""  # the gain of the subject and its cost
 
 
 def report(
@@ -119,12 +113,11 @@ def report(
     """
     folder = own_path(output, "output")
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
-    networks = [one for one in kept if one.has(EXPORT)]
-    drawn, history = [one.row for one in networks], None
-    if architectures is not None:
-        drawn = read_architectures(architectures)
+    history = drawn = None
     if probabilities is not None:
         history = ProbabilityHistory.read(probabilities)
+    if architectures is not None:
+        drawn = read_architectures(architectures)
     made = write_report(
         folder,
         [row for path in results for row in read_results(path)],
@@ -132,8 +125,7 @@ def report(
         scratch=scratch,
         history=history,
         architectures=drawn,
-        networks=networks,
-        looked_at=[one for one in kept if one.has(PREDICTIONS)],
+        networks=kept,
         subject=subject,
     )
     console = Console()
@@ -145,6 +137,7 @@ def report(
     width = max(map(len, made.files.values()))
     for path, what in made.files.items():
         say(f"{what:<{width}}  {path}")
+    networks = [one for one in kept if one.has(EXPORT)]
     best = best_networks(networks)
     if next_step is None and best:
         next_step = shlex.join(["lit-metanas", *predict_command(str(next(iter(best.values())).folder))])
@@ -160,9 +153,8 @@ def write_report(
     reference: str | None = None,
     scratch: str | None = None,
     history: ProbabilityHistory | None = None,
-    architectures: Sequence[ArchitectureRow] = (),
+    architectures: Sequence[ArchitectureRow] | None = None,
     networks: Sequence[KeptNetwork] = (),
-    looked_at: Sequence[KeptNetwork] = (),
     subject: str | None = None,
     searched: ResultFields | None = None,
 ) -> Report:
@@ -174,10 +166,10 @@ def write_report(
         reference: the method that all others are compared with.
         scratch: the from-scratch search for the pay-off of meta-training.
         history: probabilities over meta-training.
-        architectures: rows of chosen architectures; each different one is drawn once, at most six.
-        networks: exported networks; their folders are listed, and the best one of each task by validation score is
-            named.
-        looked_at: networks with predictions; those of the first task's best network are shown.
+        architectures: rows of chosen architectures; each different one is drawn once, at most six. By default those of
+            the exported networks.
+        networks: networks with kept weights. The folders of those that were exported are listed, and the best one of
+            each task by validation score is named. Of those with predictions the first task's best one is shown.
         subject: the method that the report's first sentence is about.
         searched: the only row's result, if all that its search tried is to be drawn.
 
@@ -213,6 +205,10 @@ def write_report(
         if figure is not None:
             save(figure, folder / picture.file)
             pictures.append(picture)
+    looked_at = [one for one in networks if one.has(PREDICTIONS)]
+    networks = [one for one in networks if one.has(EXPORT)]
+    if architectures is None:
+        architectures = [network.row for network in networks]
     pictures += draw_architectures(folder, architectures)
     examples = prediction_section(folder, looked_at)
     classes, confusions = class_section(folder, looked_at)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from lit_metanas.io.text import printable
@@ -32,72 +32,38 @@ LONGEST_METRIC = 30
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method under one protocol; means over its seeds and tasks.
-
-    Attributes:
-        method: the row's name.
-        batch_norm: source of batch-norm statistics; empty if no network has any.
-        score: mean and interval over episodes or target tasks.
-        seeds: mean and interval over seeds.
-        seed_numbers: the seeds.
-        difference: paired difference to the reference method; None for the reference itself and without a pair.
-        account: unit of a search's cost: ``flops`` or ``queries``.
-        search_cost: cost of the search on one task.
-        search_seconds: time of the search on one task.
-        meta_cost: cost of meta-training, paid once, in the same account.
-        meta_seconds: time of meta-training.
-        pays_after: tasks until meta-training has paid; None without meta-training, or without a method to compare with.
-        parameters: trainable parameters of the network.
-        flops: forward multiply-adds of the network for one input.
-        hardware: the machines.
-        precisions: of the networks' trainings, those other than float32.
-        configs: paths of the runs' configurations.
-        stopped: whether one of the searches was stopped early, and its result is the best so far.
-    """
+    """One method under one protocol; numbers are means over its seeds and tasks."""
 
     method: str
-    batch_norm: str
-    score: Interval
-    seeds: Interval
+    batch_norm: str  # source of its statistics; empty if no network has any
+    score: Interval  # over episodes or target tasks
+    seeds: Interval  # over seeds
     seed_numbers: tuple[int, ...]
-    difference: Difference | None
-    account: str
-    search_cost: float
+    difference: Difference | None  # to the reference method; None for the reference itself, and without a pair
+    account: str  # the unit of both costs: ``flops`` or ``queries``
+    search_cost: float  # of one task
     search_seconds: float
-    meta_cost: float
+    meta_cost: float  # of the meta-training, paid once
     meta_seconds: float
-    pays_after: float | None
+    pays_after: float | None  # tasks; None without meta-training, or without a method to compare with
     parameters: float
-    flops: float
+    flops: float  # forward multiply-adds of the network for one input
     hardware: tuple[str, ...]
-    precisions: tuple[str, ...]
+    precisions: tuple[str, ...]  # of the networks' trainings, those other than float32
     configs: tuple[str, ...]
-    stopped: bool
+    stopped: bool  # whether a search was stopped early, and its result is the best so far
 
 
 @dataclass(frozen=True)
 class ProtocolTable:
-    """All methods under one protocol, in the order of their first results.
-
-    Attributes:
-        title: the protocol in words.
-        units: the units that intervals are over: ``episodes``, ``target tasks``, the ``test examples`` of a single task
-            that was searched with one seed, or its ``seeds``.
-        reference: the method that differences are taken to, or None.
-        scratch: the from-scratch search for the pay-off of meta-training, or None.
-        account: unit of a search's cost: ``flops`` or ``queries``.
-        rows: one row for each method and batch-norm mode.
-        class_values: for a single task, each class's accuracy by method; empty for several tasks, or if none is known.
-        metric: name of the score.
-    """
+    """All methods under one protocol, in the order of their first results."""
 
     title: str
-    units: str
-    reference: str | None
-    scratch: str | None
-    account: str
-    rows: tuple[MethodRow, ...]
-    class_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    units: str  # of the intervals: ``episodes``, ``target tasks``, ``seeds``, or a single search's ``test examples``
+    reference: str | None  # the method that differences are taken to
+    scratch: str | None  # the from-scratch search for the pay-off of meta-training
+    account: str  # the unit of costs: ``flops`` or ``queries``
+    rows: tuple[MethodRow, ...]  # one for each method and batch-norm mode
     metric: str = ACCURACY
 
 
@@ -169,9 +135,6 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     # A method without results under this protocol is not a reference in its table.
     reference, scratch = (name if name in by_method else None for name in (reference, scratch))
     compared, paying = by_method.get(reference or ""), by_method.get(scratch or "")
-    class_values = {}
-    if single and units == "test examples":
-        class_values = _by_class(results)
     return ProtocolTable(
         title=title_of(results),
         units=units,
@@ -179,7 +142,6 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         scratch=scratch,
         account=protocol.account,
         rows=tuple(_row(own, mode, compared, paying) for (_, mode), own in groups.items()),
-        class_values=class_values,
         metric=printable(results[0].metric, LONGEST_METRIC),
     )
 
@@ -203,11 +165,6 @@ def title_of(results: Sequence[ResultRow]) -> str:
     if len(counts) == 1 and tested:
         parts.append(f"trained on {trained} examples, tested on {tested}")
     return f"Task {first.task_id}: {', '.join(parts)}".rstrip(": ")
-
-
-def _by_class(results: Sequence[ResultRow]) -> dict[str, dict[str, float]]:
-    names = dict.fromkeys(name for result in results for name in result.class_values)
-    return {name: {r.method: r.class_values[name] for r in results if name in r.class_values} for name in names}
 
 
 def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:

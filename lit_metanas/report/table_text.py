@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Literal, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
 
-from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, shorten, with_prefix
-from lit_metanas.objectives.metric_table import ACCURACY
+from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable
@@ -62,11 +60,6 @@ COLUMNS = (
 """All columns; the first one is in each part of a wide table."""
 
 
-def cells(row: MethodRow) -> list[str]:
-    """The row's texts in the order of ``COLUMNS``."""
-    return [column.text(row) for column in COLUMNS]
-
-
 def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
     """The columns that are not empty, each with its heading and texts; that of seeds only if rows differ in it."""
     found = {}
@@ -90,9 +83,6 @@ COST_NOTES = {
 }
 """The note on costs for each account."""
 
-MOST_CLASSES = 30
-"""Most classes that are shown, the weakest ones first."""
-
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
@@ -114,15 +104,6 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     drawn = [_part(part) for part in parts]
     drawn[0].title = _shown(table.title)
     drawn[-1].caption = _shown(notes(table))
-    if table.class_values:
-        own = Table(title=_by_class(table), title_justify="left")
-        heading, *others = _class_heading(table)
-        own.add_column(_shown(heading))
-        for heading in others:
-            own.add_column(_shown(heading), justify="right")
-        for line in _class_lines(table):
-            own.add_row(*map(_shown, line))
-        drawn.append(own)
     return drawn
 
 
@@ -147,27 +128,6 @@ def _shown(text: str) -> str:
     return escape(printable(text))
 
 
-def _by_class(table: ProtocolTable) -> str:
-    """What a table of classes has: the recall, which for a class alone is the accuracy."""
-    if "accuracy" in table.metric:
-        return "Accuracy by class, %"
-    return "Recall by class, %"
-
-
-def _class_heading(table: ProtocolTable) -> list[str]:
-    return ["class", *(row.method for row in table.rows)]
-
-
-def _class_lines(table: ProtocolTable) -> list[list[str]]:
-    """A line for each class, the weakest first, with the accuracy of each method."""
-    ordered = sorted(table.class_values.items(), key=lambda item: fmean(item[1].values()))
-    lines = []
-    for name, own in ordered[:MOST_CLASSES]:
-        shown = {method: f"{100 * value:.1f}" for method, value in own.items()}
-        lines.append([shorten(name, 40), *(shown.get(row.method, "–") for row in table.rows)])
-    return lines
-
-
 def to_markdown(table: ProtocolTable) -> str:
     """The table as Markdown, with its notes.
 
@@ -183,11 +143,7 @@ def to_markdown(table: ProtocolTable) -> str:
     ruler = ["---" if column.justify == "left" else "---:" for column in columns]
     heading, *lines = zip(*columns.values(), strict=True)
     title, below = markdown_text(table.title), markdown_text(notes(table))
-    text = f"### {title}\n\n{markdown_lines([heading, ruler, *lines])}\n\n{below}\n"
-    if table.class_values:
-        ruler = ["---", *("---:" for _ in table.rows)]
-        text += f"\n{_by_class(table)}:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
-    return text
+    return f"### {title}\n\n{markdown_lines([heading, ruler, *lines])}\n\n{below}\n"
 
 
 def notes(table: ProtocolTable) -> str:
@@ -226,23 +182,16 @@ def notes(table: ProtocolTable) -> str:
 
 
 def _score_note(table: ProtocolTable) -> str:
-    """The meaning of the score, its interval, and the column over seeds."""
+    """What the score is a mean over, and its intervals."""
+    kind = "Student's t"
     if table.units == "test examples":
-        what, interval = "over the test examples", ", with its 95 % interval"
-        if table.metric == ACCURACY:
-            what = "share of the test examples that are classified correctly"
-            interval = ", and the reach of its 95 % interval (Wilson)"
-        if all(math.isnan(row.score.half) for row in table.rows):
-            interval = ""
-        return f"{what}{interval}."
-    if table.units == "seeds":
-        return "mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
-    if all(len(row.seed_numbers) == 1 for row in table.rows):
-        return f"mean over {table.units} with its 95 % interval (Student's t)."
-    return (
-        f"mean over {table.units} and seeds with its 95 % interval (Student's t over {table.units}). Over seeds: the "
-        "same mean with its 95 % interval over seeds."
-    )
+        kind = "Wilson's where it is a share"
+    text = f"mean over the {table.units}"
+    if not all(math.isnan(row.score.half) for row in table.rows):
+        text += f" with its 95 % interval ({kind})"
+    if any(len(row.seed_numbers) > 1 for row in table.rows):
+        text += ". Over seeds: the same mean with its 95 % interval over seeds"
+    return f"{text}."
 
 
 def verdict(tables: Sequence[ProtocolTable], method: str) -> str:

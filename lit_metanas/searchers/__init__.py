@@ -4,16 +4,14 @@ from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import (
-    BorrowedArchitecture,
     FixedArchitecture,
     MetaSearchedArchitecture,
     RandomArchitecture,
     Searcher,
 )
-from lit_metanas.searchers.supernet_searchers import DARTSSearcher, ENASSearcher, OneShotSearcher
+from lit_metanas.searchers.supernet_searchers import DARTSSearcher, ENASSearcher
 
 __all__ = [
-    "BorrowedArchitecture",
     "DARTSSearcher",
     "ENASSearcher",
     "EvolvingHalving",
@@ -22,7 +20,6 @@ __all__ = [
     "Halving",
     "MetaSampler",
     "MetaSearchedArchitecture",
-    "OneShotSearcher",
     "PortfolioSampler",
     "QuerySearcher",
     "RandomArchitecture",

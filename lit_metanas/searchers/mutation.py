@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from math import exp, isclose, log
 from typing import Any, TypeVar
@@ -20,12 +21,11 @@ def any_value(distribution: BaseDistribution, generator: np.random.Generator) ->
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(generator.integers(len(distribution.choices)))]
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    if (number := _positions(distribution)) is not None:
-        return _at(distribution, int(generator.integers(number)))
-    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # the ends are as likely as the others
+    half = (distribution.step or 0) / 2  # the ends are as likely as the others
+    low, high = distribution.low - half, distribution.high + half
     if distribution.log:
-        return _clip(distribution, exp(generator.uniform(log(distribution.low - half), log(distribution.high + half))))
-    return _clip(distribution, generator.uniform(distribution.low, distribution.high))
+        return _nearest(distribution, exp(generator.uniform(log(low), log(high))))
+    return _nearest(distribution, generator.uniform(low, high))
 
 
 def can_have(distribution: BaseDistribution, value: Any) -> bool:
@@ -34,7 +34,7 @@ def can_have(distribution: BaseDistribution, value: Any) -> bool:
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and _of_range(distribution, value) is not None
+    return number and _is_of_range(distribution, value)
 
 
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
@@ -55,45 +55,26 @@ def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str,
         found = {choice.label_of(value): value for value in reversed(distribution.choices)}
         return {label: value for label, value in found.items() if label is not None}
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return {label: number for label in choice.labels if (number := _number(distribution, label)) is not None}
+    named: dict[str, Any] = {}
+    for label in choice.labels:
+        with suppress(ValueError):  # of a label that is no number
+            if _is_of_range(distribution, float(label)):
+                named[label] = _nearest(distribution, float(label))
+    return named
 
 
-def _number(distribution: IntDistribution | FloatDistribution, label: str) -> int | float | None:
-    """The number that a label spells; None if it is not one of the range."""
-    try:
-        return _of_range(distribution, float(label))
-    except ValueError:
-        return None
+def _is_of_range(distribution: IntDistribution | FloatDistribution, value: float) -> bool:
+    """Whether a number lies within the range, and on one of its steps."""
+    within = distribution.low <= value <= distribution.high
+    return within and isclose(_nearest(distribution, value), value, rel_tol=1e-9)
 
 
-def _of_range(distribution: IntDistribution | FloatDistribution, value: float) -> int | float | None:
-    """A number as the range has it; None outside the range or between its steps."""
-    if not distribution.low <= value <= distribution.high:
-        return None
-    if (number := _positions(distribution)) is not None:
-        assert distribution.step is not None
-        near = _at(distribution, min(round((value - distribution.low) / distribution.step), number - 1))
-    else:
-        near = _clip(distribution, value)
-    if not isclose(near, value, rel_tol=1e-9):
-        return None
-    return near
-
-
-def _positions(distribution: IntDistribution | FloatDistribution) -> int | None:
-    """Number of values of a range that has steps."""
-    if distribution.log or distribution.step is None:
-        return None
-    return round((distribution.high - distribution.low) / distribution.step) + 1
-
-
-def _at(distribution: IntDistribution | FloatDistribution, place: int) -> int | float:
-    assert distribution.step is not None
-    return min(distribution.low + place * distribution.step, distribution.high)
-
-
-def _clip(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
-    value = min(max(value, distribution.low), distribution.high)
+def _nearest(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
+    """The value of a range that is nearest to a number."""
+    low, step = distribution.low, distribution.step
+    if step is not None:
+        value = low + round((value - low) / step) * step
+    value = min(max(value, low), distribution.high)
     if isinstance(distribution, IntDistribution):
         return round(value)
     return float(value)

@@ -1,9 +1,8 @@
-"""The base of searchers, and methods that do not search the task: fixed, random, borrowed and meta-searched ones."""
+"""The base of searchers, and methods that do not search the task: fixed, random and meta-searched ones."""
 
 from __future__ import annotations
 
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -16,7 +15,6 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
-from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
@@ -117,41 +115,6 @@ class RandomArchitecture(Searcher):
         if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
             raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
         return _outcome_without_score(drawn[0], task, space, budget)
-
-
-class BorrowedArchitecture(Searcher):
-    """The architecture that scored best, by validation examples, on another task; at no cost on this one.
-
-    Args:
-        path: the ``architectures.json`` of an earlier search.
-        method: borrow only from this method; None takes any.
-
-    Example:
-        >>> searcher = lm.searchers.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
-        >>> searcher.method
-        'DARTS from scratch'
-    """
-
-    def __init__(self, path: str | os.PathLike[str], method: str | None = None) -> None:
-        self.path = path
-        self.method = method
-
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Choose among the other tasks' architectures, of equal scores the first; ValueError without any."""
-        found = [
-            row
-            for row in read_architectures(self.path)
-            if row.task_id != task.id and row.space == space.name and self.method in (None, row.method)
-        ]
-        rows = [row for row in found if not math.isnan(row.value)]
-        if not rows:
-            advice = "search other tasks with 'validate: true'" if found else "search other tasks first"
-            raise ValueError(
-                f"'{self.path}' holds no architecture of {space.name} that was scored on another task than "
-                f"'{task.id}': {advice}."
-            )
-        best = max(rows, key=lambda row: row.value).architecture
-        return _outcome_without_score(space.canonical(best), task, space, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:

@@ -1,4 +1,4 @@
-"""Searchers that train a supernet: DARTS, ENAS and one-shot search."""
+"""Searchers that train a supernet: DARTS and ENAS."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Generic, TypeVar
 
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
-from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax
-from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.space import SearchSpace
@@ -33,7 +30,6 @@ from lit_metanas.training.weight_sharing.enas_training import ControllerRates, E
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatches,
-    SinglePathTraining,
     SupernetPlan,
     SupernetTraining,
     WeightRates,
@@ -57,13 +53,6 @@ class SupernetSearcher(Searcher, Generic[Module]):
     ) -> None:
         if epochs < 1 or batch_size < 2:
             raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
-        for callback in callbacks:
-            validates = type(callback).on_validation_end is not Callback.on_validation_end
-            if validates and not isinstance(callback, ProgressBar | Timer | ThroughputMonitor):
-                raise ValueError(
-                    f"{type(self).__name__}: {type(callback).__name__} waits for a Trainer's validations, and this "
-                    "search validates within its steps: leave it out of 'callbacks'."
-                )
         self.epochs, self.batch_size = epochs, batch_size
         self.start, self.head = start, head
         self.callbacks = tuple(callbacks)
@@ -182,7 +171,7 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
         if (reason := trained.space.violation(architecture)) is not None:
             raise ValueError(
                 f"The architecture that the search found cannot be built ({reason}): take another seed, or "
-                "OneShotSearcher, which tries only what can be built."
+                "ENASSearcher, which keeps only what can be built."
             )
         return SearchOutcome(architecture, None, trained.record)
 
@@ -250,61 +239,3 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         if not trials:
             trained.validate()
         return SearchOutcome(trained.derive() or trained.draw(), None, trained.record)
-
-
-class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
-    """Trains a supernet by uniformly drawn architectures, then ranks candidates by their accuracy with its weights.
-
-    With a random sampler it is random search with weight sharing (Li and Talwalkar 2019), with an evolutionary one
-    single-path one-shot (Guo et al. 2020). The budget's FLOPs go into the training; a candidate costs a query. The
-    outcome carries the supernet's weights, its classifier, and batch-norm statistics. Each candidate records one trial.
-
-    Args:
-        sampler: any of Optuna's samplers, seeded again for each candidate; None draws at random.
-        candidates: trials of the ranking, also those at no cost; the ranking ends sooner if the budget does.
-        constraints: largest values of ``parameters``, ``flops`` or ``latency`` of a candidate.
-        rates: how the weights are trained.
-        epochs: passes over the train part; the training ends sooner if the budget does.
-        batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them, from whose weights the training starts; None
-            starts from scratch.
-        head: as of ``ENASSearcher``.
-
-    Example:
-        >>> lm.searchers.OneShotSearcher(epochs=1, candidates=2).constraints
-        {}
-    """
-
-    def __init__(
-        self,
-        *,
-        sampler: BaseSampler | None = None,
-        candidates: int = 100,
-        constraints: dict[str, float] | None = None,
-        rates: WeightRates | None = None,
-        epochs: int = 50,
-        batch_size: int = 64,
-        start: Parameters | str | None = None,
-        head: Head | None = None,
-    ) -> None:
-        check_positive("OneShotSearcher", {"candidates": candidates})
-        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
-        self.sampler = sampler or RandomSampler()
-        self.candidates = candidates
-        self.constraints = constraints or {}
-        self.rates = rates or WeightRates()
-        self._ranking = QuerySearcher(sampler=self.sampler, trials=candidates, constraints=self.constraints)
-
-    @property
-    def meta_cost(self) -> Cost:
-        """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
-        return super().meta_cost + self._ranking.meta_cost
-
-    def _training(self, plan: SupernetPlan) -> SinglePathTraining:
-        return SinglePathTraining(plan, rates=self.rates)
-
-    def _choose(self, trained: SinglePathTraining, seed: int) -> SearchOutcome:
-        """The best candidate of the ranking."""
-        task, space = trained.task, trained.space
-        estimator = SupernetEstimator(task, space, seed, trained.weights)
-        return self._ranking.run(estimator, space, trained.budget, seed, problem=task.id)

@@ -3,9 +3,8 @@
 from lit_metanas.spaces.any_input import LinearSpace, NGramSpace, PatchSpace, RocketSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
+from lit_metanas.spaces.cells import DARTSCell, ENASMacro, MetaNASCell
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
 from lit_metanas.spaces.grid import GridSpace

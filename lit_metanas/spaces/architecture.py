@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from numbers import Real
 
-from lit_metanas.io.text import nearest, printable
+from lit_metanas.io.text import nearest
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,6 @@ class Choice:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
         return next((label for label in self.labels if _is_number(label, float(value))), None)
-
-    def lacks(self, value: object) -> str:
-        """``the label 'adm', which 'optimizer' lacks: did you mean 'adam'?`` of a value that stands for no label."""
-        text = printable(str(value), 60)
-        near = any(map(str.isalpha, text)) and nearest(text, self.labels)  # to be near is nothing for numbers
-        fix = f"did you mean '{near}'?" if near else f"it has {printable(', '.join(self.labels), 200)}."
-        return f"the label '{text}', which '{self.name}' lacks: {fix}"
 
 
 def _is_number(label: str, value: float) -> bool:
@@ -106,12 +99,6 @@ class Architecture(Mapping[str, str]):
     def to_json(self) -> dict[str, str]:
         """The architecture as a plain dictionary that ``Architecture(...)`` reads back."""
         return dict(self._labels)
-
-
-def active_at(place: int, name: str, depths: Sequence[str]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """The condition on a choice of depth, ``active_if`` of a choice, that a layer is computed; none if it always is."""
-    deep = frozenset(depth for depth in depths if int(depth) >= place)
-    return ((name, deep),) * (len(deep) < len(depths))
 
 
 def layer_prefix(place: int, shared: bool) -> str:
@@ -162,14 +149,11 @@ def check_dropouts(space: str, rates: Iterable[float]) -> None:
             raise ValueError(f"{space}: dropout {rate} is not a probability below 1: use for instance 0.2.")
 
 
-def check_labels(
-    labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, briefly: bool = False
-) -> None:
-    """Refuse unknown choices, ``briefly`` by naming the nearest one instead of all, and labels that are not left."""
+def check_labels(labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
+    """Refuse unknown choices, naming the nearest one, and labels that are not left."""
     for name, wanted in labels.items():
         if name not in left:
-            known = f"'{nearest(name, left) or next(iter(left))}'" if briefly else ", ".join(left)
-            raise ValueError(f"Unknown choice '{name}': {space} has {known}.")
+            raise ValueError(f"Unknown choice '{name}': {space} has '{nearest(name, left) or next(iter(left))}'.")
         for label in wanted:
             if label not in left[name]:
                 raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(left[name])}.")
@@ -177,7 +161,7 @@ def check_labels(
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:
     """The choices with the labels that are left, in the usual order."""
-    check_labels(fixed, labels_of(choices), space, briefly=True)
+    check_labels(fixed, labels_of(choices), space)
     kept = []
     for choice in choices:
         wanted = fixed.get(choice.name, choice.labels)

@@ -108,52 +108,41 @@ class BodySupernet(Supernet):
 
 
 class BodyChild(ChildNetwork):
-    """A body of one candidate a choice, the average of its outputs over pixels or steps, and a linear classifier."""
+    """A body of one candidate a choice, the average of its outputs over pixels or steps, and a linear classifier.
 
-    def __init__(
-        self,
-        body: nn.Module,
-        shape: Shape,
-        way: int,
-        *,
-        sliced: bool = False,  # whether parameters may be leading parts of the supernet's
-        features: int | None = None,
-        flops: int | None = None,
-    ) -> None:
+    Parameters may be leading parts of the supernet's if it is ``sliced``.
+    """
+
+    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__()
         self.sliced = sliced
         self.body = body
         fixed = _fixed_norms(body)
         self._fixed = frozenset(name for name, layer in body.named_modules(prefix="body") if layer in fixed)
-        if features is None or flops is None:
-            count = LayerFlops(body, shape)
-            features = count.features
-            flops = count.whole(body) + features * way
-        self.features, self.flops = features, flops
-        self.head = nn.Linear(features, way)
+        self.features, self.flops = self._count(body, shape)
+        self.flops += self.features * way
+        self.head = nn.Linear(self.features, way)
+
+    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        """The features of a body, and its multiply-adds."""
+        count = LayerFlops(body, shape)
+        return count.features, count.whole(body)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
         return averages(self.body(inputs))
 
-    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
-        own = self._own()
+        if not self.sliced:
+            self._refuse_other_sizes(weights)
         plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
         for name, layer in self.named_modules():
             if isinstance(layer, UnsharedScale):
                 plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
-        if not self.sliced:
-            self._refuse_other_sizes(weights, self._tensors())
-        for name, value in self._leading({**plain, **weights}).items():
-            own[name].copy_(value)
-        self._inherit_head(weights)
+        self._copy({**plain, **weights})
 
     def _tensors(self) -> dict[str, Tensor]:
-        return self._own()
-
-    def _own(self) -> dict[str, Tensor]:
         """Parameters and statistics of the body under the supernet's names, layer by layer."""
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
@@ -192,10 +181,6 @@ def _checked(body: nn.Module) -> nn.Module:
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     seen: set[nn.Module] = set()
-    if not isinstance(body, nn.Module):
-        raise ValueError(
-            f"The body is {type(body).__name__}, not a module: let `body` return one, such as nn.Sequential(*layers)."
-        )
     fixed = _fixed_norms(body)
     body = _mix_norms(body, fixed)
     for name, layer in body.named_modules(remove_duplicate=False):

@@ -70,7 +70,6 @@ class Builder:
         candidates: Mapping[str, Make | None] | Mapping[int, Make | None],
         *,
         norm: Number | None = None,
-        merge: bool = True,
     ) -> nn.Module:
         """A choice among layers.
 
@@ -82,34 +81,28 @@ class Builder:
             candidates: for each label (a text, or a number, which stands for its text) what makes the layer; None adds
                 nothing and is for layers of a ``sum``.
             norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
-            merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
 
         Raises:
-            ValueError: a candidate is a layer, where a function that makes one is expected, or makes something else.
+            ValueError: a candidate is a layer, where a function that makes one is expected.
         """
-        if not isinstance(candidates, Mapping):
-            raise ValueError(f"'{name}': candidates are {type(candidates).__name__}: give {{label: what makes it}}.")
         layers: dict[str, nn.Module | None] = {}
-        name = self._part + name
+        whole = self._part + name
         by_label = {str(label): make for label, make in candidates.items()}
-        for label in self._ask(name, tuple(map(str, candidates))):
+        for label in self._ask(whole, tuple(map(str, candidates))):
             make = by_label[label]
             if isinstance(make, nn.Module):
                 raise ValueError(
-                    f"Candidate '{label}' of '{name}' is a layer: give what makes it, for instance nn.ReLU or "
+                    f"Candidate '{label}' of '{whole}' is a layer: give what makes it, for instance nn.ReLU or "
                     "partial(build.conv, 16, 32, 3)."
                 )
-            with self._where(name, (label,)):
-                made = None if make is None else make()
-            if not isinstance(made, nn.Module | None):
-                raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
-            layers[label] = made
+            with self.where(name, (label,)):
+                layers[label] = None if make is None else make()
         if self.mixed:
-            return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+            return MixedChoice(whole, layers, None if norm is None else MixedNorm(norm, affine=True))
         adds = any(layer is not None for layer in layers.values())
         return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 
-    def number(self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int]) -> Number:
+    def number(self, name: str, numbers: Sequence[int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
         Times or divided by a plain number (``//``) it is open, too; other arithmetic with it is refused, as
@@ -117,14 +110,11 @@ class Builder:
 
         Args:
             name: of the choice.
-            numbers: the candidates, by label where these are not the numbers themselves.
+            numbers: the candidates.
         """
-        labels = tuple(map(str, numbers))
-        values = numbers.values() if isinstance(numbers, Mapping) else numbers
-        by_label = dict(zip(labels, values, strict=True))
         name = self._part + name
-        left = tuple(by_label[label] for label in self._ask(name, labels))
-        self.sliced = self.sliced or len(by_label) > 1
+        left = tuple(map(int, self._ask(name, tuple(map(str, numbers)))))
+        self.sliced = self.sliced or len(numbers) > 1
         if self.mixed:
             return OpenNumber(name, left)
         return left[0]
@@ -213,15 +203,14 @@ class Builder:
         """
         if not depths or min(depths) < 1 or max(depths) > len(layers):
             raise ValueError(f"'{name}' has {len(layers)} layers, and depths {list(depths)}: give 1 to {len(layers)}.")
-        name = self._part + name
-        labels = tuple(str(depth) for depth in depths)
-        left = [int(label) for label in self._ask(name, labels)]
+        whole, labels = self._part + name, tuple(map(str, depths))
+        left = [int(label) for label in self._ask(whole, labels)]
         made = []
         for place, make in enumerate(layers[: max(left)], start=1):
-            with self._where(name, [label for label in labels if int(label) >= place]):
+            with self.where(name, [label for label in labels if int(label) >= place]):
                 made.append(make())
         if self.mixed:
-            return MixedDepth(name, made, left, averaged)
+            return MixedDepth(whole, made, left, averaged)
         return nn.Sequential(*made)
 
     def sum(self, *layers: nn.Module) -> nn.Module:
@@ -259,8 +248,11 @@ class Builder:
     @contextmanager
     def where(self, name: str, labels: Collection[str]) -> Iterator[None]:
         """Choices that are asked for within matter only where a choice, asked for before, has one of the labels."""
-        with self._where(self._part + name, labels):
+        self._conditions.append((self._part + name, frozenset(labels)))
+        try:
             yield
+        finally:
+            self._conditions.pop()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -270,15 +262,6 @@ class Builder:
             yield
         finally:
             self._part = before
-
-    @contextmanager
-    def _where(self, name: str, labels: Collection[str]) -> Iterator[None]:
-        """The same as ``where``, of the whole name of a choice."""
-        self._conditions.append((name, frozenset(labels)))
-        try:
-            yield
-        finally:
-            self._conditions.pop()
 
 
 class ChosenLayer(nn.Module):

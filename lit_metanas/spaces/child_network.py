@@ -119,9 +119,9 @@ class ChildNetwork(nn.Module, ABC):
             taken[part] = given[part].to(taken)
         self._inherit_head(weights)
 
-    def _refuse_other_sizes(self, weights: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
+    def _refuse_other_sizes(self, weights: Mapping[str, Tensor]) -> None:
         """Refuse weights of which a slice would fit, but that are another network's."""
-        for name, tensor in whole.items():
+        for name, tensor in self._tensors().items():
             if name in weights and weights[name].shape != tensor.shape:
                 raise ValueError(
                     f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "

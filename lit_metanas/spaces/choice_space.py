@@ -118,11 +118,14 @@ class ChoiceSpace(ABC):
             space: the name; empty if the record has none.
             architecture: in that space.
         """
-        if space not in ("", self.name):
+        known = labels_of(self.choices)
+        if space not in ("", self.name) or any(
+            label not in known.get(name, ()) for name, label in architecture.items()
+        ):
             return None
         try:
             whole = self.canonical(architecture) == architecture
-        except ValueError:  # a choice or a label that the space lacks, or a choice without a label
+        except ValueError:  # a choice without a label
             return None
         if whole and self.violation(architecture) is None:
             return architecture

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -146,8 +145,3 @@ def count_features(rows: Sequence[Sequence[Sequence[int]]], widths: Sequence[int
         places = [start + place for start, group in zip(starts, groups, strict=False) for place in group]
         np.add.at(counts, places, 1)
     return torch.from_numpy(found)
-
-
-def bucket(words: Sequence[str], buckets: int) -> int:
-    """A place for any sequence of words, the same in every process (Weinberger et al. 2009, feature hashing)."""
-    return crc32(" ".join(words).encode()) % buckets

@@ -124,14 +124,7 @@ class SlicedConv2d(nn.Conv2d):
 
 
 class WeighedLayers(nn.Sequential):
-    """Layers one after the other, which multiply their outputs by the weight that a mixture gives them."""
-
-    def forward(self, inputs: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The outputs for inputs of shape ``(n, channels, ...)``, times ``weight``, a scalar, where there is one."""
-        layers = list(self)
-        for layer in layers[:-1]:
-            inputs = layer(inputs)
-        return weighed_outputs(layers[-1] if layers else None, inputs, weight)
+    """Layers one after the other, whose ``forward`` takes the weight that a mixture gives their outputs, too."""
 
 
 class MixedChoice(nn.Module):
@@ -140,13 +133,11 @@ class MixedChoice(nn.Module):
     # The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
     # of their kernel are summed as one convolution, before the norm: their weights add up to one there.
 
-    def __init__(
-        self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None, merge: bool = True
-    ) -> None:
+    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None) -> None:
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
-        self.merged = merge and _differ_in_size_alone(list(candidates.values()))
+        self.merged = _differ_in_size_alone(list(candidates.values()))
         self.keys = add_candidates(self, candidates)
         self.norm = norm
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import permutations, product
+from zlib import crc32
 
 import torch
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.encodings import Encoding, bucket, count_features
+from lit_metanas.spaces.encodings import Encoding, count_features
 
 LINKS = (
     (0, 0, 0, 0),
@@ -163,7 +164,7 @@ def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[
 
 
 BUCKETS = 128
-"""For paths: 7,380 are thinkable, and a network has at most four."""
+"""For paths, by feature hashing: 7,380 are thinkable, and a network has at most four."""
 
 
 class NASBenchGraphEncoding(Encoding):
@@ -205,7 +206,7 @@ def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
     for number, father in zip(numbers, link, strict=True):
         relations.append((father and (2 + numbers[father - 1]) * size) + number)
     positions = [place * size + number for place, number in enumerate(numbers)]
-    paths = [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves]
+    paths = [crc32(" ".join(_path(leaf, link, ops)).encode()) % BUCKETS for leaf in leaves]
     return [LINKS.index(tuple(link))], positions, numbers, relations, paths
 
 

@@ -120,11 +120,6 @@ def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])
 
 
-def average(inputs: Tensor) -> Tensor:
-    """3x3 mean of each pixel's neighbourhood inside the image."""
-    return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
-
-
 def halve_by_mean(inputs: Tensor, *, up: bool = True) -> Tensor:
     """2x2 means; an odd last row or column is averaged by itself, or left out unless sizes are rounded ``up``."""
     height, width = inputs.shape[2:]

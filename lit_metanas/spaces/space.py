@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import (
     ImageShape,
+    KindShape,
     RowShape,
     SeriesShape,
     Shape,
@@ -34,47 +35,23 @@ Solver = Callable[[Split, Objective, float, int, int, Callable[[], None] | None]
 """Takes examples, objective, weight decay, passes, seed, and what is called after each pass; returns whether it trained
 a network, which it does not for some objectives."""
 
-ShapeType = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape] | type[TextRowShape]
+ShapeType = type[KindShape]
 
-BODY_SHAPES: Mapping[ShapeType, Shape] = {
-    ImageShape: ImageShape(3, 32, 32),
-    SeriesShape: SeriesShape(4, 32),
-    TokenShape: TokenShape(32, 32),
-    RowShape: RowShape(8),
-    TextRowShape: TextRowShape(8, 32, 32),
+INPUT_KINDS: Mapping[ShapeType, tuple[Shape, str, str]] = {
+    ImageShape: (ImageShape(3, 32, 32), "images", "LayeredSpace"),
+    SeriesShape: (SeriesShape(4, 32), "series", "SequenceSpace"),
+    TokenShape: (TokenShape(32, 32), "sequences of tokens", "SequenceSpace"),
+    RowShape: (RowShape(8), "rows of numbers", "MLPSpace"),
+    TextRowShape: (TextRowShape(8, 32, 32), "rows of numbers with a text", "TextRowSpace"),
 }
-"""A shape of each kind, for which a body is built to find its choices."""
+"""Of each kind a shape, for which a body is built to find its choices, its name, and the space to take usually."""
 
-KIND_NAMES: Mapping[ShapeType, str] = {
-    ImageShape: "images",
-    SeriesShape: "series",
-    TokenShape: "sequences of tokens",
-    RowShape: "rows of numbers",
-    TextRowShape: "rows of numbers with a text",
+SCORED_PARTS: Mapping[Scored, tuple[str, str]] = {
+    "input": ("an input", "SequenceSpace with other readouts than 'each'"),
+    "step": ("each step of an input", "SequenceSpace with readouts=['each']"),
+    "target": ("each step of a text to be written", "EncoderDecoderSpace"),
 }
-
-USUAL_SPACES: Mapping[ShapeType, str] = {
-    ImageShape: "LayeredSpace",
-    SeriesShape: "SequenceSpace",
-    TokenShape: "SequenceSpace",
-    RowShape: "MLPSpace",
-    TextRowShape: "TextRowSpace",
-}
-"""The space to take for a kind of input, unless there is a reason."""
-
-SCORED_NAMES: Mapping[Scored, str] = {
-    "input": "an input",
-    "step": "each step of an input",
-    "target": "each step of a text to be written",
-}
-
-SCORING_SPACES: Mapping[Scored, str] = {
-    "input": "SequenceSpace with other readouts than 'each'",
-    "step": "SequenceSpace with readouts=['each']",
-    "target": "EncoderDecoderSpace",
-}
-"""The space to take for networks of such scores."""
-
+"""What networks give scores for, in words, and the space to take for such scores."""
 
 ONE_BY_ONE = "search by a method that trains one network after the other"
 """What to do where a supernet cannot be computed."""
@@ -89,6 +66,7 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
+        shares_weights: whether there is a supernet, from whose weights children begin.
 
     Example:
         >>> from functools import partial
@@ -109,13 +87,14 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
+    shares_weights: ClassVar[bool] = True
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
         """The open questions, in a fixed order: those of the body."""
         build = Builder()
         with torch.device("meta"):
-            self.body(BODY_SHAPES[self.shapes[0]], build)
+            self.body(INPUT_KINDS[self.shapes[0]][0], build)
         return tuple(build.choices.values())
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
@@ -138,8 +117,8 @@ class SearchSpace(ChoiceSpace):
         """Refuse inputs of a kind that the networks do not take, by a ValueError."""
         kind = type(as_shape(shape))
         if kind not in self.shapes:
-            taken = " and ".join(KIND_NAMES[kind] for kind in self.shapes)
-            other = USUAL_SPACES[kind]
+            taken = " and ".join(INPUT_KINDS[kind][1] for kind in self.shapes)
+            other = INPUT_KINDS[kind][2]
             if ImageShape in self.shapes and kind is RowShape:
                 other += ", or give images by height and width"
             raise ValueError(
@@ -155,14 +134,21 @@ class SearchSpace(ChoiceSpace):
     def check_objective(self, objective: Objective) -> None:
         """Refuse an objective that wants other scores than the networks have, by a ValueError."""
         if objective.scored != self.scored:
+            wanted, other = SCORED_PARTS[objective.scored]
             raise ValueError(
-                f"{type(objective).__name__} wants scores for {SCORED_NAMES[objective.scored]}, and {self.name} has "
-                f"them for {SCORED_NAMES[self.scored]}: take {SCORING_SPACES[objective.scored]}."
+                f"{type(objective).__name__} wants scores for {wanted}, and {self.name} has them for "
+                f"{SCORED_PARTS[self.scored][0]}: take {other}."
             )
 
     def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates, for inputs of ``shape``."""
+        """Build the network that holds all candidates, for inputs of ``shape``.
+
+        Raises:
+            ValueError: the space has none.
+        """
         self.check_shape(shape)
+        if not self.shares_weights:
+            raise ValueError(f"{self.name} has no supernet: take another space, or {ONE_BY_ONE}.")
         return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
@@ -170,6 +156,8 @@ class SearchSpace(ChoiceSpace):
 
         Where it is empty, each child draws its own weights, and inherits what a given parent has.
         """
+        if not self.shares_weights:
+            return {}
         return {name: parameter.detach() for name, parameter in self.supernet(shape).named_parameters()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:

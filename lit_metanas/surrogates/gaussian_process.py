@@ -1,8 +1,9 @@
-"""Gaussian processes over architectures: the kernel, the posterior, and the fit of the kernel's parameters."""
+"""Gaussian processes over architectures: the kernel, its fit, the posterior, and the expected improvement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log, pi, sqrt
 from typing import NamedTuple, Self
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 
 LIKELIHOOD_STEPS = 60
 """Most steps of L-BFGS; it converges after about 25."""
+
+PREDICTION_CHUNK = 4096
+"""Number of architectures that are predicted at once, which bounds the memory."""
 
 
 class Gaussians(NamedTuple):
@@ -53,15 +57,16 @@ class GroupedKernel:
         parts = zip(left.split(self.widths, dim=1), right.split(self.widths, dim=1), self.scales, strict=True)
         return torch.stack([_squared_distances(own, other) / scale for own, other, scale in parts])
 
-    def weights(self, parameters: Tensor) -> Tensor:
-        """The weight of each feature's squared difference, shape ``(d,)``."""
-        groups = len(self.widths)
-        return (parameters[:groups].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
-
     def __call__(self, parameters: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """The covariance, shape ``(n, m)``, of features of shapes ``(n, d)`` and ``(m, d)``."""
-        roots = self.weights(parameters).sqrt()
-        return self.of_distance(parameters, _squared_distances(left * roots, right * roots))
+        by_group = parameters[:-2].exp() / self.scales
+        weighted = left * by_group.repeat_interleave(torch.tensor(self.widths))
+        squares = (self._norms(left) @ by_group)[:, None] + self._norms(right) @ by_group
+        return self.of_distance(parameters, (squares - 2 * weighted @ right.T).clamp(min=0))
+
+    def _norms(self, features: Tensor) -> Tensor:
+        """The squared norm of each row in each group, shape ``(n, groups)``."""
+        return torch.stack([(part**2).sum(1) for part in features.split(self.widths, dim=1)], dim=1)
 
     def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
         """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
@@ -108,15 +113,25 @@ class GaussianProcess:
     def __init__(self, kernel: GroupedKernel, parameters: Tensor, features: Tensor, values: Tensor) -> None:
         self.kernel, self.parameters, self.features = kernel, parameters, features
         self.factor = torch.linalg.cholesky(_noisy(kernel(parameters, features, features), parameters))
-        self.weights = torch.cholesky_solve(values.double()[:, None], self.factor)[:, 0]
+        self.values = values.double()[:, None]
+
+    @property
+    def weights(self) -> Tensor:
+        """The weights of the scores' covariances in the posterior mean, shape ``(n,)``."""
+        return torch.cholesky_solve(self.values, self.factor)[:, 0]
 
     def __call__(self, features: Tensor) -> Prediction:
         """Predict the scores of architectures ``(m, d)``, whatever the order of the scored ones."""
-        covariance = self.kernel(self.parameters, self.features, features)
-        explained = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
-        variance = self.kernel.variance(self.parameters) - (explained**2).sum(0)
+        solved = torch.linalg.solve_triangular(self.factor, self.values, upper=False)[:, 0]
+        means, explained = [], []
+        for part in features.split(PREDICTION_CHUNK):
+            covariance = self.kernel(self.parameters, self.features, part)
+            rows = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
+            means.append(solved @ rows)
+            explained.append((rows**2).sum(0))
+        variance = self.kernel.variance(self.parameters) - torch.cat(explained)
         noise = float((self.parameters[-1] / 2).exp())
-        return Prediction(self.weights @ covariance, variance.clamp(min=1e-12).sqrt(), noise)
+        return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise)
 
 
 def negative_log_posterior(
@@ -166,3 +181,30 @@ def _noisy(covariance: Tensor, parameters: Tensor) -> Tensor:
 def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :]
     return (squares - 2 * left @ right.T).clamp(min=0)
+
+
+def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
+    """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, exact even if the expectation underflows."""
+    # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9.
+    z = (mean - best) / deviation
+    return deviation.log() + _log_h(z)
+
+
+def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
+    """Places in the order of their expected improvement, the largest first; the earlier of equals."""
+    order: list[int] = log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
+    return order
+
+
+def _log_h(z: Tensor) -> Tensor:
+    """``ln(φ(z) + z Φ(z))``."""
+    high = z.clamp(min=-1)
+    direct = (torch.exp(-(high**2) / 2) / sqrt(2 * pi) + high * torch.special.ndtr(high)).log()
+    low = z.clamp(min=-1e4, max=-1)
+    # |z| Φ(z) / φ(z), which grows to 1, by the scaled complementary error function
+    ratio = sqrt(pi / 2) * torch.special.erfcx(-low / sqrt(2)) * low.abs()
+    scaled = -(low**2) / 2 - log(2 * pi) / 2 + torch.log1p(-ratio)
+    # 1 - ratio -> 1 / z²: beyond this the difference has no digits left.
+    far = z.clamp(max=-1)
+    limit = -(far**2) / 2 - log(2 * pi) / 2 - 2 * far.abs().log() + torch.log1p(-3 / far**2 + 15 / far**4)
+    return torch.where(z > -1, direct, torch.where(z > -300, scaled, limit))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,15 +19,12 @@ from torch.optim import SGD, Optimizer
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
-from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import TaskScores
-from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
-from lit_metanas.training.collectives import gather_lists
 
 SURROGATE_KEY = "lit_metanas_surrogate"
 SURROGATE_SCHEMA = 1
@@ -77,26 +73,22 @@ def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSu
     schema = entry.get("schema")
     if isinstance(schema, int) and schema > SURROGATE_SCHEMA:
         raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")
-    if not {"schema", *_frame(encoding)} <= entry.keys():
-        raise damaged
-    for key, ours in _frame(encoding).items():
-        try:
-            same = json.dumps(entry[key]) == json.dumps(ours)
-        except (TypeError, ValueError, RecursionError):
-            raise damaged from None
-        if not same:
-            raise ValueError(
-                f"'{name}' was fitted with another {key} than {str(ours)[:200]}: give the space and encoding of its "
-                "`fit`."
-            )
+    frame = _frame(encoding)
+    try:
+        others = [key for key, ours in frame.items() if json.dumps(entry[key]) != json.dumps(ours)]
+    except DAMAGED as error:
+        raise damaged from error
+    if others:
+        ours = str(frame[others[0]])[:200]
+        raise ValueError(
+            f"'{name}' was fitted with another {others[0]} than {ours}: give the space and encoding of its `fit`."
+        )
     try:
         groups = len(encoding.groups)
         scales, mean = finite_tensor(entry["scales"], groups), finite_tensor(entry["mean"], groups + 2)
         if bool((scales <= 0).any()):
             raise ValueError("a scale is not positive")
         sources = [_source(row, encoding) for row in entry["sources"]]
-        if len({len(source.embedding) for source in sources} - {0}) > 1:
-            raise ValueError("the sources have embeddings of several lengths")
     except DAMAGED as error:
         raise damaged from error
     return TransferSurrogate(GroupedKernel(encoding.groups, scales), sources, mean)
@@ -122,8 +114,6 @@ def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
         weights=finite_tensor(row["weights"], len(features)).double(),
         location=float(row["location"]),
         spread=float(row["spread"]),
-        candidates=finite_tensor(row["candidates"], -1).double(),  # a search may have other candidates
-        embedding=finite_tensor(row["embedding"], -1).double(),
         elite=tuple(encoding.space.canonical(labels) for labels in row["elite"]),
         cost=from_plain(Cost, row["cost"], "its cost"),
     )
@@ -135,36 +125,27 @@ def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
 class MetaSurrogate(LightningModule):
     """A two-stage transfer surrogate, meta-trained on ``RecordDataModule`` in one epoch.
 
-    A training step takes one task in each process and fits its Gaussian process (``SourceGP``). It then moves the prior
-    of a new task's kernel to the mean over the tasks so far. Validation takes held-out tasks. From a few of their
-    scores it predicts all others, with the surrogate and, for comparison, without the sources. It logs Spearman's rank
-    correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of given scores.
+    A training step takes one task and fits its Gaussian process (``SourceGP``). It then moves the prior of a new task's
+    kernel to the mean over the tasks so far.
 
     ``MetaSampler`` searches with its checkpoint, which holds tensors and plain values.
 
     Args:
         encoding: of the space that was searched.
-        given: numbers of scores from which validation predicts the others.
-        seed: of the draws of the given scores.
 
     Example:
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
-        >>> lm.surrogates.MetaSurrogate(encoding=encoding, given=[5, 10]).given
-        (5, 10)
+        >>> lm.surrogates.MetaSurrogate(encoding=encoding).sources
+        {}
     """
 
-    def __init__(self, *, encoding: Encoding, given: Sequence[int] = (5, 10, 25, 50), seed: int = 0) -> None:
+    def __init__(self, *, encoding: Encoding) -> None:
         super().__init__()
-        if any(number < 2 for number in given):
-            raise ValueError(f"MetaSurrogate: given is {list(given)}; predict from at least 2 scores.")
         self.automatic_optimization = False
         self.encoding = encoding
-        self.given = tuple(given)
-        self.seed = seed
         self.sources: dict[str, SourceGP] = {}
         self.kernel = GroupedKernel.of(encoding.candidates.features, encoding.groups)
         self.mean = nn.Parameter(self.kernel.prior.mean.clone())
-        self._validated: list[dict[str, float]] = []
 
     @property
     def surrogate(self) -> TransferSurrogate:
@@ -180,44 +161,15 @@ class MetaSurrogate(LightningModule):
         return SGD(self.parameters(), lr=1.0)
 
     def training_step(self, batch: TaskScores, batch_idx: int) -> None:
-        """Learn from one task; ValueError if it has fewer than two scores."""
-        scores = batch.to("cpu")
-        if len(scores) < 2:
-            has = number_of(len(scores), "score")
-            raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
-        found = gather_lists([fit_source(scores, self.kernel, self.encoding.candidates.features)])
-        self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
+        """Learn from one task."""
+        source = fit_source(batch.to("cpu"), self.kernel, self.encoding.candidates.features)
+        self.sources = dict(sorted({**self.sources, source.task_id: source}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.step()
         self.log("train/tasks", float(len(self.sources)), batch_size=1, prog_bar=True)
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget the results of earlier epochs."""
-        self._validated = []
-
-    def validation_step(self, batch: TaskScores, batch_idx: int) -> None:
-        """Predict the other scores of a task from a few of them."""
-        scores = batch.to("cpu")
-        place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # whatever the number of processes
-        generator = torch.Generator().manual_seed(self.seed + place)
-        order = torch.randperm(len(scores), generator=generator)
-        plain = TransferSurrogate(self.kernel, (), self.mean)
-        found: dict[str, float] = {}
-        for number in (n for n in self.given if n + 2 <= len(scores)):
-            for name, model in (("", self.surrogate), ("plain_", plain)):
-                correlation, likelihood = _quality(model, scores, order[:number], order[number:])
-                found[f"val/{name}spearman_{number}"] = correlation
-                found[f"val/{name}log_likelihood_{number}"] = likelihood
-        self._validated.append(found)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log means over the tasks of all processes; a task counts if it has enough scores."""
-        tasks = gather_lists(self._validated)
-        for name in sorted({name for task in tasks for name in task}):
-            self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the entry that the sampler reads."""
@@ -227,19 +179,3 @@ class MetaSurrogate(LightningModule):
         """Restore the sources; ValueError if the checkpoint is none of this space and encoding."""
         surrogate = restore_surrogate(checkpoint, self.encoding, "The checkpoint")
         self.sources = {source.task_id: source for source in surrogate.sources}
-
-
-def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others: Tensor) -> tuple[float, float]:
-    """Spearman's correlation and mean log-likelihood of the other scores."""
-    features = scores.features.double()
-    predicted = model(features[known], scores.scores[known], features[others])
-    truth = rank_gaussian(scores.scores)[others]
-    correlation = torch.corrcoef(torch.stack([_ranks(predicted.mean), _ranks(truth)]))[0, 1].nan_to_num()
-    deviation = (predicted.deviation**2 + predicted.noise**2).sqrt()
-    likelihood = torch.distributions.Normal(predicted.mean, deviation).log_prob(truth).mean()
-    return float(correlation), float(likelihood)
-
-
-def _ranks(scores: Tensor) -> Tensor:
-    """Ranks, with their mean for ties."""
-    return (scores[:, None] > scores[None, :]).sum(1) + (scores[:, None] == scores[None, :]).sum(1) / 2.0

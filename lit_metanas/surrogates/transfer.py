@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import log
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.surrogates.gaussian_process import (
+    PREDICTION_CHUNK,
     GaussianProcess,
     Gaussians,
     GroupedKernel,
@@ -68,21 +68,10 @@ def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
     return chosen
 
 
-def closeness(embedding: Tensor, others: Tensor) -> Tensor:
-    """Weights of sources, in proportion to ``exp(-d² / mean d²)``, by the embeddings ``(e,)`` and ``(sources, e)``."""
-    everything = torch.cat([embedding[None], others]).double()  # standardised over the sources and the task
-    spread = everything.std(dim=0, correction=0)
-    standard = (everything - everything.mean(0)) / torch.where(spread > 1e-12, spread, 1.0)
-    squares = ((standard[1:] - standard[0]) ** 2).sum(1)
-    weights = (-squares / squares.mean().clamp(min=1e-12)).exp()
-    return weights / weights.sum()
-
-
 FITTED = 400
 """Number of scores, evenly over their ranks, that fit the kernel's parameters; the process then takes all."""
 ELITE = 32
 """Number of best architectures that a source keeps by name."""
-PREDICTION_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +84,6 @@ class SourceGP:
     weights: Tensor  # of their covariances in the posterior mean, (n,)
     location: float  # mean of the posterior mean over the candidates
     spread: float  # its deviation over the candidates
-    candidates: Tensor  # the posterior mean of the encoding's candidates, in standard units, (m,)
-    embedding: Tensor  # of the task, (e,), or empty
     elite: tuple[Architecture, ...] = ()  # best first
     cost: Cost = field(default_factory=Cost)  # of the searches
 
@@ -125,14 +112,11 @@ def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) ->
         weights=process.weights,
         location=0.0,
         spread=1.0,
-        candidates=features.new_empty(0),
-        embedding=scores.embedding.double(),
         elite=elite,
         cost=scores.cost,
     )
     means = raw.mean(kernel, candidates)
-    location, spread = float(means.mean()), max(float(means.std(correction=0)), 1e-6)
-    return replace(raw, location=location, spread=spread, candidates=(means - location) / spread)
+    return replace(raw, location=float(means.mean()), spread=max(float(means.std(correction=0)), 1e-6))
 
 
 DEVIATION = 1.0
@@ -169,9 +153,6 @@ class TransferSurrogate:
         self.prior = kernel.prior
         if self.sources:
             self.prior = Gaussians(self.mean, torch.full_like(self.mean, DEVIATION))
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self  # it never changes, and each trial copies the sampler that holds it
 
     @property
     def cost(self) -> Cost:

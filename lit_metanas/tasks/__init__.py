@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.class_balance import balanced_task
-from lit_metanas.tasks.embeddings import DataStatistics, TaskEmbedding
-from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
@@ -14,23 +12,17 @@ if TYPE_CHECKING:
     from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
-    "DataStatistics",
     "DrawnTasks",
     "Episode",
     "EpisodeAugmentation",
     "EpisodeDataModule",
-    "EpisodeLoader",
-    "EpisodeSampler",
-    "EpisodeStream",
     "Split",
     "Subset",
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
-    "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
-    "balanced_task",
     "check_task",
     "draw_episode",
     "draw_task",

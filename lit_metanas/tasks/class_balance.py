@@ -29,33 +29,12 @@ ClassWeight = Literal["auto", "balanced"] | None
 
 
 def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGHT) -> tuple[Task, str]:
-    """A task with the metric that suits its classes, and examples with the weights that suit the metric.
-
-    The balanced accuracy is taken if the rarest class of the train part is rare. A metric that the task's objective
-    names stays, unless another one is given.
-
-    Args:
-        task: of any objective.
-        metric: of the objective, by its name here, in torchmetrics or in scikit-learn; None decides.
-        class_weight: ``balanced`` divides the weight of each example by the size of its class in the train part, with 1
-            as the mean; None leaves weights as they are; ``auto`` is ``balanced`` with the balanced accuracy. Or the
-            weight of each class by its name; others have 1. Of several labels, ``balanced`` gives the examples with
-            each class the weight of all without it, and ``auto`` none.
-
-    Returns:
-        The task, and a sentence on a rare class; empty if there is none, or a metric was given.
-
-    Raises:
-        ValueError: the objective has no such metric, or has no classes; or a weight is wrong.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(60, 8, 8), torch.arange(60) // 52, classes=["common", "rare"])
-        >>> task, sentence = lm.tasks.balanced_task(task, None)
-        >>> task.goal.metric, task.train.weights.unique().tolist()
-        ('balanced accuracy', [0.5625, 4.5])
-        >>> print(sentence)
-        class 'rare' has 4 of 36 examples to learn from: networks are chosen by balanced accuracy, the mean recall.
-    """
+    """A task with the metric that suits its classes, and examples with the weights that suit the metric."""
+    # The balanced accuracy is taken if the rarest class of the train part is rare, unless a metric is given, or the
+    # task's objective names one; a sentence says so. `balanced` divides the weight of each example by the size of its
+    # class in the train part, with 1 as the mean; `auto` is `balanced` with the balanced accuracy. Or the weight of
+    # each class is given by its name; others have 1. Of several labels, `balanced` gives the examples with each class
+    # the weight of all without it, and `auto` none.
     if metric is not None and (goal := task.goal.judged_by(metric)) != task.goal:
         task = replace(task, objective=goal)
     if isinstance(task.goal, SeveralLabels):

@@ -45,20 +45,7 @@ class EpisodeAugmentation(ABC):
 
 @dataclass(frozen=True)
 class EpisodeStream(Dataset[Episode]):
-    """All episodes of one seed: maps (epoch, index) to an episode.
-
-    Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`, and:
-
-    Attributes:
-        augmentation: changes each input by draws of (seed, epoch, index); None leaves inputs as they are.
-
-    Example:
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
-        >>> epoch, index = 2, 7
-        >>> stream[epoch, index].id
-        'arrays/train/2/7'
-    """
+    """All episodes of one seed: maps (epoch, index) to an episode; see ``draw_episode``."""
 
     source: TaskSource
     subset: Subset
@@ -70,11 +57,9 @@ class EpisodeStream(Dataset[Episode]):
     augmentation: EpisodeAugmentation | None = None
 
     def __getitem__(self, key: EpisodeKey) -> Episode:
-        """Draw one episode, without what made its inputs.
-
-        A vocabulary would go from worker to trainer with each, and Lightning, which changes the precision of a batch
-        part by part, fails where one is frozen. The data module has it.
-        """
+        """Draw one episode, without what made its inputs."""
+        # A vocabulary would go from worker to trainer with each, and Lightning, which changes the precision of a batch
+        # part by part, fails where one is frozen. The data module has it.
         epoch, index = key
         episode = draw_episode(
             self.source,
@@ -93,23 +78,11 @@ class EpisodeStream(Dataset[Episode]):
 
 
 class EpisodeSampler(Sampler[list[EpisodeKey]]):
-    """Yields the keys of this process's episodes, a list a batch.
+    """Yields the keys of this process's episodes, a list a batch."""
 
-    Batch ``b`` of the epoch consists, over all processes, of the indices ``b * per_batch`` to
-    ``(b + 1) * per_batch - 1``; process ``rank`` of ``world`` takes those that equal ``rank`` modulo ``world``. Of the
-    last batch some processes may have one episode fewer than others, or none: an empty list.
-
-    Args:
-        episodes: episodes an epoch, over all processes.
-        per_batch: episodes a batch, over all processes; divisible by ``world``.
-        rank: number of this process.
-        world: number of processes.
-        renewed: draw other episodes in each epoch; else those of epoch 0 for ever.
-
-    Example:
-        >>> list(lm.tasks.EpisodeSampler(episodes=4, per_batch=2, rank=1, world=2))
-        [[(0, 1)], [(0, 3)]]
-    """
+    # Batch `b` of the epoch consists, over all processes, of the indices `b * per_batch` to `(b + 1) * per_batch - 1`;
+    # process `rank` of `world` takes those that equal `rank` modulo `world`. Of the last batch some processes may have
+    # one episode fewer than others, or none: an empty list. Unless they are `renewed`, each epoch has those of epoch 0.
 
     def __init__(self, episodes: int, per_batch: int, rank: int = 0, world: int = 1, renewed: bool = True) -> None:
         assert per_batch % world == 0
@@ -138,24 +111,11 @@ class EpisodeSampler(Sampler[list[EpisodeKey]]):
 
 
 class EpisodeLoader(Generic[Loaded]):
-    """Loads batches, each a list of episodes or of whole tasks. It has a state: Lightning can resume within an epoch.
+    """Loads batches, lists of episodes or of whole tasks. It has a state: Lightning can resume within an epoch."""
 
-    Not a ``DataLoader`` itself, for Lightning would wrap its sampler in a second distributed one, but around one.
-
-    Args:
-        stream: where the episodes come from.
-        sampler: which of them, in which order.
-        num_workers: processes that draw episodes ahead; 0 draws in this process.
-        done: returns how many batches of the epoch have been trained on; by default those handed out are counted. It
-            matters where training is interrupted in the middle of a step.
-
-    Example:
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
-        >>> loader = lm.tasks.EpisodeLoader(stream, lm.tasks.EpisodeSampler(episodes=4, per_batch=2))
-        >>> [[episode.id for episode in batch] for batch in loader]
-        [['arrays/train/0/0', 'arrays/train/0/1'], ['arrays/train/0/2', 'arrays/train/0/3']]
-    """
+    # Not a `DataLoader` itself, for Lightning would wrap its sampler in a second distributed one, but around one.
+    # `done` returns how many batches of the epoch have been trained on; by default those handed out are counted. It
+    # matters where training is interrupted in the middle of a step.
 
     def __init__(
         self,
@@ -195,10 +155,8 @@ class EpisodeLoader(Generic[Loaded]):
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
 
     def end_workers(self) -> None:
-        """Let the processes end that draw ahead; the next epoch starts others.
-
-        Left to the garbage collector, which may take their queues before them, each is waited for in vain for seconds.
-        """
+        """Let the processes end that draw ahead; the next epoch starts others."""
+        # Left to the garbage collector, which may take their queues before them, each is waited for in vain.
         self._loader = self._make_loader()
 
     def _make_loader(self) -> DataLoader[Loaded]:

@@ -25,8 +25,6 @@ def deal_groups(
     test: float,
     seed: int,
     culprit: Callable[[str], str],
-    name: str = "group",
-    validated: bool = False,
 ) -> dict[str, Subset | None]:
     """The part of each group, so that the parts have their shares of each class as well as whole groups allow."""
     # Of a few groups all ways to deal them out are tried. Of more, each goes where most of its classes is still wanted,
@@ -42,8 +40,8 @@ def deal_groups(
     wanted = [subset for subset in SUBSETS if shares[subset]]
     if len(order) < len(wanted):
         raise ValueError(
-            f"'{name}' tells of {number_of(len(order), 'group')}, too few for a {named_parts(wanted)}: add examples of "
-            "others, or leave it out."
+            f"There are {number_of(len(order), 'group')}, too few for a {named_parts(wanted)}: add examples of others, "
+            "or leave groups out."
         )
     for label, own in groups.items():
         if test and len(set(own)) == 1:
@@ -64,14 +62,12 @@ def deal_groups(
         filled = counts[parts == part].sum(axis=0)
         lacking = [label for label, number in zip(groups, filled, strict=False) if not number]
         if lacking:
-            _report_lacking(subset, lacking, len(groups), culprit=culprit, name=name, validated=validated)
+            _report_lacking(subset, lacking, len(groups), culprit)
     subsets: list[Subset | None] = [*wanted, None]
     return {group: subsets[part] for group, part in zip(order, parts.tolist(), strict=True)}
 
 
-def _report_lacking(
-    subset: Subset, lacking: Sequence[str], classes: int, *, culprit: Callable[[str], str], name: str, validated: bool
-) -> None:
+def _report_lacking(subset: Subset, lacking: Sequence[str], classes: int, culprit: Callable[[str], str]) -> None:
     """Refuse or warn of classes that a part lacks."""
     first = printable(culprit(lacking[0]))
     if subset == "train":
@@ -83,11 +79,6 @@ def _report_lacking(
             "groups."
         )
         return
-    if subset == "val" and validated:
-        raise ValueError(
-            "Without any of the groups a class could not be learned, so none is left to choose by: give examples "
-            f"of more groups, or leave '{name}' out."
-        )
     warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -91,22 +90,6 @@ def plain_label(label: Any) -> Any:
     if isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1:
         return label.item()
     return label
-
-
-def class_indices(
-    labels: Sequence[Hashable],
-    order: Sequence[Hashable],
-    *,
-    name: str = "y_test",
-    learned: str = "y",
-    noun: str = "images",
-) -> Tensor:
-    """The places of labels among the distinct ones, shape ``(n,)``, int64."""
-    index = {label: place for place, label in enumerate(order)}
-    foreign = next((label for label in labels if label not in index), None)
-    if foreign is not None:
-        raise ValueError(f"{name} has the label {foreign!r}, which {learned} lacks: leave its {noun} out.")
-    return torch.tensor([index[label] for label in labels], dtype=torch.int64)
 
 
 def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: str = "images") -> dict[Hashable, str]:

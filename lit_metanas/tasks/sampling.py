@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
 from lit_metanas.inputs.tokens import check_range

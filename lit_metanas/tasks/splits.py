@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
+from collections.abc import Callable, Hashable, Mapping, Sequence, Sized
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.batches import join_inputs
 from lit_metanas.inputs.shapes import ImageShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.group_dealing import deal_groups, named_parts
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Split, Task, warn_of_data
+from lit_metanas.tasks.task import Task, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
 
 FEWEST_OF_A_CLASS = 3  # examples of a class that is divided: to learn from, to choose by and to test
 FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is a number to be predicted, or a text
-
-
-def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the examples of all classes, ordered by class."""
-    inputs = join_inputs(classes)
-    sizes = torch.tensor([part.shape[0] for part in classes])
-    labels = torch.arange(len(classes)).repeat_interleave(sizes).to(inputs.device)
-    return Split(inputs, labels)
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
@@ -140,50 +132,29 @@ def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict
     return {name: own for name, own in classes.items() if name not in lost}
 
 
-def kept_labels(
-    labels: Sequence[Hashable], names: Mapping[Hashable, str], kept: Collection[str]
-) -> tuple[list[int], list[Hashable]]:
-    """The places of test examples whose class was not left out, and the labels of the classes that were kept."""
-    places = [place for place, label in enumerate(labels) if label not in names or names[label] in kept]
-    return places, [label for label, name in names.items() if name in kept]
-
-
-def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
-    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label."""
-    places: list[Sequence[Tensor]] = []
-    for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
-        order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
-        places.append(order[: sum(counts)].split(counts))
-    # The copies of one part at a time: examples may take half of the memory.
-    return [
-        join_classes([inputs[own[part]] for inputs, own in zip(classes, places, strict=True)])
-        for part in range(len(SUBSETS))
-    ]
-
-
 def split_examples(
-    classes: Mapping[str, Tensor],
+    classes: Mapping[str, Sequence[int]],
     *,
     train: float | None,
     val: float,
     test: float,
     seed: int,
     culprit: Callable[[str], str],
-    groups: Mapping[str, Sequence[str]] | None = None,
-    name: str = "group",
-    validated: bool = False,
-) -> list[Split]:
-    """The train, val and test part of the examples of each class; those of one group go into one part."""
-    if groups is None:
-        sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
-        return split_classes(list(classes.values()), sizes, seed)
-    dealt = deal_groups(
-        groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
-    )
-    return [
-        join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
-        for part in SUBSETS
-    ]
+    groups: Sequence[str] | None = None,
+) -> list[list[int]]:
+    """The places of the train, val and test part, class by class; those of one group go into one part."""
+    if groups is not None:
+        own = {of: [groups[at] for at in places] for of, places in classes.items()}
+        dealt = deal_groups(own, train=train, val=val, test=test, seed=seed, culprit=culprit)
+        return [[at for places in classes.values() for at in places if dealt[groups[at]] == part] for part in SUBSETS]
+    parts = [list[int]() for _ in SUBSETS]
+    for label, (of, places) in enumerate(classes.items()):
+        sizes = part_sizes(culprit(of), len(places), train=train, val=val, test=test)
+        # In an order that is drawn from the seed and the class.
+        order = iter(np.random.default_rng((seed, label)).permutation(len(places)).tolist())
+        for part, size in zip(parts, sizes, strict=True):
+            part += [places[at] for at in islice(order, size)]
+    return parts
 
 
 def deal_labels(
@@ -234,15 +205,6 @@ def deal_labels(
         if dealt[place] < 0:
             deal(place, whole)
     return [torch.tensor([place for place in order if dealt[place] == part], dtype=torch.int64) for part in range(3)]
-
-
-def by_class(
-    groups: Mapping[Any, str] | Sequence[str] | None, places: Mapping[str, Sequence[Any]]
-) -> dict[str, list[str]] | None:
-    """The groups of the examples of each class, from those of all; None where these are not known."""
-    if groups is None:
-        return None
-    return {name: [groups[place] for place in own] for name, own in places.items()}
 
 
 def tell_shared_groups(

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import has_steps, input_size, join_inputs
+from lit_metanas.inputs.batches import check_brightness, check_padding, check_tokens, has_steps, input_size, join_inputs
 from lit_metanas.inputs.example_memory import in_one_piece
-from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
@@ -208,10 +207,14 @@ class Task:
         """See ``Split.trainable``."""
         return self._changed(Split.trainable)
 
+    def with_inputs(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same task with other inputs, which are made of those of each part."""
+        return self._changed(lambda part: replace(part, inputs=change(part.inputs)))
+
     def _changed(self, change: Callable[[Split], Split]) -> Self:
-        """The same task with each part changed."""
-        val = self.val and change(self.val)
-        return replace(self, train=change(self.train), val=val, test=change(self.test))
+        """The same task with each part changed, in their order."""
+        train, val = change(self.train), self.val and change(self.val)
+        return replace(self, train=train, val=val, test=change(self.test))
 
 
 @dataclass(eq=False, repr=False)

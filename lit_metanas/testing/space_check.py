@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import torch
 
-from lit_metanas.inputs.shapes import (
-    ImageShape,
-    KindShape,
-    RowShape,
-    SeriesShape,
-    Shape,
-    TextRowShape,
-    TokenShape,
-    as_shape,
-    describe_shape,
-)
+from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, as_shape, describe_shape
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import naming_layers
-from lit_metanas.spaces.space import SearchSpace, ShapeType
+from lit_metanas.spaces.space import INPUT_KINDS, SearchSpace
 from lit_metanas.testing.choice_check import check_choices, sample_architectures
 from lit_metanas.testing.network_check import NetworkCheck
-from lit_metanas.testing.step_score_check import StepScoreCheck
 
-EXAMPLE_SHAPES: Mapping[ShapeType, Shape] = {
-    ImageShape: ImageShape(1, 28, 28),
-    SeriesShape: SeriesShape(3, 11),
-    TokenShape: TokenShape(13, 11),
-    RowShape: RowShape(7),
-    TextRowShape: TextRowShape(7, 13, 11),
-}
-"""Of the inputs that networks are built for, unless another one is given."""
+GREY_IMAGES = ImageShape(1, 28, 28)
 
 
 def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, seed: int = 0) -> None:
     """Check that a search space keeps what searchers and meta-gradients rely on.
 
-    Of its choices: labels are unique strings, survive Optuna and JSON, and ``canonical`` changes nothing twice. Of its
-    networks, on sampled architectures in float64: the child that inherits computes what the supernet computes under
-    one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted; a
+    Of its choices: labels are unique strings, a trial of Optuna suggests them, and ``canonical`` changes nothing twice.
+    Of its networks, on sampled architectures in float64: the child that inherits computes what the supernet computes
+    under one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted; a
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
     at; noise is a function of the generator. A network can be built for inputs of twice the size, too, and for colour
-    images if it can be for grey ones. A space without networks has its choices checked.
+    images if it can be for grey ones. A space without networks, or without a supernet, has its
+    choices checked.
 
-    Where networks give scores of each step, an example's scores depend neither on its batch nor on padding. Those that
-    write depend on the tokens before a step alone, and write what they score highest; they are compared with the
-    supernet where targets are given, and where they write. Where a supernet of theirs refuses to compute
-    (``Supernet.refusal``), what is checked are children, which begin with its weights.
+    Where a supernet refuses to compute (``Supernet.refusal``), what is checked are children, which begin with its
+    weights.
 
     Args:
         space: the space.
@@ -66,16 +47,17 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
         >>> lm.testing.check_space(lm.LayeredSpace(depths=(1, 2), widths=(4,)), shape=(1, 8, 8))
     """
     check_choices(space, seed)
-    if not isinstance(space, SearchSpace):
+    if not isinstance(space, SearchSpace) or not space.shares_weights:
         return
     with _double_precision(seed):
-        check = _first_check(space, way, seed) if shape is None else _check_of(space, shape, way, seed)
+        check = _first_check(space, way, seed) if shape is None else NetworkCheck(space, shape, way, seed)
         with naming_layers(getattr(check.supernet, "body", check.supernet), check.shape):
             for architecture in sample_architectures(space, seed):
                 check.child(architecture)
                 check.cost(architecture)
-                check.restriction(architecture)
-            if not check.supernet.refusal:
+                if not check.refusal:
+                    check.restriction(architecture)
+            if not check.refusal:
                 check.gradients()
                 check.noise()
         _check_other_shape(space, check.shape, way, seed)
@@ -83,14 +65,14 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
 
 def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
     """Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are."""
-    shape = EXAMPLE_SHAPES[space.shapes[0]]
+    kind = space.shapes[0]
+    if kind is not ImageShape:
+        return NetworkCheck(space, INPUT_KINDS[kind][0], way, seed)
     try:
-        return _check_of(space, shape, way, seed)
+        return NetworkCheck(space, GREY_IMAGES, way, seed)
     except ValueError:
-        if not isinstance(shape, ImageShape):
-            raise
         with suppress(ValueError):
-            return _check_of(space, shape._replace(channels=3), way, seed)
+            return NetworkCheck(space, GREY_IMAGES._replace(channels=3), way, seed)
         raise
 
 
@@ -98,7 +80,7 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
     """Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape."""
     other = _other_shape(as_shape(shape))
     try:
-        check = _check_of(space, other, way, seed)
+        check = NetworkCheck(space, other, way, seed)
         with naming_layers(getattr(check.supernet, "body", check.supernet), other):
             check.child(*sample_architectures(space, seed, 1))
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -108,21 +90,11 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
         ) from error
 
 
-def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> NetworkCheck:
-    return (NetworkCheck if space.scored == "input" else StepScoreCheck)(space, shape, way, seed)
-
-
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and of another number of features or tokens; grey images in colour."""
+    """Twice as large, and of twice as many features or tokens; grey images in colour."""
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
-    if isinstance(shape, SeriesShape):
-        return SeriesShape(shape.features + 2, 2 * shape.steps)
-    if isinstance(shape, RowShape):
-        return RowShape(2 * shape.numbers)
-    if isinstance(shape, TextRowShape):
-        return TextRowShape(2 * shape.numbers, shape.vocabulary + 2, 2 * shape.steps)
-    return TokenShape(shape.vocabulary + 2, 2 * shape.steps)
+    return type(shape)(*(2 * number for number in shape))
 
 
 @contextmanager

@@ -4,27 +4,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_metanas.training.child import Child
-    from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
-    from lit_metanas.training.export import Exported, export_child, load
-    from lit_metanas.training.meta_search import AdaptedLogits, ArchitectureSchedule, MetaRecipe, MetaSearch
-    from lit_metanas.training.preemption import Preemption
-    from lit_metanas.training.recipes import Recipe
-    from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
-    from lit_metanas.training.task_reptile import TaskReptile
-    from lit_metanas.training.trainers import Trainer
-    from lit_metanas.training.weight_sharing import (
-        ControllerRates,
-        DARTSRates,
-        DARTSTraining,
-        ENASTraining,
-        FirstOrder,
-        Hypergradient,
-        SecondOrder,
-        SinglePathTraining,
-        SupernetPlan,
-        WeightRates,
-    )
+    from lit_metanas.training.child import Child as Child
+    from lit_metanas.training.encoders import EncodedTask as EncodedTask
+    from lit_metanas.training.encoders import Encoder as Encoder
+    from lit_metanas.training.encoders import encode as encode
+    from lit_metanas.training.encoders import read_encoder as read_encoder
+    from lit_metanas.training.export import Exported as Exported
+    from lit_metanas.training.export import export_child as export_child
+    from lit_metanas.training.export import load as load
+    from lit_metanas.training.meta_search import AdaptedLogits as AdaptedLogits
+    from lit_metanas.training.meta_search import ArchitectureSchedule as ArchitectureSchedule
+    from lit_metanas.training.meta_search import MetaRecipe as MetaRecipe
+    from lit_metanas.training.meta_search import MetaSearch as MetaSearch
+    from lit_metanas.training.preemption import Preemption as Preemption
+    from lit_metanas.training.recipes import Recipe as Recipe
+    from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
+    from lit_metanas.training.trainers import Trainer as Trainer
+    from lit_metanas.training.weight_sharing.darts_training import DARTSRates as DARTSRates
+    from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
+    from lit_metanas.training.weight_sharing.hypergradient import FirstOrder as FirstOrder
+    from lit_metanas.training.weight_sharing.hypergradient import Hypergradient as Hypergradient
+    from lit_metanas.training.weight_sharing.hypergradient import SecondOrder as SecondOrder
+    from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {
     "child": "Child",
@@ -33,45 +34,16 @@ _NAMES = {
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
     "preemption": "Preemption",
     "recipes": "Recipe",
-    "recipes.mirror_check": "mirror_keeps_classes",
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
-    "weight_sharing": (
-        "ControllerRates DARTSRates DARTSTraining ENASTraining FirstOrder Hypergradient SecondOrder SinglePathTraining "
-        "SupernetPlan WeightRates"
-    ),
+    "weight_sharing.darts_training": "DARTSRates",
+    "weight_sharing.enas_training": "ControllerRates",
+    "weight_sharing.hypergradient": "FirstOrder Hypergradient SecondOrder",
+    "weight_sharing.supernet_training": "WeightRates",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "AdaptedLogits",
-    "ArchitectureSchedule",
-    "Child",
-    "ControllerRates",
-    "DARTSRates",
-    "DARTSTraining",
-    "ENASTraining",
-    "EncodedTask",
-    "Encoder",
-    "Exported",
-    "FirstOrder",
-    "Hypergradient",
-    "MetaRecipe",
-    "MetaSearch",
-    "Preemption",
-    "Recipe",
-    "SecondOrder",
-    "SinglePathTraining",
-    "SupernetPlan",
-    "TaskReptile",
-    "Trainer",
-    "WeightRates",
-    "encode",
-    "export_child",
-    "load",
-    "mirror_keeps_classes",
-    "read_encoder",
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

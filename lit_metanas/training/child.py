@@ -1,18 +1,14 @@
-"""The child network as a LightningModule, its recipe, and its training on one task."""
+"""The child network, its training on one task, and whether it knows mirrored images again."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 
 from lit_metanas.inputs.batches import as_floats, at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
@@ -21,21 +17,21 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Portion, Split, Task
-from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
-from lit_metanas.training.recipes.recipe import (
+from lit_metanas.training.recipes import (
     Recipe,
+    WeightAverage,
     batches,
     check_changes,
     images_an_epoch,
     learning_rates,
     with_halved_batch,
 )
-from lit_metanas.training.recipes.weight_average import WeightAverage
 from lit_metanas.training.trainers import apart_from_caller
 
 MOST_SCORES = 1 << 26
@@ -115,8 +111,11 @@ def training_loss(
     return sum((AUXILIARY_WEIGHT * each for each in losses[1:]), start=losses[0])
 
 
-class Child(LightningModule):
-    """Trains the network of one architecture on one task: the objective's loss, AdamW, a half-cosine learning rate.
+class Child(nn.Module):
+    """The network of one architecture for one task, with its recipe, its objective and, if it has any, its average.
+
+    A search trains it by the objective's loss, AdamW and a learning rate that falls as a half cosine. Any other loop
+    can take ``step_loss`` and ``optimizer_for``.
 
     Args:
         space: the search space that the architecture belongs to.
@@ -161,18 +160,7 @@ class Child(LightningModule):
         self.average: WeightAverage | None = None
         if self.recipe.average:
             self.average = WeightAverage(self.network)
-        self._answers: list[tuple[list[Any], Tensor]] = []  # evidence and targets of the batches of an evaluation
-        self._colours = False
-
-    def look_at_inputs(self, inputs: Tensor) -> None:
-        """Decide before a training whether augmentation may change colours: only if all images lie in [0, 1]."""
-        self._colours = self.recipe.augmentation != NO_AUGMENTATION and colours_can_change(inputs)
-
-    def on_train_start(self) -> None:
-        """Look at all examples of a data set of tensors, as ``batches`` makes it; in another one colours stay."""
-        data = getattr(self.trainer.train_dataloader, "dataset", None)
-        if isinstance(data, TensorDataset):
-            self.look_at_inputs(data.tensors[0])
+        self.colours = False  # whether augmentation may change them: only if all images lie in [0, 1]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``, or ``(n, steps, way)``, for inputs of shape ``(n, *shape)``.
@@ -185,13 +173,6 @@ class Child(LightningModule):
         scores = network(inputs)
         assert isinstance(scores, Tensor)
         return scores
-
-    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch of inputs, labels, and weights if examples have any: see ``step_loss``."""
-        # The seed of torch is set once for a whole run, so that a resumed one changes each batch in the same way.
-        loss = self.step_loss(*batch, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
 
     def step_loss(
         self, inputs: Tensor, labels: Tensor, weights: Tensor | None = None, *, seed: int, epoch: int, step: int
@@ -206,7 +187,7 @@ class Child(LightningModule):
                     recipe.augmentation,
                     generator,
                     shape=self.shape,
-                    colours=self._colours,
+                    colours=self.colours,
                     mirror=recipe.mirror,
                     moving=self.objective.scored == "input",
                 )
@@ -225,47 +206,6 @@ class Child(LightningModule):
             mixture=mixture,
         )
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Average the weights after each step, if the recipe says so."""
-        if self.average is not None:
-            self.average.update(self.network)
-
-    def on_train_end(self) -> None:
-        """Keep the averaged weights."""
-        self.keep_average()
-
-    def keep_average(self) -> None:
-        """Give the network its averaged weights, if the recipe averages them; those of the last step are lost."""
-        if self.average is not None:
-            self.network.load_state_dict(self.average.network.state_dict())
-
-    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        """Predict a batch of the validation part, for the objective's metric of the whole part."""
-        self._evaluate(batch, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the metric of the validation part."""
-        self._log_score("val")
-
-    def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        """Predict a batch of the test part, for the objective's metric of the whole part."""
-        self._evaluate(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the metric of the test part."""
-        self._log_score("test")
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with the recipe's learning rates over all steps."""
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise ValueError(
-                "The learning rate falls until the end of the training, which is not set: set the trainer's "
-                "max_epochs or max_steps."
-            )
-        optimizer, schedule = self.optimizer_for(max(1, int(steps)))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
     def optimizer_for(self, steps: int) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
         """AdamW and its learning rates for a training of so many steps."""
         recipe = self.recipe
@@ -276,19 +216,6 @@ class Child(LightningModule):
         if self.average is not None:
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)
-
-    def _evaluate(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        if not batch_idx:
-            self._answers.clear()  # those of an evaluation that was interrupted
-        inputs, labels = batch[:2]
-        self._answers.append((self.objective.evidence(self(inputs)), labels.cpu()))
-
-    def _log_score(self, prefix: str) -> None:
-        # Of all batches at once: the mean recall of a part is not the mean of those of its batches.
-        answers, self._answers = gather_lists(self._answers), []
-        evidence = [each for said, _ in answers for each in said]
-        judged = self.objective.judge(evidence, torch.cat([labels for _, labels in answers]))
-        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", judged.value, prog_bar=True)
 
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
@@ -369,18 +296,18 @@ def _fit(
             return replace(cost, steps=epochs * number)
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
-        child.to(device, memory_format=torch.channels_last)
+        child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = plain
         if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
             data = replace(plain, inputs=channels_last(plain.inputs))
-        child.look_at_inputs(data.inputs)
+        child.colours = child.recipe.augmentation != NO_AUGMENTATION and colours_can_change(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)
-        # A Trainer does the same steps, but for a small network its own work takes up to an eighth of their time.
+        # Not by a Trainer, whose own work takes up to an eighth of the time of a small network's steps.
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for epoch in range(epochs):
-            # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
+            # An exhausted sampler has drawn the order of the next epoch.
             for step, (inputs, *others) in enumerate(islice(loader, len(loader))):
                 if inputs.dtype == torch.uint8:
                     inputs = channels_last(as_floats(inputs))
@@ -390,14 +317,40 @@ def _fit(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                child.on_train_batch_end()
+                if child.average is not None:
+                    child.average.update(child.network)
             if epoch_ended is not None:
                 epoch_ended()
-        child.keep_average()
-        child.average = None
+        if child.average is not None:
+            child.network.load_state_dict(child.average.network.state_dict())
+            child.average = None
     return replace(cost, steps=epochs * len(loader))
 
 
 def score(child: Child, split: Split, *, batch_size: int = 500) -> float:
     """The child's metric on a split, in evaluation mode, such as the accuracy."""
     return judge(child.eval(), split, child.objective, batch_size=batch_size).value
+
+
+LEAST_KEPT = 0.8
+"""The least share of the recognised images that are recognised when they are mirrored, too."""
+
+
+def mirror_keeps_classes(child: Child, val: Split) -> bool:
+    """Whether mirrored images are of the same classes, by a network that was trained on none of them.
+
+    Of the validation images that the network recognises, nearly all must be recognised when left and right have changed
+    places: at least ``LEAST_KEPT``, less half of the 95 % interval of that share. A network that was trained briefly on
+    letters, digits or arrows recognises few of the mirrored ones. False if it recognises none at all.
+    """
+    child.eval()
+    right = []
+    for scores in (child, lambda inputs: child(inputs.flip(-1))):
+        said = child.objective.predictions(scores_of(scores, val, child.objective))
+        pairs = zip(said, child.objective.answers(val.labels), strict=True)
+        right.append(torch.tensor([child.objective.agrees(*pair) for pair in pairs]))
+    recognised = int(right[0].sum())
+    if not recognised:
+        return False
+    kept = int((right[0] & right[1]).sum()) / recognised
+    return kept + wilson(kept, recognised) >= LEAST_KEPT

@@ -29,19 +29,17 @@ def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
 ) -> OuterMean:
     """The mean over the finite tasks of all processes, which have as many tasks each."""
-    # `gradients` are the sum over this process's finite tasks, divided by the number of all of them. Metrics of shape
-    # (tasks,) are joined.
+    # `gradients` are the sum over this process's finite tasks, divided by the number of all of them.
     world, rank, losses = trainer.world_size, trainer.global_rank, metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
     dtype = torch.promote_types(losses.dtype, torch.float32)
     if world == 1:
-        own = {name: value.to(dtype) for name, value in metrics.items() if value.dim()}
+        own = {name: value.to(dtype) for name, value in metrics.items()}
         return _of_finite_tasks(gradients, own, flops, signalled)
     joined = {}
     for name, value in metrics.items():
-        if value.dim():
-            joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
-            joined[name][rank::world] = value
+        joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
+        joined[name][rank::world] = value
     tensors = gradients.flat()
     numbers = torch.tensor(
         [*(flops >> shift & 0xFFFF for shift in _SHIFTS), signalled], dtype=dtype, device=losses.device
@@ -67,8 +65,6 @@ def _of_finite_tasks(gradients: Parameters, metrics: Metrics, flops: int, signal
         scale = len(finite) / max(1, int(finite.sum()))
         gradients = gradients.map(lambda value: value * scale)
         metrics = {name: value[finite] for name, value in metrics.items()}
-    means = {"loss": "losses", "accuracy": "accuracies"}
-    metrics |= {one: metrics[all_].mean() for one, all_ in means.items() if all_ in metrics}
     return OuterMean(gradients, metrics, finite, flops, signalled)
 
 

@@ -66,19 +66,10 @@ FEWEST_WEIGHED, FACTOR_SPREAD = 20, 0.7
 
 
 def linear_factor(networks: Tensor, linear: Tensor, losses: Callable[[Tensor], Tensor]) -> float:
-    """How many times as much a linear model's scores are to count as those of networks.
-
-    It is the factor of the lowest log-loss, each at its best temperature, as networks grow too sure of themselves the
-    longer they are trained. Its logarithm has a normal prior around 0, as few examples say little.
-
-    Args:
-        networks: scores of examples that they have not learned from, shape ``(n, way)``.
-        linear: those of the linear model.
-        losses: the log-loss of each example by its scores.
-
-    Returns:
-        1 where there are too few examples.
-    """
+    """How many times as much a linear model's scores are to count as those of networks; 1 for too few examples."""
+    # Of the lowest log-loss on examples that they have not learned from, each factor at its best temperature, as
+    # networks grow too sure of themselves the longer they are trained. The factor's logarithm has a normal prior around
+    # 0, as few examples say little.
     if len(networks) < FEWEST_WEIGHED:
         return 1.0
     scales = [2.0 ** (power / 2) for power in range(-10, 5)]

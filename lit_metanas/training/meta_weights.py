@@ -3,29 +3,80 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
+from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import describe_foreign, finite_tensor, load_plain
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.plain import read_field
 from lit_metanas.spaces.space import SearchSpace
 
 
+class _NewerError(ValueError):
+    """A checkpoint of a newer version."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class MetaWeights:
-    """A supernet's meta-trained weights, and what they are for."""
+class MetaWeights(ABC):
+    """A supernet's meta-trained weights, what they are for, and how they are read from a checkpoint."""
+
+    key: ClassVar[str]  # of the entry that a meta-training adds to Lightning's checkpoints
+    schema: ClassVar[int]
+    writer: ClassVar[str]
 
     weights: dict[str, Tensor]  # of the supernet, by name
     labels: dict[str, list[str]]  # the candidates by choice
     shape: Shape  # of one input
     cost: Cost  # of all meta-training so far
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> Self:
+        """The content of an entry and a state dict; raises one of ``DAMAGED`` for others."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a checkpoint onto the CPU; no code in it is executed."""
+        file, fix = Path(path), f"give one that `fit` of {cls.writer} wrote"
+        if not file.is_file():
+            raise FileNotFoundError(f"There is no checkpoint '{file}': {fix}.")
+        try:
+            return cls._of(load_plain(file), f"'{file}'")
+        except _NewerError:
+            raise
+        except DAMAGED:
+            words = describe_foreign(file, otherwise=f"is damaged or was not written by {cls.writer}")
+            raise ValueError(f"'{file}' {words}: {fix}.") from None
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any]) -> Self:
+        """The content of a whole checkpoint, from which a model goes on."""
+        what = "is damaged"
+        if cls.key not in checkpoint:
+            what = f"was not written by {cls.writer}"
+        try:
+            return cls._of(checkpoint, "The checkpoint")
+        except _NewerError:
+            raise
+        except DAMAGED:
+            raise ValueError(f"The checkpoint {what}: give one that `fit` of {cls.writer} wrote.") from None
+
+    @classmethod
+    def _of(cls, checkpoint: Mapping[str, Any], name: str) -> Self:
+        entry = checkpoint[cls.key]
+        if type(entry["schema"]) is not int:
+            raise ValueError("its schema is not a number")
+        if entry["schema"] > cls.schema:
+            raise _NewerError(f"{name} was written by a newer version of lit_metanas: upgrade.")
+        return cls.parse(entry, checkpoint["state_dict"])
 
     def check_shape(self, shape: Shape) -> None:
         """Raise ValueError unless inputs have a shape."""
@@ -50,56 +101,23 @@ class MetaWeights:
             )
 
 
-Content = TypeVar("Content", bound=MetaWeights)
+def plain_entry(schema: int, labels: Mapping[str, list[str]], shape: Shape, cost: Cost) -> dict[str, Any]:
+    """What the entries of all meta-trainings hold."""
+    return {"schema": schema, "labels": dict(labels), "shape": plain_shape(shape), "cost": asdict(cost)}
 
 
-@dataclass(frozen=True)
-class CheckpointEntry(Generic[Content]):
-    """What one kind of meta-training adds to Lightning's checkpoints."""
-
-    key: str
-    schema: int
-    writer: str
-    fix: str
-    absent: str  # how to fix a path to no file
-    parse: Callable[[Mapping[str, Any], Mapping[str, Any]], Content]  # the entry and the state dict
-
-    def read(self, path: str | os.PathLike[str]) -> Content:
-        """Read a checkpoint onto the CPU; no code in it is executed."""
-        file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no checkpoint '{file}': {self.absent}.")
-        try:
-            found = self._content(load_plain(file))
-        except DAMAGED:
-            words = describe_foreign(file, otherwise=f"is damaged or was not written by {self.writer}")
-            raise ValueError(f"'{file}' {words}: {self.fix}.") from None
-        return _not_newer(found, f"'{file}'")
-
-    def of(self, checkpoint: Mapping[str, Any]) -> Content:
-        """The content of a whole checkpoint, from which a model goes on."""
-        if self.key not in checkpoint:
-            raise ValueError(f"The checkpoint was not written by {self.writer}: {self.fix}.")
-        try:
-            found = self._content(checkpoint)
-        except DAMAGED:
-            raise ValueError(f"The checkpoint is damaged: {self.fix}.") from None
-        return _not_newer(found, "The checkpoint")
-
-    def _content(self, checkpoint: Mapping[str, Any]) -> Content | None:
-        """None for a newer schema. Raises one of ``DAMAGED`` for a file of another kind."""
-        entry = checkpoint[self.key]
-        if type(entry["schema"]) is not int:
-            raise ValueError("its schema is not a number")
-        if entry["schema"] > self.schema:
-            return None
-        return self.parse(entry, checkpoint["state_dict"])
+def read_plain(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of ``plain_entry``, as fields of ``MetaWeights``."""
+    hints = {"labels": dict[str, list[str]], "shape": Shape, "cost": Cost}
+    plain = {name: read_field(hint, entry[name], f"its {name}") for name, hint in hints.items()}
+    if min(plain["shape"]) < 1:
+        raise ValueError("an input is empty")
+    return plain
 
 
-def _not_newer(found: Content | None, name: str) -> Content:
-    if found is None:
-        raise ValueError(f"{name} was written by a newer version of lit_metanas: upgrade.")
-    return found
+def labels_by_choice(space: SearchSpace) -> dict[str, list[str]]:
+    """The candidates by choice."""
+    return {choice.name: list(choice.labels) for choice in space.choices}
 
 
 def weights_within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import Tensor
 
@@ -18,13 +18,14 @@ from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain
 
 
+@dataclass
 class Account:
     """Images and seconds of a training, and what the trainings before it cost."""
 
-    def __init__(self) -> None:
-        self.earlier = Cost()
-        self.images, self.seconds, self.skipped = 0, 0.0, 0
-        self._clock = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    skipped: int = 0  # tasks
+    earlier: Cost = field(default_factory=Cost)
 
     def begin(self) -> None:
         """Start the clock."""
@@ -40,24 +41,10 @@ class Account:
         """Everything; steps and FLOPs are those of this training."""
         return self.earlier + Cost(steps=steps, images=self.images, flops=flops, seconds=round(self.seconds, 3))
 
-    def state(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(_Spent(self.images, self.seconds, self.skipped, self.earlier))
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what ``state`` gave; ValueError for something else."""
-        kept = from_plain(_Spent, {each.name: state[each.name] for each in fields(_Spent)}, "its account")
-        self.images, self.seconds, self.skipped, self.earlier = kept.images, kept.seconds, kept.skipped, kept.earlier
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """What an account keeps."""
-
-    images: int
-    seconds: float
-    skipped: int
-    earlier: Cost
+    @classmethod
+    def kept(cls, state: Mapping[str, Any]) -> Account:
+        """The account of a checkpoint, which holds its fields; ValueError for something else."""
+        return from_plain(cls, {each.name: state[each.name] for each in fields(cls)}, "its account")
 
 
 class OuterTraining(LightningModule):
@@ -131,7 +118,6 @@ class OuterTraining(LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock; a run that has spent its budget ends here."""
-        check_end(self.trainer, self)
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError(
                 f"Precision 16-mixed scales losses, {type(self).__name__} does not: use bf16-mixed or 32-true."
@@ -153,20 +139,6 @@ class OuterTraining(LightningModule):
                 raise FailedWorkError(f"{said}, and {limit} were left out before it: {fix}.")
             if said:
                 warnings.warn(f"{said}: it is left out ({self.account.skipped} of at most {limit}).", stacklevel=3)
-
-
-def check_end(trainer: Trainer, model: LightningModule, *, ends_otherwise: bool = False) -> None:
-    """Raise ValueError if nothing ends a training; a budget alone ends that of a model with ``ends_by_itself``."""
-    itself = getattr(model, "ends_by_itself", None)
-    if itself or trainer.max_epochs != -1 or trainer.max_steps != -1:
-        return
-    what = f"Nothing ends the training of {type(model).__name__}"
-    if itself is False:
-        raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-    if not ends_otherwise:
-        raise ValueError(
-            f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-        )
 
 
 def validate_anew(checkpoint: dict[str, Any]) -> None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, plain_shape, same_shape
+from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, same_shape
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.plain import from_plain
+from lit_metanas.records.plain import read_field
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_weights import CheckpointEntry, MetaWeights, weights_within
+from lit_metanas.training.meta_weights import MetaWeights, labels_by_choice, plain_entry, read_plain, weights_within
 
 TASKS_KEY = "lit_metanas_tasks"
-TASKS_SCHEMA = 2
 SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 """How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
 
@@ -64,9 +63,28 @@ class Vocabularies:
 class TaskStart(MetaWeights):
     """Meta-trained weights, and what they are for."""
 
+    key, schema, writer = TASKS_KEY, 2, "TaskReptile"
+
     outputs: dict[str, Tensor]  # the classifier, and the vectors of written tokens, by the names that children inherit
     vocabularies: Vocabularies
     space: str  # its name
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
+        """The content of an entry and a state dict."""
+        weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
+        if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
+            raise ValueError("there are no weights, or their numbers of outputs are none or several")
+        if not all(value.ndim for value in outputs.values()):
+            raise ValueError("an output has no weights")
+        plain, space = read_plain(entry), read_field(str, entry["space"], "its space")
+        size = math.prod(plain["shape"])
+        if isinstance(plain["shape"], TokenShape | TextRowShape):
+            size = max(plain["shape"])
+        if size > LARGEST_INPUT:
+            raise ValueError("an input is too large")
+        vocabularies = Vocabularies.from_plain(entry["vocabularies"])
+        return cls(weights=weights, outputs=outputs, vocabularies=vocabularies, space=space, **plain)
 
     @property
     def made_before(self) -> MadeBefore:
@@ -110,45 +128,12 @@ class TaskStart(MetaWeights):
         return weights | {name: value for name, value in self.outputs.items() if len(value) == task.way}
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """What is not a tensor in the checkpoint's entry."""
-
-    labels: dict[str, list[str]]
-    shape: Shape
-    cost: Cost
-    space: str
-
-
 def start_entry(space: SearchSpace, shape: Shape, vocabularies: Vocabularies, cost: Cost) -> dict[str, Any]:
     """What goes into the checkpoint under ``TASKS_KEY``: plain values only."""
-    labels = {choice.name: list(choice.labels) for choice in space.choices}
-    plain = {**asdict(_Plain(labels, shape, cost, space.name)), "vocabularies": vocabularies.to_plain()}
-    return {"schema": TASKS_SCHEMA, **plain, "shape": plain_shape(shape)}
+    entry = plain_entry(TaskStart.schema, labels_by_choice(space), shape, cost)
+    return {**entry, "space": space.name, "vocabularies": vocabularies.to_plain()}
 
 
 def read_task_start(path: str | os.PathLike[str]) -> TaskStart:
     """Read a checkpoint that ``fit`` of ``TaskReptile`` wrote, onto the CPU; no code in it is executed."""
-    return TASKS_ENTRY.read(path)
-
-
-def _parse(entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
-    """The content of a checkpoint."""
-    parts = [field.name for field in fields(_Plain)]
-    plain = from_plain(_Plain, {name: entry[name] for name in parts if name in entry}, "its entry")
-    weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
-    if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
-        raise ValueError("there are no weights, or their numbers of outputs are none or several")
-    if not all(value.ndim for value in outputs.values()):
-        raise ValueError("an output has no weights")
-    size = math.prod(plain.shape)
-    if isinstance(plain.shape, TokenShape | TextRowShape):
-        size = max(plain.shape)
-    if min(plain.shape) < 1 or size > LARGEST_INPUT:
-        raise ValueError("an input is empty or too large")
-    vocabularies = Vocabularies.from_plain(entry["vocabularies"])
-    return TaskStart(weights=weights, outputs=outputs, vocabularies=vocabularies, **vars(plain))
-
-
-_FIX = "give one that `fit` of TaskReptile wrote"
-TASKS_ENTRY = CheckpointEntry(TASKS_KEY, TASKS_SCHEMA, "TaskReptile", _FIX, absent=_FIX, parse=_parse)
+    return TaskStart.read(path)

@@ -27,7 +27,6 @@ from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
 from lit_metanas.io.text import DEBUG, printable, short_number
-from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
 
@@ -44,7 +43,6 @@ Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 _Arguments = ParamSpec("_Arguments")
 Returned = TypeVar("Returned")
-_Given = TypeVar("_Given")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -217,9 +215,9 @@ class Trainer(pytorch.Trainer):
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
-        given = _as_list(callbacks)
+        given: list[Callback] = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [_End(), _Threads(threads), _Precision(), *given]
+        own = [_Defaults(threads), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -251,15 +249,17 @@ class Trainer(pytorch.Trainer):
     predict = _quietly(pytorch.Trainer.predict)
 
     def check_end(self, model: LightningModule) -> None:
-        """Look whether something ends a training, before it begins.
-
-        Args:
-            model: what is trained; where it has ``ends_by_itself``, that tells whether a budget of its own ends it.
-
-        Raises:
-            ValueError: nothing does.
-        """
-        check_end(self, model, ends_otherwise=self._ends_otherwise)
+        """Raise ValueError if nothing ends a training: no limit, and no budget of a model with ``ends_by_itself``."""
+        itself = getattr(model, "ends_by_itself", None)
+        if itself or self.max_epochs != -1 or self.max_steps != -1:
+            return
+        what = f"Nothing ends the training of {type(model).__name__}"
+        if itself is False:
+            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
+        if not self._ends_otherwise:
+            raise ValueError(
+                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
+            )
 
     def search(
         self, model: LightningModule, datamodule: LightningDataModule | None = None, ckpt_path: str | None = None
@@ -283,7 +283,7 @@ def _device_of(accelerator: object) -> torch.device:
     return torch.device("meta")
 
 
-def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
+def _as_list(given: Any) -> list[Any]:
     """One or several as a new list."""
     if isinstance(given, list):
         return [*given]
@@ -299,37 +299,27 @@ def check_threads(owner: str, threads: int | None) -> None:
         )
 
 
-class _End(Callback):
-    """Refuses a training without end, and notes that one has begun."""
+class _Defaults(Callback):
+    """Refuses a training without end, sets torch's threads on a CPU, and keeps the precision in checkpoints."""
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+        self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
             cast(Trainer, trainer).check_end(pl_module)
+        if trainer.strategy.root_device.type == "cpu":
+            self._run.enter_context(torch_threads(self.threads))
 
     def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
         cast(Trainer, trainer).begun = True
-
-
-class _Threads(Callback):
-    """Sets torch's threads while a Trainer runs on a CPU."""
-
-    def __init__(self, number: int | None) -> None:
-        self.number = number
-        self._run = ExitStack()
-
-    def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.strategy.root_device.type == "cpu":
-            self._run.enter_context(torch_threads(self.number))
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         self._run.close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._run.close()
-
-
-class _Precision(Callback):
-    """Keeps the precision of a training in its checkpoints."""
 
     def on_save_checkpoint(
         self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -119,14 +119,9 @@ class _Process(Submitted[_T]):
             self._answer = found, error
             for each in warned:
                 warnings.warn_explicit(*each)
-        self.end()
+        self.give_up()
 
     def give_up(self) -> None:
-        """End the process, whatever it does."""
-        self._pool.forget(self)
-        self.end()
-
-    def end(self) -> None:
         """End the process once it has answered, or before."""
         if self._answer is None:
             self._answer = None, RuntimeError("it was given up")
@@ -171,7 +166,6 @@ class _Pool:
                 ready = wait([each.pipe for each in self._running if each.pipe is not None])
                 for each in [each for each in self._running if each.pipe in ready]:
                     each.read()
-                self._running = [each for each in self._running if not each.answered]
             self._start()
         except BaseException:
             self.give_up()
@@ -180,20 +174,15 @@ class _Pool:
     def give_up(self) -> None:
         """End all processes."""
         for each in (*self._running, *self._waiting):
-            each.end()
-        self._running.clear()
-        self._waiting.clear()
-
-    def forget(self, one: _Process[Any]) -> None:
-        """Have nothing more to do with some work."""
-        self._running = [each for each in self._running if each is not one]
-        self._waiting = deque(each for each in self._waiting if each is not one)
+            each.give_up()
 
     def _start(self) -> None:
+        self._running = [each for each in self._running if not each.answered]
         while self._waiting and len(self._running) < self.number:
             one = self._waiting.popleft()
-            self._running.append(one)
-            one.start(self._method)
+            if not one.answered:  # else it was given up
+                self._running.append(one)
+                one.start(self._method)
 
 
 _pool: ContextVar[_Pool | None] = ContextVar("_pool", default=None)

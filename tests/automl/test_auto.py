@@ -13,10 +13,11 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.candidates import Job, begin
+from lit_metanas.automl.candidates import begin
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
@@ -66,7 +67,7 @@ def test_its_call_repeats_it_whatever_was_given(
     own = "group=group" if in_memory else r"group='(\\d)'"
     assert first.command == (
         f"lm.auto({what}, flops=[{told}], seed=3, {own}, space=space, max_parameters=20000, "
-        f"max_latency='2000ms', records={tuple(map(str, records))})"
+        f"max_latency='2s', records={tuple(map(str, records))})"
     )
     names = {"lm": lm, "data": data, "group": group, "space": space}
     again = eval(first.command.replace("lm.auto(", "lm.auto(progress=False, data=", 1), names)

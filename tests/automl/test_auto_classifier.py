@@ -9,7 +9,7 @@ import torch
 from auto_toys import interrupt, paced
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training
+from lit_metanas.automl import budget_division, last_training
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
@@ -66,7 +66,7 @@ def test_weights_of_classes_and_examples():
     kept = np.arange(120) < 80
     left_out = quick().fit(X, y, sample_weight=kept).predict_proba(X)
     assert np.array_equal(left_out, quick().fit(X[kept], y[kept]).predict_proba(X))
-    wrong = {"has the shape 3": np.ones(3), "negative": -np.ones(120), "is zero for all": np.zeros(120)}
+    wrong = {"has the shape 3": np.ones(3), "negative": -np.ones(120), "zeros alone": np.zeros(120)}
     for reason, weights in wrong.items():
         with pytest.raises(ValueError, match=reason):
             quick().fit(X, y, sample_weight=weights)
@@ -177,8 +177,8 @@ def test_missing_values_are_taken_and_infinite_ones_refused():
     ("X", "y", "options", "message"),
     [
         (WINE.data, np.ones(178), {}, r"There is one class, '1\.0': give examples of two or more"),
-        (WINE.data, np.r_[:88, :80, :10], {}, "y looks continuous: use AutoRegressor, or give classes of two"),
-        (WINE.data, [0] + [1] * 177, {}, "Class '0' has 1 example, and one is to choose architectures by"),
+        (WINE.data, np.r_[:88, :80, :10], {}, "Class '80' has 1 example, too few for a train and val part"),
+        (WINE.data, [0] + [1] * 177, {}, "Class '0' has 1 example, too few for a train and val part"),
         (WINE.data, np.linspace(0, 1, 178), {}, "Unknown label type: continuous"),
         (WINE.data, WINE.target[:9], {}, "inconsistent numbers of samples"),
         (WINE.data, WINE.target, {"validation_fraction": 1.0}, "validation_fraction = 1.0 must be above 0 and below 1"),
@@ -253,7 +253,7 @@ def test_minutes_are_spent_by_auto(monkeypatch):
     classifier = lm.AutoClassifier(minutes=0.1).fit(X, y)
     assert classifier.score(X, y) > 0.8
     assert 0 < classifier.cost_.flops < 3e6
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured"))
+    monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: pytest.fail("measured"))
     again = clone(pickle.loads(pickle.dumps(classifier))).set_params(minutes=None, flops=classifier.budget_).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
     assert again.budget_ == classifier.budget_

@@ -10,7 +10,7 @@ import torch
 from auto_toys import interrupt, paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training, pace
+from lit_metanas.automl import budget_division, last_training
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.result_files import read_results
 from lit_metanas.training import precision
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.usefixtures("short_trials")
 def decided(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A machine of a known pace, whose clock decides for a precision."""
     paced(monkeypatch, 1e7)
-    monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: name)
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: name)
 
 
 def test_the_clock_decides_by_the_steps_of_real_networks(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "fast_bf16", lambda device: True)
-    plain, done, now = pace.fit_child, list[tuple[str, str, int]](), 0.0
+    plain, done, now = budget_division.fit_child, list[tuple[str, str, int]](), 0.0
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         nonlocal now
@@ -40,12 +40,12 @@ def test_the_clock_decides_by_the_steps_of_real_networks(
         done.append((str(child.architecture), more["precision"], cost.steps))
         return cost
 
-    monkeypatch.setattr(pace, "fit_child", fit)
+    monkeypatch.setattr(budget_division, "fit_child", fit)
     monkeypatch.setattr(precision, "perf_counter", lambda: now)
     data = lm.task_from_arrays(*arrays)
     networks = [space.sample(torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     recipe = lm.Recipe(batch_size=4)
-    assert pace.faster_precision(data, space, networks, recipe, seconds=0.0) == BF16
+    assert budget_division.faster_precision(data, space, networks, recipe, seconds=0.0) == BF16
     turn = [(str(one), name, 4) for name in (FLOAT32, BF16) for one in networks]
     assert done == turn * 2
 
@@ -64,7 +64,7 @@ def test_minutes_name_what_the_clock_decided_and_its_call_repeats_it(
     (row,), (record,) = read_results(tmp_path / "results.json"), read_record_lines(tmp_path / "records.jsonl")
     assert row.precision == record.precision == name
     assert (f"| {BF16} |" in (tmp_path / "report" / "report.md").read_text()) == (name == BF16)
-    monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: pytest.fail("timed"))
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: pytest.fail("timed"))
     again = eval(result.command, {"lm": lm, "data": arrays, "space": space})
     assert same_weights(again.network, result.network)
     assert again.precision == name

@@ -11,9 +11,9 @@ import torch
 from auto_toys import paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, linear_comparison
+from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl.budget_division import Pace
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.pace import Pace
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.training import child as training_child
 
@@ -53,7 +53,7 @@ def test_threads_are_found_for_minutes_alone(
 ) -> None:
     monkeypatch.setattr(ImageKind, "member_epochs", 0)
     paced(monkeypatch, 1e6)
-    monkeypatch.setattr(linear_comparison, "threads_that_pay", lambda *args, most, **more: most)
+    monkeypatch.setattr(budget_division, "threads_that_pay", lambda *args, most, **more: most)
     used, plain = [], training_child.fit_child
 
     def fit(child: lm.Child, part: lm.Split, **more: Any) -> lm.Cost:
@@ -84,9 +84,9 @@ def test_several_threads_are_taken_if_they_are_clearly_faster(
     one = space.sample(torch.Generator().manual_seed(0))
     for gain, threads in ((1.1, 1), (1.3, 3)):
         monkeypatch.setattr(
-            "lit_metanas.automl.pace.measure_pace",
+            "lit_metanas.automl.budget_division.measure_pace",
             lambda *args, gain=gain, **more: Pace(1e6 * gain ** (torch.get_num_threads() > 1), 0.0, 0.0),
         )
-        found = lm.automl.pace.threads_that_pay(task, space, one, lm.Recipe(), seconds=1, precision="32-true", most=3)
+        found = budget_division.threads_that_pay(task, space, one, lm.Recipe(), seconds=1, precision="32-true", most=3)
         assert found == threads
     assert NetworkLimits().threads == torch.get_num_threads() == 1

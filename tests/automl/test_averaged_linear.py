@@ -13,11 +13,12 @@ import torch
 from auto_toys import interrupt, no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import candidates, last_training, linear_comparison
+from lit_metanas.automl import last_training, linear_models
 from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
+from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import chosen_child, fit_child
@@ -39,7 +40,7 @@ BOTH = ": both were taken"
 def few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linear models that are trained in a moment, next to a narrow network."""
     monkeypatch.setattr(TextKind, "first", ({"operation": "conv_3", "width": "32"},))
-    monkeypatch.setattr(candidates, "LINEAR_STEPS", 20)
+    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
 
 
 @pytest.fixture
@@ -67,14 +68,14 @@ def call(texts: Texts) -> Call:
 @pytest.fixture
 def good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean is right on all validation examples."""
-    monkeypatch.setattr(linear_comparison, "judge", lambda *args: SimpleNamespace(value=1.0))
+    monkeypatch.setattr(linear_models, "judge", lambda *args: SimpleNamespace(value=1.0))
 
 
 def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good: None, tmp_path: Path) -> None:
     words = {"[UNK]": 0, **{f"w{number}": number + 1 for number in range(25)}}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokens, vectors = lm.kinds.PretrainedTokens.of(made.to_str(), steps=8), torch.linspace(-1, 1, 26)[:, None]
+    tokens, vectors = PretrainedTokens.of(made.to_str(), steps=8), torch.linspace(-1, 1, 26)[:, None]
     network = StaticVectors(torch.cat([vectors, torch.ones(26, 1)], 1))
     encoder = lm.training.Encoder("vectors", network, tokens.shape, preprocessing=tokens)
     found = call(encoders=[encoder, "none"], output=tmp_path / "out")
@@ -174,7 +175,7 @@ def test_the_linear_model_learns_from_all_but_the_test_part(call: Call, texts: T
 def test_its_validation_score_is_that_of_what_was_searched(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = list[list[Candidate]]()
     monkeypatch.setattr(
-        linear_comparison, "best_of", lambda several, examples: compared.append(several) or best_of(several, examples)
+        linear_models, "best_of", lambda several, examples: compared.append(several) or best_of(several, examples)
     )
     call()
     network, linear, mean = compared[0]

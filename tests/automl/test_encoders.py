@@ -192,7 +192,7 @@ def test_encoders_of_other_data_and_with_other_options_get_a_sentence(weights: P
     rows = np.random.default_rng(0).random((40, 3)), ["a", "b"] * 20
     with pytest.raises(ValueError, match=r"encoder 'mine.pth' is for images, and the data are rows"):
         lm.auto(rows, encoders=str(weights), flops=1e9, progress=False)
-    with pytest.raises(TypeError, match=r"'encoders' are files, names or .*, not Flatten"):
+    with pytest.raises(TypeError, match="not Flatten"):
         lm.auto(rows, encoders=[torch.nn.Flatten()], flops=1e9, progress=False)
     with pytest.raises(ValueError, match="leave 'encoders' out"):
         AutoOptions("photos", encoders="resnet18", start="model")

@@ -14,12 +14,12 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, no_search, same_tensors, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import candidates, last_training, stages
-from lit_metanas.automl.candidates import Job
+from lit_metanas.automl import budget_plan, last_training, stages
 from lit_metanas.automl.last_training import SEEDS_APART
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
@@ -84,7 +84,7 @@ def test_a_search_that_goes_on_keeps_the_shares_of_its_plan(
     with monkeypatch.context() as stopped:
         interrupt(stopped, last_training, at=1)
         assert call(40.0, output=tmp_path).stopped
-    monkeypatch.setattr(candidates, "SHARES", replace(candidates.SHARES, members=1))
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, members=1))
     assert call(40.0, output=tmp_path).ensemble == 5
     assert call(40.0).ensemble == 1
 
@@ -238,7 +238,7 @@ def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypa
     views = Views(task, {}, space, options.limits)
     views.weights = {name: torch.rand(own.shape, generator=generator) for name, own in state.items()}
     job = Job(options, kind_named("images"), views, None, None, began=0.0, reading=0.0)
-    result = stages.run_stages(job, stages.ONE_NETWORK)
+    result = stages.run_stages(job)
     assert result.ensemble == len(begun) > 2
     expected = space.child(result.architecture, (1, 8, 8), 2, views.weights).state_dict()
     for member in begun[1:]:

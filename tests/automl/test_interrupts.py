@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import NO_MEMORY, diverge, interrupt, paced, same_weights
+from auto_toys import NO_MEMORY, interrupt, paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training, output
+from lit_metanas.automl import budget_division, last_training, output
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.budget import FailedWorkError
@@ -86,31 +86,6 @@ def trained_in_search(monkeypatch: pytest.MonkeyPatch) -> list[lm.Child]:
     return trained
 
 
-def test_without_weights_of_the_search_the_network_is_trained_for_a_moment(
-    call: Call, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    val, learned = read_given(arrays).val, list[lm.Split]()
-    plain = last_training.fit_child
-
-    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
-        learned.append(train)
-        return plain(child, train, **more)
-
-    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
-    with monkeypatch.context() as patched:
-        patched.setattr(last_training, "fit_child", fit)
-        interrupt(patched, training_estimator, at=3)
-        stopped = call(flops=(4e6, 1e9))
-    (part,) = learned
-    assert val is not None
-    assert not any(torch.equal(one, other) for one in part.inputs for other in val.inputs)
-    assert (stopped.stopped, stopped.images) == (True, (24, 8))
-    interrupt(monkeypatch, training_estimator, at=3)
-    diverge(monkeypatch, 0)
-    with pytest.raises(FailedWorkError, match=r"^ArithmeticError: training diverged: .*; the search kept no weights: "):
-        call()
-
-
 def test_after_a_failed_last_training_the_network_is_as_the_search_trained_it(
     call: Call, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,12 +107,14 @@ def test_after_a_failed_last_training_the_network_is_as_the_search_trained_it(
         call()
 
 
-def test_an_interrupt_before_any_network_is_passed_on(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("at", "told"), [(1, "before any network"), (3, "keeps no weights of a search")])
+def test_an_interrupt_without_any_weights_is_passed_on(
+    at: int, told: str, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupt(monkeypatch, training_estimator, at=1)
-    with pytest.raises(KeyboardInterrupt, match="before any network"):
-        call(tmp_path / "out")
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    interrupt(monkeypatch, training_estimator, at=at)
+    with pytest.raises(KeyboardInterrupt, match=told):
+        call()
 
 
 def test_minutes_are_divided_once_for_all_continuations(
@@ -149,7 +126,7 @@ def test_minutes_are_divided_once_for_all_continuations(
         interrupt(patched, last_training, at=1)
         call(tmp_path / "out", **minutes)
     kept = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
     assert call(tmp_path / "out", **minutes).budget == (kept["search"], kept["training"])
 
 

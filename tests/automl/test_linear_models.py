@@ -11,11 +11,13 @@ import torch
 from auto_toys import paced
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, front, last_training
+from lit_metanas.automl import budget_division, front, last_training
 from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.candidates import LINEAR_DECAYS, Candidate, Job, LinearTrainings, best_of
+from lit_metanas.automl.candidates import Candidate, best_of
+from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearTrainings
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.images.image_kind import ImageKind
@@ -292,7 +294,7 @@ def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest(
 
 
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    late, clock, plain = 0.0, budget_plan.perf_counter, LinearTrainings.train
+    late, clock, plain = 0.0, budget_division.perf_counter, LinearTrainings.train
 
     def slow(self: LinearTrainings, number: int) -> Any:
         nonlocal late
@@ -300,7 +302,7 @@ def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatc
         return plain(self, number)
 
     paced(monkeypatch, 1e8)
-    monkeypatch.setattr(budget_plan, "perf_counter", lambda: clock() + late)
+    monkeypatch.setattr(budget_division, "perf_counter", lambda: clock() + late)
     with monkeypatch.context() as patched:
         patched.setattr(LinearTrainings, "train", slow)
         result = call(sides, None, minutes=0.5, workers=1)

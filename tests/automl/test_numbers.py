@@ -40,7 +40,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
     assert "test R2: 9" in told.out
     assert "pipeline_tag: tabular-regression" in Path("model/README.md").read_text()
-    assert "near the truth (✓: in the 90 % interval or" in Path("model/report/report.md").read_text()
+    assert "right (within the 90 % interval or" in Path("model/report/report.md").read_text()
     tested = read_example_rows("model/predictions.csv")
     (deviation,) = json.loads(Path("model/model.json").read_text())["objective"]["deviations"]
     for row in tested:

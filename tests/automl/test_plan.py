@@ -11,13 +11,16 @@ import torch
 from auto_toys import paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan
-from lit_metanas.automl.budget_plan import SHARES, Workload, divide, rungs_of, searched_share
+from lit_metanas.automl import budget_division, budget_plan
+from lit_metanas.automl.budget_division import Pace, divide, search_flops
+from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
+from lit_metanas.automl.candidates import Beginning
 from lit_metanas.automl.front import front_rungs, shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.pace import Pace, search_flops
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.kinds.kind import kind_named
 
 Arrays = tuple[np.ndarray, list[str]]
 
@@ -25,14 +28,16 @@ Arrays = tuple[np.ndarray, list[str]]
 pytestmark = pytest.mark.usefixtures("short_trials")
 
 
-def workload(gone: float = 0.0) -> Workload:
+def beginning(**options: Any) -> Beginning:
     """Of a table, a small network first and one of a hundred times as many multiply-adds."""
     rows = np.random.default_rng(0).random((1000, 10))
     task = lm.task_from_arrays(rows, [0, 1] * 500, preprocessing=lm.kinds.Columns(scale="standardised"))
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
     views = Views(task, {}, space, NetworkLimits())
-    return Workload(views, both, lm.Recipe(), 0.5, perf_counter() - gone, reading=0.0, writes=False)
+    given = AutoOptions(None, **options)
+    job = Job(given, kind_named("rows"), views, None, None, began=perf_counter(), reading=0.0)
+    return Beginning(job, [], both, lm.Recipe(), {}, shares=replace(SHARES, search=0.5))
 
 
 def test_minutes_become_flops_by_a_measured_pace(
@@ -64,8 +69,8 @@ def test_a_machine_that_gets_slower_leaves_the_training_a_share(
         return measured[-1]
 
     paced(monkeypatch, 2e6)
-    monkeypatch.setattr(budget_plan, "measure_pace", slower)
-    monkeypatch.setattr(budget_plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
+    monkeypatch.setattr(budget_division, "measure_pace", slower)
+    monkeypatch.setattr(budget_division, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
     result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
     assert result.budget is not None
     seconds = SHARES.least_trained * result.budget[0] / 2e6
@@ -85,24 +90,22 @@ def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpac
 
 
 def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = workload()
-    views = work.views
-    small, large = (work.epoch_of(one, views.usual, views.usual.task.train) for one in work.networks)
+    begun = beginning(minutes=1)
+    usual = begun.job.views.usual
+    small, large = (begun.epoch_of(one, usual, usual.task.train) for one in begun.timed)
     paced(monkeypatch, large / 100)  # an epoch of the large one takes 100 s of 60
-    divided = divide(work, AutoOptions(None, minutes=1), rungs_of)  # was refused: give 0.1 minutes or more
+    divided = divide(begun)  # was refused: give 0.1 minutes or more
     assert small <= divided.search <= 1.01 * small + 1
     assert divided.expected > 50 * large / 100
 
 
 def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
-    work = workload()
-    flops = 300 * work.epoch  # thousands of epochs of the first network
-    divided = divide(work, AutoOptions(None, flops=flops), rungs_of)
-    assert divided.search == pytest.approx(work.share * flops)
+    flops = 300 * beginning().epoch  # thousands of epochs of the first network
+    assert divide(beginning(flops=flops)).search == pytest.approx(0.5 * flops)
 
 
 def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
-    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == pytest.approx(1e24)
+    assert divide(beginning(flops=1e24)).search == pytest.approx(1e24)
 
 
 def test_candidates_grow_with_the_budget() -> None:
@@ -114,10 +117,10 @@ def test_candidates_grow_with_the_budget() -> None:
 
 
 def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
-    work = workload()
-    assert work.rung_shares((1,)) == [1.0]
-    assert work.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
-    assert replace(work, points=2).rung_shares((3, 1)) == [0.75, 0.25]
+    begun = beginning()
+    assert begun.rung_shares((1,)) == [1.0]
+    assert begun.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
+    assert replace(begun, points=2).rung_shares((3, 1)) == [0.75, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
@@ -144,8 +147,9 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
-    pace = Pace(flops=1e9, building=0.05, scoring=0.001)
-    flops_of = partial(search_flops, pace=pace, trial=3e8, scored=50, rungs=rungs_of, shares=workload().rung_shares)
+    begun, pace = beginning(), Pace(flops=1e9, building=0.05, scoring=0.00025)  # of 200 examples
+    vars(begun)["trial"] = 3e8
+    flops_of = partial(search_flops, begun, pace)
     for seconds in (1.0, 10.0, 100.0):
         flops = flops_of(seconds)
         taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1

@@ -15,7 +15,7 @@ import torch
 from auto_toys import photographs
 
 import lit_metanas as lm
-from lit_metanas.automl.reading import teacher as teacher_module
+from lit_metanas.automl import calls
 from lit_metanas.automl.reading.teacher import Teacher
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
@@ -109,12 +109,11 @@ def test_what_the_teacher_says_is_in_the_order_of_examples_and_classes(tmp_path:
         one = replace(given, model=replace(given.model, classes=names))
         lesson = one.lesson(task, kind_of(task), read, unlabelled=texts)
         assert task.preprocessing is not None
-        assert lesson.unlabelled is not None
         shown = [task.preprocessing.show(part.inputs) for part in (task.train, task.val, task.test) if part]
-        outputs = (lesson.train, lesson.val, lesson.test, lesson.unlabelled.outputs)
+        outputs = (*lesson.parts.values(), lesson.outputs)
         for own, said in zip((*shown, texts), outputs, strict=True):
             torch.testing.assert_close(said.softmax(1), given.model.predict(own)[:, order])
-        taught = lesson.further(lesson.taught(task))
+        taught = lesson.with_further(lesson.taught(task))
         assert torch.equal(taught.train.inputs[len(task.train) :], task.preprocessing.encode(texts))
         assert taught.train.labels[len(task.train) :, 0].isnan().all()
         assert torch.equal(taught.train.labels[: len(task.train), 0].long(), task.train.labels)
@@ -141,13 +140,12 @@ def test_texts_to_learn_from_are_recombined(tmp_path: Path) -> None:
     frequent = Counter(word for text in raw if text in learned for word in text.split()).most_common(len(task.train))
     lessons = [one.lesson(task, kind_of(task), read, data=given) for given in (data, (raw, None))]
     for lesson in lessons:
-        assert lesson.unlabelled is not None
-        assert lesson.unlabelled.recombined == len(lesson.unlabelled.examples) == len(task.train) + len(frequent)
-        assert lesson.unlabelled.examples[len(task.train) :] == [word for word, _ in frequent]
-        assert lesson.unlabelled.examples == lessons[0].unlabelled.examples
-        torch.testing.assert_close(lesson.unlabelled.outputs.softmax(1), one.model.predict(lesson.unlabelled.examples))
+        assert lesson.recombined == len(lesson.further) == len(task.train) + len(frequent)
+        assert lesson.further[len(task.train) :] == [word for word, _ in frequent]
+        assert lesson.further == lessons[0].further
+        torch.testing.assert_close(lesson.outputs.softmax(1), one.model.predict(lesson.further))
     assert len(learned) == len(task.train)
-    for text in lessons[0].unlabelled.examples[: len(task.train)]:
+    for text in lessons[0].further[: len(task.train)]:
         words = text.split()
         halves = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
         assert any(all(any(f" {half} " in f" {known} " for known in learned) for half in both) for both in halves)
@@ -195,11 +193,14 @@ def test_a_call_that_was_killed_between_teacher_and_student_goes_on(
     assert whole.teacher.place == str(tmp_path / "whole" / "teacher")
     assert whole.teacher.sizes[0] <= 100_000
 
-    def killed(*_: object) -> None:
-        raise SystemExit
+    def killed(options: lm.automl.AutoOptions, **more: Any) -> lm.SearchResult:
+        if options.teacher is not None:
+            raise SystemExit
+        return run_auto(options, **more)
 
+    run_auto = calls.run_auto
     with monkeypatch.context() as patched:
-        patched.setattr(teacher_module, "_of_student", killed)
+        patched.setattr(calls, "run_auto", killed)
         with pytest.raises(SystemExit):
             call(tmp_path / "out")
     teacher = tmp_path / "out" / "teacher" / "model.pt2"
@@ -236,7 +237,7 @@ def test_what_does_not_fit_is_refused(pictures: Path, teacher: Path, tmp_path: P
         ),
         (ValueError, "There are no new examples in '.*empty'", teacher, pictures, {"unlabelled": tmp_path / "empty"}),
         (ValueError, "There are no unlabelled images", teacher, pictures, {"unlabelled": []}),
-        (ValueError, "All unlabelled images are chosen by or", teacher, task, {"unlabelled": task.test.inputs}),
+        (ValueError, "There are no unlabelled images but those", teacher, task, {"unlabelled": task.test.inputs}),
         (ValueError, "No network of .* is within max_size = 2,000", teacher, pictures, {"max_size": "2kB"}),
     ]
     for kind, sentence, model, data, more in refused:

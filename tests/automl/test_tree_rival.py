@@ -1,5 +1,6 @@
 """Boosted trees of scikit-learn as a rival of ``auto`` on rows."""
 
+from dataclasses import replace
 from importlib.util import find_spec as installed
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import linear_comparison, stages
-from lit_metanas.automl.linear_comparison import describe_trees
+from lit_metanas.automl import boosted_trees, budget_plan, stages
+from lit_metanas.automl.boosted_trees import describe_trees
+from lit_metanas.automl.budget_plan import SHARES
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.objectives.objective import Judged
 
@@ -49,8 +51,8 @@ def test_numbers_have_trees_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble = pytest.importorskip("sklearn.ensemble")
     X = np.random.default_rng(0).uniform(0, 4, (240, 2))
     y = np.floor(X[:, 0]) * np.floor(X[:, 1]) + 0.5 * X[:, 0]
-    asked, score_trees = [], linear_comparison.score_trees
-    monkeypatch.setattr(stages, "score_trees", lambda job, *others: asked.append(job) or score_trees(job, *others))
+    asked, score_trees = [], boosted_trees.score_trees
+    monkeypatch.setattr(stages, "score_trees", lambda known: asked.append(known.job) or score_trees(known))
     found = lm.auto((X, y), flops=2e8, seed=3, progress=False)
     task = asked[0].task
     trees = ensemble.HistGradientBoostingRegressor(random_state=3)
@@ -64,12 +66,12 @@ def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) ->
     given: dict[str, Any] = {"flops": 2e8, "progress": False}
     found = lm.auto(squares(), **given)
     assert found.rival
-    monkeypatch.setattr(linear_comparison, "find_spec", lambda name: None if name == "sklearn" else installed(name))
+    monkeypatch.setattr(boosted_trees, "find_spec", lambda name: None if name == "sklearn" else installed(name))
     without = lm.auto(squares(), **given)
     assert without.rival == ""
     assert (without.architecture, without.test_score) == (found.architecture, found.test_score)
     monkeypatch.undo()
-    monkeypatch.setattr(linear_comparison, "TREES_SHARE", 1e-6)  # they would cost too much
+    monkeypatch.setattr(budget_plan, "SHARES", replace(SHARES, trees=1e-6))  # they would cost too much
     assert lm.auto(squares(), **given).rival == ""
 
 

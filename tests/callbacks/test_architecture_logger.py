@@ -5,8 +5,9 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 
-from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
-from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment
+from lit_metanas.callbacks import ArchitectureLogger
+from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment, ProbabilityHistory
+from lit_metanas.callbacks.search_measures import entropy, gap
 
 
 def expected(direction: torch.Tensor, steps: int) -> list[float]:
@@ -67,7 +68,7 @@ def test_negative_picture_interval_is_refused():
         ('{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step": 1}]}', "damaged"),
         (
             '{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step":1,"progress":0,"probabilities":{"a":[1,2]}}]}',
-            "2 probabilities for 'a', not 1",
+            "probabilities of other choices",
         ),
     ],
 )
@@ -114,3 +115,14 @@ def test_a_history_stays_short_and_keeps_its_ends():
         )
     steps = [moment.step for moment in history.moments]
     assert steps == sorted(set(steps))
+
+
+def test_entropy_of_uniform_and_decided():
+    assert entropy(torch.full((4,), 0.25)) == pytest.approx(math.log(4))
+    assert entropy(torch.tensor([0.0, 1.0, 0.0])) == 0
+
+
+def test_gap_needs_both_accuracies():
+    metrics = {"val/accuracy_one_hot": torch.tensor(0.5), "val/accuracy_relaxed": torch.tensor(0.75)}
+    assert gap(metrics) == pytest.approx(0.25)
+    assert gap({"val/accuracy_one_hot": torch.tensor(0.5)}) is None

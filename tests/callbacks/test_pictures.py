@@ -2,10 +2,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory, figures
+from lit_metanas.callbacks import figures
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.inputs import RowShape
 from lit_metanas.spaces import (
     Architecture,

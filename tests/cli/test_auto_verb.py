@@ -13,8 +13,8 @@ from huggingface_hub import ModelCard as HubCard
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training
-from lit_metanas.automl.pace import Pace
+from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl.budget_division import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 
@@ -62,9 +62,9 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
+    monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: "bf16-mixed")
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: "bf16-mixed")
     words = [rows, "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
     assert main(["auto", *words, "--group", "day"]) == 0
     card = Path("model/README.md").read_text()
@@ -74,7 +74,7 @@ def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pyte
     assert first == "lit-metanas"
     assert rest[1] == rows
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
+    monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
     assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
     (one,), (other,) = (lm.records.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
     assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)

@@ -41,7 +41,7 @@ def hostile_checkpoint(path: Path) -> None:
 
 def hostile_arrays(path: Path) -> None:
     stream = io.BytesIO()
-    names = ("images_u4", "char_index", "images", "params", "latency_devices", "val_acc_12")
+    names = ("images_u4", "char_index", "images", "params", "val_acc_12")
     np.savez(stream, **{name: np.array([Hostile()], dtype=object) for name in names})
     path.write_bytes(stream.getvalue())
 

@@ -15,7 +15,7 @@ from wandb.errors import CommError
 from lit_metanas.cli.configuration_files import check_file
 from lit_metanas.cli.error_sentences import sentence_about
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.comparisons.finished_pairs import FinishedPairs
+from lit_metanas.comparisons.comparison import read_pair
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import _in_use
@@ -51,12 +51,11 @@ def hostile_checkpoint() -> None:
 
 
 def damaged_pair() -> None:
-    pairs = FinishedPairs(Path("out"), {})
-    folder = pairs.folder("letters", "darts")
+    folder = Path("out/children/letters/darts")
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text("{}")
     (folder / "result.json").write_text('{"schema": 1, "resu')
-    pairs.read("letters", "darts", {})
+    read_pair(folder, "{}")
 
 
 def foreign_studies() -> None:

@@ -64,8 +64,8 @@ def test_rows_of_a_folder_but_those_that_cannot_be_read(capsys: pytest.CaptureFi
     shares = network.predict([{"height": "3", "colour": "red"}, {"height": "5", "colour": "blue"}])
     right = int((shares.argmax(1) == torch.tensor([0, 1])).sum())
     said = capsys.readouterr().out
-    assert f"Of the 2 examples with a label {50 * right}.0 " in said
-    assert "1 label more, which the network does not know: bird." in said
+    assert f"On the 2 examples with a label: accuracy {50 * right}.0 " in said
+    assert "The network does not know bird." in said
     Path("good.csv").write_text("height,colour\n3,red\n")
     with pytest.warns(UserWarning, match="^1 file left out. There is no file 'absent.csv'"):
         assert main(["predict", "out", "good.csv", "absent.csv"]) == 1
@@ -83,7 +83,7 @@ def test_standard_input_is_a_table_lines_or_names_of_files(
     assert "with a label" not in capsys.readouterr().out
     piped(monkeypatch, "height,colour,animal\n3,red,cat\n5,blue,dog\n")
     assert main(["predict", "out", "-"]) == 0
-    assert "Of the 2 examples with a label" in capsys.readouterr().out
+    assert "On the 2 examples with a label" in capsys.readouterr().out
     words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
     exported(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), words.shape, preprocessing=words)
     piped(monkeypatch, "a cat\nthe dog\n")
@@ -107,7 +107,7 @@ def test_class_folders_and_columns_of_labels_say_how_good_it_is(capsys: pytest.C
     said = network.show(files)
     right = sum(name == file.parent.name for name, file in zip(said, files, strict=True))
     assert main(["predict", "out", "photos"]) == 0
-    assert f"Of the 6 examples with a label {100 * right / 6:.1f} " in capsys.readouterr().out
+    assert f"On the 6 examples with a label: accuracy {100 * right / 6:.1f} " in capsys.readouterr().out
     assert main(["predict", "out", "photos/cat"]) == 0  # no class folder lies in it
     assert "with a label" not in capsys.readouterr().out
     words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
@@ -117,13 +117,13 @@ def test_class_folders_and_columns_of_labels_say_how_good_it_is(capsys: pytest.C
     right = sum(one == other for one, other in zip(network.show(["a cat", "the dog"]), CLASSES, strict=True))
     with pytest.warns(UserWarning, match="1 empty text"):
         assert main(["predict", "out", "new.csv"]) == 0
-    assert f"Of the 2 examples with a label {50 * right}.0 " in capsys.readouterr().out
+    assert f"On the 2 examples with a label: accuracy {50 * right}.0 " in capsys.readouterr().out
     for name, text in {"cat/1.txt": "a cat\nsits", "dog/2.txt": "the dog"}.items():
         Path("texts", name).parent.mkdir(parents=True, exist_ok=True)
         Path("texts", name).write_text(text)
     assert main(["predict", "out", "texts"]) == 0
     assert [row["text"] for row in written()] == ["a cat sits", "the dog"]
-    assert "Of the 2 examples with a label" in capsys.readouterr().out
+    assert "On the 2 examples with a label" in capsys.readouterr().out
 
 
 def test_a_class_that_is_rare_is_predicted_with_a_small_probability(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,8 +137,9 @@ def test_a_class_that_is_rare_is_predicted_with_a_small_probability(capsys: pyte
     told = capsys.readouterr().out
     assert "A class that is rare is predicted even if another one is more probable." in told
     truth = [n % 2 for n in range(12)]
-    assert "Of the 12 examples with a label 50.0" in told
-    assert f"average precision {average_precision_score(truth, shares):.3f}" in told
+    average_precision = 100 * average_precision_score(truth, shares)
+    assert f"On the 12 examples with a label: average precision {average_precision:.1f} " in told
+    assert "accuracy 50.0 %" in told
 
 
 def test_numbers_are_compared_with_their_column(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +149,7 @@ def test_numbers_are_compared_with_their_column(capsys: pytest.CaptureFixture[st
     assert main(["predict", "out", "new.csv"]) == 0
     rmse = float(((said - torch.tensor([9.0, 12.0])) ** 2).mean().sqrt())
     printed = capsys.readouterr().out
-    assert "On the 2 examples with a number: R2 " in printed
+    assert "On the 2 examples with a label: R2 " in printed
     assert f"RMSE {rmse:.4g}, " in printed
 
 

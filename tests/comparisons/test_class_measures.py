@@ -8,7 +8,8 @@ import torch
 from sklearn import metrics
 
 import lit_metanas as lm
-from lit_metanas.comparisons.measures.class_measures import ClassTable, calibration_error, class_measures
+from lit_metanas.comparisons.class_table import ClassTable
+from lit_metanas.objectives.classification import calibration_error
 from lit_metanas.records import ExampleRow, read_example_rows
 from lit_metanas.records.result_files import write_example_rows
 
@@ -27,20 +28,25 @@ def scores(way, number=300):
 @pytest.mark.parametrize("way", [2, 4])
 def test_measures_are_those_of_scikit_learn(way):
     labels, said, probabilities = scores(way)
-    found = class_measures(labels, said, probabilities)
+    found = lm.Classification(way).measures(probabilities, labels, ())
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, said))
     assert found["balanced accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, said))
     assert found["log-loss"] == pytest.approx(metrics.log_loss(labels, probabilities.numpy()))
     if way == 2:
         assert found["AUROC"] == pytest.approx(metrics.roc_auc_score(labels, probabilities[:, 1]))
     names = [f"class {place}" for place in range(way)]
-    table = ClassTable.of(labels.tolist(), said.tolist(), names)
+    table = table_of(labels.tolist(), said.tolist(), names)
     assert table.confusions.tolist() == metrics.confusion_matrix(labels, said).tolist()
     assert table.recall.numpy() == pytest.approx(metrics.recall_score(labels, said, average=None))
     precision = metrics.precision_score(labels, said, average=None, zero_division=0)
     assert table.precision.numpy() == pytest.approx(precision)
     assert table.never_predicted == ([names[-1]] if way > 2 else [])
     assert table.markdown().count("never predicted") == (way > 2)
+
+
+def table_of(labels, said, names):
+    rows = [ExampleRow("", names[label], names[one]) for label, one in zip(labels, said, strict=True)]
+    return ClassTable.of(rows, names)
 
 
 def test_calibration_error_is_that_of_a_plain_loop():
@@ -58,7 +64,7 @@ def test_calibration_error_is_that_of_a_plain_loop():
 def test_many_classes_have_a_list_of_confusions():
     labels = list(range(30)) * 2
     said = [*range(30), *range(1, 30), 0]
-    text = ClassTable.of(labels, said, [f"name{place}" for place in range(30)]).markdown()
+    text = table_of(labels, said, [f"name{place}" for place in range(30)]).markdown()
     assert "name3 for name4 (1)" in text
     assert text.count("\n") < 36
 

@@ -204,5 +204,5 @@ def test_a_damaged_description_of_inputs_is_told(inputs: object, of_texts: str, 
     content = torch.load(of_texts, weights_only=True)
     content[META_KEY]["inputs"] = inputs
     torch.save(content, tmp_path / "bad.ckpt")
-    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by MetaSearch"):
         read_meta_checkpoint(tmp_path / "bad.ckpt")

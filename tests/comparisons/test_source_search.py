@@ -47,7 +47,7 @@ DATA = {"way": 3, "shot": 2, "query": 4, "tasks_per_step": 2, "steps_per_epoch":
 
 def make_estimator(flops):
     data = EpisodeDataModule(Grey(), **DATA)
-    return MetaTrainingEstimator(data=data, space=SPACE, shape=SHAPE, flops=flops, seed=0)
+    return MetaTrainingEstimator(data=data, space=SPACE, flops=flops, seed=0)
 
 
 def step_by_hand(architecture):
@@ -77,18 +77,6 @@ def search(directory, **options):
         directory=str(directory),
         **options,
     )
-
-
-def test_the_shape_is_the_sources(tmp_path):
-    search(tmp_path / "given", shape=SHAPE).search(EpisodeDataModule(Grey(), **DATA))
-    search(tmp_path / "left out").search(EpisodeDataModule(Grey(), **DATA))
-    assert end_state(tmp_path / "given") == end_state(tmp_path / "left out")
-    assert end_state(tmp_path / "given")[1].shape == SHAPE
-    with pytest.raises(
-        ValueError,
-        match=r"^grey has images of shape \(1, 8, 8\), but the search was given images of shape \(3, 8, 8\):",
-    ):
-        search(tmp_path / "other", shape=(3, 8, 8)).search(EpisodeDataModule(Grey(), **DATA))
 
 
 def end_state(folder):
@@ -199,12 +187,13 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
     """Against a training that is written out: heads, smoothing, AdamW, sizes and changes of episodes."""
     architecture = SPACE.sample(torch.Generator().manual_seed(2))
     data = EpisodeDataModule(Grey(), **DATA)
-    options = {"space": SPACE, "shape": SHAPE, "flops": 5 * step_by_hand(architecture), "seed": 0}
+    options = {"space": SPACE, "flops": 5 * step_by_hand(architecture), "seed": 0}
     changes = {"learning_rate": 0.02, "weight_decay": 0.1, "label_smoothing": 0.2, "distance": "scaled", "query": 2}
     changes["augmentation"] = "colour"
     score = MetaTrainingEstimator(data=data, **options).with_recipe(changes)(architecture, fidelity=1.0)
     model = MetaSearch(
         architecture=architecture.to_json(),
+        shape=SHAPE,
         head=PrototypeHead(scale=1.0, learned=True),
         meta_gradient=PrototypeLoss(label_smoothing=0.2),
         weight_optimizer=partial(torch.optim.AdamW, lr=0.02, weight_decay=0.1),

@@ -4,7 +4,6 @@ import json
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +30,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **{name.replace("val", "test"): values - 10 for name, values in scores.items()},
         params=draw.integers(1000, 9999, (CELLS, 3)),
         flops_M=draw.uniform(1, 99, (CELLS, 3)),
-        latency_devices=np.array(["phone"]),
-        latency_ms=draw.uniform(1, 9, (CELLS, 1)),
-        hw_metrics=np.array(["fpga_latency"]),
-        hw=draw.uniform(1, 9, (3, CELLS, 1)),
     )
     return path
 
@@ -103,10 +98,6 @@ MISTAKES = {
         ["--model.methods.TPE.estimator=lit_metanas.estimators.TrainingEstimator"],
         r"'model': Method 'TPE' has an estimator, but the table gives the scores: leave it out",
     ),
-    "embedding": (
-        ["--model.methods.TPE.embedding=lit_metanas.tasks.DataStatistics"],
-        r"'model': Method 'TPE' has an embedding, but a table has no images: leave it out",
-    ),
 }
 
 
@@ -145,8 +136,3 @@ def test_the_real_table(data_folder: Path, tmp_path: Path, monkeypatch: pytest.M
     best = {"cifar10": 0.9437, "cifar100": 0.7351, "ImageNet16-120": 0.4731}
     for row in read_results("search/results.json"):
         assert best[row.task_id] - 0.03 < row.value <= best[row.task_id] + 1e-4
-
-
-def attributes(trial: dict[str, Any]) -> dict[str, str]:
-    """The user attributes that the dashboard shows beside a trial."""
-    return {attribute["key"]: attribute["value"] for attribute in trial["user_attrs"]}

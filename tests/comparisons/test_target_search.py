@@ -9,10 +9,11 @@ import torch
 from lightning import pytorch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from sharing_toys import make_task
 from torch.utils.data import DataLoader
 
 from lit_metanas import training
-from lit_metanas.comparisons import TargetSearch, search_progress
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_record_lines, read_results
@@ -20,7 +21,6 @@ from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child
 
@@ -28,19 +28,7 @@ SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), width
 RECIPE = Recipe(epochs=3, batch_size=8)
 
 
-def make_task(name, seed, way=3, each=6):
-    generator = torch.Generator().manual_seed(seed)
-    patterns = torch.rand(way, 1, 8, 8, generator=generator)
-
-    def split():
-        labels = torch.arange(way).repeat_interleave(each)
-        noise = torch.rand(way * each, 1, 8, 8, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
-
-    return Task(name, way, split(), split(), split(), classes=("a", "b", "c"))
-
-
-TASKS = [make_task("glyphs/0", 0), make_task("glyphs/1", 1)]
+TASKS = [replace(make_task(each=6, seed=seed), id=f"glyphs/{seed}", classes=("a", "b", "c")) for seed in (0, 1)]
 
 
 class Counting(Searcher):
@@ -197,19 +185,6 @@ def test_a_directory_of_another_search_is_refused(finished):
         run(finished, seed=2)
     with pytest.raises(ValueError, match="holds a search with another"):
         run(finished, recipe=Recipe(epochs=4))
-
-
-def test_a_task_of_another_shape_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"Task 'glyphs/0' has images of shape \(1, 8, 8\).*\(3, 8, 8\)"):
-        run(tmp_path, shape=(3, 8, 8))
-
-
-def test_a_log_is_told_of_each_search(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(search_progress, "LEAST_BETWEEN_LINES", 0.0)
-    run(tmp_path, {"darts": DARTSSearcher(epochs=2, batch_size=8)}, tasks=TASKS[:1])
-    said = capsys.readouterr().err
-    for part in ("searching, 33% of the budget", "training the chosen network, "):
-        assert f"search of 'glyphs/0' by DARTSSearcher: {part}" in said
 
 
 def test_a_search_needs_methods(tmp_path):

@@ -1,10 +1,12 @@
 """Estimators against plain training loops and plain forward passes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from sharing_toys import make_task
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator, fresh_weights
 from lit_metanas.estimators.estimator import BestSoFar
@@ -12,7 +14,6 @@ from lit_metanas.estimators.training_estimator import overlay
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.records import Cost
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(2, 4))
@@ -21,20 +22,8 @@ NARROW = SPACE.canonical({**WIDE, "layer1.width": "2", "layer2.kernel": "1"})
 RECIPE = Recipe(epochs=4, batch_size=10)
 
 
-def make_task(seed=0, way=3, each=6, val=True):
-    generator = torch.Generator().manual_seed(seed)
-    patterns = torch.rand(way, 1, 8, 8, generator=generator)
-
-    def split():
-        labels = torch.arange(way).repeat_interleave(each)
-        noise = torch.rand(way * each, 1, 8, 8, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
-
-    return Task("patterns", way, split(), split() if val else None, split())
-
-
 def test_training_cost_is_known_beforehand_and_follows_the_formula():
-    task = make_task()
+    task = make_task(each=6)
     estimator = TrainingEstimator(task, SPACE, 0, RECIPE)
     # Less than one epoch is one over a part of the 18 images, of at least a batch of ten.
     for fidelity, epochs, images in ((1.0, 4, 18), (0.5, 2, 18), (0.3, 1, 18), (0.2, 1, 14), (0.01, 1, 10)):
@@ -47,7 +36,7 @@ def test_training_cost_is_known_beforehand_and_follows_the_formula():
 
 
 def test_training_is_repeatable_learns_and_goes_on_from_weights():
-    task = make_task()
+    task = make_task(each=6)
     state = torch.random.get_rng_state()
     scores = [TrainingEstimator(task, SPACE, 3, RECIPE)(WIDE, fidelity=1.0) for _ in range(2)]
     assert torch.equal(state, torch.random.get_rng_state())
@@ -63,11 +52,11 @@ def test_training_is_repeatable_learns_and_goes_on_from_weights():
 
 def test_a_task_without_validation_part_is_refused():
     with pytest.raises(ValueError, match="Task 'patterns' has no validation examples"):
-        TrainingEstimator(make_task(val=False), SPACE, 0)
+        TrainingEstimator(replace(make_task(each=6), val=None), SPACE, 0)
     with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'layers"):
-        SupernetEstimator(make_task(), SPACE, 0, weights={"x": torch.zeros(1)})
+        SupernetEstimator(make_task(each=6), SPACE, 0, weights={"x": torch.zeros(1)})
     with pytest.raises(ValueError, match="give one of the two"):
-        SupernetEstimator(make_task(), SPACE, 0)
+        SupernetEstimator(make_task(each=6), SPACE, 0)
 
 
 @torch.no_grad()
@@ -98,7 +87,7 @@ def test_the_supernet_estimator_equals_plain_nearest_means(tmp_path):
 
 
 def test_the_supernet_estimator_uses_the_supernets_own_head():
-    task = make_task()
+    task = make_task(each=6)
     weights = fresh_weights(SPACE, task.shape, 1)
     head = {"head.weight": torch.zeros(3, 4), "head.bias": F.one_hot(torch.tensor(2), 3).float()}
     score = SupernetEstimator(task, SPACE, 0, weights={**weights, **head})(WIDE, fidelity=1.0)
@@ -112,7 +101,7 @@ def test_a_score_that_is_no_number_is_never_the_best_so_far():
         def __call__(self, architecture, *, fidelity, start=None):
             return Score(next(self.values), Cost(queries=1))
 
-    best = BestSoFar(Listed(make_task(), SPACE, 0, RECIPE), "patterns")
+    best = BestSoFar(Listed(make_task(each=6), SPACE, 0, RECIPE), "patterns")
     best(WIDE, fidelity=1.0)
     assert best.outcome is None
     found = []

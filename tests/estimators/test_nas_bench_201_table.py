@@ -23,10 +23,6 @@ def made_arrays():
         **scores,
         "params": draw.integers(1000, 9999, (CELLS, 3), dtype="i4"),
         "flops_M": draw.uniform(1, 99, (CELLS, 3)).astype("f4"),
-        "latency_devices": np.array(["phone", "gpu_32"]),
-        "latency_ms": draw.uniform(1, 9, (CELLS, 2)).astype("f4"),
-        "hw_metrics": np.array(["fpga_latency", "fpga_energy"]),
-        "hw": draw.uniform(1, 9, (3, CELLS, 2)).astype("f4"),
     }
 
 
@@ -55,16 +51,11 @@ def test_rows_are_official_indices_and_columns_data_sets(arrays, path, column):
                 assert table.score(architecture, signal) == pytest.approx(float(stored) / 100)
             assert table.parameters(architecture) == arrays["params"][row]
             assert table.flops(architecture) == pytest.approx(1e6 * float(arrays["flops_M"][row]), abs=1)
-            assert table.latency(architecture, "gpu_32") == pytest.approx(float(arrays["latency_ms"][index, 1]) / 1e3)
-            assert table.latency(architecture, "fpga_latency") == pytest.approx(
-                float(arrays["hw"][column, index, 0]) / 1e3
-            )
-    assert table.devices == ("phone", "gpu_32", "fpga_latency")
 
 
 def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
     table = NASBench201Table("cifar100", path)
-    estimator = TabularEstimator(table, "val_200", "phone")
+    estimator = TabularEstimator(table, "val_200")
     architecture = table.space.from_index(5)
     assert estimator(architecture, fidelity=0.06).value == table.score(architecture, "val_12")
     full, short = (estimator.cost(architecture, fidelity).flops for fidelity in (1.0, 0.06))
@@ -72,9 +63,7 @@ def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
     assert {name: measure(architecture) for name, measure in estimator.measures.items()} == {
         "parameters": table.parameters(architecture),
         "flops": table.flops(architecture),
-        "latency": table.latency(architecture, "phone"),
     }
-    assert set(TabularEstimator(table, "val_200").measures) == {"parameters", "flops"}
 
 
 def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
@@ -84,8 +73,6 @@ def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
         TabularEstimator(NASBench201Table("cifar10", path), "val_12")(NASBench201().from_index(0), fidelity=0.5)
     with pytest.raises(ValueError, match="no signal 'val_100': use val_12, val_200, test_12, test_200"):
         NASBench201Table("cifar10", path).score(NASBench201().from_index(0), "val_100")
-    with pytest.raises(ValueError, match="has no latency on 'toaster': use phone, gpu_32, fpga_latency"):
-        TabularEstimator(NASBench201Table("cifar10", path), "val_200", "toaster")
     with pytest.raises(FileNotFoundError, match=r"There is no table '.*absent.npz': give the path"):
         NASBench201Table("cifar10", tmp_path / "absent.npz")
 
@@ -94,10 +81,10 @@ def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
     ("change", "text"),
     [
         ({"params": None}, "lacks the array 'params': give a NAS-Bench-201 table"),
-        ({"params": np.zeros((9, 3))}, r"holds 'params' of shape \(9, 3\) instead of 15625 x 3: get the table again"),
-        ({"latency_ms": np.zeros((CELLS, 5))}, "holds other numbers of latencies than of devices"),
+        ({"params": np.zeros((9, 3))}, r"holds no 15625 x 3 finite numbers as 'params': get it again"),
         ({"params": np.full((CELLS, 3), None)}, "is damaged or not an .npz file"),
-        ({"flops_M": np.full((CELLS, 3), np.nan)}, "holds 'flops_M' of another kind than finite numbers: get the"),
+        ({"flops_M": np.full((CELLS, 3), np.nan)}, "holds no 15625 x 3 finite numbers as 'flops_M'"),
+        ({"flops_M": np.full((CELLS, 3), "many")}, "holds no 15625 x 3 finite numbers as 'flops_M'"),
     ],
 )
 def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text):

@@ -58,7 +58,7 @@ def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val
     assert table.training_flops(architecture, "val_12") == 3 * 7783050 * 12 * (
         25_000 if dataset == "cifar10" else 50_000 if dataset == "cifar100" else 151_700
     )
-    assert {name: measure(architecture) for name, measure in table.measures().items()} == {
+    assert {name: measure(architecture) for name, measure in table.measures.items()} == {
         "parameters": 73100,
         "flops": 7783050,
     }
@@ -94,7 +94,7 @@ def test_a_record_is_not_unpacked_beyond_a_limit(tmp_path):
 
 def test_what_is_absent_is_named(tmp_path):
     table = NATSFiles("cifar10", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"lacks 'tss_000009.pickle.pbz2', the record of edge"):
+    with pytest.raises(FileNotFoundError, match=r"lacks 'tss_000009.pickle.pbz2': unpack all"):
         table.score(table.space.from_index(9), "val_200")
     with pytest.raises(
         FileNotFoundError, match=r"no folder '.*absent': unpack NATS-tss-v1_0-3ffb9-simple.tar from http"

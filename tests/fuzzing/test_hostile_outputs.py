@@ -14,7 +14,7 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
-from lit_metanas.comparisons.finished_pairs import FinishedPairs
+from lit_metanas.comparisons.comparison import check_directory
 from lit_metanas.training.export.prediction_table import PredictionTable
 
 NETWORK = "front/1-72-parameters"
@@ -111,7 +111,7 @@ def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path)
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
-@pytest.mark.parametrize("name", [*OWN, "README.md", "predict.py", f"{NETWORK}/README.md"])
+@pytest.mark.parametrize("name", [*OWN[1:], "README.md", "predict.py", f"{NETWORK}/README.md"])
 def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str, received: Path, canary: Path) -> None:
     unfinish(received)
     (received / name).parent.mkdir(exist_ok=True)
@@ -161,7 +161,7 @@ def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
     output = canary / "work" / "received"
     (output / name).parent.mkdir(parents=True)
     (output / name).symlink_to(canary / "thesis")
-    assert f"{name}' is a link" in refused(lambda: FinishedPairs(output, {"seed": 0}), canary)
+    assert f"{name}' is a link" in refused(lambda: check_directory(output, {"seed": 0}), canary)
 
 
 @pytest.mark.parametrize("name", ["seed0", "seed0/train", "seed0/train/phase.json", "seed0/train/log.txt"])

@@ -21,10 +21,10 @@ from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.kinds import ArraySource
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import (
-    BorrowedArchitecture,
     DARTSSearcher,
     FixedArchitecture,
     MetaSampler,
+    MetaSearchedArchitecture,
     QuerySearcher,
     Searcher,
 )
@@ -163,11 +163,11 @@ def test_equal_objects_are_described_equally_and_others_are_not(make, other):
 def test_a_file_is_told_by_its_content(tmp_path):
     path, moved = tmp_path / "start.ckpt", tmp_path / "moved" / "start.ckpt"
     path.write_bytes(b"one")
-    searcher = BorrowedArchitecture(str(path))
+    searcher = MetaSearchedArchitecture(str(path))
     before = settings_of(searcher)
     moved.parent.mkdir()
     moved.write_bytes(b"one")
-    assert settings_of(BorrowedArchitecture(moved)) == before
+    assert settings_of(MetaSearchedArchitecture(moved)) == before
     path.write_bytes(b"two")  # after the searcher was made, which reads it only when it searches
     assert settings_of(searcher) != before
 

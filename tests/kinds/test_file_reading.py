@@ -22,7 +22,7 @@ from lit_metanas.kinds import file_reading
 from lit_metanas.kinds.file_reading import FEWEST_SAMPLED, FileReading
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_files import read_image
-from lit_metanas.tasks.splits import split_classes
+from lit_metanas.tasks.splits import split_examples
 from lit_metanas.tasks.task import join_parts
 
 
@@ -67,14 +67,14 @@ def test_parts_that_follow_each_other_are_joined_without_a_copy() -> None:
 def test_what_is_beyond_the_memory_lies_on_disk(tmp_path: Path) -> None:
     memory = ExampleMemory(100, tmp_path)
     first, second = memory.empty(9, 10, dtype=torch.uint8), memory.empty(5, 10, dtype=torch.float32)
-    assert (memory.held, memory.on_disk) == (90, 200)
+    assert memory.held == 90
     second[:] = 7
-    part = second[1:3]
+    part, of_first = second[1:3], first[:1]
     del first, second
-    assert (memory.held, memory.on_disk) == (0, 200)
+    assert memory.held == 90
     assert part.tolist() == [[7.0] * 10] * 2
-    del part
-    assert (memory.held, memory.on_disk) == (0, 0)
+    del of_first
+    assert memory.held == 0
     assert memory.empty(0, 3, dtype=torch.uint8).shape == (0, 3)
     assert not list(tmp_path.iterdir())
 
@@ -119,12 +119,12 @@ def test_parts_are_as_of_copies_and_lie_in_one_memory(
         task = read_given(folder, reading=reading)
     classes = [sorted((folder / name).iterdir()) for name in ("ant", "bee")]
     classes[0].pop(7)
-    images = [torch.stack([read_image(file, (3, 32, 32)) for file in files]) for files in classes]
-    sizes = [(17, 6, 6), (8, 2, 2)]
-    copied = split_classes(images, sizes, 0)
-    for own, right in zip((task.train, task.val, task.test), copied, strict=True):
-        assert torch.equal(own.inputs, right.inputs)
-        assert torch.equal(own.labels, right.labels)
+    images = torch.stack([read_image(file, (3, 32, 32)) for files in classes for file in files])
+    members = {"ant": range(29), "bee": range(29, 41)}
+    parts = split_examples(members, train=0.6, val=0.2, test=0.2, seed=0, culprit=str)
+    for own, places in zip((task.train, task.val, task.test), parts, strict=True):
+        assert torch.equal(own.inputs, images[places])
+        assert own.labels.tolist() == [int(place >= 29) for place in places]
     shown = [
         torch.equal(read_image(Path(name), (3, 32, 32)), row)
         for name, row in zip(task.test_names, task.test.inputs, strict=True)
@@ -132,7 +132,6 @@ def test_parts_are_as_of_copies_and_lie_in_one_memory(
     assert all(shown)
     assert memory_of(join_parts(task.train, task.val).inputs) == memory_of(task.test.inputs)
     assert (reading.memory.held == 0) == (most == 0)
-    assert (reading.memory.on_disk == 0) == (most > 0)
 
 
 def grey(file: Path) -> torch.Tensor:

@@ -20,7 +20,7 @@ from lit_metanas.cli.parser import Parser
 from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
 from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
 from lit_metanas.tasks.splits import warn_of_copies
-from lit_metanas.training.recipes.recipe import check_changes
+from lit_metanas.training.recipes import check_changes
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 SPACES = {

@@ -99,7 +99,7 @@ def _parameters(supernet: Supernet, head=None) -> Parameters:
 
 
 def _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options):
-    from lit_metanas.meta import task_generator
+    from lit_metanas.meta.learner import task_generator
 
     sizes = {"steps": inner_loop.steps}
     return [

@@ -1,11 +1,9 @@
-"""Update rules, heads, noise, learner and evaluation."""
+"""Heads, noise, learner and evaluation."""
 
 import pytest
 import torch
 
 from lit_metanas.meta import (
-    SGD,
-    Adam,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -14,42 +12,11 @@ from lit_metanas.meta import (
     NoInnerLoop,
     PrototypeHead,
     PrototypeLinearHead,
-    evaluate,
-    task_generator,
 )
+from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.relaxations import Argmax, Softmax
 from lit_metanas.spaces import Supernet
-
-
-@pytest.mark.parametrize(
-    ("rule", "optimizer", "options"),
-    [
-        (SGD(), torch.optim.SGD, {}),
-        (SGD(momentum=0.9), torch.optim.SGD, {"momentum": 0.9}),
-        (Adam(), torch.optim.Adam, {}),
-    ],
-    ids=["sgd", "momentum", "adam"],
-)
-def test_update_rules_follow_torch_optimizers(rule, optimizer, options):
-    target = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
-    parameter = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-    torch_optimizer = optimizer([parameter], lr=0.1, **options)
-    values = {"x": torch.zeros(3, dtype=torch.float64)}
-    state = rule.start(values)
-    for step in range(5):
-        torch_optimizer.zero_grad()
-        ((parameter - target) ** 4).sum().backward()
-        torch_optimizer.step()
-        values, state = rule(values, {"x": 4 * (values["x"] - target) ** 3}, state, {"x": 0.1}, step)
-        torch.testing.assert_close(values["x"], parameter.detach(), rtol=1e-7, atol=1e-7)
-
-
-def test_adam_is_differentiable_where_a_gradient_is_zero():
-    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    rule = Adam()
-    moved, _ = rule({"x": x}, {"x": x * 0}, rule.start({"x": x}), {"x": 0.1}, 0)
-    (gradient,) = torch.autograd.grad(moved["x"].sum(), x)
-    assert gradient.tolist() == [1.0, 1.0]
 
 
 def test_prototype_linear_head_scores_like_distances():

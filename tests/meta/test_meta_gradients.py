@@ -8,9 +8,7 @@ from lit_metanas.meta import (
     ANIL,
     FOMAML,
     MAML,
-    SGD,
     TNAS,
-    Adam,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -299,9 +297,9 @@ def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split, task_map):
 @pytest.mark.parametrize(
     ("make", "head", "inner_loop"),
     [
-        (MAML, PrototypeLinearHead(), JointInnerLoop(steps=2, rule=SGD(momentum=0.5), restart=True, **LOOP)),
-        (FOMAML, PrototypeHead(), JointInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
-        (MetaNAS, LinearHead(way=3), AlternatingInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
+        (MAML, PrototypeLinearHead(), JointInnerLoop(steps=2, restart=True, **LOOP)),
+        (FOMAML, PrototypeHead(), JointInnerLoop(steps=2, learning_rate=0.01)),
+        (MetaNAS, LinearHead(way=3), AlternatingInnerLoop(steps=2, learning_rate=0.01)),
         (PrototypeLoss, PrototypeHead(), NoInnerLoop()),
     ],
     ids=["maml", "fomaml", "metanas", "prototype"],

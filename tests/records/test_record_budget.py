@@ -31,7 +31,7 @@ def test_the_best_is_the_earliest_of_equals_and_the_curve_only_rises():
     values = [0.2, 0.5, 0.1, 0.5, 0.6]
     trials = [Trial(Architecture({"a": str(i)}), v, Cost(i + 1, flops=10 * i)) for i, v in enumerate(values)]
     assert SearchRecord("t", trials[:4]).best is trials[1]
-    assert SearchRecord("t", trials).curve == ((0.0, 0.2), (10.0, 0.5), (40.0, 0.6))
+    assert SearchRecord("t", trials).curve_over("flops") == ((0.0, 0.2), (10.0, 0.5), (40.0, 0.6))
     assert SearchRecord("t", trials).curve_over("queries") == ((1.0, 0.2), (2.0, 0.5), (5.0, 0.6))
     with pytest.raises(ValueError, match="task 't' tried no architecture"):
         _ = SearchRecord("t").best

@@ -29,7 +29,6 @@ def a_record(task="cora", **changes):
         "choices": {choice.name: choice.labels for choice in SPACE.choices},
         "seed": 3,
         "method": "évolution",
-        "embedding": (0.25, -1.5),
     }
     return SearchRecord(task, trials, **{**fields, **changes})
 
@@ -40,11 +39,11 @@ def line(record, **changes):
 
 BAD = {
     "line 2 is not valid JSON .truncated, or another": line(a_record())[:-30],
-    r"line 2 holds a number that is too large \(1e309": line(a_record(), embedding=[1.5]).replace(b"1.5", b"1e309"),
+    r"line 2 holds a number that is too large \(1e309": line(a_record(), seed=1.5).replace(b"1.5", b"1e309"),
     "line 2 is not a record of a search: a trial lacks the measure 'latency', which is an objective": line(
         a_record(), objectives=["accuracy", "latency"]
     ),
-    "line 2 holds NaN, which is not a number": line(a_record(), embedding=[math.nan]),
+    "line 2 holds NaN, which is not a number": line(a_record(), seed=math.nan),
     "line 2 holds a text of 100000 characters": line(a_record(), method="m" * 10**5),
     "line 2 is nested deeper than 40 levels": b"[" * 41 + b"]" * 41,
     "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
@@ -105,7 +104,7 @@ def test_no_file_and_an_empty_file(tmp_path):
 def test_merging_replaces_the_same_search(tmp_path):
     path = tmp_path / "records.jsonl"
     merge_record_lines(path, [a_record(), a_record("pubmed"), a_record(seed=4)])
-    newer = a_record(embedding=())
+    newer = a_record(precision="bf16-mixed")
     merge_record_lines(path, [newer, a_record(method="random")])
     found = read_record_lines(path)
     assert found == [a_record("pubmed"), a_record(seed=4), newer, a_record(method="random")]

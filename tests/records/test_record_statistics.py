@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from statistics import NormalDist, fmean
@@ -12,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines, read_results
+from lit_metanas.records import Cost, SearchRecord, Trial
 from lit_metanas.records.statistics import (
     clearly_above,
     forecast,
@@ -120,42 +119,6 @@ def test_the_front_and_the_best_of_a_record():
     assert record.value_of(Architecture({"n": "c"})) == 0.7
     assert math.isnan(record.value_of(Architecture({"n": "f"})))  # given up
     assert math.isnan(record.value_of(Architecture({"n": "z"})))
-
-
-OLD_RECORD = {
-    "schema": 1,
-    "task_id": "glyphs/0",
-    "trials": [
-        {
-            "architecture": {"depth": "2"},
-            "value": 0.5,
-            "cost": {"queries": 1, "steps": 4, "images": 8, "flops": 12, "seconds": 0.5},
-            "duplicate": False,
-        }
-    ],
-}
-OLD_RESULT = {
-    "method": "m", "task_id": "t", "space": "S", "architecture": {"depth": "2"}, "recipe": {}, "seed": 0,
-    "protocol": {"name": "target", "way": 2, "shot": 3, "batch_norm": "running"}, "value": 0.5, "ci95": 0.1,
-    "cost": {"queries": 1, "steps": 0, "images": 0, "flops": 5, "seconds": 0.0},
-    "meta_cost": {"queries": 0, "steps": 0, "images": 0, "flops": 0, "seconds": 0.0},
-    "parameters": 3, "flops": 4, "values": [], "curve": [], "metric": "accuracy", "hardware": "", "config": "",
-    "schema": 1,
-}  # fmt: skip
-
-
-def test_files_from_before_fronts_are_read(tmp_path):
-    (tmp_path / "record.jsonl").write_text(json.dumps(OLD_RECORD))
-    (record,) = read_record_lines(tmp_path / "record.jsonl")
-    assert record.objectives == ("accuracy",)
-    assert record.best.scored
-    assert record.front == (record.best,)
-    assert record.best.fidelity is None
-    (tmp_path / "results.json").write_text(json.dumps({"schema": 1, "results": [OLD_RESULT]}))
-    (result,) = read_results(tmp_path / "results.json")
-    assert result.front == ()
-    with pytest.raises(AttributeError):
-        result.front = (record.best,)
 
 
 def by_loops(scores: list[float]) -> list[float]:

@@ -28,7 +28,6 @@ from lit_metanas.meta import (
     FOMAML,
     MAML,
     TNAS,
-    Adam,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -39,7 +38,6 @@ from lit_metanas.meta import (
     Reptile,
 )
 from lit_metanas.records import (
-    ArchitectureRow,
     Budget,
     Cost,
     SearchRecord,
@@ -47,7 +45,6 @@ from lit_metanas.records import (
     read_architectures,
     read_record_lines,
     read_results,
-    write_architectures,
 )
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
@@ -57,7 +54,6 @@ from lit_metanas.relaxations import (
     StraightThrough,
 )
 from lit_metanas.searchers import (
-    BorrowedArchitecture,
     DARTSSearcher,
     ENASSearcher,
     EvolvingHalving,
@@ -65,7 +61,6 @@ from lit_metanas.searchers import (
     FrontHalving,
     MetaSampler,
     MetaSearchedArchitecture,
-    OneShotSearcher,
     PortfolioSampler,
     QuerySearcher,
     RandomArchitecture,
@@ -190,13 +185,6 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
         "head": PrototypeLinearHead(),
         "inner_loop": JointInnerLoop(steps=2),
     },
-    "MAML, Gumbel-softmax, Adam": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": GumbelSoftmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.01, rule=Adam(epsilon=1e-3)),
-        "gradient_clip": 1.0,
-    },
     "MAML, vmap": lambda: {
         "meta_gradient": MAML(task_map="vmap"),
         "relaxation": Softmax(),
@@ -310,17 +298,12 @@ def sharing(**options: Any) -> DARTSSearcher:
 SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "fixed": lambda _: FixedArchitecture(GIVEN),
     "random": lambda _: RandomArchitecture(),
-    "borrowed": lambda folder: BorrowedArchitecture(written_architectures(folder)),
     "meta-searched": lambda folder: MetaSearchedArchitecture(written_checkpoint(folder)),
     "meta-searched, adapted": lambda folder: sharing(start=written_checkpoint(folder), head=PrototypeLinearHead()),
     "DARTS, first order": lambda _: sharing(),
     "DARTS, second order": lambda _: sharing(gradient=SecondOrder()),
     "GDAS": lambda _: sharing(relaxation=SampledChild(temperature=10.0, end=0.1)),
     "ENAS": lambda _: ENASSearcher(epochs=6, batch_size=8, candidates=3),
-    "one-shot": lambda _: OneShotSearcher(epochs=6, batch_size=8, candidates=4),
-    "one-shot, evolution": lambda _: OneShotSearcher(
-        sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED), epochs=6, batch_size=8, candidates=6
-    ),
     "queries, random": lambda _: queries(sampler=RandomSampler()),
     "queries, TPE": lambda _: queries(sampler=TPESampler(n_startup_trials=3)),
     "queries, evolution": lambda _: queries(sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED)),
@@ -347,17 +330,6 @@ def earlier_search() -> SearchRecord:
     """What a search on another task tried: five architectures, each with its score."""
     drawn = sampled(SEARCHED, 5)
     return SearchRecord("other/0", [Trial(one, 0.5 + place / 10, Cost(queries=1)) for place, one in enumerate(drawn)])
-
-
-def written_architectures(folder: Path) -> Path:
-    """What was found for other tasks."""
-    labels = [SEARCHED.canonical({c.name: c.labels[place] for c in SEARCHED.choices}) for place in (0, -1)]
-    rows = [
-        ArchitectureRow(f"other/{place}", "toy", SEARCHED.name, one, 0.5 + place / 4)
-        for place, one in enumerate(labels)
-    ]
-    write_architectures(folder / "borrowed.json", rows)
-    return folder / "borrowed.json"
 
 
 def written_checkpoint(folder: Path) -> str:

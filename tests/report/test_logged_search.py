@@ -13,8 +13,8 @@ import wandb
 from wandb.errors import CommError
 
 import lit_metanas as lm
-from lit_metanas.callbacks import trial_coordinates
-from lit_metanas.callbacks.trial_coordinates import columns_of_trials, draw_coordinates
+from lit_metanas.callbacks import results
+from lit_metanas.callbacks.results import columns_of_trials, draw_coordinates
 from lit_metanas.report.logged_search import log_search
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -150,7 +150,7 @@ def test_coordinates_have_what_differs_and_need_plotly(monkeypatch):
     (chart,) = draw_coordinates([record]).data
     (width,) = [one for one in chart.dimensions if one.label == "width"]
     assert (list(width.values), list(width.ticktext)) == ([1, 0], ["8", "–"])
-    monkeypatch.setattr(trial_coordinates, "find_spec", lambda name: None)
+    monkeypatch.setattr(results, "find_spec", lambda name: None)
     assert draw_coordinates([record]) is None
 
 

@@ -9,7 +9,11 @@ from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report import tables, to_markdown, to_rich
 from lit_metanas.report.paired_statistics import Difference
-from lit_metanas.report.table_text import cells, points, tasks, verdict
+from lit_metanas.report.table_text import COLUMNS, points, tasks, verdict
+
+
+def cells(row):
+    return [column.text(row) for column in COLUMNS]
 
 
 def test_numbers_and_times_are_short():
@@ -70,18 +74,17 @@ def test_what_intervals_are_over(make, many):
     assert table.units == "test examples"
     assert cells(table.rows[0])[1] == "50.0 ± 3.0"
     text = to_markdown(table)
-    assert "classified correctly, and the reach of its 95 % interval (Wilson)" in text
+    assert "Accuracy: mean over the test examples with its 95 % interval (Wilson's where it is a share)." in text
     looked_up = replace(many[-1].protocol, name="table")
     rows = [make("a", seed=s, value=0.5 + s / 10, task="cifar10", protocol=looked_up) for s in (0, 1)]
     rows = [replace(row, ci95=math.nan) for row in rows]
     text = to_markdown(*tables(rows))
-    assert "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)." in text
-    assert "Accuracy: share of the test examples that are classified correctly." in to_markdown(*tables(rows[:1]))
+    assert "mean over the seeds. Over seeds: the same mean with its 95 % interval over seeds." in text
+    assert "Accuracy: mean over the test examples." in to_markdown(*tables(rows[:1]))
     text = to_markdown(tables(many)[1])
-    assert "Accuracy: mean over target tasks and seeds with its 95 % interval (Student's t over target tasks)." in text
-    assert "Over seeds: the same mean with its 95 % interval over seeds." in text
+    assert "Accuracy: mean over the target tasks with its 95 % interval (Student's t). Over seeds: " in text
     text = to_markdown(tables([row for row in many if row.seed == 1])[1])
-    assert "Accuracy: mean over target tasks with its 95 % interval (Student's t)." in text
+    assert "Accuracy: mean over the target tasks with its 95 % interval (Student's t)." in text
     assert "ver seeds" not in text
 
 

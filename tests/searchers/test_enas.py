@@ -4,20 +4,21 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sharing_toys import TASK
+import torch.nn.functional as F
+from sharing_toys import TASK, check_found, every_space
 
+from lit_metanas.meta import Parameters, PrototypeLinearHead
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENASSearcher
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.training import ENASTraining, SupernetPlan
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.enas_training import ControllerRates
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetPlan, WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
 
-RATES = ControllerRates(children=2, hidden=8, learning_rate=0.02)
+RATES = ControllerRates(children=2, learning_rate=0.02)
 
 
 def search(budget=None, seed=0, space=SPACE, **options):
@@ -97,3 +98,26 @@ def test_where_nothing_is_left_to_decide_the_weights_alone_are_trained(inactive)
     assert found.architecture == space.canonical(first)
     assert budget.spent.steps == 2 * (len(TASK.train) // 8)
     assert [trial.duplicate for trial in found.record.trials[-5:]] == [False, True, True, True, True]
+
+
+def test_a_search_starts_from_meta_trained_weights_and_a_classifier_under_the_likeliest_architecture():
+    space = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
+    torch.manual_seed(7)
+    weights = {name: p.detach() for name, p in space.supernet(TASK.shape).named_parameters()}
+    last = {choice.name: choice.labels[-1] for choice in space.choices}
+    logits = {c.name: F.one_hot(torch.tensor(len(c.labels) - 1), len(c.labels)).float() for c in space.choices}
+    start = Parameters(weights, logits, {})
+    found = search(Budget(flops=0), space=space, start=start, head=PrototypeLinearHead())
+    assert all(torch.equal(found.weights[name], weights[name]) for name in weights)
+    child = space.child(space.canonical(last), TASK.shape, 3, weights).train()  # normalises by the batch, as a supernet
+    with torch.no_grad():
+        features = child.embed(TASK.train.inputs)
+    means = torch.stack([features[TASK.train.labels == label].mean(0) for label in range(3)])
+    torch.testing.assert_close(found.weights["head.weight"], 0.2 * means)
+    torch.testing.assert_close(found.weights["head.bias"], -0.1 * (means**2).sum(1))
+
+
+@every_space
+def test_cells_are_searched_too(space):
+    found = search(space=space, epochs=1, candidates=3)
+    check_found(found, space, max(trial.value for trial in found.record.trials[-3:]))

@@ -6,7 +6,7 @@ from letters import SPACE
 from optuna.trial import TrialState
 
 from lit_metanas.searchers import RegularisedEvolution
-from lit_metanas.searchers.samplers.memory import Identities
+from lit_metanas.searchers.samplers.identities import Identities
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
@@ -101,9 +101,9 @@ def test_a_space_that_is_not_searched_is_refused():
 
 def test_values_tell_parameter_sets_apart_and_the_order_of_names_does_not():
     identify = Identities()
-    assert identify({"p": 1, "q": "a"}).number == identify({"q": "a", "p": 1}).number
-    assert identify({"p": 1, "q": "a"}).number != identify({"p": 1, "q": "b"}).number
-    assert identify({"p": None}).number != identify({}).number
-    assert identify({"p": 0.1 + 0.2}).number == identify({"p": 0.3}).number
-    assert identify({"p": 0.3}).number != identify({"p": 0.3000001}).number
-    assert identify({"p": ["no", "hash"]}).number == identify({"p": ["no", "hash"]}).number
+    assert identify({"p": 1, "q": "a"}).key == identify({"q": "a", "p": 1}).key
+    assert identify({"p": 1, "q": "a"}).key != identify({"p": 1, "q": "b"}).key
+    assert identify({"p": None}).key != identify({}).key
+    assert identify({"p": 0.1 + 0.2}).key == identify({"p": 0.3}).key
+    assert identify({"p": 0.3}).key != identify({"p": 0.3000001}).key
+    assert identify({"p": ["no", "hash"]}).key == identify({"p": ["no", "hash"]}).key

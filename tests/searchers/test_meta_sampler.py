@@ -15,6 +15,7 @@ from letters import ALL, SPACE
 
 from lit_metanas.records import TaskScores
 from lit_metanas.searchers import MetaSampler
+from lit_metanas.searchers.samplers import surrogate_choice
 from lit_metanas.searchers.samplers.surrogate_choice import Tried
 from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS
@@ -43,14 +44,13 @@ def letters(trial):
     return value(SPACE.suggest(trial))
 
 
-def scores_of(task, number, sign=1.0, embedding=()):
+def scores_of(task, number):
     places = torch.randperm(len(ALL), generator=torch.Generator().manual_seed(task))[:number]
     architectures = tuple(ALL[place] for place in places)
     return TaskScores(
         task_id=str(task),
         features=ENCODING(architectures),
-        scores=torch.tensor([sign * value(one, task) for one in architectures], dtype=torch.float64),
-        embedding=torch.tensor(embedding, dtype=torch.float64),
+        scores=torch.tensor([value(one, task) for one in architectures], dtype=torch.float64),
         architectures=architectures,
     )
 
@@ -67,7 +67,7 @@ def write(path, tasks, encoding=ENCODING):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    tasks = [scores_of(task, 60, embedding=(float(task), 5.0)) for task in (1, 2, 3)]
+    tasks = [scores_of(task, 60) for task in (1, 2, 3)]
     return write(tmp_path_factory.mktemp("surrogate") / "last.ckpt", tasks)
 
 
@@ -183,7 +183,7 @@ def test_a_single_source_is_begun_with_as_in_plain_loops(tmp_path):
     sampler = make(one, first=8)
     found = [ALL.index(asked) for asked in tried(optimized(sampler, 8))]
     assert found == PlainSearch(sampler._choice.surrogate).first(8)
-    order = sampler._choice._candidates.first.sources[0].argsort(descending=True).tolist()
+    order = sampler._choice.first_pool.sources[0].argsort(descending=True).tolist()
     assert found[0] == order[0]
     assert all(order.index(place) < len(ALL) / 4 for place in found)
 
@@ -212,31 +212,6 @@ def test_pending_trials_count(checkpoint):
     assert list(choice.next(Tried(history, scores, asked[:3]), np.random.default_rng(0))) != order
 
 
-def test_the_embedding_decides_which_source_comes_first(tmp_path):
-    tasks = [scores_of(1, 60, embedding=(0.0, 1.0)), scores_of(2, 60, -1.0, embedding=(9.0, 1.0))]
-    given = write(tmp_path / "two.ckpt", tasks)
-    firsts = []
-    for embedding in ([0.1, 1.0], [8.9, 1.0]):
-        study = optuna.create_study(sampler=make(given), direction="maximize")
-        if embedding:
-            study.set_user_attr("embedding", embedding)
-        firsts.append(SPACE.suggest(study.ask()))
-    assert value(firsts[0], 1) > value(firsts[1], 1)
-    assert value(firsts[1], 2) < value(firsts[0], 2)
-
-
-def test_an_embedding_counts_where_both_have_one_and_must_be_of_one_kind(checkpoint, tmp_path):
-    def asked(given, embedding):
-        study = optuna.create_study(sampler=make(given), direction="maximize")
-        study.set_user_attr("embedding", embedding)
-        return SPACE.suggest(study.ask())
-
-    without = write(tmp_path / "without.ckpt", [scores_of(task, 60) for task in (1, 2, 3)])
-    assert asked(without, [1.0]) == asked(without, []) == asked(checkpoint, [])
-    with pytest.raises(ValueError, match=r"embedding of 1 numbers, those of '.*last.ckpt' have 2: give the searcher"):
-        asked(checkpoint, [1.0])
-
-
 def test_a_large_space_is_sampled_and_mutated(tmp_path):
     space = LayeredSpace(depths=(2, 3, 4), skips=("none", "residual"))
     encoding = OneHotEncoding(space)
@@ -252,8 +227,7 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
         generator = torch.Generator().manual_seed(task)
         architectures = tuple(space.sample(generator) for _ in range(50))
         values = torch.tensor([float(match(one)) for one in architectures]).double()
-        none = torch.empty(0)
-        return TaskScores(str(task), encoding(architectures), values, none, architectures)
+        return TaskScores(str(task), encoding(architectures), values, architectures)
 
     given = write(tmp_path / "layered.ckpt", [scores(1), scores(2)], encoding)
     found = []
@@ -267,12 +241,15 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
     assert found[0].best_value > by_chance
 
 
-def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint):
-    choice = make(checkpoint, context=6, refit=5)._choice
+def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint, monkeypatch):
+    whole = tried(optimized(make(checkpoint), 16))
+    monkeypatch.setattr(surrogate_choice, "CONTEXT", 6)
+    monkeypatch.setattr(surrogate_choice, "REFIT", 5)
+    choice = make(checkpoint)._choice
     scores = torch.tensor([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, 0.5, 4.0, 5.0, 6.0, 6.5])
     assert choice._split_places(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])
     assert choice._split_places(scores[:4]) == ([0, 1, 2, 3], [])
-    assert tried(optimized(make(checkpoint, context=6, refit=5), 16)) != tried(optimized(make(checkpoint, refit=5), 16))
+    assert tried(optimized(make(checkpoint), 16)) != whole
 
 
 def linear(operations):

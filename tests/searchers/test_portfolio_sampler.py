@@ -66,10 +66,8 @@ def tried(study):
     return [SPACE.from_parameters(trial.params) for trial in study.trials]
 
 
-def studied(sampler, number, value=lambda architecture: 0.5, direction="maximize", attributes=None):
+def studied(sampler, number, value=lambda architecture: 0.5, direction="maximize"):
     study = optuna.create_study(sampler=sampler, direction=direction)
-    for name, told in (attributes or {}).items():
-        study.set_user_attr(name, told)
     study.optimize(lambda trial: value(SPACE.suggest(trial)), n_trials=number)
     return tried(study)
 
@@ -126,21 +124,6 @@ def test_sources_that_mislead_drop_out():
     assert all(own > 5 for own in values[3:])
     minimised = studied(PortfolioSampler(space=SPACE, records=records, size=5), 5, lambda one: -value(one), "minimize")
     assert minimised == studied(PortfolioSampler(space=SPACE, records=records, size=5), 5, value)
-
-
-def test_near_tasks_count_more_where_embeddings_are_known():
-    records = [
-        record("near", {0: 1.0, 1: 0.0, 2: 0.6}, embedding=(0.0, 0.0)),
-        record("far", {0: 0.0, 1: 1.0, 2: 0.6}, embedding=(9.0, 9.0)),
-    ]
-
-    def first(**attributes):
-        return studied(PortfolioSampler(space=SPACE, records=records), 1, attributes=attributes)[0]
-
-    assert first() == ALL[2]
-    assert first(embedding=[0.1, 0.0]) == ALL[0]
-    assert first(embedding=[9.0, 8.9]) == ALL[1]
-    assert first(embedding=[9.0]) == ALL[2]
 
 
 def recipes(rates):

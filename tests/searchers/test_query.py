@@ -129,6 +129,6 @@ def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
 
     found = resume()
     for other in ({"train": bright}, {"val": None}, {"train": Split(dark.inputs, 1 - dark.labels)}):
-        with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* other images or labels under the same task"):
+        with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* or of other examples"):
             resume(**other)
     assert resume(test=bright) == found  # which no search sees

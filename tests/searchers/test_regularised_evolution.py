@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import create_trial
 
 from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
@@ -71,18 +71,14 @@ def test_each_trial_is_that_of_a_plain_loop(direction, sign, population, sample)
     assert cells(study) == plain_evolution(120, 3, population, sample, sign)
 
 
-def finished(letter, number, *, value=None, state=TrialState.COMPLETE, age=None, constraint=None):
+def finished(letter, number, *, value, constraint):
     """A stored trial that can be told from the others by its last two labels."""
-    attributes = {} if age is None else {"regularised_evolution:age": age}
-    if constraint is not None:
-        attributes["constraints:size"] = constraint
     labels = [letter] * 4 + [LABELS[number // 5], LABELS[number % 5]]
     return create_trial(
         params=dict(zip(NAMES, labels, strict=True)),
         distributions=dict.fromkeys(NAMES, CategoricalDistribution(LABELS)),
         value=value,
-        state=state,
-        system_attrs=attributes,
+        system_attrs={"constraints:size": constraint},
     )
 
 

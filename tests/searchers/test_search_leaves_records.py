@@ -13,7 +13,7 @@ from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import DataStatistics, Split, Task
+from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
@@ -37,7 +37,7 @@ def methods():
     return {
         "fixed choice": RandomArchitecture(),
         "random": QuerySearcher(estimator=brief, trials=4),
-        "tpe": QuerySearcher(sampler=sampler, estimator=brief, trials=4, embedding=DataStatistics()),
+        "tpe": QuerySearcher(sampler=sampler, estimator=brief, trials=4),
     }
 
 

@@ -15,10 +15,10 @@ from lit_metanas.records import Budget
 from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
-from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder, SupernetPlan
+from lit_metanas.training import FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.darts_training import DARTSRates
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetPlan
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
@@ -199,7 +199,7 @@ def test_an_architecture_that_the_space_refuses_is_neither_validated_nor_found()
         def on_train_end(self, trainer, pl_module):
             shown.append(pl_module.record.trials)
 
-    with pytest.raises(ValueError, match=r"found cannot be built \(it is too slow\): take another seed, or OneShot"):
+    with pytest.raises(ValueError, match=r"found cannot be built \(it is too slow\): take another seed, or ENAS"):
         search(Budget(), space=limited, callbacks=[Record()])
     assert shown == [[]]
     free = search(Budget(), space=SPACE.limited(lambda architecture: None))

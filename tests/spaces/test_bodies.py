@@ -124,7 +124,13 @@ def test_the_gradient_of_a_sampled_layer_is_not_cancelled_by_the_norm_behind_it(
 
 
 def test_a_soft_mixture_normalised_apart_has_statistics_for_each_candidate(double_supernet):
-    space = Body(lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=4, merge=False))
+    def apart(shape, build):
+        makes = conv(build, shape[0], 4)
+        return build.choice(
+            "kernel", {size: lambda make=make: nn.Sequential(make()) for size, make in makes.items()}, norm=4
+        )
+
+    space = Body(apart)
     net, _ = double_supernet(space, SHAPE)
     record = {}
     net(images(8, SHAPE), {"kernel": Gate(torch.tensor([0.5, 0.5], dtype=torch.float64))}, record=record)
@@ -142,12 +148,12 @@ def test_a_choice_of_several_conditions_has_either():
 
 def test_a_label_may_be_a_number():
     def make(shape, build):
-        width = build.number("width", {1: 4, 2: 8})
+        width = build.number("width", (4, 8))
         kernels = {size: partial(build.conv, shape[0], width, size) for size in (3, 5)}
         return nn.Sequential(build.choice("kernel", kernels, norm=width), nn.ReLU())
 
     space = Body(make)
-    assert [choice.labels for choice in space.choices] == [("1", "2"), ("3", "5")]
+    assert [choice.labels for choice in space.choices] == [("4", "8"), ("3", "5")]
     assert Builder().question("kind", (1, 2)).labels == ("1", "2")
     check_space(space, SHAPE)
 

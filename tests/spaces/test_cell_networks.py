@@ -1,18 +1,12 @@
 """Supernets and children of the cell spaces against plain sums over candidates, each other, and hooks' counts."""
 
-from functools import partial
-
 import pytest
 import torch
 from space_toys import PlainNetwork, check_statistics, convolution, images
 
 from lit_metanas.spaces import DARTSCell, MetaNASCell
 
-SPACES = {
-    "darts": DARTSCell,
-    "metanas": MetaNASCell,
-    "metanas, full convolutions": partial(MetaNASCell, full_convolutions=True),
-}
+SPACES = {"darts": DARTSCell, "metanas": MetaNASCell}
 
 
 @pytest.fixture(params=SPACES)
@@ -55,8 +49,6 @@ class Reference(PlainNetwork):
                 x = convolution(x.clamp(min=0), self.kernel(f"{key}.{first + 1}"), stride if first == 0 else 1)
                 x = self.normalise(convolution(x, self.kernel(f"{key}.{first + 2}")), f"{key}.{first + 3}")
             return x
-        if label == "conv_3x3" and self.space.layout.full_convolutions:
-            return self.normalise(convolution(x.clamp(min=0), self.kernel(f"{key}.1"), stride), f"{key}.2")
         x = convolution(x.clamp(min=0), self.kernel(f"{key}.1"), stride, dilation=2 if label.startswith("dil") else 1)
         return self.normalise(convolution(x, self.kernel(f"{key}.2")), f"{key}.3")
 

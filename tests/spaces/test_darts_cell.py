@@ -51,9 +51,13 @@ def test_genotypes_are_read_and_written():
         (("Genotype(", "print("), "is not a genotype"),
         (("range(2, 6)", "__import__('os').getcwd()"), "is not a genotype"),
         (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is not a genotype"),
-        (("normal_concat=range(2, 6)", "normal_concat=(3, 4, 5)"), r"normal_concat is \[3, 4, 5\]"),
-        (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
-        (("('skip_connect', 0), ('dil_conv_3x3', 2)", "('skip_connect', 0)"), "has 7 pairs"),
+        (("normal_concat=range(2, 6)", "normal_concat=(3, 4, 5)"), "is not a genotype"),
+        (
+            ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"),
+            "Node 5 of the genotype's normal cell: give two inputs",
+        ),
+        (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "give two inputs from 0 to 4"),
+        (("('skip_connect', 0), ('dil_conv_3x3', 2)", "('skip_connect', 0)"), "is not a genotype"),
         ((V2, "(" * 3000), "is not a genotype"),
     ],
 )

@@ -47,12 +47,9 @@ class Case:
         return self.net.scores(self.outputs, self.inputs if inputs is None else inputs, gates, targets=targets)
 
     def child(self, architecture: Mapping[str, str]) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            child = self.space.child(architecture, self.shape, WAY, {**self.weights, **self.outputs})
-        exact = self.space.child(architecture, self.shape, WAY).double()
-        exact.inherit({**self.weights, **self.outputs})
-        assert child.state_dict().keys() == exact.state_dict().keys()
-        return exact.eval()
+        child = self.space.build(architecture, self.shape, WAY).double()
+        child.inherit({**self.weights, **self.outputs})
+        return child.eval()
 
 
 def uniform(space: lm.EncoderDecoderSpace) -> dict[str, lm.spaces.Gate]:
@@ -77,10 +74,13 @@ def test_a_mixture_depends_neither_on_the_batch_nor_on_padding(shape):
             torch.testing.assert_close(case.scores(gates, None, alone)[0], written[place], rtol=0, atol=1e-10)
 
 
-def test_a_choice_without_effect_is_not_looked_at():
-    """An encoder of one layer has no second one to attend to: no candidate would have a gradient."""
-    space = lm.EncoderDecoderSpace(ENCODER.restricted({"depth": "1"}), heads=2, target_steps=STEPS)
-    case = Case(space, TOKENS)
-    gates = uniform(space)
-    del gates["cross"]
-    assert case.scores(gates).shape == (4, STEPS, WAY)
+@SHAPES
+def test_under_one_hot_gates_it_scores_targets_and_writes_as_its_child(shape):
+    case, generator = Case(SPACE, shape), torch.Generator().manual_seed(0)
+    for _ in range(6):
+        architecture = SPACE.sample(generator)
+        gates, child = lm.spaces.one_hot(SPACE.choices, architecture), case.child(architecture)
+        with torch.no_grad():
+            for targets in (TARGETS, None):
+                found = child(case.inputs, targets)
+                torch.testing.assert_close(found, case.scores(gates, targets), rtol=0, atol=1e-10)

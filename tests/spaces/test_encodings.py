@@ -45,7 +45,7 @@ def test_one_hot_names_what_the_space_has_not():
     encoding = OneHotEncoding(Toy())
     with pytest.raises(ValueError, match=r"^Choice 'x' has no label 'z': use a, b.$"):
         encoding([Architecture({"x": "z", "v1": "e", "v2": "f", "w": "g"})])
-    with pytest.raises(ValueError, match=r"^Unknown choice 'u': Toy has x, y, v1, w, v2.$"):
+    with pytest.raises(ValueError, match=r"^Unknown choice 'u': Toy has 'x'\.$"):
         encoding([Architecture({"u": "a"})])
 
 

@@ -16,7 +16,7 @@ import lit_metanas as lm
 from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete
-from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
+from lit_metanas.spaces.grid.grid_blocks import scaled_kernel
 from lit_metanas.spaces.grid.staged_network import SeriesImage
 from lit_metanas.testing.choice_check import check_choices
 

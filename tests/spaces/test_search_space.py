@@ -32,7 +32,7 @@ def test_canonical_drops_inactive_choices(space):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"layer9.kernel": "3"}, "Unknown choice 'layer9.kernel': LayeredSpace has depth, "),
+        ({"layer9.kernel": "3"}, "Unknown choice 'layer9.kernel': LayeredSpace has 'layer"),
         ({"layer1.kernel": "4"}, "Choice 'layer1.kernel' has no label '4': use 3, 5."),
         ({"layer1.kernel": None}, "Choice 'layer1.kernel' is missing: use one of 3, 5."),
     ],

@@ -7,9 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, SelfAttention, StepPool, sinusoids
+from lit_metanas.spaces.sequence.step_operations import (
+    OPERATIONS,
+    READOUTS,
+    StepPool,
+    Steps,
+    current_steps,
+    sinusoids,
+    telling_steps,
+)
 
 WIDTH, LENGTHS = 8, (6, 1, 4, 0)
 STEPS = Steps(torch.arange(6) < torch.tensor(LENGTHS)[:, None])
@@ -29,8 +35,8 @@ def seeded():
         yield
 
 
-def make(label, positions="sinusoidal"):
-    return OPERATIONS[label](WIDTH, 6, positions).double()
+def make(label):
+    return OPERATIONS[label](WIDTH, 6).double()
 
 
 def told(layer, inputs, steps=STEPS):
@@ -62,7 +68,7 @@ def gated(layer, x):
 
 
 def attended(layer, x):
-    rows = x.T if layer.positions is None else x.T + layer.positions[: x.shape[1]]
+    rows = x.T + layer.positions[: x.shape[1]]
     query, key, value = (rows @ layer.weight.T + layer.bias).chunk(3, dim=1)
     heads = [part.view(len(rows), layer.heads, -1).transpose(0, 1) for part in (query, key, value)]
     mixed = F.scaled_dot_product_attention(*heads)
@@ -135,8 +141,8 @@ def test_a_halving_pool_is_its_plain_loop(kind, inputs):
 
 
 def test_readouts_are_those_of_the_steps_within(inputs):
-    found = {label: told(READOUTS[label](WIDTH, 6, "none"), inputs) for label in ("mean", "max", "last")}
-    layer = READOUTS["attention"](WIDTH, 6, "none").double()
+    found = {label: told(READOUTS[label](WIDTH), inputs) for label in ("mean", "max", "last")}
+    layer = READOUTS["attention"](WIDTH).double()
     torch.testing.assert_close(told(layer, inputs), found["mean"])  # before it has learned anything
     nn.init.normal_(layer.score.weight)
     found["attention"] = told(layer, inputs)
@@ -148,7 +154,7 @@ def test_readouts_are_those_of_the_steps_within(inputs):
             torch.testing.assert_close(found[label][example], value, rtol=0, atol=1e-12)
     assert all(value[3].tolist() == [0.0] * WIDTH for value in found.values())
     assert {*found, "each"} == READOUTS.keys()
-    assert torch.equal(told(READOUTS["each"](WIDTH, 6, "none"), inputs + 1), STEPS.blank(inputs + 1))
+    assert torch.equal(told(READOUTS["each"](WIDTH), inputs + 1), STEPS.blank(inputs + 1))
 
 
 def softmax(scores):
@@ -181,17 +187,10 @@ def test_an_operation_can_be_differentiated_twice(label):
     assert abs(slope) > 1e-3
 
 
-def test_positions_of_attention(inputs):
-    """Without them it does not know an order; learned ones are parameters, and sines and cosines are those of Eq. 5."""
-    turned = inputs.flip(2)
-    found = {}
-    for positions in ("none", "sinusoidal", "learned"):
-        layer = make("attention_2", positions)
-        assert isinstance(layer, SelfAttention)
-        found[positions] = bool(torch.allclose(told(layer, inputs[:1])[0], told(layer, turned[:1]).flip(2)[0]))
-    assert found == {"none": True, "sinusoidal": False, "learned": False}
-    assert dict(make("attention_2", "learned").named_parameters())["positions"].shape == (6, WIDTH)
-    assert "positions" not in dict(make("attention_2").named_parameters())
+def test_attention_knows_places_by_the_sines_and_cosines_of_the_paper(inputs):
+    layer = make("attention_2")
+    assert not torch.allclose(told(layer, inputs[:1])[0], told(layer, inputs.flip(2)[:1]).flip(2)[0])
+    assert "positions" not in dict(layer.named_parameters())
     expected = [math.sin(2), math.cos(2), math.sin(0.02), math.cos(0.02)]
     assert sinusoids(3, 4)[2].tolist() == pytest.approx(expected, abs=1e-6)
 

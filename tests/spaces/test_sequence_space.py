@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.spaces import Gate, SearchSpace, SequenceSpace, one_hot
-from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, ParallelConvolutions
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS, ParallelConvolutions
 from lit_metanas.testing import check_space
 
 TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
@@ -47,8 +46,8 @@ def padded(inputs, steps):
     "options",
     [
         ALL,
-        {**ALL, "pools": ("max", "avg"), "stride": 2, "positions": "learned"},
-        {**ALL, "shared": True, "positions": "none", "depths": (1, 3)},
+        {**ALL, "pools": ("max", "avg"), "stride": 2},
+        {**ALL, "shared": True, "depths": (1, 3)},
     ],
     ids=["all", "halved", "shared"],
 )
@@ -67,12 +66,11 @@ def examples(shape, seed=0):
 
 
 @SHAPES
-@pytest.mark.parametrize("label", [*OPERATIONS, *WHOLE, "pools", "stride", "learned"])
+@pytest.mark.parametrize("label", [*OPERATIONS, *WHOLE, "pools", "stride"])
 def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
     options = {
         "pools": {"pools": ("max",), "operations": ("conv_5",)},
         "stride": {"stride": 3, "operations": ("attention_2",)},
-        "learned": {"positions": "learned", "operations": ("attention_2",)},
         **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in WHOLE},
     }.get(label, {"operations": (label,)})
     space = one(**options)
@@ -93,7 +91,7 @@ def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
 
 @SHAPES
 @pytest.mark.parametrize(
-    "options", [{}, {"stride": 2, "positions": "learned"}, {"depths": (2,), "pools": ("max", "avg")}],
+    "options", [{}, {"stride": 2}, {"depths": (2,), "pools": ("max", "avg")}],
     ids=["open", "stride", "halved"],
 )  # fmt: skip
 def test_a_supernet_scores_each_step(shape, options, double_supernet, random_gates):
@@ -188,6 +186,9 @@ def test_a_supernet_computes_one_width():
     architectures = {width: space.canonical({**labels(space), "width": width}) for width in ("4", "8")}
     sizes = [space.cost(architecture, TOKENS, 5).parameters for architecture in architectures.values()]
     assert sizes[0] < sizes[1]
+    first = space.first_weights(TOKENS)
+    narrow = space.child(architectures["4"], TOKENS, 5, first).body.stem.embedding.weight
+    assert torch.equal(narrow, first["body.stem.embedding.weight"][:, :4])
 
 
 def labels(space):

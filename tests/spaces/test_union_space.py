@@ -154,7 +154,7 @@ def test_scores_of_a_long_series_are_the_mean_over_its_windows(architecture: lm.
     for row, windows in enumerate((3, 2, 1, 1)):
         parts = [window(padded[row : row + 1, :, 10 * at : 10 * at + 10]) for at in range(windows)]
         torch.testing.assert_close(scores[row], torch.cat(parts).mean(0))
-    with patch("lit_metanas.spaces.union.windowed_child.WINDOWS_AT_ONCE", 5):
+    with patch("lit_metanas.spaces.union.union_space.WINDOWS_AT_ONCE", 5):
         torch.testing.assert_close(network(inputs), scores)
     program = torch.export.export(network, (inputs,), dynamic_shapes=({0: torch.export.Dim.AUTO},)).module()
     torch.testing.assert_close(program(inputs[:3]), scores[:3])

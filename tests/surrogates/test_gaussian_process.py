@@ -8,15 +8,10 @@ import pytest
 import torch
 
 from lit_metanas.surrogates import GaussianProcess
-from lit_metanas.surrogates.candidate_posterior import (
-    SPARE_ROWS,
-    CandidateFeatures,
-    CandidatePosterior,
-    log_expected_improvement,
-)
 from lit_metanas.surrogates.gaussian_process import (
     GroupedKernel,
     fit_parameters,
+    log_expected_improvement,
     mean_distances,
     negative_log_posterior,
 )
@@ -75,7 +70,8 @@ def test_mean_distances_are_those_over_all_pairs():
     assert mean_distances(torch.ones(4, 6), WIDTHS).tolist() == [1, 1, 1]
 
 
-def test_posterior_equals_the_textbook():
+def test_posterior_equals_the_textbook(monkeypatch):
+    monkeypatch.setattr("lit_metanas.surrogates.gaussian_process.PREDICTION_CHUNK", 2)
     features, values, candidates, kernel, parameters = problem()
     found = GaussianProcess(kernel, parameters, features, values)(candidates)
     plain = (kernel.scales.numpy(), parameters.numpy(), features.numpy(), values.numpy(), candidates.numpy())
@@ -130,35 +126,6 @@ def test_equal_scores_however_many_are_no_evidence_of_a_kernel():
     parameters = fit_parameters(kernel, features, values, kernel.prior)
     assert torch.equal(parameters, kernel.prior.mean)
     assert float(GaussianProcess(kernel, parameters, features, values)(features).mean.abs().max()) < 1e-12
-
-
-def test_growing_posterior_equals_the_one_made_at_once():
-    features, _, _, kernel, parameters = problem(number=SPARE_ROWS + 20, others=0)
-    pool = CandidateFeatures(kernel, features)
-    order = [3, 17, 5, 9, *range(18, 18 + SPARE_ROWS), 3]  # one is scored twice
-    values = torch.randn(len(order), generator=torch.Generator().manual_seed(3)).double()
-    grown = CandidatePosterior(pool, parameters, order[:2])
-    for count in range(2, len(order) + 1):
-        process = GaussianProcess(kernel, parameters, features[order[:count]], values[:count])(features)
-        torch.testing.assert_close(grown.mean(values[:count]), process.mean, rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(grown.deviation, process.deviation, rtol=1e-8, atol=1e-8)
-        if count < len(order):
-            grown.add(order[count])
-    assert grown.places == order
-
-
-def test_pending_ones_narrow_the_deviation_and_leave_no_trace():
-    features, values, _, kernel, parameters = problem(number=20, others=0)
-    grown = CandidatePosterior(CandidateFeatures(kernel, features), parameters, [1, 2])
-    before = grown.deviation.clone(), grown.mean(values[:2])
-    beside = grown.deviation_beside([5, 9])
-    expected = GaussianProcess(kernel, parameters, features[[1, 2, 5, 9]], values[:4])(features)
-    torch.testing.assert_close(beside, expected.deviation, rtol=1e-8, atol=1e-8)
-    torch.testing.assert_close(grown.deviation, before[0], rtol=0, atol=0)
-    torch.testing.assert_close(grown.mean(values[:2]), before[1], rtol=0, atol=0)
-    grown.add(7)
-    after = GaussianProcess(kernel, parameters, features[[1, 2, 7]], values[:3])(features)
-    torch.testing.assert_close(grown.mean(values[:3]), after.mean, rtol=1e-8, atol=1e-8)
 
 
 def exact_log_h(z):

@@ -46,7 +46,8 @@ def test_a_folder_of_the_same_images_gives_the_same_task(tmp_path):
         Image.fromarray(image).save(tmp_path / label / f"{place:02}.png")
     folder = FolderTask(str(tmp_path), shape=(1, 6, 5), seed=3)[0]
     task = task_from_arrays(GREY, labels, seed=3)
-    assert task.classes == folder.classes
+    assert (folder.id, folder.classes) == (tmp_path.name, task.classes)
+    assert FolderTask(str(tmp_path), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
     for name in ("train", "val", "test"):
         assert torch.equal(getattr(task, name).inputs, getattr(folder, name).inputs)
         assert torch.equal(getattr(task, name).labels, getattr(folder, name).labels)
@@ -150,7 +151,7 @@ def nan():
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
         ({"classes": {0: "a", 2: "b"}}, "classes has no name for the label 1: give one."),
         ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
-        ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label 3, which y lacks: leave its images out."),
+        ({"X_test": GREY, "y_test": LABELS + 1}, "y_test has the label '3', which y lacks: leave its images out."),
         ({"X_test": GREY[:, :4], "y_test": LABELS}, "The test part of task 'arrays' has images of shape"),
         ({"val": 0.5, "test": 0.5}, "task_from_arrays: train = 0, val = 0.5, test = 0.5 must be shares above 0"),
     ],

@@ -26,7 +26,7 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
     judged = objective.judge(said.tolist(), torch.from_numpy(targets))
     assert judged.value == pytest.approx(balanced_accuracy_score(targets, said))
     sizes = np.bincount(targets)[targets]
-    assert judged.effective == round((1 / sizes).sum() ** 2 / (1 / sizes**2).sum())
+    assert objective.examples_worth(torch.from_numpy(targets)) == round((1 / sizes).sum() ** 2 / (1 / sizes**2).sum())
     assert lm.Classification(5).examples_worth(torch.from_numpy(targets)) == 200
 
 

@@ -113,7 +113,7 @@ def test_a_class_of_one_group_is_learned_if_the_test_part_is_given() -> None:
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [
-        ({"a": ["x", "y"], "b": ["x", "y"]}, "'group' tells of 2 groups, too few for a train, val and test part"),
+        ({"a": ["x", "y"], "b": ["x", "y"]}, "There are 2 groups, too few for a train, val and test part"),
         ({"a": ["x", "y", "z"], "b": ["y", "y"]}, "Class 'b' is of the group 'y' alone, so it cannot be both learned"),
     ],
 )

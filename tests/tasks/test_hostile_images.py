@@ -7,7 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -109,17 +108,6 @@ def images(folder: Path | bytes) -> None:
         pixels = np.full((8, 8), 60 * number, dtype=np.uint8)
         name = f"{number}.png"
         Image.fromarray(pixels).save(os.path.join(os.fsdecode(folder), name))
-
-
-def test_predict_does_not_wait_for_a_pipe(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(exported)
-    images(Path("new"))
-    os.mkfifo("new/pipe.png")
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        assert main(["predict", "exported", "new"]) == 1
-    reason = "new/pipe.png is not a readable image: replace or remove it."
-    assert f"1 of 5 images cannot be read, and have no prediction. {reason}" in [str(one.message) for one in told]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])

@@ -77,38 +77,6 @@ def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
         kind(str(tmp_path / "one"))
 
 
-def test_unreadable_image_is_named(photographs):
-    whole = (photographs / "bee" / "3.png").read_bytes()
-    for damaged in (b"", b"<html>", whole[: len(whole) // 2]):
-        (photographs / "bee" / "3.png").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"bee/3.png is not a readable image"):
-            FolderTask(str(photographs), skip_unreadable=False)[0]
-
-
-def test_folder_task_splits_each_class(photographs: Path):
-    for name in ("ant", "bee"):  # each image gets a grey level of its own
-        for i in range(5):
-            Image.new("L", (9, 9), 20 * i + (100 if name == "bee" else 0)).save(photographs / name / f"{i}.png")
-    for name in ("cat", "dog", "eel", "fox"):
-        for file in (photographs / name).iterdir():
-            file.unlink()
-        (photographs / name).rmdir()
-    tasks = FolderTask(str(photographs), shape=(1, 4, 4))
-    assert len(tasks) == 1
-    assert tasks.shape == (1, 4, 4)
-    task = tasks[0]
-    assert (task.id, task.way, task.classes) == ("animals", 2, ("ant", "bee"))
-    assert [len(split) for split in (task.train, task.val, task.test)] == [6, 2, 2]
-    levels = [(split.inputs[:, 0, 0, 0] * 255).round() for split in (task.train, task.val, task.test)]
-    assert sorted(torch.cat(levels).tolist()) == [20.0 * i + 100 * c for c in range(2) for i in range(5)]
-    for split, level in zip((task.train, task.val, task.test), levels, strict=True):
-        assert torch.equal(split.labels, (level >= 100).long())
-    assert torch.equal(FolderTask(str(photographs), shape=(1, 4, 4))[0].train.inputs, task.train.inputs)
-    assert FolderTask(str(photographs), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
-    with pytest.raises(IndexError):
-        tasks[1]
-
-
 def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):
     tasks = FolderTask(str(photographs))
     assert tasks.shape == (3, 32, 32)

@@ -184,19 +184,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_file_is_the_same_table():
-    write(name := "table.csv")
-    task = lm.TableTask(name, columns=["c", "a"], seed=5)[0]
-    wanted = lm.task_from_arrays(X[:, [2, 0]], Y, seed=5)
-    assert (task.id, task.preprocessing.names) == ("table", ("c", "a"))
-    for part in ("train", "val", "test"):
-        torch.testing.assert_close(getattr(task, part).inputs, getattr(wanted, part).inputs)
-        assert torch.equal(getattr(task, part).labels, getattr(wanted, part).labels)
-    whole = lm.TableTask(name)
-    assert (whole.label, whole.columns, whole.shape) == ("class", ["a", "b", "c", "empty"], RowShape(52))
-    assert whole[0].preprocessing.left_out == "'empty' (empty)"
-
-
 def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     write("table.csv")
     task = lm.TableTask("table.csv", columns=["a", "b", "c"])[0]
@@ -285,34 +272,8 @@ def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
         assert means == pytest.approx(dict(zip("abc", X.mean(0), strict=True)), rel=0.1)
     with pytest.raises(ValueError, match="preprocessing is for a table, and X holds images"):
         lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.kinds.Columns(scale="quantiles"))
-    with pytest.raises(ValueError, match="has the columns a, b, c, empty, and the preprocessing is for a, z: give"):
+    with pytest.raises(ValueError, match="has no column 'z'"):
         lm.TableTask("table.csv", preprocessing=lm.kinds.Columns(("a", "z")))
-
-
-class NotAvailable:
-    """As the NA of pandas: no comparison with it is true or false, and it is no number."""
-
-    def __eq__(self, other):
-        return self
-
-    __ne__ = __eq__
-    __hash__ = None
-
-    def __bool__(self):
-        raise TypeError("boolean value of NA is ambiguous")
-
-
-def test_what_pandas_has_for_a_missing_value_is_missing():
-    rows = [[1.0, NotAvailable()], [3, 4.0], [NotAvailable(), "8"], [None, NAN]]
-    columns = lm.kinds.Columns(("a", "b"), "standardised").fitted(rows)
-    named = [dict(zip("ab", row, strict=True)) for row in rows]
-    for given in (rows, np.array(rows, dtype=object), named):
-        assert columns.encode(given).tolist() == [
-            [-1, 0, 0, 1, 0.5],
-            [1, 0, -1, 0, 0],
-            [0, 1, 1, 0, 0.5],
-            [0, 1, 0, 1, 1],
-        ]
 
 
 def test_a_line_of_json_may_leave_columns_out(capsys):

@@ -3,7 +3,6 @@
 import json
 import pickle
 import unicodedata
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -134,15 +133,6 @@ def test_a_source_counts_the_words_of_its_meta_train_classes():
     assert (task.train.inputs[:, 0] == UNKNOWN).all()  # the names of the meta-test classes
     assert torch.equal(source.inputs("train", 0, [2, 0]), source.preprocessing.encode(["blue thing 2", "blue thing 0"]))
     assert source.instances("train", 0, held_out=True) == 0
-
-
-def test_the_most_frequent_characters_come_first():
-    counts = Counter("".join(SCRIPTS))
-    made = Characters().fitted(SCRIPTS)
-    assert [counts[one] for one in made.characters] == sorted(counts.values(), reverse=True)
-    assert made.characters[0] == "a"
-    assert set(Characters(least=2).fitted(SCRIPTS).characters) == {one for one, count in counts.items() if count > 1}
-    assert Characters(size=2).fitted(["ccbbaad"]).characters == "ab"  # equally frequent ones by their code
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4), st.text(max_size=12))

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.comparisons.measures.class_measures import class_measures
 
 
 def overconfident(number, sharpness, seed):
@@ -36,7 +35,7 @@ def test_other_examples_have_half_of_the_calibration_error(sharpness):
     assert objective.temperature == pytest.approx(best, rel=0.02)
     others, answers = overconfident(3000, sharpness, 1)
     before, after = (
-        class_measures(answers, others.argmax(1), one.values(others)) for one in (lm.Classification(4), objective)
+        lm.Classification(4).measures(one.values(others), answers, ()) for one in (lm.Classification(4), objective)
     )
     assert after["calibration error"] < before["calibration error"] / 2
     assert after["log-loss"] < before["log-loss"]

@@ -6,17 +6,14 @@ import math
 import pytest
 import torch
 from counting import MultiplyAdds
-from lightning.pytorch import Trainer
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.objectives.classification import Classification
 from lit_metanas.records import Cost
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
 from lit_metanas.tasks.task import Portion
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child, score
-from lit_metanas.training.recipes.recipe import batches
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4, 8), dropouts=(0.0, 0.2), pools=("max",))
@@ -79,29 +76,16 @@ def test_training_against_a_plain_loop():
     torch.testing.assert_close(weights_of(one), expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("examples", [24, 25, 20])
-@pytest.mark.filterwarnings("ignore")
-def test_a_trainer_trains_a_child_as_a_search_does(examples):
-    one, other = child(), child()
-    fit_child(one, split(examples), seed=3)
-    silent = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = Trainer(max_epochs=3, accelerator="cpu", devices=1, logger=False, **silent)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)  # of dropout
-        trainer.fit(other.to(memory_format=torch.channels_last), batches(split(examples), 8, 3))
-    assert torch.equal(weights_of(one), weights_of(other))
+def test_each_step_knows_its_place(monkeypatch):
+    places, plain = [], Child.step_loss
 
+    def noted(self, *batch, **place):
+        places.append(place)
+        return plain(self, *batch, **place)
 
-@pytest.mark.parametrize("metric", ["accuracy", "balanced accuracy"])
-@pytest.mark.filterwarnings("ignore")
-def test_a_trainer_scores_a_part_as_a_whole(metric):
-    """The mean recall of a part is not the mean of those of its batches."""
-    one, part = child(objective=Classification(3, metric)), split(31, seed=4)
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False)
-    for validate in (trainer.validate, trainer.test):
-        one.validation_step((part.inputs[:7], part.labels[:7]), 0)  # of an evaluation that was interrupted
-        (logged,) = validate(one, batches(part, 5), verbose=False)
-        assert list(logged.values()) == [pytest.approx(score(one, part))]
+    monkeypatch.setattr(Child, "step_loss", noted)
+    fit_child(child(), split(25), seed=5)  # a last batch of one is left out
+    assert places == [{"seed": 5, "epoch": epoch, "step": step} for epoch in range(3) for step in range(3)]
 
 
 @pytest.mark.parametrize(("examples", "seen", "steps"), [(24, 24, 3), (25, 24, 3), (20, 20, 3), (5, 5, 1)])
@@ -137,37 +121,6 @@ def test_inherited_weights_are_where_the_training_starts():
     images = split(seed=2).inputs
     with torch.no_grad():
         torch.testing.assert_close(second.network.eval()(images), first.network.eval()(images))
-
-
-def test_a_child_is_an_ordinary_lightning_module(tmp_path):
-    one = child()
-    trainer = Trainer(
-        max_epochs=20, accelerator="cpu", devices=1, default_root_dir=tmp_path, logger=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0,
-    )  # fmt: skip
-    train, val, test = split(), split(12, seed=1), split(30, seed=2)
-    trainer.fit(one, batches(train, 8, seed=0), batches(val, 5))
-    assert float(trainer.callback_metrics["val/accuracy"]) == pytest.approx(score(one, val))
-    (values,) = trainer.test(one, batches(test, 7), verbose=False)
-    assert values["test/accuracy"] == pytest.approx(score(one, test))
-    assert values["test/accuracy"] > 0.6
-    # a half cosine that ends at zero
-    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-12)
-    again = child(seed=5)
-    (restored,) = trainer.test(
-        again, batches(test, 7), ckpt_path=trainer.checkpoint_callback.best_model_path, verbose=False
-    )
-    assert restored == values
-
-
-@pytest.mark.parametrize("options", [{"max_epochs": -1}, {"max_epochs": -1, "max_time": {"seconds": 1}}])
-def test_a_training_without_an_end_is_refused(options):
-    trainer = Trainer(
-        accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, **options,
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="falls until the end of the training, which is not set: set the"):
-        trainer.fit(child(), batches(split(), 8, seed=0), batches(split(12, seed=1), 5))
 
 
 def test_a_child_can_be_trained_within_a_prediction():

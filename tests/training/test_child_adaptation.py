@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.training.child_adaptation import InnerTraining
+from lit_metanas.training.task_reptile import InnerTraining
 
 SPACE = lm.LayeredSpace(widths=(4,), dropouts=(0.5,))
 

@@ -72,7 +72,7 @@ def chosen(*, nuisance, steps, **options):
         space=SPACE,
         shape=(FEATURES, 1, 1),
         head=LinearHead(way=2),
-        inner_loop=JointInnerLoop(steps=steps, head_learning_rate=RATE, groups=("head",)),
+        inner_loop=JointInnerLoop(steps=steps, learning_rate=RATE, groups=("head",)),
         weight_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0),
         logit_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.1, betas=(0.5, 0.999)),
         batch_norm="support",

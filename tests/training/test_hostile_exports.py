@@ -131,9 +131,9 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
         options = {"pools": tuple(POOLS), "activations": (name,), "skips": SKIPS, "norms": (norm,)}
         yield LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), SHAPE
     parts: list[tuple[Shape, dict[str, Any]]] = [
-        (TokenShape(13, 11), {"positions": "learned"}),
+        (TokenShape(13, 11), {}),
         (SeriesShape(3, 11), {"pools": ["max"], "stride": 3}),
-        (SeriesShape(3, 11), {"pools": ["avg"], "positions": "none"}),
+        (SeriesShape(3, 11), {"pools": ["avg"]}),
         (TokenShape(13, 12), {"stride": 2}),
     ]
     operations = cycle(OPERATIONS)

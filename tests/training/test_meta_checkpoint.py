@@ -157,9 +157,9 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
                       enable_model_summary=False, max_epochs=1)  # fmt: skip
     trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.ones(4, 2)))
     trainer.save_checkpoint(tmp_path / "foreign.ckpt")
-    with pytest.raises(ValueError, match="was not written by meta-training: give one that `fit` of MetaSearch wrote"):
+    with pytest.raises(ValueError, match="was not written by MetaSearch: give one that `fit` of MetaSearch wrote"):
         resume(tmp_path / "foreign.ckpt")
-    with pytest.raises(ValueError, match=r"foreign.ckpt' is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match=r"foreign.ckpt' is damaged or was not written by MetaSearch"):
         make_model(start=str(tmp_path / "foreign.ckpt"))
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_file_is_named(damage, saved, tmp_path):
         torch.save([1, 2], path)
     elif damage == "fields":
         torch.save({META_KEY: {"schema": 1}, "state_dict": {}}, path)
-    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by MetaSearch"):
         make_model(start=str(path))
 
 
@@ -203,3 +203,24 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
     assert not mark.exists()
     torch.load(path, weights_only=False)[META_KEY].close()  # it could have been
     assert mark.exists()
+
+
+DAMAGE = {
+    "no schema": lambda entry: entry.pop("schema"),
+    "fewer logits": lambda entry: entry.update(logits={name: row[1:] for name, row in entry["logits"].items()}),
+    "an unknown cost": lambda entry: entry.update(cost={"pounds": 3}),
+    "an image without pixels": lambda entry: entry.update(shape=[1, 0, 8]),
+    "labels of numbers": lambda entry: entry["labels"].update({name: [1, 2] for name in entry["labels"]}),
+    "logits that are not numbers": lambda entry: next(iter(entry["logits"].values())).fill_(torch.nan),
+    "an architecture of numbers": lambda entry: entry.update(derived={"a": 1}),
+    "no images": lambda entry: entry["own"].pop("images"),
+    "an unknown earlier cost": lambda entry: entry["own"].update(earlier={"pounds": 3}),
+    "a task of other images": lambda entry: entry["own"].update(tasks=[torch.zeros(2, 1, 9, 9)]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_said_in_a_sentence(damage, saved, tmp_path):
+    path = changed(saved[1], tmp_path, lambda content: DAMAGE[damage](content[META_KEY]))
+    with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
+        resume(path)

@@ -8,7 +8,9 @@ import pytest
 import torch
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
-from lit_metanas.meta import FOMAML, Adam, JointInnerLoop, LinearHead, PrototypeLinearHead, evaluate, task_generator
+from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLinearHead
+from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
 from lit_metanas.spaces import Architecture
@@ -154,7 +156,7 @@ def inner(**options):
     return {
         "meta_gradient": FOMAML(),
         "relaxation": Softmax(),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.1, rule=Adam()),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.1),
         "head": PrototypeLinearHead(),
         "batch_norm": "support",
         **options,

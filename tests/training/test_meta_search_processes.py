@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import task_processes
 import torch
 from ranks import run_ranks
 from two_processes import train
 
 SCRIPT = Path(__file__).with_name("toys") / "two_processes.py"
+TASK_SCRIPT = SCRIPT.with_name("task_processes.py")
 
 
 def run(folder, **options):
@@ -36,9 +38,9 @@ def compare(one, *ranks, within, steps):
     assert "val/accuracy" in one["metrics"]
     assert first["images"] == one["images"]
     assert len(first["test"]) == len(one["test"]) == 13
-    # One message in each step, all guards on, beside Lightning's own about SIGTERM; and one for each comparison, after
-    # the steps 1, 6, 11, ...
-    messages = {"allreduce": steps - 1, "broadcast": steps - 2, "allgather": (steps - 1) // 5}
+    # One message in each step, all guards on, beside Lightning's own about SIGTERM; and two for each comparison, the
+    # size of an object and the object, after the steps 1, 6, 11, ...
+    messages = {"allreduce": steps - 1, "broadcast": steps - 2, "allgather": 2 * ((steps - 1) // 5)}
     assert first["messages"] == messages
     assert one["messages"] == {}
 
@@ -78,3 +80,18 @@ def test_two_processes_go_on_where_two_left_off_bit_for_bit(tmp_path):
             assert second["state"].keys() == first["state"].keys()
             for key, value in first["state"].items():
                 assert torch.equal(second["state"][key], value), f"{name}: {key}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2000)
+@pytest.mark.filterwarnings("ignore:Task 'stripes/5' has no finite loss")
+def test_tasks_on_two_processes_agree_with_one(tmp_path):
+    one = task_processes.train(tmp_path, 1)
+    first, second = run_ranks(TASK_SCRIPT, tmp_path, "2", 2, seconds=600)
+    assert first["cost"] == second["cost"] == one["cost"]
+    assert one["cost"][3] == 6  # the broken task, once in each pass
+    for key in ("losses", "score"):
+        assert first[key] == second[key] == pytest.approx(one[key], abs=1e-10)
+    for name, value in one["weights"].items():
+        assert torch.equal(first["weights"][name], second["weights"][name])
+        torch.testing.assert_close(first["weights"][name], value, rtol=0, atol=1e-10)

@@ -7,24 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import lit_metanas as lm
 from lit_metanas.kinds.augmentation import mixed
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.tasks.sampling import changes_generator
-from lit_metanas.training.child import batch_norms, fit_child, score
-from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
-from lit_metanas.training.recipes.recipe import batches, learning_rates
+from lit_metanas.training.child import batch_norms, fit_child, mirror_keeps_classes, score
+from lit_metanas.training.recipes import WeightAverage, learning_rates
 
 SHAPE = (1, 8, 8)
 SPACE = lm.LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), dropouts=(0.0,), pools=("max",), activations=("ReLU",))
 LABELS = {choice.name: choice.labels[0] for choice in SPACE.choices}
-SILENT: dict[str, Any] = {
-    "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False, "enable_model_summary": False,
-}  # fmt: skip
 
 
 def split(examples: int = 24, seed: int = 0) -> lm.Split:
@@ -66,13 +61,13 @@ def test_learning_rates_against_the_formula(steps: int, warmup: float) -> None:
 @pytest.mark.parametrize("average", [0.1, 0.5, 1.0])
 def test_averaged_weights_against_a_plain_loop(average: float, monkeypatch: pytest.MonkeyPatch) -> None:
     one, states = child(average=average), list[dict[str, Tensor]]()
-    plain = type(one).on_train_batch_end
+    plain = WeightAverage.update
 
-    def recorded(self: lm.Child, *args: Any) -> None:
-        states.append(state_of(self))
-        plain(self, *args)
+    def recorded(self: WeightAverage, network: nn.Module) -> None:
+        states.append(state_of(one))
+        plain(self, network)
 
-    monkeypatch.setattr(type(one), "on_train_batch_end", recorded)
+    monkeypatch.setattr(WeightAverage, "update", recorded)
     fit_child(one, split(), seed=0)
     assert len(states) == 12
     expected = {name: value.double() for name, value in states[0].items()}
@@ -107,40 +102,6 @@ def test_what_is_scored_are_averaged_weights() -> None:
     with torch.no_grad():
         torch.testing.assert_close(one(split().inputs), seen[-1][0])
     assert 0 <= score(one, split()) <= 1
-
-
-PARTS = {"average": 0.3, "warmup": 0.25, "mixup": 0.4, "mirror": True, "augmentation": "strong"}
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", PARTS)
-def test_a_trainer_trains_as_a_search_does(name: str) -> None:
-    one, other = child(**{name: PARTS[name]}), child(**{name: PARTS[name]})
-    fit_child(one, split(), seed=3)
-    trainer = Trainer(max_epochs=4, enable_checkpointing=False, **SILENT)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        trainer.fit(other.to(memory_format=torch.channels_last), batches(split(), 8, 3))
-    assert same(state_of(one), state_of(other))
-    assert not same(state_of(one), state_of(child()))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_resumed_training_averages_as_the_whole_one(tmp_path: Any) -> None:
-    def trained(epochs: int, checkpoint: str | None = None, keep: str | None = None) -> lm.Child:
-        one = child(**PARTS)
-        one.optimizer_for = lambda steps, plain=one.optimizer_for: plain(12)  # type: ignore[method-assign, misc]
-        trainer = Trainer(max_epochs=epochs, default_root_dir=tmp_path, **SILENT)
-        if keep:  # as a callback does, before the averaged weights are taken
-            one.on_train_end = lambda: trainer.save_checkpoint(keep)  # type: ignore[method-assign]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-            trainer.fit(one, batches(split(), 8), ckpt_path=checkpoint)
-        return one
-
-    file = str(tmp_path / "half.ckpt")
-    whole, _ = trained(4), trained(2, keep=file)
-    assert same(state_of(whole), state_of(trained(4, checkpoint=file)))
 
 
 def test_the_loss_of_mixed_examples_is_the_mixture_of_losses() -> None:

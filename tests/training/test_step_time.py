@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.training.step_time import nominal_times, step_seconds, step_work
-from lit_metanas.training.step_time.recorded_work import record_work
+from lit_metanas.training.step_time import record_work, step_seconds, step_work
 
 IMAGES, TEXTS = lm.ImageShape(3, 16, 16), lm.TokenShape(50, 12)
 SPACES = {
@@ -84,9 +83,9 @@ def test_work_for_each_example_does_not_depend_on_their_number(name):
 def test_steps_of_all_spaces_take_time_which_is_linear_in_the_batch(name, precision):
     space, shape = SPACES[name]
     before = torch.get_rng_state()
-    architecture, times = drawn(space), nominal_times(precision)
+    architecture = drawn(space)
     small, middle, large = (
-        step_seconds(space, architecture, shape, 4, batch_size=size, times=times) for size in (10, 20, 30)
+        step_seconds(space, architecture, shape, 4, batch_size=size, precision=precision) for size in (10, 20, 30)
     )
     assert 0 < small <= middle <= large < 10
     assert large - middle == pytest.approx(middle - small)

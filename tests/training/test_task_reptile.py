@@ -5,13 +5,14 @@ import torch
 from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
 
 import lit_metanas as lm
+from lit_metanas.meta.learner import task_generator
 
 EPSILON, RATE, STEPS, SIZE, SEED = 0.5, 0.01, 3, 7, 5
 
 
 def draw(space, step, place):
     """The architecture of a task, and what its batches are drawn by."""
-    generator = lm.meta.task_generator(SEED, step, place)
+    generator = task_generator(SEED, step, place)
     return space.sample(generator), generator
 
 
@@ -112,7 +113,7 @@ def test_a_budget_ends_the_training_and_is_what_the_children_cost():
     quiet_trainer(max_epochs=None, limit_val_batches=0).fit(model, data)
     one = model.cost()
     tasks = [one.task for one in next(iter(data.train_dataloader()))]
-    drawn = [IMAGES.sample(lm.meta.task_generator(3, 0, place)) for place in range(2)]
+    drawn = [IMAGES.sample(task_generator(3, 0, place)) for place in range(2)]
     costs = [IMAGES.cost(each, task.shape, task.way).flops for each, task in zip(drawn, tasks, strict=True)]
     assert (one.steps, one.images, one.flops) == (1, 2 * 2 * 8, sum(3 * cost * 2 * 8 for cost in costs))
     model = stripe_model(flops=4.5 * one.flops)

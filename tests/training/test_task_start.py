@@ -9,7 +9,7 @@ import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.training.task_start import TASKS_KEY, TASKS_SCHEMA, Vocabularies, read_task_start
+from lit_metanas.training.task_start import TASKS_KEY, TaskStart, Vocabularies, read_task_start
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)
 
@@ -205,13 +205,13 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint '.*none.ckpt'"):
         start(tmp_path / "none.ckpt", Stripes()[0], IMAGES)
     content = torch.load(images[1], weights_only=True)
-    content[TASKS_KEY]["schema"] = TASKS_SCHEMA + 1
+    content[TASKS_KEY]["schema"] = TaskStart.schema + 1
     torch.save(content, tmp_path / "newer.ckpt")
     with pytest.raises(ValueError, match=r"newer.ckpt' was written by a newer version of lit_metanas: upgrade"):
         start(tmp_path / "newer.ckpt", Stripes()[0], IMAGES)
     with pytest.raises(ValueError, match="was written by a newer version of lit_metanas: upgrade"):
         run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "newer.ckpt"))
-    with pytest.raises(ValueError, match="is damaged or was not written by meta-training"):
+    with pytest.raises(ValueError, match="is damaged or was not written by MetaSearch"):
         read_meta_checkpoint(images[1])
     content.pop(TASKS_KEY)
     torch.save(content, tmp_path / "foreign.ckpt")

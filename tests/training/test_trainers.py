@@ -2,7 +2,6 @@
 
 import logging
 import re
-import signal
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lit_metanas as lm
-from lit_metanas.training import MetaSearch, precision
+from lit_metanas.training import precision
 from lit_metanas.training.trainers import quiet_trainer
 
 QUIET: dict[str, Any] = {
@@ -203,40 +202,6 @@ def test_a_search_on_the_cpu_of_a_machine_with_a_gpu_trains_on_the_cpu() -> None
         trainer.strategy.setup_environment()  # where an accelerator refuses a foreign device
         assert isinstance(trainer.accelerator, CPUAccelerator)
         assert trainer.strategy.root_device == torch.device("cpu")
-
-
-class CtrlC(Callback):
-    """Presses Ctrl-C in the middle of an outer step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_before_optimizer_step(self, trainer: pytorch.Trainer, pl_module: MetaSearch, optimizer: object) -> None:
-        if int(pl_module.outer_steps) == self.step:
-            signal.raise_signal(signal.SIGINT)
-
-
-def interrupted(folder: Path, step: int, **settings: Any) -> MetaSearch:
-    """A training from Python that Ctrl-C stops."""
-    handler, model = signal.getsignal(signal.SIGINT), make_model()
-    options = {**QUIET, "enable_checkpointing": True, "default_root_dir": folder, "max_epochs": 2, **settings}
-    with pytest.raises(SystemExit, match=r"Stopped by a signal|1"):
-        lm.Trainer(callbacks=[CtrlC(step)], **options).fit(model, make_data())
-    signal.signal(signal.SIGINT, handler)
-    return model
-
-
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
-def test_ctrl_c_from_python_loses_nothing(tmp_path: Path) -> None:
-    path, options = tmp_path / "checkpoints" / "last.ckpt", {**QUIET, "max_epochs": 2}
-    whole, resumed = make_model(), make_model(weights_seed=99)
-    lm.Trainer(**options).fit(whole, make_data())
-    assert int(interrupted(tmp_path, 1).outer_steps) == 2
-    assert path.is_file()
-    lm.Trainer(**{**options, "enable_checkpointing": True, "default_root_dir": tmp_path}).fit(
-        resumed, make_data(), ckpt_path=path
-    )
-    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items())
 
 
 def test_without_checkpoints_or_with_another_preemption_none_is_added(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from lit_metanas.meta import (
     ANIL,
     FOMAML,
     MAML,
-    Adaptation,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -23,8 +22,9 @@ from lit_metanas.meta import (
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
-    task_generator,
 )
+from lit_metanas.meta.inner_loop import Adaptation
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training.collectives import outer_mean

@@ -52,27 +52,6 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
         _ = result.test_accuracy
 
 
-def brief(task, space, seed):
-    return lm.estimators.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1, batch_size=100))
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        lm.searchers.SuccessiveHalving(candidates=2, estimator=brief),
-        lm.DARTSSearcher(epochs=1, batch_size=100),
-        lm.searchers.ENASSearcher(epochs=1, batch_size=100, candidates=2),
-        lm.searchers.OneShotSearcher(epochs=1, batch_size=100, candidates=2),
-    ],
-    ids=["halving", "darts", "enas", "one-shot"],
-)
-def test_all_methods_search_it(method):
-    recipe = lm.Recipe(epochs=3, batch_size=100, label_smoothing=0.1)
-    result = lm.search(task("chrF"), SPACE, method=method, flops=1e9, recipe=recipe, seed=0, progress=False)
-    assert 0 < result.test_score < 1
-    assert SPACE.canonical(result.architecture) == result.architecture
-
-
 def test_a_space_for_shorter_texts_refuses_it():
     space = lm.EncoderDecoderSpace(GRU, target_steps=3)
     with pytest.raises(ValueError, match="Translation has texts of up to 4 tokens, and EncoderDecoderSpace writes"):

@@ -62,9 +62,6 @@ class ModelStart:
         None for a linear model, of which no network can begin.
 
         A class that the model knows keeps its outputs, and a new class begins with the mean of all.
-
-        Raises:
-            ValueError: the model is not of the space, for other inputs, or for another objective.
         """
         if task.goal.kind != self.objective.kind:
             raise ValueError(
@@ -103,13 +100,7 @@ class ModelStart:
         return architecture, weights
 
     def compare(self, result: SearchResult, task: Task, read: Callable[[Preprocessing], Task]) -> str:
-        """The model's test score, and how far the new one is ahead on the same examples, as a sentence.
-
-        Args:
-            result: the new model.
-            task: the data as the network of this model takes them.
-            read: reads the data by another preprocessing.
-        """
+        """The model's test score, and how far the new one is ahead on the same examples, as a sentence."""
         made, known = self.model.preprocessing, task
         if isinstance(made, JoinedTokens):
             joined = joined_task(task, read(made.second))
@@ -148,12 +139,7 @@ class ModelStart:
 
 
 def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
-    """An exported model if the path is a folder, or else meta-trained weights; no code in it is executed.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: it is damaged, or something else.
-    """
+    """An exported model if the path is a folder, or else meta-trained weights; no code in it is executed."""
     if not Path(path).exists():
         raise FileNotFoundError(
             f"There is no start '{writable(os.fspath(path))}': give the folder of an exported model, or a checkpoint "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,17 +12,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from lit_metanas.automl.candidates import Job
-from lit_metanas.automl.options import TEACHER, AutoOptions
+from lit_metanas.automl.budget_plan import SHARES
+from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.encoder_views import read_encoders, with_encoders
-from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.reading.teacher import Teacher
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.model_start import ModelStart, read_start
+from lit_metanas.automl.reading.teacher import Lesson, ReadUnder, Teacher
+from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.io.files import own_path
+from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReading
@@ -37,6 +39,7 @@ from lit_metanas.kinds.given_data import (
 )
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.kinds.raw_digest import raw_digest
+from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
@@ -44,20 +47,17 @@ from lit_metanas.records.record_lines import record_file
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
-from lit_metanas.training.encoders import Encoder
+from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
+from lit_metanas.training.export.program import LARGEST_PROGRAM
 from lit_metanas.training.task_start import TaskStart
 from lit_metanas.training.workers import number_of_workers, worker_processes
 
-READING_SHARE, LEAST_READING = 0.12, 0.04
-"""Of the minutes, until all files have been read, and for reading in any case where a machine is slow to start.
-
-What is looked at between reading and search takes about half of the time of reading, so that the search begins within
-a fifth of the minutes.
-"""
-
 MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 """So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
+
+Ways = dict[str, Callable[[], Task]]
+"""What makes the task of each preprocessing, by its label."""
 
 
 def check_paths(options: AutoOptions, output: Path | None) -> None:
@@ -78,35 +78,24 @@ def check_paths(options: AutoOptions, output: Path | None) -> None:
 
 
 @contextmanager
-def read_job(
-    options: AutoOptions,
-    output: Path | None,
-    start: TaskStart | ModelStart | None,
-    teacher: Teacher | None,
-    began: float,
-) -> Iterator[Job]:
+def read_job(options: AutoOptions, began: float) -> Iterator[Job]:
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
-    begin = perf_counter()
-    before, reading = None if start is None else start.made_before, _reading(options, output, began)
-    task = read_given(options.data, **options.read_as, start=before, reading=reading)
-    if reading.sampled:
-        all_of_them = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
-        number = f"{len(reading.sampled):,} of {reading.found:,} files"
-        options.say(f"reads {number}, the same share of each class{all_of_them}.")
-        options = replace(options, sample=reading.share)
-    elif options.sample not in (None, 1):
-        raise ValueError(
-            f"auto: sample = {options.sample:g} is a share of files of images or sounds, and the data are none: leave "
-            "it out, or give fewer examples."
-        )
-    task, why = balanced_task(task, options.metric, options.class_weight)
-    seconds = perf_counter() - begin
-    kind = _describe(task, options)
-    if why:
-        options.say(why)
-    encoders = read_encoders(options, kind, task)
-    flops = inf if options.minutes is not None else sum(options.parts)
-    with undisturbed(task, 1), ExitStack() as held:
+    start = None if options.start is None else read_start(options.start)
+    teacher = None if options.teacher is None else Teacher.read(options.teacher)
+    output = None if options.output is None else own_path(options.output, "output")
+    check_paths(options, output)
+    with ExitStack() as held:
+        if output is not None:
+            held.enter_context(directory_lock(output, "auto", "output"))
+        begin, reading = perf_counter(), _reading(options, output, began)
+        task, options = _read_task(options, reading, start)
+        task, why = balanced_task(task, options.metric, options.class_weight)
+        seconds, kind = perf_counter() - begin, _describe(task, options)
+        if why:
+            options.say(why)
+        encoders = read_encoders(options, kind, task)
+        flops = inf if options.minutes is not None else sum(options.parts)
+        held.enter_context(undisturbed(task, 1))
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
@@ -119,24 +108,57 @@ def read_job(
         space.check_objective(task.goal)
         # Examples of a group that is learned from would say too little of new ones.
         apart = isinstance(task.goal, Regression) and options.group is None
-        lesson = None
-        if teacher is not None:
-            given = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
-            lesson = teacher.lesson(task, kind, read, **given)
-            options.say(lesson.describe(teacher.place))
+        lesson = teacher and _lesson(teacher, task, kind, read, options)
         more: dict[str, Any] = {"apart": apart, "encoded": encoders, "lesson": lesson}
         views = Views(task, ways, space, options.limits, start, linear=[kind.linear_view], **more)
         views.read_encoded()
-        if start is None and not encoders and options.limits.given:
-            views = _fitting(options, views)
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
+        elif not encoders and options.limits.given:
+            views = _fitting(options, views)
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
             linear = views.in_space(kind.linear_space())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
-        yield Job(options, kind, views, linear, folder, began, seconds, read=read)
+        goes_on = start if isinstance(start, ModelStart) else None
+        yield Job(options, kind, views, linear, folder, began, seconds, read, goes_on, teacher)
+
+
+def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
+    """What reads files: all, or with minutes as many as there is time for."""
+    share, seconds = options.sample, 60 * (options.minutes or inf)
+    if share is None and output is not None:
+        share = kept_sample(output)
+    memory = ExampleMemory(options.memory_bytes, output)
+    return FileReading(memory, share, until=began + SHARES.reading * seconds, least=SHARES.least_reading * seconds)
+
+
+def _read_task(
+    options: AutoOptions, reading: FileReading, start: TaskStart | ModelStart | None
+) -> tuple[Task, AutoOptions]:
+    """The task, and the options with the share of the files that was read, if that was chosen."""
+    before = None if start is None else start.made_before
+    task = read_given(options.data, **options.read_as, start=before, reading=reading)
+    if reading.sampled:
+        all_of_them = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
+        number = f"{len(reading.sampled):,} of {reading.found:,} files"
+        options.say(f"reads {number}, the same share of each class{all_of_them}.")
+        return task, replace(options, sample=reading.share)
+    if options.sample not in (None, 1):
+        raise ValueError(
+            f"auto: sample = {options.sample:g} is a share of files of images or sounds, and the data are none: leave "
+            "it out, or give fewer examples."
+        )
+    return task, options
+
+
+def _lesson(teacher: Teacher, task: Task, kind: Kind, read: ReadUnder, options: AutoOptions) -> Lesson:
+    """What a teacher says of the examples, reported in a sentence."""
+    lesson = teacher.lesson(task, kind, read, data=options.data, unlabelled=options.unlabelled, seed=options.seed)
+    also = f", also what it says of {further}" if (further := lesson.describe()) else ""
+    options.say(f"learns from '{teacher.place}'{also}.")
+    return lesson
 
 
 def _fitting(options: AutoOptions, views: Views) -> Views:
@@ -150,15 +172,6 @@ def _fitting(options: AutoOptions, views: Views) -> Views:
 def _under(options: AutoOptions, task: Task, reading: FileReading, prepared: Any) -> Task:
     """The same data under another preprocessing."""
     return read_under(options.data, task, prepared, **options.read_as, reading=reading).trainable()
-
-
-def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
-    """What reads files: all, or with minutes as many as there is time for."""
-    share, seconds = options.sample, 60 * (options.minutes or inf)
-    if share is None and output is not None:
-        share = kept_sample(output)
-    memory = ExampleMemory(options.memory_bytes, output)
-    return FileReading(memory, share, until=began + READING_SHARE * seconds, least=LEAST_READING * seconds)
 
 
 def _describe(task: Task, options: AutoOptions) -> Kind:
@@ -228,3 +241,80 @@ def _start_settings(start: str | os.PathLike[str] | None) -> Any:
     if os.path.isdir(start):
         return settings_of(os.path.join(start, WEIGHTS))
     return settings_of(os.fspath(start))
+
+
+def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
+    """The encoders that a call gives, by their labels; ``none`` is left out."""
+    found = dict[str, Encoder]()
+    for given in options.encoders or ():
+        if given == NO_ENCODER:
+            continue
+        one = given
+        if not isinstance(given, Encoder):
+            one = read_encoder(given, side=options.shape, download=options.download)
+        if kind.name not in one.kinds:
+            raise ValueError(
+                f"The encoder '{printable(one.name, 60)}' is for {' and '.join(one.kinds)}, and the data are "
+                f"{kind.noun}: leave it out."
+            )
+        one = one.heard_as(task.preprocessing)
+        _check_limits(one, options.limits)
+        if one.name in found or one.name == NO_ENCODER:
+            raise ValueError(f"Two encoders are called '{printable(one.name, 60)}': rename the file of one.")
+        if one.about:
+            options.say(f"the encoder '{one.name}' was taken for {one.about}.")
+        found[one.name] = one
+    return found
+
+
+def with_encoders(
+    options: AutoOptions,
+    kind: Kind,
+    task: Task,
+    ways: Ways,
+    encoders: Mapping[str, Encoder],
+    read: Callable[[Any], Task],
+) -> tuple[Kind, Task, Ways]:
+    """The kind and the task that a search begins with, and the task of each preprocessing, those of encoders last.
+
+    Without ``none`` among the encoders, networks are searched for their features alone. ``read`` gives the task under
+    another preprocessing.
+    """
+    made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
+    if NO_ENCODER in options.encoders:
+        own = {label or NO_ENCODER: way for label, way in ways.items()}
+        return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
+    first = next(iter(made.values()))()
+    return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
+
+
+def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
+    """The features of the examples of a task."""
+    seconds = inf
+    if options.minutes is not None:
+        seconds = SHARES.encoding * 60 * options.minutes
+    raw = read(encoder.prepared).trainable()
+    train = replace(raw.train, weights=task.train.weights)
+    return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
+
+
+def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
+    """Refuse an encoder that alone is above a limit."""
+    sizes: dict[str, Any] = {
+        "parameters": encoder.cost.parameters,
+        "flops": encoder.cost.flops,
+        "size": encoder.size,
+        "latency": 0.0,
+    }
+    if sizes["size"] > LARGEST_PROGRAM:
+        raise ValueError(
+            f"The encoder '{printable(encoder.name, 60)}' has {sizes['size']:,} bytes of weights, and an exported "
+            f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
+        )
+    for name, most in limits.given.items():
+        if sizes[name] > most:
+            raise ValueError(
+                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {sizes[name]:,} of "
+                f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
+                f"{option_words('student', True)}."
+            )

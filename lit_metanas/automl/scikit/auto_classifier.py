@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, divided_examples, with_weight
-from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
-from lit_metanas.kinds.labelled_examples import LabelSetExamples
+from lit_metanas.kinds.labelled_examples import ClassifiedExamples, LabelledExamples, LabelSetExamples
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
-from lit_metanas.tasks.labels import Groups, group_names, label_list
-from lit_metanas.tasks.number_targets import are_numbers
-from lit_metanas.tasks.splits import by_class, split_examples
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.class_balance import ClassWeight
+from lit_metanas.tasks.labels import Groups, label_list
 
 try:
     from sklearn.base import ClassifierMixin
@@ -94,7 +87,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
-    metric: str | None = shared("metric")
     class_weight: ClassWeight | Mapping[Any, float] = shared("class_weight")
 
     def __sklearn_tags__(self) -> Any:
@@ -102,42 +94,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
-        """Search, and train what was found.
-
-        Args:
-            X: a table ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
-                ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
-            y: one label an example; or several, as an array ``(n, classes)`` of 0 and 1, as by scikit-learn's
-                ``MultiLabelBinarizer``. The probabilities from which on labels are predicted are learned on the
-                validation examples with ``minutes`` or two numbers of ``flops``, and else a half.
-            groups: which examples belong together, such as those of a patient, one group an example: none is learned
-                from while others of its group choose among architectures. None has no groups.
-            sample_weight: how much each example counts in trainings, shape ``(n,)``, from 0 on; one of weight 0 is left
-                out. None is 1 each. Validation scores do not depend on it.
-
-        Raises:
-            ValueError: see the class.
-            KeyboardInterrupt: see the class.
-        """
-        from sklearn.base import clone
-
-        kind = self._kind_of(X)
-        names = [str(name) for name in getattr(y, "columns", ())]
-        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
-        X, y = checking._checked(X, y, kind)
-        if sample_weight is not None:
-            X, y, groups, sample_weight = with_weight(X, y, groups, sample_weight)
-        classes = np.unique(y) if y.ndim == 1 else np.array(names or range(y.shape[1]))
-        seed = self._drawn_seed()
-        named = group_names(groups, len(y), kind, name="groups")
-        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        task = self._task(X, y, classes, kind, seed, named, columns, sample_weight)
-        found = self._learn(task, kind, seed)
-        self.classes_ = classes
-        self._keep_columns(checking)
-        return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each example, shape ``(n,)``; of several labels 0 or 1, ``(n, classes)``.
@@ -169,7 +125,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
         """Examples and labels, as many of both; several labels have two dimensions."""
         from sklearn.utils.multiclass import check_classification_targets, type_of_target
-        from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+        from sklearn.utils.validation import check_array, column_or_1d
 
         rows = len(getattr(y, "shape", ())) == 2 or (
             isinstance(y, list) and bool(y) and isinstance(y[0], list | np.ndarray)
@@ -177,90 +133,25 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         if rows and type_of_target(y, input_name="y") == "multilabel-indicator":
             y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
             X, y = self._checked_pair(X, y, kind, multi_output=True)
-            y = check_array(y, dtype=np.int64, input_name="y")
-            check_consistent_length(X, y)
-            return X, y
+            return X, check_array(y, dtype=np.int64, input_name="y")
         if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
             labels = np.asarray(y, dtype=object).ravel()
             label_list(labels, len(labels), noun=kind)
         X, y = self._checked_pair(X, y, kind)
         y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
         if type_of_target(y) == "continuous":
             raise ValueError("y looks continuous: use AutoRegressor (Unknown label type: continuous).")
         check_classification_targets(y)
         return X, y
 
-    def _task(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        classes: NDArray[Any],
-        kind: ExampleKind,
-        seed: int,
-        groups: Sequence[str] | None,
-        columns: tuple[str, ...],
-        sample_weight: NDArray[np.float32] | None,
-    ) -> Task:
-        """The examples as a task, whose test part, which nobody looks at, is the validation part.
+    def _examples(
+        self, y: NDArray[Any], kind: ExampleKind, groups: Groups | None, names: Sequence[str]
+    ) -> LabelledExamples:
+        if y.ndim == 1 and len(only := np.unique(y)) == 1:
+            raise ValueError(f"There is one class, '{printable(str(only[0]), 60)}': give examples of two or more.")
+        if y.ndim == 1:
+            return ClassifiedExamples(len(y), y, noun=kind, group=groups)
+        return LabelSetExamples(len(y), y, noun=kind, group=groups, classes=names or [*map(str, range(y.shape[1]))])
 
-        Raises:
-            ValueError: there is one class, or one has a single example, or there are too few groups.
-        """
-        several = y.ndim == 2
-        if several:
-            divided = self._by_label(y, classes, kind, seed, groups)
-        else:
-            divided = self._by_class(y, classes, seed, groups)
-        train, val, made, raw = divided_examples(X, kind, divided, columns, sample_weight)
-        task = Task(
-            id=kind,
-            way=len(classes),
-            train=train,
-            val=val,
-            test=val,
-            classes=tuple(map(str, classes)),
-            vocabulary=None if made is None else vocabulary_of(made.shape),
-            preprocessing=made,
-            raw=raw,
-            objective=SeveralLabels(len(classes)) if several else None,
-        )
-        task, why = balanced_task(task, self.metric, self.class_weight)
-        if why and self.progress:
-            print(f"{type(self).__name__}: {why}", file=sys.stderr)
-        return replace(task, objective=task.goal)  # the metric is decided
-
-    def _by_class(
-        self, y: NDArray[Any], classes: NDArray[Any], seed: int, groups: Sequence[str] | None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Places and class indices of the examples to learn from, and of those to choose by."""
-        labels = np.searchsorted(classes, y)
-        names = [printable(str(label), 60) for label in classes]
-        if len(names) < 2:
-            raise ValueError(f"There is one class, '{names[0]}': give examples of two or more.")
-        members = [torch.from_numpy(np.flatnonzero(labels == place))[:, None] for place in range(len(names))]
-        few = next((name for name, places in zip(names, members, strict=True) if len(places) < 2), None)
-        if few is not None:
-            if are_numbers([label for label, places in zip(classes.tolist(), members, strict=True) for _ in places]):
-                raise ValueError("y looks continuous: use AutoRegressor, or give classes of two examples or more.")
-            raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
-        labelled = {str(label): places for label, places in enumerate(members)}
-        parts = split_examples(
-            labelled,
-            train=None,
-            val=self.validation_fraction,
-            test=0.0,
-            seed=seed,
-            culprit=lambda label: f"Class '{names[int(label)]}'",
-            groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
-            name="groups",
-            validated=True,
-        )
-        return [(part.inputs[:, 0], part.labels) for part in parts[:2]]
-
-    def _by_label(
-        self, y: NDArray[Any], classes: NDArray[Any], kind: ExampleKind, seed: int, groups: Sequence[str] | None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """The same of several labels, of which ``y`` has 0 or 1 for each."""
-        examples = LabelSetExamples(len(y), y, noun=kind, group=groups, classes=[*map(str, classes)])
-        return examples.divided(val=self.validation_fraction, test=0.0, seed=seed)[:2]
+    def _keep_labels(self, y: NDArray[Any], names: Sequence[str], examples: LabelledExamples, grouped: bool) -> None:
+        self.classes_ = np.unique(y) if y.ndim == 1 else np.array(names or range(y.shape[1]))

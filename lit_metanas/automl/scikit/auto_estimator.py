@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
@@ -19,7 +20,7 @@ from lit_metanas.automl.calls import auto
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
@@ -28,6 +29,7 @@ from lit_metanas.kinds.given_data import ExampleKind, kind_of_examples
 from lit_metanas.kinds.given_pairs import check_no_files
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.labelled_examples import LabelledExamples
 from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.rows.text_rows import usual_rows
@@ -41,6 +43,8 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.class_balance import AUTO_WEIGHT, balanced_task
+from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.ensembles import WithLinear, build_network
@@ -61,6 +65,7 @@ class AutoEstimator(BaseEstimator):
     minutes: float | None = shared("minutes")
     flops: float | tuple[float, float] | None = shared("flops")
     space: SearchSpace | None = shared("space")
+    metric: str | None = shared("metric")
     recipe: Recipe | None = None
     method: Searcher | None = None
     validation_fraction: float = 0.2
@@ -72,6 +77,73 @@ class AutoEstimator(BaseEstimator):
 
     def __post_init__(self) -> None:
         import_extra("sklearn", "sklearn", type(self).__name__)
+
+    def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
+        """Search, and train what was found.
+
+        Args:
+            X: a table ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
+                ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
+            y: one label an example, or one number; or several, as an array ``(n, outputs)``, of 0 and 1 for labels, as
+                by scikit-learn's ``MultiLabelBinarizer``. The probabilities from which on labels are predicted are
+                learned on the validation examples with ``minutes`` or two numbers of ``flops``, and else a half.
+            groups: which examples belong together, such as those of a patient, one group an example: none is learned
+                from while others of its group choose among architectures. None has no groups. With groups there are no
+                intervals of numbers.
+            sample_weight: how much each example counts in trainings, shape ``(n,)``, from 0 on; one of weight 0 is left
+                out. None is 1 each. Validation scores do not depend on it.
+
+        Raises:
+            ValueError: see the class.
+            KeyboardInterrupt: see the class.
+        """
+        from sklearn.base import clone
+        from sklearn.utils.validation import check_consistent_length
+
+        kind, names, weights = kind_of_examples(X), [str(name) for name in getattr(y, "columns", ())], None
+        if kind == "texts":
+            check_no_files(X)
+        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
+        X, y = checking._checked(X, y, kind)
+        check_consistent_length(X, y)
+        if sample_weight is not None:
+            X, y, groups, weights = with_weight(X, y, groups, sample_weight)
+        seed, examples = self._drawn_seed(), self._examples(y, kind, groups, names)
+        parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
+        if not len(parts[1][0]):
+            raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
+        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
+        train, val, made, raw = divided_examples(X, kind, parts, columns, weights)
+        task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
+        task, why = balanced_task(task, self.metric, getattr(self, "class_weight", AUTO_WEIGHT))
+        if why and self.progress:
+            print(f"{type(self).__name__}: {why}", file=sys.stderr)
+        found = self._learn(replace(task, objective=task.goal), kind, seed)  # the metric is decided
+        self._keep_labels(y, names, examples, groups is not None)
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(checking, name):
+                setattr(self, name, getattr(checking, name))
+        return self._ended(found)
+
+    @abstractmethod
+    def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
+        """Examples with their labels or numbers, as scikit-learn checks them."""
+
+    @abstractmethod
+    def _examples(
+        self, y: NDArray[Any], kind: ExampleKind, groups: Groups | None, names: Sequence[str]
+    ) -> LabelledExamples:
+        """What divides the examples; ``names`` are those of the columns of ``y``, if it has any."""
+
+    @abstractmethod
+    def _keep_labels(self, y: NDArray[Any], names: Sequence[str], examples: LabelledExamples, grouped: bool) -> None:
+        """Keep what predictions are named after, once a fit has succeeded; see ``_examples``."""
+
+    @property
+    @abstractmethod
+    def _names(self) -> tuple[str, ...]:
+        """Of the classes or targets."""
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
@@ -94,11 +166,6 @@ class AutoEstimator(BaseEstimator):
             preprocessing=self.preprocessing_,
             objective=self.objective_,
         )
-
-    @property
-    @abstractmethod
-    def _names(self) -> tuple[str, ...]:
-        """Of the classes or targets."""
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before ``fit``."""
@@ -140,29 +207,18 @@ class AutoEstimator(BaseEstimator):
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
-        more: dict[str, Any] = {
-            "seed": seed,
-            "threads": self.threads,
-            "workers": self.workers,
-            "progress": self.progress,
-        }
+        shared_options = ("threads", "workers", "progress")
+        more: dict[str, Any] = {"seed": seed, **{name: getattr(self, name) for name in shared_options}}
         flops = self.flops
         if self.minutes is None and not isinstance(flops, tuple | list):
             space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
             precision = PRECISION_OF_FLOPS if self.precision == AUTO_PRECISION else self.precision
             return search(task, space, method=method, flops=flops, recipe=self.recipe, precision=precision, **more)
-        given: dict[str, Any] = {"recipe": self.recipe, "method": self.method}
-        budget = "two flops"
-        if self.minutes is not None:
-            given, budget = {"flops": flops, **given}, "minutes"
-        if wrong := [name for name, value in given.items() if value is not None]:
-            raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
-        more |= {
-            "minutes": self.minutes,
-            "flops": flops,
-            "precision": self.precision,
-            "class_weight": None,
-        }
+        budget = "two flops" if self.minutes is None else "minutes"
+        for name in ("flops", "recipe", "method"):
+            if getattr(self, name) is not None and name not in budget:
+                raise ValueError(f"{type(self).__name__}: {budget} decide {name}, too: give one of them.")
+        more |= {"minutes": self.minutes, "flops": flops, "precision": self.precision, "class_weight": None}
         return auto(task, space=deepcopy(self.space), **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
@@ -227,13 +283,6 @@ class AutoEstimator(BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _kind_of(self, X: Any) -> ExampleKind:
-        """The kind of examples to learn from."""
-        kind = kind_of_examples(X)
-        if kind == "texts":
-            check_no_files(X)
-        return kind
-
     def _scores_of(self, X: Any) -> Tensor:
         """The network's scores of new examples, shape ``(n, outputs)``."""
         self._check_fitted()
@@ -245,13 +294,6 @@ class AutoEstimator(BaseEstimator):
         parts = inputs.split(examples_at_once(self.objective_, PREDICTED_AT_ONCE))
         with torch.no_grad(), torch_threads(self.threads):
             return torch.cat([self.network_(part) for part in parts])
-
-    def _keep_columns(self, checked: Self) -> None:
-        """Take the number and names of columns from what has checked them."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(checked, name):
-                setattr(self, name, getattr(checked, name))
 
     def _checked_pair(self, X: Any, y: Any, kind: ExampleKind, **more: Any) -> tuple[Any, Any]:
         """Examples to learn from; and ``y``, of rows of numbers as scikit-learn checks it."""
@@ -279,9 +321,6 @@ class AutoEstimator(BaseEstimator):
             return image_tensor(X)
         if isinstance(X, str):
             raise ValueError("X is a single text: give a list of texts.")
-        wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
         return list(map(str, X))
 
 
@@ -323,11 +362,9 @@ def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, A
     if weights.shape != (len(y),):
         given = " x ".join(map(str, weights.shape))
         raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight has a number that is negative or not finite: give numbers from 0 on.")
     (kept,) = weights.nonzero()
-    if not len(kept):
-        raise ValueError("sample_weight is zero for all examples: give some of them a weight.")
+    if not len(kept) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight has numbers that are negative or not finite, or zeros alone: give others.")
     if len(kept) < len(y):
         X = _taken(X, kept)
         groups = None if groups is None else np.asarray(groups)[kept]

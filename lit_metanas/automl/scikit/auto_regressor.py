@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator, divided_examples, with_weight
-from lit_metanas.kinds.labelled_examples import NumberedExamples
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
+from lit_metanas.kinds.given_data import ExampleKind
+from lit_metanas.kinds.labelled_examples import LabelledExamples, NumberedExamples
 from lit_metanas.objectives.regression import Regression
-from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.labels import Groups
 
 try:
@@ -48,55 +48,11 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
         ((5,), True)
     """
 
-    metric: str | None = shared("metric")
-
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told: there may be several numbers for an example."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-    def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
-        """Search, and train what was found.
-
-        Args:
-            X: examples; see ``AutoClassifier.fit``.
-            y: a number for each, shape ``(n,)``, or several, ``(n, targets)``.
-            groups: which examples belong together; see ``AutoClassifier.fit``. There are then no intervals.
-            sample_weight: how much each example counts in trainings; see ``AutoClassifier.fit``.
-
-        Raises:
-            ValueError: see the class.
-            KeyboardInterrupt: see the class.
-        """
-        from sklearn.base import clone
-        from sklearn.utils.validation import check_array, check_consistent_length
-
-        kind = self._kind_of(X)
-        if any(isinstance(target, str) for target in np.asarray(y, dtype=object).flat):
-            try:
-                y = np.asarray(y, dtype=object).astype(np.float64)
-            except ValueError as error:
-                raise ValueError(f"y has texts ({error}): give numbers, or use AutoClassifier for classes.") from None
-        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
-        X, y = checking._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(X, y)
-        if sample_weight is not None:
-            X, y, groups, sample_weight = with_weight(X, y, groups, sample_weight)
-        seed = self._drawn_seed()
-        examples = NumberedExamples(len(y), y, noun=kind, group=groups)
-        parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
-        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        train, val, made, raw = divided_examples(X, kind, parts, columns, sample_weight)
-        task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
-        task, _ = balanced_task(task, self.metric)
-        found = self._learn(task, kind, seed)
-        self.targets_, self._flat = tuple(examples.names), y.ndim == 1
-        if groups is not None:  # errors on examples of groups that were learned from say too little of new groups
-            self.objective_ = replace(self._goal, reaches=None)
-        self._keep_columns(checking)
-        return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The number of each example, shape ``(n,)``; or ``(n, targets)``, as ``y`` had it.
@@ -123,6 +79,22 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
             )
         reach = reaches[0] if self._flat else np.array(reaches)
         return np.stack([middle - reach, middle + reach], axis=-1)
+
+    def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
+        from sklearn.utils.validation import check_array
+
+        X, y = self._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
+        return X, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+
+    def _examples(
+        self, y: NDArray[Any], kind: ExampleKind, groups: Groups | None, names: Sequence[str]
+    ) -> LabelledExamples:
+        return NumberedExamples(len(y), y, noun=kind, classes=names or None, group=groups)
+
+    def _keep_labels(self, y: NDArray[Any], names: Sequence[str], examples: LabelledExamples, grouped: bool) -> None:
+        self.targets_, self._flat = tuple(examples.names), y.ndim == 1
+        if grouped:  # errors on examples of groups that were learned from say too little of new groups
+            self.objective_ = replace(self._goal, reaches=None)
 
     @property
     def _goal(self) -> Regression:

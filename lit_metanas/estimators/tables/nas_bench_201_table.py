@@ -5,9 +5,8 @@ from __future__ import annotations
 import bz2
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -38,6 +37,15 @@ TRAINING_IMAGES = {
 from trainings on all of them. On the other data sets one training gave both."""
 
 
+@dataclass(frozen=True)
+class CellMeasures:
+    """One cell on one data set: mean accuracies in [0, 1] by signal, parameters, and multiply-adds for one input."""
+
+    scores: Mapping[str, float]
+    parameters: int
+    flops: int
+
+
 class CellTable(Table):
     """Scores of NAS-Bench-201's cells on one of its data sets, whatever the form of their file."""
 
@@ -49,6 +57,23 @@ class CellTable(Table):
             raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(IMAGE_DATASETS)}.")
         self.dataset = dataset
         self.space = NASBench201()
+
+    @abstractmethod
+    def read_cell(self, index: int) -> CellMeasures:
+        """What is known of the cell of an official index."""
+
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """Mean accuracy over the published seeds, in [0, 1]."""
+        self.check_signal(signal)
+        return self._cell(architecture).scores[signal]
+
+    def parameters(self, architecture: Architecture) -> int:
+        """Parameters of the whole network."""
+        return self._cell(architecture).parameters
+
+    def flops(self, architecture: Architecture) -> int:
+        """Forward multiply-adds for one input."""
+        return self._cell(architecture).flops
 
     def early(self, signal: str) -> str | None:
         """The 12-epoch signal; None for a 12-epoch signal."""
@@ -62,26 +87,20 @@ class CellTable(Table):
         part, _, epochs = signal.partition("_")
         return 3 * self.flops(architecture) * TRAINING_IMAGES[self.dataset, part] * int(epochs)
 
-    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
+    @property
+    def measures(self) -> Mapping[str, Measure]:
         """Parameters and flops."""
-        self.check_device(device)
         return {"parameters": self.parameters, "flops": self.flops}
 
-    @abstractmethod
-    def parameters(self, architecture: Architecture) -> int:
-        """Parameters of the whole network."""
-
-    @abstractmethod
-    def flops(self, architecture: Architecture) -> int:
-        """Forward multiply-adds for one input."""
+    def _cell(self, architecture: Architecture) -> CellMeasures:
+        return self.read_cell(self.space.to_index(architecture))
 
 
 class NASBench201Table(CellTable):
     """NAS-Bench-201 (Dong and Yang 2020): every cell trained for 12 and for 200 epochs on three data sets.
 
     A file of arrays, row = official index, column = data set: ``val_acc_12``, ``val_acc_200``, ``test_acc_12``,
-    ``test_acc_200`` (per cent), ``params``, ``flops_M``; ``latency_ms`` for each of ``latency_devices`` (HELP; the
-    batch size ends the name) and ``hw`` for each of ``hw_metrics`` (HW-NAS-Bench, on the same data set).
+    ``test_acc_200`` (per cent), ``params`` and ``flops_M``. Other arrays are left out.
 
     Signals are ``val_12``, ``val_200``, ``test_12`` and ``test_200``: the means over the published seeds. A search that
     chooses by a test signal has seen the test data.
@@ -101,50 +120,19 @@ class NASBench201Table(CellTable):
 
     def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
         super().__init__(dataset)
-        self.path = Path(path)
+        arrays = read_arrays(path, ("params", "flops_M", *map(_array_name, self.signals)))
         column = IMAGE_DATASETS.index(dataset)
-        rows = {name: (CELLS, len(IMAGE_DATASETS)) for name in ("params", "flops_M", *map(_array_name, self.signals))}
-        latencies = {"latency_ms": (CELLS, -1), "hw": (len(IMAGE_DATASETS), CELLS, -1)}
-        arrays = read_arrays(path, {**rows, **latencies, "latency_devices": (-1,), "hw_metrics": (-1,)})
         self._scores = {signal: arrays[_array_name(signal)][:, column] / 100 for signal in self.signals}
-        self._parameters = arrays["params"][:, column]
-        self._flops = arrays["flops_M"][:, column]
-        devices, metrics = arrays["latency_devices"].tolist(), arrays["hw_metrics"].tolist()
-        milliseconds, hardware = arrays["latency_ms"].T, arrays["hw"][column].T
-        if len(milliseconds) != len(devices) or len(hardware) != len(metrics):
-            raise ValueError(f"'{path}' holds other numbers of latencies than of devices: get the table again.")
-        measured = {name: own for name, own in zip(metrics, hardware, strict=True) if name.endswith("_latency")}
-        self._latency = {**measured, **dict(zip(devices, milliseconds, strict=True))}
-        self.devices = (*devices, *(name for name in measured if name not in devices))
+        self._parameters, self._flops = arrays["params"][:, column], arrays["flops_M"][:, column]
 
-    def score(self, architecture: Architecture, signal: str) -> float:
-        """Mean accuracy over the published seeds, in [0, 1]."""
-        self.check_signal(signal)
-        return float(self._scores[signal][self.space.to_index(architecture)])
-
-    def parameters(self, architecture: Architecture) -> int:
-        """Parameters of the whole network."""
-        return int(self._parameters[self.space.to_index(architecture)])
-
-    def flops(self, architecture: Architecture) -> int:
-        """Forward multiply-adds for one input."""
-        return round(1e6 * float(self._flops[self.space.to_index(architecture)]))
-
-    def latency(self, architecture: Architecture, device: str) -> float:
-        """Measured seconds of one pass of a batch on one of ``devices``."""
-        return float(self._latency[device][self.space.to_index(architecture)]) / 1000
-
-    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
-        """Parameters and flops; the latency on a device, if one is given."""
-        self.check_device(device)
-        known: dict[str, Measure] = {"parameters": self.parameters, "flops": self.flops}
-        if device is not None:
-            known["latency"] = partial(self.latency, device=device)
-        return known
+    def read_cell(self, index: int) -> CellMeasures:
+        """One row of the table."""
+        scores = {signal: float(column[index]) for signal, column in self._scores.items()}
+        return CellMeasures(scores, int(self._parameters[index]), round(1e6 * float(self._flops[index])))
 
 
-def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Read arrays of known shapes (-1 is any length) from an ``.npz``, without executing code: numbers, or texts."""
+def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Read arrays with a row for each cell and a column for each data set, without executing code."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
@@ -152,20 +140,13 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
             "the records of https://github.com/D-X-Y/NATS-Bench as published."
         )
     arrays = read_npz(file, "get the table again")
-    for name, shape in shapes.items():
+    for name in names:
         if name not in arrays:
             raise ValueError(f"'{file}' lacks the array '{name}': give a NAS-Bench-201 table.")
-        found = arrays[name].shape
-        if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
-            wanted = " x ".join(map(str, shape)).replace("-1", "any")
-            raise ValueError(f"'{file}' holds '{name}' of shape {found} instead of {wanted}: get the table again.")
-        if shape == (-1,):
-            right, kind = arrays[name].dtype.kind == "U", "texts"
-        else:
-            right, kind = arrays[name].dtype.kind in "biuf" and np.isfinite(arrays[name]).all(), "finite numbers"
-        if not right:
-            raise ValueError(f"'{file}' holds '{name}' of another kind than {kind}: get the table again.")
-    return {name: arrays[name] for name in shapes}
+        found, wanted = arrays[name], (CELLS, len(IMAGE_DATASETS))
+        if found.shape != wanted or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+            raise ValueError(f"'{file}' holds no {wanted[0]} x {wanted[1]} finite numbers as '{name}': get it again.")
+    return {name: arrays[name] for name in names}
 
 
 def _array_name(signal: str) -> str:
@@ -179,15 +160,6 @@ RUNS = {
     "ImageNet16-120": {"val": ("ImageNet16-120", "x-valid"), "test": ("ImageNet16-120", "x-test")},
 }
 """For each data set and part, the published training and the part's name in it."""
-
-
-@dataclass(frozen=True)
-class NATSMeasures:
-    """One record on one data set: mean accuracies in [0, 1] by signal, parameters, and multiply-adds for one input."""
-
-    scores: dict[str, float]
-    parameters: int
-    flops: int
 
 
 class NATSFiles(CellTable):
@@ -217,36 +189,20 @@ class NATSFiles(CellTable):
                 f"There is no folder '{self.folder}': unpack NATS-tss-v1_0-3ffb9-simple.tar from "
                 "https://github.com/D-X-Y/NATS-Bench there."
             )
-        self._read: dict[int, NATSMeasures] = {}
+        self._read: dict[int, CellMeasures] = {}
 
-    def read_measures(self, architecture: Architecture) -> NATSMeasures:
-        """The architecture's record; FileNotFoundError or ValueError if the file is absent, or is no such record."""
-        index = self.space.to_index(architecture)
+    def read_cell(self, index: int) -> CellMeasures:
+        """One record; FileNotFoundError or ValueError if the file is absent, or is no such record."""
         if index not in self._read:
             file = self.folder / f"tss_{index:06d}.pickle.pbz2"
             if not file.is_file():
-                raise FileNotFoundError(
-                    f"'{self.folder}' lacks '{file.name}', the record of {architecture}: unpack all records there."
-                )
+                raise FileNotFoundError(f"'{self.folder}' lacks '{file.name}': unpack all records there.")
             content = restricted_load(_decompress(file), str(file))
             try:
                 self._read[index] = _mean_measures(content, self.dataset)
             except (LookupError, TypeError, ValueError, AttributeError):
                 raise ValueError(f"'{file}' is not a NATS-Bench record of '{self.dataset}': get it again.") from None
         return self._read[index]
-
-    def score(self, architecture: Architecture, signal: str) -> float:
-        """Mean accuracy over the record's seeds, in [0, 1]."""
-        self.check_signal(signal)
-        return self.read_measures(architecture).scores[signal]
-
-    def parameters(self, architecture: Architecture) -> int:
-        """Parameters of the whole network."""
-        return self.read_measures(architecture).parameters
-
-    def flops(self, architecture: Architecture) -> int:
-        """Forward multiply-adds for one input."""
-        return self.read_measures(architecture).flops
 
 
 def _decompress(file: Path) -> bytes:
@@ -261,7 +217,7 @@ def _decompress(file: Path) -> bytes:
     return content
 
 
-def _mean_measures(content: Any, dataset: str) -> NATSMeasures:
+def _mean_measures(content: Any, dataset: str) -> CellMeasures:
     """Means over the seeds of a record: epochs -> all_results -> (training, seed) -> eval_acc1es -> part@last epoch."""
     scores = {}
     for epochs in (12, 200):
@@ -269,7 +225,7 @@ def _mean_measures(content: Any, dataset: str) -> NATSMeasures:
             results = _of_training(content[str(epochs)]["all_results"], training)
             scores[f"{part}_{epochs}"] = fmean(float(r["eval_acc1es"][f"{name}@{epochs - 1}"]) / 100 for r in results)
     one = _of_training(content["200"]["all_results"], RUNS[dataset]["test"][0])[0]
-    return NATSMeasures(scores, round(1e6 * float(one["params"])), round(1e6 * float(one["flop"])))
+    return CellMeasures(scores, round(1e6 * float(one["params"])), round(1e6 * float(one["flop"])))
 
 
 def _of_training(results: Mapping[tuple[str, int], Any], training: str) -> list[Any]:

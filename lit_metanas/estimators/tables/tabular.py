@@ -27,7 +27,6 @@ class Table(ABC):
         space: the space of the architectures.
         dataset: the data set's name.
         signals: names of the scores that the table holds.
-        devices: the devices with a measured latency.
 
     Example:
         >>> class Kernels(lm.estimators.Table):
@@ -42,7 +41,6 @@ class Table(ABC):
     space: ChoiceSpace
     dataset: str
     signals: tuple[str, ...]
-    devices: tuple[str, ...] = ()
 
     @abstractmethod
     def score(self, architecture: Architecture, signal: str) -> float:
@@ -56,16 +54,10 @@ class Table(ABC):
         """Cost of the training for this signal: 3 x forward multiply-adds x images; 0 if unknown."""
         return 0
 
-    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
-        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency`` on a device."""
-        self.check_device(device)
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency``; by default none."""
         return {}
-
-    def check_device(self, device: str | None) -> None:
-        """Refuse a device without a measured latency."""
-        if device is not None and device not in self.devices:
-            known = ", ".join(self.devices) or "none"
-            raise ValueError(f"{type(self).__name__} has no latency on '{device}': use {known}.")
 
     def check_signal(self, signal: str) -> None:
         """Refuse a signal that the table does not hold."""
@@ -127,34 +119,29 @@ class TabularEstimator(Estimator):
     Args:
         table: measured scores on one data set.
         signal: the score to take, such as ``val_200``.
-        device: its latency is a measure; None if the table has only one device, or latency is not needed.
 
     Raises:
-        ValueError: the table has no such signal, or no latency on the device.
+        ValueError: the table has no such signal.
 
     Example:
         >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
         >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
-    def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
+    def __init__(self, table: Table, signal: str) -> None:
         table.check_signal(signal)
-        table.check_device(device)
         self.table = table
         self.signal = signal
-        self.device = device
 
     @property
     def settings(self) -> RecipeFields:
-        """The table, its data set, the signal and the device."""
-        table = self.table
-        device = self.device or ""
-        return {"table": type(table).__name__, "dataset": table.dataset, "signal": self.signal, "device": device}
+        """The table, its data set and the signal."""
+        return {"table": type(self.table).__name__, "dataset": self.table.dataset, "signal": self.signal}
 
     @property
     def measures(self) -> Mapping[str, Measure]:
         """The table's measures."""
-        return self.table.measures(self.device)
+        return self.table.measures
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and the training of the table's authors."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns

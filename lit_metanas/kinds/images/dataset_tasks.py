@@ -36,17 +36,13 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
     return one_shape(images, kind), labels
 
 
-def class_names_of(dataset: Dataset[Any]) -> list[str]:
-    """The names of its classes by number, as torchvision's data sets have; empty without."""
-    return [str(name) for name in getattr(dataset, "classes", None) or ()]
-
-
-def names_of(labels: Sequence[Any], names: Sequence[str]) -> ClassNames | None:
-    """The names of classes that labels are numbers of; None where they are no such."""
+def names_of(dataset: Dataset[Any], labels: Sequence[Any]) -> ClassNames | None:
+    """The names of the classes that labels are numbers of, as torchvision's data sets have; None of others."""
+    names = getattr(dataset, "classes", None) or ()
     numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
     if max(numbers, default=len(names)) >= len(names):
         return None
-    return {number: names[number] for number in numbers}
+    return {number: str(names[number]) for number in numbers}
 
 
 def task_from_dataset(
@@ -92,11 +88,11 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
-    (images, labels), names = read_dataset(dataset), class_names_of(dataset)
+    images, labels = read_dataset(dataset)
     tested, given = None, None
     if test_dataset is not None:
         # Torchvision's `ImageFolder` numbers what it finds: where a part lacks a class, its number is another one's.
-        if class_names_of(test_dataset) not in ([], names):
+        if getattr(test_dataset, "classes", None) not in (None, getattr(dataset, "classes", None)):
             raise ValueError("The test data have other classes than the data: give both the same, in the same order.")
         tested, given = read_dataset(test_dataset)
     return task_from_arrays(
@@ -107,7 +103,7 @@ def task_from_dataset(
         val=val,
         test=test,
         seed=seed,
-        classes=classes or names_of(labels, names),
+        classes=classes or names_of(dataset, labels),
         channels=channels,
         group=group,
         min_per_class=min_per_class,
@@ -164,7 +160,7 @@ class DatasetSource(ArraySource):
             test=test,
             fractions=fractions,
             seed=seed,
-            classes=classes or names_of(labels, class_names_of(dataset)),
+            classes=classes or names_of(dataset, labels),
             channels=channels,
             name=name or type(dataset).__name__.lower(),
         )

@@ -111,10 +111,7 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
-        task = self.in_eight_bits()
-        for part in filter(None, (task.train, task.val, task.test)):
-            part.inputs = as_floats(part.inputs)
-        return task
+        return self.in_eight_bits().with_inputs(as_floats)
 
     def in_eight_bits(self, reading: FileReading | None = None) -> Task:
         """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""

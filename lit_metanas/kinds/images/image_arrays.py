@@ -39,7 +39,8 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
 def _copied(images: Images, name: str) -> Tensor:
     if isinstance(images, Tensor):
         return images.detach().clone()
-    if isinstance(images, Sequence) and all(isinstance(each, Image.Image | np.ndarray | Tensor) for each in images):
+    pictures = Image.Image | np.ndarray | Tensor
+    if isinstance(images, Sequence) and images and all(isinstance(each, pictures) for each in images):
         return one_shape([pixels_of(each, f"Image {place} of {name}") for place, each in enumerate(images)], name)
     try:
         array = np.asarray(images)

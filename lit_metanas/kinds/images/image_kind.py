@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
@@ -26,7 +25,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import PatchSpace
 from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Task
 
 VAL, TEST = 0.2, 0.2
 """Shares of the images that a table names to choose by, and to test on."""
@@ -126,12 +125,12 @@ class ImageKind(Kind):
                 group=source.group,
                 min_per_class=source.least,
             ).in_eight_bits(reading)
-        colours = [part.inputs for part in _parts(task)]
+        colours = [part.inputs for part in (task.train, task.val, task.test) if part is not None]
         if source.prepared is not None or not all(torch.equal(own[:, :-1], own[:, 1:]) for own in colours):
             return task
         whole = reading.memory.empty(sum(map(len, colours)), 1, *colours[0].shape[2:], dtype=torch.uint8)
-        greys = whole.split([len(own) for own in colours])
-        return _with_inputs(task, [grey.copy_(own[:, :1]) for grey, own in zip(greys, colours, strict=True)])
+        greys = iter(whole.split([len(own) for own in colours]))  # one behind the other, in the order of the parts
+        return task.with_inputs(lambda own: next(greys).copy_(own[:, :1]))
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
@@ -161,9 +160,7 @@ class ImageKind(Kind):
 
     def convert(self, task: Task, prepared: ImageShape) -> Task:
         """The same images, as prediction brings them to a shape."""
-        return _with_inputs(
-            task, [fit_images(part.inputs, prepared).to(as_floats(part.inputs[:0]).dtype) for part in _parts(task)]
-        )
+        return task.with_inputs(lambda inputs: fit_images(inputs, prepared).to(as_floats(inputs[:0]).dtype))
 
     def resized(self, task: Task, side: int) -> Task:
         """As prediction brings images to a shape."""
@@ -204,7 +201,6 @@ def _listed(source: Source, path: Path) -> ListedFiles:
         label=source.label,
         group=source.group,
         targets=source.targets,
-        learned=path == source.path,
     )
 
 
@@ -217,13 +213,3 @@ def _side(source: Source) -> int:
         firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
-
-
-def _parts(task: Task) -> list[Split]:
-    return [part for part in (task.train, task.val, task.test) if part is not None]
-
-
-def _with_inputs(task: Task, inputs: Sequence[Tensor]) -> Task:
-    """A task with other inputs of its parts."""
-    train, *val, test = (replace(part, inputs=own) for part, own in zip(_parts(task), inputs, strict=True))
-    return replace(task, train=train, val=next(iter(val), None), test=test)

@@ -108,9 +108,9 @@ class TableTask(SingleTask):
         self.path = Path(path)
         place = writable(path)
         rows, parts = read_divided(self.path, test_by, label)
-        self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
-            self.columns = _in_order(self.columns, preprocessing.names, place)
+            columns = list(preprocessing.names)
+        self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         labels = label_texts(rows, place, self.label, targets)
@@ -297,16 +297,6 @@ def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> Ra
     where, place = [each for each, _ in rows], f"'{place}'"
     values = {name: objects_of([row.get(name) for _, row in rows]) for name in columns}
     return RawTable([ColumnCells(name, own, where, place).resolved() for name, own in values.items()], len(rows))
-
-
-def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:
-    """The columns in the order of a preprocessing that was given."""
-    if {*columns} != {*wanted}:
-        raise ValueError(
-            f"'{place}' has the columns {listed(columns)}, and the preprocessing is for {listed(wanted)}: give one for "
-            "these, or name by 'columns' those that it is for."
-        )
-    return list(wanted)
 
 
 def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:

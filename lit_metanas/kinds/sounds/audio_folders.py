@@ -13,7 +13,6 @@ from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,
     RecordingReader,
-    divided_by_speakers,
     listed_sounds,
 )
 from lit_metanas.kinds.source_bases import ClassExamples
@@ -99,12 +98,11 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class
         self.targets = "classification" if table is None else targets
-        found = listed_sounds(self.root, table, label=label, group=group, targets=targets)
-        self._listing = divided_by_speakers(found, group)
+        self._listing = listed_sounds(self.root, table, label=label, group=group, targets=targets)
         self._tested: ListedFiles | None = None
         if test_root is not None:
             self._tested = listed_sounds(
-                Path(test_root), test_table, label=label, group=group, targets=targets, learned=False
+                Path(test_root), test_table, label=label, group=group, targets=targets, tested=True
             )
         self._asked_for = features is not None
         self._features = features

@@ -20,7 +20,7 @@ from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
 FEWEST_SPEAKERS = 3
-"""That sounds are divided by: some to learn from, to choose by and to test."""
+"""By which sounds are divided, if nobody has asked for groups: some to learn from, to choose by and to test."""
 
 
 def listed_sounds(
@@ -30,7 +30,7 @@ def listed_sounds(
     label: str | None = None,
     group: str | None = None,
     targets: Targets | None = "classification",
-    learned: bool = True,
+    tested: bool = False,
 ) -> ListedFiles:
     """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
     if table is None:
@@ -39,17 +39,12 @@ def listed_sounds(
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
         found = ListedFiles.of_table(
-            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets, learned=learned
+            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
         )
     check_readable(found.files)
+    if not tested and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
+        return replace(found, groups=None)
     return found
-
-
-def divided_by_speakers(sounds: ListedFiles, group: str | None) -> ListedFiles:
-    """Without the groups of speakers where nobody has asked for groups, and there are too few speakers."""
-    if group is None and sounds.groups is not None and len({*sounds.groups}) < FEWEST_SPEAKERS:
-        return replace(sounds, groups=None)
-    return sounds
 
 
 class HasFeatures:

@@ -94,7 +94,7 @@ def _named(path: str | Path) -> Iterator[None]:
 
 
 def _read_wav(stream: IO[bytes], size: int, most: Callable[[int], int]) -> Recording:
-    """A file of integers; one of ``wave.Error`` for other codes."""
+    """Read a file of integers; other codes raise ``wave.Error``."""
     codes = {1: "u1", 2: "<i2", 3: "u1", 4: "<i4"}  # NumPy has no integers of three bytes
     stream.seek(0)
     head = BytesIO(stream.read(_HEADER))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, divided_by_speakers, listed_sounds
+from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -96,8 +96,7 @@ class TranscriptTask(HasFeatures, SingleTask):
         self.test_root = test_root
         self._asked_for = features is not None
         self._features = features
-        found = listed_sounds(self.root, table, label=label, group=group)
-        self._listing = divided_by_speakers(found, group)
+        self._listing = listed_sounds(self.root, table, label=label, group=group)
         self._tested: ListedFiles | None = None
         if test_root is not None:
             self.shares = None, val, 0.0
@@ -114,30 +113,28 @@ class TranscriptTask(HasFeatures, SingleTask):
     def make(self) -> Task:
         """Read the files and split them."""
         parts, reader = self._parts(), RecordingReader(self.features, cuts=False)
-        longest = max(len(words) for part in parts.values() for _, words in part)
-        splits = {
-            subset: Split(
-                reader.inputs([file for file, _ in part]),
-                symbol_targets([words for _, words in part], self.classes, longest),
-            )
-            for subset, part in parts.items()
-        }
+        sizes, everything = [len(part) for part in parts.values()], [*chain.from_iterable(parts.values())]
+        inputs = reader.inputs([file for file, _ in everything])
         reader.warn()
+        numbers = {word: number for number, word in enumerate(self.classes, 1)}
+        # Whatever is no symbol, as a word of a given test part may be, gets the number above theirs.
+        said = [torch.tensor([numbers.get(word, len(numbers) + 1) for word in words]) for _, words in everything]
+        targets = pad_sequence(said, batch_first=True)  # 0 behind the end
+        train, val, test = map(Split, inputs.split(sizes), targets.split(sizes))
+        if self.test_root is not None:
+            warn_of_repeats(f"'{writable(self.test_root)}'", [train.inputs, val.inputs], test.inputs)
         objective = Transcription(len(self.classes))
         task = Task(
             id=self.table.resolve().stem,
             way=objective.outputs,
-            train=splits["train"],
-            val=splits["val"] if self.shares[1] else None,
-            test=splits["test"],
+            train=train,
+            val=val,
+            test=test,
             classes=self.classes,
             preprocessing=self.features,
             objective=objective,
         )
         check_task(task)
-        if self.test_root is not None:
-            learned = [splits["train"].inputs, splits["val"].inputs]
-            warn_of_repeats(f"'{writable(self.test_root)}'", learned, task.test.inputs)
         return task
 
     def _parts(self) -> dict[Subset, list[_Said]]:
@@ -171,13 +168,3 @@ def _words(sounds: ListedFiles) -> list[_Said]:
             )
         found.append((file, words))
     return found
-
-
-def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:
-    """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end."""
-    # Whatever is no symbol gets the number above theirs.
-    numbers = {word: number for number, word in enumerate(symbols, 1)}
-    targets = torch.zeros(len(said), longest, dtype=torch.int64)
-    for row, words in zip(targets, said, strict=True):
-        row[: len(words)] = torch.tensor([numbers.get(word, len(symbols) + 1) for word in words])
-    return targets

@@ -50,13 +50,13 @@ def checked_text(value: object, noun: str, where: str, place: str) -> str:
     return value.strip()
 
 
-def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> list[str]:
+def checked_texts(texts: Iterable[object], name: str) -> list[str]:
     """Texts in memory, without white space around them."""
     if isinstance(texts, str):
         raise ValueError(f"{name} is a single text: give a list of texts.")
     if hasattr(texts, "columns"):  # of pandas and others, whose items are the names of their columns
         raise ValueError(f"{name} is a table: give one of its columns, or a list of texts.")
-    return [checked_text(text, noun, f"place {place}", name) for place, text in enumerate(texts)]
+    return [checked_text(text, "text", f"place {place}", name) for place, text in enumerate(texts)]
 
 
 def text_lines(content: str) -> list[str]:

@@ -23,12 +23,7 @@ LARGEST_TEXT = 1 << 28
 
 
 def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]) -> list[tuple[str, str]]:
-    """The texts of files: of a table what ``of_table`` finds, of other files (None) the lines; empty ones are left out.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not in UTF-8, or lacks a column.
-    """
+    """The texts of files but empty ones: of a table what ``of_table`` finds, of other files (None) the lines."""
     found = [text for path in paths for text in _texts(Path(path), of_table(Path(path)))]
     return [(text, text) for text in found]
 
@@ -46,11 +41,7 @@ def _texts(file: Path, column: list[str] | None) -> list[str]:
 
 
 def usual_texts(file: Path) -> list[str] | None:
-    """The column of a table that is called ``text`` or alike; None where the file holds lines.
-
-    Raises:
-        ValueError: it has several columns, of which none is called so.
-    """
+    """The column of a table that is called ``text`` or alike; None where the file holds lines."""
     if not is_table_file(file):
         return None
     try:

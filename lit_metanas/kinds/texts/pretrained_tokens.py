@@ -20,26 +20,7 @@ TEXT_PART, MOST_TEXT_PARTS = 500_000, 64
 
 @dataclass(frozen=True)
 class PretrainedTokens(TextPreprocessing):
-    """Tokens by a tokenizer that others have made, as the package ``tokenizers`` writes it in JSON.
-
-    It needs ``pip install 'lit-metanas[text]'``.
-
-    Attributes:
-        tokenizer: the content of ``tokenizer.json``, in parts.
-        steps: tokens of an example at most; what is behind them is cut off.
-
-    Raises:
-        ValueError: a number is out of its range, or the tokenizer cannot be read.
-
-    Example:
-        >>> import json
-        >>> import lit_metanas as lm
-        >>> model = {"type": "WordLevel", "vocab": {"[UNK]": 0, "good": 1, "film": 2}, "unk_token": "[UNK]"}
-        >>> made = {"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}, "model": model}
-        >>> tokens = lm.kinds.PretrainedTokens((json.dumps(made),), steps=4)
-        >>> tokens.encode(["good good film"]).tolist(), tokens.shape
-        ([[3, 3, 4, 0]], TokenShape(vocabulary=5, steps=4))
-    """
+    """Tokens by a tokenizer that others have made: the content of ``tokenizer.json``, in parts."""
 
     kind: ClassVar[str] = "pretrained tokens"
 

@@ -48,16 +48,13 @@ _Found = TypeVar("_Found")
 
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
-    """The rows of a table without a column that says which are tested, and the part of each by where it stands.
-
-    Columns of labels are one, as in ``table_rows``.
-    """
+    """The rows of a table without a column that says which are tested, and the part of each by where it stands."""
     if test_by is None:
-        return table_rows(path, label, learned=True), {}
+        return table_rows(path, label), {}
     rows, place = list(read_whole_rows(path)), writable(str(path))
     parts = parts_by_column(rows, place, test_by).parts
     with excluding([test_by]):
-        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label, learned=True), parts
+        return _with_one_label([(where, kept_cells(row)) for where, row in rows], place, label), parts
 
 
 def find_columns(
@@ -178,9 +175,7 @@ def listed(names: Sequence[str]) -> str:
 
 def only(found: Sequence[_Found]) -> _Found | None:
     """The only one; None of several, or of none."""
-    if len(found) == 1:
-        return found[0]
-    return None
+    return found[0] if len(found) == 1 else None
 
 
 def labelled_rows(
@@ -208,30 +203,20 @@ _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": F
 """What stands in a column of one label, in small letters."""
 
 
-def table_rows(path: Path, label: str | None = None, *, learned: bool = False) -> list[TableRow]:
-    """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name.
-
-    That holds the names of the columns that are 1, each with a separator behind it. Each is 1 in some row that is
-    ``learned`` from.
-    """
-    return _with_one_label(list(read_rows(path)), writable(str(path)), label, learned=learned)
+def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
+    """The rows of a table, in which several columns of labels, ``a,b``, each of 1 and 0, are one of that name."""
+    # That holds the names of the columns that are 1, each with a separator behind it.
+    return _with_one_label(list(read_rows(path)), writable(str(path)), label)
 
 
-def _with_one_label(rows: list[TableRow], place: str, label: str | None, *, learned: bool) -> list[TableRow]:
+def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list[TableRow]:
     """The rows of a table with one column in place of those of several labels; see ``table_rows``."""
     names = [name.strip() for name in (label or "").split(",")]
     known = columns_of(rows)
     if len(names) < 2 or label is None or label in known or not {*names} & {*known}:
         return rows
     check_columns(rows, place, **{f"'label' {number}": name for number, name in enumerate(names, 1)})
-    found: list[TableRow] = [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
-    absent = {*names} - {name for _, row in found for name in row[label].split(LABEL_SEPARATOR)}
-    if absent and learned:
-        raise ValueError(
-            f"Column '{printable(min(absent), 40)}' of '{place}' is 0 in all rows, so nothing can be learned of it: "
-            "leave it out of 'label'."
-        )
-    return found
+    return [(where, _with_labels(row, names, label, where, place)) for where, row in rows]
 
 
 def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:
@@ -273,13 +258,8 @@ def number_text(value: Any) -> Any:
 
 
 def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
-    """The labels of new rows that have some: of a column with a usual name, or of the only one that holds classes.
-
-    Args:
-        rows: of a table.
-        classes: names of the classes, or of the numbers to predict.
-        numbers: whether numbers are predicted; their column has the name that it had, or a usual one.
-    """
+    """The labels of new rows that have some: of a column with a usual name, or of the only one that holds classes."""
+    # Numbers to predict have a column of the name that it had, which is in `classes`, or a usual one.
     columns = {name: [str(label_text_of(row.get(name)) or "").strip() for _, row in rows] for name in columns_of(rows)}
     if len(classes) > 1 and {*classes} <= columns.keys():
         with suppress(ValueError):  # no columns of 0 and 1

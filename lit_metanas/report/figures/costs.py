@@ -25,7 +25,7 @@ from lit_metanas.report.figures.panel import (
     stacked,
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
+from lit_metanas.report.table import ACCOUNTS, ProtocolTable, by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,9 @@ def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) ->
     start = low / step ** (resting + 2)
     places = side_by_side([row.search_cost or start for row in table.rows], step)
     for row, place in zip(table.rows, places, strict=True):
-        number = numbers[row.method]
+        number, name = numbers[row.method], row.method
+        if sum(other.method == name for other in table.rows) > 1:
+            name += f" ({row.batch_norm})"
         colour = COLOURS[number % len(COLOURS)]
         for half, thickness, alpha in ((row.score.half, 1.0, 1.0), (row.seeds.half, 3.0, 0.45)):
             if not math.isnan(half):
@@ -83,7 +85,7 @@ def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) ->
                 axes.plot([place] * 2, line, color=colour, linewidth=thickness, alpha=alpha, solid_capstyle="butt")
         axes.plot([place], [100 * row.score.mean], MARKERS[number % len(MARKERS)], color=colour, markersize=7,
                   markeredgecolor="white", markeredgewidth=0.8, zorder=3,
-                  label=name_label(_method_name(table, row)))  # fmt: skip
+                  label=name_label(name))  # fmt: skip
     note = f"line: 95 % interval over {table.units}"
     if table.units != "seeds" and any(not math.isnan(row.seeds.half) for row in table.rows):
         note = f"lines: 95 % intervals, thin over {table.units}, thick over seeds"
@@ -112,13 +114,6 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
     for index in sorted(range(len(wanted)), key=lambda index: wanted[index]):
         placed[index] = last = max(wanted[index], last * step)
     return placed
-
-
-def _method_name(table: ProtocolTable, row: MethodRow) -> str:
-    """The method, with its batch-norm mode if there are several."""
-    if sum(other.method == row.method for other in table.rows) == 1:
-        return row.method
-    return f"{row.method} ({row.batch_norm})"
 
 
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lit_metanas.callbacks.figures import COLOURS, label
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import shorten
-from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import MOST_METHODS, frame, legend, log_axis, name_label, stacked
@@ -68,8 +67,9 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
         points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
         _steps(axes, points, colour, f"{result.method} (seed {result.seed})")
-        if (one := _chosen_point(result)) is not None:
-            note = "ring: the chosen network"
+        chosen = [trial for trial in result.front if trial.architecture == result.architecture]
+        if chosen:
+            note, one = "ring: the chosen network", max(chosen, key=lambda trial: trial.value)
             _ring(axes, scale * one.measures[measure], 100 * one.value, colour)
     frame(axes, title, unit, "validation score, %", note)
     log_axis(axes)
@@ -98,9 +98,3 @@ def _unit(measure: str) -> tuple[str, float]:
     if measure == "flops":
         return "forward multiply-adds for one input", 1.0
     return measure, 1.0
-
-
-def _chosen_point(result: ResultRow) -> Trial | None:
-    """The best point of the front with the chosen architecture; None if the front has none."""
-    own = [trial for trial in result.front if trial.architecture == result.architecture]
-    return max(own, key=lambda trial: trial.value, default=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
-from lit_metanas.comparisons.measures.class_measures import ClassTable
+from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.io.text import printable, shorten
 from lit_metanas.records.rows import ShownPrediction
 
@@ -65,6 +65,10 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
             _tile(drawn.add_axes((left / width, (top + tall - TILE) / height, TILE / width, TILE / height)), one)
             if one.heat:
                 _heat_tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
+    for axes in drawn.axes:
+        axes.set_anchor("NW")
+        axes.set_xticks([])
+        axes.set_yticks([])
     return drawn
 
 
@@ -80,9 +84,6 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
             )
     else:
         axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
-    axes.set_anchor("NW")
-    axes.set_xticks([])
-    axes.set_yticks([])
     if one.series:
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
     if one.series and not one.heat:
@@ -97,9 +98,6 @@ def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=aspect)
     heat = [list(bytes.fromhex(row)) for row in one.heat]
     axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=aspect)
-    axes.set_anchor("NW")
-    axes.set_xticks([])
-    axes.set_yticks([])
 
 
 def _title(one: ShownPrediction) -> list[str]:
@@ -125,9 +123,9 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
 
 
 def draw_confusions(table: ClassTable) -> Figure | None:
-    """Draw the share of the examples of each class (a row) that were taken for each class; None for too many."""
-    number = len(table.names)
-    if number > MOST_DRAWN_CLASSES:
+    """Draw the share of each class's examples (a row) that were taken for each; None without or for too many."""
+    number, matrix = len(table.names), table.confusions
+    if matrix is None or number > MOST_DRAWN_CLASSES:
         return None
     names = [label(name, SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
     cell = min(0.5, max(0.17, 7 / number)) if names else 7 / number
@@ -135,8 +133,7 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     width, height = side + room + 0.3, side + room + 0.5
     drawn = figure(width, height)
     axes = drawn.add_axes((room / width, 0.3 / height, side / width, side / height))
-    tested = table.confusions.sum(1, keepdim=True)
-    shares = (table.confusions / tested.clamp(min=1)).tolist()
+    shares = (matrix / table.examples[:, None].clamp(min=1)).tolist()
     axes.imshow(shares, cmap=MATRIX_COLOURS, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
@@ -148,7 +145,7 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     for side_name in axes.spines:
         axes.spines[side_name].set_color(FAINT)
     if number <= MOST_NUMBERED:
-        _write_numbers(axes, table.confusions.tolist(), shares, cell)
+        _write_numbers(axes, matrix.tolist(), shares, cell)
     return drawn
 
 

@@ -61,15 +61,6 @@ class Contender:
         return replace(self, architecture=other.architecture, recipe=other.recipe)
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A training under way, and what the budget pays for it."""
-
-    submitted: Submitted[Score]
-    price: Cost
-    repeated: bool  # whether the same query was paid for before
-
-
 @dataclass
 class Race:
     """A search in rungs under way: what it trains with, what it has spent, and what it has tried."""
@@ -99,74 +90,51 @@ class Race:
         # number of epochs, as far as it can divide a training, so that a small part can be exceeded. Contenders that
         # the budget cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
         # What the budget pays for is decided before any training, so that it does not depend on the number of workers.
-        self.entered |= {contender.query for contender in contenders}
         seen = self.tried
-        costs = [self._full_cost(contender) for contender in contenders]
-        parts = [self._part(contender, cost, power) for contender, cost in zip(contenders, costs, strict=True)]
-        planned, entries = Cost(), list[tuple[Contender, _Training | str]]()
-        for contender, full, part in zip(contenders, costs, parts, strict=True):
-            if isinstance(full, str):
-                entries.append((contender, full))
-            elif flops > 0:
-                share = min(1.0, flops * part / sum(parts) / full)
-                training = self._begin(contender, share, planned, repeated=contender.query in seen)
-                if training is not None:
-                    planned += training.price
-                    entries.append((contender, training))
-        done = [contender for entry in entries for contender in self._end(*entry)]
-        return sorted(done, key=lambda contender: -contender.value)
-
-    def _part(self, contender: Contender, cost: int | str, power: float) -> float:
-        """A contender's part of the FLOPs, in proportion to those of others; 1 if it cannot be trained."""
-        if isinstance(cost, str):
-            return 1.0
-        try:
-            return float(contender.query.under(self.estimator).pace(contender.architecture) * cost**power)
-        except FAILURES:  # its training will fail, too
-            return 1.0
-
-    def _full_cost(self, contender: Contender) -> int | str:
-        """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""
-        try:
-            flops = contender.query.under(self.estimator).cost(contender.architecture, 1.0).flops
-        except FAILURES as error:
-            return reason_of(error)
-        if flops == 0:
+        self.entered |= {contender.query for contender in contenders}
+        parts: list[tuple[Contender, Estimator, int, float]] = []
+        for contender in contenders:
+            try:
+                estimator = contender.query.under(self.estimator)
+                full = estimator.cost(contender.architecture, 1.0).flops
+                parts.append((contender, estimator, full, estimator.pace(contender.architecture) * full**power))
+            except FAILURES as error:  # such as a recipe with too many classes
+                self._note(contender, -inf, failure=reason_of(error))
+        if any(full == 0 for _, _, full, _ in parts):
             raise ValueError(
                 f"{type(self.estimator).__name__} costs no training FLOPs, by which halving divides its budget: take "
                 "an estimator that trains, such as TrainingEstimator."
             )
-        return flops
-
-    def _begin(self, contender: Contender, fidelity: float, planned: Cost, *, repeated: bool) -> _Training | None:
-        """Submit a training; None if the budget does not pay for it, and for those that are planned before it."""
-        under = contender.query.under(self.estimator)
-        price = _once(under.cost(contender.architecture, fidelity), repeated)
-        if not self.budget.affords(planned + price):
-            return None
-        submitted = under.submit(contender.architecture, fidelity=fidelity, start=contender.weights)
-        return _Training(submitted, price, repeated)
-
-    def _end(self, contender: Contender, training: _Training | str) -> list[Contender]:
-        """The contender with its score; empty if it fails, or has failed for a reason that is given."""
-        if isinstance(training, str):
-            self._note(contender, -inf, failure=training)
+        if flops <= 0:
             return []
-        submitted, price = training.submitted, training.price
+        planned, total = Cost(), sum(part for *_, part in parts)
+        begun: list[tuple[Contender, Submitted[Score], Cost, bool]] = []
+        for contender, estimator, full, part in parts:
+            fidelity, repeated = min(1.0, flops * part / total / full), contender.query in seen
+            price = _once(estimator.cost(contender.architecture, fidelity), repeated)
+            if self.budget.affords(planned + price):
+                planned += price
+                started = estimator.submit(contender.architecture, fidelity=fidelity, start=contender.weights)
+                begun.append((contender, started, price, repeated))
+        done = [scored for training in begun if (scored := self._end(*training)) is not None]
+        return sorted(done, key=lambda contender: -contender.value)
+
+    def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
+        """The contender with its score; None if it fails."""
         try:
-            score = submitted.result()
+            score = started.result()
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
-            self.budget.charge(replace(price, seconds=submitted.seconds))  # in full: how far it came is unknown
+            self.budget.charge(replace(price, seconds=started.seconds))  # in full: how far it came is unknown
             self._note(contender, -inf, failure=reason_of(error))
-            return []
-        cost = _once(score.cost, training.repeated)
+            return None
+        cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
-        self.budget.charge(replace(cost, seconds=cost.seconds + submitted.seconds))
+        self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
         trained = contender.trained + score.cost.flops
         self._note(contender, score.value, trained=trained)
-        return [replace(contender, value=score.value, weights=score.weights, trained=trained)]
+        return replace(contender, value=score.value, weights=score.weights, trained=trained)
 
     def _note(self, contender: Contender, value: float, *, failure: str = "", trained: float = 0.0) -> None:
         """Add a trial to the record."""

@@ -16,7 +16,6 @@ from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
 from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
 
@@ -208,13 +207,9 @@ class EvolvingHalving(Halving):
         if self.examples is None or clearly_above(ranked[0].value, best.value, self.examples):
             return ranked
         if best.query in self.first:
-            guesses = sorted((one for one in ranked if one.query in self.first), key=self._place)
+            guesses = [one for query in self.first for one in ranked if one.query == query]
             best = next(one for one in guesses if not clearly_above(best.value, one.value, self.examples, errors=0.5))
         return [best, *(each for each in ranked if each is not best)]
-
-    def _place(self, contender: Contender) -> int:
-        """Where a contender stands in ``first``."""
-        return self.first.index(contender.query)
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         """The contenders of the first rung before its mutants."""
@@ -222,7 +217,10 @@ class EvolvingHalving(Halving):
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
             return [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0])]]
-        incumbent = Contender(self._start(space), recipe)
+        start = complete(space, self.incumbent)
+        if (reason := space.violation(start)) is not None:
+            raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
+        incumbent = Contender(start, recipe)
         others = [query for query in promised if query != incumbent.query]
         return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
 
@@ -235,10 +233,3 @@ class EvolvingHalving(Halving):
         queries = queries or covering(race.known, race.space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
-
-    def _start(self, space: SearchSpace) -> Architecture:
-        start = complete(space, self.incumbent)
-        reason = space.violation(start)
-        if reason is not None:
-            raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
-        return start

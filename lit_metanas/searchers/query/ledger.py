@@ -35,18 +35,16 @@ class Query(NamedTuple):
 
 
 def trial_attributes(
-    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None, training_flops: float = 0.0
+    query: Query, cost: Cost | None = None, measures: Mapping[str, float] | None = None, fidelity: float | None = None
 ) -> dict[str, Any]:
-    """A trial's user attributes, for a ledger to read; empty ones are left out."""
-    values = {
+    """A trial's user attributes, for a ledger to read."""
+    return {
         "architecture": query.architecture.to_json(),
         "recipe": dict(query.recipe),
-        "measures": dict(measures),
+        "measures": dict(measures or {}),
         "fidelity": fidelity,
-        "training_flops": training_flops,
-        "cost": asdict(cost),
+        "cost": cost and asdict(cost),
     }
-    return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,8 @@ class Kept:
     recipe: dict[str, RecipeValue] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     fidelity: float | None = None
-    training_flops: float = 0.0
     cost: Cost | None = None
     trained: bool = False
-    duplicate: bool | None = None
     failure: str = ""
     violation: str = ""
     constraint: str = ""
@@ -139,8 +135,6 @@ class Ledger:
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Enter the trials that finished since the last call; Exhausted if the budget does not pay for one."""
-        if len(self._read) == len(trials):
-            return
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._enter(trial)
@@ -166,8 +160,8 @@ class Ledger:
                 self.untried.add(Query.of(kept.architecture, kept.recipe))
             return
         self.reason = kept.failure or kept.violation or kept.constraint or self.reason
+        self.finished, self.free = self.finished + 1, self.free + 1
         if kept.cost is None:
-            self._count(free=True)
             return
         self.budget.charge(kept.cost)
         query = Query.of(kept.architecture, kept.recipe)
@@ -175,28 +169,18 @@ class Ledger:
             self.refused = 0
         if kept.trained:
             self.trained.add(query)
-        value = trial.values[0] if trial.values else -inf
-        duplicate = kept.duplicate
-        if duplicate is None:
-            duplicate = query in self.known and kept.cost.queries == 0
         entry = Trial(
             query.architecture,
-            value,
+            trial.values[0] if trial.values else -inf,
             self.budget.spent,
-            duplicate=duplicate,
+            duplicate=query in self.known and kept.cost.queries == 0,
             fidelity=kept.fidelity,
             pruned=trial.state == TrialState.PRUNED,
             failure=kept.failure,
             measures=kept.measures,
             recipe=dict(query.recipe),
-            trained=kept.training_flops,
         )
         self.record.trials.append(entry)
         self.known.setdefault(query, entry)
-        self._count(free=entry.duplicate)
-
-    def _count(self, *, free: bool) -> None:
-        self.finished += 1
-        self.free += 1
-        if not free:
+        if not entry.duplicate:
             self.free = 0

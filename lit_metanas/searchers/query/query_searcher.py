@@ -7,9 +7,8 @@ from functools import partial
 from math import inf
 from typing import Any
 
-import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -21,14 +20,13 @@ from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
-from lit_metanas.searchers.query.trial_loop import Scoring, TrialLoop
+from lit_metanas.searchers.query.trial_loop import Limits, TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.embeddings import TaskEmbedding
 from lit_metanas.tasks.task import Task
 
 
@@ -60,8 +58,6 @@ class QuerySearcher(Searcher):
         worker: this process's number if several work on one study at once; None for a single process. Each has another
             number and the same budget, which is the study's. The draws then depend on timing.
         heartbeat: seconds between the heartbeats of a worker's trial. After two missing ones others start it again.
-        embedding: describes the task, at no charge, for the record and for samplers (the study's user attribute
-            ``embedding``).
 
     Example:
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -88,9 +84,10 @@ class QuerySearcher(Searcher):
         study: str = "",
         worker: int | None = None,
         heartbeat: int = 30,
-        embedding: TaskEmbedding | None = None,
     ) -> None:
         counts = {"patience": patience, "refusals": refusals, "failures": failures, "heartbeat": heartbeat}
+        if trials is not None:
+            counts["trials"] = trials
         check_positive("QuerySearcher", counts)
         if worker is not None and worker < 0:
             raise ValueError(f"Worker {worker} is below 0: give each worker a number of its own, 0 or more.")
@@ -112,7 +109,6 @@ class QuerySearcher(Searcher):
         self.study = study
         self.worker = worker
         self.heartbeat = heartbeat
-        self.embedding = embedding
         self._goal = Objectives(self.objectives, self.constraints)
         check_ranges(self.train)
 
@@ -125,12 +121,9 @@ class QuerySearcher(Searcher):
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
-        embedding: tuple[float, ...] = ()
-        if self.embedding is not None:
-            embedding = self.embedding(task)
         estimator = (self.estimator or TrainingEstimator)(task, space, seed)
         examples = _examples(task) if self.storage else ""
-        return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding, examples=examples)
+        return self.run(estimator, space, budget, seed, problem=task.id, examples=examples)
 
     def run(
         self,
@@ -140,7 +133,6 @@ class QuerySearcher(Searcher):
         seed: int,
         *,
         problem: str,
-        embedding: tuple[float, ...] = (),
         examples: str = "",
     ) -> SearchOutcome:
         """Run, or resume, a study with an estimator, whatever its problem.
@@ -151,7 +143,6 @@ class QuerySearcher(Searcher):
             budget: never exceeded.
             seed: of all draws.
             problem: the problem's name in the record and in the storage.
-            embedding: features of the problem, if there are any.
             examples: a digest of the problem's examples, which must be that of a stored study.
 
         Raises:
@@ -171,8 +162,7 @@ class QuerySearcher(Searcher):
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
                 storage=storage,
                 directions=self._goal.directions,
-                settings=self._settings(space, estimator),
-                examples=examples,
+                settings={**self._settings(space, estimator), "examples": examples},
             )
             record = SearchRecord(
                 problem,
@@ -181,38 +171,38 @@ class QuerySearcher(Searcher):
                 choices={choice.name: space.proposed_labels(choice) for choice in space.choices},
                 seed=seed,
                 method=self.study,
-                embedding=embedding,
             )
             describe_study(study, record)
             group = None
-            if self.worker is not None and isinstance(storage, RDBStorage):
+            if self.worker is not None:
+                assert isinstance(storage, RDBStorage)
                 group = WorkerGroup(study, storage, self.heartbeat)
-            ledger = Ledger(budget, record)
-            scoring = Scoring(
-                study, space, estimator, ledger, self._goal, self.fidelity, self.train, self.failures, group
+            loop = TrialLoop(
+                study=study,
+                sampler=self.sampler,
+                seeds=tuple(number for number in (seed, self.worker) if number is not None),
+                space=space,
+                estimator=estimator,
+                ledger=Ledger(budget, record),
+                goal=self._goal,
+                fidelity=self.fidelity,
+                ranges=self.train,
+                limits=Limits(self.trials or inf, self.patience, self.refusals, self.failures),
+                group=group,
             )
-            seeds = tuple(number for number in (seed, self.worker) if number is not None)
-            trials = inf if self.trials is None else self.trials
-            loop = TrialLoop(scoring, self.sampler, seeds, trials, self.patience, self.refusals)
             loop.run()
-            if group is None and storage is not None:  # other processes may still work in a shared study
-                _delete_unpaid(study, storage)
-        return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
+        return replace(_outcome(loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
-        """The settings that a stored study must share with this search; options that are off are left out."""
-        extras = {
-            "objectives": list(self.objectives[1:]),
-            "constraints": self.constraints,
-            "train": {name: asdict(given) for name, given in self.train.items()},
-            "embedding": self.embedding and type(self.embedding).__name__,
-        }
+        """The settings that a stored study must share with this search."""
         return {
             "space": settings_of(space),
             "estimator": {"name": type(estimator).__name__, **estimator.settings},
             "sampler": type(self.sampler).__name__,
             "fidelity": self.fidelity,
-            **{name: value for name, value in extras.items() if value},
+            "objectives": self.objectives,
+            "constraints": self.constraints,
+            "train": {name: asdict(given) for name, given in self.train.items()},
         }
 
 
@@ -222,16 +212,9 @@ def _examples(task: Task) -> str:
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
-def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
-    """Delete a study whose trials all cost too much, so that a search with a larger budget starts anew."""
-    trials = study.get_trials(deepcopy=False)
-    if trials and all("refusal" in trial.user_attrs for trial in trials):
-        optuna.delete_study(study_name=study.study_name, storage=storage)
-
-
-def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
+def _outcome(loop: TrialLoop) -> SearchOutcome:
     """The best architecture, with its trained weights if the estimator trains."""
-    record = ledger.record
+    ledger, record = loop.ledger, loop.ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         if ledger.refused:
             raise TooSmallBudgetError(
@@ -250,5 +233,5 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     if query != chosen:  # another process trained it, perhaps this one before it was killed
         weights = None
         if chosen in ledger.trained:
-            weights = loop.scoring.again(chosen)
+            weights = loop.train_again(chosen)
     return SearchOutcome(best.architecture, weights, record, best.recipe, untried=len(ledger.untried))

@@ -17,8 +17,9 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from lit_metanas.io.text import without_passwords
 from lit_metanas.records.budget import FailedWorkError
 
 LOCK_TIMEOUT = 60.0
@@ -43,9 +44,8 @@ def open_storage(
             raise
         reason = _reason(error)
         kind = FailedWorkError if "disk is full" in reason else ValueError  # SQLite's words
-        raise kind(
-            f"The studies in '{_hide_password(storage)}' cannot be used ({reason}): fix that, or give another storage."
-        ) from error
+        shown = without_passwords(storage)
+        raise kind(f"The studies in '{shown}' cannot be used ({reason}): fix that, or give another storage.") from error
     finally:
         if connected is not None:
             connected.remove_session()
@@ -107,13 +107,6 @@ def _check(storage: str) -> None:
             raise sqlite3.DatabaseError("damaged")
 
 
-def _hide_password(storage: str) -> str:
-    try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except ArgumentError:
-        return storage
-
-
 def _reason(error: Exception) -> str:
     """The driver's message, without the statement."""
     if not isinstance(error, _OF_STORAGES) or isinstance(error, json.JSONDecodeError):
@@ -134,24 +127,16 @@ def open_study(
     storage: BaseStorage | None,
     directions: Sequence[StudyDirection],
     settings: Mapping[str, Any],
-    examples: str = "",
 ) -> optuna.Study:
-    """Make a study, or find it in the storage; ValueError if it has other settings or another digest of examples."""
+    """Make a study, or find it in the storage; ValueError if it has other settings."""
     study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
     if len(study.directions) != len(directions) or study.user_attrs.get("settings", text) != text:
         raise ValueError(
-            f"The study '{name}' in the storage was made with another space, estimator, sampler, fidelity or goal: "
-            "give the settings it was made with, or another name in 'study'."
+            f"The study '{name}' in the storage was made with another space, estimator, sampler, fidelity or goal, or "
+            "of other examples: give those it was made with, or another name in 'study'."
         )
     study.set_user_attr("settings", text)
-    if examples:
-        if study.user_attrs.get("examples", examples) != examples:
-            raise ValueError(
-                f"The study '{name}' in the storage was made of other images or labels under the same task's id: "
-                "give those it was made of, or another name in 'study'."
-            )
-        study.set_user_attr("examples", examples)
     return study
 
 

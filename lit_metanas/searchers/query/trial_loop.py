@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isnan
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import optuna
@@ -20,182 +21,46 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
 from lit_metanas.records.plain import to_plain
-from lit_metanas.records.record import Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
 from lit_metanas.searchers.query.objectives import Objectives, RecipeRange, suggest_recipe
-from lit_metanas.searchers.query.worker_group import WorkerGroup
-from lit_metanas.searchers.samplers.memory import trial_id
+from lit_metanas.searchers.query.worker_group import WorkerGroup, trial_id
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 ScoredQuery = tuple[Query, dict[str, Tensor] | None]
 """A query that was scored, and its weights if the estimator gives any."""
 
 
-@dataclass
-class Scoring:
-    """Scores the trials of one study, and writes all facts of a trial into the study before the trial is finished."""
+@dataclass(frozen=True)
+class Limits:
+    """The ends of a search, other than its budget."""
 
-    study: optuna.Study
-    space: ChoiceSpace
-    estimator: Estimator
-    ledger: Ledger
-    goal: Objectives
-    fidelity: float
-    ranges: Mapping[str, RecipeRange]
-    failures: int  # in a row, which stop the search
-    group: WorkerGroup | None  # the other processes, if there are any
-    streak: int = 0  # failures in a row so far
-
-    def tell(self, trial: optuna.Trial) -> ScoredQuery | None:
-        """Score one trial; give its query and weights if it was scored."""
-        architecture = self.space.suggest(trial)
-        recipe = suggest_recipe(trial, self.ranges)
-        trial.set_user_attr("drawn", True)
-        if (reason := self.space.violation(architecture)) is not None:
-            self._refuse(trial, "violation", reason)
-            return None
-        query = Query.of(architecture, recipe)
-        if (known := self.ledger.known.get(query)) is not None:
-            self._repeat(trial, query, known)
-            return None
-        return self._try(trial, query)
-
-    def _try(self, trial: optuna.Trial, query: Query) -> ScoredQuery | None:
-        """Measure, and score if the constraints are met."""
-        planned, begin = Cost(), perf_counter()
-        measures: dict[str, float] = {}
-        try:
-            estimator = query.under(self.estimator)
-            measures = self.goal.measure(estimator, query.architecture)
-            self._constrain(trial, measures)
-            if reason := self.goal.violation(measures):
-                self._refuse(trial, "constraint", reason)
-                return None
-            planned = estimator.cost(query.architecture, self.fidelity)
-            if not self._reserve(trial, query, planned):
-                return None
-            if (known := self.ledger.known.get(query)) is not None:  # another process has scored it
-                self._repeat(trial, query, known)
-                return None
-            score = estimator(query.architecture, fidelity=self.fidelity)
-            if isnan(score.value):
-                raise ArithmeticError("its score is not a number")
-        except FAILURES as error:
-            self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
-            return None
-        cost = replace(score.cost, seconds=perf_counter() - begin)
-        self._note(trial, query, cost, measures=measures, fidelity=self.fidelity)
-        self.streak = 0
-        if score.weights:
-            trial.set_user_attr("trained", True)
-        self._finish(trial, values=[score.value, *(measures[name] for name in self.goal.objectives[1:])])
-        return query, score.weights
-
-    def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
-        """Whether to start a trial: not if it costs too much, which prunes it; Exhausted if nothing is left."""
-        others = Cost()
-        if self.group is not None:
-            others = self.group.reserve(trial, query, planned, self.ledger)
-        budget = self.ledger.budget
-        if query in self.ledger.known or budget.affords(others + planned):
-            return True
-        spent, reason = budget.spent, "the budget does not pay for it"
-        too_dear = not budget.affords(planned)
-        if too_dear:
-            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
-            trial.set_user_attr("refusal", to_plain(refusal))
-        if too_dear and not budget.used_up:
-            if budget.flops is not None:
-                left = budget.flops - spent.flops
-                reason = f"it costs {planned.flops:,} FLOPs, and the budget has {left:,} left"
-            trial.set_user_attr("architecture", query.architecture.to_json())
-            trial.set_user_attr("recipe", dict(query.recipe))
-            self._refuse(trial, "unpaid", reason)
-            return False
-        trial.set_user_attr("unpaid", reason)  # explains the failed trial to a reader of the study
-        self._finish(trial, state=TrialState.FAIL)
-        raise Exhausted
-
-    def again(self, query: Query) -> dict[str, Tensor] | None:
-        """Train a query again, without charge, whose weights were lost with a killed process."""
-        try:
-            return query.under(self.estimator)(query.architecture, fidelity=self.fidelity).weights
-        except FAILURES:
-            return None
-
-    def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
-        if not measures:
-            return
-        for name, excess in self.goal.excess(measures).items():
-            if name not in trial.constraints:  # a resumed trial may have it
-                trial.set_constraint(name, excess)
-
-    def _repeat(self, trial: optuna.Trial, query: Query, known: Trial) -> None:
-        """Finish a trial with the known result, at no cost."""
-        self._constrain(trial, known.measures)
-        self._note(trial, query, Cost(), measures=known.measures, fidelity=known.fidelity)
-        if known.failure:
-            trial.set_user_attr("failure", known.failure)
-            self._finish(trial, state=TrialState.FAIL)
-        else:
-            for name in self.goal.objectives[1:]:
-                if name not in known.measures:
-                    what = f"A finished trial of {query.architecture} has no '{name}'"
-                    raise ValueError(f"{what}: give another storage, or another name in 'study'.")
-            self._finish(trial, values=[known.value, *(known.measures[name] for name in self.goal.objectives[1:])])
-
-    def _refuse(self, trial: optuna.Trial, what: str, reason: str) -> None:
-        """Give a trial up before anything was paid."""
-        trial.set_user_attr(what, reason)
-        self._finish(trial, state=TrialState.PRUNED)
-
-    def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
-        """Keep the reason, and charge the training in full; FailedWorkError after too many in a row."""
-        trial.set_user_attr("failure", reason)
-        self._note(trial, query, cost, measures=measures)
-        self._finish(trial, state=TrialState.FAIL)
-        self.streak += 1
-        if self.streak >= self.failures:
-            raise FailedWorkError(
-                f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
-                f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
-            )
-
-    def _note(
-        self,
-        trial: optuna.Trial,
-        query: Query,
-        cost: Cost,
-        *,
-        measures: Mapping[str, float],
-        fidelity: float | None = None,
-    ) -> None:
-        """Write the facts of a trial into the study."""
-        for name, value in trial_attributes(query, cost, measures=measures, fidelity=fidelity).items():
-            trial.set_user_attr(name, value)
-
-    def _finish(
-        self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None
-    ) -> None:
-        # Other processes may have given up a trial whose heartbeat was late.
-        self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
+    trials: float  # most trials, free ones counted
+    patience: int  # trials in a row at no cost
+    refusals: int  # architectures in a row that cost too much
+    failures: int  # trainings in a row that fail
 
 
 @dataclass
 class TrialLoop:
     """Asks a study for trials and scores them, until the budget, a limit or the space ends the search."""
 
-    scoring: Scoring
+    # All facts of a trial are written into the study before the trial is finished, so that the study alone is enough
+    # to continue.
+
+    study: optuna.Study
     sampler: BaseSampler
     seeds: tuple[int, ...]  # of the search, and of this process if there are several
-    trials: float  # most trials
-    patience: int
-    refusals: int
+    space: ChoiceSpace
+    estimator: Estimator
+    ledger: Ledger
+    goal: Objectives
+    fidelity: float
+    ranges: Mapping[str, RecipeRange]
+    limits: Limits
+    group: WorkerGroup | None  # the other processes, if there are any
     trained: ScoredQuery | None = None  # the best query, if scored by this process
-
-    def __post_init__(self) -> None:
-        self.study, self.ledger, self.group = self.scoring.study, self.scoring.ledger, self.scoring.group
-        self._left: list[FrozenTrial] = []  # unfinished trials of an interrupted search
+    _failures: int = field(default=0, init=False)  # in a row so far
+    _left: list[FrozenTrial] = field(default_factory=list, init=False)  # unfinished, of an interrupted search
 
     def run(self) -> None:
         """Run until the end; with other processes, until all have finished."""
@@ -207,15 +72,26 @@ class TrialLoop:
             while self.group is not None and self.group.wait(self.ledger) and self._open():
                 self._rounds()
 
+    def train_again(self, query: Query) -> dict[str, Tensor] | None:
+        """Train a query again, without charge, whose weights were lost with a killed process."""
+        try:
+            return query.under(self.estimator)(query.architecture, fidelity=self.fidelity).weights
+        except FAILURES:
+            return None
+
     def _rounds(self) -> None:
         with suppress(Exhausted):
             while self._open():
                 self._one()
 
     def _open(self) -> bool:
-        ledger = self.ledger
-        within = ledger.finished < self.trials and ledger.free < self.patience and ledger.refused < self.refusals
-        return within and not ledger.over
+        ledger, limits = self.ledger, self.limits
+        within = ledger.free < limits.patience and ledger.refused < limits.refusals
+        return within and ledger.finished < limits.trials and not ledger.over
+
+    def _all(self) -> list[FrozenTrial]:
+        trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
+        return trials
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter its result."""
@@ -229,7 +105,7 @@ class TrialLoop:
                 # Other processes give up a trial without heartbeat, and start it again: its result here is lost.
                 shared.enter_context(suppress(UpdateFinishedTrialError))
                 shared.enter_context(self.group.beating(trial))
-            scored = self.scoring.tell(trial)
+            scored = self._draw(trial)
         self.ledger.read(self._all())
         if scored is not None and self.ledger.is_best(scored[0]):
             self.trained = scored
@@ -248,33 +124,139 @@ class TrialLoop:
             self.group.revive()
         return self.study.ask()
 
-    def _all(self) -> list[FrozenTrial]:
-        trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        return trials
+    def _draw(self, trial: optuna.Trial) -> ScoredQuery | None:
+        """Draw a trial's query and score it; None without a new score."""
+        architecture = self.space.suggest(trial)
+        query = Query.of(architecture, suggest_recipe(trial, self.ranges))
+        trial.set_user_attr("drawn", True)
+        if (reason := self.space.violation(architecture)) is not None:
+            self._finish(trial, TrialState.PRUNED, {"violation": reason})
+        elif query in self.ledger.known:
+            self._repeat(trial, query)
+        else:
+            return self._score(trial, query)
+        return None
+
+    def _score(self, trial: optuna.Trial, query: Query) -> ScoredQuery | None:
+        """Measure, and score if the constraints are met and the budget pays."""
+        planned, begin = Cost(), perf_counter()
+        measures: dict[str, float] = {}
+        try:
+            estimator = query.under(self.estimator)
+            measures = self.goal.measure(estimator, query.architecture)
+            self._constrain(trial, measures)
+            if reason := self.goal.violation(measures):
+                self._finish(trial, TrialState.PRUNED, {"constraint": reason})
+                return None
+            planned = estimator.cost(query.architecture, self.fidelity)
+            if not self._pays(trial, query, planned):
+                return None
+            if query in self.ledger.known:  # another process has scored it
+                self._repeat(trial, query)
+                return None
+            score = estimator(query.architecture, fidelity=self.fidelity)
+            if isnan(score.value):
+                raise ArithmeticError("its score is not a number")
+        except FAILURES as error:
+            cost = planned + Cost(seconds=perf_counter() - begin)
+            self._fail(trial, query, reason_of(error), trial_attributes(query, cost, measures))
+            return None
+        self._failures = 0
+        cost = replace(score.cost, seconds=perf_counter() - begin)
+        facts = {**trial_attributes(query, cost, measures, self.fidelity), "trained": bool(score.weights)}
+        self._finish(trial, TrialState.COMPLETE, facts, self._values(score.value, measures))
+        return query, score.weights
+
+    def _pays(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
+        """Whether the budget pays; a trial that costs too much is pruned. Exhausted if nothing is left."""
+        others = Cost()
+        if self.group is not None:
+            others = self.group.reserve(trial, query, planned, self.ledger)
+        budget = self.ledger.budget
+        if query in self.ledger.known or budget.affords(others + planned):
+            return True
+        spent, facts = budget.spent, {"unpaid": "the budget does not pay for it"}
+        too_dear = not budget.affords(planned)
+        if too_dear:
+            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
+            facts["refusal"] = to_plain(refusal)
+        if not too_dear or budget.used_up:
+            self._finish(trial, TrialState.FAIL, facts)
+            raise Exhausted
+        if budget.flops is not None:
+            left = budget.flops - spent.flops
+            facts["unpaid"] = f"it costs {planned.flops:,} FLOPs, and the budget has {left:,} left"
+        self._finish(trial, TrialState.PRUNED, {**trial_attributes(query), **facts})
+        return False
+
+    def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
+        """Report a query's measures to samplers that heed constraints."""
+        if not measures:
+            return
+        for name, excess in self.goal.excess(measures).items():
+            if name not in trial.constraints:  # a resumed trial may have it
+                trial.set_constraint(name, excess)
+
+    def _values(self, score: float, measures: Mapping[str, float]) -> list[float]:
+        """The values of a trial, one an objective."""
+        return [score, *(measures[name] for name in self.goal.objectives[1:])]
+
+    def _repeat(self, trial: optuna.Trial, query: Query) -> None:
+        """Finish a trial with the known result, at no cost."""
+        known = self.ledger.known[query]
+        self._constrain(trial, known.measures)
+        facts = trial_attributes(query, Cost(), known.measures, known.fidelity)
+        if known.failure:
+            self._finish(trial, TrialState.FAIL, {**facts, "failure": known.failure})
+        elif lacking := [name for name in self.goal.objectives[1:] if name not in known.measures]:
+            what = f"A finished trial of {query.architecture} has no '{lacking[0]}'"
+            raise ValueError(f"{what}: give another storage, or another name in 'study'.")
+        else:
+            self._finish(trial, TrialState.COMPLETE, facts, self._values(known.value, known.measures))
+
+    def _fail(self, trial: optuna.Trial, query: Query, reason: str, facts: Mapping[str, Any]) -> None:
+        """Keep the reason, and charge the training in full; FailedWorkError after too many in a row."""
+        self._finish(trial, TrialState.FAIL, {**facts, "failure": reason})
+        self._failures += 1
+        if self._failures >= self.limits.failures:
+            raise FailedWorkError(
+                f"The search was stopped after {number_of(self._failures, 'failure')} in a row, the last of "
+                f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
+            )
+
+    def _finish(
+        self,
+        trial: optuna.Trial,
+        state: TrialState,
+        facts: Mapping[str, Any],
+        values: Sequence[float] | None = None,
+    ) -> None:
+        """Write the facts of a trial into the study, and finish it."""
+        for name, fact in facts.items():
+            if fact:
+                trial.set_user_attr(name, fact)
+        # Other processes may have given up a trial whose heartbeat was late.
+        self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
 
 
 def reseed(sampler: BaseSampler, *numbers: int) -> None:
     """Set every random generator of a sampler, and of the samplers inside it, from numbers such as (seed, trial)."""
     # Optuna does not store a sampler's generator, and its own reseed_rng seeds from the operating system.
-    sequence = np.random.SeedSequence(numbers)
-    for child, generator in zip(sequence.spawn(len(found := list(_generators(sampler, set())))), found, strict=True):
+    generators = list(_generators(sampler))
+    for child, generator in zip(np.random.SeedSequence(numbers).spawn(len(generators)), generators, strict=True):
         if isinstance(generator, np.random.RandomState):
             generator.seed(child.generate_state(4))
         else:
             generator.bit_generator.state = type(generator.bit_generator)(child).state
 
 
-def _generators(value: object, seen: set[int]) -> Iterator[np.random.RandomState | np.random.Generator]:
+def _generators(sampler: BaseSampler) -> Iterator[np.random.RandomState | np.random.Generator]:
     """Walk the attributes of a sampler, in their order, for numpy's generators."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, np.random.RandomState | np.random.Generator):
-        yield value
-    elif isinstance(value, BaseSampler):
-        for attribute in vars(value).values():
-            yield from _generators(attribute, seen)
-    else:  # Optuna wraps its generator into an object with a property that makes it at first use
-        inner = getattr(value, "rng", None)
-        if isinstance(inner, np.random.RandomState | np.random.Generator):
-            yield from _generators(inner, seen)
+    for value in vars(sampler).values():
+        if isinstance(value, BaseSampler):
+            yield from _generators(value)
+            continue
+        # Optuna wraps its generator into an object with a property that makes it at first use.
+        generator = getattr(value, "rng", value)
+        if isinstance(generator, np.random.RandomState | np.random.Generator):
+            yield generator

@@ -6,39 +6,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Event, Thread
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import DBAPIError
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import to_plain
 from lit_metanas.searchers.query.ledger import Kept, Ledger, Query, Reservation
-from lit_metanas.searchers.samplers.memory import trial_id
 
-TRIES = 3
-"""Most attempts to run a trial whose process dies each time, and to open a data base."""
+RETRIES = 2
+"""Most further attempts to run a trial whose process dies each time."""
 
 PAUSE = 0.1
 """Seconds between two reads of the storage."""
 
 
+def trial_id(trial: Trial | FrozenTrial) -> int:
+    """A trial's key in its storage, which Optuna keeps private; only this function reads it."""
+    number: int = trial._trial_id
+    return number
+
+
 def shared_storage(url: str, heartbeat: int) -> RDBStorage:
     """A data base whose trials send heartbeats (seconds), and start again elsewhere after two missing ones."""
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # it may be locked for a while
-    again = RetryHeartbeatStaleTrialCallback(max_retry=TRIES - 1)
-    for attempt in range(1, TRIES + 1):
-        try:
-            return RDBStorage(
-                url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=again
-            )
-        except DBAPIError:  # two processes that find an empty data base both make its tables, and one fails
-            if attempt == TRIES:
-                raise
-            time.sleep(10 * attempt * PAUSE)
-    raise AssertionError
+    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+    connect = partial(
+        RDBStorage, url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=again
+    )
+    try:
+        return connect()
+    except DBAPIError:  # two processes that find an empty data base both make its tables, and one fails
+        time.sleep(10 * PAUSE)
+        return connect()
 
 
 class WorkerGroup:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from optuna import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.memory import note_on_trial
 from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-
-AGE = "regularised_evolution:age"
-"""System attribute of a trial: the number of finished trials when it finished. Clocks of several machines differ."""
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class RegularisedEvolution(HistorySampler):
@@ -62,7 +58,7 @@ class RegularisedEvolution(HistorySampler):
         if len(history.completed) < self.population:
             return history.draw(generator)
         # The sort is stable: trials that finished at the same time keep the order of their numbers.
-        members = sorted(history.completed, key=_age)[-self.population :]
+        members = sorted(history.completed, key=lambda one: one.datetime_complete or datetime.min)[-self.population :]
         ranks = [history.rank(member) for member in members]
         for _ in range(FRUITLESS_DRAWS):
             sample: list[int] = generator.integers(len(members), size=self.sample).tolist()
@@ -71,17 +67,3 @@ class RegularisedEvolution(HistorySampler):
             if history.is_new(child):
                 return child
         return history.draw(generator)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Note the place of a completed trial in the order of completion."""
-        if state == TrialState.COMPLETE:
-            finished = len(study.get_trials(deepcopy=False, states=FINISHED))
-            note_on_trial(study, trial, AGE, finished)
-
-
-def _age(trial: FrozenTrial) -> int:
-    """Place in the order of completion; trials of other programs take their number."""
-    age = trial.system_attrs.get(AGE)
-    if type(age) is not int:
-        return trial.number
-    return age

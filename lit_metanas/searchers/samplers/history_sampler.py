@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, can_have, other_value, values_by_label
-from lit_metanas.searchers.samplers.memory import Identities
+from lit_metanas.searchers.samplers.identities import Identities
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
@@ -59,9 +59,9 @@ class History:
         others = [identities.with_labels(one) for one in trials if one.number != trial.number]
         self.trials = [one for one in others if one.state in UNFAILED]
         self.completed = [one for one in self.trials if one.state == TrialState.COMPLETE]
-        failures = Counter(identities(one.params).number for one in others if one.state == TrialState.FAIL)
-        self._tried = {number for number, times in failures.items() if times >= CHANCES}
-        self._tried |= {identities(one.params).number for one in self.trials}
+        failures = Counter(identities(one.params).key for one in others if one.state == TrialState.FAIL)
+        self._tried = {key for key, times in failures.items() if times >= CHANCES}
+        self._tried |= {identities(one.params).key for one in self.trials}
         # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
@@ -78,7 +78,7 @@ class History:
             if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
                 return False
         identity = self._identities(parameters)
-        return identity.allowed and identity.number not in self._tried
+        return identity.allowed and identity.key not in self._tried
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
@@ -113,19 +113,10 @@ class HistorySampler(BaseSampler, ABC):
     # Parameters that are new, or that a proposal lacks, are drawn at random. With a space, isomorphic or impossible
     # architectures are never proposed.
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
+        self.space, self.prefix = space, prefix
         self._generator = TrialGenerator(seed)
         self._identities = Identities(space, prefix)
         self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to running trials of this process
-
-    @property
-    def space(self) -> ChoiceSpace | None:
-        """The space whose choices are among the parameters."""
-        return self._identities.space
-
-    @property
-    def prefix(self) -> str:
-        """The prefix of the parameters that are the space's choices."""
-        return self._identities.prefix
 
     def check(self, space: ChoiceSpace) -> None:
         """Refuse to search a space with other choices, or under another prefix, than the sampler's."""

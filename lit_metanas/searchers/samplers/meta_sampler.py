@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.memory import embedding_of
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice, Tried
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -24,8 +23,7 @@ from lit_metanas.surrogates.transfer import TransferSurrogate
 class MetaSampler(HistorySampler):
     """Searches a new task with a ``MetaSurrogate`` that learned from searches of other tasks.
 
-    It starts with a portfolio: architectures of which at least one should be good on each source task. Sources count
-    more if their embedding is nearer to the task's, if the study and the checkpoint have embeddings. If few sources
+    It starts with a portfolio: architectures of which at least one should be good on each source task. If few sources
     make the portfolio short, promising architectures from other parts of the space follow. Then each trial has the
     largest expected improvement over the best score so far under a ``TransferSurrogate``, from which misleading sources
     drop out.
@@ -42,8 +40,6 @@ class MetaSampler(HistorySampler):
         surrogate: a fitted one in memory, instead of a checkpoint. Without either there are no sources.
         prefix: of the parameters that are the space's choices.
         first: number of architectures at the start, the portfolio included; without sources they are drawn at random.
-        refit: the kernel's parameters are fitted again after so many scores.
-        context: most scores that the process takes, the best half and the latest, which bounds time and memory.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
 
     Raises:
@@ -57,8 +53,6 @@ class MetaSampler(HistorySampler):
         0
     """
 
-    surrogate: TransferSurrogate | None = None
-
     def __init__(
         self,
         *,
@@ -68,30 +62,21 @@ class MetaSampler(HistorySampler):
         surrogate: MetaSurrogate | None = None,
         prefix: str = PREFIX,
         first: int = 5,
-        refit: int = 10,
-        context: int = 250,
         seed: int | None = None,
     ) -> None:
-        for name, value, least in (("first", first, 0), ("refit", refit, 1), ("context", context, 2)):
-            if value < least:
-                raise ValueError(f"MetaSampler: {name} is {value}; give at least {least}.")
-        for name, other in (("checkpoint", checkpoint), ("encoding", encoding)):
-            if surrogate is not None and other is not None:
-                raise ValueError(f"MetaSampler: a fitted surrogate has all that it needs; leave out the {name}.")
-        used = encoding
+        if first < 0:
+            raise ValueError(f"MetaSampler: first is {first}; give at least 0.")
+        if surrogate is not None and (checkpoint is not None or encoding is not None):
+            raise ValueError("MetaSampler: a fitted surrogate needs nothing else; leave out checkpoint and encoding.")
+        source: str | TransferSurrogate | None = checkpoint
         if surrogate is not None:
-            used = surrogate.encoding
-        if used is None:
-            used = OneHotEncoding(space)
-        if used.space.distributions() != space.distributions():
-            given = "surrogate" if encoding is None else "encoding"
-            raise ValueError(f"The {given} is of another space than {space.name}: give both the same.")
+            encoding, source = surrogate.encoding, surrogate.surrogate
+        encoding = encoding or OneHotEncoding(space)
+        if encoding.space.distributions() != space.distributions():
+            raise ValueError(f"The encoding or surrogate is of another space than {space.name}: give both the same.")
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.first = first
-        self.encoding, self.checkpoint, self.refit, self.context = encoding, checkpoint, refit, context
-        if surrogate is not None:  # a new attribute would change the settings of searches without this argument
-            self.surrogate = surrogate.surrogate
-        self._choice = SurrogateChoice(used, self.surrogate or checkpoint, refit=refit, context=context)
+        self._choice = SurrogateChoice(encoding, source)
         if checkpoint is not None:
             _ = self._choice.surrogate  # refuses an unreadable checkpoint now
 
@@ -110,8 +95,7 @@ class MetaSampler(HistorySampler):
         if asked >= self.first and len(tried.architectures) >= 2:
             wanted = self._choice.next(tried, generator)
         elif self._choice.surrogate.sources:
-            embedding = embedding_of(study)
-            wanted = self._choice.first(embedding, max(self.first, asked + 1))
+            wanted = self._choice.first(max(self.first, asked + 1))
         skipped = self._deciding(trial, history)
         for architecture in wanted:
             parameters = self.labelled(architecture, self._choice.encoding.space)

@@ -20,10 +20,8 @@ from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.objectives import RECIPE_PREFIX
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.memory import embedding_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-from lit_metanas.surrogates.transfer import closeness
 
 CHANCE = 0.5
 """A source with at least this share of discordant pairs has no weight."""
@@ -38,7 +36,6 @@ class SourceScores:
     # A network's score on a task is that of the highest fidelity, then of the longest recorded training, then the
     # first. Tasks on which all scores are equal are left out.
     def __init__(self, records: Sequence[SearchRecord], space: ChoiceSpace) -> None:
-        embeddings = {record.task_id: record.embedding for record in records if record.embedding}
         tasks: dict[str, dict[Query, float]] = {}
         for name, own in by_task(records).items():
             best = best_trials(own, lambda trial: Query.of(space.canonical(trial.architecture), trial.recipe))
@@ -55,17 +52,18 @@ class SourceScores:
             low, high = min(scores.values()), max(scores.values())
             for member, value in scores.items():
                 self.scores[row, places[member]] = (value - low) / (high - low)
-        found = [embeddings.get(name, ()) for name in tasks]
-        same = bool(found) and all(found) and len({len(each) for each in found}) == 1
-        self.embeddings = torch.tensor(found, dtype=torch.float64) if same else None
         self.cost = cost_of(records)
+
+    @property
+    def weights(self) -> Tensor:
+        """Weights of the tasks before the first trial, shape ``(tasks,)``."""
+        return torch.ones(len(self.scores), dtype=torch.float64) / len(self.scores)
 
     def cover(self, number: int, least: float = 0.0) -> list[Query]:
         """The first ``number`` members on a new task; each adds ``least`` or more to the mean of the best so far."""
-        weights = torch.full((len(self.scores),), 1 / max(len(self.scores), 1), dtype=torch.float64)
         known, tried, covered = self.scores.nan_to_num(nan=0.0), list[int](), 0.0
         for _ in range(min(number, len(self.members))):
-            order = order_members(self.scores, weights, torch.tensor(tried, dtype=torch.int64))
+            order = order_members(self.scores, self.weights, torch.tensor(tried, dtype=torch.int64))
             place = next(place for place in order if place not in tried)
             before, covered = covered, float(known[:, [*tried, place]].amax(1).mean())
             if tried and covered - before < least:
@@ -110,9 +108,8 @@ class PortfolioSampler(HistorySampler):
     of its task. A network that a task has not tried counts as its worst there.
 
     Two departures from the papers. The best so far is that of all networks that the study has tried, whoever proposed
-    them. And an earlier task counts less if it disagrees with the study about the order of the tried networks, or if
-    its embedding is farther away. Misleading tasks thus drop out. The portfolio ends when all have, or after ``size``
-    networks.
+    them. And an earlier task counts less if it disagrees with the study about the order of the tried networks.
+    Misleading tasks thus drop out. The portfolio ends when all have, or after ``size`` networks.
 
     A network comes with its recorded training hyper-parameters, if the study searches these.
 
@@ -189,34 +186,21 @@ class PortfolioSampler(HistorySampler):
         if self.then is not None:
             self.then.check(space)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Pass the trial on to the other sampler."""
-        if self.then is not None:
-            self.then.after_trial(study, trial, state, values)
-
     def _wanted(self, study: Study, history: History) -> Iterable[dict[str, Any]]:
         """Parameters of all members, the next of the portfolio first; none if no source has any weight."""
-        weights = self._prior(embedding_of(study))
         places = [(trial, place) for trial in history.trials for place in self._places(trial)]
         tried = torch.tensor([place for _, place in places], dtype=torch.int64)
         ranked = [(place, history.rank(trial)) for trial, place in places if trial.state == TrialState.COMPLETE]
         order = sorted({rank for _, rank in ranked}, reverse=True)
         values = torch.tensor([float(order.index(rank)) for _, rank in ranked], dtype=torch.float64)
         known = torch.tensor([place for place, _ in ranked], dtype=torch.int64)
-        weights = weights * agreement(self.sources.scores, known, values)
+        weights = self.sources.weights * agreement(self.sources.scores, known, values)
         if float(weights.sum()) <= 0:
             return []
         asked = history.distributions if history.completed else None
         members = order_members(self.sources.scores, weights, tried)
         wanted = (self._parameters(self.sources.members[place], asked) for place in members)
         return (parameters for parameters in wanted if parameters)
-
-    def _prior(self, embedding: Sequence[float]) -> Tensor:
-        """Weights of the sources before the first trial, shape ``(tasks,)``."""
-        number, others = len(self.sources.scores), self.sources.embeddings
-        if not embedding or others is None or others.shape[1] != len(embedding):
-            return torch.full((number,), 1 / max(number, 1), dtype=torch.float64)
-        return closeness(torch.tensor(embedding, dtype=torch.float64), others)
 
     def _places(self, trial: FrozenTrial) -> list[int]:
         """The members that a trial tried: those with its architecture and its numbers of a recipe."""

@@ -142,10 +142,8 @@ class NGramNetwork(SolvedNetwork):
         seed: int,
         pass_ended: Callable[[], None] | None = None,
     ) -> bool:
-        """See ``SolvedNetwork``; how rare n-grams are is learned first.
-
-        A part of the examples is learned from only after some passes over the others, which it calibrates.
-        """
+        """See ``SolvedNetwork``; how rare n-grams are is learned first."""
+        # A part of the examples is learned from only after some passes over the others, which it calibrates.
         device, inputs, labels = self.bias.device, part.inputs.cpu(), part.labels.cpu()
         self.cpu()  # where a step of a few small operations takes less time than on a GPU
         self._count(inputs)
@@ -208,26 +206,18 @@ class Dual:
     Vectors and bias are to have the smallest half of their squared norm plus costs times squared errors, for each
     output by itself. The bias is the weight of a feature that is always 1.
 
-    Args:
-        columns: the features of each example, each once.
-        values: of these.
-        margins: the scores to reach, shape ``(n, outputs)``.
-        costs: of the squared errors, of the same shape.
-        sided: whether a score beyond its margin is no error.
-        number: of features.
-
     Hsieh, Chang, Lin, Keerthi, Sundararajan. A Dual Coordinate Descent Method for Large-scale Linear SVM. ICML 2008.
     """
 
     def __init__(
         self,
-        columns: Sequence[Tensor],
-        values: Sequence[Tensor],
-        margins: Tensor,
-        costs: Tensor,
+        columns: Sequence[Tensor],  # the features of each example, each once
+        values: Sequence[Tensor],  # of these
+        margins: Tensor,  # the scores to reach, (n, outputs)
+        costs: Tensor,  # of the squared errors, (n, outputs)
         *,
-        sided: bool,
-        number: int,
+        sided: bool,  # whether a score beyond its margin is no error
+        number: int,  # of features
     ) -> None:
         self.sided = sided
         self.vectors = margins.new_zeros(number, margins.shape[1])

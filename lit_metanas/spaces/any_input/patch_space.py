@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeNetwork, equation_flops, zero_head
-from lit_metanas.spaces.any_input.solved_models import SolvedModels
+from lit_metanas.spaces.any_input.ridge import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -33,7 +32,7 @@ SEEN_IMAGES, SEEN_PATCHES = 1000, 50_000
 """Images of which patches are taken, and the patches by which they are whitened."""
 
 
-class PatchSpace(SolvedModels, SearchSpace):
+class PatchSpace(RidgeModels, SearchSpace):
     """Ridge regressions on the likeness of an image's patches to drawn ones, after Coates, Lee and Ng (2011).
 
     Patches of six by six pixels are drawn from the images to learn from. Each patch of an image is brought to mean 0
@@ -53,13 +52,7 @@ class PatchSpace(SolvedModels, SearchSpace):
 
     shapes = (ImageShape,)
     choices = (Choice("patches", tuple(map(str, DRAWN_PATCHES))),)
-    decays = (1.0,)
     tried = 1
-
-    @classmethod
-    def uncounted_flops(cls, examples: int) -> int:
-        """That of the equations."""
-        return equation_flops(examples)
 
     def network(self, architecture: Architecture, shape: Shape, way: int) -> PatchNetwork:
         """See ``SolvedModels``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.spaces.any_input.solved_models import SolvedNetwork, calibration, costs_of, margins_of
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.tasks.task import Split
 
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
@@ -22,6 +22,19 @@ MOST_SOLVED = 2048
 
 FEATURES_AT_ONCE = 8
 """Examples of which features are computed together; maps of 32 leave the cache, and take half as long again."""
+
+
+class RidgeModels(SolvedModels):
+    """What spaces of ridge regressions have in common."""
+
+    decays = (1.0,)
+
+    @classmethod
+    def uncounted_flops(cls, examples: int) -> int:
+        """That of the equations, with about 10,000 features."""
+        # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
+        number = min(examples, MOST_SOLVED)
+        return (2 * 10_000 * number**2 + 10 * number**3) // 5
 
 
 class RidgeNetwork(SolvedNetwork):
@@ -82,13 +95,6 @@ class RidgeNetwork(SolvedNetwork):
         return margins is not None
 
 
-def equation_flops(examples: int) -> int:
-    """The time in FLOPs to solve the equations of so many examples, with about 10,000 features."""
-    # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
-    number = min(examples, MOST_SOLVED)
-    return (2 * 10_000 * number**2 + 10 * number**3) // 5
-
-
 def zero_head(features: int, way: int) -> nn.Linear:
     """A linear layer of zeros."""
     head = nn.Linear(features, way)
@@ -99,34 +105,21 @@ def zero_head(features: int, way: int) -> nn.Linear:
 
 @dataclass(frozen=True)
 class Ridge:
-    """A fitted regression.
+    """A fitted regression."""
 
-    Attributes:
-        vectors: shape ``(features, outputs)``.
-        bias: shape ``(outputs,)``.
-        left_out: the outputs of each example by a regression on all others, shape ``(n, outputs)``.
-    """
-
-    vectors: Tensor
-    bias: Tensor
-    left_out: Tensor
+    vectors: Tensor  # (features, outputs)
+    bias: Tensor  # (outputs,)
+    left_out: Tensor  # the outputs of each example by a regression on all others, (n, outputs)
 
 
 def fit_ridge(
     features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0, scales: Tensor | None = None
 ) -> Ridge:
-    """Fit a regression with a bias, which is not penalised, on features that are scaled to variance 1, or others.
-
-    Args:
-        features: shape ``(n, features)``, float64.
-        wanted: outputs, shape ``(n, outputs)``.
-        costs: of the squared errors, of the same shape.
-        factor: of the penalties to choose from.
-        scales: standard deviations to which features are scaled, shape ``(features,)``.
-
-    1. Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
-       1979 (the errors of examples that are left out).
-    """
+    """Fit a regression on scaled features ``(n, features)``, float64, with a bias that is not penalised."""
+    # Outputs and the costs of their squared errors have shape (n, outputs), and scales, the standard deviations of
+    # scaled features, (features,). The factor is that of the penalties to choose from. Errors of left-out examples:
+    # Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
+    # 1979.
     if scales is None:
         scales = torch.ones_like(features[0])
     if (costs == costs[:, :1]).all():

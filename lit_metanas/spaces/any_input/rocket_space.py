@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeNetwork, equation_flops, zero_head
-from lit_metanas.spaces.any_input.solved_models import SolvedModels
+from lit_metanas.spaces.any_input.ridge import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -35,7 +34,7 @@ ABOVE = 1e-3
 """How far levels are above the quantiles, so that equal answers, as to a still signal, are none above by rounding."""
 
 
-class RocketSpace(SolvedModels, SearchSpace):
+class RocketSpace(RidgeModels, SearchSpace):
     """Ridge regressions on features of fixed convolutions along a series: MiniRocket and MultiRocket, simplified.
 
     There are 84 kernels of nine numbers, each for the series and for its changes from step to step, with dilations 1,
@@ -60,12 +59,6 @@ class RocketSpace(SolvedModels, SearchSpace):
 
     shapes = (SeriesShape,)
     choices = (Choice("levels", tuple(map(str, LEVELS))),)
-    decays = (1.0,)
-
-    @classmethod
-    def uncounted_flops(cls, examples: int) -> int:
-        """That of the equations."""
-        return equation_flops(examples)
 
     def network(self, architecture: Architecture, shape: Shape, way: int) -> RocketNetwork:
         """See ``SolvedModels``."""

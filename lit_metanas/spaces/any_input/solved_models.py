@@ -18,7 +18,6 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Solver
-from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Split
 
 SCALE = 5.0
@@ -38,19 +37,9 @@ class SolvedNetwork(nn.Module):
         seed: int,
         pass_ended: Callable[[], None] | None = None,
     ) -> bool:
-        """Learn from examples, so that scores of classes are about calibrated.
-
-        Args:
-            part: inputs as ``forward`` takes them, targets, and perhaps how much each counts.
-            objective: what is learned.
-            decay: the larger, the smaller are the weights of features.
-            passes: over all examples.
-            seed: of what is drawn.
-            pass_ended: is called after each pass.
-
-        Returns:
-            False if the objective is none of those that are solved: only what features need is learned then.
-        """
+        """Learn from examples, so that scores of classes are about calibrated; False if the objective is not solved."""
+        # The larger the decay, the smaller are the weights of features. For other objectives only what features need is
+        # learned.
 
 
 class SolvedModels:
@@ -61,6 +50,7 @@ class SolvedModels:
         tried: the most models that are compared, of the first ones that are within all limits; None is all.
     """
 
+    shares_weights: ClassVar[bool] = False
     decays: ClassVar[tuple[float, ...]]
     tried: ClassVar[int | None] = None
 
@@ -86,14 +76,6 @@ class SolvedModels:
         if weights:
             network.load_state_dict(weights)
         return network
-
-    def supernet(self, shape: Shape) -> Supernet:
-        """Refused, as models share no weights."""
-        raise ValueError(f"{type(self).__name__} has no supernet: take another space.")
-
-    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
-        """None: all begin as zeros."""
-        return {}
 
     def solver(self, child: nn.Module) -> Solver:
         """The child's own."""

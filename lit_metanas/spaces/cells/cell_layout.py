@@ -60,7 +60,6 @@ class CellLayout:
     channels: int  # of each node before the first reduction; each reduction doubles them
     operations: tuple[str, ...]  # the candidates of each edge
     normalised_pools: bool
-    full_convolutions: bool = False
 
     @property
     def stem(self) -> int:
@@ -82,7 +81,7 @@ class CellLayout:
 
     def operation(self, label: str) -> Operation:
         """What makes the operation of a label other than ``none``."""
-        if label == "conv_3x3" and not self.full_convolutions:
+        if label == "conv_3x3":  # as in MetaNAS's published space
             label = "separable_conv_3x3"
         return CELL_OPERATIONS[label]
 

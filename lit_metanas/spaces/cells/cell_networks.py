@@ -131,14 +131,16 @@ class CellChild(BodyChild):
     ) -> None:
         labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
         body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
-        features, flops = convolved_flops(body, shape)
-        super().__init__(body, shape, way, features=features, flops=flops + features * way)
+        super().__init__(body, shape, way)
         self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
         self.second_reduction = layout.second_reduction
         if auxiliary:
             site = layout.sites(*shape[1:])[self.second_reduction]
             self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
+
+    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        return convolved_flops(body, shape)
 
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""

@@ -172,86 +172,65 @@ def odd_pixels(inputs: Tensor) -> Tensor:
     return F.pad(inputs[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
 
 
-def convolve(
-    channels: int, width: int, kernel: int, norms: Norms, *, stride: int = 1, layers: tuple[nn.Module, ...] = ()
-) -> ConvolutionOperation:
-    """ReLU, convolution (or the given layers instead) and batch-norm."""
-    inner = layers or (nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False),)
-    return ConvolutionOperation(nn.ReLU(), *inner, norms(width, "operation"))
+def convolve(width: int, norms: Norms, *layers: nn.Module) -> ConvolutionOperation:
+    """ReLU, some layers and batch-norm of ``width`` channels."""
+    return ConvolutionOperation(nn.ReLU(), *layers, norms(width, "operation"))
 
 
-def factorized_reduction(channels: int, width: int, norms: Norms) -> ConvolutionOperation:
-    """ReLU, a factorized reduction and batch-norm."""
-    return convolve(channels, width, 1, norms, layers=(FactorizedReduction(channels, width),))
+def _full(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution of all channels that keeps the image's size, but for the stride."""
+    return nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False)
 
 
 def entry(channels: int, width: int, shrunk: bool, norms: Norms) -> ConvolutionOperation:
     """What brings an input of a cell to its width, and to half its size if the cell before has ``shrunk`` the image."""
     if shrunk:
-        return factorized_reduction(channels, width, norms)
-    return convolve(channels, width, 1, norms)
+        return convolve(width, norms, FactorizedReduction(channels, width))
+    return convolve(width, norms, _full(channels, width, 1))
 
 
 def _depthwise(channels: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
     """A depthwise and a pointwise convolution."""
     deep = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
-    return deep, nn.Conv2d(channels, channels, 1, bias=False)
+    return deep, _full(channels, channels, 1)
 
 
 def _separable(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """Twice ReLU, depthwise and pointwise convolution, batch-norm."""
-    first, second = (
-        convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, step)) for step in (stride, 1)
-    )
+    first, second = (convolve(channels, norms, *_depthwise(channels, kernel, step)) for step in (stride, 1))
     return ConvolutionOperation(*first, *second)
 
 
-def _separable_once(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    return convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, stride))
+def _dilated(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    return convolve(channels, norms, DilatedConv2d(channels, kernel, stride), _full(channels, channels, 1))
 
 
-def _dilated_convolution(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    layers = DilatedConv2d(channels, kernel, stride), nn.Conv2d(channels, channels, 1, bias=False)
-    return convolve(channels, channels, kernel, norms, layers=layers)
-
-
-def _full(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    return convolve(channels, channels, kernel, norms, stride=stride)
-
-
-def _row_and_column(length: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    """A row and then a column of a kernel; the stride is the row's."""
-    row = nn.Conv2d(channels, channels, (1, length), stride, (0, length // 2), bias=False)
-    column = nn.Conv2d(channels, channels, (length, 1), 1, (length // 2, 0), bias=False)
-    return convolve(channels, channels, length, norms, layers=(row, column))
+def _row_and_column(channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    """A row and then a column of a kernel of five pixels; the stride is the row's."""
+    row = nn.Conv2d(channels, channels, (1, 5), stride, (0, 2), bias=False)
+    return convolve(channels, norms, row, nn.Conv2d(channels, channels, (5, 1), 1, (2, 0), bias=False))
 
 
 def _skip(channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """The identity, or the factorized reduction where the image is halved."""
     if stride == 1:
         return SkipOperation()
-    return factorized_reduction(channels, channels, norms)
-
-
-def _max_pool(channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    return PoolOperation(nn.MaxPool2d(3, stride, 1), norms(channels, "pool"))
-
-
-def _average_pool(channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    return PoolOperation(nn.AvgPool2d(3, stride, 1, count_include_pad=False), norms(channels, "pool"))
+    return entry(channels, channels, True, norms)
 
 
 CELL_OPERATIONS: Mapping[str, Operation] = {
-    "max_pool_3x3": _max_pool,
-    "avg_pool_3x3": _average_pool,
+    "max_pool_3x3": lambda channels, stride, norms: PoolOperation(nn.MaxPool2d(3, stride, 1), norms(channels, "pool")),
+    "avg_pool_3x3": lambda channels, stride, norms: PoolOperation(
+        nn.AvgPool2d(3, stride, 1, count_include_pad=False), norms(channels, "pool")
+    ),
     "skip_connect": _skip,
     "sep_conv_3x3": partial(_separable, 3),
     "sep_conv_5x5": partial(_separable, 5),
-    "dil_conv_3x3": partial(_dilated_convolution, 3),
-    "dil_conv_5x5": partial(_dilated_convolution, 5),
-    "separable_conv_3x3": partial(_separable_once, 3),
-    "conv_3x3": partial(_full, 3),
-    "conv_5x5": partial(_full, 5),
-    "conv_1x5_5x1": partial(_row_and_column, 5),
+    "dil_conv_3x3": partial(_dilated, 3),
+    "dil_conv_5x5": partial(_dilated, 5),
+    "separable_conv_3x3": lambda channels, stride, norms: convolve(channels, norms, *_depthwise(channels, 3, stride)),
+    "conv_3x3": lambda channels, stride, norms: convolve(channels, norms, _full(channels, channels, 3, stride)),
+    "conv_5x5": lambda channels, stride, norms: convolve(channels, norms, _full(channels, channels, 5, stride)),
+    "conv_1x5_5x1": _row_and_column,
 }
 """All but ``none``, which is nothing."""

@@ -1,7 +1,8 @@
-"""The cell spaces of DARTS and MetaNAS."""
+"""The cell spaces of DARTS and MetaNAS, and the notation of DARTS's cells in the literature."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -19,7 +20,6 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellNetwork
 from lit_metanas.spaces.cells.cell_operations import Norms
-from lit_metanas.spaces.cells.genotype import COMPUTED, format_genotype, parse_genotype
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -43,6 +43,15 @@ METANAS_OPERATIONS = (
     "sep_conv_3x3",
     "dil_conv_3x3",
 )
+
+
+COMPUTED = [2, 3, 4, 5]
+"""Nodes that a DARTS cell computes."""
+FORM = "Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))"
+
+_STEPS = r"\[((?:\('\w+',\d\),?){8})\]"
+_OUTPUTS = r"(?:range\(2,6\)|[\[(]2,3,4,5[\])])"
+_GENOTYPE = ",".join(f"{kind}={_STEPS},{kind}_concat={_OUTPUTS}" for kind in KINDS)
 
 
 class DARTSCell(SearchSpace):
@@ -181,6 +190,35 @@ def _best(labels: Sequence[str], logits: Tensor) -> tuple[float, str]:
     return max(found, key=itemgetter(0), default=(-1.0, "none"))
 
 
+def format_genotype(labels: Mapping[str, str]) -> str:
+    """The notation of an architecture: for each node, two pairs of an operation and its input, by input."""
+    parts = []
+    for kind in KINDS:
+        steps = []
+        for node in COMPUTED:
+            for source in labels[inputs_name(kind, node)].split("+"):
+                steps.append(f"('{labels[edge_name(int(source), node, kind)]}', {source})")
+        parts.append(f"{kind}=[{', '.join(steps)}], {kind}_concat=range(2, 6)")
+    return f"Genotype({', '.join(parts)})"
+
+
+def parse_genotype(text: str) -> dict[str, str]:
+    """The inverse of ``format_genotype``: labels by choice, in whatever order a node's two inputs are given."""
+    found = re.fullmatch(rf"Genotype\({_GENOTYPE}\)", re.sub(r"\s", "", text).replace('"', "'"))
+    if found is None:
+        raise ValueError(f"'{text[:80]}' is not a genotype: write {FORM}, with eight pairs for each cell.")
+    labels: dict[str, str] = {}
+    for kind, steps in zip(KINDS, found.groups(), strict=True):
+        pairs = re.findall(r"'(\w+)',(\d)", steps)
+        for place, node in enumerate(COMPUTED):
+            edges = {int(source): operation for operation, source in pairs[2 * place : 2 * place + 2]}
+            if len(edges) < 2 or max(edges) >= node:
+                raise ValueError(f"Node {node} of the genotype's {kind} cell: give two inputs from 0 to {node - 1}.")
+            labels[inputs_name(kind, node)] = "+".join(map(str, sorted(edges)))
+            labels |= {edge_name(source, node, kind): operation for source, operation in edges.items()}
+    return labels
+
+
 class MetaNASCell(SearchSpace):
     """Three nodes with two inputs each, seven operations and no ``none`` (Elsken et al. 2020, Section 3.3).
 
@@ -194,7 +232,6 @@ class MetaNASCell(SearchSpace):
         channels: of each node before the first reduction cell, which doubles them as the second does.
         cells: of the network; those at one and two thirds of the depth are reduction cells.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
-        full_convolutions: whether ``conv_3x3`` is a full convolution instead of a depthwise-separable one.
         fixed: labels that single choices are restricted to, for instance ``{normal.inputs4: [0+2]}``.
 
     Raises:
@@ -213,11 +250,10 @@ class MetaNASCell(SearchSpace):
         channels: int = 16,
         cells: int = 4,
         normalised_pools: bool = True,
-        full_convolutions: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools, full_convolutions)
+        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools)
         self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> BodySupernet:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.sequence.step_operations import Recurrence, attend, part_of, sinusoids
+from lit_metanas.spaces.sequence.step_operations import AttentionMaps, Recurrence, attend, part_of, sinusoids
 
 KERNEL = 3
 """Steps that a causal convolution sees: its own, and those before it."""
@@ -64,26 +64,16 @@ class CausalConvolution(nn.Module):
         return F.glu(self.maps(columns), 1).transpose(1, 2), columns[:, :, seen - KERNEL + 1 : seen]
 
 
-class CausalAttention(nn.Module):
-    """Attention to a step and those before it (Vaswani et al. 2017). It keeps ``(n, 2, heads, steps, size)``."""
-
-    positions: Tensor
-
-    def __init__(self, width: int, heads: int, steps: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
-        self.bias = nn.Parameter(torch.zeros(3 * width))
-        self.output = nn.Linear(width, width)
-        self.register_buffer("positions", sinusoids(steps, width))
+class CausalAttention(AttentionMaps):
+    """Attention to a step and those before it. It keeps ``(n, 2, heads, steps, size)``."""
 
     def forward(self, rows: Tensor, kept: Tensor | None) -> Further:
         """Some further steps, shape ``(n, steps, width)``."""
-        before = 0 if kept is None else kept.shape[3]
-        steps, size = rows.shape[1], rows.shape[2] // self.heads
-        rows = rows + part_of(self.positions, before, steps)
-        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
-        query, own = split.select(2, 0), split[:, :, 1:].transpose(1, 2)
+        steps, before = rows.shape[1], 0
+        if kept is not None:
+            before = kept.shape[3]
+        maps = self.project(rows, before)
+        query, own = maps.select(2, 0), maps[:, :, 1:].transpose(1, 2)
         kept = own if kept is None else torch.cat([kept, own], 3)
         hidden = None
         if steps > 1:

@@ -93,7 +93,8 @@ class EncoderDecoder(nn.Module):
     def read(self, inputs: Tensor) -> list[CrossMemory]:
         """What each of the decoder's layers looks up in series ``(n, features, steps)`` or tokens ``(n, steps)``."""
         depths = self.encoder.computed_depths()
-        wanted = sorted({place for depth in depths for place in range(depth, depth - self._most_attended(depth), -1)})
+        most = max(map(int, self.cross.computed_labels()))
+        wanted = sorted({place for depth in depths for place in range(depth, max(depth - most, 0), -1)})
         found = self.encoder.layer_outputs(inputs, wanted)
         _, steps = found[max(depths)]
         outputs = {place: steps.blank(found[place][0]).transpose(1, 2) for place in wanted}
@@ -162,30 +163,16 @@ class EncoderDecoder(nn.Module):
         number = max(map(int, self.depth.computed_labels()))
         return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
 
-    def _numbers(self, depth: int) -> list[int]:
-        """Layers that are attended to, by label, of an encoder of so many."""
-        return [min(int(label), depth) for label in self.cross.labels]
-
-    def _most_attended(self, depth: int) -> int:
-        """The most that are attended to in this forward pass."""
-        numbers = self._numbers(depth)
-        if len(set(numbers)) == 1:
-            return numbers[0]
-        return max(self.cross.gate().computed(numbers))
-
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
-        """What an encoder of so many layers gives the decoder: an average of its last layers."""
-        numbers = self._numbers(depth)
+        """What an encoder of so many layers gives the decoder: an average of its last layers, or of all."""
 
-        def average(number: int) -> Tensor:
-            layers = [outputs[place] for place in range(depth, depth - number, -1)]
-            if self.mix is None or number == 1:
+        def average(label: str) -> Tensor:
+            layers = [outputs[place] for place in range(depth, max(depth - int(label), 0), -1)]
+            if self.mix is None or len(layers) == 1:
                 return layers[0]
             return self.mix(layers)
 
-        if len(set(numbers)) == 1:  # of an encoder with too few layers all labels are the same
-            return average(numbers[0])
-        return combine(self.cross.gate(), numbers, average)
+        return self.cross.combine(average)
 
 
 def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:

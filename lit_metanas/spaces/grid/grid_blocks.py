@@ -1,18 +1,27 @@
-"""The blocks of networks for grids: convolution, residual, inverted bottleneck, ConvNeXt-like."""
+"""The blocks of networks for grids: convolution, residual, inverted bottleneck, ConvNeXt-like; and their norms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.forward_pass import Number
-from lit_metanas.spaces.grid.normed_convolution import GridQuestions, normed_conv
+from lit_metanas.spaces.operations import ACTIVATIONS, EPSILON, halve_by_mean
 
+GRID_NORMS = ("batch", "group", "none")
+CHANNEL_GROUP = 8
+"""Channels of a group of group norm, of which all numbers of channels are multiples."""
+ACTIVE_GAIN = 1.7
+"""What an activation takes from the deviation, which the next layer's weights give back: 1.71 for ReLU, 1.70 for GELU
+and 1.79 for SiLU (Brock et al. 2021, appendix D)."""
+LEAST_SQUARES = 1e-4
+"""Sum of squares that weights of an output have at least."""
 SQUEEZES = ("none", "se")
 SQUEEZED = 4
 """Channels for each one of a squeeze."""
@@ -21,22 +30,104 @@ MLP_EXPANSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlockQuestions(GridQuestions):
-    """What is asked for blocks, too."""
+class GridLayout:
+    """The candidates of each choice of a network."""
 
-    expansions: Sequence[int]
-    squeezes: Sequence[str]
-    branch_dropouts: Sequence[float]
+    stems: tuple[str, ...]
+    stages: tuple[int, ...]
+    blocks: tuple[str, ...]
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    growths: tuple[str, ...]
+    downs: tuple[str, ...]
+    activations: tuple[str, ...]
+    norms: tuple[str, ...]
+    expansions: tuple[int, ...]
+    squeezes: tuple[str, ...]
+    dropouts: tuple[float, ...]
+    branch_dropouts: tuple[float, ...]
+    readouts: tuple[str, ...]
+    most_width: int
+
+
+class ScaledConv2d(nn.Conv2d):
+    """A convolution whose weights are standardised for each output, and multiplied by a learned gain."""
+
+    # With it a network needs no normalisation of its activations (Brock et al. 2021, section 4.1).
+
+    def __init__(
+        self, channels: int, width: int, size: int, stride: int, padding: int, *, groups: int, gain: float
+    ) -> None:
+        super().__init__(channels, width, size, stride, padding, groups=groups)
+        self.gain = nn.Parameter(torch.full((width,), gain))
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
+        return self._conv_forward(inputs, scaled_kernel(self.weight, self.gain), self.bias)
+
+
+def scaled_kernel(weight: Tensor, gain: Tensor) -> Tensor:
+    """Weights ``(out, in, k, k)`` with, for each output, a mean of 0 and squares that sum to that of its gain."""
+    centred = weight - weight.mean((1, 2, 3), keepdim=True)
+    squares = (centred * centred).sum((1, 2, 3), keepdim=True)
+    return centred * (gain[:, None, None, None] * squares.clamp(min=LEAST_SQUARES).rsqrt())
+
+
+def normed_conv(
+    build: Builder,
+    layout: GridLayout,
+    channels: int,
+    width: int,
+    size: int,
+    *,
+    stride: int = 1,
+    strided: bool = False,
+    depthwise: bool = False,
+    gain: float = ACTIVE_GAIN,
+) -> nn.Module:
+    """A convolution and its norm: without a bias in front of a norm, with scaled weights without one.
+
+    In a supernet it holds the weights of all norms, and cannot be computed.
+    """
+    norms = build.question("norm", layout.norms).labels
+    if strided and build.question("down", layout.downs).labels == ("stride",):
+        stride = 2
+    kind: Callable[..., nn.Conv2d] = partial(nn.Conv2d, bias=False)
+    if "none" in norms:
+        kind = partial(ScaledConv2d, gain=gain)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = kind(channels, width, size, stride, size // 2 * (size % 2), groups=channels if depthwise else 1)
+    if "batch" in norms:
+        layers["norm"] = nn.BatchNorm2d(width)
+    if "group" in norms:
+        layers["group"] = nn.GroupNorm(width // CHANNEL_GROUP, width, eps=EPSILON)
+    return nn.Sequential(layers)
+
+
+def activation(build: Builder, layout: GridLayout) -> nn.Module:
+    """The activation, which is one choice for the whole network."""
+    return build.choice("activation", {label: ACTIVATIONS[label] for label in layout.activations})
+
+
+def halve(kind: str, inputs: Tensor) -> Tensor:
+    """Pool ``(n, channels, height, width)`` to half the height and width, by ``max`` or ``avg``, but not below one."""
+    if min(inputs.shape[2:]) < 2:
+        return inputs
+    if kind == "max":
+        return F.max_pool2d(inputs, 2)
+    return halve_by_mean(inputs, up=False)
 
 
 class Branch(nn.Module):
     """The sum of a block's input and its branch, which a training may drop, and which starts at zero without norms."""
 
-    def __init__(self, build: Builder, questions: BlockQuestions) -> None:
+    def __init__(self, build: Builder, layout: GridLayout) -> None:
         super().__init__()
-        self.drop = build.branch_dropout("branch_dropout", questions.branch_dropouts)
+        self.drop = build.branch_dropout("branch_dropout", layout.branch_dropouts)
         self.gain: nn.Parameter | None = None
-        if "none" in questions.norm.labels:  # SkipInit (De and Smith 2020)
+        if "none" in build.question("norm", layout.norms).labels:  # SkipInit (De and Smith 2020)
             self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, branch: Tensor, inputs: Tensor) -> Tensor:
@@ -49,10 +140,10 @@ class Branch(nn.Module):
 class PlainBlock(nn.Module):
     """3x3 convolution, norm, activation."""
 
-    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.layer = normed_conv(questions, channels, width, 3, strided=begins)
-        self.activation = questions.activation()
+        self.layer = normed_conv(build, layout, channels, width, 3, strided=begins)
+        self.activation = activation(build, layout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -62,16 +153,16 @@ class PlainBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016), projected where a stage begins."""
 
-    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.first = normed_conv(questions, channels, width, 3, strided=begins)
-        self.inner = questions.activation()
-        self.second = normed_conv(questions, width, width, 3)
+        self.first = normed_conv(build, layout, channels, width, 3, strided=begins)
+        self.inner = activation(build, layout)
+        self.second = normed_conv(build, layout, width, width, 3)
         self.shortcut: nn.Module | None = None
         if begins:
-            self.shortcut = normed_conv(questions, channels, width, 1, strided=True, gain=1.0)
-        self.branch = Branch(build, questions)
-        self.activation = questions.activation()
+            self.shortcut = normed_conv(build, layout, channels, width, 1, strided=True, gain=1.0)
+        self.branch = Branch(build, layout)
+        self.activation = activation(build, layout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -84,11 +175,10 @@ class ResidualBlock(nn.Module):
 class SqueezeExcitation(nn.Module):
     """Weighs channels by a network of their means (Hu et al. 2018)."""
 
-    def __init__(self, build: Builder, width: Number) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        squeezed = width // SQUEEZED
-        self.reduce = build.conv(width, squeezed, 1, bias=True)
-        self.expand = build.conv(squeezed, width, 1, bias=True)
+        self.reduce = nn.Conv2d(width, width // SQUEEZED, 1)
+        self.expand = nn.Conv2d(width // SQUEEZED, width, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)``, unchanged."""
@@ -99,17 +189,17 @@ class SqueezeExcitation(nn.Module):
 class InvertedBlock(nn.Module):
     """1x1 expansion, 3x3 depthwise convolution and 1x1 projection (MobileNetV2, Sandler et al. 2018)."""
 
-    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        hidden = channels * build.number("expansion", questions.expansions)
-        self.expand = normed_conv(questions, channels, hidden, 1, gain=1.0)
-        self.inner = questions.activation()
-        self.depthwise = normed_conv(questions, hidden, hidden, 3, strided=begins, depthwise=True)
-        self.activation = questions.activation()
-        makers: dict[str, Make] = {"none": nn.Identity, "se": partial(SqueezeExcitation, build, hidden)}
-        self.squeeze = build.choice("squeeze", {label: makers[label] for label in questions.squeezes})
-        self.project = normed_conv(questions, hidden, width, 1)
-        self.branch = None if begins else Branch(build, questions)
+        hidden = channels * max(map(int, build.question("expansion", layout.expansions).labels))
+        self.expand = normed_conv(build, layout, channels, hidden, 1, gain=1.0)
+        self.inner = activation(build, layout)
+        self.depthwise = normed_conv(build, layout, hidden, hidden, 3, strided=begins, depthwise=True)
+        self.activation = activation(build, layout)
+        makers: dict[str, Make] = {"none": nn.Identity, "se": partial(SqueezeExcitation, hidden)}
+        self.squeeze = build.choice("squeeze", {label: makers[label] for label in layout.squeezes})
+        self.project = normed_conv(build, layout, hidden, width, 1)
+        self.branch = None if begins else Branch(build, layout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -126,17 +216,17 @@ class ConvNeXtBlock(nn.Module):
     # Departures from the paper: the norm is a choice, there is no scale of the branch with norms, and a 3x3 convolution
     # leads into a later stage instead of a 2x2 one, so that it is the same with pooling.
 
-    def __init__(self, build: Builder, questions: BlockQuestions, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
         self.enter: nn.Module | None = None
         if begins:
-            self.enter = normed_conv(questions, channels, width, 3, strided=True, gain=1.0)
-        self.depthwise = normed_conv(questions, width, width, 7, depthwise=True, gain=1.0)
+            self.enter = normed_conv(build, layout, channels, width, 3, strided=True, gain=1.0)
+        self.depthwise = normed_conv(build, layout, width, width, 7, depthwise=True, gain=1.0)
         hidden = MLP_EXPANSION * width
-        self.expand = build.conv(width, hidden, 1, bias=True)
-        self.activation = questions.activation()
-        self.project = build.conv(hidden, width, 1, bias=True)
-        self.branch = Branch(build, questions)
+        self.expand = nn.Conv2d(width, hidden, 1)
+        self.activation = activation(build, layout)
+        self.project = nn.Conv2d(hidden, width, 1)
+        self.branch = Branch(build, layout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""

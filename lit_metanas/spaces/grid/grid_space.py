@@ -18,14 +18,12 @@ from lit_metanas.spaces.architecture import (
 )
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.grid.grid_blocks import BLOCKS, SQUEEZES
-from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, GRID_NORMS
+from lit_metanas.spaces.grid.grid_blocks import BLOCKS, CHANNEL_GROUP, GRID_NORMS, SQUEEZES, GridLayout
 from lit_metanas.spaces.grid.staged_network import (
     DOWNS,
     GRID_READOUTS,
     GROWTHS,
     STEMS,
-    GridLayout,
     StagedChild,
     StagedNetwork,
     stage_width,

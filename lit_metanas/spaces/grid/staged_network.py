@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -15,10 +14,9 @@ from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.flop_count import convolved_flops
-from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
-from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
+from lit_metanas.spaces.grid.grid_blocks import BLOCKS, CHANNEL_GROUP, GridLayout, activation, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import averages
-from lit_metanas.spaces.operations import ACTIVATIONS, padded
+from lit_metanas.spaces.operations import padded
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
 """Size and stride of the first convolution, by label."""
@@ -33,27 +31,6 @@ DOWNS = ("max", "avg", "stride")
 GRID_READOUTS = ("flat", "average", "gem")
 MOST_FLAT = 4
 """Height and width up to which a last map is read as it is; a larger one is averaged in patches."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridLayout:
-    """The candidates of each choice of a network."""
-
-    stems: tuple[str, ...]
-    stages: tuple[int, ...]
-    blocks: tuple[str, ...]
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    growths: tuple[str, ...]
-    downs: tuple[str, ...]
-    activations: tuple[str, ...]
-    norms: tuple[str, ...]
-    expansions: tuple[int, ...]
-    squeezes: tuple[str, ...]
-    dropouts: tuple[float, ...]
-    branch_dropouts: tuple[float, ...]
-    readouts: tuple[str, ...]
-    most_width: int
 
 
 def round_channels(channels: float, divisor: int) -> int:
@@ -135,15 +112,6 @@ class StagedNetwork(nn.Module):
         widths = build.question("width", layout.widths)
         growths = build.question("growth", layout.growths)
         self.down = build.question("down", layout.downs)
-        activations: dict[str, Make] = {label: ACTIVATIONS[label] for label in layout.activations}
-        self.questions = BlockQuestions(
-            norm=build.question("norm", layout.norms),
-            down=self.down,
-            activation=partial(build.choice, "activation", activations),
-            expansions=layout.expansions,
-            squeezes=layout.squeezes,
-            branch_dropouts=layout.branch_dropouts,
-        )
 
         def width(place: int) -> int:
             pairs = product(widths.labels, growths.labels)
@@ -153,8 +121,8 @@ class StagedNetwork(nn.Module):
         self.stems = nn.ModuleDict()
         for label in self.stem.labels:
             size, stride = STEMS[label]
-            self.stems[label] = normed_conv(self.questions, shape.channels, channels, size, stride=stride, gain=1.0)
-        self.activation = self.questions.activation()
+            self.stems[label] = normed_conv(build, layout, shape.channels, channels, size, stride=stride, gain=1.0)
+        self.activation = activation(build, layout)
         self.stages = nn.ModuleList()
         for place in range(1, max(map(int, depths.labels)) + 1):
             with build.where("stages", [str(number) for number in layout.stages if number >= place]):
@@ -184,7 +152,7 @@ class StagedNetwork(nn.Module):
         def block(number: int) -> nn.Module:
             channels, begins = (before, place > 1) if number == 1 else (width, False)
             made: dict[str, Make] = {
-                label: partial(BLOCKS[label], build, self.questions, channels, width, begins=begins)
+                label: partial(BLOCKS[label], build, self.layout, channels, width, begins=begins)
                 for label in self.layout.blocks
             }
             if place == number == 1 and "conv" in made:
@@ -198,9 +166,8 @@ class StagedNetwork(nn.Module):
 class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
-    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
-        features, flops = convolved_flops(body, shape)
-        super().__init__(body, shape, way, sliced=sliced, features=features, flops=flops + features * way)
+    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        return convolved_flops(body, shape)
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""

@@ -12,14 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.forward_pass import ONLY, current, running
-from lit_metanas.spaces.layered.layered_child import pool_of, sizes
-from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, through, times
+from lit_metanas.spaces.architecture import layer_prefix
+from lit_metanas.spaces.forward_pass import ForwardPass, OpenChoice, current, running
+from lit_metanas.spaces.mixture import Mixture, combine, computed_size, through, times
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
-    ROUNDINGS,
+    POOLS,
     activate_in_place,
     affine,
     as_channels_last,
@@ -35,61 +34,74 @@ from lit_metanas.spaces.supernet import Supernet
 
 Mix = Literal["merged", "normalised"]
 
-Gates = Mapping[str, Gate]
-"""The gates of a block's choices, by group."""
+QUESTIONS = ("kernel", "width", "norm", "skip", "activation", "pool", "dropout")
+"""The groups of a block's choices."""
+
+
+def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tuple[int, int]]:
+    """Height and width before each block and after the last: halved, perhaps rounded up, while larger than one."""
+    result = [(height, width)]
+    for _ in range(blocks):
+        if min(height, width) > 1:
+            height, width = (height + up) // 2, (width + up) // 2
+        result.append((height, width))
+    return result
+
+
+def pool_of(label: str, *, up: bool) -> nn.Module:
+    """Halves height and width; the last row and column of an odd number are pooled by themselves, or left out."""
+    return POOLS[label](2, ceil_mode=up)
 
 
 class SuperBlock(nn.Module):
     """All candidates of one block: kernels of each size, one scale and shift; narrow ones are the leading channels."""
 
-    def __init__(self, choices: Mapping[str, Choice], *, key: str, channels: int, mix: Mix) -> None:
+    def __init__(self, choices: Mapping[str, OpenChoice], *, key: str, channels: int, mix: Mix) -> None:
         super().__init__()
-        self.choices = dict(choices)
-        self.labels = {group: choice.labels for group, choice in choices.items()}
+        self.choices = dict(choices)  # by group
         self.key = key
         self.mix = mix
-        self.widths = [int(label) for label in self.labels["width"]]
+        self.widths = [int(label) for label in choices["width"].labels]
         self.width = max(self.widths)
         self.kernels = nn.ParameterDict(
-            {label: random_kernel(self.width, channels, int(label)) for label in self.labels["kernel"]}
+            {label: random_kernel(self.width, channels, int(label)) for label in choices["kernel"].labels}
         )
         self.scale = nn.Parameter(torch.ones(self.width))
         self.shift = nn.Parameter(torch.zeros(self.width))
-        self.residual = "residual" in self.labels["skip"]
+        self.residual = "residual" in choices["skip"].labels
         if self.residual:
             self.projection = nn.Parameter(random_kernel(self.width, channels, 1))
             self.skip = nn.ParameterDict(
                 {"scale": nn.Parameter(torch.ones(self.width)), "shift": nn.Parameter(torch.zeros(self.width))}
             )
-        self.activations = nn.ModuleList(ACTIVATIONS[label]() for label in self.labels["activation"])
-        self.pools = {up: [pool_of(label, up=up) for label in self.labels["pool"]] for up in (False, True)}
-        self.rates = [float(label) for label in self.labels["dropout"]]
+        self.activations = nn.ModuleList(ACTIVATIONS[label]() for label in choices["activation"].labels)
+        self.pools = {up: [pool_of(label, up=up) for label in choices["pool"].labels] for up in (False, True)}
+        self.rates = [float(label) for label in choices["dropout"].labels]
 
     def forward(self, inputs: Tensor, pooled: bool, up: bool) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        mixture, noise, _, _ = current()
-        gates = {group: mixture[choice.name] for group, choice in self.choices.items()}
-        outputs = self._convolve(inputs, gates)
+        outputs = self._convolve(inputs)
         if self.residual:
-            outputs = combine(gates["skip"], self.labels["skip"], partial(self._skip, inputs, outputs, gates))
-        outputs = self._activate(outputs, gates, self.pools[up] if pooled else [])
-        factor = self._width_mask(gates["width"])
+            outputs = self.choices["skip"].combine(partial(self._skip, inputs, outputs))
+        outputs = self._activate(outputs, self.pools[up] if pooled else [])
+        factor, noise = self._width_mask(), current().noise
         if noise is not None and max(self.rates) > 0:
             uniform = noise[f"{self.key}.dropout"][:, : outputs.shape[1]]
-            factor = times(dropout_scale(gates["dropout"], self.rates, uniform, outputs.dtype), factor)
+            gate = self.choices["dropout"].gate()
+            factor = times(dropout_scale(gate, self.rates, uniform, outputs.dtype), factor)
         if factor is None:
             return outputs
         return outputs * factor[..., None, None]
 
-    def _activate(self, inputs: Tensor, gates: Gates, pools: Sequence[nn.Module]) -> Tensor:
+    def _activate(self, inputs: Tensor, pools: Sequence[nn.Module]) -> Tensor:
         """Activation and pooling, if there are ``pools``, a candidate each."""
-        activation, pool = gates["activation"], gates["pool"]
+        activation, pool = self.choices["activation"].gate(), self.choices["pool"].gate()
         if activation.index is None:
             outputs = combine(activation, list(self.activations), lambda layer: layer(inputs))
         else:
             layer = self.activations[activation.index]
-            increasing = self.labels["activation"][activation.index] in INCREASING
-            if pools and increasing and pool.index is not None and self.labels["pool"][pool.index] == "max":
+            increasing = self.choices["activation"].labels[activation.index] in INCREASING
+            if pools and increasing and pool.index is not None and self.choices["pool"].labels[pool.index] == "max":
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
                 return through(pool, through(activation, layer(pools[pool.index](inputs))))
             outputs = through(activation, activate_in_place(layer, inputs))
@@ -97,40 +109,40 @@ class SuperBlock(nn.Module):
             return outputs
         return combine(pool, pools, lambda layer: layer(outputs))
 
-    def flops(self, mixture: Mixture, *, channels: int, pixels: int) -> tuple[int, int]:
-        """Multiply-adds of the block for one input, and its number of computed output channels."""
-        gates = {group: mixture[choice.name] for group, choice in self.choices.items()}
-        out = computed_size(gates["width"], self.widths)
-        taps = [int(label) ** 2 for label in gates["kernel"].computed(self.labels["kernel"])]
+    def flops(self, *, channels: int, pixels: int) -> tuple[int, int]:
+        """Multiply-adds of the block for one input in this forward pass, and its number of computed channels."""
+        out = computed_size(self.choices["width"].gate(), self.widths)
+        taps = [int(label) ** 2 for label in self.choices["kernel"].computed_labels()]
         total = max(taps) if self.mix == "merged" else sum(taps)
-        total += "residual" in gates["skip"].computed(self.labels["skip"])
+        total += "residual" in self.choices["skip"].computed_labels()
         return total * pixels * channels * out, out
 
-    def _convolve(self, inputs: Tensor, gates: Gates) -> Tensor:
-        out, into = computed_size(gates["width"], self.widths), inputs.shape[1]
-        labels, gate = self.labels["kernel"], gates["kernel"]
+    def _convolve(self, inputs: Tensor) -> Tensor:
+        out, into = computed_size(self.choices["width"].gate(), self.widths), inputs.shape[1]
+        kernels = self.choices["kernel"]
+        gate = kernels.gate()
 
         def kernel(label: str) -> Tensor:
             return leading_part(self.kernels[label], out, into)
 
         def candidate(label: str) -> Tensor:
             key = self.key if gate.index is not None else f"{self.key}.{label}"
-            return self._normalise(_convolve(inputs, kernel(label)), self.scale, self.shift, key, gates)
+            return self._normalise(_convolve(inputs, kernel(label)), self.scale, self.shift, key)
 
         # The gate follows the normalisation, which would cancel it.
         if gate.index is not None or self.mix == "normalised":
-            return combine(gate, labels, candidate)
-        outputs = _convolve(inputs, merged_kernel(gate, list(map(kernel, labels))))
-        return self._normalise(outputs, self.scale, self.shift, self.key, gates)
+            return kernels.combine(candidate)
+        outputs = _convolve(inputs, merged_kernel(gate, list(map(kernel, kernels.labels))))
+        return self._normalise(outputs, self.scale, self.shift, self.key)
 
-    def _skip(self, inputs: Tensor, outputs: Tensor, gates: Gates, label: str) -> Tensor:
+    def _skip(self, inputs: Tensor, outputs: Tensor, label: str) -> Tensor:
         """The outputs, and what a residual connection adds to them."""
         if label == "none":
             return outputs
         projected = _convolve(inputs, leading_part(self.projection, outputs.shape[1], inputs.shape[1]))
-        return outputs + self._normalise(projected, self.skip["scale"], self.skip["shift"], f"{self.key}.skip", gates)
+        return outputs + self._normalise(projected, self.skip["scale"], self.skip["shift"], f"{self.key}.skip")
 
-    def _normalise(self, inputs: Tensor, scale: Tensor, shift: Tensor, key: str, gates: Gates) -> Tensor:
+    def _normalise(self, inputs: Tensor, scale: Tensor, shift: Tensor, key: str) -> Tensor:
         _, _, statistics, record = current()
         scale, shift = leading_part(scale, inputs.shape[1]), leading_part(shift, inputs.shape[1])
 
@@ -139,14 +151,15 @@ class SuperBlock(nn.Module):
                 case "batch":
                     return batch_normalise(inputs, scale, shift, key=key, statistics=statistics, record=record)
                 case "layer":
-                    return layer_normalise(inputs, scale, shift, self._width_mask(gates["width"]))
+                    return layer_normalise(inputs, scale, shift, self._width_mask())
                 case _:
                     return affine(inputs, scale, shift)
 
-        return combine(gates["norm"], self.labels["norm"], normalised)
+        return self.choices["norm"].combine(normalised)
 
-    def _width_mask(self, gate: Gate) -> Tensor | None:
+    def _width_mask(self) -> Tensor | None:
         """Weight of each computed channel, shape ``(channels,)``; None where all are one."""
+        gate = self.choices["width"].gate()
         if len(self.widths) == 1:
             return None
         if gate.index is not None:
@@ -162,24 +175,21 @@ class SuperBlock(nn.Module):
 class LayeredSupernet(Supernet):
     """All blocks; the features are what is read after the chosen depth, padded to the largest number."""
 
-    def __init__(
-        self,
-        *,
-        shape: Shape,
-        depth: Choice,
-        blocks: Sequence[Mapping[str, Choice]],
-        mix: Mix,
-        readout: Choice | None = None,
-        rounding: Choice | None = None,
-    ) -> None:
+    def __init__(self, shape: Shape, left: Mapping[str, tuple[str, ...]], *, shared: bool, mix: Mix) -> None:
         super().__init__()
         self.shape = image_shape(shape)
-        self.depth = depth
-        self.readout = readout or Choice("readout", ("average",), "readout")
-        self.rounding = rounding or Choice("rounding", ROUNDINGS[:1], "rounding")
+        self.depth = OpenChoice(left["depth"], "depth")
+        self.readout, self.rounding = OpenChoice(("average",)), OpenChoice(("down",))
+        if "readout" in left:
+            self.readout = OpenChoice(left["readout"], "readout")
+        if "rounding" in left:
+            self.rounding = OpenChoice(left["rounding"], "rounding")
+        self.depths = [int(label) for label in self.depth.labels]
         self.layers = nn.ModuleList()
         channels = shape[0]
-        for place, choices in enumerate(blocks):
+        for place in range(max(self.depths)):
+            names = {group: layer_prefix(place + 1, shared) + group for group in QUESTIONS}
+            choices = {group: OpenChoice(left[name], name) for group, name in names.items()}
             layer = SuperBlock(choices, key=f"layers.{place}", channels=channels, mix=mix)
             self.layers.append(layer)
             channels = layer.width
@@ -187,7 +197,6 @@ class LayeredSupernet(Supernet):
             label: sizes(self.shape.height, self.shape.width, len(self.layers), up=label == "up")
             for label in self.rounding.labels
         }
-        self.depths = [int(label) for label in depth.labels]
         flat = "flat" in self.readout.labels
         self.features = max(
             self._layers()[depth - 1].width * prod(places[depth] if flat else ())
@@ -199,9 +208,8 @@ class LayeredSupernet(Supernet):
         if inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
         given = current()
-        gate = given.mixture.get(self.rounding.name, ONLY)
-        if gate.index is not None:
-            return combine(gate, self.rounding.labels, partial(self._rounded, inputs))
+        if self.rounding.gate().index is not None:
+            return self.rounding.combine(partial(self._rounded, inputs))
 
         def embed(label: str) -> Tensor:
             # Maps of other sizes have other means and variances.
@@ -217,19 +225,17 @@ class LayeredSupernet(Supernet):
                 record.update({prefix + name: value for name, value in found.items()})
             return features
 
-        return combine(gate, self.rounding.labels, embed)
+        return self.rounding.combine(embed)
 
     def _rounded(self, inputs: Tensor, rounding: str) -> Tensor:
         """The features where pooling rounds ``down`` or ``up``."""
-        mixture, places = current().mixture, self.sizes[rounding]
-        gate = mixture[self.depth.name]
+        places, gate = self.sizes[rounding], self.depth.gate()
         wanted = gate.computed(self.depths)
         read: dict[int, Tensor] = {}
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
             inputs = layer(inputs, places[depth - 1] != places[depth], rounding == "up")
             if depth in wanted:
-                readout = mixture.get(self.readout.name, ONLY)
-                read[depth] = combine(readout, self.readout.labels, partial(self._read, inputs))
+                read[depth] = self.readout.combine(partial(self._read, inputs))
         return combine(gate, self.depths, read.__getitem__)
 
     def _read(self, inputs: Tensor, label: str) -> Tensor:
@@ -248,13 +254,14 @@ class LayeredSupernet(Supernet):
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        deepest = computed_size(mixture[self.depth.name], self.depths)
         total = 0
-        for label in mixture.get(self.rounding.name, ONLY).computed(self.rounding.labels):
-            channels = self.shape.channels
-            for layer, (height, width) in zip(self._layers()[:deepest], self.sizes[label], strict=False):
-                cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)
-                total += cost
+        with running(ForwardPass(mixture)):
+            deepest = computed_size(self.depth.gate(), self.depths)
+            for label in self.rounding.computed_labels():
+                channels = self.shape.channels
+                for layer, (height, width) in zip(self._layers()[:deepest], self.sizes[label], strict=False):
+                    cost, channels = layer.flops(channels=channels, pixels=height * width)
+                    total += cost
         return total
 
     def _channels_last(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import torch
-from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -26,10 +27,8 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
 )
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import NetworkCost
 
-MAX_DRAWS = 10_000
-"""Draws after which a space counts as without any cell that can be built."""
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
 
@@ -60,6 +59,8 @@ class NASBench101(SearchSpace):
         >>> space.violation(architecture) is None
         True
     """
+
+    shares_weights = False
 
     def __init__(
         self,
@@ -167,11 +168,7 @@ class NASBench101(SearchSpace):
 
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
-        for _ in range(MAX_DRAWS):
-            architecture = super().sample(generator)
-            if self.violation(architecture) is None:
-                return architecture
-        raise ValueError(f"NASBench101: of {MAX_DRAWS} draws none could be built; fix fewer choices.")
+        return first_buildable(self, partial(super().sample, generator))
 
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture that the benchmark has trained, of at most this many vertices.
@@ -190,15 +187,6 @@ class NASBench101(SearchSpace):
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         cell = self._prune(architecture)
         return NASBench101Child(cell, shape=shape, way=way, **self._sizes)
-
-    def supernet(self, shape: Shape) -> Supernet:
-        """Refused, as cells share no weights."""
-        self.check_shape(shape)
-        raise ValueError(f"{self.name} has no supernet: take NASBench201.")
-
-    def first_weights(self, shape: Shape) -> dict[str, Tensor]:
-        """None: each child draws its own."""
-        return {}
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""

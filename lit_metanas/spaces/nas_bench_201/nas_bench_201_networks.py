@@ -1,9 +1,10 @@
-"""The networks of NAS-Bench-201: the child of a cell and its cost, and the weight-sharing network."""
+"""The networks of NAS-Bench-201: how a cell is computed, its child and cost, and the weight-sharing network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,15 +13,38 @@ from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import MixedNorm
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, compute_cell, compute_edge
+from lit_metanas.spaces.mixture import Mixture, sum_of
 from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
+
+CELL_NODES = 4
+EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
+"""Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
+
+EDGE_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
 
 STAGES = 3
+
+
+def compute_cell(inputs: Tensor, along: Callable[[str, Tensor], Tensor | None]) -> Tensor:
+    """The last node of a cell: each is the sum of what comes ``along`` its edges, by name; zeros of nothing."""
+    nodes = [inputs]
+    for node in range(1, CELL_NODES):
+        joined = sum_of(along(edge_name(source, node), value) for source, value in enumerate(nodes))
+        nodes.append(torch.zeros_like(inputs) if joined is None else joined)
+    return nodes[-1]
+
+
+def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
+    """An operation other than ``none``, given the convolution of its label."""
+    if operation == "skip_connect":
+        return inputs
+    if operation == "avg_pool_3x3":
+        return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
+    return convolve(inputs.relu())
 
 
 class NASBench201Cell(nn.Module):
@@ -87,7 +111,7 @@ class NASBench201Child(ChildNetwork):
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """See ``ChildNetwork``."""
-        self._refuse_other_sizes(weights, self._tensors())
+        self._refuse_other_sizes(weights)
         self._copy(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -132,38 +156,32 @@ class SuperConvolution(MixedNorm):
         return super().forward(outputs, label, weight)
 
 
-class SuperEdge(nn.ModuleDict):
-    """All candidates of one edge: the convolutions, by label, have weights."""
+class SuperCell(nn.ModuleDict):
+    """The edges of one cell by name: of their candidates the convolutions, by label, have weights."""
 
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
     # and whose node feeds convolutions only.
 
-    def __init__(self, choice: Choice, *, key: str, width: int) -> None:
-        super().__init__(
-            {
-                label: SuperConvolution(f"{key}.{label}", width, width, EDGE_KERNELS[label])
-                for label in choice.labels
-                if label in EDGE_KERNELS
-            }
-        )
-        self.choice = OpenChoice(choice.labels, choice.name)
-
-    def forward(self, inputs: Tensor) -> Tensor | None:
-        """The gate's one candidate, or all weighted and summed, of the inputs' shape; None for nothing."""
-        return self.choice.total(lambda label: compute_edge(label, inputs, lambda activated: self[label](activated)))
-
-
-class SuperCell(nn.ModuleDict):
-    """The edges of one cell by name."""
-
     def __init__(self, choices: Sequence[Choice], *, key: str, width: int) -> None:
-        super().__init__(
-            {choice.name: SuperEdge(choice, key=f"{key}.{choice.name}", width=width) for choice in choices}
-        )
+        super().__init__()
+        self.choices = {choice.name: OpenChoice(choice.labels, choice.name) for choice in choices}
+        for name, choice in self.choices.items():
+            edge = self[name] = nn.ModuleDict()
+            for label in choice.labels:
+                if label in EDGE_KERNELS:
+                    edge[label] = SuperConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
-        return compute_cell(inputs, lambda name, values: self[name](values))
+        return compute_cell(inputs, self._along)
+
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
+        """The gate's one candidate of an edge, or all weighted and summed; None for nothing."""
+        edge = self.get_submodule(name)
+        assert isinstance(edge, nn.ModuleDict)
+        return self.choices[name].total(
+            lambda label: compute_edge(label, inputs, lambda activated: edge[label](activated))
+        )
 
 
 class SuperReduction(nn.Module):

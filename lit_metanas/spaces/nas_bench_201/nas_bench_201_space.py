@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 
 from torch import Tensor
@@ -11,18 +12,14 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.encodings import Encoding, count_features
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import (
     CELL_NODES,
     EDGE_OPERATIONS,
     EDGES,
-    CellLabels,
-    expressions,
-    format_cell,
-    official_cells,
-    official_indices,
-    parse_cell,
+    NASBench201Child,
+    NASBench201Supernet,
+    stages_cost,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import NASBench201Child, NASBench201Supernet, stages_cost
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -30,6 +27,10 @@ NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))
 PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) for p in product(COMPUTING, repeat=n))}
 """What a path from input to output can compute, in the order of its length."""
+
+
+CellLabels = tuple[str, ...]
+"""A cell: the operation of each edge of ``EDGES``."""
 
 
 class NASBench201(SearchSpace):
@@ -92,7 +93,18 @@ class NASBench201(SearchSpace):
         Raises:
             ValueError: the text is not that of a cell.
         """
-        return _architecture(parse_cell(text))
+        by_edge: dict[tuple[str, int], str] = {}
+        for node, inputs in enumerate(text.strip().split("+"), start=1):
+            for item in inputs.strip("|").split("|"):
+                operation, _, source = item.partition("~")
+                by_edge[source, node] = operation
+        cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
+        if not set(cell) <= set(EDGE_OPERATIONS) or format_cell(cell) != text.strip():
+            raise ValueError(
+                f"'{text}' is not a cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
+                f"where each x is one of {', '.join(EDGE_OPERATIONS)}."
+            )
+        return _architecture(cell)
 
     def to_string(self, architecture: Mapping[str, str]) -> str:
         """The inverse of ``from_string``."""
@@ -149,6 +161,59 @@ def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[CellLabels, Ce
 
 def _architecture(cell: CellLabels) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
+
+
+def format_cell(cell: Sequence[str]) -> str:
+    """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
+    nodes = []
+    for node in range(1, CELL_NODES):
+        inputs = (f"{operation}~{source}" for operation, (source, end) in zip(cell, EDGES, strict=True) if end == node)
+        nodes.append(f"|{'|'.join(inputs)}|")
+    return "+".join(nodes)
+
+
+@cache
+def official_cells() -> tuple[CellLabels, ...]:
+    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench."""
+    # The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator.
+    cells = list(product(EDGE_OPERATIONS, repeat=len(EDGES)))
+    random.Random(88).shuffle(cells)  # noqa: S311 (the published order)
+    return tuple(cells)
+
+
+@cache
+def official_indices() -> dict[CellLabels, int]:
+    """The inverse of ``official_cells``."""
+    return {cell: index for index, cell in enumerate(official_cells())}
+
+
+@cache
+def expressions() -> tuple[str, ...]:
+    """For each cell in official order its ``expression``."""
+    return tuple(expression(cell) for cell in official_cells())
+
+
+def expression(cell: Sequence[str]) -> str:
+    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic; there are 6,466."""
+    # A skip is its input, and an operation on nothing (`#`) is nothing. The formula is that of the benchmark's authors
+    # (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
+    # place among the sorted terms and `#` stays a term. So some equal graphs are apart; with sums sorted anew and
+    # without `#` there would be 4,930.
+    nothing = "#"
+    nodes = ["0"]
+    for target in range(1, CELL_NODES):
+        terms = []
+        for operation, (source, end) in zip(cell, EDGES, strict=True):
+            if end != target:
+                continue
+            value = nodes[source]
+            if operation == "none" or value == nothing:
+                value = nothing
+            elif operation != "skip_connect":
+                value = f"({value})@{operation}"
+            terms.append(value)
+        nodes.append("+".join(sorted(terms)))
+    return nodes[-1]
 
 
 class NASBench201Encoding(Encoding):

@@ -19,9 +19,14 @@ from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
-from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
+from lit_metanas.spaces.sequence.step_operations import (
+    OPERATIONS,
+    READOUTS,
+    StepPool,
+    Steps,
+    current_steps,
+    telling_steps,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,6 @@ class SequenceLayout(StackLayout):
     """The open questions of a network for sequences, and what is fixed."""
 
     readouts: tuple[str, ...]
-    positions: Positions
     stride: int  # of the stem
     token_scale: float  # standard deviation of the vectors that tokens begin with
 
@@ -129,16 +133,13 @@ class SequenceLayers(LayerStack):
         self.stem = Stem(shape, self.width, layout.stride, layout.token_scale)
         self.layers = nn.ModuleDict()
         self.stride = layout.stride  # steps of an input that become one behind all layers
-        self.steps: dict[int, int] = {}  # the most behind each layer, by its place
         steps = -(-shape.steps // layout.stride)
         for place in range(1, max(self.depths) + 1):
-            size = (self.width, steps, layout.positions)
-            operations = {label: partial(make, *size) for label, make in OPERATIONS.items()}
+            operations = {label: partial(make, self.width, steps) for label, make in OPERATIONS.items()}
             with self.asking(build, layout, place) as prefix:
                 layer = SequenceLayer(build, layout, prefix, operations=operations, width=self.width)
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
-            self.steps[place] = steps
 
     def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
         """For each wanted place, from 1 on, the layer's outputs ``(n, width, steps)``, and their steps."""
@@ -174,8 +175,9 @@ class SequenceNetwork(SequenceLayers):
         super().__init__(build, layout, shape)
         self.readouts = nn.ModuleDict()
         self.per_step = layout.readouts == ("each",)  # whether the features are those of each step
+        makers = {label: partial(READOUTS[label], self.width) for label in layout.readouts}
         for depth in self.depths:
-            self.readouts[str(depth)] = make_readout(build, layout, self.width, self.steps[depth])
+            self.readouts[str(depth)] = build.choice("readout", makers)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step."""
@@ -189,12 +191,6 @@ class SequenceNetwork(SequenceLayers):
         """See ``MixedLayer``."""
         readouts = (self.readouts[str(depth)] for depth in self.computed_depths())
         return super().computed_flops(count) + sum(map(count.computed, readouts))
-
-
-def make_readout(build: Builder, layout: SequenceLayout, width: int, steps: int) -> nn.Module:
-    """The choice of the readout of so many channels and steps."""
-    size = (width, steps, layout.positions)
-    return build.choice("readout", {label: partial(READOUTS[label], *size) for label in layout.readouts})
 
 
 class SequenceChild(BodyChild):

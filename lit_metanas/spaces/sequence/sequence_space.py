@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import Objective, Scored
@@ -20,9 +19,8 @@ from lit_metanas.spaces.architecture import (
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
-from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 
@@ -56,7 +54,6 @@ class SequenceSpace(SearchSpace):
             choose among several.
         readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
             each step, such as ``Transcription``.
-        positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
             rare words little: below 1, such as 0.1, they count for less than what was learned.
@@ -88,13 +85,11 @@ class SequenceSpace(SearchSpace):
         depths: Sequence[int] = (1, 2, 3),
         widths: Sequence[int] = (64,),
         readouts: Sequence[str] = ("mean", "max", "attention"),
-        positions: Positions = "sinusoidal",
         stride: int = 1,
         token_scale: float = 1.0,
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        check_known(self.name, "positions", (positions,), get_args(Positions))
         check_positive(self.name, {"stride": stride, "the least depth": min(depths, default=1)})
         if not 0 < token_scale < math.inf:
             raise ValueError(f"{self.name}: token_scale is {token_scale}; give a number above 0, such as 0.1.")
@@ -110,7 +105,6 @@ class SequenceSpace(SearchSpace):
             depths=tuple(sorted(depths)),
             readouts=check_known(self.name, "readouts", readouts, READOUTS),
             widths=tuple(widths),
-            positions=positions,
             stride=stride,
             token_scale=token_scale,
             shared=shared,

@@ -1,4 +1,4 @@
-"""Candidate operations on sequences ``(n, channels, steps)``, which keep their size.
+"""The steps of a batch, candidate operations on sequences ``(n, channels, steps)``, and readouts to one vector.
 
 An example's outputs do not depend on what stands behind its end: the network sets that to zero before each operation.
 Outputs there are finite, and mean nothing.
@@ -6,46 +6,102 @@ Outputs there are finite, and mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.sequence.step_context import current_steps, lowest
 
-Positions = Literal["sinusoidal", "learned", "none"]
-"""How self-attention finds out the places of steps."""
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a batch of examples."""
+
+    within: Tensor  # whether a step lies within its example, shape (n, steps), bool: the first ones do
+
+    @cached_property
+    def outside(self) -> Tensor:
+        """Which steps lie behind an example's end, shape ``(n, 1, steps)``, bool."""
+        return ~self.within.unsqueeze(1)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """Steps of each example, shape ``(n, 1)``, int64."""
+        return self.within.sum(1, keepdim=True)
+
+    @cached_property
+    def remaining(self) -> Tensor:
+        """How many steps of the example follow a step, shape ``(n, steps)``, int64; 0 behind its end."""
+        return self.lengths - self.within.cumsum(1)
+
+    def every(self, stride: int) -> Steps:
+        """What is left of them behind a layer of this stride."""
+        if stride == 1:
+            return self
+        return Steps(self.within[:, ::stride])
+
+    def blank(self, inputs: Tensor, value: float = 0.0) -> Tensor:
+        """Inputs ``(n, channels, steps)`` with a value behind the examples' ends."""
+        return inputs.masked_fill(self.outside, value)
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example, whose places it alone knows."""
+_STEPS: ContextVar[Steps | None] = ContextVar("steps of a sequence", default=None)
 
-    positions: Tensor | None
 
-    def __init__(self, width: int, steps: int, heads: int, positions: Positions) -> None:
+@contextmanager
+def telling_steps(steps: Steps) -> Iterator[None]:
+    """Layers that are called within find these steps by ``current_steps``; none of them keeps them."""
+    token = _STEPS.set(steps)
+    try:
+        yield
+    finally:
+        _STEPS.reset(token)
+
+
+def current_steps() -> Steps:
+    """The steps of what a layer is given."""
+    found = _STEPS.get()
+    if found is None:
+        raise RuntimeError("This layer depends on where examples end, and only its network knows: call the network.")
+    return found
+
+
+def lowest(inputs: Tensor) -> float:
+    """The least number of the inputs' precision, which no maximum takes and no softmax weighs."""
+    return torch.finfo(inputs.dtype).min
+
+
+class AttentionMaps(nn.Module):
+    """The linear maps of multi-head attention (Vaswani et al. 2017) among the steps of one sequence."""
+
+    positions: Tensor
+
+    def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
         self.heads = heads
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
         self.bias = nn.Parameter(torch.zeros(3 * width))
         self.output = nn.Linear(width, width)
-        self.register_buffer("positions", None)
-        if positions == "learned":
-            self.positions = nn.Parameter(0.02 * torch.randn(steps, width))
-        elif positions == "sinusoidal":
-            self.positions = sinusoids(steps, width)
+        self.register_buffer("positions", sinusoids(steps, width))
+
+    def project(self, rows: Tensor, before: int = 0) -> Tensor:
+        """Query, key and value of steps ``(n, steps, width)`` with so many before: ``(n, heads, 3, steps, size)``."""
+        rows = rows + part_of(self.positions, before, rows.shape[1])
+        maps = F.linear(rows, self.weight, self.bias)
+        return maps.unflatten(2, (3, self.heads, rows.shape[2] // self.heads)).transpose(1, 3)
+
+
+class SelfAttention(AttentionMaps):
+    """Attention among all steps of an example, whose places it alone knows."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)``, unchanged."""
-        rows = inputs.transpose(1, 2)
-        if self.positions is not None:
-            rows = rows + part_of(self.positions, 0, rows.shape[1])
-        size = inputs.shape[1] // self.heads
-        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
-        query, key, value = (split.select(2, part) for part in range(3))  # (n, heads, steps, size)
+        maps = self.project(inputs.transpose(1, 2))
+        query, key, value = (maps.select(2, part) for part in range(3))
         mixed: Tensor = self.output(attend(query, key, value, current_steps().outside.unsqueeze(2)))
         return mixed.transpose(1, 2)
 
@@ -128,10 +184,6 @@ class StepPool(nn.Module):
         # Of one step there are at least 1 / size; where there is none, behind the end, a zero would divide.
         return sums / counts.clamp(min=0.5 / self.size)
 
-    def extra_repr(self) -> str:
-        """The arguments, for ``print``."""
-        return f"{self.kind}, size={self.size}, stride={self.stride}"
-
 
 class InceptionModule(nn.Module):
     """Convolutions of 10, 20 and 40 steps of a quarter of the channels, and a maximum (Ismail Fawaz et al. 2020)."""
@@ -195,38 +247,69 @@ class BidirectionalGRU(nn.Module):
         return torch.cat([self.ahead(rows), back], 2).transpose(1, 2)
 
 
-MakeOperation = Callable[[int, int, Positions], nn.Module]
-"""Makes an operation for a width, the most steps, and the positions of self-attention."""
-
-
-def _convolution(width: int, steps: int, positions: Positions, *, size: int, dilation: int = 1) -> nn.Module:
-    return nn.Conv1d(width, width, size, padding=size // 2 * dilation, dilation=dilation)
-
-
-def _of_width(width: int, steps: int, positions: Positions, *, make: Callable[[int], nn.Module]) -> nn.Module:
-    return make(width)
-
-
-def _attention(width: int, steps: int, positions: Positions, *, heads: int) -> nn.Module:
-    return SelfAttention(width, steps, heads, positions)
-
-
-def _pool(width: int, steps: int, positions: Positions, *, kind: str) -> nn.Module:
-    return StepPool(kind, 3)
-
-
-OPERATIONS: Mapping[str, MakeOperation] = {
-    "identity": partial(_of_width, make=nn.Identity),
-    **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
-    **{f"sep_conv_{size}": partial(_of_width, make=partial(SeparableConvolution, size=size)) for size in (3, 5, 7)},
-    "conv_2_to_5": partial(_of_width, make=partial(ParallelConvolutions, sizes=(2, 3, 4, 5))),
-    "dil_conv_3": partial(_convolution, size=3, dilation=2),
-    "inception": partial(_of_width, make=InceptionModule),
-    "gated_linear": partial(_of_width, make=GatedLinear),
-    "attention_2": partial(_attention, heads=2),
-    "attention_4": partial(_attention, heads=4),
-    "gru": partial(_of_width, make=BidirectionalGRU),
-    "max_pool_3": partial(_pool, kind="max"),
-    "avg_pool_3": partial(_pool, kind="avg"),
+OPERATIONS: Mapping[str, Callable[[int, int], nn.Module]] = {
+    "identity": lambda width, steps: nn.Identity(),
+    "conv_3": lambda width, steps: nn.Conv1d(width, width, 3, padding=1),
+    "conv_5": lambda width, steps: nn.Conv1d(width, width, 5, padding=2),
+    "conv_7": lambda width, steps: nn.Conv1d(width, width, 7, padding=3),
+    "sep_conv_3": lambda width, steps: SeparableConvolution(width, 3),
+    "sep_conv_5": lambda width, steps: SeparableConvolution(width, 5),
+    "sep_conv_7": lambda width, steps: SeparableConvolution(width, 7),
+    "conv_2_to_5": lambda width, steps: ParallelConvolutions(width, sizes=(2, 3, 4, 5)),
+    "dil_conv_3": lambda width, steps: nn.Conv1d(width, width, 3, padding=2, dilation=2),
+    "inception": lambda width, steps: InceptionModule(width),
+    "gated_linear": lambda width, steps: GatedLinear(width),
+    "attention_2": lambda width, steps: SelfAttention(width, 2, steps),
+    "attention_4": lambda width, steps: SelfAttention(width, 4, steps),
+    "gru": lambda width, steps: BidirectionalGRU(width),
+    "max_pool_3": lambda width, steps: StepPool("max", 3),
+    "avg_pool_3": lambda width, steps: StepPool("avg", 3),
 }
-"""All candidates of a layer, by label."""
+"""What makes each candidate of a layer, by label, for a width and the most steps."""
+
+
+class Readout(nn.Module):
+    """The mean, the maximum or the last of an example's steps, zeros for one without; or ``each`` of them."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, steps)`` to ``(n, channels)``, or unchanged, with zeros behind the end, for each."""
+        steps = current_steps()
+        match self.kind:
+            case "mean":
+                return steps.blank(inputs).sum(2) / steps.lengths.clamp(min=1)
+            case "max":
+                return steps.blank(inputs, lowest(inputs)).amax(2).masked_fill(steps.lengths == 0, 0.0)
+            case "last":
+                return steps.blank(inputs).masked_fill(steps.remaining.unsqueeze(1) > 0, 0.0).sum(2)
+            case _:
+                return steps.blank(inputs)
+
+
+class AttentionReadout(nn.Module):
+    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Conv1d(width, 1, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, steps)`` to ``(n, channels)``."""
+        steps = current_steps()
+        inputs = steps.blank(inputs)
+        scores = self.score(inputs)
+        return (inputs * steps.blank(scores, lowest(scores)).softmax(2)).sum(2)
+
+
+READOUTS: Mapping[str, Callable[[int], nn.Module]] = {
+    "mean": lambda width: Readout("mean"),
+    "max": lambda width: Readout("max"),
+    "attention": AttentionReadout,
+    "last": lambda width: Readout("last"),
+    "each": lambda width: Readout("each"),
+}
+"""What makes each readout of so many channels, by label."""

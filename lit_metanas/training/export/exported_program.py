@@ -18,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs, input_size, inputs_like
-from lit_metanas.inputs.input_checks import check_brightness
+from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_size, inputs_like
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
@@ -28,7 +27,7 @@ from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
-from lit_metanas.kinds.questions import QuestionWords
+from lit_metanas.kinds.questions.question_words import QuestionWords
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective

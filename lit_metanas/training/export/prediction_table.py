@@ -21,7 +21,8 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import open_regular, own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionWords
-from lit_metanas.kinds.rows import Columns, TextRows
+from lit_metanas.kinds.rows.columns import Columns
+from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification

@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, plain_shape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import finite_tensor
 from lit_metanas.io.files import replacing
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.plain import from_plain
+from lit_metanas.records.plain import read_field
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_weights import CheckpointEntry, MetaWeights, weights_within
+from lit_metanas.training.meta_weights import MetaWeights, labels_by_choice, plain_entry, read_plain, weights_within
 
 META_KEY = "lit_metanas"
-META_SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetaCheckpoint(MetaWeights):
     """The plain content of a meta-training checkpoint."""
 
+    key, schema, writer = META_KEY, 1, "MetaSearch"
+
     logits: dict[str, Tensor]  # by choice, pruned candidates far below the others
     statistics: dict[str, Tensor]  # batch-norm means and variances of the derived architecture; may be empty
     head: dict[str, Tensor] = field(default_factory=dict)  # empty where each task makes its own
-    derived: Architecture | None = None  # by the checkpoint's space; None where the file does not say
+    derived: Architecture | None = None  # by the checkpoint's space, with these statistics
     inputs: InputMeaning = UNKNOWN_INPUTS
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> MetaCheckpoint:
+        """The content of an entry and a state dict."""
+        plain, inputs, derived = read_plain(entry), UNKNOWN_INPUTS, None
+        if entry.get("derived") is not None:
+            derived = read_field(Architecture, entry["derived"], "its architecture")
+        if _INPUTS in entry:
+            inputs = InputMeaning.from_plain(entry[_INPUTS])
+        logits = {name: finite_tensor(entry["logits"][name], len(own)) for name, own in plain["labels"].items()}
+        return cls(
+            weights=weights_within(state, "supernet."),
+            logits=logits,
+            statistics={str(name): finite_tensor(value, -1) for name, value in entry["statistics"].items()},
+            head=weights_within(state, "head."),
+            derived=derived,
+            inputs=inputs,
+            **plain,
+        )
 
     @classmethod
     def of_architecture(
@@ -54,7 +74,7 @@ class MetaCheckpoint(MetaWeights):
         return cls(
             weights=inherit(weights, restricted.supernet(shape).state_dict()),
             logits={choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices},
-            labels=_labels(restricted),
+            labels=labels_by_choice(restricted),
             statistics={},
             shape=shape,
             cost=cost,
@@ -102,17 +122,13 @@ class MetaCheckpoint(MetaWeights):
     def check_resumable(self, space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
         """Raise ValueError unless a model with such a space, shape and head can go on from the checkpoint."""
         self.check_fits(space, shape)
-        if not self.fits_exactly(space):
+        if self.labels != labels_by_choice(space):
             raise ValueError(
                 "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
             )
         theirs = {name: tuple(value.shape) for name, value in self.head.items()}
         if theirs != {name: tuple(value.shape) for name, value in head.items()}:
             raise ValueError("The checkpoint has another head than the model: use the head that it was trained with.")
-
-    def fits_exactly(self, space: SearchSpace) -> bool:
-        """Whether the checkpoint has the candidates of a space, and no others."""
-        return self.labels == _labels(space)
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
         """Weights, logits and a linear head, cut to a space that is as large or smaller; another head as it is."""
@@ -126,26 +142,12 @@ class MetaCheckpoint(MetaWeights):
         return Parameters(weights, logits, _cut_head(self.head, supernet.features))
 
 
-def _labels(space: SearchSpace) -> dict[str, list[str]]:
-    return {choice.name: list(choice.labels) for choice in space.choices}
-
-
 def _cut_head(head: Mapping[str, Tensor], features: int) -> dict[str, Tensor]:
     """A head's parameters; of weights ``(way, features)`` with a bias ``(way,)`` those of the first features."""
     cut = dict(head)
     if cut.keys() == {"weight", "bias"} and cut["weight"].ndim == 2:
         cut["weight"] = cut["weight"][:, :features].clone()
     return cut
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """What is not a tensor in the checkpoint's entry."""
-
-    labels: dict[str, list[str]]
-    shape: Shape
-    cost: Cost
-    derived: dict[str, str] | None = None
 
 
 _INPUTS = "inputs"
@@ -161,17 +163,28 @@ def meta_entry(
     inputs: InputMeaning = UNKNOWN_INPUTS,
 ) -> dict[str, Any]:
     """The entry that goes into the checkpoint under ``META_KEY``: plain values and tensors only."""
-    return _entry(_Plain(_labels(space), shape, cost, space.derive(logits).to_json()), logits, statistics, inputs)
+    return _entry(
+        MetaCheckpoint(
+            weights={},
+            labels=labels_by_choice(space),
+            shape=shape,
+            cost=cost,
+            logits=dict(logits),
+            statistics=dict(statistics),
+            derived=space.derive(logits),
+            inputs=inputs,
+        )
+    )
 
 
-def _entry(
-    plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], inputs: InputMeaning
-) -> dict[str, Any]:
+def _entry(content: MetaCheckpoint) -> dict[str, Any]:
     """All of the entry but what a run adds to go on from."""
-    parts = {**asdict(plain), "shape": plain_shape(plain.shape)}
-    if inputs.digest:
-        parts[_INPUTS] = inputs.to_plain()
-    return {"schema": META_SCHEMA, **parts, "logits": _detach(logits), "statistics": _detach(statistics)}
+    entry = plain_entry(content.schema, content.labels, content.shape, content.cost)
+    if content.derived is not None:
+        entry["derived"] = content.derived.to_json()
+    if content.inputs.digest:
+        entry[_INPUTS] = content.inputs.to_plain()
+    return {**entry, "logits": _detach(content.logits), "statistics": _detach(content.statistics)}
 
 
 def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -180,7 +193,7 @@ def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def resumable(content: Mapping[str, Any]) -> MetaCheckpoint:
     """The content of a whole checkpoint, from which a model goes on; ValueError for a mere start."""
-    checkpoint = _ENTRY.of(content)
+    checkpoint = MetaCheckpoint.of(content)
     if "own" not in content[META_KEY]:
         raise ValueError("The checkpoint holds start weights, not a run to resume: give it as the model's start.")
     return checkpoint
@@ -197,7 +210,7 @@ def check_data(inputs: InputMeaning, preprocessing: Preprocessing | None) -> Non
 
 def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     """Read a checkpoint that ``fit`` of ``MetaSearch`` wrote, onto the CPU; no code in it is executed."""
-    return _ENTRY.read(path)
+    return MetaCheckpoint.read(path)
 
 
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, task: Task) -> Parameters:
@@ -209,48 +222,9 @@ def read_parameters(path: str | os.PathLike[str], space: SearchSpace, task: Task
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
     """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
-    derived = None
-    if checkpoint.derived is not None:
-        derived = checkpoint.derived.to_json()
-    plain = _Plain(checkpoint.labels, checkpoint.shape, checkpoint.cost, derived)
-    entry = _entry(plain, checkpoint.logits, checkpoint.statistics, checkpoint.inputs)
     named = {
         **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
         **{f"head.{name}": value for name, value in checkpoint.head.items()},
     }
     with replacing(path) as temporary:
-        torch.save({META_KEY: entry, "state_dict": _detach(named)}, temporary)
-
-
-def _parse(entry: Mapping[str, Any], state: Mapping[str, Any]) -> MetaCheckpoint:
-    """The content of a checkpoint."""
-    plain = from_plain(
-        _Plain, {each.name: entry[each.name] for each in fields(_Plain) if each.name in entry}, "its entry"
-    )
-    if min(plain.shape) < 1:
-        raise ValueError("an input is empty")
-    parts: dict[str, Any] = {}
-    if plain.derived is not None:
-        parts["derived"] = Architecture(plain.derived)
-    if _INPUTS in entry:
-        parts["inputs"] = InputMeaning.from_plain(entry[_INPUTS])
-    return MetaCheckpoint(
-        weights=weights_within(state, "supernet."),
-        logits={name: finite_tensor(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},
-        labels=plain.labels,
-        statistics={str(name): finite_tensor(value, -1) for name, value in entry["statistics"].items()},
-        shape=plain.shape,
-        cost=plain.cost,
-        head=weights_within(state, "head."),
-        **parts,
-    )
-
-
-_ENTRY = CheckpointEntry(
-    META_KEY,
-    META_SCHEMA,
-    "meta-training",
-    "give one that `fit` of MetaSearch wrote",
-    absent="give the path of one that `fit` wrote",
-    parse=_parse,
-)
+        torch.save({META_KEY: _entry(checkpoint), "state_dict": _detach(named)}, temporary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
 
@@ -17,8 +17,9 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
-from lit_metanas.meta import Head, InnerLoop, Learner, Parameters, evaluate, task_generator
-from lit_metanas.meta.learner import EVALUATION, BatchNorm
+from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
+from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.learner import EVALUATION, BatchNorm, task_generator
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
@@ -37,7 +38,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
 )
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
 from lit_metanas.training.meta_search.training_state import RunningStatistics
-from lit_metanas.training.outer_training import OuterTraining, validate_anew
+from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
 
 
 class EpisodeScores:
@@ -190,7 +191,7 @@ class MetaLearned(OuterTraining):
         self.refresh_statistics()
         logits, statistics = self.logits.tree(), self.statistics.values
         checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost(), self._inputs)
-        checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
+        checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore statistics and account."""
@@ -205,7 +206,7 @@ class MetaLearned(OuterTraining):
         world = getattr(trainer, "world_size", 1)
         entry = checkpoint[META_KEY]
         try:
-            self.account.restore(entry["own"])
+            self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
             self.statistics.restore(entry["own"], entry["statistics"], step, self.global_rank, world)
         except DAMAGED:
@@ -245,15 +246,9 @@ class MetaLearned(OuterTraining):
                 f"({type(self.learner.head).__name__}), which starts anew."
             )
         self.logits.inherit(found.labels, found.logits)
-        if self._has_statistics_of(found):
+        if found.derived == self.architecture():
             self.statistics.values = found.statistics
         self.account.earlier = found.cost
-
-    def _has_statistics_of(self, found: MetaCheckpoint) -> bool:
-        """Whether a checkpoint's statistics are those of this model's architecture."""
-        if found.derived is not None:
-            return found.derived == self.architecture()
-        return found.fits_exactly(self.space) and found.derive(self.space) == self.architecture()
 
     def architecture(self) -> Architecture:
         """The architecture of the largest logits."""
@@ -330,7 +325,6 @@ class MetaLearned(OuterTraining):
             with torch.inference_mode(False):
                 trained = MetaTrained(
                     space=self.space,
-                    shape=self.shape,
                     learner=self.learner,
                     inner_loop=self.inner_loop,
                     parameters=self.meta_parameters(),
@@ -360,5 +354,5 @@ class MetaLearned(OuterTraining):
             return
         with torch.inference_mode(False), torch.enable_grad():
             for episode in map(Episode.trainable, batch):
-                chosen = architectures.take(episode, self._derived.number(self.trainer))
-                self._derived.judge(chosen.learner, self.inner_loop, chosen.parameters, [episode], self.trainer)
+                learner, parameters = architectures.take(episode, self._derived.number(self.trainer))
+                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, get_args
 
-from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
 from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds.images.image_files import ImageAugmentation
-from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
+from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records.record import RecipeFields, RecipeValue
 
 Distance = Literal["plain", "scaled", "cosine"]
@@ -36,22 +35,6 @@ _AUGMENTATIONS: Mapping[Changes, dict[str, float]] = {
     "colour": {"flip": 0.5, "zoom": 0.5, "colour": 0.4},
 }
 """Arguments of ``ImageAugmentation``."""
-
-
-class RecipeParts(TypedDict):
-    """The arguments of ``MetaSearch`` that a recipe decides."""
-
-    head: Head
-    meta_gradient: MetaGradient
-    weight_optimizer: OptimizerCallable
-
-
-class EpisodeParts(TypedDict, total=False):
-    """The arguments of ``EpisodeDataModule`` that a recipe decides; those that it leaves to the data are absent."""
-
-    way: int
-    query: int
-    augmentation: ImageAugmentation
 
 
 @dataclass(frozen=True)
@@ -122,18 +105,14 @@ class MetaRecipe:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
-    def episodes(self) -> EpisodeParts:
-        """The arguments of ``EpisodeDataModule`` that it decides."""
-        parts = EpisodeParts()
-        if self.way is not None:
-            parts["way"] = self.way
-        if self.query is not None:
-            parts["query"] = self.query
+    def episodes(self) -> dict[str, Any]:
+        """The arguments of ``EpisodeDataModule`` that it decides; those that it leaves to the data are absent."""
+        parts: dict[str, Any] = {name: self.given[name] for name in ("way", "query") if name in self.given}
         if self.augmentation is not None:
             parts["augmentation"] = ImageAugmentation(**_AUGMENTATIONS[self.augmentation])
         return parts
 
-    def parts(self) -> RecipeParts:
+    def parts(self) -> dict[str, Any]:
         """The arguments of ``MetaSearch`` that it decides."""
         return {
             "head": PrototypeHead(**_HEADS[self.distance]),
@@ -149,13 +128,14 @@ class MetaRecipe:
             "meta_gradient": {"class_path": "PrototypeLoss", "init_args": {"label_smoothing": self.label_smoothing}},
             "weight_optimizer": {"class_path": "torch.optim.AdamW", "init_args": optimizer},
         }
-        over = {"model": {"init_args": model}}
-        data: dict[str, Any] = {name: value for name in ("way", "query") if (value := getattr(self, name)) is not None}
-        if self.augmentation is not None:
+        over, data = {"model": {"init_args": model}}, self.episodes
+        if "augmentation" in data:
             # All arguments, so that none of another configuration's is left.
-            changes = settings_of(ImageAugmentation(**_AUGMENTATIONS[self.augmentation]))["arguments"]
+            changes = settings_of(data["augmentation"])["arguments"]
             data["augmentation"] = {"class_path": "ImageAugmentation", "init_args": changes}
-        return {**over, "data": {"init_args": data}} if data else over
+        if data:
+            over["data"] = {"init_args": data}
+        return over
 
 
 _LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {

@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import (
-    Adaptation,
     Head,
     InnerLoop,
     MetaGradient,
@@ -22,10 +21,9 @@ from lit_metanas.meta import (
     Parameters,
     PrototypeHead,
     PrototypeLoss,
-    TaskNoise,
-    task_generator,
 )
-from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.meta.inner_loop import Adaptation
+from lit_metanas.meta.learner import BatchNorm, TaskNoise, task_generator
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
@@ -200,8 +198,8 @@ class MetaSearch(MetaLearned):
         self.outer_steps += 1
         self.spent += flops
         if bool(finite.any()) and self._logs_step():
-            self.log("train/loss", metrics["loss"], prog_bar=True)
-            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
+            self.log("train/loss", metrics["losses"].mean(), prog_bar=True)
+            self.log("train/accuracy", metrics["accuracies"].mean(), prog_bar=True)
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self.is_finished

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import channels_last
-from lit_metanas.inputs.shapes import Shape
-from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, task_generator
-from lit_metanas.meta.learner import ADAPTED_LOGITS
+from lit_metanas.meta import InnerLoop, Learner, Parameters
+from lit_metanas.meta.inner_loop import Adaptation
+from lit_metanas.meta.learner import ADAPTED_LOGITS, task_generator
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Derived
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
@@ -21,20 +21,10 @@ from lit_metanas.tasks.task import Episode
 
 
 @dataclass(frozen=True)
-class EpisodeNetwork:
-    """What an episode is judged by."""
-
-    architecture: Architecture
-    learner: Learner  # the supernet that has its weights, under a relaxation that computes it alone
-    parameters: Parameters
-
-
-@dataclass(frozen=True)
 class MetaTrained:
     """What meta-training left."""
 
     space: SearchSpace
-    shape: Shape
     learner: Learner
     inner_loop: InnerLoop
     parameters: Parameters
@@ -94,29 +84,27 @@ class AdaptedLogits:
         self.statistics.clear()
 
     @torch.no_grad()
-    def take(self, episode: Episode, number: int) -> EpisodeNetwork:
-        """The network for an episode, of which only the support set is read; ``number`` is its place in its series."""
-        assert self._trained is not None
-        begin = time.perf_counter()
-        network, cost = self._adapt(self._trained, episode, number)
-        self.cost += replace(cost, seconds=time.perf_counter() - begin)
-        self.found.append(network.architecture)
-        return network
+    def take(self, episode: Episode, number: int) -> tuple[Learner, Parameters]:
+        """What judges an episode, of which only the support set is read; ``number`` is its place in its series.
 
-    def _adapt(self, trained: MetaTrained, episode: Episode, number: int) -> tuple[EpisodeNetwork, Cost]:
-        """The network of the adapted logits, and what they cost."""
+        The learner has the supernet, under a relaxation that computes the episode's architecture alone.
+        """
+        trained, begin = self._trained, time.perf_counter()
+        assert trained is not None
         learner, inner_loop = replace(trained.learner, statistics=None), trained.inner_loop
         steps, generator = inner_loop.steps, task_generator(trained.seed, ADAPTED_LOGITS, number)
         noise = learner.draw_noise(trained.parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
         adapted = inner_loop.adapt(trained.parameters, adaptation)
-        cost = Cost(
+        architecture = trained.space.derive(adapted.logits)
+        if architecture not in self.statistics:
+            self.statistics[architecture] = trained.statistics_of(architecture)
+        learner = replace(learner, relaxation=Derived(trained.space), statistics=self.statistics[architecture])
+        self.found.append(architecture)
+        self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
             flops=inner_loop.flops(trained.parameters, adaptation),
+            seconds=time.perf_counter() - begin,
         )
-        architecture, known = trained.space.derive(adapted.logits), self.statistics
-        if architecture not in known:
-            known[architecture] = trained.statistics_of(architecture)
-        learner = replace(learner, relaxation=Derived(trained.space), statistics=known[architecture])
-        return EpisodeNetwork(architecture, learner, trained.parameters._replace(logits=adapted.logits)), cost
+        return learner, trained.parameters._replace(logits=adapted.logits)

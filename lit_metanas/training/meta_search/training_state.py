@@ -13,7 +13,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.relaxations.discrete import Derived
+from lit_metanas.relaxations.relaxation import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, embed_and_record
 from lit_metanas.tasks.task import Episode

@@ -29,14 +29,11 @@ class Controller(nn.Module):
     """Decides each active choice of a space in order, given the decisions before it (Pham et al. 2018, Section 3.2)."""
 
     # Each step feeds the embedded last decision to the LSTM. A bias-free linear map of its state gives the logits,
-    # which are divided by the temperature and bounded by `bound * tanh`. Unlike in the paper each choice has an
-    # embedding and a linear map of its own, so that choices may differ in their labels.
+    # which are divided by the temperature and bounded by `bound * tanh`. The defaults are the paper's. Unlike in the
+    # paper each choice has an embedding and a linear map of its own, so that choices may differ in their labels.
 
     def __init__(self, space: ChoiceSpace, *, hidden: int = 100, temperature: float = 5.0, bound: float = 2.5) -> None:
         super().__init__()
-        for what, number in (("hidden", hidden), ("temperature", temperature), ("bound", bound)):
-            if number <= 0:
-                raise ValueError(f"Controller: {what} is {number}; give a positive number.")
         self.space, self.hidden, self.temperature, self.bound = space, hidden, temperature, bound
         self.candidates = [space.proposed_labels(choice) for choice in space.choices]
         self.cell = nn.LSTMCell(hidden, hidden)

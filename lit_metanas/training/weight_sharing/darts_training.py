@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -66,20 +66,6 @@ class DARTSTraining(SupernetTraining):
 
     Algorithm 1 of DARTS (Liu et al. 2019): at each step the logits are trained first, on the current weights. Each
     pass is charged beforehand; the search stops before the first step that the budget cannot pay.
-
-    Args:
-        plan: what is trained, and how long.
-        relaxation: logits to mixture.
-        gradient: how the logits' gradient is derived.
-        rates: learning rates and their like.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> how = {"relaxation": lm.relaxations.Softmax(), "gradient": lm.training.FirstOrder()}
-        >>> training = lm.training.DARTSTraining(plan, rates=lm.training.DARTSRates(), **how)
-        >>> training.probabilities()["layer1.pool"].shape
-        torch.Size([2])
     """
 
     def __init__(
@@ -105,10 +91,10 @@ class DARTSTraining(SupernetTraining):
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
         return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
 
-    def choice_optimizers(self) -> Sequence[Optimizer]:
+    def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
         rate, decay = self.rates.logits, self.rates.logits_decay
-        return [Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
+        return Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,9 +33,6 @@ class ControllerRates:
         entropy: weight of the policy's entropy (nats), which is added to the reward; 1e-4 in the paper.
         baseline: share of the baseline that is kept at each step; the rest is the mean of the step's rewards.
         warm_up: share of the search in which only the weights are trained.
-        hidden: size of the LSTM.
-        temperature: divides the logits.
-        bound: largest size of a logit.
 
     Example:
         >>> searcher = lm.searchers.ENASSearcher(controller=lm.training.ControllerRates(children=2))
@@ -47,9 +43,6 @@ class ControllerRates:
     entropy: float = 1e-4
     baseline: float = 0.95
     warm_up: float = 0.0
-    hidden: int = 100
-    temperature: float = 5.0
-    bound: float = 2.5
 
     def __post_init__(self) -> None:
         if self.children < 1:
@@ -67,19 +60,6 @@ class ENASTraining(SupernetTraining):
     accuracy; an architecture that cannot be built has the reward 0. Unlike in the paper the two take turns at each
     step, as in DARTS, so that a budget that ends early is shared equally. The images of a reward are charged as those
     of training are.
-
-    Args:
-        plan: what is trained, and how long; the controller's likeliest architecture is validated.
-        rates: how the weights are trained.
-        controller: how the controller is trained.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> how = {"rates": lm.training.WeightRates(), "controller": lm.training.ControllerRates()}
-        >>> training = lm.training.ENASTraining(plan, **how)
-        >>> isinstance(training.draw(), lm.Architecture)
-        True
     """
 
     def __init__(self, plan: SupernetPlan, *, rates: WeightRates, controller: ControllerRates) -> None:
@@ -87,16 +67,14 @@ class ENASTraining(SupernetTraining):
         self.rates = controller
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
-            self.controller = Controller(
-                self.space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
-            )
+            self.controller = Controller(self.space)
         self.baseline = 0.0
         if self.space.scored == "input":
             self.baseline = 1 / self.task.way  # the accuracy of a guess
 
-    def choice_optimizers(self) -> Sequence[Optimizer]:
+    def choice_optimizer(self) -> Optimizer:
         """Adam for the controller."""
-        return [Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
+        return Adam(self.controller.parameters(), lr=self.rates.learning_rate)
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,12 +12,8 @@ from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.learner import Tensors
 
-
-class Loss(Protocol):
-    """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
-
-    def __call__(self, weights: Tensors, logits: Tensors) -> Tensor:
-        """A scalar."""
+Loss = Callable[[Tensors, Tensors], Tensor]
+"""The loss of one minibatch, a scalar, as a function of weights and logits, with its noise fixed."""
 
 
 @keeps_arguments()
@@ -94,7 +90,10 @@ class SecondOrder(Hypergradient):
         with float32(next(iter(weights.values())).device):
             slope = _gradient(train_loss(weights, logits), weights)
             ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
-            both = _gradient(val_loss(ahead, logits), {**_with_prefix("w", ahead), **_with_prefix("a", logits)})
+            both = _gradient(
+                val_loss(ahead, logits),
+                {f"w {n}": w for n, w in ahead.items()} | {f"a {n}": a for n, a in logits.items()},
+            )
             direct = {name: both[f"a {name}"] for name in logits}
             vector = {name: both[f"w {name}"] for name in ahead}
             norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
@@ -104,10 +103,6 @@ class SecondOrder(Hypergradient):
             near = ({n: w.detach() + sign * step * vector[n] for n, w in weights.items()} for sign in (1, -1))
             plus, minus = (_gradient(train_loss(each, logits), logits) for each in near)
             return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
-
-
-def _with_prefix(prefix: str, tensors: Tensors) -> Tensors:
-    return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
 
 
 def _gradient(loss: Tensor, inputs: Tensors) -> Tensors:

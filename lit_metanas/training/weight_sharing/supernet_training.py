@@ -1,4 +1,4 @@
-"""The training of a supernet on one task, and single-path one-shot."""
+"""The training of a supernet on one task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost, Exhausted
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record, score_with
@@ -73,7 +72,7 @@ class WeightRates:
         clip: largest norm of the weights' gradient; ``inf`` does not clip.
 
     Example:
-        >>> searcher = lm.searchers.OneShotSearcher(rates=lm.training.WeightRates(weights=0.05))
+        >>> searcher = lm.searchers.ENASSearcher(rates=lm.training.WeightRates(weights=0.05))
     """
 
     weights: float = 0.025
@@ -95,27 +94,14 @@ def check_warm_up(rates: object, share: float) -> None:
 
 @dataclass(frozen=True)
 class SupernetPlan:
-    """What the training of a supernet is for, and how long it is.
-
-    Attributes:
-        space: what is searched.
-        task: its train part trains the weights, its val part what chooses architectures.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        validate_every: steps between validations of the architecture that the training prefers.
-        seed: of weights, choices and draws.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-    """
+    """What the training of a supernet is for, and how long it is."""
 
     space: SearchSpace
-    task: Task
-    budget: Budget
-    steps: int
-    validate_every: int
-    seed: int = 0
+    task: Task  # its train part trains the weights, its val part what chooses architectures
+    budget: Budget  # what the steps are charged to
+    steps: int  # of the whole schedule
+    validate_every: int  # steps between validations of the architecture that the training prefers
+    seed: int = 0  # of weights, choices and draws
 
 
 class SupernetTraining(LightningModule):
@@ -193,11 +179,11 @@ class SupernetTraining(LightningModule):
         weights = SGD(
             list(self.weights.values()), lr=rates.weights, momentum=rates.momentum, weight_decay=rates.weight_decay
         )
-        return [weights, *self.choice_optimizers()]
+        return [weights, self.choice_optimizer()]
 
-    def choice_optimizers(self) -> Sequence[Optimizer]:
-        """The optimizer of what chooses architectures; none if nothing is learned about them."""
-        return ()
+    @abstractmethod
+    def choice_optimizer(self) -> Optimizer:
+        """The optimizer of what chooses architectures."""
 
     def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step; the training ends before the first one that the budget cannot pay."""
@@ -219,14 +205,14 @@ class SupernetTraining(LightningModule):
         if not self.recorded:
             self.validate()
 
-    def architecture(self) -> Architecture | None:
-        """The architecture that the training prefers, even if it cannot be built; None if it prefers none."""
-        return None
+    @abstractmethod
+    def architecture(self) -> Architecture:
+        """The architecture that the training prefers, even if it cannot be built."""
 
     def derive(self) -> Architecture | None:
         """The architecture that the training prefers, if it can be built."""
         preferred = self.architecture()
-        if preferred is None or self.space.violation(preferred) is not None:
+        if self.space.violation(preferred) is not None:
             return None
         return preferred
 
@@ -318,34 +304,3 @@ def copy_named(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: Se
                 "those that were meta-trained in this space for this input shape."
             )
         tensor.data.copy_(given[name])
-
-
-class SinglePathTraining(SupernetTraining):
-    """Trains shared weights alone: each train minibatch under an architecture that is drawn from the space.
-
-    Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
-    and Talwalkar 2019). Whole architectures are drawn, and those that cannot be built are left out, so that choices of
-    a cell's inputs count, too.
-
-    Args:
-        plan: what is trained, and how long; there are no validations, since this training prefers no architecture.
-        rates: how the weights are trained.
-
-    Raises:
-        ValueError: the supernet cannot be computed, or is not for such tasks.
-
-    Example:
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> plan = lm.training.SupernetPlan(lm.LayeredSpace(), task, lm.Budget(flops=1e9), steps=9, validate_every=3)
-        >>> training = lm.training.SinglePathTraining(plan, rates=lm.training.WeightRates())
-        >>> training.progress
-        0.0
-    """
-
-    def take_step(self, batch: Minibatch) -> None:
-        """One step of the weights."""
-        self.step_weights(one_hot(self.space.choices, self.draw()), batch.train, self.progress)
-
-    def draw(self) -> Architecture:
-        """Draw an architecture that can be built."""
-        return first_buildable(self.space, lambda: self.space.sample(self.generator))

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training
-from lit_metanas.automl.pace import Pace
+from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl.budget_division import Pace
 
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 """As torch says it."""
@@ -69,7 +69,7 @@ def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
 
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
+    monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
 
 

@@ -12,8 +12,7 @@ import optuna
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory
-from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
 from lit_metanas.kinds import Omniglot
@@ -128,21 +127,13 @@ def write_table(path: Path) -> None:
         **scores,
         params=np.ones((15625, 3), "u1"),
         flops_M=np.ones((15625, 3), "u1"),
-        latency_devices=np.array(["phone"]),
-        latency_ms=np.ones((15625, 1), "u1"),
-        hw_metrics=np.array(["fpga_latency"]),
-        hw=np.ones((3, 15625, 1), "u1"),
     )
 
 
 def read_table(path: Path) -> object:
     table = NASBench201Table("cifar10", path)
     architecture = table.space.from_index(3)
-    return (
-        table.score(architecture, "val_12"),
-        table.parameters(architecture),
-        [table.latency(architecture, device) for device in table.devices],
-    )
+    return table.score(architecture, "val_12"), table.parameters(architecture)
 
 
 def write_nats(path: Path) -> None:
@@ -164,8 +155,7 @@ def write_nats(path: Path) -> None:
 
 
 def read_nats(path: Path) -> object:
-    table = NATSFiles("cifar10", path.parent)
-    return table.read_measures(table.space.from_index(3))
+    return NATSFiles("cifar10", path.parent).read_cell(3)
 
 
 def write_graph(path: Path) -> None:
@@ -190,8 +180,7 @@ def write_surrogate_of_letters(path: Path) -> None:
     """What is learned of one task with ten scored architectures."""
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
-    embedding = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    task = TaskScores("t", features, scores, embedding, architectures)
+    task = TaskScores("t", features, scores, architectures)
     kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
     source = fit_source(task, kernel, ENCODING.candidates.features)
     write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))

@@ -7,8 +7,8 @@ from lit_metanas.spaces import DARTSCell, NASBench201
 from lit_metanas.tasks import Split, Task
 
 
-def make_task(way=3, each=8, size=8, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
+def make_task(way=3, each=8, size=8, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
     patterns = torch.rand(way, 1, size, size, generator=generator)
 
     def split():

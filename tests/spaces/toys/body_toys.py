@@ -27,11 +27,16 @@ class Everything(SearchSpace):
     def block(self, build, place, channels, width):
         name = f"block{place}"
         sizes = {str(size): partial(build.conv, channels, width, size, bias=True) for size in (5, 1, 3)}
-        kernel = build.choice(f"{name}.kernel", sizes, norm=width, merge=self.merge)
+        if not self.merge:  # only convolutions that stand alone are mixed as one
+            sizes = {size: partial(self.apart, make) for size, make in sizes.items()}
+        kernel = build.choice(f"{name}.kernel", sizes, norm=width)
         reduce = {"none": None, "pool": partial(self.pool, build, name, width)}
         skip = build.sum(nn.Identity(), build.choice(f"{name}.skip", reduce))
         activation = build.choice(f"{name}.activation", {"tanh": nn.Tanh, "relu": nn.ReLU})
         return nn.Sequential(kernel, skip, activation, build.dropout(f"{name}.dropout", RATES, width))
+
+    def apart(self, make):
+        return nn.Sequential(make())
 
     def pool(self, build, name, width):
         kinds = {"max": partial(nn.MaxPool2d, 3, 1, 1), "avg": partial(nn.AvgPool2d, 3, 1, 1)}
@@ -56,7 +61,7 @@ def everything(space, weights, gates, x, noise=None):
         )
         outputs = {}
         for size in (5, 1, 3):
-            layer = f"{start}.0.{size}"
+            layer = f"{start}.0.{size}" if space.merge else f"{start}.0.{size}.0"
             outputs[size] = F.conv2d(x, weights[f"{layer}.weight"], weights[f"{layer}.bias"], padding=size // 2)
         norm = partial(normalise, scale=weights[f"{start}.0.norm.scale"], shift=weights[f"{start}.0.norm.shift"])
         if space.merge:

@@ -1,23 +1,73 @@
-"""The estimator of a network under each preprocessing of the same data."""
+"""A call of ``auto`` once its data have been read, and what trains its candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
-from lit_metanas.automl.views import View, Views, without_preprocessing
+from lit_metanas.automl.budget_plan import BudgetPlan
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl.reading.model_start import ModelStart
+from lit_metanas.automl.reading.teacher import Teacher
+from lit_metanas.automl.reading.views import View, Views, without_preprocessing
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
 from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.step_time import nominal_times, step_seconds
+from lit_metanas.training.step_time import step_seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One call of ``auto``, once its data have been read."""
+
+    options: AutoOptions
+    kind: Kind
+    views: Views
+    linear: Views | None  # the same data for linear models; None compares with none
+    folder: OutputFolder | None
+    began: float  # the clock when the minutes began
+    reading: float  # seconds to read the data
+    read: Callable[[Any], Task] | None = None  # the same data under another preprocessing
+    start: ModelStart | None = None  # the model that the search goes on from
+    teacher: Teacher | None = None
+
+    @property
+    def task(self) -> Task:
+        """The data under the usual preprocessing."""
+        return self.views.usual.task
+
+    @property
+    def examples(self) -> int:
+        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
+        return self.task.goal.examples_worth(validation_part(self.task).labels)
+
+    @property
+    def alone(self) -> Job:
+        """The same for linear models alone."""
+        assert self.linear is not None
+        return replace(self, views=self.linear, linear=None)
+
+    def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
+        """What trains candidates under any view; the output keeps their scores and weights."""
+        plain = ViewEstimator(views, self.options.seed, recipe, precision=precision)
+        return plain if self.folder is None else self.folder.kept(plain)
+
+    def keep(self, plan: BudgetPlan) -> None:
+        """Write a plan, if there is an output."""
+        if self.folder is not None:
+            self.folder.keep(plan)
 
 
 class ViewEstimator(Estimator):
@@ -61,11 +111,7 @@ class ViewEstimator(Estimator):
         return len(labels) == 1 or not other
 
     def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
-        """The same under a changed recipe, or another preprocessing.
-
-        Raises:
-            ValueError: there is no such field or preprocessing.
-        """
+        """The same under a changed recipe, or another preprocessing."""
         other = copy(self)
         other.label = str(changes.get(PREPROCESSING, self.label))
         if other.label not in (self.views.usual.label, *self.views.labels):
@@ -80,8 +126,8 @@ class ViewEstimator(Estimator):
     def pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
         task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
-        times = nominal_times(self.precision)
-        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, times=times)
+        precision = self.precision
+        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
         flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
         return max(flops, 1) / max(seconds, 1e-9)
 

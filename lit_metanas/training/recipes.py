@@ -1,17 +1,17 @@
-"""The recipe of a child's training, its learning rates, and its batches."""
+"""The recipe of a child's training: its learning rates, its batches, and the average of its weights."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
 from lit_metanas.io.allocator import is_out_of_memory
@@ -23,16 +23,9 @@ from lit_metanas.tasks.task import Split
 SMALLEST_BATCH = 2
 """Examples of a batch, of which batch-norm needs two."""
 
-_LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "learning_rate": 0,
-    "weight_decay": 0,
-    "label_smoothing": 0,
-    "warmup": 0,
-    "average": 0,
-    "mixup": 0,
-}
+_LEAST = {"int": 1, "float": 0}
+"""The smallest values of fields, by their types."""
+
 _SHARES = ("label_smoothing", "warmup", "average")
 
 
@@ -53,8 +46,7 @@ class Recipe:
             series with one answer each are moved in time, and in all series blocks of bands and of steps are hidden. In
             texts, words are replaced by the unknown one, which must be token 1. Rows of numbers get noise. Validation
             and test examples are never changed.
-        mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be;
-            ``mirror_keeps_classes`` finds out.
+        mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be.
         mixup: each example becomes a random mean of itself and another one, with the same mean of their losses (Zhang
             et al. 2018): the parameter of the Beta distribution that weights are drawn from; 0 mixes nothing. Only for
             classes or numbers of images or rows.
@@ -85,10 +77,10 @@ class Recipe:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+        for field in fields(self):
+            value, least = getattr(self, field.name), _LEAST.get(str(field.type))
+            if least is not None and value < least:
+                raise ValueError(f"Recipe: {field.name} is {value}; it must be at least {least}.")
         for name in _SHARES:
             value = getattr(self, name)
             if value > 1:
@@ -138,32 +130,17 @@ def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedu
     return LambdaLR(optimizer, factor)
 
 
-class _Portion(Dataset[tuple[Tensor, ...]]):
-    """The examples of a data set at some places."""
-
-    def __init__(self, data: TensorDataset, places: Tensor) -> None:
-        self.data = data
-        self.places = places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        return self.data[self.places[index]]
-
-
-def batches(
-    split: Split, batch_size: int, seed: int | None = None, places: Tensor | None = None
-) -> DataLoader[tuple[Tensor, ...]]:
+def batches(split: Split, batch_size: int, seed: int, places: Tensor | None = None) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
-    # With a seed they are shuffled in each epoch, and have no last batch of one example.
+    # They are shuffled in each epoch, and have no last batch of one example.
     tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
-    data: Any = tensors if places is None else _Portion(tensors, places)
-    if seed is None:
-        return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
-    shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    drop_last = images_an_epoch(len(data), batch_size) < len(data)
-    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(data)), drop_last))
+    data: Dataset[tuple[Tensor, ...]] = tensors
+    number = len(split)
+    if places is not None:
+        data, number = Subset(tensors, places.tolist()), len(places)
+    shuffled = RandomSampler(range(number), generator=torch.Generator().manual_seed(seed))
+    drop_last = images_an_epoch(number, batch_size) < number
+    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, number), drop_last))
 
 
 def images_an_epoch(images: int, batch_size: int) -> int:
@@ -181,3 +158,38 @@ def with_halved_batch(recipe: Recipe, error: Exception, examples: int) -> Recipe
         f"Memory has run out in a training with batches of {size} examples: it goes on with {half}.", stacklevel=3
     )
     return replace(recipe, batch_size=half)
+
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+class WeightAverage(nn.Module):
+    """A copy of a network whose weights and batch-norm statistics are the averages of a training."""
+
+    # After the step `n` of a training the averages move to the weights by `1 / (window + 1)` of the difference, and in
+    # the first steps by `9 / (9 + n)`, so that they forget how the training began.
+
+    def __init__(self, network: nn.Module, window: float = 0.0) -> None:
+        super().__init__()
+        # With `use_buffers` the statistics of batch norm are averaged like the weights that they belong to. Those of
+        # the last weights would not fit, and to compute them again would take another pass over the examples.
+        self.averaged = AveragedModel(network, multi_avg_fn=self._move, use_buffers=True)
+        self.window = window
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with averaged weights."""
+        module: nn.Module = self.averaged.module
+        return module
+
+    def update(self, network: nn.Module) -> None:
+        """Take in a network's weights after a step."""
+        self.averaged.update_parameters(network)
+
+    @torch.no_grad()
+    def _move(self, averages: _Tensors, current: _Tensors, number: Tensor | int) -> None:
+        share = max(1 / (self.window + 1), 9 / (9 + int(number)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, current, share)
+        else:  # the number of batches that batch norm has seen
+            torch._foreach_copy_(averages, current)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.reading.teacher import Lesson
+from lit_metanas.automl.reading.teacher import Lesson, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
@@ -130,11 +130,8 @@ class Views:
         self.encoded = tuple(label for label in ways if label in encoded)
         self.space, self._families = space, dict[str, SearchSpace]()
         if 0 < len(self.encoded) < len(ways):
-            both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
-            self.space, self._families = (
-                both,
-                {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)},
-            )
+            self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
+            self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
         self.apart = apart
         self.limits = limits
         self.meta_cost = Cost()
@@ -197,28 +194,24 @@ class Views:
         if not costs:
             return self
         label = min(costs, key=lambda one: costs[one])
-        return Views(
-            self.labelled(label).given,
-            {one: partial(self._given, one) for one in dict.fromkeys([label, *self._ways])},
-            self.space,
-            self.limits,
-            linear=self._ways.keys() - set(self.labels),
-            apart=self.apart,
-            lesson=self.lesson,
-        )
+        return self._again(self.space, [label, *self._ways], linear=self._ways.keys() - set(self.labels))
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
-        others = (label for label in self._ways if not self._families or label not in self.encoded)
-        ways = {label: partial(self._given, label) for label in others}
-        return Views(self.usual.given, ways, space, self.limits, apart=self.apart, lesson=self.lesson)
+        return self._again(space, [label for label in self._ways if not self._families or label not in self.encoded])
+
+    def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> Views:
+        """The same data under some preprocessings, the first one as the usual one."""
+        ways = {label: partial(self._given, label) for label in dict.fromkeys(labels)}
+        given = self._given(labels[0]) if labels else self.usual.given
+        return Views(given, ways, space, self.limits, linear=linear, apart=self.apart, lesson=self.lesson)
+
+    def _given(self, label: str) -> Task:
+        """The data as they were read, under a preprocessing."""
+        return self.labelled(label).given
 
     def of(self, recipe: RecipeFields) -> View:
-        """The view that a recipe names, or the usual one.
-
-        Raises:
-            ValueError: there is no such preprocessing, or it cannot be applied, as after a change of the data.
-        """
+        """The view that a recipe names, or the usual one."""
         label = self.label_of(recipe)
         if label == self.usual.label:
             return self.usual
@@ -292,9 +285,6 @@ class Views:
         """The field of a recipe that names a view; none without a choice."""
         return dict.fromkeys(self.choice, view.label)
 
-    def _given(self, label: str) -> Task:
-        return self.labelled(label).given
-
     def _made(self, label: str) -> View:
         try:
             return self._view(label, self._read(label))
@@ -308,12 +298,7 @@ class Views:
             warnings.simplefilter("ignore")  # the usual view has warned of files that are left out
             task = self._ways[label]().trainable()
         check_task(task)
-        usual = self.usual.given
-        parts = ((task.train, usual.train), (task.val, usual.val), (task.test, usual.test))
-        if (task.way, task.classes) != (usual.way, usual.classes) or not all(_same_labels(*both) for both in parts):
-            raise ValueError(
-                f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
-            )
+        check_unchanged(task, usual := self.usual.given)
         val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))
         train = replace(task.train, weights=usual.train.weights)
         return replace(task, objective=usual.objective, train=train, val=val)
@@ -326,18 +311,12 @@ class Views:
         if self.apart:
             task, apart = set_apart(whole)
         if self.lesson is not None:
-            task, whole = self.lesson.further(task), self.lesson.further(whole)
+            task, whole = self.lesson.with_further(task), self.lesson.with_further(whole)
         return View(label, task, limited, given, whole, apart)
 
 
 def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     return {name: tensor.to(device) for name, tensor in weights.items()}
-
-
-def _same_labels(one: Split | None, other: Split | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return torch.equal(one.labels, other.labels)
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

@@ -1,7 +1,11 @@
-"""The work of a training step by kinds: multiply-adds, values that pass through, calls, parameters.
+"""A cost model of time: the work of a training step by kinds, and the seconds of each kind on a machine.
 
-The operations of a forward pass are recorded once, on two blank inputs. The backward pass and the optimizer do work in
-proportion, so that only the forward pass is looked at.
+The operations of a forward pass are recorded once, on two blank inputs: multiply-adds, values that pass through, calls.
+The backward pass and the optimizer do work in proportion, so that only the forward pass is looked at. Rates are fitted
+to measured steps by non-negative least squares of relative errors. Justus et al. (2018) predict the times of layers by
+a neural network; sums of work that have a meaning need fewer measurements.
+
+1. Justus, Brennan, Bonner, McGough. Predicting the computational cost of deep learning models. IEEE Big Data 2018.
 """
 
 from __future__ import annotations
@@ -9,7 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,9 +25,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, plain_shape
+from lit_metanas.io.yaml_files import parse_yaml
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.training.precision import FLOAT32
 
 LANES = 16
 """Channels that a processor computes at once: fewer take as long."""
@@ -205,3 +212,33 @@ def _convolution_work(
 
 def _lanes(channels: int) -> int:
     return -(-channels // LANES) * LANES
+
+
+@cache
+def nominal_rates(precision: str = FLOAT32) -> Mapping[str, float]:
+    """The seconds of one thread of a certain machine for a unit of each kind of work."""
+    # Of one machine for all, so that what is decided by them repeats on every machine.
+    tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
+    if precision not in tables:
+        raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
+    rates: Mapping[str, float] = tables[precision]["rates"]
+    return rates
+
+
+def predicted_seconds(work: Mapping[str, float], rates: Mapping[str, float]) -> float:
+    """The predicted seconds for some work; kinds without a rate take none."""
+    return sum(amount * rates.get(kind, 0.0) for kind, amount in work.items())
+
+
+def step_seconds(
+    space: SearchSpace,
+    architecture: Mapping[str, str],
+    shape: Shape,
+    way: int,
+    *,
+    batch_size: int,
+    precision: str = FLOAT32,
+) -> float:
+    """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
+    work = step_work(space, architecture, shape, way).total(batch_size)
+    return predicted_seconds(work, nominal_rates(precision))

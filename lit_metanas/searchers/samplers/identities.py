@@ -1,61 +1,31 @@
-"""What samplers know of a study: equal parameter sets, the embedding of its task, notes on trials."""
+"""Which parameter sets of a study stand for the same network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from copy import copy
-from itertools import count
-from math import isfinite
 from typing import Any, NamedTuple, Self
 
-from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial
 
 from lit_metanas.searchers.mutation import values_by_label
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 
-def trial_id(trial: Trial | FrozenTrial) -> int:
-    """A trial's key in its storage, which Optuna keeps private; only this function reads it."""
-    number: int = trial._trial_id
-    return number
-
-
-def note_on_trial(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
-    """Keep a sampler's own note with a running trial, as Optuna's samplers do."""
-    # A user attribute would be shown in tables and in Optuna's dashboard, and a sampler has no ``Trial`` to write it.
-    study._storage.set_trial_system_attr(trial_id(trial), name, value)
-
-
-EMBEDDING = "embedding"
-"""The study's user attribute that holds its task's embedding."""
-
-
-def embedding_of(study: Study) -> tuple[float, ...]:
-    """The embedding of a study's task; empty if it has none."""
-    kept = study.user_attrs.get(EMBEDDING, [])
-    if not isinstance(kept, list | tuple) or not all(isinstance(each, float | int) and isfinite(each) for each in kept):
-        raise ValueError(
-            f"The study '{study.study_name}' has an '{EMBEDDING}' that is not a list of numbers: give another storage, "
-            "or another name in 'study'."
-        )
-    return tuple(map(float, kept))
-
-
 class Identity(NamedTuple):
     """The properties of a parameter set."""
 
-    number: int  # equal for sets that stand for the same canonical architecture
+    key: Hashable  # equal for sets that stand for the same canonical architecture
     allowed: bool  # whether the architecture can be built
     inactive: frozenset[str]  # parameters without effect
     architecture: Architecture | None  # None if the parameters give none of the space
 
 
 class Identities:
-    """Numbers parameter sets: equal numbers for the same network of a space, or without one for equal values."""
+    """Identifies parameter sets: equal keys for the same network of a space, or without one for equal values."""
 
     def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self.space, self.prefix = space, prefix
@@ -63,14 +33,9 @@ class Identities:
         if space is not None:
             self.choices = {prefix + choice.name: choice for choice in space.choices}
         self._seen: dict[Hashable, Identity] = {}
-        self._numbers: dict[Hashable, int] = {}
-        self._count = count()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self  # it only saves time, and a sampler is copied for each trial
-
-    def __reduce__(self) -> tuple[type[Self], tuple[ChoiceSpace | None, str]]:
-        return type(self), (self.space, self.prefix)
 
     def __call__(self, parameters: Mapping[str, Any]) -> Identity:
         """The identity of a parameter set."""
@@ -128,9 +93,7 @@ class Identities:
                 inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
                 parameters = {name: value for name, value in parameters.items() if name not in self.choices}
         others = tuple((name, _round(parameters[name])) for name in sorted(parameters))
-        # Two threads may get here at once; setdefault keeps one number.
-        number = self._numbers.setdefault((architecture, others), next(self._count))
-        return Identity(number, allowed, inactive, architecture)
+        return Identity((architecture, others), allowed, inactive, architecture)
 
 
 def _round(value: Any) -> Any:

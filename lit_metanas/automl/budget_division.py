@@ -1,0 +1,370 @@
+"""The division of minutes or FLOPs: by the pace of the machine before the search, and again once that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from math import ceil
+from statistics import fmean
+from time import perf_counter, process_time
+
+import torch
+
+from lit_metanas.automl.budget_plan import BudgetPlan, Shares, rounded, searched_share
+from lit_metanas.automl.candidates import Beginning, Known
+from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
+from lit_metanas.automl.reading.views import View
+from lit_metanas.estimators.training_estimator import first_weights, validation_part
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
+from lit_metanas.io.allocator import torch_threads
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import Child, fit_child, score
+from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing
+from lit_metanas.training.recipes import Recipe
+from lit_metanas.training.workers import StepEnded, submit, workers_now
+
+MOST_SCORED = 100
+"""Examples whose scoring is timed."""
+
+WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
+"""Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
+reads: the exported program has all steps, one behind the other."""
+
+CLEARLY_FASTER = 1.2
+"""How many times as fast several threads must be: below that, measurements of a moment differ by chance."""
+
+PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
+"""The networks that are trained to compare precisions, and the steps of each training."""
+
+RECURRENT = "gru"
+"""The label of recurrent operations."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a machine is on a task."""
+
+    flops: float  # training FLOPs a second
+    building: float  # seconds to build a network
+    scoring: float  # seconds to score an example
+    waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
+
+    def averaged(self, trainings: Sequence[Cost], *, scored: int) -> Pace:
+        """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
+
+        The costs include building, and the scoring of so many examples.
+        """
+        flops = sum(cost.flops for cost in trainings)
+        around = len(trainings) * (self.building + self.scoring * scored)
+        seconds = sum(cost.seconds for cost in trainings) - around
+        if not flops or seconds <= 0:
+            return self
+        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
+
+    def writing_seconds(self, task: Task, architecture: Architecture) -> float:
+        """The approximate seconds for export and report of a network."""
+        shape, read = task.shape, 0
+        if isinstance(shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
+            read = shape.steps
+        return self.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
+
+
+def measure_pace(
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    *,
+    seconds: float,
+    workers: int = 1,
+    precision: str = FLOAT32,
+) -> Pace:
+    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them.
+
+    With several workers, all do that at once, and the pace is the mean of one: they share memory and heat.
+    """
+    work = partial(_measured, task, space, architectures, recipe, seconds, precision)
+    if workers == 1:
+        return work(lambda: None)
+    each = [one.result() for one in [submit(work) for _ in range(workers)]]
+    return Pace(*(fmean(values) for values in zip(*(astuple(pace) for pace in each), strict=True)))
+
+
+def threads_that_pay(
+    task: Task, space: SearchSpace, one: Architecture, recipe: Recipe, *, seconds: float, precision: str, most: int
+) -> int:
+    """``most`` threads of torch if they train a network clearly faster than one, else 1."""
+    paces = []
+    for threads in (1, most):
+        with torch_threads(threads):
+            paces.append(measure_pace(task, space, [one], recipe, seconds=seconds / 2, precision=precision).flops)
+    return most if paces[1] >= CLEARLY_FASTER * paces[0] else 1
+
+
+def _measured(
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    seconds: float,
+    precision: str,
+    step_ended: StepEnded,
+) -> Pace:
+    """A pace as the work of a process."""
+    val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
+    scored = val.spread(MOST_SCORED)
+    began, worked = perf_counter(), process_time()
+    for architecture in architectures:
+        begin = perf_counter()
+        child = _fresh_child(task, space, architecture, recipe)
+        building.append(perf_counter() - begin)
+        rates.append(_training_pace(child, task.train, seconds / len(architectures), precision))
+        begin = perf_counter()
+        score(child.to(scored.inputs.device), scored)
+        scoring.append((perf_counter() - begin) / len(scored))
+    waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
+    return Pace(fmean(rates), fmean(building), fmean(scoring), max(1.0, waiting))  # all get the same time
+
+
+def faster_precision(
+    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+) -> str:
+    """The precision in which some networks are trained fastest: see ``by_timing``."""
+    children = [_fresh_child(task, space, one, replace(recipe, epochs=1)) for one in architectures[:PRECISION_NETWORKS]]
+    part = task.train.spread(PRECISION_STEPS * recipe.batch_size)
+    trainings = [partial(_train_in, child, part) for child in children]
+    return by_timing(trainings, part.inputs.device, seconds=seconds)
+
+
+def _train_in(child: Child, part: Split, precision: str) -> None:
+    """Train a network for an epoch."""
+    fit_child(child, part, seed=0, precision=precision)
+
+
+def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe) -> Child:
+    """A new network, which leaves no trace in the caller's random state."""
+    with torch.random.fork_rng(devices=[]):
+        return Child(
+            space=space,
+            architecture=architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=recipe,
+            weights=first_weights(space, task.shape, 0),
+            objective=task.objective,
+        )
+
+
+def _training_pace(child: Child, train: Split, seconds: float, precision: str) -> float:
+    """Training FLOPs a second; the first step, which takes longer, is not counted."""
+    recipe, batches = child.recipe, 1
+    while True:
+        examples = batches * min(recipe.batch_size, len(train))
+        child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
+        part = train.portion(examples)
+        child.train()
+        begin = perf_counter()
+        cost = fit_child(child, part, seed=0, precision=precision)
+        taken = perf_counter() - begin
+        if taken >= seconds / 2:
+            return cost.flops / taken
+        batches *= 2
+
+
+def divide(begun: Beginning) -> BudgetPlan:
+    """Divide the minutes or FLOPs between the search and everything after it."""
+    options = begun.job.options
+    if options.minutes is not None:
+        return _divided_minutes(begun, options.minutes)
+    precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
+    return replace(_divided_flops(begun), precision=precision)
+
+
+def _divided_flops(begun: Beginning) -> BudgetPlan:
+    given, usual, shares = _spendable(begun), begun.job.views.usual, begun.shares
+    first, last = (begun.epoch_of(begun.timed[0], usual, part) for part in (usual.task.train, usual.learned))
+    more = 1.005  # so that rounded FLOPs are enough
+    match given:
+        case search, training:
+            plan = BudgetPlan(search, training, expected=training, shares=shares)
+            enough, least = search >= first, f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
+        case both, *_:
+            # The mean of several networks: after a tiny first one, nearly all would go to the search.
+            epoch = begun.epoch * len(usual.learned) / len(usual.task.train)
+            search = searched(begun, both, epoch=epoch, trial=begun.trial, single=last)
+            plan = BudgetPlan(search, None, expected=both - search, shares=shares)
+            enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
+    if not enough:
+        raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
+    return plan
+
+
+def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
+    job, usual, shares = begun.job, begun.job.views.usual, begun.shares
+    networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
+    precision, seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
+    if precision == AUTO_PRECISION:
+        precision = faster_precision(*networks, seconds=seconds)
+    pace = measure_pace(*networks, seconds=seconds, precision=precision, workers=workers)
+    prepared, ending = perf_counter() - job.began, _ending(begun, begun.timed[0], usual, pace)
+    left = 60 * minutes - prepared - ending
+    epoch = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
+    trial = begun.trial / (workers * pace.flops)
+    parts = (usual.task.train, usual.learned)
+    first, last = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
+    least = first + pace.building + pace.scoring * begun.scored
+    searching = max(searched(begun, left, epoch=epoch, trial=trial, single=least), least)
+    search = max(search_flops(begun, pace, searching, workers), float(ceil(first * pace.flops)))
+    if left - searching < last:
+        needed = prepared + ending + 2.2 * max(least, last)
+        raise ValueError(
+            f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
+            f"{ceil(needed / 6) / 10:.1f} minutes or more."
+        )
+    training = pace.flops * (left - searching)
+    job.options.say(
+        f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
+        f"networks, about {training:.2g} to train the best of them."
+    )
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=shares, precision=precision)
+
+
+def _spendable(begun: Beginning) -> tuple[float, ...]:
+    """The FLOPs of search and training, or of both together, of which the features of encoders are paid, too."""
+    encoding, parts = begun.job.views.encoding_cost.flops, begun.job.options.parts
+    if len(parts) == 2 or not encoding:
+        return parts
+    if parts[0] <= encoding:
+        raise ValueError(
+            f"auto: the FLOPs do not pay for the features of the encoders, {encoding:.3g}: give more, a smaller "
+            "encoder or, for images, a smaller 'shape'."
+        )
+    return (parts[0] - encoding,)
+
+
+def searched(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
+    """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
+    shares, views = begun.shares, begun.job.views
+    members = views.usual.limited.members(begun.timed[0], shares.members)
+    longest = max(shares.longest, members * begun.member_epochs)
+    found = searched_share(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
+    if views.usual.label not in views.encoded:
+        return found
+    return min(found, max(single, shares.head_trials * trial))
+
+
+def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1) -> float:
+    """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of views."""
+    views, trial = len(begun.job.views.labels[1:]), begun.trial
+    around = pace.building + pace.scoring * begun.scored
+    low, high = 0.0, workers * pace.flops * seconds
+    for _ in range(50):
+        middle = (low + high) / 2
+        numbers, taken = begun.rungs(middle, trial), 0.0
+        for number, share in zip(numbers, begun.rung_shares(numbers), strict=True):
+            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
+        taken += min(views, len(numbers) - 1) * begun.job.reading  # a view comes in with each rung after the first
+        if taken <= seconds:
+            low = middle
+        else:
+            high = middle
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
+
+
+def threads_of(known: Known) -> int:
+    """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
+    job, plan, network, most = known.job, known.plan, known.best_network, workers_now()
+    options = job.options
+    if options.threads != AUTO_THREADS:
+        return options.given_threads
+    timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
+    if options.minutes is None or plan.training is not None or most == 1 or timed:
+        return plan.threads
+    seconds = _moment(plan.shares, options.minutes)
+    networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
+    return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
+
+
+def flops_left(known: Known, *, later: float = 0.0) -> float:
+    """The FLOPs of everything after the search, as far as they are known; ``later`` are seconds for other models."""
+    begun, plan, minutes = known.begun, known.plan, known.job.options.minutes
+    if plan.training is not None:
+        return plan.training
+    if minutes is None:
+        return rounded(sum(_spendable(begun)) - known.budget.spent.flops)
+    network, workers, moment = known.best_network, workers_now(), _moment(plan.shares, minutes)
+    found, view = network.found, network.view
+    label = begun.job.views.label_of
+    same = (spent for spent in known.scored.spent if (spent[0], label(spent[1])) == (found.architecture, view.label))
+    before = [cost for *_, cost in same]
+    networks = (view.task, view.limited.space, [found.architecture], begun.recipe_of(found))
+    measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
+    with torch_threads(plan.threads):
+        alone = measure()
+    if plan.threads == 1:  # as in the earlier trainings
+        alone = alone.averaged(before, scored=begun.scored)
+    spent = known.budget.spent.seconds / workers + known.apart.seconds
+    ending = _ending(begun, found.architecture, view, alone)
+    left = 60 * minutes - max(perf_counter() - begun.job.began, plan.prepared + spent) - ending - later
+    together = alone
+    if begun.member_epochs and workers > 1:
+        together, left = measure(workers=workers).averaged(before, scored=begun.scored), left - moment
+    flops = _flops_of_seconds(begun, found, left, alone.flops, together.flops, workers, ending)
+    # A machine that got slower would leave the network untrained.
+    least = plan.shares.least_trained * plan.search / (workers * plan.pace)
+    return rounded(max(flops, least * alone.flops))
+
+
+def limited_flops(known: Known, flops: float) -> float:
+    """The most that the last training may spend of the FLOPs left, if one number was given for search and training.
+
+    A network far smaller than the planned ones would otherwise train for hours.
+    """
+    begun, plan = known.begun, known.plan
+    if begun.job.options.minutes is not None or plan.training is not None or begun.points > 1:
+        return flops
+    planned = max(plan.shares.longest, plan.expected / begun.epoch)
+    return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.best_network.found))
+
+
+def settle(known: Known, flops: float) -> None:
+    """Keep what everything after the search may spend, in the plan and for the progress."""
+    known.plan = replace(known.plan, training=flops)
+    known.job.keep(known.plan)
+    known.budget.follow(flops)
+
+
+def _flops_of_seconds(
+    begun: Beginning, found: SearchOutcome, seconds: float, alone: float, together: float, workers: int, ending: float
+) -> float:
+    """The FLOPs of a last training of so many seconds, of one network or an ensemble.
+
+    ``alone`` are FLOPs a second of one network that is trained alone, ``together`` those of each of the members that
+    so many workers train side by side. ``ending`` are seconds that each member but the first takes in addition.
+    """
+    flops = list[float]()
+    for number in range(1, begun.shares.members + 1):
+        pace, rounds = alone if number == 1 else together, ceil(number / workers)
+        own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
+        affordable = begun.members(found, own)
+        if affordable > number:  # whose last round would take longer
+            own = (1 - 1e-5) * begun.least_flops(found, number + 1)
+        if affordable >= number:
+            flops.append(own)
+    return max(flops)
+
+
+def _ending(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
+    """Seconds for everything but search and training: building, testing and writing."""
+    writing = (begun.job.folder is not None) * pace.writing_seconds(view.task, architecture)
+    return begun.points * (pace.building + pace.scoring * len(view.task.test) + writing)
+
+
+def _moment(shares: Shares, minutes: float) -> float:
+    """Seconds for which networks are trained to measure a pace."""
+    return min(max(shares.moment * 60 * minutes, shares.shortest_moment), shares.longest_moment)

@@ -1,0 +1,300 @@
+"""Linear models next to the networks of a search: their short trainings, and the comparison with the best network."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate, islice
+from math import ceil
+from time import perf_counter
+
+from lit_metanas.automl.budget_division import flops_left, limited_flops, settle, threads_of
+from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
+from lit_metanas.automl.candidates import Candidate, Known, best_of
+from lit_metanas.automl.last_training import train_linear_fully
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.estimators.estimator import FAILURES
+from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.io.allocator import torch_threads
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.statistics import forecast
+from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.spaces.any_input import SolvedModels
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.training.child import chosen_child, judge
+from lit_metanas.training.recipes import Recipe, images_an_epoch
+
+LINEAR_DECAYS = (0.3, 3.0, 0.01)
+"""Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows."""
+
+LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
+"""Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass."""
+
+LINEAR_RATE = 1e-2
+"""Learning rate of linear models."""
+
+FLOPS_OF_A_PARAMETER = 10
+"""A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
+
+
+class LinearTrainings:
+    """The short trainings of linear models, on the same examples as the networks of the search.
+
+    Each step adds one: of each of the models, and then of the best of them with each further weight decay. FLOPs alone
+    decide how many steps there are, not a clock, so that the same FLOPs repeat them. They are of the preprocessing that
+    is ``seen`` by the network, unless their kind has one of its own.
+    """
+
+    def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
+        assert job.linear is not None
+        self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
+        self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
+        examples, space = self.examples, self.views.space
+        epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
+        self.decays: Sequence[float] = LINEAR_DECAYS
+        self.solved: SolvedModels | None = None
+        self.tried: int | None = None
+        if isinstance(space, SolvedModels):
+            self.solved, self.decays, self.tried = space, space.decays, space.tried
+            epochs = space.passes(examples)
+        self.recipe = Recipe(
+            epochs=epochs,
+            batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
+            learning_rate=LINEAR_RATE,
+            inherit=False,
+        )
+        self._view, known = self.views.changes(self.views.usual), self.views.labels
+        if self.kind.linear_view in known:
+            self._view = {PREPROCESSING: self.kind.linear_view}
+        elif seen in known and seen not in job.views.encoded:
+            self._view = {PREPROCESSING: seen}
+        self._estimator = job.estimator(self.views, self.recipe).with_recipe(self._view)
+
+    def affordable(self, flops: float, *, epoch: float) -> int:
+        """The step that the FLOPs of everything after the search pay for, with an epoch of a network; 0 is none."""
+        return bisect_right(self._needed(epoch), flops)
+
+    def nearest(self, flops: float, *, epoch: float, number: int) -> float:
+        """The FLOPs of everything after the search that pay for just a step, nearest to others."""
+        needed = self._needed(epoch)
+        if number < len(needed):
+            flops = min(flops, needed[number] * (1 - 1e-9))
+        if number:
+            flops = max(flops, needed[number - 1])
+        return rounded(flops)
+
+    def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
+        """The trainings of the first steps; a failed one gives None."""
+        scored, first = list[Candidate](), self.decays[0]
+        steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
+        for architecture, decay in [*steps, *((None, decay) for decay in self.decays[1:])][:number]:
+            if architecture is None:
+                if not scored:
+                    return
+                architecture = max(scored, key=lambda one: one.value).found.architecture
+            model, cost = self._train(architecture, decay)
+            scored += filter(None, [model])
+            yield model, cost
+
+    def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
+        """Train a model on the train part."""
+        estimator = self._estimator.with_recipe({"weight_decay": decay})
+        begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
+        with suppress(*FAILURES):
+            score = estimator(architecture, fidelity=1.0)
+            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(self._view)
+            fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
+            fields |= self.views.changes(view)
+            found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
+            (label,) = architecture.values()
+            model = Candidate(found, view, score.value, trained, self.kind.features[label])
+            cost = score.cost
+        return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
+
+    @cached_property
+    def _models(self) -> Sequence[Architecture]:
+        """The models that are within the limits, as many of them as are tried."""
+        known = self.views.space.architectures()
+        within = (one for one in known if self._estimator.refusal(one, self._view) is None)
+        return [*islice(within, self.tried)]
+
+    @cached_property
+    def _steps(self) -> Sequence[tuple[float, float]]:
+        """The time of each step in FLOPs, and its FLOPs with the last training of the best model."""
+        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
+        times = [*map(self._time, self._models)]
+        # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
+        further = len(self.decays) - 1 if self._models else 0
+        sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
+        most = accumulate([*flops, *[0.0] * further], max)
+        return [(time, own + self.longer * last) for time, own, last in zip(*sums, most, strict=True)]
+
+    def _time(self, architecture: Architecture) -> float:
+        """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
+        flops = self._estimator.cost(architecture, 1.0).flops
+        if self.solved is not None:
+            return flops + self.solved.uncounted_flops(self.examples)
+        steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
+        return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
+
+    def _needed(self, epoch: float) -> Sequence[float]:
+        """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
+        return [rounded(max(time / self.share, (flops + epoch) * (1 + 1e-9))) for time, flops in self._steps]
+
+    @property
+    def longer(self) -> float:
+        """How many times as many examples the last training has."""
+        usual, batch = self.views.usual, self.recipe.batch_size
+        return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
+
+
+def train_linear(known: Known) -> Candidate | None:
+    """Train linear models, as many as can be paid for, and settle what everything after the search may spend.
+
+    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, the rest is known
+    only after these trainings. So the expected rest decides how many there are, and the known rest is then changed to
+    pay for just as many: given as FLOPs, it repeats the result. The best linear model is returned, if there is any.
+    """
+    job, network = known.job, known.best_network
+    plan = known.plan = replace(known.plan, threads=threads_of(known))
+    if job.linear is None:
+        settle(known, limited_flops(known, flops_left(known)))
+        return None
+    measured = job.options.minutes is not None and plan.training is None
+    whole = plan.expected if measured else flops_left(known)
+    models, epoch = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found)
+    number = models.affordable(whole, epoch=epoch)
+    if number:
+        known.show("training linear models")
+    later = 0.0
+    with torch_threads(plan.threads):
+        for model, cost in models.train(number):
+            if model is not None and model.too_slow is None:
+                known.linear.append(model)
+            known.charge(cost)
+            later = max(later, cost.seconds)
+    if measured:
+        # The last training of a linear model that is averaged takes longer than it counts.
+        later *= models.longer * job.kind.averages_linear
+        wanted = known.apart.flops + flops_left(known, later=later)
+    else:
+        wanted = limited_flops(known, whole)
+    if wanted != whole:
+        whole = models.nearest(wanted, epoch=epoch, number=number)
+    settle(known, whole)
+    return max(known.linear, key=lambda one: one.value, default=None)
+
+
+def compare(known: Known, best: Candidate) -> Candidate:
+    """The best of the network, a linear model, and the mean of both.
+
+    The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
+    scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
+    examples, and once more if it still trails. A mean is trained in its linear part.
+    """
+    network, examples, promised = known.best_network, known.job.examples, 0.0
+    means = mean_of(known.job, network, best)
+    chosen = best_of([network, best, *means], examples)
+    if chosen is best:
+        promised = _promised(known, network)
+        if means and promised > best.value:  # the weights of both are learned once the network is trained
+            chosen = means[0]
+    known.sentence = describe_both(best, network, chosen)
+    if chosen.linear is not None:
+        known.show("training the linear model")
+        failure = train_linear_fully(known, best, chosen)
+        known.sentence += ending(failure, "both were")
+        return network if failure else chosen
+    if chosen is best and promised > best.value:
+        known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
+        return network
+    for share in known.plan.shares.longer:
+        spare = min(share * known.left, known.left - known.begun.last_epoch(network.found) - best.last_cost.flops)
+        view = network.view
+        epochs = int(spare / known.begun.epoch_of(network.found.architecture, view, view.task.train))
+        if chosen is network or epochs < 1:
+            break
+        known.show("training the best network on, as a linear model is better so far")
+        network = train_on(known, network, epochs)
+        chosen = best_of([network, best], examples)
+    known.sentence = describe_both(best, network, chosen)
+    if chosen is best:
+        known.show("training the linear model")
+    else:
+        known.sentence += ": the network was taken"
+    return chosen
+
+
+def _promised(known: Known, network: Candidate) -> float:
+    """The score that a network has after its last training, by its scores in the search."""
+    query = Query.of(network.found.architecture, network.found.recipe)
+    trials = [one for one in network.found.record.trials if one.scored]
+    curve = [(one.trained, one.value) for one in trials if Query.of(one.architecture, one.recipe) == query]
+    if not curve:
+        return network.value
+    return forecast(curve, curve[-1][0] + known.left)
+
+
+def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
+    """The mean of a network's and a linear model's scores; none if they cannot be averaged, or both exceed a limit.
+
+    With limits of latency and size there is none, as these are no sums of two.
+    """
+    view, found, weights = network.view, network.found, linear.found.weights
+    unknown = weights is None or found.weights is None or found.weights is job.views.weights
+    if unknown or not job.kind.averages_linear or {"latency", "size"} & job.views.limits.given.keys():
+        return []
+    if job.options.pareto or not view.limited.members(found.architecture, 1, linear.measured):
+        return []
+    with suppress(*FAILURES):
+        joined = job.views.joined(view, linear.view)
+        if joined is None:
+            return []
+        val, seed = validation_part(joined.view.task), job.options.seed
+        own, other = (
+            chosen_child(one.view.task, one.view.limited.space, one.found, Recipe(), seed).network
+            for one in (network, linear)
+        )
+        both = joined.network(own, other).to(val.inputs.device).eval()
+        value = judge(both, val, joined.view.task.goal).value
+        return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
+    return []
+
+
+def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
+    """Train the best network on, on the examples that it has learned from; if that fails, it stays as it was.
+
+    An interrupt leaves no worse weights, while the comparison goes on with the last ones.
+    """
+    begin, found, job = perf_counter(), network.found, known.job
+    estimator = job.estimator(job.views, known.begun.recipe, known.plan.precision)
+    estimator = estimator.with_recipe({**found.recipe, "epochs": epochs})
+    cost = estimator.cost(found.architecture, 1.0)
+    with suppress(*FAILURES):
+        longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
+        cost = longer.cost
+        network = replace(network, found=replace(found, weights=longer.weights))
+        if longer.value >= network.value:
+            network = known.network = replace(network, value=longer.value)
+    known.charge(replace(cost, seconds=perf_counter() - begin))
+    known.longer += cost.flops
+    return network
+
+
+def describe_both(linear: Candidate, network: Candidate, chosen: Candidate | None = None) -> str:
+    """The scores of a linear model, of the network, and of the mean of both if it was chosen."""
+    text = f"{linear.describe()}, the best network {100 * network.value:.1f} %"
+    if chosen is not None and chosen.linear is not None:
+        text += f", the mean of their scores {100 * chosen.value:.1f} %"
+    return text
+
+
+def ending(failure: str, taken: str) -> str:
+    """How a comparison ended, if a linear model was to be trained for it."""
+    if failure:
+        return f": its last training failed ({failure}), so the network was taken"
+    return f": {taken} taken"
