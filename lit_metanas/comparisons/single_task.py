@@ -129,6 +129,8 @@ def search(
     precision = by_flags(precision, task.train.inputs.device)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"search: recipe must be a Recipe, not {type(recipe).__name__}.")
     first: Sequence[Mapping[str, str]] = ()
     if usual and method is None:
         first = kind_of(task).first

@@ -54,5 +54,5 @@ def test_a_checkpoint_that_a_method_lacks_is_named_with_its_key(
     monkeypatch.chdir(tmp_path)
     tiny.write(tmp_path)
     key = "model.methods.meta-searched.start"
-    said = f"'{key}': There is no checkpoint 'last.ckpt': give the path of one that `fit` wrote, by --{key} FILE."
+    said = f"'{key}': There is no checkpoint 'last.ckpt': give one that `fit` of MetaSearch wrote, by --{key} FILE."
     assert refusal([*FOLDER, "--data.tasks.root=images"], capsys) == said

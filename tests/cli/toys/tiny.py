@@ -60,7 +60,6 @@ SEARCH = {
         "class_path": "lit_metanas.comparisons.TargetSearch",
         "init_args": {
             "space": SPACE,
-            "shape": [1, 8, 8],
             "recipe": {"epochs": 2, "batch_size": 8},
             "queries": 3,
             "methods": {
