@@ -19,6 +19,7 @@ from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.hub_card import ModelCard
+from lit_metanas.training.export.predict_script import script_packages, script_takes
 from lit_metanas.training.precision import FLOAT32
 
 
@@ -74,7 +75,8 @@ def card_of(result: ResultFields, license: str, command: str) -> ModelCard:
         },
         reproduce=command or made,
         recipe=command and _recipe_sentence(result),
-        takes_images=isinstance(as_shape(result.shape), ImageShape),
+        packages=script_packages(result.shape, result.preprocessing, result.objective),
+        takes=script_takes(result.shape, result.preprocessing, result.objective),
         is_command=bool(command),
         latency=_latency_text(result),
         seed=result.record.seed,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -72,6 +74,12 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert isinstance(exported.objective, SeveralLabels)
     assert exported.objective.cuts != (0.5,) * 3
     assert exported.show(toys(80, 1)[0]) == [row["labels"] for row in rows]
+    for model in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "model/predict.py", "new.csv", "--model", model]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        for line, row in zip(map(json.loads, done.stdout.splitlines()), rows, strict=True):
+            assert "; ".join(line.pop("labels")) == row["labels"].replace("–", "")
+            assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
     table(Path("new.csv"), 80, 1, columns=True)
     main(["predict", "model", "new.csv"])  # replaces its own table
     assert "On the 80 examples with a label: mAP 9" in capsys.readouterr().out

@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.kinds import ScaledSeries, SeriesTask, task_from_series
 from lit_metanas.kinds.given_data import kind_of_path, other_ways, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
+from lit_metanas.training.export.standalone_series import scaled_series
 
 Series = list[list[float]]
 
@@ -112,7 +115,7 @@ def slow_input(series: Series, made: ScaledSeries) -> Series:
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_inputs_are_those_of_plain_loops(every: int) -> None:
+def test_inputs_and_those_of_the_script_are_those_of_plain_loops(every: int, tmp_path: Path) -> None:
     nan = math.nan
     known = [[[1.0, nan, 3.0, 5.0, nan], [nan, 2.0, nan, 8.0, nan]], [[nan] * 4, [7.0, 7.5, nan, nan]]]
     made = ScaledSeries(("x", "y"), every=every).fitted(known)
@@ -123,6 +126,9 @@ def test_inputs_are_those_of_plain_loops(every: int) -> None:
     for series in (*known, [[1.0] * 9, [nan, *[2.0] * 7, 4.0]]):
         expected = torch.tensor(slow_input(series, made))
         torch.testing.assert_close(made.encode([series])[0], expected)
+        cells = [["" if math.isnan(value) else repr(value) for value in step] for step in zip(*series, strict=True)]
+        write_csv(tmp_path / "one.csv", ["y", "other", "x"], [(y, "ignored", x) for x, y in cells])
+        torch.testing.assert_close(torch.tensor(scaled_series(tmp_path / "one.csv", made.to_plain())), expected)
     assert ScaledSeries.from_plain(json.loads(json.dumps(made.to_plain()))) == made
 
 
@@ -138,7 +144,7 @@ def test_long_series_are_averaged_and_have_a_coarser_preprocessing() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*few")
-def test_series_are_learned_and_predicted_from_the_shell(
+def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -154,8 +160,10 @@ def test_series_are_learned_and_predicted_from_the_shell(
     assert all(row["class"] in row["row"] for row in rows)
     files = [row["row"] for row in rows[::9]]
     exported = lm.load("out")
-    shares = torch.tensor([[float(row[f"p({name})"]) for name in exported.classes] for row in rows[::9]])
-    torch.testing.assert_close(exported.predict(files), shares, atol=1e-5, rtol=0)
+    done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
+    by_script = [json.loads(line) for line in done.stdout.splitlines()]
+    found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])
+    torch.testing.assert_close(found, exported.predict(files), atol=1e-5, rtol=0)
     series, labels = waves(6, seed=3)
     assert [exported.classes[place] for place in exported.predict(series).argmax(1)] == labels
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lit_metanas.kinds.kind_of_path import kind_of_path
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 from lit_metanas.kinds.texts.text_kind import NGRAMS
 from lit_metanas.testing import check_space
+from lit_metanas.training.export.standalone_rows import encoded_rows
 
 COLUMNS = ["review", "price", "shop"]
 SHAPE = lm.inputs.TextRowShape(numbers=3, vocabulary=9, steps=4)
@@ -194,8 +196,13 @@ def test_a_search_learns_what_text_and_columns_say_together(
     torch.testing.assert_close(lm.load("model").predict([[row[name] for name in COLUMNS] for row in new]), wanted)
     path = write(tmp_path / "new.csv", new)
     assert main(["predict", "model", path]) == 0
-    with Path("predictions.csv").open(encoding="utf-8") as opened:
-        answers = list(csv.DictReader(opened))
-    names = ["prediction"] if numbers else [f"p({name})" for name in found.classes]
-    for answer, row in zip(answers, wanted.tolist(), strict=True):
-        assert [float(answer[name]) for name in names] == pytest.approx(row, rel=1e-3)
+    exported = json.loads(Path("model/model.json").read_text())["input"]["preprocessing"]
+    made = read_preprocessing(exported)
+    torch.testing.assert_close(torch.tensor(encoded_rows(Path(path), exported)), made.encode(new))
+    for program in ("model.pt2", "model.onnx"):
+        command = [sys.executable, "model/predict.py", path, "--model", program]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        for line, row in zip(lines, wanted.tolist(), strict=True):
+            answer = json.loads(line)
+            shown = [answer["prediction"]] if numbers else [answer[name] for name in found.classes]
+            assert shown == pytest.approx(row, rel=1e-3)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import runpy
 import subprocess
 import sys
+import wave
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,18 @@ from PIL import Image
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.inputs.batches import input_size
 from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.read_examples import read_new_examples
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
+from lit_metanas.training.export.predict_script import script_packages, script_takes
 
-WORDS = lm.kinds.Words(steps=5, least=1).fitted(["one two three"])
+WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
+TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
+CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
+GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
+OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
+MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
 import runpy, sys
@@ -54,11 +64,15 @@ def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[An
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def answers(*files: str) -> list[Any]:
-    """What the exported script says of files."""
-    with redirect_stdout(io.StringIO()) as said, patch.object(sys, "argv", ["", *files]):
-        runpy.run_path("out/predict.py", run_name="__main__")
-    return [json.loads(line) for line in said.getvalue().splitlines()]
+def answers(*files: str, lines: int = 145, onnx: bool = True) -> Iterator[list[Any]]:
+    """What the exported script says of files, by torch and by onnxruntime."""
+    script = Path("out/predict.py").read_text(encoding="utf-8")
+    assert len(script.splitlines()) <= lines
+    assert "lit_metanas" not in script
+    for model in ("model.pt2", "model.onnx")[: 1 + onnx]:
+        with redirect_stdout(io.StringIO()) as said, patch.object(sys, "argv", ["", *files, "--model", model]):
+            runpy.run_path("out/predict.py", run_name="__main__")
+        yield [json.loads(line) for line in said.getvalue().splitlines()]
 
 
 def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
@@ -89,44 +103,242 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
     agree(predicted(tmp_path / "out", *words), expected)
     agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 145
 
 
-def test_the_script_transcribes_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
+    made = JoinedTokens(WORDS, CHARACTERS)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    expected = lm.load("out").predict(texts)
+    for found in answers("empty.txt", "new.txt"):
+        agree(found, expected)
+
+
+@pytest.mark.parametrize(
+    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS), OLD_GRAMS]
+)
+def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
+    from lit_metanas.training.export.standalone_parts import numbered_tokens
+    from lit_metanas.training.export.standalone_texts import read_texts
+
+    if isinstance(made, lm.kinds.BytePairs):
+        pytest.importorskip("tokenizers")
+        made = made.fitted(3 * TEXTS)
+    plain = {"kind": made.kind, **made.to_plain()}
+    lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
+    Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    texts = [text for _, text in read_new_examples(["new.txt"], "texts").examples]
+    expected = made.encode(texts)
+    assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
+    if not isinstance(made, JoinedTokens):
+        assert numbered_tokens(texts, plain) == expected.tolist()
+
+
+def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
+    encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
+    goal = lm.Translation(WORDS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
+        for parameter in network.parameters():
+            parameter.data += 0.5 * torch.randn(parameter.shape)
+    given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    expected = lm.load("out").show(texts)
+    assert len(set(expected)) > 1
+    assert all(found == expected for found in answers("empty.txt", "new.txt"))
+
+
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
+def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
+    from lit_metanas.training.export.standalone_texts import written_text
+
+    if isinstance(target, lm.kinds.BytePairs):
+        pytest.importorskip("tokenizers")
+        target = target.fitted(3 * TEXTS)
+    goal = lm.Translation(target)
+    rows = torch.randint(0, goal.outputs, (200, 9), generator=torch.Generator().manual_seed(0)).tolist()
+    rows += [[], [0], [0, 2], [1, 1]]
+    expected = goal.texts([row[: row.index(0)] if 0 in row else row for row in rows])
+    plain = {"kind": target.kind, **target.to_plain()}
+    assert [written_text(row, plain) for row in rows] == expected
+
+
+def write_wave(file: str, rate: int, width: int, channels: int, samples: int) -> None:
+    """A tone and noise, of whole numbers of so many bytes."""
+    times = np.arange(samples)[:, None] / rate
+    noise = 0.05 * np.random.default_rng(0).standard_normal((samples, channels))
+    top = 2 ** (8 * width - 1)
+    levels = (top * (0.4 * np.sin(2 * np.pi * 300 * times * np.arange(1, channels + 1)) + noise)).astype(np.int64)
+    parts = (levels.reshape(-1, 1) + (top if width == 1 else 0)) >> (8 * np.arange(width)) & 255
+    with wave.open(file, "wb") as opened:
+        opened.setparams((channels, width, rate, 0, "NONE", ""))
+        opened.writeframes(parts.astype(np.uint8).tobytes())
+
+
+def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> None:
+    made = lm.kinds.LogMel(steps=60)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
+    for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
+        write_wave(name, rate, width, channels, rate // 2)
+    expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
+    for found in answers("one.wav", "two.wav", "three.wav"):
+        agree(found, expected, within=1e-5)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lm.kinds.LogMel(steps=40),
+        lm.kinds.LogMel(rate=16000, bins=20, window=0.05, hop=0.02, highest=7000.0, centre=True, steps=30),
+    ],
+)
+@pytest.mark.parametrize(
+    ("rate", "width", "channels", "samples"),
+    [(8000, 2, 1, 20000), (16000, 4, 2, 9001), (44100, 3, 2, 30000), (11025, 1, 1, 4000), (1000, 2, 1, 201),
+     (8000, 2, 1, 0)],
+)  # fmt: skip
+def test_the_script_hears_sounds_as_the_package_does(
+    made: lm.kinds.LogMel, rate: int, width: int, channels: int, samples: int
+) -> None:
+    from lit_metanas.training.export.standalone_sounds import log_mel
+
+    write_wave("x.wav", rate, width, channels, samples)
+    expected = made.encode(["x.wav"])[0]
+    for library in (torch, np):
+        found = torch.as_tensor(log_mel(Path("x.wav"), made.to_plain(), library))
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
     made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
-    inputs = torch.rand(1, *input_size(made.shape), generator=torch.Generator().manual_seed(0))
+    write_wave("x.wav", 8000, 2, 1, 2000)
+    inputs = made.encode(["x.wav"])
     np.save("x.npy", inputs.numpy())
     network = drawn(space, made.shape, goal.outputs).eval()
     with torch.no_grad():
         network.get_parameter("head.bias").sub_(network(inputs).mean((0, 1)))  # of all symbols about as many
-    lm.export_child(network, "out", architecture={}, classes=("ä", "b"), shape=made.shape, objective=goal)
+    given = {"classes": ("ä", "b"), "shape": made.shape, "objective": goal, "onnx": not arrays}
+    lm.export_child(network, "out", architecture={}, preprocessing=None if arrays else made, **given)
     exported = lm.load("out")
     expected = exported.show(inputs)
     steps = exported.network(inputs)[0].argmax(-1).tolist()
     assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
-    assert answers("x.npy") == expected
+    assert all(found == expected for found in answers("x.npy" if arrays else "x.wav", onnx=not arrays))
 
 
-@pytest.mark.parametrize(
-    "goal",
-    [lm.Regression((2000.0, 5.0), (300.0, 2.0), (40.0, 1.5)), lm.objectives.SeveralLabels(2, thresholds=(0.3, 0.6))],
-)
-def test_the_script_predicts_numbers_and_labels_as_the_package_does(goal: lm.Objective) -> None:
-    shape = lm.ImageShape(3, 12, 10)
-    given = {"classes": ("weight", "age"), "shape": shape, "objective": goal}
+ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
+COLUMNS = lm.kinds.Columns(("height", "the, age", "w")).fitted(ROWS[:4])
+TABLE = """note,w , "the, age",height
+"a
+b",5,20,1
+,7.5,?, 1.7
+x,NA,1e2,N/A
+,,,
+y,6,-1e300,9e300
+ z,5,30,3
+
+"""
+"""Its columns stand in another order, beside one of no number."""
+
+
+def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
+    network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
+    given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
+    Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
+    rows = read_new_examples(["new.csv", "new.tsv"], "rows").examples
+    expected = lm.load("out").predict([row for _, row in rows])
+    assert len(rows) == 7
+    for found in answers("new.csv", "new.tsv", lines=220):
+        agree(found, expected, within=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rows", "texts", "sounds", "images"])
+def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
+    made = {"rows": COLUMNS, "texts": WORDS, "sounds": lm.kinds.LogMel(steps=30), "images": None}[kind]
+    shape = lm.ImageShape(3, 12, 10) if made is None else made.shape
+    goal = lm.Regression((2000.0, 5.0), (300.0, 2.0), (40.0, 1.5))
+    given = {"classes": ("weight", "age"), "shape": shape, "preprocessing": made, "objective": goal}
     lm.export_child(drawn(lm.default_space(shape), shape, 2), "out", architecture={}, **given)
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
-    exported = lm.load("out")
-    (row,) = exported.predict(["x.png"]).tolist()
-    (found,) = answers("x.png")
-    if isinstance(goal, lm.Regression):
-        ends = ("prediction", "lower", "upper")
-        assert found.keys() == {f"{end}({name})" for end in ends for name in ("weight", "age")}
+    if kind == "rows":
+        Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
+        examples = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
+    elif kind == "texts":
+        Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+        examples = TEXTS
+    elif kind == "sounds":
+        write_wave("x.wav", 8000, 2, 1, 2000)
+        examples = ["x.wav"]
     else:
-        assert "; ".join(found.pop("labels")) == exported.show(["x.png"])[0].replace("–", "")
-        assert [*found.values()] == pytest.approx(row, rel=1e-4)
-    expected = exported.objective.columns(row, exported.classes)
-    assert found == pytest.approx({name: expected[name] for name in found}, rel=1e-4)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
+        examples = ["x.png"]
+    file = {"rows": "new.csv", "texts": "new.txt", "sounds": "x.wav", "images": "x.png"}[kind]
+    exported = lm.load("out")
+    expected = [exported.objective.columns(row, exported.classes) for row in exported.predict(examples).tolist()]
+    assert expected[0].keys() == {
+        f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
+    }
+    for found in answers(file, lines=220, onnx=False):
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.parametrize("names", [COLUMNS.names, ()])
+@pytest.mark.parametrize("scale", ["standardised", "quantiles", "pieces"])
+def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str, ...]) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    made = lm.kinds.Columns(names, scale).fitted(ROWS)
+
+    values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
+    lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
+    Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
+    found = torch.tensor(encoded_rows(Path("new.csv"), made.to_plain()))
+    torch.testing.assert_close(found, made.encode([row for _, row in read_new_examples(["new.csv"], "rows").examples]))
+
+
+MIXED = """when,colour,on,weight,id,sort
+2024-01-05,red,true,3.5,a1,7
+2024-02-29,blue,FALSE,,b2,7
+,red,true,1e3,c3,7
+2023-12-31,,False,-2,d4,7
+2024-03-01,"gr, een",true,4,e5,7
+2024-03-02,blue,?,4,f6,7
+"""
+
+
+@pytest.mark.parametrize(("times", "scale"), [("", "standardised"), ("T10:30", "pieces")])
+def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: Any) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    lines = [line.split(",", 1) for line in MIXED.splitlines()]
+    table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
+    Path("learned.csv").write_text("\n".join(table))
+    rows = [row for _, row in read_new_examples(["learned.csv"], "rows").examples]
+    made = lm.kinds.Columns(tuple(rows[0]), scale).fitted(rows)
+    assert made.left_out == "'id' (texts that hardly repeat), 'sort' (constant)"
+    # A new category and another column, without those that are left out.
+    named = ["note,when,colour,on,weight", *(f"n,{line.rsplit(',', 2)[0]}" for line in table[1:])]
+    Path("new.csv").write_text("\n".join([*named, named[1].replace("red", "pink")]))
+    found = encoded_rows(Path("new.csv"), json.loads(json.dumps(made.to_plain())))
+    given = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
+    torch.testing.assert_close(torch.tensor(found), made.encode(given))
+    assert len(found) == 7
 
 
 def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
@@ -221,6 +433,29 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     assert "## Intended use and limits" in text
     assert "\\`three\\`" in text
     assert not list(tmp_path.glob("out/.*"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "made", "goal", "packages", "takes"),
+    [
+        ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
+        (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
+        (
+            WORDS.shape,
+            JoinedTokens(WORDS, lm.kinds.BytePairs()),
+            lm.Classification(2),
+            ("PyTorch", "tokenizers"),
+            "FILE",
+        ),
+        (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
+    ],
+)
+def test_a_script_needs_what_its_own_inputs_and_texts_need(
+    shape: lm.Shape, made: lm.Preprocessing | None, goal: lm.Objective, packages: tuple[str, ...], takes: str
+) -> None:
+    assert script_packages(shape, made, goal) == packages
+    assert script_takes(shape, made, goal) == takes
 
 
 def test_tasks_have_the_hubs_names() -> None:

@@ -41,6 +41,7 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
+from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
@@ -212,9 +213,9 @@ def export_child(
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
-    Beside them stands ``predict.py``, which runs the network on images or arrays without this package; and on wish
-    ``model.onnx``. A network of other operations than those of this package's spaces is taken apart into torch's core
-    operations. What ``predict`` refuses all the same is named in a warning.
+    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``. A
+    network of other operations than those of this package's spaces is taken apart into torch's core operations. What
+    ``predict`` refuses all the same is named in a warning.
 
     Args:
         network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out, or of each step
@@ -269,7 +270,7 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    write_whole(folder / SCRIPT, Path(__file__).with_name("standalone_predict.py").read_text(encoding="utf-8"))
+    write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
         (folder / ONNX).unlink(missing_ok=True)

@@ -45,7 +45,8 @@ class ModelCard:
     preprocessing: str = ""
     encoder: str = ""  # the frozen part of the network, with its licence
     recipe: str = ""  # of the last training, where `reproduce` does not give it
-    takes_images: bool = True  # whether predict.py reads image files; of other inputs it reads arrays
+    packages: tuple[str, ...] = ("PyTorch",)  # that predict.py needs
+    takes: str = "FILE"  # argument of predict.py
     is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
     measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
@@ -74,14 +75,11 @@ class ModelCard:
         }
 
     @property
-    def _use(self) -> str:
-        """How the network is run with this package and without it."""
-        if self.takes_images:
-            return f"`python predict.py FILE ...` needs PyTorch and Pillow; `{LIBRARY} predict` takes this folder, too."
-        return (
-            "`python predict.py INPUTS.npy ...` needs PyTorch; it reads arrays of inputs alone, and "
-            f"`{LIBRARY} predict` new examples, where this folder says how."
-        )
+    def _other_way(self) -> str:
+        """What this package does with the folder."""
+        if self.takes == "FILE":
+            return f"`{LIBRARY} predict` takes this folder, too"
+        return f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
 
     def text(self) -> str:
         """The whole file."""
@@ -128,7 +126,8 @@ class ModelCard:
             *(line for title, text in parts.items() if text for line in (f"## {title}", "", text, "")),
             "## Use",
             "",
-            f"{self._use} The input is described in `{DESCRIPTION}`.",
+            f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "
+            f"The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",
