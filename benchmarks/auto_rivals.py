@@ -36,7 +36,7 @@ from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
+from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
 from lit_metanas.automl.candidates import Beginning, begin
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.reading.job import Job
@@ -184,10 +184,10 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":
-        search = searched_share(
-            given.flops, epoch=epoch, trial=begun.trial, share=SHARES.search, longest=longest, single=epoch
+        search = part_of_search(
+            given.flops, epoch=epoch, trial=begun.trial_flops, share=SHARES.search, longest=longest, single=epoch
         )
-    candidate = search / sum(rungs_of(search, begun.trial))
+    candidate = search / sum(rungs_of(search, begun.trial_flops))
     epochs = min(longest, max(1, round(candidate / begun.epoch)))
     recipe = lm.Recipe(epochs=epochs, batch_size=begun.recipe.batch_size)
     searcher = lm.searchers.QuerySearcher(

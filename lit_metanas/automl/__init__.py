@@ -3,7 +3,7 @@
 ``calls`` holds the calls, ``options`` what a user may say, and ``budget_plan`` all shares of the minutes. A call
 goes through these modules, each of which takes what is known, and adds to it:
 
-1. read: ``reading.read_job`` makes a ``Job`` of the data.
+1. read: ``reading.read_job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
 3. search, compare, train and test: ``stages``, with ``linear_models`` and ``last_training``, or ``front``.
 4. write: ``output``.

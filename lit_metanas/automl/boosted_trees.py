@@ -44,7 +44,7 @@ def score_trees(known: Known) -> None:
     with suppress(*FAILURES):
         predictions = _by_trees(task, features, made.unscaled(val.inputs), known.job.options.seed)
         known.trees = goal.judge(predictions, val.labels.cpu())
-    known.charge(Cost(seconds=perf_counter() - begin))
+    known.count(Cost(seconds=perf_counter() - begin))
 
 
 def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:

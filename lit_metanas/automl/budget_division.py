@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 
 import torch
 
-from lit_metanas.automl.budget_plan import BudgetPlan, Shares, rounded, searched_share
+from lit_metanas.automl.budget_plan import BudgetPlan, Shares, part_of_search, rounded
 from lit_metanas.automl.candidates import Beginning, Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.views import View
@@ -54,13 +54,13 @@ class Pace:
     scoring: float  # seconds to score an example
     waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
 
-    def averaged(self, trainings: Sequence[Cost], *, scored: int) -> Pace:
+    def averaged(self, trainings: Sequence[Cost], *, scored_examples: int) -> Pace:
         """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
 
         The costs include building, and the scoring of so many examples.
         """
         flops = sum(cost.flops for cost in trainings)
-        around = len(trainings) * (self.building + self.scoring * scored)
+        around = len(trainings) * (self.building + self.scoring * scored_examples)
         seconds = sum(cost.seconds for cost in trainings) - around
         if not flops or seconds <= 0:
             return self
@@ -196,7 +196,7 @@ def _divided_flops(begun: Beginning) -> BudgetPlan:
         case both, *_:
             # The mean of several networks: after a tiny first one, nearly all would go to the search.
             epoch = begun.epoch * len(usual.learned) / len(usual.task.train)
-            search = searched(begun, both, epoch=epoch, trial=begun.trial, single=last)
+            search = search_part(begun, both, epoch=epoch, trial=begun.trial_flops, single=last)
             plan = BudgetPlan(search, None, expected=both - search, shares=shares)
             enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
     if not enough:
@@ -214,11 +214,11 @@ def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
     prepared, ending = perf_counter() - job.began, _ending(begun, begun.timed[0], usual, pace)
     left = 60 * minutes - prepared - ending
     epoch = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
-    trial = begun.trial / (workers * pace.flops)
+    trial = begun.trial_flops / (workers * pace.flops)
     parts = (usual.task.train, usual.learned)
     first, last = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
-    least = first + pace.building + pace.scoring * begun.scored
-    searching = max(searched(begun, left, epoch=epoch, trial=trial, single=least), least)
+    least = first + pace.building + pace.scoring * begun.scored_examples
+    searching = max(search_part(begun, left, epoch=epoch, trial=trial, single=least), least)
     search = max(search_flops(begun, pace, searching, workers), float(ceil(first * pace.flops)))
     if left - searching < last:
         needed = prepared + ending + 2.2 * max(least, last)
@@ -247,12 +247,12 @@ def _spendable(begun: Beginning) -> tuple[float, ...]:
     return (parts[0] - encoding,)
 
 
-def searched(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
+def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
     shares, views = begun.shares, begun.job.views
     members = views.usual.limited.members(begun.timed[0], shares.members)
     longest = max(shares.longest, members * begun.member_epochs)
-    found = searched_share(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
+    found = part_of_search(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
     if views.usual.label not in views.encoded:
         return found
     return min(found, max(single, shares.head_trials * trial))
@@ -260,12 +260,12 @@ def searched(begun: Beginning, budget: float, *, epoch: float, trial: float, sin
 
 def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of views."""
-    views, trial = len(begun.job.views.labels[1:]), begun.trial
-    around = pace.building + pace.scoring * begun.scored
+    views, trial = len(begun.job.views.labels[1:]), begun.trial_flops
+    around = pace.building + pace.scoring * begun.scored_examples
     low, high = 0.0, workers * pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
-        numbers, taken = begun.rungs(middle, trial), 0.0
+        numbers, taken = begun.rung_sizes(middle, trial), 0.0
         for number, share in zip(numbers, begun.rung_shares(numbers), strict=True):
             taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
         taken += min(views, len(numbers) - 1) * begun.job.reading  # a view comes in with each rung after the first
@@ -278,7 +278,7 @@ def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1)
 
 def threads_of(known: Known) -> int:
     """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
-    job, plan, network, most = known.job, known.plan, known.best_network, workers_now()
+    job, plan, network, most = known.job, known.plan, known.found_network, workers_now()
     options = job.options
     if options.threads != AUTO_THREADS:
         return options.given_threads
@@ -290,14 +290,14 @@ def threads_of(known: Known) -> int:
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
 
-def flops_left(known: Known, *, later: float = 0.0) -> float:
+def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     """The FLOPs of everything after the search, as far as they are known; ``later`` are seconds for other models."""
     begun, plan, minutes = known.begun, known.plan, known.job.options.minutes
     if plan.training is not None:
         return plan.training
     if minutes is None:
         return rounded(sum(_spendable(begun)) - known.budget.spent.flops)
-    network, workers, moment = known.best_network, workers_now(), _moment(plan.shares, minutes)
+    network, workers, moment = known.found_network, workers_now(), _moment(plan.shares, minutes)
     found, view = network.found, network.view
     label = begun.job.views.label_of
     same = (spent for spent in known.scored.spent if (spent[0], label(spent[1])) == (found.architecture, view.label))
@@ -307,13 +307,13 @@ def flops_left(known: Known, *, later: float = 0.0) -> float:
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, scored=begun.scored)
-    spent = known.budget.spent.seconds / workers + known.apart.seconds
+        alone = alone.averaged(before, scored_examples=begun.scored_examples)
+    spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
     ending = _ending(begun, found.architecture, view, alone)
     left = 60 * minutes - max(perf_counter() - begun.job.began, plan.prepared + spent) - ending - later
     together = alone
     if begun.member_epochs and workers > 1:
-        together, left = measure(workers=workers).averaged(before, scored=begun.scored), left - moment
+        together, left = measure(workers=workers).averaged(before, scored_examples=begun.scored_examples), left - moment
     flops = _flops_of_seconds(begun, found, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
@@ -329,7 +329,7 @@ def limited_flops(known: Known, flops: float) -> float:
     if begun.job.options.minutes is not None or plan.training is not None or begun.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / begun.epoch)
-    return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.best_network.found))
+    return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))
 
 
 def settle(known: Known, flops: float) -> None:

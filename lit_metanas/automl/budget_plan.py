@@ -79,15 +79,15 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def searched_share(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
+def part_of_search(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
 
     The training gains from at most ``longest`` epochs; a ``single`` candidate costs so much, and is compared with none.
     """
-    searched = max(share * budget, budget - longest * epoch)
-    if rungs_of(searched, trial) == (1,):
+    part = max(share * budget, budget - longest * epoch)
+    if rungs_of(part, trial) == (1,):
         return single
-    return searched
+    return part
 
 
 def rounded(flops: float) -> float:

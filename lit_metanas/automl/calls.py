@@ -28,7 +28,7 @@ from lit_metanas.automl.options import (
 )
 from lit_metanas.automl.output import OutputFolder
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.read_job import read_job
+from lit_metanas.automl.reading.read_job import open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
@@ -114,9 +114,9 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     options = _checked(options)
     if options.student:
         return teacher_and_student(options, began=began, from_shell=from_shell)
-    with read_job(options, began) as job:
+    with open_job(options, began) as job:
         finished = job.folder and job.folder.finished(job.views)
-        result = finished or _searched(job)
+        result = finished or _found(job)
         result = _with_command(result, job.options, from_shell)
         if job.folder is not None:
             _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
@@ -137,7 +137,7 @@ def _checked(options: AutoOptions) -> AutoOptions:
     return options
 
 
-def _searched(job: Job) -> SearchResult:
+def _found(job: Job) -> SearchResult:
     """The result of a search, compared with the model that it began with, and with its teacher."""
     result = _within_limits(job)
     warn_of_classes(result)
@@ -153,10 +153,10 @@ def _within_limits(job: Job) -> SearchResult:
     try:
         return run_stages(job)
     except NoNetworkWithinError as error:
-        if job.linear is None or job.options.start is not None:
+        if job.linear_views is None or job.options.start is not None:
             raise
         try:
-            job.linear.usual.limited.begin({})
+            job.linear_views.usual.limited.begin({})
         except NoNetworkWithinError as other:
             raise ValueError(
                 f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "

@@ -51,13 +51,15 @@ class Beginning:
     first: Sequence[Query]  # tried first, in this order; at least one
     timed: Sequence[Architecture]  # some that may be tried, the first one first
     recipe: Recipe  # the usual one
-    searched: Mapping[str, Sequence[RecipeValue]]  # fields of the recipe that are searched
+    searched_fields: Mapping[str, Sequence[RecipeValue]]  # of the recipe
     records: Sequence[SearchRecord] = ()  # of other tasks, each trial with all these fields
     member_epochs: int = 0  # see ``Kind``
-    rungs: Callable[[float, float], tuple[int, ...]] = rungs_of  # candidates of each rung, by FLOPs and those of one
+    rung_sizes: Callable[[float, float], tuple[int, ...]] = (
+        rungs_of  # candidates of each rung, by FLOPs and those of one
+    )
     points: int = 1  # networks that are trained, tested and written after the search
     candidates: Sequence[Architecture] = ()  # those of the first rung, if the timed networks are not like them
-    trials: float = 1  # candidates that share the usual training of one
+    trials_for_one: float = 1  # candidates that share the FLOPs of one usual first training
     shares: Shares = field(default_factory=lambda: budget_plan.SHARES)
 
     @cached_property
@@ -66,13 +68,13 @@ class Beginning:
         return self._mean_epoch(self.timed)
 
     @cached_property
-    def trial(self) -> float:
-        """Training FLOPs of one candidate."""
-        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size) / self.trials
+    def trial_flops(self) -> float:
+        """Training FLOPs of the first training of a candidate."""
+        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size) / self.trials_for_one
         return self._mean_epoch(self.candidates or self.timed) * epochs
 
     @property
-    def scored(self) -> int:
+    def scored_examples(self) -> int:
         """Examples that each candidate is scored on."""
         return len(self.job.task.val or ())
 
@@ -89,11 +91,11 @@ class Beginning:
         view = self.job.views.of(found.recipe)
         return self.epoch_of(found.architecture, view, view.learned)
 
-    def members(self, found: SearchOutcome, flops: float, *, linear: Mapping[str, float] | None = None) -> int:
+    def members(self, found: SearchOutcome, flops: float, *, linear_measures: Mapping[str, float] | None = None) -> int:
         """How many networks make an ensemble, alone or with a linear model that has some of each limited measure."""
         if not self.member_epochs:
             return 1
-        most = self.job.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
+        most = self.job.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear_measures)
         enough = (n for n in range(2, most + 1) if flops >= self.least_flops(found, n) * (1 - 1e-6))
         return max(enough, default=1)
 
@@ -125,11 +127,14 @@ def begin(job: Job) -> Beginning:
     options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
     space = views.usual.limited.within
-    searched, recipe = kind.recipes(job.task.goal), Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
-    usual = {name: value for name, value in asdict(recipe).items() if name in searched}
+    searched_fields, recipe = (
+        kind.recipes(job.task.goal),
+        Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task)),
+    )
+    usual = {name: value for name, value in asdict(recipe).items() if name in searched_fields}
     read = [record for path in options.records for record in read_record_lines(path)]
-    records = [_whole(one, searched) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
-    first = _under_the_usual_view(job, records, searched, usual)
+    records = [_whole(one, searched_fields) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
+    first = _under_the_usual_view(job, records, searched_fields, usual)
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
@@ -139,24 +144,24 @@ def begin(job: Job) -> Beginning:
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
-    return Beginning(job, _in_turn(*groups), timed, recipe, searched, records, member_epochs)
+    return Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
 
 
 def _under_the_usual_view(
-    job: Job, records: Sequence[SearchRecord], searched: Collection[str], usual: RecipeFields
+    job: Job, records: Sequence[SearchRecord], searched_fields: Collection[str], usual: RecipeFields
 ) -> list[Query]:
     """The networks of the kind of data and of records, under the usual preprocessing."""
     views, limited = job.views, job.views.usual.limited
     recorded = covering(records, limited.within, MOST_FIRST, WORTH_A_TRIAL)
     by_kind = views.named(views.usual.label, job.kind.first)
     named = [Query.of(one, usual) for one in named_networks(limited.within, by_kind)]
-    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in searched}) for one in recorded]
+    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in searched_fields}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
     chosen = chosen or [Query.of(limited.begin(dict(*by_kind[:1])), usual)]
-    if views.known is not None:
-        chosen = [Query.of(views.known, usual), *chosen]
+    if views.start_architecture is not None:
+        chosen = [Query.of(views.start_architecture, usual), *chosen]
     label = views.changes(views.usual)
     return [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in dict.fromkeys(chosen)]
 
@@ -200,9 +205,9 @@ def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
     )
 
 
-def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:
+def _whole(record: SearchRecord, searched_fields: Collection[str]) -> SearchRecord:
     """A record whose trials have all searched fields of the recipe; missing ones had their default."""
-    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched}
+    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched_fields}
     return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
 
 
@@ -281,14 +286,14 @@ class Known:
     budget: ToldBudget
     scored: BestSoFar  # networks of the search
     show: Callable[[str], None] = lambda name: None  # shows what begins
-    network: Candidate | None = None  # the one that the search found
+    network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
     linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
     mean: Candidate | None = None  # with a linear model, if that is what is trained
     averaged: Trained | None = None  # the linear part of the mean
     trained: list[Trained] = field(default_factory=list)  # what is tested
-    apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
-    longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
+    lost_cost: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
+    trained_on_flops: int = 0  # of `lost_cost`, those by which `compare` trained the found network on
     sentence: str = ""  # how the comparison with linear models ended
     trees: Judged | None = None  # how good boosted trees, a rival, are on the validation part
     stopped: bool = False  # by Ctrl-C, SIGTERM or a failure
@@ -300,21 +305,21 @@ class Known:
         return self.begun.job
 
     @property
-    def best_network(self) -> Candidate:
-        """The network that the search found."""
+    def found_network(self) -> Candidate:
+        """The network that the search found, with what `compare` may have trained on; only after the search."""
         assert self.network is not None
         return self.network
 
     @property
     def left(self) -> float:
         """The FLOPs of everything after the search that are left."""
-        return (self.plan.training or 0) - self.apart.flops
+        return (self.plan.training or 0) - self.lost_cost.flops
 
-    def charge(self, cost: Cost) -> None:
-        """Count the cost of a model that was only compared, or failed."""
+    def count(self, cost: Cost) -> None:
+        """Count the cost of a model that was only compared, or failed, and show it as progress."""
         self.lose(cost)
         self.budget.trained(float(cost.flops))
 
     def lose(self, cost: Cost) -> None:
         """Count the cost of a network that is not returned, whose progress was shown while it was trained."""
-        self.apart += replace(cost, queries=0)
+        self.lost_cost += replace(cost, queries=0)

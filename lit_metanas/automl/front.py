@@ -32,30 +32,30 @@ def begin_front(job: Job) -> Beginning:
     """Begin with networks of all sizes, or with the front that records predict."""
     begun, limited = begin(job), job.views.usual.limited
     generator = torch.Generator().manual_seed(job.options.seed)
-    method = FrontHalving(measure=job.options.pareto or "", train=begun.searched, first=begun.first[:1])
+    method = FrontHalving(measure=job.options.pareto or "", train=begun.searched_fields, first=begun.first[:1])
     first = method.first_rung(begun.records, limited.within, limited.measures, MOST_BEGUN, generator)
     return replace(
         begun,
         first=first,
         candidates=[query.architecture for query in first],
-        trials=FRONT_TRIALS if first else 1,
+        trials_for_one=FRONT_TRIALS if first else 1,
         points=POINTS,
         member_epochs=0,
-        rungs=front_rungs,
+        rung_sizes=front_rungs,
     )
 
 
-def searcher_of_front(begun: Beginning, rungs: Sequence[int]) -> FrontHalving:
+def searcher_of_front(begun: Beginning, numbers: Sequence[int]) -> FrontHalving:
     """The searcher of a front."""
     return FrontHalving(
         measure=begun.job.options.pareto or "",
-        candidates=rungs,
-        rungs=begun.rung_shares(rungs),
+        candidates=numbers,
+        rungs=begun.rung_shares(numbers),
         points=POINTS,
         allowance=begun.job.examples**-0.5,  # two standard errors, at most
-        train=begun.searched,
+        train=begun.searched_fields,
         later=begun.job.views.choice,
-        first=begun.first[: rungs[0]],
+        first=begun.first[: numbers[0]],
     )
 
 
@@ -64,7 +64,7 @@ def train_front(known: Known, best: Candidate | None) -> None:
 
     A network that is too slow now is left out. ``best`` is the best linear model, if there is any.
     """
-    network, last_epoch = known.best_network, known.begun.last_epoch
+    network, last_epoch = known.found_network, known.begun.last_epoch
     within = [one for one in known.front if one.too_slow is None]
     front = [network, *(one for one in within if _name(one) != _name(network))]
     linear = linear_front(known, front, known.left - last_epoch(network.found))

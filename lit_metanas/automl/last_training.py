@@ -46,7 +46,7 @@ def train_linear_fully(known: Known, model: Candidate, mean: Candidate | None = 
             cost = fit_child(child, view.learned, seed=seed)
         check_finite(child.network)
     except FAILURES as error:
-        known.charge(replace(cost, seconds=perf_counter() - begin))
+        known.count(replace(cost, seconds=perf_counter() - begin))
         return reason_of(error)
     known.budget.trained(float(cost.flops))
     trained = Trained(model, child, replace(cost, seconds=perf_counter() - begin))
@@ -232,7 +232,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
     candidate, task, plain = one.candidate, one.candidate.view.task, natural_goal(job.views.usual.given)
     network: nn.Module | None = one.child.network
     part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
-    if task.goal.scored != "input" or (job.views.known is not None and not candidate.features):
+    if task.goal.scored != "input" or (job.views.start_architecture is not None and not candidate.features):
         return plain
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest

@@ -11,7 +11,7 @@ from itertools import accumulate, islice
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_division import flops_left, limited_flops, settle, threads_of
+from lit_metanas.automl.budget_division import flops_after_search, limited_flops, settle, threads_of
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import train_linear_fully
@@ -50,8 +50,8 @@ class LinearTrainings:
     """
 
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
-        assert job.linear is not None
-        self.views, self.kind, self.share = job.linear, job.kind, plan.shares.linear
+        assert job.linear_views is not None
+        self.views, self.kind, self.share = job.linear_views, job.kind, plan.shares.linear
         self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
         examples, space = self.examples, self.views.space
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
@@ -131,7 +131,7 @@ class LinearTrainings:
         further = len(self.decays) - 1 if self._models else 0
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
-        return [(time, own + self.longer * last) for time, own, last in zip(*sums, most, strict=True)]
+        return [(time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True)]
 
     def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
@@ -146,7 +146,7 @@ class LinearTrainings:
         return [rounded(max(time / self.share, (flops + epoch) * (1 + 1e-9))) for time, flops in self._steps]
 
     @property
-    def longer(self) -> float:
+    def examples_ratio(self) -> float:
         """How many times as many examples the last training has."""
         usual, batch = self.views.usual, self.recipe.batch_size
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
@@ -159,13 +159,13 @@ def train_linear(known: Known) -> Candidate | None:
     only after these trainings. So the expected rest decides how many there are, and the known rest is then changed to
     pay for just as many: given as FLOPs, it repeats the result. The best linear model is returned, if there is any.
     """
-    job, network = known.job, known.best_network
+    job, network = known.job, known.found_network
     plan = known.plan = replace(known.plan, threads=threads_of(known))
-    if job.linear is None:
-        settle(known, limited_flops(known, flops_left(known)))
+    if job.linear_views is None:
+        settle(known, limited_flops(known, flops_after_search(known)))
         return None
     measured = job.options.minutes is not None and plan.training is None
-    whole = plan.expected if measured else flops_left(known)
+    whole = plan.expected if measured else flops_after_search(known)
     models, epoch = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found)
     number = models.affordable(whole, epoch=epoch)
     if number:
@@ -175,12 +175,12 @@ def train_linear(known: Known) -> Candidate | None:
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
-            known.charge(cost)
+            known.count(cost)
             later = max(later, cost.seconds)
     if measured:
         # The last training of a linear model that is averaged takes longer than it counts.
-        later *= models.longer * job.kind.averages_linear
-        wanted = known.apart.flops + flops_left(known, later=later)
+        later *= models.examples_ratio * job.kind.averages_linear
+        wanted = known.lost_cost.flops + flops_after_search(known, later=later)
     else:
         wanted = limited_flops(known, whole)
     if wanted != whole:
@@ -196,7 +196,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
     scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
     examples, and once more if it still trails. A mean is trained in its linear part.
     """
-    network, examples, promised = known.best_network, known.job.examples, 0.0
+    network, examples, promised = known.found_network, known.job.examples, 0.0
     means = mean_of(known.job, network, best)
     chosen = best_of([network, best, *means], examples)
     if chosen is best:
@@ -280,8 +280,8 @@ def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
         network = replace(network, found=replace(found, weights=longer.weights))
         if longer.value >= network.value:
             network = known.network = replace(network, value=longer.value)
-    known.charge(replace(cost, seconds=perf_counter() - begin))
-    known.longer += cost.flops
+    known.count(replace(cost, seconds=perf_counter() - begin))
+    known.trained_on_flops += cost.flops
     return network
 
 

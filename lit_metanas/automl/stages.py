@@ -68,27 +68,27 @@ def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     made = (job.folder and job.folder.plan) or divide(begun)
     job.keep(made)
     begun = replace(begun, shares=made.shares)  # a search that goes on keeps its shares
-    rungs = begun.rungs(made.search, begun.trial)
-    if sum(rungs) == 1:
+    numbers = begun.rung_sizes(made.search, begun.trial_flops)
+    if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
-    searcher = searcher_of_one(begun, rungs) if job.options.pareto is None else searcher_of_front(begun, rungs)
+    searcher = searcher_of_one(begun, numbers) if job.options.pareto is None else searcher_of_front(begun, numbers)
     budget = ToldBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
-    most = max(made.shares.longest, int(made.search / sum(rungs) / begun.epoch))
+    most = max(made.shares.longest, int(made.search / sum(numbers) / begun.epoch))
     estimator = job.estimator(job.views, begun.recipe, made.precision).with_recipe({"epochs": most})
     return Known(begun, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
 
-def searcher_of_one(begun: Beginning, rungs: Sequence[int]) -> Halving:
+def searcher_of_one(begun: Beginning, numbers: Sequence[int]) -> Halving:
     """The searcher of a single network."""
     return EvolvingHalving(
         first=begun.first,
-        candidates=rungs,
-        rungs=begun.rung_shares(rungs),
+        candidates=numbers,
+        rungs=begun.rung_shares(numbers),
         # A third of each rung, if it has four or more, are new: changes of those that were best before.
-        survivors=[*(number - number // 3 * (number > 3) for number in rungs[1:]), 1],
+        survivors=[*(number - number // 3 * (number > 3) for number in numbers[1:]), 1],
         finish=False,
-        train={name: list(values) for name, values in begun.searched.items()},
+        train={name: list(values) for name, values in begun.searched_fields.items()},
         later=begun.job.views.choice,
         examples=begun.job.examples,
     )
@@ -101,11 +101,11 @@ def run_search(known: Known, searcher: Halving) -> None:
     # With several views the estimator knows which networks are above a limit.
     space = job.views.space if job.views.labels else job.views.usual.limited.within
     outcome = searcher.run(known.scored, space, known.budget, job.options.seed, problem=job.task.id)
-    known.network = found_network(known.begun, outcome)
+    known.network = network_in_time(known.begun, outcome)
     known.front = [network_of(known.begun, one) for one in outcome.front]
 
 
-def found_network(begun: Beginning, outcome: SearchOutcome) -> Candidate:
+def network_in_time(begun: Beginning, outcome: SearchOutcome) -> Candidate:
     """The network that the search found; if it now takes longer than allowed, the best that does not."""
     network = network_of(begun, outcome)
     if (reason := network.too_slow) is None:
@@ -120,7 +120,7 @@ def found_network(begun: Beginning, outcome: SearchOutcome) -> Candidate:
 
 def train_one(known: Known, linear: Candidate | None) -> None:
     """Compare the network with the best linear model, and train the best candidate on all but the test part."""
-    chosen = known.best_network
+    chosen = known.found_network
     if linear is not None:
         chosen = compare(known, linear)
     if chosen.features:
@@ -128,12 +128,12 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         known.sentence += ending(failure, "the linear model was")
         if not failure:
             return
-        chosen = known.best_network
+        chosen = known.found_network
     left, measures = min(known.left, known.begun.useful(chosen.found)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
         measures = known.averaged.candidate.measured
-    members = known.begun.members(chosen.found, left, linear=measures)
+    members = known.begun.members(chosen.found, left, linear_measures=measures)
     if members == 1:
         known.show("training the chosen network")
     epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
@@ -146,7 +146,7 @@ def take_best(known: Known) -> None:
     if known.network is None:
         if known.scored.outcome is None:
             raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
-        known.network = found_network(known.begun, known.scored.outcome)
+        known.network = network_in_time(known.begun, known.scored.outcome)
     network, scored = known.network, as_scored(job, known.network)
     linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
     if known.trained:
@@ -175,7 +175,7 @@ def take_best(known: Known) -> None:
 
 def tested(known: Known, one: Trained) -> SearchResult:
     """Test a trained network once, and collect everything that is known of it."""
-    job, plan, network = known.job, known.plan, known.best_network
+    job, plan, network = known.job, known.plan, known.found_network
     candidate, view = one.candidate, one.candidate.view
     linear, linear_view, size, learned = None, "", None, view
     if candidate.linear is not None and candidate.joined is not None:
@@ -224,12 +224,12 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
         ranked.sort(key=lambda one: one.val_score, reverse=True)
         front = returned_front(ranked, traded)
     first, returned = ranked[0], [ranked[0], *front]
-    unreturned = known.apart.flops + sum(one.training_cost.flops for one in ranked if one not in returned)
+    unreturned = known.lost_cost.flops + sum(one.training_cost.flops for one in ranked if one not in returned)
     if first.space == known.job.views.space.name:  # which goes on from the weights that it was compared with
-        unreturned -= known.longer
+        unreturned -= known.trained_on_flops
     return replace(
         first,
-        training_cost=sum((one.training_cost for one in ranked), known.apart),
+        training_cost=sum((one.training_cost for one in ranked), known.lost_cost),
         unreturned=0 if known.stopped else unreturned,
         front=tuple(front),
         traded=traded,

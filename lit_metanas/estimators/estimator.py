@@ -114,7 +114,7 @@ class Estimator(ABC):
         """Whether a network may start from the weights of a parent, by the changed fields of their recipes."""
         return True
 
-    def pace(self, architecture: Architecture) -> float:
+    def table_pace(self, architecture: Architecture) -> float:
         """Training FLOPs in a unit of time, compared with other architectures: by these, halving gives equal times."""
         return 1.0
 
@@ -152,7 +152,7 @@ class EstimatorAround(Estimator):
     refusal = _inside("refusal")
     inherits = _inside("inherits")
     cost = _inside("cost")
-    pace = _inside("pace")
+    table_pace = _inside("table_pace")
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator

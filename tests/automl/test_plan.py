@@ -13,7 +13,7 @@ from auto_toys import paced, same_weights
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import Pace, divide, search_flops
-from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
+from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
 from lit_metanas.automl.candidates import Beginning
 from lit_metanas.automl.front import front_rungs, shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
@@ -140,7 +140,7 @@ def test_small_networks_of_a_front_have_more_epochs() -> None:
 
 def test_a_training_has_no_more_epochs_than_help() -> None:
     def share(budget: float, trial: float = 3, share: float = 0.5) -> float:
-        return searched_share(budget, epoch=1, trial=trial, share=share, longest=200, single=1)
+        return part_of_search(budget, epoch=1, trial=trial, share=share, longest=200, single=1)
 
     assert (share(100), share(1000)) == (50, 800)
     assert share(100, trial=300) == 1  # a single candidate is not compared
@@ -148,7 +148,7 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     begun, pace = beginning(), Pace(flops=1e9, building=0.05, scoring=0.00025)  # of 200 examples
-    vars(begun)["trial"] = 3e8
+    vars(begun)["trial_flops"] = 3e8
     flops_of = partial(search_flops, begun, pace)
     for seconds in (1.0, 10.0, 100.0):
         flops = flops_of(seconds)
@@ -161,9 +161,9 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
     pace = Pace(flops=4e9, building=0.5, scoring=0.01)
     costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
-    assert pace.averaged(costs, scored=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
-    assert pace.averaged([], scored=100) == pace
-    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored=100) == pace
+    assert pace.averaged(costs, scored_examples=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
+    assert pace.averaged([], scored_examples=100) == pace
+    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored_examples=100) == pace
 
 
 @pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])

@@ -35,7 +35,7 @@ class Job:
     options: AutoOptions
     kind: Kind
     views: Views
-    linear: Views | None  # the same data for linear models; None compares with none
+    linear_views: Views | None  # the same data for linear models; None compares with none
     folder: OutputFolder | None
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
@@ -56,8 +56,8 @@ class Job:
     @property
     def alone(self) -> Job:
         """The same for linear models alone."""
-        assert self.linear is not None
-        return replace(self, views=self.linear, linear=None)
+        assert self.linear_views is not None
+        return replace(self, views=self.linear_views, linear_views=None)
 
     def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
         """What trains candidates under any view; the output keeps their scores and weights."""
@@ -123,7 +123,7 @@ class ViewEstimator(Estimator):
         """The cost of a training on inputs of this preprocessing."""
         return self._estimator.cost(architecture, fidelity)
 
-    def pace(self, architecture: Architecture) -> float:
+    def table_pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
         task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
         precision = self.precision

@@ -78,7 +78,7 @@ def check_paths(options: AutoOptions, output: Path | None) -> None:
 
 
 @contextmanager
-def read_job(options: AutoOptions, began: float) -> Iterator[Job]:
+def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     start = None if options.start is None else read_start(options.start)
     teacher = None if options.teacher is None else Teacher.read(options.teacher)
@@ -107,9 +107,9 @@ def read_job(options: AutoOptions, began: float) -> Iterator[Job]:
         space.check_shape(task.shape)
         space.check_objective(task.goal)
         # Examples of a group that is learned from would say too little of new ones.
-        apart = isinstance(task.goal, Regression) and options.group is None
+        sets_apart = isinstance(task.goal, Regression) and options.group is None
         lesson = teacher and _lesson(teacher, task, kind, read, options)
-        more: dict[str, Any] = {"apart": apart, "encoded": encoders, "lesson": lesson}
+        more: dict[str, Any] = {"sets_apart": sets_apart, "encoded": encoders, "lesson": lesson}
         views = Views(task, ways, space, options.limits, start, linear=[kind.linear_view], **more)
         views.read_encoded()
         if start is not None:

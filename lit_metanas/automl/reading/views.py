@@ -122,7 +122,7 @@ class Views:
         limits: NetworkLimits,
         start: TaskStart | ModelStart | None = None,
         linear: Collection[str] = (),
-        apart: bool = False,
+        sets_apart: bool = False,
         encoded: Collection[str] = (),
         lesson: Lesson | None = None,
     ) -> None:
@@ -132,11 +132,11 @@ class Views:
         if 0 < len(self.encoded) < len(ways):
             self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
-        self.apart = apart
+        self.sets_apart = sets_apart
         self.limits = limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
-        self.known: Architecture | None = None  # the network of an exported model that is the start
+        self.start_architecture: Architecture | None = None  # the network of an exported model that is the start
         self._known_weights: dict[str, Tensor] = {}
         if start is not None:  # networks take inputs as before, linear models those that suit them
             suited = {label: way for label, way in ways.items() if label in linear}
@@ -161,12 +161,12 @@ class Views:
             elif network := start.network(self.space, task):
                 architecture, weights = network
                 if self.usual.limited.within.violation(architecture) is None:
-                    self.known, self._known_weights = architecture, _on(weights, device)
+                    self.start_architecture, self._known_weights = architecture, _on(weights, device)
 
     @property
     def beginning(self) -> str:
         """What comes from a start, as the beginning of a sentence that names it."""
-        if self.known is not None:
+        if self.start_architecture is not None:
             return "the first network is that of"
         if self.weights is not None:
             return "all networks begin with"
@@ -174,7 +174,7 @@ class Views:
 
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        if architecture == self.known:
+        if architecture == self.start_architecture:
             return self._known_weights
         return self.weights
 
@@ -204,7 +204,7 @@ class Views:
         """The same data under some preprocessings, the first one as the usual one."""
         ways = {label: partial(self._given, label) for label in dict.fromkeys(labels)}
         given = self._given(labels[0]) if labels else self.usual.given
-        return Views(given, ways, space, self.limits, linear=linear, apart=self.apart, lesson=self.lesson)
+        return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
 
     def _given(self, label: str) -> Task:
         """The data as they were read, under a preprocessing."""
@@ -308,7 +308,7 @@ class Views:
         if self.lesson is not None:
             task = self.lesson.taught(given)
         whole = task
-        if self.apart:
+        if self.sets_apart:
             task, apart = set_apart(whole)
         if self.lesson is not None:
             task, whole = self.lesson.with_further(task), self.lesson.with_further(whole)

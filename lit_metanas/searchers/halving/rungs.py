@@ -97,7 +97,7 @@ class Race:
             try:
                 estimator = contender.query.under(self.estimator)
                 full = estimator.cost(contender.architecture, 1.0).flops
-                parts.append((contender, estimator, full, estimator.pace(contender.architecture) * full**power))
+                parts.append((contender, estimator, full, estimator.table_pace(contender.architecture) * full**power))
             except FAILURES as error:  # such as a recipe with too many classes
                 self._note(contender, -inf, failure=reason_of(error))
         if any(full == 0 for _, _, full, _ in parts):
