@@ -207,31 +207,33 @@ def _divided_flops(begun: Beginning) -> BudgetPlan:
 def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
     job, usual, shares = begun.job, begun.job.views.usual, begun.shares
     networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
-    precision, seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
+    precision, moment_seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
     if precision == AUTO_PRECISION:
-        precision = faster_precision(*networks, seconds=seconds)
-    pace = measure_pace(*networks, seconds=seconds, precision=precision, workers=workers)
-    prepared, ending = perf_counter() - job.began, _ending(begun, begun.timed[0], usual, pace)
-    left = 60 * minutes - prepared - ending
-    epoch = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
-    trial = begun.trial_flops / (workers * pace.flops)
+        precision = faster_precision(*networks, seconds=moment_seconds)
+    pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
+    prepared_seconds = perf_counter() - job.began
+    ending_seconds = _ending(begun, begun.timed[0], usual, pace)
+    left_seconds = 60 * minutes - prepared_seconds - ending_seconds
+    epoch_seconds = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
+    trial_seconds = begun.trial_flops / (workers * pace.flops)
     parts = (usual.task.train, usual.learned)
-    first, last = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
-    least = first + pace.building + pace.scoring * begun.scored_examples
-    searching = max(search_part(begun, left, epoch=epoch, trial=trial, single=least), least)
-    search = max(search_flops(begun, pace, searching, workers), float(ceil(first * pace.flops)))
-    if left - searching < last:
-        needed = prepared + ending + 2.2 * max(least, last)
+    first_seconds, last_seconds = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
+    least_seconds = first_seconds + pace.building + pace.scoring * begun.scored_examples
+    wanted_seconds = search_part(begun, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
+    search_seconds = max(wanted_seconds, least_seconds)
+    search = max(search_flops(begun, pace, search_seconds, workers), float(ceil(first_seconds * pace.flops)))
+    if left_seconds - search_seconds < last_seconds:
+        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
         raise ValueError(
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
-            f"{ceil(needed / 6) / 10:.1f} minutes or more."
+            f"{ceil(needed_seconds / 6) / 10:.1f} minutes or more."
         )
-    training = pace.flops * (left - searching)
+    training = pace.flops * (left_seconds - search_seconds)
     job.options.say(
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
     )
-    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=shares, precision=precision)
+    return BudgetPlan(search, None, pace.flops, prepared_seconds, expected=training, shares=shares, precision=precision)
 
 
 def _spendable(begun: Beginning) -> tuple[float, ...]:
@@ -248,7 +250,7 @@ def _spendable(begun: Beginning) -> tuple[float, ...]:
 
 
 def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
-    """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
+    """The search's part of a budget, in FLOPs or seconds; ``single`` if only one candidate is paid for."""
     shares, views = begun.shares, begun.job.views
     members = views.usual.limited.members(begun.timed[0], shares.members)
     longest = max(shares.longest, members * begun.member_epochs)
@@ -276,14 +278,19 @@ def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1)
     return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
 
 
-def threads_of(known: Known) -> int:
+def settle_threads(known: Known) -> None:
+    """Keep in the plan how many threads torch has in the last training and in those of linear models."""
+    known.plan = replace(known.plan, threads=_threads_of(known))
+
+
+def _threads_of(known: Known) -> int:
     """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
     job, plan, network, most = known.job, known.plan, known.found_network, workers_now()
     options = job.options
     if options.threads != AUTO_THREADS:
         return options.given_threads
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
-    if options.minutes is None or plan.training is not None or most == 1 or timed:
+    if options.minutes is None or plan.settled or most == 1 or timed:
         return plan.threads
     seconds = _moment(plan.shares, options.minutes)
     networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
@@ -291,7 +298,10 @@ def threads_of(known: Known) -> int:
 
 
 def flops_after_search(known: Known, *, later: float = 0.0) -> float:
-    """The FLOPs of everything after the search, as far as they are known; ``later`` are seconds for other models."""
+    """The FLOPs of everything after the search, by what is known now; ``later`` are seconds for other models.
+
+    A settled plan has them. Of minutes they are those of the seconds that are left, by a pace that is measured anew.
+    """
     begun, plan, minutes = known.begun, known.plan, known.job.options.minutes
     if plan.training is not None:
         return plan.training
@@ -326,7 +336,7 @@ def limited_flops(known: Known, flops: float) -> float:
     A network far smaller than the planned ones would otherwise train for hours.
     """
     begun, plan = known.begun, known.plan
-    if begun.job.options.minutes is not None or plan.training is not None or begun.points > 1:
+    if begun.job.options.minutes is not None or plan.settled or begun.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / begun.epoch)
     return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))

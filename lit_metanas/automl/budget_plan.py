@@ -10,10 +10,17 @@ from lit_metanas.training.precision import FLOAT32
 
 @dataclass(frozen=True)
 class Shares:
-    """How minutes or FLOPs are divided, in the order in which they are spent: change a share here, and nowhere else."""
+    """How minutes or FLOPs are divided, in the order in which they are spent: change a share here, and nowhere else.
 
-    teacher: float = 0.6  # of everything, if a student is wanted; the rest is the student's
-    reading: float = 0.12  # of the minutes, until all files are read; what follows until the search takes half as long
+    *The minutes* are those that the user gives. *The budget* is for the search and everything after it: the minutes
+    less what was spent before the search and what testing and writing take, or the FLOPs less those of encoders.
+
+    A search that goes on keeps its shares. Four are used before its plan is read, and are always those of ``SHARES``:
+    ``teacher``, ``reading``, ``least_reading`` and ``encoding``.
+    """
+
+    teacher: float = 0.6  # of the minutes or FLOPs, if a student is wanted; the rest is the student's
+    reading: float = 0.12  # of the minutes; preparing what was read takes about half as long again
     least_reading: float = 0.04  # of the minutes, for reading in any case, where a machine is slow to start
     encoding: float = 0.5  # of the minutes, for the features of encoders at most
     moment: float = 0.015  # of the minutes, to measure the pace
@@ -23,13 +30,13 @@ class Shares:
     first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     head_trials: int = 64  # usual first trainings that a search of networks behind encoders alone gets at most
     trees: float = 0.05  # of the budget, for boosted trees at most
-    linear: float = 0.2  # of what the search leaves, for linear models at most
-    longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
+    linear: float = 0.2  # of what the search leaves of the budget, for linear models at most
+    longer: tuple[float, float] = (0.5, 0.8)  # of what they leave, and then of the rest, for a network that they beat
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     head_epochs: int = 30  # of each network behind an encoder; the last training has no more
-    least_trained: float = 0.25  # of its planned seconds, which the last training gets even if the search was slow
+    least_trained: float = 0.25  # of the search's planned seconds, which the last training gets even if that was slow
     most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs
 
 
@@ -42,13 +49,22 @@ class BudgetPlan:
     """What each part may spend; it is written, so that a search that goes on keeps it."""
 
     search: float  # training FLOPs of the search
-    training: float | None = None  # of everything after it; None before that is known
+    training: float | None = None  # of everything after it; None before that is known, see ``settled``
     pace: float = 0.0  # training FLOPs a second; 0 if it was not measured
     prepared: float = 0.0  # seconds before the search
     expected: float = 0.0  # training FLOPs of the training, about
     threads: int = 1  # torch's in the last training of a single network
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what everything after the search may spend.
+
+        Two numbers of FLOPs say so from the start. Minutes, or one number of FLOPs, say so only after the search. A
+        search that goes on from there has it in its plan: nothing is measured again.
+        """
+        return self.training is not None
 
 
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
@@ -82,7 +98,7 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
 def part_of_search(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
 
-    The training gains from at most ``longest`` epochs; a ``single`` candidate costs so much, and is compared with none.
+    The training gains from at most ``longest`` epochs. ``single`` is returned if only one candidate is paid for.
     """
     part = max(share * budget, budget - longest * epoch)
     if rungs_of(part, trial) == (1,):

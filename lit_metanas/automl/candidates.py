@@ -54,9 +54,7 @@ class Beginning:
     searched_fields: Mapping[str, Sequence[RecipeValue]]  # of the recipe
     records: Sequence[SearchRecord] = ()  # of other tasks, each trial with all these fields
     member_epochs: int = 0  # see ``Kind``
-    rung_sizes: Callable[[float, float], tuple[int, ...]] = (
-        rungs_of  # candidates of each rung, by FLOPs and those of one
-    )
+    rung_sizes: Callable[[float, float], tuple[int, ...]] = rungs_of  # by the search's FLOPs and those of a trial
     points: int = 1  # networks that are trained, tested and written after the search
     candidates: Sequence[Architecture] = ()  # those of the first rung, if the timed networks are not like them
     trials_for_one: float = 1  # candidates that share the FLOPs of one usual first training
@@ -127,10 +125,8 @@ def begin(job: Job) -> Beginning:
     options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
     space = views.usual.limited.within
-    searched_fields, recipe = (
-        kind.recipes(job.task.goal),
-        Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task)),
-    )
+    searched_fields = kind.recipes(job.task.goal)
+    recipe = Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
     usual = {name: value for name, value in asdict(recipe).items() if name in searched_fields}
     read = [record for path in options.records for record in read_record_lines(path)]
     records = [_whole(one, searched_fields) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
@@ -311,8 +307,13 @@ class Known:
         return self.network
 
     @property
+    def best_linear(self) -> Candidate | None:
+        """The best linear model by its short training, if there is any."""
+        return max(self.linear, key=lambda one: one.value, default=None)
+
+    @property
     def left(self) -> float:
-        """The FLOPs of everything after the search that are left."""
+        """What is left of the settled FLOPs after the search, less those of models that are not returned."""
         return (self.plan.training or 0) - self.lost_cost.flops
 
     def count(self, cost: Cost) -> None:

@@ -83,7 +83,8 @@ def train_front(known: Known, best: Candidate | None) -> None:
     sentences = [] if best is None else [describe_both(best, network)]
     for model in linear:
         known.show("training a linear model")
-        failure = train_linear_fully(known, model)
+        trained, failure = train_linear_fully(known, model)
+        known.trained += filter(None, [trained])
         how = ": it is on the front"
         if failure:
             how = f": its last training failed ({failure})"

@@ -36,8 +36,8 @@ class LastTrainingError(Exception):
     """A last training failed, as without memory; the message is a sentence without its end."""
 
 
-def train_linear_fully(known: Known, model: Candidate, mean: Candidate | None = None) -> str:
-    """Train a linear model on all but the test part, alone or for a mean; returns why that failed, or nothing."""
+def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, str]:
+    """Train a linear model on all but the test part; returns it, or None and why that failed."""
     begin, view, cost, seed = perf_counter(), model.view, model.last_cost, known.job.options.seed
     try:
         fresh = replace(model.found, weights=None)
@@ -47,14 +47,9 @@ def train_linear_fully(known: Known, model: Candidate, mean: Candidate | None = 
         check_finite(child.network)
     except FAILURES as error:
         known.count(replace(cost, seconds=perf_counter() - begin))
-        return reason_of(error)
+        return None, reason_of(error)
     known.budget.trained(float(cost.flops))
-    trained = Trained(model, child, replace(cost, seconds=perf_counter() - begin))
-    if mean is None:
-        known.trained.append(trained)
-    else:
-        known.mean, known.averaged = mean, trained
-    return ""
+    return Trained(model, child, replace(cost, seconds=perf_counter() - begin)), ""
 
 
 def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) -> None:
@@ -222,12 +217,13 @@ def _factor(job: Job, chosen: Candidate, one: Trained) -> float:
 
 
 def calibrated(job: Job, one: Trained) -> Objective:
-    """The objective, with what examples say of a candidate that has not learned from them.
+    """The objective, calibrated by the scores of examples that the candidate has not learned from.
 
-    Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
-    it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
-    The examples are those that were set apart, or else validation examples. If a search has begun with an exported
-    model, that may have learned from them, so its networks and their mutants have none.
+    The examples are those that were set apart, or else validation examples. An ensemble has a first network that has
+    not learned from them (``honest``), and its scores are taken. A single network has learned from them. The same
+    network as the search scored it stands for it, although it had fewer epochs: on photographs the best temperature
+    after 20 epochs was within 4 % of that after two. A search may begin with an exported model, which may have learned
+    from these examples. Its networks are not calibrated.
     """
     candidate, task, plain = one.candidate, one.candidate.view.task, natural_goal(job.views.usual.given)
     network: nn.Module | None = one.child.network

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, islice
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_division import flops_after_search, limited_flops, settle, threads_of
+from lit_metanas.automl.budget_division import flops_after_search, limited_flops, settle
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import train_linear_fully
@@ -79,7 +79,7 @@ class LinearTrainings:
         return bisect_right(self._needed(epoch), flops)
 
     def nearest(self, flops: float, *, epoch: float, number: int) -> float:
-        """The FLOPs of everything after the search that pay for just a step, nearest to others."""
+        """``flops``, moved as little as needed to pay for exactly ``number`` steps."""
         needed = self._needed(epoch)
         if number < len(needed):
             flops = min(flops, needed[number] * (1 - 1e-9))
@@ -147,50 +147,74 @@ class LinearTrainings:
 
     @property
     def examples_ratio(self) -> float:
-        """How many times as many examples the last training has."""
+        """How many times as many examples the last training has as a short one."""
         usual, batch = self.views.usual, self.recipe.batch_size
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
 
-def train_linear(known: Known) -> Candidate | None:
-    """Train linear models, as many as can be paid for, and settle what everything after the search may spend.
+@dataclass(frozen=True)
+class TrainedSteps:
+    """What was decided before the short trainings of linear models, and how long they took."""
 
-    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, the rest is known
-    only after these trainings. So the expected rest decides how many there are, and the known rest is then changed to
-    pay for just as many: given as FLOPs, it repeats the result. The best linear model is returned, if there is any.
+    models: LinearTrainings
+    number: int  # steps that are paid for; see `LinearTrainings`
+    planned: float  # FLOPs of everything after the search, by which the number was decided
+    epoch: float  # FLOPs of an epoch of the network's last training
+    longest: float  # seconds of the longest step
+
+
+def train_linear(known: Known) -> TrainedSteps | None:
+    """Train linear models, as many as can be paid for; returns what `settle_rest` needs to know of them.
+
+    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, what is left is
+    known only after these trainings, so what the plan expects decides how many there are.
     """
-    job, network = known.job, known.found_network
-    plan = known.plan = replace(known.plan, threads=threads_of(known))
+    job, plan, network = known.job, known.plan, known.found_network
     if job.linear_views is None:
-        settle(known, limited_flops(known, flops_after_search(known)))
         return None
-    measured = job.options.minutes is not None and plan.training is None
-    whole = plan.expected if measured else flops_after_search(known)
+    planned = plan.expected if _is_measured(known) else flops_after_search(known)
     models, epoch = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found)
-    number = models.affordable(whole, epoch=epoch)
+    number = models.affordable(planned, epoch=epoch)
     if number:
         known.show("training linear models")
-    later = 0.0
+    longest = 0.0
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
-            later = max(later, cost.seconds)
-    if measured:
+            longest = max(longest, cost.seconds)
+    return TrainedSteps(models, number, planned, epoch, longest)
+
+
+def settle_rest(known: Known, steps: TrainedSteps | None) -> None:
+    """Settle what everything after the search may spend; the linear models have spent some of it already.
+
+    It is changed a little to pay for just as many linear models as were trained: given as FLOPs, it repeats the result.
+    """
+    if steps is None:
+        settle(known, limited_flops(known, flops_after_search(known)))
+        return
+    flops = steps.planned
+    if _is_measured(known):
         # The last training of a linear model that is averaged takes longer than it counts.
-        later *= models.examples_ratio * job.kind.averages_linear
+        later = steps.longest * (steps.models.examples_ratio * known.job.kind.averages_linear)
+        # These are the FLOPs from now on; the linear models' were spent after the search, too.
         wanted = known.lost_cost.flops + flops_after_search(known, later=later)
     else:
-        wanted = limited_flops(known, whole)
-    if wanted != whole:
-        whole = models.nearest(wanted, epoch=epoch, number=number)
-    settle(known, whole)
-    return max(known.linear, key=lambda one: one.value, default=None)
+        wanted = limited_flops(known, flops)
+    if wanted != flops:
+        flops = steps.models.nearest(wanted, epoch=steps.epoch, number=steps.number)
+    settle(known, flops)
+
+
+def _is_measured(known: Known) -> bool:
+    """Whether a clock says what is left after the search."""
+    return known.job.options.minutes is not None and not known.plan.settled
 
 
 def compare(known: Known, best: Candidate) -> Candidate:
-    """The best of the network, a linear model, and the mean of both.
+    """The best of the network, a linear model, and the mean of both; trains what the comparison needs.
 
     The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
     scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
@@ -206,9 +230,12 @@ def compare(known: Known, best: Candidate) -> Candidate:
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
         known.show("training the linear model")
-        failure = train_linear_fully(known, best, chosen)
+        trained, failure = train_linear_fully(known, best)
         known.sentence += ending(failure, "both were")
-        return network if failure else chosen
+        if trained is None:
+            return network
+        known.mean, known.averaged = chosen, trained
+        return chosen
     if chosen is best and promised > best.value:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import nan
 
 from lit_metanas.automl.boosted_trees import describe_trees, score_trees
-from lit_metanas.automl.budget_division import divide
+from lit_metanas.automl.budget_division import divide, settle_threads
 from lit_metanas.automl.candidates import Beginning, Candidate, Known, Trained, begin, best_of, network_of
 from lit_metanas.automl.front import begin_front, returned_front, searcher_of_front, train_front
 from lit_metanas.automl.last_training import (
@@ -19,7 +19,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, settle_rest, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
@@ -41,15 +41,17 @@ def run_stages(job: Job) -> SearchResult:
     whole_front = job.options.pareto is not None
     begun = begin_front(job) if whole_front else begin(job)
     known, searcher = plan_budget(begun)
-    with show_progress(known.budget, job.options.progress) as known.show:
+    with show_progress(known.budget, job.options.progress) as show:
+        known.show = show
         try:
             run_search(known, searcher)
             score_trees(known)
-            linear = train_linear(known)
+            settle_threads(known)
+            settle_rest(known, train_linear(known))
             if whole_front:
-                train_front(known, linear)
+                train_front(known, known.best_linear)
             else:
-                train_one(known, linear)
+                train_one(known, known.best_linear)
         except KeyboardInterrupt:
             known.stopped = True
         except LastTrainingError as error:
@@ -100,6 +102,7 @@ def run_search(known: Known, searcher: Halving) -> None:
     known.show(SEARCHING)
     # With several views the estimator knows which networks are above a limit.
     space = job.views.space if job.views.labels else job.views.usual.limited.within
+    # The searcher charges `known.budget`, which is shared: `known.budget.spent` is then what the search has cost.
     outcome = searcher.run(known.scored, space, known.budget, job.options.seed, problem=job.task.id)
     known.network = network_in_time(known.begun, outcome)
     known.front = [network_of(known.begun, one) for one in outcome.front]
@@ -124,9 +127,10 @@ def train_one(known: Known, linear: Candidate | None) -> None:
     if linear is not None:
         chosen = compare(known, linear)
     if chosen.features:
-        failure = train_linear_fully(known, chosen)
+        trained, failure = train_linear_fully(known, chosen)
         known.sentence += ending(failure, "the linear model was")
-        if not failure:
+        if trained is not None:
+            known.trained.append(trained)
             return
         chosen = known.found_network
     left, measures = min(known.left, known.begun.useful(chosen.found)), None
