@@ -107,7 +107,8 @@ auto = _taking(AutoOptions)
 def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
     """Read, plan, search, compare, train, test and, with an output, write.
 
-    ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
+    ``began`` is the clock when the minutes began. With ``from_shell`` the repeat text is a shell command, not a Python
+    call.
     """
     if began is None:
         began = perf_counter()
@@ -156,7 +157,7 @@ def _within_limits(job: Job) -> SearchResult:
         if job.linear_views is None or job.options.start is not None:
             raise
         try:
-            job.linear_views.usual.limited.begin({})
+            job.linear_views.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
         except NoNetworkWithinError as other:
             raise ValueError(
                 f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "

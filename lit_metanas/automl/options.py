@@ -35,7 +35,7 @@ MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
 """Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with."""
 
 PRECISION_OF_FLOPS = "32-true"
-"""The precision ``auto`` without minutes: no clock decides then, so that the same FLOPs repeat a run."""
+"""What precision='auto' means with FLOPs: no clock decides then, so that the same FLOPs repeat a run."""
 
 STUDENT_SIZE = "500kB"
 """The size of a network with a teacher, if no limit is given."""

@@ -107,11 +107,20 @@ class JoinedView:
 class Views:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
-    ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
-    Networks have no choice of those that are ``linear``, which linear models alone are of. Those that are ``encoded``
-    have features of an encoder; if there are others, too, each kind has networks of its own. With ``apart`` the search
-    learns from fewer examples, and the errors on the others show how far the chosen network is off. With a ``lesson``
-    networks learn what a teacher says.
+    A *way* makes the data under one preprocessing, a *view* is what it makes, and the *label* is the name of both.
+
+    Args:
+        task: the data under the usual preprocessing.
+        ways: a way to make the task of each preprocessing, by label, the usual one first; empty without a choice.
+        space: all networks.
+        limits: those of each network.
+        start: what networks begin with; inputs are then made as before.
+        linear: labels of views that linear models alone are for.
+        sets_apart: whether the search learns from fewer examples: errors on the others show how far the chosen network
+            is off.
+        encoded: labels of views that have features of an encoder; if there are others, too, each of the two kinds has
+            networks of its own.
+        lesson: what a teacher says of the examples; networks learn that, too.
     """
 
     def __init__(
@@ -137,7 +146,7 @@ class Views:
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
         self.start_architecture: Architecture | None = None  # the network of an exported model that is the start
-        self._known_weights: dict[str, Tensor] = {}
+        self._start_weights: dict[str, Tensor] = {}
         if start is not None:  # networks take inputs as before, linear models those that suit them
             suited = {label: way for label, way in ways.items() if label in linear}
             usual = list(ways.items())[:1] if suited else []
@@ -161,7 +170,7 @@ class Views:
             elif network := start.network(self.space, task):
                 architecture, weights = network
                 if self.usual.limited.within.violation(architecture) is None:
-                    self.start_architecture, self._known_weights = architecture, _on(weights, device)
+                    self.start_architecture, self._start_weights = architecture, _on(weights, device)
 
     @property
     def beginning(self) -> str:
@@ -175,7 +184,7 @@ class Views:
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
         if architecture == self.start_architecture:
-            return self._known_weights
+            return self._start_weights
         return self.weights
 
     def fitting(self) -> Views:
