@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -232,6 +233,10 @@ class AutoOptions:
             known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
             wrong = printable(str(self.pareto), 40)
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
+            raise ValueError(
+                f"auto: wandb = '{printable(str(self.wandb), 40)}' must be a project's name, without /\\#?%:."
+            )
         if self.onnx and self.output is None:
             raise ValueError("auto: onnx is a file in the output: give 'output', too.")
 

@@ -60,7 +60,7 @@ class Searched(Protocol):
 
 def searches(module: LightningModule) -> TypeGuard[Searching]:
     """Whether the module's class searches; the object's ``progress`` may need a running training."""
-    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture", "cost"))
+    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture"))
     return all(own) and hasattr(module, "space")
 
 
@@ -69,7 +69,7 @@ def searching(module: LightningModule, callback: object) -> Searching:
     if not searches(module):
         raise ValueError(
             f"{type(callback).__name__} observes a search, but {type(module).__name__} has no space, probabilities, "
-            "architecture, progress and cost: remove the callback, or train a module that searches."
+            "architecture and progress: remove the callback, or train a module that searches."
         )
     return module
 

@@ -38,8 +38,8 @@ class CostAnnouncement(Callback):
         if not trainer.is_global_zero:
             return
         line = f"fit: {_extent(trainer, pl_module)} into {self.root}"
-        if trainer.global_step:
-            line += f", from step {trainer.global_step}"
+        if steps := int(getattr(pl_module, "outer_steps", trainer.global_step)):  # an outer step has two optimizers
+            line += f", from step {steps}"
         print(f"{line}.{_tasks_of_a_step(trainer)}", flush=True)
 
 

@@ -113,8 +113,9 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    if not isinstance(task, Task):
-        raise ValueError(f"search: task must be a Task, not {type(task).__name__}.")
+    for name, value, kind in (("task", task, Task), ("space", space, SearchSpace), ("method", method, Searcher)):
+        if not isinstance(value, kind) and (value is not None or name == "task"):
+            raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)

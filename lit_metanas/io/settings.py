@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import inspect
+import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -21,6 +24,8 @@ from torch import Tensor
 from lit_metanas.io.text import without_passwords
 
 _KEPT, _FURTHER = "_settings_kept", "_settings_further"
+_LONGEST, _MANY = 4000, 1000
+"""Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them."""
 
 _under_way: ContextVar[tuple[int, ...]] = ContextVar("_under_way", default=())
 """Objects that are being described, the outermost first."""
@@ -74,7 +79,7 @@ def _wrap(cls: type) -> None:
 
 def settings_of(value: object) -> Any:
     """Describe an object by plain values: equal for objects that were made alike, different for others."""
-    # What cannot be read at all is described differently each time. The code of classes is not read.
+    # What cannot be read at all is described differently each time, with a warning. The code of classes is not read.
     return _to_plain(_keep(value))
 
 
@@ -88,25 +93,36 @@ def tensor_digest(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-class _Text(str):
+@dataclass(frozen=True)
+class _Text:
     """A text that may name a file, which is read only when the settings are written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class _Unknown:
+    """An object that cannot be distinguished from others of its class."""
+
+    name: str
+    token: str
 
 
 def _keep(value: Any) -> Any:
     """Plain values, texts, and objects that keep their arguments; any other object is described now: it may change."""
     try:
-        return _plain(value, ())
-    except Exception:  # of foreign code, and of objects that are deeper than the stack: it is never the same again
-        return {"class": _name(type(value)), "unknown": uuid4().hex}
+        return _plain(value, _Text, ())
+    except Exception:  # of foreign code, and of objects that are deeper than the stack
+        return _Unknown(_name(type(value)), uuid4().hex)
 
 
-def _plain(value: Any, above: tuple[int, ...]) -> Any:
+def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, bool | int | float) or hasattr(type(value), _FURTHER):
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str | os.PathLike):
-        return _Text(os.fsdecode(value))
+        return text(os.fsdecode(value))
     if isinstance(value, bytes | bytearray):
         return {"bytes": hashlib.sha256(value).hexdigest()}
     if isinstance(value, Tensor):
@@ -114,14 +130,30 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
     if type(value) in (np.ndarray, np.memmap) and not value.dtype.hasobject:
         described = f"{value.shape} {value.dtype.str}".encode()
         return {"array": hashlib.sha256(described + np.ascontiguousarray(value).tobytes()).hexdigest()}
-    if isinstance(value, type | ModuleType):
+    if hasattr(type(value), _FURTHER):
+        return value
+    if isinstance(value, type):
         return _name(value)
+    if isinstance(value, ModuleType):
+        return value.__name__
     if id(value) in above:
         return {"again": _name(type(value))}
+    if long := isinstance(value, list | tuple | Mapping | set | frozenset) and len(value) > _MANY:
+        text = without_passwords
 
     def inner(part: Any) -> Any:
-        return _plain(part, (*above, id(value)))
+        return _plain(part, text, (*above, id(value)))
 
+    plain = _contents(value, inner)
+    if plain is None:
+        return _state(value, (*above, id(value)))
+    if long:
+        return {"digest": _digest(_text(_to_plain(plain)))}
+    return plain
+
+
+def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
+    """The parts of a container, partial call, function or dataclass; None for any other object."""
     if type(value) in (list, tuple, np.ndarray):
         return [inner(part) for part in value]
     if isinstance(value, Mapping):
@@ -129,40 +161,77 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
             return {str(name): inner(part) for name, part in value.items()}
         return [[inner(name), inner(part)] for name, part in value.items()]
     if isinstance(value, set | frozenset):
-        return sorted(map(inner, value), key=repr)
+        return sorted(map(inner, value), key=_text)
     if isinstance(value, partial):
         args, how = list(value.args), value.func
         if _name(how).startswith("jsonargparse."):  # where an argument takes a class: partial(its functions, the class)
             how, args = args[-1], []
-        return {"class": inner(how), "of": inner(args), "arguments": inner(value.keywords)}
+        arguments = inner(value.keywords)
+        if args:
+            arguments = {"*": inner(args), **arguments}
+        return {"class": inner(how), "arguments": arguments}
+    if isinstance(value, MethodType):
+        return {"method": _name(value), "of": inner(value.__self__)}
     if isinstance(value, FunctionType):
         return _function(value, inner)
-    return {"class": _name(type(value)), "state": _state(value, inner)}
+    if is_dataclass(value) and _fully(value):
+        arguments = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
+        return {"class": _name(type(value)), "arguments": arguments}
+    return None
 
 
-def _state(value: Any, inner: Callable[[Any], Any]) -> Any:
-    """What pickle makes a copy of an object of, which includes all that it was made with."""
+def _state(value: Any, above: tuple[int, ...]) -> dict[str, Any]:
+    """The values that pickle copies an object by, which include all that it was made with."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reduced = value.__reduce_ex__(2)
     if isinstance(reduced, str):
-        return f"{getattr(value, '__module__', '')}.{reduced}"
-    return [inner(list(part)) if isinstance(part, Iterator) else inner(part) for part in reduced]
+        return {"class": _name(type(value)), "is": f"{getattr(value, '__module__', '')}.{reduced}"}
+    how, args, state, *items = (*reduced, None)[: max(3, len(reduced))]
+    parts = {"state": state, **{f"items {n}": list(each) for n, each in enumerate(items) if each is not None}}
+    if how is not copyreg.__newobj__ or len(args) > 1:  # type: ignore[attr-defined]
+        parts["made by"] = [how, args]
+    plain = {name: _to_plain(_plain(part, without_passwords, above)) for name, part in parts.items()}
+    text = _text(plain)
+    if len(text) > _LONGEST:
+        plain = {"digest": _digest(text)}
+    return {"class": _name(type(value)), **plain}
 
 
 def _function(value: FunctionType, inner: Callable[[Any], Any]) -> Any:
-    """A function by its name; a lambda, an inner function or one of a notebook also by its source."""
+    """A function by its name; a lambda, an inner function or one of a notebook also by its code."""
     if "<" not in value.__qualname__ and value.__module__ != "__main__":
         return _name(value)
-    used = inspect.getclosurevars(value)
-    parts = (value.__defaults__, value.__kwdefaults__, used.nonlocals, used.globals)
-    return {"function": _name(value), "source": inspect.getsource(value), "uses": [inner(part) for part in parts]}
+    code = value.__code__
+    cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
+    used = {name: value.__globals__[name] for name in sorted(_names_in(code)) if name in value.__globals__}
+    parts = (value.__defaults__, value.__kwdefaults__, cells, used)
+    return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": [inner(p) for p in parts]}
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    constants = [
+        _instructions(each) if isinstance(each, CodeType) else _plain(each, str, ()) for each in code.co_consts
+    ]
+    return [code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars]
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(each) for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _to_plain(kept: Any) -> Any:
     """Values that JSON takes, from values that ``_keep`` returned."""
     if isinstance(kept, _Text):
-        return _text_to_plain(kept)
+        return _text_to_plain(kept.text)
+    if isinstance(kept, _Unknown):
+        warnings.warn(
+            f"An object of {kept.name} cannot be distinguished from others of its class, so a search that is started "
+            "again repeats all that it finished with this object: give one that can be pickled.",
+            stacklevel=2,
+        )
+        return {"class": kept.name, "unknown": kept.token}
     if isinstance(kept, list):
         return [_to_plain(part) for part in kept]
     if isinstance(kept, dict):
@@ -171,8 +240,12 @@ def _to_plain(kept: Any) -> Any:
     if not hasattr(cls, _FURTHER):
         return kept
     arguments = vars(kept).get(_KEPT)
-    if arguments is None:  # a data class, or one without a constructor
-        arguments = {name: _keep(own) for name, own in vars(kept).items()}
+    if arguments is None and cls.__init__ is object.__init__:
+        arguments = {}
+    elif arguments is None and is_dataclass(kept) and _fully(kept):
+        arguments = {field.name: _keep(getattr(kept, field.name)) for field in fields(kept)}
+    if arguments is None:
+        return _to_plain(_Unknown(_name(cls), uuid4().hex))
     if id(kept) in _under_way.get():  # its further values may refer to the object itself
         return {"again": _name(cls)}
     token = _under_way.set((*_under_way.get(), id(kept)))
@@ -193,7 +266,18 @@ def _text_to_plain(text: str) -> Any:
     return without_passwords(text)
 
 
+def _fully(value: Any) -> bool:
+    """Whether a dataclass keeps all its arguments; it does not keep an ``InitVar``."""
+    return set(inspect.signature(type(value)).parameters) <= {field.name for field in fields(value)}
+
+
 def _name(value: Any) -> str:
-    if isinstance(value, ModuleType):
-        return value.__name__
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+
+
+def _text(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, default=repr)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

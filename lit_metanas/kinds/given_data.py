@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from torch.utils.data import Dataset
 
 from lit_metanas.inputs.shapes import vocabulary_of
-from lit_metanas.io.class_folders import excluding, files_in
+from lit_metanas.io.class_folders import excluding
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
@@ -22,7 +22,7 @@ from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
 from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
-from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_whole_rows
+from lit_metanas.kinds.texts.table_files import is_table_file, read_whole_rows, tables_in
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -151,7 +151,7 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
 
 def _has_table(path: Path) -> bool:
     """Whether a path is a table, or a folder with one."""
-    return is_table_file(path) or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
+    return is_table_file(path) or (path.is_dir() and bool(tables_in(path)))
 
 
 def _least(data: Given, test: Given | None, least: int | None) -> int:

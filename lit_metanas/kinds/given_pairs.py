@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from itertools import islice
+from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
@@ -15,7 +20,7 @@ from lit_metanas.kinds.kind import known_kinds
 from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
-from lit_metanas.tasks.labels import Groups
+from lit_metanas.tasks.labels import Groups, hardly_repeat
 
 
 def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
@@ -46,8 +51,8 @@ def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, a data frame, "
             "records, or a pair of examples and labels, such as (X, y)."
         )
-    if label is None and {"data", "target"} <= {*columns}:  # as scikit-learn's data sets call them
-        return GivenPair(columns["data"], columns["target"], group)
+    if hasattr(given, "target") and {"data", "target"} <= {*columns}:  # of scikit-learn's data sets
+        return GivenPair(given["data"], given["target"], group)
     names = [each for each in columns if isinstance(each, str)]
     found = usual_column(names, LABEL_COLUMNS) if label is None else label
     if found is None:
@@ -59,12 +64,25 @@ def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups
     labels, others = list(columns[found]), [each for each in columns if each not in (found, own)]
     if own is not None:
         group = list(columns[own])
-    if len(others) == 1 and not isinstance(next(iter(columns[others[0]]), None), int | float):
+    if wrong := next((each for each in others if len(columns[each]) != len(labels)), None):
+        raise ValueError(
+            f"Column '{printable(str(wrong), 40)}' of '{name}' has {len(columns[wrong])} values for {len(labels)} "
+            "labels: give as many."
+        )
+    if len(others) == 1 and not _are_cells(list(columns[others[0]])):
         return GivenPair(list(columns[others[0]]), labels, group)
     if hasattr(given, "columns"):
         return GivenPair(given[others], labels, group)
     rows = zip(*(columns[each] for each in others), strict=True)
     return GivenPair([dict(zip(others, row, strict=True)) for row in rows], labels, group)
+
+
+def _are_cells(column: Sequence[Any]) -> bool:
+    """Whether the only column holds numbers, dates or categories, and no texts, images or names of files."""
+    known = [each for each in column if each is not None]
+    if all(isinstance(each, str) for each in known):
+        return not hardly_repeat(Counter(known))
+    return all(isinstance(each, Number | date | np.generic) or getattr(each, "ndim", 1) == 0 for each in known)
 
 
 def _columns(given: Any) -> Mapping[Any, Any] | None:

@@ -11,7 +11,7 @@ from lit_metanas.io.class_folders import FOLDER, files_in, folders_in
 from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.kind import Kind, kind_named, known_kinds
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
-from lit_metanas.kinds.texts.table_files import FOREIGN_TABLES, SUFFIXES_OF_TABLES, read_rows
+from lit_metanas.kinds.texts.table_files import FOREIGN_TABLES, read_rows, tables_in
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
@@ -38,8 +38,7 @@ def parts_in(path: Path) -> GivenParts | None:
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
         return None
-    tables = files_in(path, SUFFIXES_OF_TABLES)
-    return _among(tables, _lacking_columns) or _among(folders, _lacking_labels)
+    return _among(tables_in(path), _lacking_columns) or _among(folders, _lacking_labels)
 
 
 def _called(part: Path) -> str:

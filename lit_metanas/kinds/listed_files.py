@@ -17,7 +17,7 @@ from lit_metanas.io.class_folders import class_folders, file_groups, file_within
 from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReader, FileReading
 from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
+from lit_metanas.kinds.texts.table_files import TableRow, is_table_file, read_rows, tables_in
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     check_columns,
@@ -41,45 +41,59 @@ SPEAKER = "speaker"
 """The column of who speaks in sounds."""
 
 
-def file_column(rows: Sequence[TableRow], suffixes: Collection[str], folder: Path | None = None) -> str | None:
+def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path | None = None) -> str | None:
     """The column that names files which end in one of some suffixes; None where there is none.
 
-    Such as lie in ``folder`` and its sub-folders may be named without their ending.
+    Such as lie in the folder of the ``table``, or in its sub-folders, may be named without their ending.
     """
     for name in columns_of(rows):
         if all(Path(str(row.get(name))).suffix.lower() in suffixes for _, row in rows):
             return name
-    below = dict[str, Path]()
+    below: dict[str, Path] | None = None
     for name in columns_of(rows):
         values = {str(row.get(name)).strip() for _, row in rows}
-        if len(values) < len(rows) or folder is None:  # a file has one row
+        if len(values) < len(rows) or table is None:  # a file has one row
             continue
-        below = below or files_by_name(folder, suffixes)
+        if below is None:
+            below = files_by_name(table, suffixes)
         if values <= below.keys():
             return name
     return None
 
 
-def files_by_name(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
-    """The files of a folder and of its sub-folders by their names, with their ending and without it."""
-    found = dict[str, Path]()
-    for each in (folder, *sorted(folders_in(folder))):
-        for file in files_in(each, suffixes):
-            found.setdefault(file.name, file)
-            found.setdefault(file.stem, file)
-    return found
+def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = None) -> dict[str, Path]:
+    """The files of a table's folder and of its sub-folders by their names, with their ending and without it.
+
+    Of a name that stands in several, the one in the sub-folder called as the table, such as ``train``, is meant; else
+    none.
+    """
+    folder = table.parent if folder is None else folder
+    own = table.name.lower().partition(".")[0]
+    found, twice = dict[str, Path](), set[str]()
+    for each in (folder, *sorted(folders_in(folder), key=lambda inner: inner.name.lower() != own)):
+        try:
+            files = files_in(each, suffixes)
+        except OSError:  # somebody else's
+            continue
+        first = each.name.lower() == own or each == folder
+        for file in files:
+            for name in {file.name, file.stem}:
+                if not first and name in found and found[name].parent.name.lower() != own:
+                    twice.add(name)
+                found.setdefault(name, file)
+    return {name: file for name, file in found.items() if name not in twice}
 
 
 def table_of_files(path: Path, suffixes: Collection[str]) -> Path | None:
     """The table that names files: the path itself, or the only one of a folder that does; None without one."""
     tables = [path] if is_table_file(path) else []
     if path.is_dir() and (files_in(path, suffixes) or len(folders_in(path)) == 1):
-        tables = files_in(path, SUFFIXES_OF_TABLES)
+        tables = tables_in(path)
     found = list[Path]()
     for table in tables:
         with suppress(ValueError):  # of a damaged table
             rows = list(read_rows(table))
-            if rows and file_column(rows, suffixes, table.parent) is not None:
+            if rows and file_column(rows, suffixes, table) is not None:
                 found.append(table)
     return only(found)
 
@@ -121,7 +135,7 @@ class ListedFiles:
         check_columns(rows, place, label=label, group=group)
         names = columns_of(rows)
         folder = table.parent if root is None else root
-        named = file_column(rows, suffixes, folder) or usual_column(names, FILE_COLUMNS)
+        named = file_column(rows, suffixes, table) or usual_column(names, FILE_COLUMNS)
         free = [name for name in names if name not in (named, group, SPEAKER)]
         column = label or usual_column(free, LABEL_COLUMNS) or only(free)
         if named is None or column is None:
@@ -133,7 +147,7 @@ class ListedFiles:
         for where, row in rows:
             at, name = f"{where.capitalize()} of '{place}'", str(row.get(named) or "").strip()
             if not (folder / name).is_file():
-                below = below or files_by_name(folder, suffixes)
+                below = below or files_by_name(table, suffixes, folder)
             file = below.get(name) or file_within(folder, name, at, suffixes, noun)
             if file in files:
                 raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.training_estimator import validation_part
@@ -53,6 +54,13 @@ class SupernetSearcher(Searcher, Generic[Module]):
     ) -> None:
         if epochs < 1 or batch_size < 2:
             raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
+        for callback in callbacks:
+            validates = type(callback).on_validation_end is not Callback.on_validation_end
+            if validates and not isinstance(callback, ProgressBar | ThroughputMonitor | Timer):
+                raise ValueError(
+                    f"{type(self).__name__}: {type(callback).__name__} waits for a Trainer's validations, and this "
+                    "search validates within its steps: leave it out of 'callbacks'."
+                )
         self.epochs, self.batch_size = epochs, batch_size
         self.start, self.head = start, head
         self.callbacks = tuple(callbacks)

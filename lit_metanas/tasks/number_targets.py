@@ -11,11 +11,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
+from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "several labels", "regression"]
 """What labels are learned as."""
@@ -25,6 +27,9 @@ FEWEST_NUMBERS = 10
 
 FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 """Whole numbers are targets if more than this share of them are the label of fewer examples."""
+
+MOST_ROUNDED = 0.01
+"""Rounding to single precision that is worth a warning, as a share of the numbers' standard deviation."""
 
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
@@ -89,12 +94,13 @@ def number_targets(
         raise ValueError(f"{name} has shape {array.shape}: give one number, or several, for each of the {noun}.")
     if len(array) != number:
         raise ValueError(f"There are {number} {noun}, but {name} has {len(array)} targets: give as many.")
-    array = array.reshape(number, -1)
+    if number:
+        array = array.reshape(number, -1)
     if array.dtype.kind not in "biuf" or not bool(np.isfinite(array).all()):
         array = np.array(
             [[_checked(value, row, name, where) for value in array[row].tolist()] for row in range(number)]
         )
-    return torch.from_numpy(array.astype(np.float64)).float()
+    return _in_float32(array.astype(np.float64), name)
 
 
 def strata_of(targets: Tensor) -> list[Tensor]:
@@ -112,6 +118,22 @@ def named_targets(name: str | None) -> Targets | None:
         others = f"give {', '.join(known)}, or the path of a class, such as grades.Ordinal."
         raise ValueError(f"There is no objective '{printable(name, 40)}': {hint(name, known, others)}")
     return next((one for one in known if one == name), None)
+
+
+def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
+    """Numbers of float64, shape ``(n, targets)``, as float32, with a warning if rounding changes them much."""
+    if (np.abs(numbers) > np.finfo(np.float32).max).any():
+        raise ValueError(f"{name} has a number beyond 3.4e38: give all in a larger unit.")
+    rounded = torch.from_numpy(numbers.astype(np.float32))
+    errors, spread = (rounded.double() - torch.from_numpy(numbers)).abs(), numbers.std(0)
+    for place in range(len(spread)):
+        error = float(errors[:, place].max())
+        if error > MOST_ROUNDED * spread[place] > 0:
+            warn_of_data(
+                f"{name} has numbers that differ by {spread[place]:.2g} and are rounded by up to {error:.2g}, as they "
+                "are kept in single precision: subtract a constant from them."
+            )
+    return rounded
 
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Ensemble(nn.Module):
 class WithLinear(nn.Module):
     """A network or an ensemble, and a linear model, whose scores count ``factor`` times as much in the mean of both."""
 
-    factor: Tensor
+    shares: Tensor  # of the network and of the linear model
 
     def __init__(
         self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None, factor: float = 1.0
@@ -39,7 +40,7 @@ class WithLinear(nn.Module):
         # With `steps`, an input has first so many tokens for the network, and then so many for the linear model.
         super().__init__()
         self.network, self.linear, self.steps = network, linear, steps
-        self.register_buffer("factor", torch.tensor(factor))
+        self.register_buffer("shares", torch.tensor([1.0, factor]) / (1 + factor))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
@@ -54,8 +55,14 @@ class WithLinear(nn.Module):
             own, others = inputs[:, :first], inputs[:, first:]
             if others.is_floating_point():  # behind features of an encoder
                 others = others.long()
-        mean: Tensor = (self.network(own) + self.factor * self.linear(others)) / (1 + self.factor)
+        mean: Tensor = self.shares[0] * self.network(own) + self.shares[1] * self.linear(others)
         return mean
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Also read what was saved with the sum of both halved."""
+        if (factor := state_dict.pop(f"{prefix}factor", None)) is not None:
+            state_dict[f"{prefix}shares"] = torch.stack([torch.ones_like(factor), factor]) / 2
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 LINEAR_FACTORS = [2.0 ** (power / 2) for power in range(-4, 9)]

@@ -107,7 +107,11 @@ def test_the_mean_is_that_of_both_scores() -> None:
     both = WithLinear(network, model, steps=(3, 2), factor=4.0).eval()
     with torch.no_grad():
         scores, own, other = both(inputs), network(inputs[:, :3]), model(inputs[:, 3:])
-    torch.testing.assert_close(scores, (own + 4 * other) / 5, atol=1e-12, rtol=0)
+    torch.testing.assert_close(scores, (own + 4 * other) / 5, atol=1e-6, rtol=1e-6)
+    halved = {name: tensor for name, tensor in both.state_dict().items() if name != "shares"}
+    both.load_state_dict({**halved, "factor": torch.tensor(4.0)})  # as was saved before
+    with torch.no_grad():
+        torch.testing.assert_close(both(inputs), (own + 4 * other) / 2, atol=1e-6, rtol=1e-6)
     assert float(other.norm()) > 0
     assert members_of(both) == 2
     with pytest.raises(ValueError, match="have 3 tokens, and the network takes 3 of one kind and then 2 of another"):
@@ -147,7 +151,8 @@ def test_networks_read_words_and_the_linear_model_n_grams(
     with torch.no_grad():
         own = result.network.network(first.encode(texts[0]))
         linear = result.network.linear(second.encode(texts[0]))
-    expected = result.objective.values((own + result.network.factor * linear) / 2)
+    first, second = result.network.shares
+    expected = result.objective.values(first * own + second * linear)
     told = result.predict(texts[0])
     assert np.allclose([[one[name] for name in result.classes] for one in told], expected)
     program = lm.load(tmp_path)

@@ -46,6 +46,13 @@ def test_tables_of_all_forms_have_the_same_rows(tmp_path: Path, name: str, conte
     assert [row for _, row in read_rows(file)] == ROWS
 
 
+def test_columns_with_decimal_commas_have_points(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("price;size\n999;1.250\n1.250;2.500\n1.299,99;\n;3\n")
+    prices = [row["price"] for _, row in read_rows(tmp_path / "t.csv")]
+    assert prices == ["999", "1250", "1299.99", ""]
+    assert [row["size"] for _, row in read_rows(tmp_path / "t.csv")] == ["1.250", "2.500", "", "3"]
+
+
 def test_commas_within_values_stay(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n1,5 kg;x, y\n1,2,3;,5\n")
     rows = [{"a": "1,5 kg", "b": "x, y"}, {"a": "1,2,3", "b": ",5"}]
@@ -58,11 +65,16 @@ def test_what_is_not_utf8_is_read_with_a_warning(tmp_path: Path) -> None:
         assert [row for _, row in read_rows(tmp_path / "t.csv")] == ROWS
 
 
+SPOILED = bytearray(gzip.compress(bytes(range(256)) * 3, mtime=0))
+SPOILED[12:60] = b"\xff" * 48
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
         ("t.csv", b"a,b\n\x81,1\n", "is not UTF-8 in line 2: save it in that encoding"),
         ("t.csv.gz", b"a,b\n1,2\n", "is damaged, or not compressed by gzip"),
+        ("t.csv.gz", SPOILED, "is damaged, or not compressed by gzip"),
         ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 99, mtime=0)[:-9], "is damaged, or not compressed by gzip"),
         ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0), "has more than 1000 bytes when unpacked"),
         ("t.json", b'[{"a": 1}', "is not valid JSON .*: give a list of objects, or one on each line"),
@@ -182,6 +194,14 @@ class Frame:
         return len(next(iter(self.values.values())))
 
 
+class Bunch(dict[str, Any]):
+    """A data set of scikit-learn, as far as it is asked for anything."""
+
+    @property
+    def target(self) -> Any:
+        return self["target"]
+
+
 AGES = {"age": [float(n) for n in range(20)], "town": ["Oslo", "Rome"] * 10, "label": LETTERS}
 
 
@@ -193,7 +213,7 @@ AGES = {"age": [float(n) for n in range(20)], "town": ["Oslo", "Rome"] * 10, "la
         ([dict(zip(AGES, row, strict=True)) for row in zip(*AGES.values(), strict=True)], "rows"),
         (AGES, "rows"),
         (Frame(AGES), "rows"),
-        ({"data": np.random.default_rng(0).normal(size=(20, 3)), "target": LETTERS, "DESCR": "toys"}, "rows"),
+        (Bunch(data=np.random.default_rng(0).normal(size=(20, 3)), target=LETTERS, DESCR="toys"), "rows"),
         ({"image": [Image.new("RGB", (8, 9 + n % 2), (n, n, n)) for n in range(20)], "label": LETTERS}, "images"),
     ],
 )
@@ -225,6 +245,27 @@ def test_columns_without_a_label_that_is_found() -> None:
         read_given({"age": [1.0, 2.0], "place": ["x", "y"]}, label="plac")
     with pytest.raises(ValueError, match="the labels are the second part of the pair: leave it out"):
         read_given(([1.0, 2.0], ["x", "y"]), label="place")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(np.arange(20), "rows"), ([None, *range(19)], "rows"), (["red", "blue", "green", "red"] * 5, "rows")],
+)
+def test_one_column_of_cells_is_a_table(column: Any, kind: str) -> None:
+    assert kind_of(read_given({"x": column, "label": LETTERS})).name == kind
+    with pytest.raises(ValueError, match=r"Column 'x' of 'data' has \d+ values for 21 labels: give as many"):
+        read_given({"x": column, "label": [*LETTERS, "a"]})
+
+
+def test_a_table_names_the_files_of_the_folder_called_as_it_is(tmp_path: Path) -> None:
+    for part, blue in (("train", 0), ("test", 255)):
+        (tmp_path / part).mkdir()
+        for number in range(12):
+            Image.new("RGB", (8, 8), (9 * number, 0, blue)).save(tmp_path / part / f"{number}.png")
+    lines = ["id,label", *(f"{number},{'ab'[number % 2]}" for number in range(12))]
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    task = read_given(tmp_path)
+    assert float(task.train.inputs[:, 2].max()) == 0
 
 
 def test_names_of_files_in_memory(tmp_path: Path) -> None:

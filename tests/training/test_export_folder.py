@@ -264,7 +264,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     rows = read_new_examples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
-    for found in answers("new.csv", "new.tsv", lines=220):
+    for found in answers("new.csv", "new.tsv", lines=225):
         agree(found, expected, within=1e-5)
 
 
@@ -293,7 +293,7 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
     assert expected[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
     }
-    for found in answers(file, lines=220, onnx=False):
+    for found in answers(file, lines=225, onnx=False):
         for one, other in zip(found, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4)
 

@@ -121,6 +121,11 @@ def plan(
 
 def _wanted(phase: Phase, inputs: Mapping[str, str]) -> bool:
     """Whether the inputs are given that a phase needs, and those are not in whose absence alone it is done."""
+    for name in (phase.only_with, phase.only_without):
+        if name and name not in inputs:
+            raise UsageError(
+                f"Phase '{phase.name}' asks for the input '{shorten(name)}', which 'inputs' does not have."
+            )
     return bool(inputs.get(phase.only_with, "x")) and not inputs.get(phase.only_without)
 
 

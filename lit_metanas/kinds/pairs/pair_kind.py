@@ -69,7 +69,7 @@ def _kind_of_table(
     """The kind of a table, as it is now; None where it names files."""
     rows, place = table_rows(path, named), writable(str(path))
     suffixes = {suffix for kind in known_kinds() for suffix in kind.class_files}
-    if rows and file_column(rows, suffixes, path.parent) is not None:
+    if rows and file_column(rows, suffixes, path) is not None:
         return None
     try:
         found = _kind_by_label(rows, place, group, named) if named is not None else _kind_of_rows(rows, place, group)

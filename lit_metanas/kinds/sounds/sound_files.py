@@ -1,12 +1,11 @@
-"""Sound files: WAV by Python's own module, the others by the package soundfile."""
+"""Sound files: WAV by this module, the others by the package soundfile."""
 
 from __future__ import annotations
 
 import os
-import wave
+import struct
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from io import BytesIO
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,17 +22,18 @@ from lit_metanas.kinds.sounds.waveforms import HIGHEST_RATE, LOWEST_RATE, MOST_C
 SOUND_SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 """How the names of sound files end, in small letters."""
 
-_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"ID3")
-"""The first bytes of such files. libsndfile reads many other formats, which nobody has tried here."""
+SOUND_FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
+"""What sound files are, for messages."""
+
+_MAGIC = (b"fLaC", b"OggS", b"FORM", b"ID3")
+"""The first bytes of files that soundfile reads."""
 
 _MP3_SYNC = 0xFFE0
 """A frame of MP3 begins with eleven set bits, and so does a file without a title."""
 
-_STREAMED = 0x7FFF0000
-"""A program that cannot know the length of a WAV file writes a larger one."""
-
-_HEADER = 1 << 20
-"""Bytes in which the samples of a WAV file begin: of more, a hostile one would have a chunk every eight bytes."""
+_MOST_CHUNKS = 1000  # of a WAV file
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
+_STREAMED = 0xFFFFFFFF  # the length that programs write which cannot know it
 
 
 class Recording(NamedTuple):
@@ -46,20 +46,17 @@ class Recording(NamedTuple):
 
 def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
     """Read the beginning of a sound file: as many samples of a channel as ``most`` returns for the file's rate."""
-    # WAV files with integers are read without another package. FLAC, OGG (Vorbis and Opus), MP3 and AIFF, and WAV with
-    # other codes, need the extra `speech`.
+    # WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, OGG (Vorbis and Opus),
+    # MP3 and AIFF, and WAV with other codes, need the extra `speech`.
     with _named(path), open_regular(path) as stream:
-        begin, size = stream.read(8), os.fstat(stream.fileno()).st_size
-        if not begin:
+        begin = stream.read(4)
+        if begin == b"RIFF":
+            if (found := _read_wav(stream, most)) is not None:
+                return found
+        elif not begin:
             raise ValueError("it is empty")
-        if not begin.startswith(_MAGIC) and int.from_bytes(begin[:2]) < _MP3_SYNC:
-            raise ValueError("it is not WAV, FLAC, OGG, MP3 or AIFF")
-        whole = int.from_bytes(begin[4:], "little") + 8
-        if begin.startswith(b"RIFF") and size < whole < _STREAMED:
-            raise ValueError(f"it ends after {size} of {whole} bytes")
-        if begin.startswith(b"RIFF"):
-            with suppress(wave.Error):  # of other codes
-                return _read_wav(stream, size, most)
+        elif not begin.startswith(_MAGIC) and int.from_bytes(begin[:2]) < _MP3_SYNC:
+            raise ValueError(f"it is not {SOUND_FORMATS}")
     soundfile = _soundfile(path)
     with _named(path), open_regular(path) as stream, soundfile.SoundFile(stream) as sound:
         rate = sound.samplerate
@@ -70,9 +67,10 @@ def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
 
 def check_readable(files: Iterable[Path]) -> None:
     """Refuse sound files that need a package which is absent: each of them would be taken for a damaged one."""
-    other = next((file for file in files if file.suffix.lower() != ".wav"), None)
-    if other is not None:
-        _soundfile(other)
+    for file in files:
+        if file.suffix.lower() != ".wav":
+            _soundfile(file)
+            return
 
 
 def _soundfile(path: str | Path) -> Any:
@@ -81,42 +79,82 @@ def _soundfile(path: str | Path) -> Any:
 
 @contextmanager
 def _named(path: str | Path) -> Iterator[None]:
-    name = writable(os.fspath(path))
     try:
         yield
     except FileNotFoundError:
-        raise ValueError(f"There is no sound '{name}': give the path of a sound file.") from None
+        raise ValueError(f"There is no sound '{writable(os.fspath(path))}': give the path of a sound file.") from None
     except DAMAGED as error:
-        # of the system, and of soundfile
-        cause = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
-        told = writable((cause or type(error).__name__).splitlines()[0].rstrip("."))[:200]
-        raise ValueError(f"'{name}' is not a readable sound ({told}): replace or remove it.") from None
+        name = writable(os.fspath(path))
+        raise ValueError(f"'{name}' is not a readable sound ({_cause(error)}): replace or remove it.") from None
 
 
-def _read_wav(stream: IO[bytes], size: int, most: Callable[[int], int]) -> Recording:
-    """Read a file of integers; other codes raise ``wave.Error``."""
-    codes = {1: "u1", 2: "<i2", 3: "u1", 4: "<i4"}  # NumPy has no integers of three bytes
-    stream.seek(0)
-    head = BytesIO(stream.read(_HEADER))
-    with wave.open(head) as described:
-        rate, channels, width = described.getframerate(), described.getnchannels(), described.getsampwidth()
-        frames = min(described.getnframes(), (size - head.tell()) // (channels * width))
-    if width not in codes:
-        raise wave.Error
+def _cause(error: Exception) -> str:
+    """Why a file cannot be read, in a few words."""
+    cause = getattr(error, "strerror", None) or getattr(error, "error_string", None)  # of the system, and of soundfile
+    text = cause or str(error) or type(error).__name__
+    return writable(text.splitlines()[0].rstrip("."))[:200]
+
+
+def _read_wav(stream: IO[bytes], most: Callable[[int], int]) -> Recording | None:
+    """A file of integers or floating point; None where it has other codes."""
+    # The module `wave` reads no floating point, and before Python 3.12 no header of the newer kind.
+    size = os.fstat(stream.fileno()).st_size
+    if stream.read(8)[4:] != b"WAVE":
+        raise ValueError("no WAVE in its header")
+    described: tuple[int, int, int, int] | None = None
+    for _ in range(_MOST_CHUNKS):
+        head = stream.read(8)
+        if len(head) < 8:
+            break
+        name, length = head[:4], int.from_bytes(head[4:], "little")
+        begin = stream.tell()
+        if name == b"fmt ":
+            described = _read_format(stream.read(min(length, 40)))
+        elif name == b"data":
+            if described is None:
+                raise ValueError("its samples come before their description")
+            there = size - begin
+            if length > there and length != _STREAMED:
+                raise ValueError(f"it ends after {there} of {length} bytes of samples")
+            return _read_samples(stream, min(length, there), described, most)
+        stream.seek(begin + length + length % 2)
+    raise ValueError("it has no samples")
+
+
+def _read_format(content: bytes) -> tuple[int, int, int, int]:
+    """Format, channels, rate and bits of a sample."""
+    code, channels, rate, _, block, bits = struct.unpack("<HHIIHH", content[:16])
+    if code == _EXTENSIBLE:
+        code = int.from_bytes(content[24:26], "little")
     _check(rate, channels)
-    stream.seek(head.tell())
-    content = stream.read(min(frames, most(rate)) * channels * width)
-    samples = np.frombuffer(content, dtype=codes[width])
-    if width == 1:
+    if code in (_PCM, _FLOAT) and block * 8 != channels * bits:
+        raise ValueError(f"it tells of {block} bytes for {channels} samples of {bits} bits")
+    return code, channels, rate, bits
+
+
+def _read_samples(
+    stream: IO[bytes], length: int, described: tuple[int, int, int, int], most: Callable[[int], int]
+) -> Recording | None:
+    code, channels, rate, bits = described
+    kinds = {(_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 24): "u1", (_PCM, 32): "<i4"}
+    kinds |= {(_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8"}
+    if (code, bits) not in kinds:
+        return None
+    frame = channels * bits // 8
+    content = stream.read(min(length // frame, most(rate)) * frame)
+    samples = np.frombuffer(content, dtype=kinds[code, bits])
+    if (code, bits) == (_PCM, 8):
         samples = (samples.astype(np.int16) - 128) << 8
-    if width == 3:
+    elif (code, bits) == (_PCM, 24):
         wide = np.zeros((len(samples) // 3, 4), dtype=np.uint8)
         wide[:, 1:] = samples.reshape(-1, 3)
         samples = wide.reshape(-1).view("<i4")
-    return Recording(mono(samples.reshape(-1, channels).T), rate, frames / rate)
+    return Recording(mono(samples.reshape(-1, channels).T), rate, length // frame / rate)
 
 
 def _check(rate: int, channels: int) -> None:
     """Refuse numbers that no sound has."""
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE or not 1 <= channels <= MOST_CHANNELS:
-        raise ValueError(f"it has {rate} samples a second in {channels} channels")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"it tells of {rate} samples a second")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise ValueError(f"it tells of {channels} channels")

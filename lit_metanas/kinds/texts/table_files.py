@@ -7,10 +7,12 @@ import gzip
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
+from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.class_folders import EXCLUDED, is_excluded
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import printable, writable
@@ -20,7 +22,7 @@ from lit_metanas.tasks.task import warn_of_data
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
 
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
-"""How the names of tables end, perhaps with ``.gz`` behind it."""
+"""How the names of tables end; of a single file, and of those in a folder, also with ``.gz`` behind it."""
 
 FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")
 """Tables that other programs read."""
@@ -28,7 +30,7 @@ FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")
 COLUMN_SEPARATORS = ",;\t|"
 """What may stand between columns; of two that stand as often in the first line the first is taken."""
 
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")
+_WITH_COMMA = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*")
 """A number as ``-1.234,5``, as programs write it that separate columns by semicolons."""
 
 TableRow = tuple[str, Mapping[str, Any]]
@@ -41,8 +43,16 @@ def is_table_file(path: Path) -> bool:
         return False
     if _suffix(path) != ".json":
         return _suffix(path) in SUFFIXES_OF_TABLES
-    with path.open("rb") as file:
+    read = gzip.open if path.suffix.lower() == ".gz" else open
+    with suppress(*DAMAGED), read(path, "rb") as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    return False
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The tables in a folder, in order, without hidden and excluded ones."""
+    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and is_table_file(file)]
+    return [file for file in files if not is_excluded(str(file))]
 
 
 def has_line_of_names(place: str) -> bool:
@@ -100,7 +110,7 @@ def _content(path: Path, place: str) -> str:
         try:
             with gzip.open(BytesIO(content)) as file:
                 content = file.read(LARGEST_TABLE + 1)
-        except (OSError, EOFError):
+        except DAMAGED:
             raise ValueError(f"'{place}' is damaged, or not compressed by gzip: give another file.") from None
         if len(content) > LARGEST_TABLE:
             raise ValueError(f"'{place}' has more than {LARGEST_TABLE} bytes when unpacked: give fewer rows.")
@@ -122,7 +132,8 @@ def _content(path: Path, place: str) -> str:
 
 def _rows(content: str, place: str, kind: str, *, blank: bool) -> Iterator[TableRow]:
     if kind in (".csv", ".tsv"):
-        return separated_rows(content, place, kind, blank=blank)
+        rows = separated_rows(content, place, kind, blank=blank)
+        return _with_points(rows) if kind == ".csv" and _separator(content) == ";" else rows
     if content.lstrip()[:1] == "[":
         return _listed_rows(content, place)
     return _json_rows(content, place)
@@ -146,8 +157,6 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
                         f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "
                         "it, or put quotes around values with a separator."
                     )
-                if form["delimiter"] == ";":
-                    values = [_with_point(value) for value in values]
                 yield f"line {lines.line_num}", dict(zip(names, values, strict=True))
     except csv.Error as error:
         raise ValueError(f"'{place}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
@@ -159,11 +168,18 @@ def _separator(content: str) -> str:
     return max(COLUMN_SEPARATORS, key=re.sub('"[^"]*"', "", first).count)
 
 
-def _with_point(value: str) -> str:
-    """A number with a decimal comma as one with a point; anything else stays."""
-    if _DECIMAL_COMMA.fullmatch(value):
-        return value.replace(".", "").replace(",", ".")
-    return value
+def _with_points(rows: Iterator[TableRow]) -> Iterator[TableRow]:
+    """Rows in which columns of numbers with decimal commas have points; columns without any comma stay."""
+    listed = list(rows)
+    names = [name for name in (listed[0][1] if listed else ()) if _has_commas([row[name] for _, row in listed])]
+    for where, row in listed:
+        yield where, {**row, **{name: row[name].replace(".", "").replace(",", ".") for name in names}}
+
+
+def _has_commas(cells: Sequence[str]) -> bool:
+    """Whether a column holds nothing but numbers and gaps, and a decimal comma."""
+    known = [cell for cell in cells if cell.strip()]
+    return any("," in cell for cell in known) and all(map(_WITH_COMMA.fullmatch, known))
 
 
 def _column_names(values: Sequence[str], place: str) -> list[str]:

@@ -7,8 +7,9 @@ from functools import partial
 from math import inf
 from typing import Any
 
+import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -191,6 +192,8 @@ class QuerySearcher(Searcher):
                 group=group,
             )
             loop.run()
+            if group is None and storage is not None:  # other processes may still work in a shared study
+                _delete_unpaid(study, storage)
         return replace(_outcome(loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
@@ -210,6 +213,13 @@ def _examples(task: Task) -> str:
     """A digest of the examples that a search reads."""
     splits = [split for split in (task.train, task.val) if split is not None]
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
+
+
+def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
+    """Delete a study whose trials all cost too much, so that a search with a larger budget starts anew."""
+    trials = study.get_trials(deepcopy=False)
+    if trials and all("refusal" in trial.user_attrs for trial in trials):
+        optuna.delete_study(study_name=study.study_name, storage=storage)
 
 
 def _outcome(loop: TrialLoop) -> SearchOutcome:

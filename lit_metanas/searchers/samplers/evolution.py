@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -57,8 +56,8 @@ class RegularisedEvolution(HistorySampler):
         """A child of the population, or at the start a random draw."""
         if len(history.completed) < self.population:
             return history.draw(generator)
-        # The sort is stable: trials that finished at the same time keep the order of their numbers.
-        members = sorted(history.completed, key=lambda one: one.datetime_complete or datetime.min)[-self.population :]
+        # By number, as the clocks of several machines differ.
+        members = sorted(history.completed, key=lambda one: one.number)[-self.population :]
         ranks = [history.rank(member) for member in members]
         for _ in range(FRUITLESS_DRAWS):
             sample: list[int] = generator.integers(len(members), size=self.sample).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -28,6 +28,9 @@ REFIT = 10
 """The kernel's parameters are fitted again after so many scores."""
 CONTEXT = 250
 """Most scores that the process takes, the best half and the latest, which bounds time and memory."""
+FAR_APART = 32
+"""Number of first architectures that are chosen far from one another."""
+
 UNEXPLAINED = 0.6
 """Share of a process's deviation that remains when sources give its mean; the best of 0.3, 0.6 and 1 in development."""
 
@@ -112,10 +115,12 @@ class SurrogateChoice:
         # The deviation is that of the process before it has scores, as if the chosen ones had their expected scores, so
         # that the next lies elsewhere ("kriging believer", Ginsbourger et al. 2010).
         expected, parameters = weights @ pool.sources, self.surrogate.prior.mean
-        while len(found) < min(number, len(expected)):
+        wanted = min(number, len(expected))
+        while len(found) < wanted:
             deviation = UNEXPLAINED * self._deviation(parameters, pool, list(found))
             ordered = by_improvement(expected, deviation, float(expected.max()))
-            found[next(place for place in ordered if place not in found)] = None
+            more = 1 if len(found) < FAR_APART else wanted - len(found)
+            found |= dict.fromkeys(islice((place for place in ordered if place not in found), more))
         return [pool.architectures[place] for place in found]
 
     def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:

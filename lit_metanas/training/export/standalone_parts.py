@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import gzip
 import importlib
 import json
 import re
@@ -64,21 +65,24 @@ def open_model(said: str | None) -> tuple[list[Path], dict[str, Any], Any, Any]:
 
 
 def lines_of_table(file: Path) -> list[list[str]]:
-    """The lines of a table, by what divides the first one into the most columns."""
-    content = file.read_bytes()
+    """The lines of a table, by what divides the first one into the most columns; decimal commas become points."""
+    content = gzip.decompress(file.read_bytes()) if file.suffix.lower() == ".gz" else file.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").lstrip("\r\n")
     except UnicodeDecodeError:
-        text = content.decode("cp1252")
-    if file.suffix.lower() == ".tsv":
-        return list(csv.reader(StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
-    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+        text = content.decode("cp1252").lstrip("\r\n")
+    if ".tsv" in file.name.lower():
+        return list(csv.reader(StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = max(",;\t|", key=re.sub('"[^"]*"', "", first).count)
-    lines = list(csv.reader(StringIO(text), delimiter=separator, strict=True))
-    if separator != ";":
-        return lines
-    comma = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")  # of a number, which spreadsheets write so
-    return [[one.replace(".", "").replace(",", ".") if comma.fullmatch(one) else one for one in own] for own in lines]
+    head, *lines = list(csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)) or [[]]
+    number = re.compile(r"([-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?)?")  # as spreadsheets write it, or a gap
+    for place in range(len(head) * (separator == ";")):
+        cells = [line[place].strip() for line in lines if len(line) == len(head)]
+        if any("," in cell for cell in cells) and all(map(number.fullmatch, cells)):
+            for line in lines:
+                line[place : place + 1] = [cell.replace(".", "").replace(",", ".") for cell in line[place : place + 1]]
+    return [head, *lines]
 
 
 def each_file(paths: list[Path], read: Any, instead: str = "") -> Iterator[Any]:
