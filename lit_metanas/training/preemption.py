@@ -49,6 +49,7 @@ class Preemption(Callback):
         self._module: object = None
         self._interrupt: Any = None
         self._counters: Mapping[str, Any] | None = None
+        self._others: tuple[Path, int] | None = None
 
     @property
     def received(self) -> bool:
@@ -79,7 +80,10 @@ class Preemption(Callback):
         self._take_over(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take them over here, where no validation comes first."""
+        """Take them over here, where no validation comes first; note a checkpoint that is of another training."""
+        path, self._others = self.checkpoint(trainer), None
+        if trainer.ckpt_path is None and path.exists():
+            self._others = path, path.stat().st_mtime_ns
         self._take_over(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,7 +115,7 @@ class Preemption(Callback):
             trainer.save_checkpoint(path)
         requeues = trainer.strategy.reduce_boolean_decision(signal.SIGUSR1 in self._received, all=False)
         if requeues and trainer.is_global_zero:
-            _requeue(path.exists())
+            _requeue(path.exists() and not self.is_anothers(path))
         raise _stop(how_to_go_on(trainer), trainer)
 
     def checkpoint(self, trainer: Trainer) -> Path:
@@ -119,6 +123,10 @@ class Preemption(Callback):
         if self.path:
             return Path(self.path)
         return _last_checkpoint(trainer)
+
+    def is_anothers(self, path: Path) -> bool:
+        """Whether this is the checkpoint that another training had left when this one began."""
+        return self._others == (path, path.stat().st_mtime_ns)
 
     def _take_over(self, trainer: Trainer) -> None:
         if not _gets_signals():
@@ -171,7 +179,8 @@ def how_to_go_on(trainer: Trainer) -> str:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     guards = [callback for callback in callbacks if isinstance(callback, Preemption)]
     paths = [*(guard.checkpoint(trainer) for guard in guards), _last_checkpoint(trainer)]
-    path = next((path for path in paths if path.exists()), None)
+    mine = (path for path in paths if path.exists() and not any(guard.is_anothers(path) for guard in guards))
+    path = next(mine, None)
     if path is None:
         return f"there is no checkpoint '{paths[0]}' yet, so the next start is from the beginning"
     return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"

@@ -138,6 +138,19 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         fit(make_model(), data, callbacks=[Interrupt("batch start", 2), Preemption()], **options)
 
 
+def test_the_checkpoint_of_another_training_is_not_told_as_its_own(tmp_path):
+    data, path = make_data(), tmp_path / "checkpoints" / "last.ckpt"
+    batches = [[data.stream("train")[0, step]] for step in range(4)]
+    data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)  # it cannot be resumed
+    path.parent.mkdir()
+    path.write_text("another's")
+    callbacks = [Interrupt("batch start", 2, signal.SIGTERM), Preemption()]
+    with pytest.raises(SIGTERMException) as stop:
+        fit(make_model(), data, callbacks=callbacks, default_root_dir=tmp_path)
+    assert f"there is no checkpoint '{path}' yet" in stop.value.code
+    assert path.read_text() == "another's"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_without_slurm_a_stopped_training_leaves_a_checkpoint(number, tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
