@@ -46,7 +46,7 @@ def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
 def checksums(state: Mapping[str, Tensor]) -> dict[str, int]:
     """A checksum of all bits of each tensor, in the order of its elements, whatever their order in memory."""
     flat = {name: value.cpu().reshape(-1).view(torch.uint8) for name, value in state.items()}
-    return {name: zlib.crc32(value.numpy().tobytes()) for name, value in flat.items()}
+    return {name: zlib.crc32(value.numpy().data) for name, value in flat.items()}
 
 
 def _buffers(module: LightningModule) -> Iterator[tuple[str, Tensor]]:

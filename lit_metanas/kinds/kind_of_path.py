@@ -38,7 +38,10 @@ def parts_in(path: Path) -> GivenParts | None:
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
         return None
-    return _among(tables_in(path), _lacking_columns) or _among(folders, _lacking_labels)
+    if (tables := _among(tables_in(path), _lacking_columns)) is not None:
+        return tables
+    learned = [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)]
+    return _among(learned, _lacking_labels)
 
 
 def _called(part: Path) -> str:
@@ -48,7 +51,7 @@ def _called(part: Path) -> str:
 def _among(entries: Sequence[Path], lacking: Callable[[Path, Path], str]) -> GivenParts | None:
     """The parts among folders, or among tables; ``lacking`` says of what examples to learn from have."""
     learned = [entry for entry in entries if _called(entry) in _TO_LEARN_FROM]
-    if len(learned) != 1 or lacking(learned[0], learned[0]):
+    if len(learned) != 1:
         return None
     (train,), test, left_out = learned, None, list[str]()
     others = [entry for entry in entries if _called(entry) in _TO_TEST]

@@ -64,24 +64,19 @@ def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path
 def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = None) -> dict[str, Path]:
     """The files of a table's folder and of its sub-folders by their names, with their ending and without it.
 
-    Of a name that stands in several, the one in the sub-folder called as the table, such as ``train``, is meant; else
-    none.
+    Those of the folder itself, and of the sub-folder called as the table, such as ``train``, are meant before others. A
+    name that stands for several is left out.
     """
     folder = table.parent if folder is None else folder
     own = table.name.lower().partition(".")[0]
-    found, twice = dict[str, Path](), set[str]()
-    for each in (folder, *sorted(folders_in(folder), key=lambda inner: inner.name.lower() != own)):
-        try:
-            files = files_in(each, suffixes)
-        except OSError:  # somebody else's
-            continue
-        first = each.name.lower() == own or each == folder
-        for file in files:
-            for name in {file.name, file.stem}:
-                if not first and name in found and found[name].parent.name.lower() != own:
-                    twice.add(name)
-                found.setdefault(name, file)
-    return {name: file for name, file in found.items() if name not in twice}
+    near, others = dict[str, list[Path]](), dict[str, list[Path]]()
+    for each in (folder, *sorted(folders_in(folder))):
+        known = near if each == folder or each.name.lower() == own else others
+        with suppress(OSError):  # somebody else's folder
+            for file in files_in(each, suffixes):
+                for name in {file.name, file.stem}:
+                    known.setdefault(name, []).append(file)
+    return {name: files[0] for name, files in (others | near).items() if len(files) == 1}
 
 
 def table_of_files(path: Path, suffixes: Collection[str]) -> Path | None:

@@ -28,9 +28,8 @@ class Split:
 
     Attributes:
         inputs: images ``(n, channels, height, width)``, float32 in [0, 1], or uint8, which a training divides by 255
-            batch by batch; series ``(n, features, steps)``, float32,
-            of which the last feature is the mask; tokens ``(n, steps)``, int64; or rows of a table ``(n, numbers)``,
-            float32. See ``Shape``.
+            batch by batch; series ``(n, features, steps)``, float32, of which the last feature is the mask; tokens
+            ``(n, steps)``, int64; or rows of a table ``(n, numbers)``, float32. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective, such as
             numbers ``(n, targets)``, float32.
         weights: how much each example counts in the loss that trains a child, shape ``(n,)``, float32; None is 1 each.
@@ -86,9 +85,7 @@ class Split:
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
         """The same with each tensor changed."""
-        weights = None
-        if self.weights is not None:
-            weights = change(self.weights)
+        weights = None if self.weights is None else change(self.weights)
         return Split(change(self.inputs), change(self.labels), weights)
 
 

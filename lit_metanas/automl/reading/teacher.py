@@ -238,8 +238,9 @@ def _program_bytes(result: SearchResult) -> int:
 
 def check_unchanged(task: Task, before: Task) -> None:
     """Refuse data that have changed since they were read under another preprocessing."""
-    labels = [[part and part.labels.tolist() for part in (one.train, one.val, one.test)] for one in (task, before)]
-    if (task.way, task.classes) != (before.way, before.classes) or labels[0] != labels[1]:
+    now, then = ([part.labels for part in (one.train, one.val, one.test) if part is not None] for one in (task, before))
+    same = len(now) == len(then) and all(map(torch.equal, now, then))
+    if (task.way, task.classes) != (before.way, before.classes) or not same:
         raise ValueError(f"The data of '{before.id}' have changed since they were first read: leave them as they are.")
 
 

@@ -76,11 +76,9 @@ def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table."""
     kind, place = _suffix(path), writable(str(path))
-    if kind in SUFFIXES_OF_TABLES or kind == ".json":
-        content = _content(path, place)
-    else:
+    if kind not in (*SUFFIXES_OF_TABLES, ".json"):
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
-    names: set[str] = set()
+    content, names = _content(path, place), set[str]()
     for number, (where, row) in enumerate(_rows(content, place, kind, blank=blank), 1):
         if not row.keys() <= names:
             names.update(row)
@@ -120,14 +118,12 @@ def _content(path: Path, place: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-    try:
+    with suppress(UnicodeDecodeError):
         found = content.decode("cp1252")
-    except UnicodeDecodeError:
-        found = "\0"
-    if "\0" in found:
-        raise ValueError(f"'{place}' is not UTF-8 in line {line}: save it in that encoding.")
-    warn_of_data(f"'{place}' is not UTF-8 in line {line}, and is read as Windows-1252.")
-    return found
+        if "\0" not in found:
+            warn_of_data(f"'{place}' is not UTF-8 in line {line}, and is read as Windows-1252.")
+            return found
+    raise ValueError(f"'{place}' is not UTF-8 in line {line}: save it in that encoding.")
 
 
 def _rows(content: str, place: str, kind: str, *, blank: bool) -> Iterator[TableRow]:
