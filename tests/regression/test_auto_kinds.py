@@ -132,7 +132,8 @@ def test_a_task_in_float64(kind: str, tmp_path: Path) -> None:
     found = told(result)
     found["trials"] = [[name, float(value), flops] for name, value, flops in found["trials"]]
     found.pop("predictions")  # of scores with all digits
-    check("auto", kind, found)
+    # Orthogonal first weights are decomposed in float32: their last bits differ between processors.
+    check("auto", kind, found, tolerance=1e-8)
 
 
 @pytest.mark.slow

@@ -38,7 +38,9 @@ def differences(found: object, kept: object, place: str = "", tolerance: float =
     return [] if same else [f"{place}: {found!r}, was {kept!r}"]
 
 
-def check(kind: str, name: str, found: Mapping[str, object], *, portable: bool = True) -> None:
+def check(
+    kind: str, name: str, found: Mapping[str, object], *, portable: bool = True, tolerance: float = TOLERANCE
+) -> None:
     """Compare with what is kept under a name, or keep it.
 
     Args:
@@ -46,6 +48,7 @@ def check(kind: str, name: str, found: Mapping[str, object], *, portable: bool =
         name: of the case.
         found: names and numbers.
         portable: whether the numbers are the same on every machine, so that they are committed.
+        tolerance: relative, to the committed numbers.
     """
     plain = json.loads(json.dumps(found, allow_nan=False))
     if EXACT:
@@ -60,7 +63,7 @@ def check(kind: str, name: str, found: Mapping[str, object], *, portable: bool =
         _write(GOLDEN, kind, name, plain)
     committed = _read(GOLDEN).get(kind, {})
     assert name in committed, f"golden.json lacks '{name}': write it with GOLDEN=write"
-    assert not differences(plain, committed[name])
+    assert not differences(plain, committed[name], tolerance=tolerance)
 
 
 def _read(file: Path) -> dict[str, dict[str, object]]:
