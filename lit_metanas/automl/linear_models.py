@@ -243,6 +243,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
         spare = min(share * known.left, known.left - known.begun.last_epoch(network.found) - best.last_cost.flops)
         view = network.view
         epochs = int(spare / known.begun.epoch_of(network.found.architecture, view, view.task.train))
+        epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break
         known.show("training the best network on, as a linear model is better so far")
