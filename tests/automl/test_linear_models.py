@@ -293,6 +293,24 @@ def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest(
     assert 0.85 * 2e9 < result.training_cost.flops <= 2e9
 
 
+def test_a_network_that_is_still_behind_is_trained_on_for_as_long_as_pays(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs, longest = list[int](), BudgetPlan(0).shares.longest
+    plain = TrainingEstimator.__call__
+
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
+        linear = self.space.name == "LinearSpace"
+        epochs.extend([] if linear else [self.recipe.epochs])
+        if self.recipe.epochs == longest:
+            return lm.estimators.Score(0.5, lm.Cost())
+        return lm.estimators.Score(1.0 if linear else 0.5, plain(self, architecture, **more).cost)
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", score)
+    assert call(sides, (1e8, 1e12)).space == "LinearSpace"
+    assert epochs[-2:] == [longest, longest]
+
+
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     late, clock, plain = 0.0, budget_division.perf_counter, LinearTrainings.train
 
