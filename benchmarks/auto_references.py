@@ -11,7 +11,8 @@ package's records ``auto`` is not given those of the set.
 
 ``run`` writes each run as a line as soon as it has ended, and a second call goes on. ``table`` prints the means over
 seeds, the difference to the best reference of each set with its 95 % interval over seeds, in the mean over sets and
-seeds, and the mean ranks with the tests of Demšar (2006). Series need ``--series FOLDER``, see ``mixed_tasks.py``.
+seeds, and the mean ranks with the tests of Demšar (2006); and what the temperature of ``auto`` does to its
+probabilities. Series need ``--series FOLDER``, see ``mixed_tasks.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -50,6 +51,10 @@ MODULES: Mapping[str, str] = {
     "series": "series_ridge",
 }
 """The references of each kind."""
+CALIBRATION = tuple(
+    f"{name}{how}" for name in ("calibration error", "log-loss") for how in (" without calibration", "")
+)
+"""The names of measures of a result."""
 FOLDS = [f"ESC-10, fold {fold}" for fold in range(1, 5)]
 """Folds that are run if they are asked for."""
 ONE_RUN = "import sys, auto_references; auto_references.run_one(*sys.argv[1:])"
@@ -71,6 +76,7 @@ class Row:
         seconds: that its process took.
         memory: the most that its process had, in MB.
         note: what ``auto`` chose.
+        calibration: of ``auto``: log-loss and calibration error, with and without the learned temperature.
     """
 
     data: str
@@ -82,6 +88,7 @@ class Row:
     seconds: float
     memory: int
     note: str = ""
+    calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 def kind_of_set(name: str) -> str:
@@ -102,20 +109,22 @@ def series_parts(task: lm.Task) -> list[tuple[torch.Tensor, list[int]]]:
 
 
 def run_one(data: str, series: str, place: str, name: str, method: str, minutes: str, seed: str, output: str) -> None:
-    """One run, whose accuracy and note are left in a file."""
+    """One run, whose accuracy, note and calibration are left in a file."""
     lm.io.tune_allocator()
     folders, kind = Folders(Path(data), Path(series)), kind_of_set(name)
     task = archive(folders, name, *ARCHIVES[name]) if kind == "series" else None
     paths = () if task is not None else written(name, folders, Path(place))
+    note, calibration = "", dict[str, float]()
     if method == "auto":
         found = by_auto(name, task, paths, float(minutes), int(seed))
         note = f"{found.cost.queries} tried; {found.space}{' and a linear model' * (found.linear is not None)}"
         value = found.test_accuracy
+        calibration = {name: found.measures[name] for name in CALIBRATION if name in found.measures}
     else:
-        reference, note = importlib.import_module(f"references.{MODULES[kind]}"), ""
+        reference = importlib.import_module(f"references.{MODULES[kind]}")
         parts = [reference.read(path) for path in paths] if task is None else series_parts(task)
         value = reference.run(*parts, 60 * float(minutes), int(seed), method)
-    Path(output).write_text(json.dumps([value, note]), encoding="utf-8")
+    Path(output).write_text(json.dumps([value, note, calibration]), encoding="utf-8")
 
 
 def by_auto(name: str, task: lm.Task | None, paths: Sequence[Path], minutes: float, seed: int) -> lm.SearchResult:
@@ -151,10 +160,11 @@ def measured(folders: Folders, place: Path, key: Key) -> Row:
         seconds = time.perf_counter() - began
         if status:
             raise RuntimeError(f"{method} on {name} ended with exit code {os.waitstatus_to_exitcode(status)}.")
-        value, note = json.loads(output.read_text(encoding="utf-8"))
+        value, note, calibration = json.loads(output.read_text(encoding="utf-8"))
     row = Row(
         name, kind_of_set(name), method, minutes, seed,
         test=round(100 * value, 2), seconds=round(seconds, 1), memory=round(usage.ru_maxrss / 1024), note=note,
+        calibration=calibration,
     )  # fmt: skip
     print(f"{name}, {method}, {minutes:g} min, seed {seed}: {row.test:.1f} %, {seconds:.0f} s", flush=True)
     return row
@@ -222,6 +232,19 @@ def table_of_kind(
     return table_lines(body)
 
 
+def calibration_table(rows: Sequence[Row]) -> str:
+    """The means over seeds of what probabilities of ``auto`` are worth, before and after the temperature."""
+    runs: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if len(row.calibration) == len(CALIBRATION):
+            runs.setdefault((row.data, f"{row.minutes:g}"), []).append(row)
+    body = [("data set", "minutes", "seeds", *CALIBRATION), ("---", *["---:"] * (len(CALIBRATION) + 2))]
+    for (name, minutes), own in runs.items():
+        means = (f"{fmean(row.calibration[measure] for row in own):.3f}" for measure in CALIBRATION)
+        body.append((name, minutes, str(len(own)), *means))
+    return table_lines(body)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["run", "table"])
@@ -237,7 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     if options.step == "table":
-        print("\n".join(tables(read_rows(options.results, Row))))
+        rows = read_rows(options.results, Row)
+        print("\n".join(tables(rows)), "## Probabilities of `auto`", calibration_table(rows), sep="\n\n")
         return
     if options.data is None:
         parser.error("say by --data where the data sets are.")
