@@ -23,8 +23,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, event, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, event, settings, strategies as st
 
 from lit_metanas.cli.error_sentences import describe_known, sentence_about
 
