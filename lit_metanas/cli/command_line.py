@@ -7,9 +7,10 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -19,15 +20,17 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.error_sentences import (
+from lit_metanas.cli.errors import (
     LONGEST_SENTENCE,
+    UsageError,
     exit_code,
+    find_own_modules,
     is_first_process,
     is_reported_elsewhere,
+    near_miss,
     nobody_reads,
     sentence_about,
 )
-from lit_metanas.cli.errors import UsageError, find_own_modules, near_miss
 from lit_metanas.cli.help import verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -185,36 +188,24 @@ def _leave_garbage() -> None:
 
 def _with_data(args: list[str], *keys: str) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
-    args = [_with_underscores(word) if word.startswith("--") else word for word in args]
-    args = _with_flags(args, ("--onnx", "--student"))
+    args = [re.sub("(?<=^--)[^=]+", lambda key: key[0].replace("-", "_"), word) for word in args]
+    # A flag that stands alone is true. Else the word after it, such as the data, would be its value.
+    args = [
+        f"{word}=true" if word in ("--onnx", "--student") and after.lower() not in ("true", "false") else word
+        for word, after in zip_longest(args, args[1:], fillvalue="")
+    ]
     given = {word.partition("=")[0] for word in args}
     for key in keys:
         place = _place_of_data(args)
         if place is not None and f"--{key}" not in given:
-            args = [*args[:place], f"--{key}={args[place]}", *args[place + 1 :]]
+            args[place] = f"--{key}={args[place]}"
     return args
 
 
 def _place_of_data(args: list[str]) -> int | None:
     """The place of the first word that is no key, and no value of one."""
-    for place, word in enumerate(args):
-        before = args[place - 1] if place else ""
-        if not word.startswith("-") and (not before.startswith("-") or "=" in before):
-            return place
-    return None
-
-
-def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
-    """Each flag that stands alone is true; the word after it, such as the data, is no value of it."""
-    return [
-        f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
-        for word, after in zip_longest(args, args[1:], fillvalue="")
-    ]
-
-
-def _with_underscores(word: str) -> str:
-    key, equals, value = word.partition("=")
-    return f"--{key[2:].replace('-', '_')}{equals}{value}"
+    pairs = enumerate(zip(["", *args], args, strict=False))
+    return next((at for at, (before, word) in pairs if word[:1] != "-" and (before[:1] != "-" or "=" in before)), None)
 
 
 def _with_examples(args: list[str]) -> list[str]:

@@ -147,14 +147,16 @@ def _head(verb: str) -> list[str]:
 
 def _all_keys(verb: str) -> str:
     """The help of a verb that is a function."""
-    options = {**CONFIG, **{f"--{key} VALUE": text for key, text in KEYS[verb].items()}, **PRINT}
-    lines = [*_head(verb), *_section("options", options)]
+    phase, more = dict[str, str](), dict[str, str]()
     if verb == "run":
-        lines += _section("keys of a phase", PHASE)
-    lines += _section("example", {example(verb): ""})
-    if verb == "run":
-        lines += _section("more", {"lit-metanas configs EXPERIMENT": "what an experiment is for, and its inputs"})
-    return "\n".join(lines)
+        phase, more = PHASE, {"lit-metanas configs EXPERIMENT": "what an experiment is for, and its inputs"}
+    return "\n".join([
+        *_head(verb),
+        *_section("options", {**CONFIG, **{f"--{key} VALUE": text for key, text in KEYS[verb].items()}, **PRINT}),
+        *_section("keys of a phase", phase),
+        *_section("example", {example(verb): ""}),
+        *_section("more", more),
+    ])  # fmt: skip
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

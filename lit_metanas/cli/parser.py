@@ -7,16 +7,17 @@ import inspect
 import json
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-from lit_metanas.cli.configuration_files import verbs_of_model, with_bases, with_lists
+from lit_metanas.cli.configuration_files import with_bases, with_lists
 from lit_metanas.cli.errors import UsageError, find_own_modules, last_name, public_names
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.cli.verbs import MODELS, TRAINER_VERBS
 from lit_metanas.io.text import short_number
 
 _PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
@@ -75,16 +76,16 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
     model = last_name(str(chosen.model.class_path))
-    if verb and (others := verbs_of_model(model)) and verb not in others:
-        raise UsageError(f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`.")
+    right = next((each for each, models in MODELS.items() if model in models), verb)
+    if verb and (right == "search") != (verb == "search"):  # what `fit` takes, `validate` and `test` take, too
+        raise UsageError(f"{model} is for `lit-metanas {right}`, not for `{verb}`.")
     return config
 
 
 def of_verb(config: Namespace) -> Namespace:
     """The configuration of the chosen verb, or the whole where there are no verbs."""
-    if (verb := config.get("subcommand")) is not None:
-        config = config[verb]
-    return config
+    verb = config.get("subcommand")
+    return config if verb is None else config[verb]
 
 
 def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
@@ -92,15 +93,9 @@ def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
     # jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
     # without: else each verb would pay for all of them.
 
-    def parse() -> Namespace:
-        if isinstance(args, list):
-            return parser.parse_args(args)
-        return parser.parse_object(args)
-
-    try:
+    parse = partial(parser.parse_args if isinstance(args, list) else parser.parse_object, args)
+    with suppress(ArgumentError):  # to be said, if at all, of the second attempt alone
         return parse()
-    except ArgumentError:
-        pass  # to be said, if at all, of the second attempt alone
     public_names()
     find_own_modules()
     return parse()

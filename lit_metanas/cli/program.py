@@ -43,16 +43,13 @@ class Program(LightningCLI):
     # `logs/<verb>/metrics.csv`, and `fit` leaves `checkpoints/last.ckpt` after every epoch. One `fit` at a time runs in
     # a directory. One that does not go on from a checkpoint sets those of an earlier one aside.
 
-    def __init__(self, args: ArgsType = None, run: bool = True, suggests: bool = True) -> None:
-        if args is None:
-            args = sys.argv[1:]
+    def __init__(self, args: ArgsType, run: bool = True, suggests: bool = True) -> None:
         quiet = {"exit_on_error": False, "allow_abbrev": False}
-        self._verbs = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
-        self._verbs = self._verbs or list(TRAINER_VERBS)
+        given = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
+        self._verbs = given or list(TRAINER_VERBS)
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in self._verbs}
-        files = {"validate": "scores.yaml", "test": "scores.yaml"}
-        for verb in own.keys() & files.keys():
-            own[verb]["default_config_files"] = [str(Path(__file__).with_name(files[verb]))]
+        for verb in own.keys() & {"validate", "test"}:
+            own[verb]["default_config_files"] = [str(Path(__file__).with_name("scores.yaml"))]
         self._held = ExitStack()
         self._suggests = suggests
         self._begins_at: int | None = None
@@ -79,8 +76,7 @@ class Program(LightningCLI):
         """The verbs that can be given, and what of each method's arguments is not the user's to give."""
         # A parser takes a tenth of a second to make: where a verb is given, its own is the only one. Checkpoints are
         # always loaded without executing code, so `weights_only` is not offered.
-        own = {"model", "datamodule", "weights_only", "return_predictions"}
-        lightnings = LightningCLI.subcommands()
+        own, lightnings = {"model", "datamodule", "weights_only", "return_predictions"}, LightningCLI.subcommands()
         return {verb: own | lightnings.get(verb, set()) for verb in self._verbs}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -116,8 +112,7 @@ class Program(LightningCLI):
                 f"'trainer.strategy' cannot be '{trainer.strategy}': give ddp, which starts the program anew; a model "
                 "of this package is not copied to another process."
             )
-        own = f"{__package__.partition('.')[0]}."
-        if all(chosen[key].get("class_path", "").startswith(own) for key in ("model", "data")):
+        if all(chosen[key].get("class_path", "").startswith("lit_metanas.") for key in ("model", "data")):
             # Else Lightning makes YAML of the whole configuration, a third of the time in which it is read, for modules
             # that save it as their hyper-parameters.
             self.config_dump: dict[str, Any] = {}
@@ -131,18 +126,18 @@ class Program(LightningCLI):
             cause: BaseException = error  # what a constructor said, below what the parser made of it
             while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
                 cause = cause.__cause__
-            key = self._refused_key()
+            key, said = self._refused_key(), str(cause)
             if key is None or getattr(cause, "strerror", None):  # else the operating system's sentence, not ours
                 raise cause from None
             if not isinstance(cause, ValueError | OSError):
-                raise UsageError(f"'{key}': {describe(cause)}.") from cause
-            raise UsageError(f"'{key}': {cause}") from cause
+                said = f"{describe(cause)}."
+            raise UsageError(f"'{key}': {said}") from cause
 
     def _refused_key(self) -> str | None:
         """The first key whose object alone is refused, too."""
-        verb, chosen = self.config.get("subcommand"), of_verb(self.config)
+        verb = self.config.get("subcommand")
         for key in ("data", "model", "trainer"):
-            alone = Namespace({key: chosen[key]})
+            alone = Namespace({key: of_verb(self.config)[key]})
             if verb is not None:
                 alone = Namespace({"subcommand": verb, verb: alone})
             try:
@@ -180,7 +175,7 @@ class Program(LightningCLI):
         self._say(end_of_evaluation(self.trainer, self.model, "validate", kept=()))
 
     def after_test(self) -> None:
-        """Print the scores."""
+        """Print the scores, and the files that keep them."""
         kept = [each.path for each in self._of_trainer(ResultsFile)]
         self._say(end_of_evaluation(self.trainer, self.model, "test", kept=kept))
 
@@ -193,10 +188,8 @@ class Program(LightningCLI):
 
     def _say(self, lines: Sequence[str]) -> None:
         """Print what there is to say at the end, on the first process; without a suggestion only the first line."""
-        if not self._suggests:
-            lines = lines[:1]
         if self.trainer.is_global_zero:
-            print(*lines, sep="\n", flush=True)
+            print(*lines[: None if self._suggests else 1], sep="\n", flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
         """Build the Trainer, with a logger, checkpoints and guards where none are configured."""
@@ -207,16 +200,15 @@ class Program(LightningCLI):
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = csv_logger(root, self.verb)
         elif runs:
-            kwargs["logger"] = wandb_in(
-                root,
-                self.verb,
-                settings.logger,
-                of_verb(self.config).trainer.logger,
-                goes_on=goes_on or self.verb == "search",
-            )
+            configured, goes_on_there = of_verb(self.config).trainer.logger, goes_on or self.verb == "search"
+            kwargs["logger"] = wandb_in(root, self.verb, settings.logger, configured, goes_on=goes_on_there)
         callbacks: Any = settings.callbacks or []
         if not isinstance(callbacks, list):
             callbacks = [callbacks]
+        guards: list[Callback] = [Preemption()]
+        if fits:
+            guards = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+        lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
                 callbacks = [*callbacks, last_epoch(root)]
@@ -226,10 +218,6 @@ class Program(LightningCLI):
                 self._begins_anew_in = root
         if settings.enable_progress_bar is None and not sys.stdout.isatty():
             kwargs["enable_progress_bar"] = False  # a log would get a line for each step
-        lacking: list[Callback] = [Preemption()]
-        if fits:
-            lacking = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
-        lacking = [guard for guard in lacking if not any(isinstance(each, type(guard)) for each in callbacks)]
         try:
             return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:

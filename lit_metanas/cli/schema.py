@@ -153,9 +153,8 @@ class SchemaBuilder:
                 given.setdefault(key, []).append(value)
             whole["else"] = {"properties": {"init_args": _object({key: _any_of(own) for key, own in given.items()})}}
         if is_dataclass(base):  # its fields may stand alone
-            fields = self._arguments(base)
-            whole = {"if": {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}, "then": whole}
-            whole["else"] = fields
+            is_class = {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}
+            whole = {"if": is_class, "then": whole, "else": self._arguments(base)}
         return {"type": ["object", "string", "null"], **whole}
 
     def _classes(self, base: type) -> list[type]:
@@ -184,9 +183,8 @@ class SchemaBuilder:
             taken, hints = inspect.signature(layer).parameters.values(), _hints(layer)
             said = {one.arg_name: one.description or "" for one in parse(doc or "").params} | said
             named = [one.name for one in taken if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-            for name in named:
-                if name not in ("self", *without):
-                    found.setdefault(name, self.of(hints.get(name, Any)))
+            new = (name for name in named if name not in ("self", *without, *found))
+            found |= {name: self.of(hints.get(name, Any)) for name in new}
             is_open = any(one.kind is one.VAR_KEYWORD for one in taken)
             if not is_open:
                 break
@@ -214,8 +212,7 @@ def _is_known(hint: object) -> bool:
 
 def _subclasses(base: type) -> Iterator[type]:
     """All public classes below a class."""
-    below: list[type] = base.__subclasses__()
-    for one in below:
+    for one in base.__subclasses__():
         yield from _subclasses(one)
         if not one.__name__.startswith("_"):
             yield one

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.cli.experiment.plan import Progress
 from lit_metanas.io.cores import shared_by
 from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import without_passwords
@@ -61,8 +61,7 @@ class ParallelRunner:
         """Do steps one after the other, each when a job is free; those that wait longest come first."""
         for number in numbers:
             async with self._free:
-                args = self.progress.begin(number)
-                if args is not None:
+                if (args := self.progress.begin(number)) is not None:
                     await self._step(number, args)
 
     async def _step(self, number: int, args: list[str]) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
-from lit_metanas.cli.experiment.plan import Phase, plan
-from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.cli.experiment.plan import Phase, Progress, plan
 from lit_metanas.io.cores import own_cores
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
@@ -65,14 +64,11 @@ def run(
 def _in_order(progress: Progress, execute: Execute) -> None:
     """Do the steps in this process."""
     for number in range(len(progress.steps)):
-        args = progress.begin(number)
-        if args is None:
-            continue
-        start = time.monotonic()
-        with _alone(args):
-            execute(args)
-        seconds = time.monotonic() - start
-        progress.end(number, seconds)
+        if (args := progress.begin(number)) is not None:
+            start = time.monotonic()
+            with _alone(args):
+                execute(args)
+            progress.end(number, time.monotonic() - start)
 
 
 @contextmanager
@@ -104,7 +100,7 @@ def leave_process_group() -> None:
 def _summary(progress: Progress, directory: Path) -> None:
     """Print what each step took, and where the files are."""
     width = max(len(step.label) for step in progress.steps)
-    print("\nStep" + " " * (width - 2) + "Time")
+    print(f"\n{'Step':<{width}}  Time")
     for number, step in enumerate(progress.steps):
         print(f"{printable(step.label):<{width}}  {progress.done[number]}")
     print(f"\nThe files are in {directory}.")
