@@ -93,7 +93,7 @@ def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
     # jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
     # without: else each verb would pay for all of them.
 
-    parse = partial(parser.parse_args if isinstance(args, list) else parser.parse_object, args)
+    parse = partial(parser.parse_args, args) if isinstance(args, list) else partial(parser.parse_object, args)
     with suppress(ArgumentError):  # to be said, if at all, of the second attempt alone
         return parse()
     public_names()

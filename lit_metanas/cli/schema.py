@@ -212,7 +212,8 @@ def _is_known(hint: object) -> bool:
 
 def _subclasses(base: type) -> Iterator[type]:
     """All public classes below a class."""
-    for one in base.__subclasses__():
+    below: list[type] = base.__subclasses__()
+    for one in below:
         yield from _subclasses(one)
         if not one.__name__.startswith("_"):
             yield one

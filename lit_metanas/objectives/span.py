@@ -115,8 +115,7 @@ class Span(Objective):
             best[:, : steps - more] = torch.where(better, sums, best[:, : steps - more])
             last[:, : steps - more] = torch.where(better, more, last[:, : steps - more])
         first = best.argmax(1)
-        found = torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1)
-        return [(start, end) for start, end in found.tolist()]
+        return self.answers(torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1))
 
     def answers(self, targets: Tensor) -> list[tuple[int, int]]:
         """The first and last steps."""
@@ -147,5 +146,5 @@ class Span(Objective):
         both = torch.minimum(said[:, 1], meant[:, 1]) - torch.maximum(said[:, 0], meant[:, 0]) + 1
         lengths = (said[:, 1] - said[:, 0] + 1) + (meant[:, 1] - meant[:, 0] + 1)
         overlap = 2 * both.clamp(min=0).double() / lengths
-        right = torch.where(meant[:, 0] == NOWHERE, torch.zeros_like(overlap), overlap)
-        return Judged(right, torch.ones(len(meant), dtype=torch.float64))
+        overlap[meant[:, 0] == NOWHERE] = 0
+        return Judged(overlap, torch.ones(len(meant), dtype=torch.float64))

@@ -159,8 +159,7 @@ class Translation(Objective):
             texts = self.texts(meant)
             if has_unknown:
                 texts = [text.replace(UNKNOWN_SHOWN, NEVER_WRITTEN) for text in texts]
-            compare = {"chrF": chrf_scores, "BLEU": bleu_scores}[self.metric]
-            right = compare(self.texts(predictions), texts)
+            right = {"chrF": chrf_scores, "BLEU": bleu_scores}[self.metric](self.texts(predictions), texts)
         return Judged(torch.tensor(right, dtype=torch.float64), torch.ones(len(right), dtype=torch.float64))
 
     def check_targets(self, name: str, targets: Tensor) -> None:
