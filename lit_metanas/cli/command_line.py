@@ -147,7 +147,6 @@ def _prepared(module: str, name: str) -> Callable[..., None]:
 
 
 def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
-    """Execute a verb of the Trainer."""
     if not debug:
         _quieten()
     with _collecting_nothing(before="lit_metanas.cli.program"):
@@ -228,7 +227,6 @@ def _with_operands(args: list[str], *keys: str) -> list[str]:
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
-    """Call a function with arguments from configurations and the command line."""
     from argparse import SUPPRESS
 
     from jsonargparse import ArgumentParser

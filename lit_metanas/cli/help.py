@@ -140,13 +140,11 @@ def example(verb: str) -> str:
 
 
 def _head(verb: str) -> list[str]:
-    """How a verb is used, and what it does."""
     words = ["usage: lit-metanas", verb, OPERANDS.get(verb, ""), "[-c CONFIG ...] [--KEY VALUE ...]"]
     return [" ".join(filter(None, words)), "", f"{VERBS[verb][:1].upper()}{VERBS[verb][1:]}.", ""]
 
 
 def _all_keys(verb: str) -> str:
-    """The help of a verb that is a function."""
     phase, more = dict[str, str](), dict[str, str]()
     if verb == "run":
         phase, more = PHASE, {"lit-metanas configs EXPERIMENT": "what an experiment is for, and its inputs"}

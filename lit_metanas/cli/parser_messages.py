@@ -47,7 +47,6 @@ def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (),
 
 
 def _message(error: Exception) -> str:
-    """An error's message in one line, with its reason."""
     # Where the content of a file is refused, jsonargparse tries the file's name as a value, and says only that this
     # would read the file again. The reason is the error before.
     message, links = str(error), list[BaseException]([error])

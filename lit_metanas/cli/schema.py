@@ -211,7 +211,6 @@ def _is_known(hint: object) -> bool:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    """All public classes below a class."""
     below: list[type] = base.__subclasses__()
     for one in below:
         yield from _subclasses(one)
@@ -229,7 +228,6 @@ def _object(
 
 
 def _any_of(schemas: Sequence[Schema]) -> Schema:
-    """What meets any of some schemas."""
     own = [{key: value for key, value in one.items() if key != "description"} for one in schemas]
     different = [one for place, one in enumerate(own) if one not in own[:place]]
     if not different or {} in different:

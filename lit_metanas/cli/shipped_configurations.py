@@ -106,7 +106,6 @@ def _part_path(key: str, value: str) -> str:
 
 
 def _matching(word: str) -> list[str]:
-    """The whole names that a word may stand for."""
     parts = _bare(word).split("/")
     return [name for name in shipped_names() if name.split("/")[-len(parts) :] == parts]
 

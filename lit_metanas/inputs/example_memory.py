@@ -94,7 +94,6 @@ def _left(group: Path) -> float:
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    """The lines of a name and a number."""
     rows = [line.split() for line in file.read_text().splitlines()]
     return {row[0]: float(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}
 

@@ -64,8 +64,6 @@ def _plain(name: object) -> str:
 
 
 def _of(kind: str, function: str, **arguments: Any) -> MetricFunction:
-    """A function of torchmetrics."""
-
     def measured(said: Tensor, meant: Tensor) -> float:
         import torchmetrics.functional as found  # takes seconds
 

@@ -93,6 +93,5 @@ def _given_weights(names: Sequence[str], class_weight: Any) -> list[float]:
 
 
 def _weighted(part: Split, weights: Tensor) -> Split:
-    """A part whose examples have the weights of their classes, times those that they had."""
     own = weights[part.labels]
     return replace(part, weights=own if part.weights is None else own * part.weights)

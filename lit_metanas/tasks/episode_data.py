@@ -271,7 +271,6 @@ class EpisodeDataModule(StepTasks):
         self.teardown("fit")
 
     def _require_ranges(self) -> None:
-        """Raise if a number is out of its range."""
         least = {
             "way": 2, "shot": 1, "query": 1, "eval_way": 2, "eval_shot": 1, "eval_query": 1, "num_workers": 0,
             "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1, "test_episodes": 1,

@@ -99,7 +99,6 @@ class EpisodeSampler(Sampler[list[EpisodeKey]]):
         self.epoch = epoch if self.renewed else 0
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch."""
         return -(-self.episodes // self.per_batch)
 
     def __iter__(self) -> Iterator[list[EpisodeKey]]:

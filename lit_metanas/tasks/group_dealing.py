@@ -67,7 +67,6 @@ def deal_groups(
 
 
 def _report_lacking(subset: Subset, lacking: Sequence[str], classes: int, culprit: Callable[[str], str]) -> None:
-    """Refuse or warn of classes that a part lacks."""
     first = printable(culprit(lacking[0]))
     if subset == "train":
         raise ValueError(f"{first} has too few groups to be learned and tested: add some.")

@@ -113,7 +113,6 @@ def _columns(labels: Any) -> NDArray[Any] | None:
 
 
 def _names_of(labels: Any, array: NDArray[Any]) -> list[str] | list[int]:
-    """The names of the columns of rows of 0 and 1, or their places."""
     return [str(one) for one in getattr(labels, "columns", ())] or [*range(array.shape[1])]
 
 
@@ -148,7 +147,6 @@ def _separator_seen(labels: Iterable[Any]) -> str | None:
 
 
 def _parts(label: Any, separator: str) -> list[Any]:
-    """The labels of an example, which may have none."""
     if isinstance(label, str):
         return [part.strip() for part in label.split(separator) if part.strip()]
     if isinstance(label, list | tuple | set | frozenset):
@@ -159,7 +157,6 @@ def _parts(label: Any, separator: str) -> list[Any]:
 
 
 def _checked(label: Any, where: str) -> Hashable:
-    """One label of a set."""
     if isinstance(label, str):
         label = label.strip()
     if not isinstance(label, Hashable) or is_missing(label) or label == "":

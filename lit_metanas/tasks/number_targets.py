@@ -137,7 +137,6 @@ def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
 
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
-    """A target as a number."""
     at = f"at {where[place]} of" if where else f"{place} in"
     if _is_absent(value):
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")

@@ -188,7 +188,6 @@ def _permutations(available: Sequence[int], needed: int, generator: np.random.Ge
 
 
 def _require(source: TaskSource, subset: Subset, class_index: int, available: int, needed: int, wanted: str) -> None:
-    """Raise if a class has fewer examples than needed."""
     if available < needed:
         raise ValueError(
             f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has "
@@ -276,11 +275,9 @@ class DrawnTasks(TaskCollection):
         self.source.prepare()
 
     def __len__(self) -> int:
-        """Return the number of tasks."""
         return self.tasks
 
     def __getitem__(self, index: int) -> Task:
-        """Draw one task."""
         if not 0 <= index < self.tasks:
             raise IndexError(f"task {index} of {self.tasks}")
         return draw_task(

@@ -124,7 +124,6 @@ class ShuffledTasks(Dataset[WholeTask]):
         self._kept: dict[int, WholeTask] = {}
 
     def __getitem__(self, key: EpisodeKey) -> WholeTask:
-        """Return the task of (epoch, index)."""
         epoch, index = key
         passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))
         if self.seed is not None:

@@ -84,7 +84,6 @@ class Split:
         return self._changed(lambda tensor: tensor[places])
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
-        """The same with each tensor changed."""
         weights = None if self.weights is None else change(self.weights)
         return Split(change(self.inputs), change(self.labels), weights)
 
@@ -209,7 +208,6 @@ class Task:
         return self._changed(lambda part: replace(part, inputs=change(part.inputs)))
 
     def _changed(self, change: Callable[[Split], Split]) -> Self:
-        """The same task with each part changed, in their order."""
         train, val = change(self.train), self.val and change(self.val)
         return replace(self, train=train, val=val, test=change(self.test))
 
@@ -390,11 +388,9 @@ class SingleTask(TaskCollection):
         return self[0].shape
 
     def __len__(self) -> int:
-        """Return 1."""
         return 1
 
     def __getitem__(self, index: int) -> Task:
-        """Return the task."""
         if index != 0:
             raise IndexError(f"task {index} of 1")
         return self._task if self.kept else self.make()

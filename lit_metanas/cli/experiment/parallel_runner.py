@@ -96,7 +96,6 @@ class ParallelRunner:
                 task.cancel()
 
     def _report_failure(self, number: int, log: Path, offset: int, code: int) -> None:
-        """Say which step failed and how, with the last lines of its log."""
         how = f"exit code {code}"
         if code < 0:
             how = f"killed by signal {-code}"

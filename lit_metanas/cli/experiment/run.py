@@ -98,7 +98,6 @@ def leave_process_group() -> None:
 
 
 def _summary(progress: Progress, directory: Path) -> None:
-    """Print what each step took, and where the files are."""
     width = max(len(step.label) for step in progress.steps)
     print(f"\n{'Step':<{width}}  Time")
     for number, step in enumerate(progress.steps):
