@@ -51,7 +51,9 @@ class StepTasks(RankedData):
     @property
     def trained_batches(self) -> int | None:
         """How many batches of this epoch the trainer has trained on; None without a trainer."""
-        return None if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        if self.trainer is None:
+            return None
+        return int(self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"])
 
     def training_sampler(self) -> EpisodeSampler:
         """The keys of the tasks of each outer step."""

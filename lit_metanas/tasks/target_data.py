@@ -86,7 +86,11 @@ class TargetTaskDataModule(RankedData):
         """Return a loader of this process's tasks, each a ``WholeTask``."""
         sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
         return DataLoader(
-            self.tasks, batch_size=None, sampler=sampler, num_workers=self.num_workers, collate_fn=WholeTask
+            self.tasks,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=WholeTask,  # type: ignore[arg-type]
         )
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:
