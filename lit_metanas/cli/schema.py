@@ -64,10 +64,9 @@ def configuration_schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "seed_everything": {"type": ["boolean", "integer"]},
     }
-    options = {name: made.of(kind) for name, (kind, _) in shell_options().items()}
     kinds = {
         "fit, validate, test or search": _object(values),
-        "auto": _object(options, shell_help()),
+        "auto": _object({name: made.of(kind) for name, (kind, _) in shell_options().items()}, shell_help()),
         "run": made.fields(run, KEYS["run"], without=["execute"]),
         "predict": made.fields(predict, KEYS["predict"]),
         "report": made.fields(report),
@@ -108,8 +107,7 @@ class SchemaBuilder:
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return {"type": "object", "additionalProperties": self.of(args[1])}
         if isinstance(origin, type) and issubclass(origin, Iterable):
-            items = [self.of(one) for one in args if one is not ...]
-            return {"type": "array", "items": _any_of(items)}
+            return {"type": "array", "items": _any_of([self.of(one) for one in args if one is not ...])}
         if isinstance(hint, type) and issubclass(hint, Enum):
             return {"enum": [one.name for one in hint]}
         if _is_known(hint) and not issubclass(hint, tuple | str):

@@ -317,6 +317,7 @@ def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> floa
 
     rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
     temperature = round(math.exp(best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))), 4)
+    # The standard error of a sum of n differences is their deviation times the root of n.
     gains = losses(scores) - losses(scores / temperature)
     if gains.sum() < gains.std() * len(gains) ** 0.5:
         return 1.0

@@ -161,9 +161,8 @@ def label_metrics(way: int) -> dict[str, ChoiceMetric]:
     exact = _of("classification", "multilabel_exact_match", num_labels=way)
     area = partial(_one_against_rest, "binary_auroc")
     mean = partial(_one_against_rest, "binary_average_precision", of_all=True)
-    precision = frozenset({"averageprecision", "multilabelaverageprecision"})
     found = [
-        ChoiceMetric(MEAN_PRECISION, precision, mean, shares=True),
+        ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision", "multilabelaverageprecision"}), mean, shares=True),
         *_family("multilabel", ("micro", "macro", "weighted"), "macro", num_labels=way),
         ChoiceMetric("exact matches", frozenset({"accuracy", "exactmatch", "multilabelexactmatch"}), exact),
         ChoiceMetric("AUROC", frozenset({"rocauc", "multilabelauroc"}), area, shares=True),

@@ -95,6 +95,7 @@ class LeftOut(Judged):
         others = (self._places[self._places % blocks != block] for block in range(blocks))
         without = torch.tensor([self._measure(places) for places in others], dtype=torch.float64)
         without = without.nan_to_num(self.value)  # undefined without the only positive
+        # The pseudo-values of the jackknife, moved so that they sum to the metric itself.
         return (self.value + (blocks - 1) * (without.mean() - without)) / blocks
 
     @property

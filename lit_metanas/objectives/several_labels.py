@@ -136,8 +136,7 @@ class SeveralLabels(ClassProbabilities):
             return self
         scores, wanted = scores.double().cpu(), targets.double().cpu()
         plain = replace(self, weights=None)  # of the log-loss, the sum of those of all classes
-        temperature = best_temperature(scores, lambda own: plain.losses(own, wanted) * self.way)
-        found = replace(self, temperature=temperature)
+        found = replace(self, temperature=best_temperature(scores, lambda own: plain.losses(own, wanted) * self.way))
         probabilities, shared = found.values(scores), USUAL_THRESHOLD
         if bool(wanted.any()):
             shared = best_threshold(probabilities.flatten(), wanted.flatten())
@@ -247,5 +246,6 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
     middles = (values + torch.cat([values[1:], values.new_zeros(1)])) / 2
     apart = torch.cat([values[1:] < values[:-1], torch.ones(1, dtype=torch.bool)])  # no threshold divides equal ones
     scores = torch.where(apart, scores, -1.0)
+    # Equal scores differ by rounding.
     best = middles[scores >= scores.max() - 1e-12]
     return min(1.0, max(1e-6, float(best[(best - USUAL_THRESHOLD).abs().argmin()])))

@@ -98,6 +98,7 @@ class Span(Objective):
             )
         found = targets[:, 0] != NOWHERE
         if not bool(found.any()):
+            # No constant: it would have no gradient, and the step that follows needs one.
             return scores.sum() * 0.0
         scores, targets = scores[found], targets[found]
         begins = F.cross_entropy(scores[:, :, STARTS], targets[:, 0])
@@ -107,6 +108,7 @@ class Span(Objective):
         """The first and last step of each example whose scores have the largest sum, among those that may be."""
         begins, ends = scores[:, :, STARTS], scores[:, :, ENDS]
         steps = scores.shape[1]
+        # Steps times the longest answer, where all pairs of a start and an end would be the steps squared.
         best = torch.full((len(scores), steps), -torch.inf, dtype=scores.dtype, device=scores.device)
         last = torch.zeros((len(scores), steps), dtype=torch.int64, device=scores.device)
         for more in range(min(self.longest, steps)):  # so many steps behind the first

@@ -59,8 +59,7 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
         weights = len(task.train) / (task.way * sizes.clamp(min=1).float())
     else:
         weights = torch.tensor(_given_weights(task.goal.names(task.classes), class_weight), device=sizes.device)
-    val = task.val and _weighted(task.val, weights)
-    return replace(task, train=_weighted(task.train, weights), val=val), sentence
+    return replace(task, train=_weighted(task.train, weights), val=task.val and _weighted(task.val, weights)), sentence
 
 
 def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:

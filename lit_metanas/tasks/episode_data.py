@@ -57,8 +57,7 @@ class StepTasks(RankedData):
 
     def training_sampler(self) -> EpisodeSampler:
         """The keys of the tasks of each outer step."""
-        tasks = self.steps_per_epoch * self.tasks_in_step
-        return EpisodeSampler(tasks, self.tasks_in_step, self.rank, self.world_size)
+        return EpisodeSampler(self.steps_per_epoch * self.tasks_in_step, self.tasks_in_step, self.rank, self.world_size)
 
     def check_shares(self) -> None:
         """Refuse a number of tasks that the processes cannot share evenly."""
@@ -253,9 +252,9 @@ class EpisodeDataModule(StepTasks):
         return self._eval_loader("test", self.test_episodes)
 
     def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader[Episode]:
+        # Rounded up: the processes share a batch evenly.
         per_batch = -(-self.eval_tasks_per_step // self.world_size) * self.world_size
-        sampler = EpisodeSampler(episodes, per_batch, self.rank, self.world_size, renewed=False)
-        return self._loader(subset, sampler)
+        return self._loader(subset, EpisodeSampler(episodes, per_batch, self.rank, self.world_size, renewed=False))
 
     def _loader(
         self, subset: Subset, sampler: EpisodeSampler, done: Callable[[], int | None] | None = None

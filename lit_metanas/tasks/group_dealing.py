@@ -97,6 +97,7 @@ def _best_parts(
         ways = np.stack([_dealt(counts, shares, order) for order in orders])
     filled = np.stack([(ways == part) @ counts for part in range(len(shares))], axis=1)  # (ways, parts, rows)
     wrong = ((filled / counts.sum(axis=0) - shares[:, None]) ** 2).mean(axis=2).sum(axis=1).round(DECIMALS)
+    # Of the train, val and test part: one class that the first lacks costs more than all that the others lack.
     prices = np.array([1 + rows * (2 + rows), 1, 1 + rows])[:wanted]
     missing = (filled[:, :wanted] == 0).sum(axis=2) @ prices
     best: NDArray[np.int64] = ways[np.lexsort((wrong, missing))[0]]

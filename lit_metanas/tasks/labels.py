@@ -65,8 +65,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in files, 
 def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
     """Warn of labels of a table that may stand for missing ones; ``none`` may be a class, too."""
     written = (label.strip() for label in labels if isinstance(label, str))
-    known = MISSING - {"", "none"}
-    for absent, count in Counter(label for label in written if label.casefold() in known).items():
+    for absent, count in Counter(label for label in written if label.casefold() in MISSING - {"", "none"}).items():
         warn_of_data(
             f"'{place}' has the label '{absent}' in {number_of(count, noun)}, and it becomes a class: leave such "
             f"{noun}s out if their labels are missing."

@@ -67,8 +67,8 @@ def draw_episode(
     available = [source.episode_instances(subset, class_index) for class_index in chosen]
     for class_index, examples in zip(chosen, available, strict=True):
         _require(source, subset, class_index, examples, needed, wanted)
-    picked = _permutations(available, needed, generator)
-    drawn = source.inputs_of_classes(subset, chosen, picked)
+    # Which numbers are drawn, in which order, is part of every result: first the classes, then the examples of each.
+    drawn = source.inputs_of_classes(subset, chosen, _permutations(available, needed, generator))
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
@@ -127,6 +127,7 @@ def draw_task(
     if held_out:
         needed, wanted = train + val, f"train + val = {train} + {val}"
     picked = []
+    # As in `draw_episode` the order of draws is part of every result: of each class the ordinary examples come first.
     for class_index in chosen:
         available = source.instances(subset, class_index)
         _require(source, subset, class_index, available, needed, wanted)

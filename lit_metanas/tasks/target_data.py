@@ -84,11 +84,10 @@ class TargetTaskDataModule(RankedData):
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
         return DataLoader(
             self.tasks,
             batch_size=None,
-            sampler=sampler,
+            sampler=RankSampler(len(self.tasks), self.rank, self.world_size),
             num_workers=self.num_workers,
             collate_fn=WholeTask,  # type: ignore[arg-type]
         )
