@@ -31,9 +31,8 @@ from lit_metanas.cli.errors import (
     nobody_reads,
     sentence_about,
 )
-from lit_metanas.cli.help import verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS, verb_help, whole_help
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
 _GOES_ON = (
@@ -55,8 +54,8 @@ _MODULES = {
 _SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
 """The functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "configs": ("name",), "schema": ("path",)}
-"""The keys of the words that stand right after a verb."""
+_BARE = {"run": "config", "configs": "name", "schema": "path"}
+"""The keys of the word that stands right after a verb."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -125,7 +124,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         if verb == "run":
             given["execute"] = partial(execute, debug=debug, suggests=False)
         function = getattr(import_module(_MODULES[verb]), verb)
-        _call(function, verb, _with_operands(rest, *_BARE.get(verb, ())), **given)
+        _call(function, verb, _with_operand(rest, _BARE.get(verb)), **given)
 
 
 def _help(verb: str, args: list[str]) -> str | None:
@@ -156,7 +155,8 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
         from lit_metanas.io import tune_allocator
 
     tune_allocator()
-    words = ["--help" if word == "--help-all" else word for word in args]  # the parser's help is the whole one
+    # The parser's help is the whole one.
+    words = ["--help" if word == "--help-all" else word for word in args]
     with own_run():
         Program([verb, *words], suggests=suggests)
     leave_process_group()
@@ -219,11 +219,11 @@ def _with_examples(args: list[str]) -> list[str]:
     return words
 
 
-def _with_operands(args: list[str], *keys: str) -> list[str]:
-    """The words right after a verb, with their keys."""
-    bare = takewhile(lambda word: not word.startswith("-"), args)
-    named = [f"--{key}={word}" for key, word in zip(keys, bare, strict=False)]
-    return [*named, *args[len(named) :]]
+def _with_operand(args: list[str], key: str | None) -> list[str]:
+    """The word right after a verb with its key."""
+    if key is None or not args or args[0].startswith("-"):
+        return args
+    return [f"--{key}={args[0]}", *args[1:]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

@@ -10,8 +10,7 @@ from importlib import import_module
 
 from lit_metanas.cli.configuration_files import named_files, yaml_files
 from lit_metanas.cli.errors import UsageError, describe, last_name, near_miss, public_names
-from lit_metanas.cli.help import example
-from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.cli.verbs import TRAINER_VERBS, example
 from lit_metanas.io.text import nearest, shorten
 
 LONGEST_MESSAGE = 450
