@@ -131,8 +131,9 @@ def describe_known(error: Exception) -> str | None:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         where = f": '{error.filename}'" if error.filename else ""
-        fix = _FIXES.get(error.errno or 0)
-        return f"{error.strerror}{where}: {fix}" if fix else f"{error.strerror}{where}."
+        if fix := _FIXES.get(error.errno or 0):
+            return f"{error.strerror}{where}: {fix}"
+        return f"{error.strerror}{where}."
     if isinstance(error, UsageError | ValueError | OSError) or type(error).__name__ in SELF_EXPLAINING:
         return text
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):

@@ -84,8 +84,9 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 def of_verb(config: Namespace) -> Namespace:
     """The configuration of the chosen verb, or the whole where there are no verbs."""
-    verb = config.get("subcommand")
-    return config if verb is None else config[verb]
+    if (verb := config.get("subcommand")) is None:
+        return config
+    return config[verb]
 
 
 def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:

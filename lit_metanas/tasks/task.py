@@ -60,11 +60,15 @@ class Split:
 
     def spread(self, most: int) -> Split:
         """At most so many of the examples, spread evenly over them."""
-        return self if len(self) <= most else self.at(self.spread_places(most))
+        if len(self) <= most:
+            return self
+        return self.at(self.spread_places(most))
 
     def portion(self, most: int) -> Split | Portion:
         """The same examples as ``spread`` gives, without a copy of them."""
-        return self if len(self) <= most else Portion(self, self.spread_places(most))
+        if len(self) <= most:
+            return self
+        return Portion(self, self.spread_places(most))
 
     def spread_places(self, most: int) -> Tensor:
         """The places of at most so many of the examples, spread evenly over them."""
