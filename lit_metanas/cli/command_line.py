@@ -147,7 +147,10 @@ def _prepared(module: str, name: str) -> Callable[..., None]:
 
 def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
     if not debug:
-        _quieten()
+        # Lightning's Trainer is quiet by itself; these say something on every run.
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.formatwarning = _one_sentence
     with _collecting_nothing(before="lit_metanas.cli.program"):
         from lit_metanas.cli.experiment.run import leave_process_group
         from lit_metanas.cli.program import Program
@@ -253,13 +256,6 @@ def _report_stop(said: object) -> int:
     if is_first_process():
         print(f"lit-metanas: {said}", file=sys.stderr)
     return 130
-
-
-def _quieten() -> None:
-    """Silence what Lightning says on every run; its Trainer is quiet by itself."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _one_sentence
 
 
 def _one_sentence(

@@ -123,13 +123,10 @@ def named_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
             seen.add(path.resolve())
             yield path, whole
             with suppress(ValueError):  # no text
-                waiting += [(file, False) for file in files_named_in(path)]
-
-
-def files_named_in(path: Path) -> list[Path]:
-    """The YAML files that a file names, by paths relative to itself."""
-    names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
-    return [path.parent / name for name in names if (path.parent / name).is_file()]
+                # Paths are relative to the file that names them.
+                names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
+                files = (path.parent / name for name in names)
+                waiting += [(file, False) for file in files if file.is_file()]
 
 
 def check_file(path: Path, whole: bool = False) -> Any:
