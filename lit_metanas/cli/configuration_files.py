@@ -116,17 +116,15 @@ def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
 
 def named_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
     """The YAML files among arguments, as ``yaml_files`` gives them, and those that are named in them, each once."""
-    waiting, seen = list(yaml_files(args)), set[Path]()
-    while waiting:
-        path, whole = waiting.pop(0)
+    found, seen = list(yaml_files(args)), set[Path]()
+    for path, whole in found:
         if path.resolve() not in seen:
             seen.add(path.resolve())
             yield path, whole
             with suppress(ValueError):  # no text
                 # Paths are relative to the file that names them.
                 names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
-                files = (path.parent / name for name in names)
-                waiting += [(file, False) for file in files if file.is_file()]
+                found += [(path.parent / name, False) for name in names if (path.parent / name).is_file()]
 
 
 def check_file(path: Path, whole: bool = False) -> Any:
