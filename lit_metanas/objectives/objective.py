@@ -36,7 +36,7 @@ LEFT_OUT = 50
 """The most blocks of examples that are left out, one at a time, for the interval of a metric that is no mean."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Judged:
     """How good predictions are: the metric is ``sum(right) / sum(whole)``.
 
