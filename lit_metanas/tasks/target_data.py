@@ -84,19 +84,19 @@ class TargetTaskDataModule(RankedData):
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        return DataLoader(
-            self.tasks,
-            batch_size=None,
-            sampler=RankSampler(len(self.tasks), self.rank, self.world_size),
-            num_workers=self.num_workers,
-            collate_fn=WholeTask,  # type: ignore[arg-type]
-        )
+        sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
+        return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:
         """The task itself, its examples in the Trainer's precision."""
         assert self.trainer is not None
         task, convert = batch.task, self.trainer.precision_plugin.convert_input
         return replace(task, train=convert(task.train), val=convert(task.val), test=convert(task.test))
+
+
+def _only(tasks: list[Task]) -> WholeTask:
+    (task,) = tasks
+    return WholeTask(task)
 
 
 MOST_KEPT = 64  # tasks of a collection that are kept in memory rather than made again
