@@ -22,8 +22,16 @@ from zipfile import ZipFile
 
 import numpy as np
 import soundfile
-from comparison_data import Data, assistant, characters, commands, languages, photographs, requests
-from comparison_data import small_digits as read_small_digits
+from comparison_data import (
+    Data,
+    assistant,
+    characters,
+    commands,
+    languages,
+    photographs,
+    requests,
+    small_digits as read_small_digits,
+)
 from data_files import FSDD, RATE, WAKE_WORDS, mu_law_sound
 from mixed_tasks import Folders
 from PIL import Image

@@ -16,8 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data_files import FSDD, WAKE_WORDS, clinc150, hwu64, read_data, snips, spoken_digits, tatoeba
-from data_files import wake_words as read_wake_words
+from data_files import (
+    FSDD,
+    WAKE_WORDS,
+    clinc150,
+    hwu64,
+    read_data,
+    snips,
+    spoken_digits,
+    tatoeba,
+    wake_words as read_wake_words,
+)
 from torch import Tensor
 
 import lit_metanas as lm

@@ -16,8 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_metanas.automl.calls import auto as auto
-    from lit_metanas.automl.calls import distil as distil
+    from lit_metanas.automl.calls import auto as auto, distil as distil
     from lit_metanas.automl.options import AutoOptions as AutoOptions
     from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
     from lit_metanas.automl.scikit.auto_regressor import AutoRegressor as AutoRegressor

@@ -18,7 +18,7 @@ from lit_metanas.callbacks.protocols import Searched, Tested
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.records.statistics import percent, t_interval
+from lit_metanas.records.statistics import Interval, percent, t_interval
 from lit_metanas.tasks.episode_data import StepTasks
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
     if type(module).test_step is not LightningModule.test_step:
         lines.append(_next("test", "-c", _short(config), "--ckpt_path", checkpoint))
     if isinstance(module, TaskReptile):
-        start = ["--model.methods.meta-trained.estimator.start", checkpoint]
-        lines.append(_next("search", "-c", "reptile_targets", *start))
+        start = "--model.methods.meta-trained.estimator.start"
+        lines.append(_next("search", "-c", "reptile_targets", start, checkpoint))
     return lines
 
 
@@ -130,16 +130,13 @@ def end_of_search(module: LightningModule) -> list[str]:
 
 def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
     """The mean over tasks of each method; of a single task with its own interval."""
-    values: dict[str, list[ResultRow]] = {}
-    for row in rows:
-        values.setdefault(row.method, []).append(row)
     scores = []
-    for method, own in values.items():
-        mean, half = own[0].value, own[0].ci95
+    for method in dict.fromkeys(row.method for row in rows):
+        own = [row for row in rows if row.method == method]
+        interval = Interval(own[0].value, own[0].ci95)
         if len(own) > 1:
             interval = t_interval([row.value for row in own])
-            mean, half = interval.mean, interval.half
-        scores.append(f"{printable(method, 40)} {percent(mean, half)} %")
+        scores.append(f"{printable(method, 40)} {percent(interval.mean, interval.half)} %")
     return scores
 
 

@@ -7,9 +7,10 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -19,18 +20,19 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.error_sentences import (
+from lit_metanas.cli.errors import (
     LONGEST_SENTENCE,
+    UsageError,
     exit_code,
+    find_own_modules,
     is_first_process,
     is_reported_elsewhere,
+    near_miss,
     nobody_reads,
     sentence_about,
 )
-from lit_metanas.cli.errors import UsageError, find_own_modules, near_miss
-from lit_metanas.cli.help import verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS, verb_help, whole_help
 from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
 _GOES_ON = (
@@ -52,8 +54,8 @@ _MODULES = {
 _SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
 """The functions of the verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "configs": ("name",), "schema": ("path",)}
-"""The keys of the words that stand right after a verb."""
+_BARE = {"run": "config", "configs": "name", "schema": "path"}
+"""The keys of the word that stands right after a verb."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -122,7 +124,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         if verb == "run":
             given["execute"] = partial(execute, debug=debug, suggests=False)
         function = getattr(import_module(_MODULES[verb]), verb)
-        _call(function, verb, _with_operands(rest, *_BARE.get(verb, ())), **given)
+        _call(function, verb, _with_operand(rest, _BARE.get(verb)), **given)
 
 
 def _help(verb: str, args: list[str]) -> str | None:
@@ -144,9 +146,11 @@ def _prepared(module: str, name: str) -> Callable[..., None]:
 
 
 def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
-    """Execute a verb of the Trainer."""
     if not debug:
-        _quieten()
+        # Lightning's Trainer is quiet by itself; these say something on every run.
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.formatwarning = _one_sentence
     with _collecting_nothing(before="lit_metanas.cli.program"):
         from lit_metanas.cli.experiment.run import leave_process_group
         from lit_metanas.cli.program import Program
@@ -154,7 +158,8 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
         from lit_metanas.io import tune_allocator
 
     tune_allocator()
-    words = ["--help" if word == "--help-all" else word for word in args]  # the parser's help is the whole one
+    # The parser's help is the whole one.
+    words = ["--help" if word == "--help-all" else word for word in args]
     with own_run():
         Program([verb, *words], suggests=suggests)
     leave_process_group()
@@ -185,36 +190,24 @@ def _leave_garbage() -> None:
 
 def _with_data(args: list[str], *keys: str) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
-    args = [_with_underscores(word) if word.startswith("--") else word for word in args]
-    args = _with_flags(args, ("--onnx", "--student"))
+    args = [re.sub("(?<=^--)[^=]+", lambda key: key[0].replace("-", "_"), word) for word in args]
+    # A flag that stands alone is true. Else the word after it, such as the data, would be its value.
+    args = [
+        f"{word}=true" if word in ("--onnx", "--student") and after.lower() not in ("true", "false") else word
+        for word, after in zip_longest(args, args[1:], fillvalue="")
+    ]
     given = {word.partition("=")[0] for word in args}
     for key in keys:
         place = _place_of_data(args)
         if place is not None and f"--{key}" not in given:
-            args = [*args[:place], f"--{key}={args[place]}", *args[place + 1 :]]
+            args[place] = f"--{key}={args[place]}"
     return args
 
 
 def _place_of_data(args: list[str]) -> int | None:
     """The place of the first word that is no key, and no value of one."""
-    for place, word in enumerate(args):
-        before = args[place - 1] if place else ""
-        if not word.startswith("-") and (not before.startswith("-") or "=" in before):
-            return place
-    return None
-
-
-def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
-    """Each flag that stands alone is true; the word after it, such as the data, is no value of it."""
-    return [
-        f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
-        for word, after in zip_longest(args, args[1:], fillvalue="")
-    ]
-
-
-def _with_underscores(word: str) -> str:
-    key, equals, value = word.partition("=")
-    return f"--{key[2:].replace('-', '_')}{equals}{value}"
+    pairs = enumerate(zip(["", *args], args, strict=False))
+    return next((at for at, (before, word) in pairs if word[:1] != "-" and (before[:1] != "-" or "=" in before)), None)
 
 
 def _with_examples(args: list[str]) -> list[str]:
@@ -229,15 +222,14 @@ def _with_examples(args: list[str]) -> list[str]:
     return words
 
 
-def _with_operands(args: list[str], *keys: str) -> list[str]:
-    """The words right after a verb, with their keys."""
-    bare = takewhile(lambda word: not word.startswith("-"), args)
-    named = [f"--{key}={word}" for key, word in zip(keys, bare, strict=False)]
-    return [*named, *args[len(named) :]]
+def _with_operand(args: list[str], key: str | None) -> list[str]:
+    """The word right after a verb with its key."""
+    if key is None or not args or args[0].startswith("-"):
+        return args
+    return [f"--{key}={args[0]}", *args[1:]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
-    """Call a function with arguments from configurations and the command line."""
     from argparse import SUPPRESS
 
     from jsonargparse import ArgumentParser
@@ -264,13 +256,6 @@ def _report_stop(said: object) -> int:
     if is_first_process():
         print(f"lit-metanas: {said}", file=sys.stderr)
     return 130
-
-
-def _quieten() -> None:
-    """Silence what Lightning says on every run; its Trainer is quiet by itself."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _one_sentence
 
 
 def _one_sentence(

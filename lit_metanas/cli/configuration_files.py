@@ -12,12 +12,13 @@ from contextlib import suppress
 from itertools import takewhile
 from os.path import exists, isfile, normpath, samefile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.shipped_configurations import configuration_path, with_parts
-from lit_metanas.cli.verbs import LISTS, MODELS
+from lit_metanas.cli.verbs import LISTS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
 
@@ -58,7 +59,9 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     if not layered:
         return others
     verbs = list(takewhile(lambda word: not word.startswith("-"), others[:1]))
-    return [*verbs, *_class_words(others), *layered, *others[len(verbs) :]]
+    pairs = zip(["", *others], others, strict=False)
+    classes = [word for before, word in pairs if before in _CLASSES or word.partition("=")[0] in _CLASSES]
+    return [*verbs, *classes, *layered, *others[len(verbs) :]]
 
 
 def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
@@ -77,15 +80,6 @@ def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
         else:
             joined.append(f"{key}={json.dumps(paths)}")  # as a name may be YAML for something else (``a: b.png``)
     return joined
-
-
-def _class_words(words: Sequence[str]) -> Iterator[str]:
-    """The words that name a class."""
-    for place, word in enumerate(words):
-        if word in _CLASSES:
-            yield from words[place : place + 2]
-        elif word.partition("=")[0] in _CLASSES:
-            yield word
 
 
 def _layers(path: str) -> list[str]:
@@ -108,11 +102,8 @@ def _base(path: str) -> str | None:
     """The base that a file names; None where it names none, or is no file but YAML itself."""
     if not isfile(path):
         return None
-    check_file(Path(path), whole=True)
-    base = read_yaml(path).get(BASE)
-    if not isinstance(base, str):  # as the parser will say
-        return None
-    return base
+    base = check_file(Path(path), whole=True).get(BASE)
+    return base if isinstance(base, str) else None  # the parser refuses what is no text
 
 
 def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
@@ -125,24 +116,19 @@ def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
 
 def named_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
     """The YAML files among arguments, as ``yaml_files`` gives them, and those that are named in them, each once."""
-    waiting, seen = list(yaml_files(args)), set[Path]()
-    while waiting:
-        path, whole = waiting.pop(0)
+    found, seen = list(yaml_files(args)), set[Path]()
+    for path, whole in found:
         if path.resolve() not in seen:
             seen.add(path.resolve())
             yield path, whole
             with suppress(ValueError):  # no text
-                waiting += [(file, False) for file in files_named_in(path)]
+                # Paths are relative to the file that names them.
+                names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
+                found += [(path.parent / name, False) for name in names if (path.parent / name).is_file()]
 
 
-def files_named_in(path: Path) -> list[Path]:
-    """The YAML files that a file names, by paths relative to itself."""
-    names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
-    return [path.parent / name for name in names if (path.parent / name).is_file()]
-
-
-def check_file(path: Path, whole: bool = False) -> None:
-    """Raise UsageError if a file is no YAML or beyond a limit, or a ``whole`` configuration is no mapping."""
+def check_file(path: Path, whole: bool = False) -> Any:
+    """What a file holds. Raises UsageError if it is no YAML or beyond a limit, or a ``whole`` one is no mapping."""
     try:
         tree = read_yaml(path)
     except YAMLLimit as error:
@@ -156,11 +142,4 @@ def check_file(path: Path, whole: bool = False) -> None:
         ) from None
     if whole and not isinstance(tree, dict):
         raise UsageError(f"'{path}' holds no keys: it takes a mapping of keys and values.")
-
-
-def verbs_of_model(name: str) -> list[str]:
-    """The verbs that take a model of this package; none where it is not known."""
-    verbs = [verb for verb, models in MODELS.items() if name in models]
-    if "fit" in verbs:
-        return ["fit", "validate", "test"]
-    return verbs
+    return tree

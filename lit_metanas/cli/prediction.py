@@ -52,8 +52,7 @@ def _score(exported: Exported, read: ReadExamples, kind: str, batches: Sequence[
     if not found:  # of texts that are written
         return ""
     labels = labels_of_new(read, kind, exported.classes, numbers=isinstance(exported.objective, Regression))
-    parts = zip(batches, in_batches(labels), strict=True)
-    own = [part[place] for batch, part in parts for place in batch.kept]
+    own = [part[place] for batch, part in zip(batches, in_batches(labels), strict=True) for place in batch.kept]
     if not any(own):
         return ""
     from lit_metanas.comparisons.labelled_predictions import describe_predictions  # loads torchmetrics

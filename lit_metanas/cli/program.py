@@ -1,16 +1,21 @@
-"""The verbs that are Lightning's: one Trainer, one model, one data module."""
+"""The verbs that are Lightning's: one Trainer, one model, one data module; and the parser of these."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
+import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
@@ -20,17 +25,20 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
-from lit_metanas.cli.configuration_files import BASE
-from lit_metanas.cli.errors import UsageError, describe
-from lit_metanas.cli.parser import Parser, configuration, of_verb
+from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
+from lit_metanas.cli.errors import UsageError, describe, find_own_modules, last_name, public_names
+from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside, wandb_in
-from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.cli.verbs import MODELS, TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.text import short_number
 from lit_metanas.training import Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
+
+_PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
 
 _Kind = TypeVar("_Kind")
 
@@ -43,16 +51,13 @@ class Program(LightningCLI):
     # `logs/<verb>/metrics.csv`, and `fit` leaves `checkpoints/last.ckpt` after every epoch. One `fit` at a time runs in
     # a directory. One that does not go on from a checkpoint sets those of an earlier one aside.
 
-    def __init__(self, args: ArgsType = None, run: bool = True, suggests: bool = True) -> None:
-        if args is None:
-            args = sys.argv[1:]
+    def __init__(self, args: ArgsType, run: bool = True, suggests: bool = True) -> None:
         quiet = {"exit_on_error": False, "allow_abbrev": False}
-        self._verbs = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
-        self._verbs = self._verbs or list(TRAINER_VERBS)
+        given = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
+        self._verbs = given or list(TRAINER_VERBS)
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in self._verbs}
-        files = {"validate": "scores.yaml", "test": "scores.yaml"}
-        for verb in own.keys() & files.keys():
-            own[verb]["default_config_files"] = [str(Path(__file__).with_name(files[verb]))]
+        for verb in own.keys() & {"validate", "test"}:
+            own[verb]["default_config_files"] = [str(Path(__file__).with_name("scores.yaml"))]
         self._held = ExitStack()
         self._suggests = suggests
         self._begins_at: int | None = None
@@ -79,8 +84,7 @@ class Program(LightningCLI):
         """The verbs that can be given, and what of each method's arguments is not the user's to give."""
         # A parser takes a tenth of a second to make: where a verb is given, its own is the only one. Checkpoints are
         # always loaded without executing code, so `weights_only` is not offered.
-        own = {"model", "datamodule", "weights_only", "return_predictions"}
-        lightnings = LightningCLI.subcommands()
+        own, lightnings = {"model", "datamodule", "weights_only", "return_predictions"}, LightningCLI.subcommands()
         return {verb: own | lightnings.get(verb, set()) for verb in self._verbs}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -116,8 +120,7 @@ class Program(LightningCLI):
                 f"'trainer.strategy' cannot be '{trainer.strategy}': give ddp, which starts the program anew; a model "
                 "of this package is not copied to another process."
             )
-        own = f"{__package__.partition('.')[0]}."
-        if all(chosen[key].get("class_path", "").startswith(own) for key in ("model", "data")):
+        if all(chosen[key].get("class_path", "").startswith("lit_metanas.") for key in ("model", "data")):
             # Else Lightning makes YAML of the whole configuration, a third of the time in which it is read, for modules
             # that save it as their hyper-parameters.
             self.config_dump: dict[str, Any] = {}
@@ -131,18 +134,18 @@ class Program(LightningCLI):
             cause: BaseException = error  # what a constructor said, below what the parser made of it
             while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
                 cause = cause.__cause__
-            key = self._refused_key()
+            key, said = self._refused_key(), str(cause)
             if key is None or getattr(cause, "strerror", None):  # else the operating system's sentence, not ours
                 raise cause from None
             if not isinstance(cause, ValueError | OSError):
-                raise UsageError(f"'{key}': {describe(cause)}.") from cause
-            raise UsageError(f"'{key}': {cause}") from cause
+                said = f"{describe(cause)}."
+            raise UsageError(f"'{key}': {said}") from cause
 
     def _refused_key(self) -> str | None:
         """The first key whose object alone is refused, too."""
-        verb, chosen = self.config.get("subcommand"), of_verb(self.config)
+        verb = self.config.get("subcommand")
         for key in ("data", "model", "trainer"):
-            alone = Namespace({key: chosen[key]})
+            alone = Namespace({key: of_verb(self.config)[key]})
             if verb is not None:
                 alone = Namespace({"subcommand": verb, verb: alone})
             try:
@@ -180,7 +183,7 @@ class Program(LightningCLI):
         self._say(end_of_evaluation(self.trainer, self.model, "validate", kept=()))
 
     def after_test(self) -> None:
-        """Print the scores."""
+        """Print the scores, and the files that keep them."""
         kept = [each.path for each in self._of_trainer(ResultsFile)]
         self._say(end_of_evaluation(self.trainer, self.model, "test", kept=kept))
 
@@ -193,10 +196,8 @@ class Program(LightningCLI):
 
     def _say(self, lines: Sequence[str]) -> None:
         """Print what there is to say at the end, on the first process; without a suggestion only the first line."""
-        if not self._suggests:
-            lines = lines[:1]
         if self.trainer.is_global_zero:
-            print(*lines, sep="\n", flush=True)
+            print(*lines[: None if self._suggests else 1], sep="\n", flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
         """Build the Trainer, with a logger, checkpoints and guards where none are configured."""
@@ -207,16 +208,15 @@ class Program(LightningCLI):
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = csv_logger(root, self.verb)
         elif runs:
-            kwargs["logger"] = wandb_in(
-                root,
-                self.verb,
-                settings.logger,
-                of_verb(self.config).trainer.logger,
-                goes_on=goes_on or self.verb == "search",
-            )
+            configured, goes_on_there = of_verb(self.config).trainer.logger, goes_on or self.verb == "search"
+            kwargs["logger"] = wandb_in(root, self.verb, settings.logger, configured, goes_on=goes_on_there)
         callbacks: Any = settings.callbacks or []
         if not isinstance(callbacks, list):
             callbacks = [callbacks]
+        guards: list[Callback] = [Preemption()]
+        if fits:
+            guards = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+        lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
                 callbacks = [*callbacks, last_epoch(root)]
@@ -226,11 +226,86 @@ class Program(LightningCLI):
                 self._begins_anew_in = root
         if settings.enable_progress_bar is None and not sys.stdout.isatty():
             kwargs["enable_progress_bar"] = False  # a log would get a line for each step
-        lacking: list[Callback] = [Preemption()]
-        if fits:
-            lacking = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
-        lacking = [guard for guard in lacking if not any(isinstance(each, type(guard)) for each in callbacks)]
         try:
             return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
             raise UsageError(f"'trainer': {error}") from error
+
+
+class Parser(LightningArgumentParser):
+    """Hands null down to the arguments of arguments."""
+
+    # Jsonargparse gives a value within a class to a parser of that class, as one word `--key=value` in which null has
+    # become Python's word for it. A class within a class would take that for a text.
+
+    def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
+        super().__init__(*args, prog=prog or _PROGRAM.get(), **options)  # a class's help is a parser without a name
+
+    def parse_args(
+        self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any
+    ) -> Any:
+        """Parse a command line, or the one word of a class's argument."""
+        if isinstance(args, list) and len(args) == 1 and isinstance(args[0], str):
+            key, equals, value = args[0].partition("=")
+            args = [f"{key}{equals}{_with_null(value)}"]
+        return super().parse_args(args, namespace, env, defaults, **options)
+
+
+def _with_null(text: str) -> str:
+    """What Python prints of null, or of lists and mappings with null in them, as YAML."""
+    if "None" in text:
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(text)
+            if value is None or isinstance(value, dict | list):
+                return json.dumps(value)
+    return text
+
+
+def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+    """Parse a command line, or a mapping of its keys; raises a UsageError of one sentence."""
+    words: list[str] = []
+    verb = ""
+    if isinstance(args, list):
+        verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
+        args = words = with_bases(with_lists(args, verb), verb)
+    known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
+    known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
+    named = _PROGRAM.set(f"lit-metanas {verb}".strip())
+    try:
+        config = parse_with_classes(parser, args)
+    except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
+        raise usage_error(error, words, known, verb) from error
+    finally:
+        _PROGRAM.reset(named)
+    chosen = of_verb(config)
+    for key in ("trainer", "model", "data"):
+        if not isinstance(chosen.get(key), Namespace):
+            raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
+    seed = chosen.get("seed_everything")
+    if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
+        raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
+    model = last_name(str(chosen.model.class_path))
+    right = next((each for each, models in MODELS.items() if model in models), verb)
+    if verb and (right == "search") != (verb == "search"):  # what `fit` takes, `validate` and `test` take, too
+        raise UsageError(f"{model} is for `lit-metanas {right}`, not for `{verb}`.")
+    return config
+
+
+def of_verb(config: Namespace) -> Namespace:
+    """The configuration of the chosen verb, or the whole where there are no verbs."""
+    if (verb := config.get("subcommand")) is None:
+        return config
+    return config[verb]
+
+
+def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
+    """Parse arguments in which a public class of this package may stand by its name alone."""
+    # jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
+    # without: else each verb would pay for all of them.
+
+    parse = partial(parser.parse_args, args) if isinstance(args, list) else partial(parser.parse_object, args)
+    with suppress(ArgumentError):  # to be said, if at all, of the second attempt alone
+        return parse()
+    public_names()
+    find_own_modules()
+    return parse()

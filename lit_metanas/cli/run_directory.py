@@ -63,8 +63,7 @@ class SaveConfig(SaveConfigCallback):
 def csv_logger(root: Path, verb: str) -> CSVLogger:
     """Logs to ``logs/<verb>``, or to ``logs/<verb>.1`` and so on where a previous run has left that."""
     names = itertools.chain([verb], (f"{verb}.{number}" for number in itertools.count(1)))
-    free = next(name for name in names if not os.path.lexists(root / "logs" / name))
-    return CSVLogger(root, name="logs", version=free)
+    return CSVLogger(root, "logs", next(name for name in names if not os.path.lexists(root / "logs" / name)))
 
 
 def last_epoch(root: Path) -> ModelCheckpoint:
@@ -99,8 +98,7 @@ def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
 def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: bool) -> Any:
     """The loggers, those of W&B made anew: by default with their files in the run's directory, and its name and id."""
     if isinstance(loggers, list):
-        pairs = zip(loggers, configured, strict=True)
-        return [wandb_in(root, verb, *pair, goes_on=goes_on) for pair in pairs]
+        return [wandb_in(root, verb, *pair, goes_on=goes_on) for pair in zip(loggers, configured, strict=True)]
     if type(loggers) is not WandbLogger:
         return loggers
     given = {**configured.init_args.as_dict(), **(configured.get("dict_kwargs") or {})}
@@ -109,12 +107,8 @@ def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: b
         given["save_dir"] = str(root)
     if RUN_NAME not in os.environ:
         given.setdefault("name", f"{root} {verb}")
-    if (
-        getattr(rank_zero_only, "rank", 0) == 0
-        and RUN_ID not in os.environ
-        and "version" not in given
-        and "id" not in given
-    ):
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    if first and RUN_ID not in os.environ and not {"version", "id"} & given.keys():
         given["id"] = run_id(root / f"wandb.{verb}.id", goes_on=goes_on)
     return WandbLogger(**given)
 

@@ -64,10 +64,9 @@ def configuration_schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "seed_everything": {"type": ["boolean", "integer"]},
     }
-    options = {name: made.of(kind) for name, (kind, _) in shell_options().items()}
     kinds = {
         "fit, validate, test or search": _object(values),
-        "auto": _object(options, shell_help()),
+        "auto": _object({name: made.of(kind) for name, (kind, _) in shell_options().items()}, shell_help()),
         "run": made.fields(run, KEYS["run"], without=["execute"]),
         "predict": made.fields(predict, KEYS["predict"]),
         "report": made.fields(report),
@@ -108,8 +107,7 @@ class SchemaBuilder:
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return {"type": "object", "additionalProperties": self.of(args[1])}
         if isinstance(origin, type) and issubclass(origin, Iterable):
-            items = [self.of(one) for one in args if one is not ...]
-            return {"type": "array", "items": _any_of(items)}
+            return {"type": "array", "items": _any_of([self.of(one) for one in args if one is not ...])}
         if isinstance(hint, type) and issubclass(hint, Enum):
             return {"enum": [one.name for one in hint]}
         if _is_known(hint) and not issubclass(hint, tuple | str):
@@ -153,9 +151,8 @@ class SchemaBuilder:
                 given.setdefault(key, []).append(value)
             whole["else"] = {"properties": {"init_args": _object({key: _any_of(own) for key, own in given.items()})}}
         if is_dataclass(base):  # its fields may stand alone
-            fields = self._arguments(base)
-            whole = {"if": {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}, "then": whole}
-            whole["else"] = fields
+            is_class = {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}
+            whole = {"if": is_class, "then": whole, "else": self._arguments(base)}
         return {"type": ["object", "string", "null"], **whole}
 
     def _classes(self, base: type) -> list[type]:
@@ -184,9 +181,8 @@ class SchemaBuilder:
             taken, hints = inspect.signature(layer).parameters.values(), _hints(layer)
             said = {one.arg_name: one.description or "" for one in parse(doc or "").params} | said
             named = [one.name for one in taken if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-            for name in named:
-                if name not in ("self", *without):
-                    found.setdefault(name, self.of(hints.get(name, Any)))
+            new = (name for name in named if name not in ("self", *without, *found))
+            found |= {name: self.of(hints.get(name, Any)) for name in new}
             is_open = any(one.kind is one.VAR_KEYWORD for one in taken)
             if not is_open:
                 break
@@ -213,7 +209,6 @@ def _is_known(hint: object) -> bool:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    """All public classes below a class."""
     below: list[type] = base.__subclasses__()
     for one in below:
         yield from _subclasses(one)
@@ -231,7 +226,6 @@ def _object(
 
 
 def _any_of(schemas: Sequence[Schema]) -> Schema:
-    """What meets any of some schemas."""
     own = [{key: value for key, value in one.items() if key != "description"} for one in schemas]
     different = [one for place, one in enumerate(own) if one not in own[:place]]
     if not different or {} in different:

@@ -53,15 +53,13 @@ _FIELDS = ("Command", "Result", "Takes")
 @cache
 def shipped_names() -> tuple[str, ...]:
     """All names, each with its folder, such as ``fit/meta_search``; those of scripts with their ending."""
-    paths = (path.relative_to(CONFIGS) for path in CONFIGS.rglob("*") if path.suffix in (".yaml", ".sh"))
-    return tuple(sorted(path.as_posix().removesuffix(".yaml") for path in paths))
+    paths = (path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.suffix in (".yaml", ".sh"))
+    return tuple(sorted(path.removesuffix(".yaml") for path in paths))
 
 
 def path_of_name(name: str) -> Path:
     """The file of a whole name."""
-    if name.endswith(".sh"):
-        return CONFIGS / name
-    return CONFIGS / f"{name}.yaml"
+    return CONFIGS / (name if name.endswith(".sh") else f"{name}.yaml")
 
 
 def shown_path(path: str) -> str:
@@ -75,11 +73,8 @@ def shown_path(path: str) -> str:
 def with_parts(args: Sequence[str]) -> Iterator[str]:
     """A command line with the paths of the shipped parts that it names, as in ``--model.space few_shot``."""
     for before, word in zip(["", *args], args, strict=False):
-        key, equals, value = word.partition("=")
-        if equals:
-            yield f"{key}={_part_path(key, value)}"
-        else:
-            yield _part_path(before, word)
+        key, equals, value = word.rpartition("=")
+        yield f"{key}{equals}{_part_path(key or before, value)}"
 
 
 def configuration_path(word: str, verb: str = "") -> str:
@@ -89,9 +84,9 @@ def configuration_path(word: str, verb: str = "") -> str:
             return path
     if _INLINE.search(word) or (exists(word) and not isdir(word)):
         return word
-    found = _matching(word)
-    if len(found) > 1:  # then that of the verb
-        found = [name for name in found if name.partition("/")[0] in _FOLDERS.get(verb, ())] or found
+    every = _matching(word)
+    # Of several those of the verb.
+    found = [name for name in every if name.partition("/")[0] in _FOLDERS.get(verb, ())] or every
     if len(found) > 1:
         raise UsageError(f"Several configurations have the name '{word}': give one of {', '.join(found)}.")
     if not found:
@@ -111,7 +106,6 @@ def _part_path(key: str, value: str) -> str:
 
 
 def _matching(word: str) -> list[str]:
-    """The whole names that a word may stand for."""
     parts = _bare(word).split("/")
     return [name for name in shipped_names() if name.split("/")[-len(parts) :] == parts]
 
@@ -126,8 +120,7 @@ def _near(word: str) -> str:
     bare, known = _bare(word), [*shipped_names()]
     if "/" not in bare:
         known = [name.rpartition("/")[2] for name in known]
-    longer = [name for name in known if bare and bare in name]
-    return near_miss(bare, longer or known)
+    return near_miss(bare, [name for name in known if bare and bare in name] or known)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.statistics import percent
-from lit_metanas.tasks.label_sets import indicator, label_sets, separator_of
+from lit_metanas.tasks.labels import indicator, label_sets, separator_of
 
 
 def describe_predictions(

@@ -33,6 +33,7 @@ def blank_inputs(examples: int, shape: Shape) -> Tensor:
         return torch.cat([blank_inputs(examples, found.row), blank_inputs(examples, found.text)], 1)
     inputs = torch.zeros(examples, *found)
     if isinstance(found, SeriesShape):
+        # The mask: without it all steps would be padding, which some networks leave out.
         inputs[:, -1] = 1
     return inputs
 

@@ -69,8 +69,7 @@ class ExampleMemory:
 
 def free_memory() -> float:
     """Bytes that processes may still take, on this machine and in the groups of this one (cgroup v2); or infinity."""
-    free = min([_available(), *(_left(group) for group in control_groups())])
-    return max(0.0, free)
+    return max(0.0, min([_available(), *map(_left, control_groups())]))
 
 
 def _available() -> float:
@@ -94,7 +93,6 @@ def _left(group: Path) -> float:
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    """The lines of a name and a number."""
     rows = [line.split() for line in file.read_text().splitlines()]
     return {row[0]: float(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}
 

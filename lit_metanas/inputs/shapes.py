@@ -218,6 +218,7 @@ def read_shape(plain: Sequence[int | str]) -> KindShape:
     """The inverse of ``plain_shape``."""
     kind, numbers = (plain[0], plain[1:]) if plain and isinstance(plain[0], str) else ("", plain)
     made = ImageShape if not kind else _KINDS.get(str(kind))
+    # A file may hold anything, and true is a whole number to Python.
     whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool) and number >= 0]
     if made is None or len(whole) != len(numbers) or len(whole) != len(made._fields):
         raise ValueError(f"{list(plain)} is not the shape of an input")

@@ -141,10 +141,10 @@ def check_range(owner: str, **numbers: tuple[Any, int] | tuple[Any, int, int]) -
 
 def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
     """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter."""
-    missing = next((name for name in names if name not in plain), None)
-    if missing is not None:
-        raise ValueError(f"{owner}: the stored preprocessing has no '{missing}'.")
-    return {name: plain[name] for name in names}
+    try:
+        return {name: plain[name] for name in names}
+    except KeyError as missing:
+        raise ValueError(f"{owner}: the stored preprocessing has no {missing}.") from None
 
 
 def plain_list(owner: str, plain: Mapping[str, Any], name: str) -> list[Any]:

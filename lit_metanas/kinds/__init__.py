@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.file_reading import Source as Source
-    from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource
-    from lit_metanas.kinds.images.array_tasks import task_from_arrays as task_from_arrays
-    from lit_metanas.kinds.images.dataset_tasks import DatasetSource as DatasetSource
-    from lit_metanas.kinds.images.dataset_tasks import task_from_dataset as task_from_dataset
-    from lit_metanas.kinds.images.folders import FolderTask as FolderTask
-    from lit_metanas.kinds.images.folders import ImageFolder as ImageFolder
+    from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource, task_from_arrays as task_from_arrays
+    from lit_metanas.kinds.images.dataset_tasks import (
+        DatasetSource as DatasetSource,
+        task_from_dataset as task_from_dataset,
+    )
+    from lit_metanas.kinds.images.folders import FolderTask as FolderTask, ImageFolder as ImageFolder
     from lit_metanas.kinds.images.glyphs import Glyphs as Glyphs
     from lit_metanas.kinds.images.image_files import ImageAugmentation as ImageAugmentation
     from lit_metanas.kinds.images.omniglot import Omniglot as Omniglot
@@ -24,22 +24,17 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.rows.row_tasks import TableTask as TableTask
     from lit_metanas.kinds.rows.text_rows import TextRows as TextRows
     from lit_metanas.kinds.series.scaled_series import ScaledSeries as ScaledSeries
-    from lit_metanas.kinds.series.series_tasks import SeriesTask as SeriesTask
-    from lit_metanas.kinds.series.series_tasks import task_from_series as task_from_series
-    from lit_metanas.kinds.sounds.audio_folders import AudioFolder as AudioFolder
-    from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask as AudioFolderTask
+    from lit_metanas.kinds.series.series_tasks import SeriesTask as SeriesTask, task_from_series as task_from_series
+    from lit_metanas.kinds.sounds.audio_folders import AudioFolder as AudioFolder, AudioFolderTask as AudioFolderTask
     from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
     from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
     from lit_metanas.kinds.texts.docstrings import Docstrings as Docstrings
     from lit_metanas.kinds.texts.ngrams import NGrams as NGrams
-    from lit_metanas.kinds.texts.text_source import TextSource as TextSource
-    from lit_metanas.kinds.texts.text_source import TextTable as TextTable
-    from lit_metanas.kinds.texts.text_task import TextTask as TextTask
-    from lit_metanas.kinds.texts.text_task import task_from_texts as task_from_texts
-    from lit_metanas.kinds.texts.vocabularies import Characters as Characters
-    from lit_metanas.kinds.texts.vocabularies import Words as Words
+    from lit_metanas.kinds.texts.text_source import TextSource as TextSource, TextTable as TextTable
+    from lit_metanas.kinds.texts.text_task import TextTask as TextTask, task_from_texts as task_from_texts
+    from lit_metanas.kinds.texts.vocabularies import Characters as Characters, Words as Words
 
 _NAMES = {
     "images.array_tasks": "ArraySource task_from_arrays",

@@ -17,15 +17,20 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
 from lit_metanas.tasks.group_dealing import deal_groups
-from lit_metanas.tasks.label_sets import (
+from lit_metanas.tasks.labels import (
+    ClassNames,
+    Groups,
+    Labels,
     are_label_sets,
     check_columns_of_labels,
+    class_names,
+    group_names,
     indicator,
+    label_list,
     label_sets,
     refuse_foreign,
     separator_of,
 )
-from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_names, group_names, label_list
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.tasks.splits import deal_labels, large_classes, split_examples, warn_of_repeats

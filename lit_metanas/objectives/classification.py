@@ -82,9 +82,10 @@ class ClassProbabilities(Objective):
             measured["temperature"] = self.temperature
         return measured
 
-    @abstractmethod
     def uncalibrated(self) -> Self:
         """The objective of a network whose own probabilities are taken."""
+        own: Any = self
+        return replace(own, temperature=1.0)
 
     @abstractmethod
     def own_probabilities(self, probabilities: Tensor) -> Tensor:
@@ -143,11 +144,11 @@ class Classification(ClassProbabilities):
     shift: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        name = metric_name(self.metric, class_metrics(self.way), number_of(self.way, "class"))
-        object.__setattr__(self, "metric", name)
-        if not is_temperature(self.temperature):
+        known = class_metrics(self.way)
+        object.__setattr__(self, "metric", metric_name(self.metric, known, number_of(self.way, "class")))
+        if not is_number(self.temperature, above=0):
             raise ValueError(f"Classification: temperature = {self.temperature} must be above 0.")
-        if self.shift is not None and [*map(_is_finite, self.shift)] != [True] * self.way:
+        if self.shift is not None and [*map(is_number, self.shift)] != [True] * self.way:
             raise ValueError(f"Classification: give a finite shift for each of the {number_of(self.way, 'class')}.")
 
     @classmethod
@@ -165,16 +166,10 @@ class Classification(ClassProbabilities):
         """Of so many classes, with the stored metric and temperature."""
         if not names:
             raise ValueError(f"it is a {cls.kind} with 0 classes")
-        metric = plain.get("metric", ACCURACY)
-        if metric not in (known := class_metrics(names)):
-            raise ValueError(f"its metric is none of {', '.join(known)}")
-        temperature = plain.get("temperature", 1.0)
-        if not is_temperature(temperature):
-            raise ValueError("its temperature is no number above 0")
         shift = plain.get("shift")
         if shift is not None:
             shift = tuple(shift) if isinstance(shift, list) else ()
-        return cls(names, metric, temperature, shift)
+        return cls(names, plain.get("metric", ACCURACY), plain.get("temperature", 1.0), shift)
 
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of scores ``(n, way)`` and class indices ``(n,)``."""
@@ -277,23 +272,18 @@ class Classification(ClassProbabilities):
     def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
         """The metric; of the accuracy one for each example that is recognised, of the balanced one weighted."""
         targets, metric = targets.cpu(), self._chosen_by
-        if metric.measure is None:
-            right = torch.tensor(list(predictions), dtype=torch.int64) == targets
+        if (measure := metric.measure) is None:
             whole = self._whole(targets, balanced=metric.macro)
-            return Judged(right * whole, whole)
-        said, measure = torch.tensor(list(predictions)), metric.measure
+            return Judged((torch.tensor(list(predictions), dtype=torch.int64) == targets) * whole, whole)
+        said = torch.tensor(list(predictions))
         if metric.shares:
             said = said.double()
         return LeftOut(lambda places: measure(said[places], targets[places]), len(targets))
 
 
-def is_temperature(value: object) -> bool:
-    """Whether something is a number above 0, as a temperature must be."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+def is_number(value: object, above: float = -math.inf) -> bool:
+    """Whether something, perhaps of a file, is a finite number above a bound."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and above < value < math.inf
 
 
 def calibration_error(probabilities: Tensor, right: Tensor) -> float:
@@ -326,8 +316,8 @@ def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> floa
         return float(logarithms[int(torch.stack(found).argmin())])
 
     rough = best(torch.linspace(-3, 3, 41, dtype=torch.float64))
-    fine = best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))
-    temperature = round(math.exp(fine), 4)
+    temperature = round(math.exp(best(torch.linspace(rough - 0.15, rough + 0.15, 31, dtype=torch.float64))), 4)
+    # The standard error of a sum of n differences is their deviation times the root of n.
     gains = losses(scores) - losses(scores / temperature)
     if gains.sum() < gains.std() * len(gains) ** 0.5:
         return 1.0
@@ -335,12 +325,10 @@ def best_temperature(scores: Tensor, losses: Callable[[Tensor], Tensor]) -> floa
 
 
 class _Factor(nn.Module):
-    """Scores times a number."""
-
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Of any shape."""
+        """Scores of any shape, times the factor."""
         return scores * self.factor

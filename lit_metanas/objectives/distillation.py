@@ -101,6 +101,7 @@ class Distillation(Objective):
         known, true, taught = self._divided(targets)
         if isinstance(self.goal, Classification):
             own, wanted = ((each / self.temperature).log_softmax(1) for each in (scores, taught.to(scores)))
+            # Gradients shrink with the square of the temperature (section 2), which the factor undoes.
             by_teacher = self.temperature**2 * F.kl_div(own, wanted, reduction="none", log_target=True).sum(1)
         else:
             by_teacher = self.goal.losses(scores, taught)

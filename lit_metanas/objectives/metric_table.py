@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -49,12 +50,11 @@ def metric_name(given: object, known: Mapping[str, ChoiceMetric], goal: str) -> 
         >>> metric_name("neg_root_mean_squared_error", number_metrics(), "numbers")
         'RMSE skill'
     """
-    plain, names = _plain(given), [*known]
+    plain, (*names, last) = _plain(given), known
     for name, one in known.items():
         if plain == _plain(name) or plain in one.aliases:
             return name
-    wrong = printable(str(given), 40)
-    raise ValueError(f"There is no metric '{wrong}' for {goal}: give {', '.join(names[:-1])} or {names[-1]}.")
+    raise ValueError(f"There is no metric '{printable(str(given), 40)}' for {goal}: give {', '.join(names)} or {last}.")
 
 
 def _plain(name: object) -> str:
@@ -64,36 +64,29 @@ def _plain(name: object) -> str:
 
 
 def _of(kind: str, function: str, **arguments: Any) -> MetricFunction:
-    """A function of torchmetrics."""
-
     def measured(said: Tensor, meant: Tensor) -> float:
         import torchmetrics.functional as found  # takes seconds
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of classes without an example, and of constant predictions
-            return float(getattr(getattr(found, kind), function)(said, meant, **arguments))
+            measure = getattr(getattr(found, kind), function)
+            return float(measure(said.contiguous(), meant.contiguous(), **arguments))
 
     return measured
 
 
-def _one_against_rest(function: str, said: Tensor, meant: Tensor) -> float:
+def _one_against_rest(function: str, said: Tensor, meant: Tensor, *, of_all: bool = False) -> float:
     """The mean over the classes that some examples have, and others have not; of two classes the second one's value.
 
     ``meant`` are class indices, shape ``(n,)``, or 1 for each class of an example, ``(n, way)`` as probabilities are.
+    With ``of_all`` a class that all examples have counts, too. Without any class the mean is NaN.
     """
     if meant.dim() == 1:
         meant = F.one_hot(meant, said.shape[1])
         if said.shape[1] == 2:
             said, meant = said[:, 1:], meant[:, 1:]
-    measure, meant = _of("classification", function), meant.int()
-    found = [measure(*pair) for pair in zip(said.T, meant.T, strict=True) if 0 < int(pair[1].sum()) < len(meant)]
-    return sum(found) / len(found) if found else math.nan
-
-
-def _mean_precision(said: Tensor, meant: Tensor) -> float:
-    """The mean average precision of the classes of which there is an example; NaN if there is none."""
-    measure = _of("classification", "binary_average_precision")
-    found = [measure(*pair) for pair in zip(said.T, meant.T, strict=True) if bool(pair[1].any())]
+    measure, most = _of("classification", function), len(meant) + of_all
+    found = [measure(*pair) for pair in zip(said.T, meant.int().T, strict=True) if 0 < int(pair[1].sum()) < most]
     return sum(found) / len(found) if found else math.nan
 
 
@@ -115,16 +108,15 @@ _FAMILIES = {
 def _family(task: str, means: Collection[str], usual: str, **size: int) -> list[ChoiceMetric]:
     """The metrics of each family with each mean; the usual mean needs no name."""
     made = []
-    for stem, (function, other) in _FAMILIES.items():
+    for (stem, (function, other)), mean in product(_FAMILIES.items(), means):
         plain = _plain(stem)
-        for mean in means:
-            names = {f"{mean}{plain}", f"{plain}{mean}", f"{other}{mean}"}
-            if mean == "macro":
-                names.add(f"{task}{_plain(function)}")
-            if mean == usual:
-                names |= {plain, other}
-            measure = _of("classification", f"{task}_{function}", average=mean, **size)
-            made.append(ChoiceMetric(f"{mean} {stem}", frozenset(names), measure, macro=mean == "macro"))
+        names = {f"{mean}{plain}", f"{plain}{mean}", f"{other}{mean}"}
+        if mean == "macro":
+            names.add(f"{task}{_plain(function)}")
+        if mean == usual:
+            names |= {plain, other}
+        measure = _of("classification", f"{task}_{function}", average=mean, **size)
+        made.append(ChoiceMetric(f"{mean} {stem}", frozenset(names), measure, macro=mean == "macro"))
     return made
 
 
@@ -151,9 +143,11 @@ def class_metrics(way: int) -> dict[str, ChoiceMetric]:
         measure = _of("classification", f"multiclass_{function}", **size)
         found.append(ChoiceMetric(name, frozenset(names), measure, macro=True))
     task = "binary" if two else "multiclass"
-    ranks = {"auroc": "AUROC", "average_precision": "average precision"}
-    for function, name in ranks.items():
-        names = {f"{task}{_plain(function)}"} | ({"rocauc", "rocaucovr"} if name == "AUROC" else {"prauc"})
+    for name, names, function in (
+        ("AUROC", {"rocauc", "rocaucovr"}, "auroc"),
+        ("average precision", {"prauc"}, "average_precision"),
+    ):
+        names.add(f"{task}{_plain(function)}")
         measure = partial(_one_against_rest, f"binary_{function}")
         found.append(ChoiceMetric(name, frozenset(names), measure, shares=True, macro=True))
     names = {"logloss", "neglogloss", "d2loglossscore"}
@@ -166,13 +160,9 @@ def label_metrics(way: int) -> dict[str, ChoiceMetric]:
     """Those of several labels for each example."""
     exact = _of("classification", "multilabel_exact_match", num_labels=way)
     area = partial(_one_against_rest, "binary_auroc")
+    mean = partial(_one_against_rest, "binary_average_precision", of_all=True)
     found = [
-        ChoiceMetric(
-            MEAN_PRECISION,
-            frozenset({"averageprecision", "multilabelaverageprecision"}),
-            _mean_precision,
-            shares=True,
-        ),
+        ChoiceMetric(MEAN_PRECISION, frozenset({"averageprecision", "multilabelaverageprecision"}), mean, shares=True),
         *_family("multilabel", ("micro", "macro", "weighted"), "macro", num_labels=way),
         ChoiceMetric("exact matches", frozenset({"accuracy", "exactmatch", "multilabelexactmatch"}), exact),
         ChoiceMetric("AUROC", frozenset({"rocauc", "multilabelauroc"}), area, shares=True),
@@ -207,17 +197,16 @@ def _skill(error: float, constant: float) -> float:
 
 
 def _rmse_skill(said: Tensor, meant: Tensor) -> float:
-    error = _of("regression", "mean_squared_error", squared=False)
-    return _skill(error(said.contiguous(), meant.contiguous()), float(meant.std(correction=0)))
+    return _skill(_of("regression", "mean_squared_error", squared=False)(said, meant), float(meant.std(correction=0)))
 
 
 def _mae_skill(said: Tensor, meant: Tensor) -> float:
-    error = _of("regression", "mean_absolute_error")
-    return _skill(error(said.contiguous(), meant.contiguous()), float((meant - meant.quantile(0.5)).abs().mean()))
+    constant = (meant - meant.quantile(0.5)).abs().mean()  # the error of the median
+    return _skill(_of("regression", "mean_absolute_error")(said, meant), float(constant))
 
 
 def _correlation(measure: MetricFunction, said: Tensor, meant: Tensor) -> float:
     """0 where predictions or targets are all the same."""
     if bool((said == said[0]).all() | (meant == meant[0]).all()):
         return 0.0
-    return measure(said.contiguous(), meant.contiguous())
+    return measure(said, meant)

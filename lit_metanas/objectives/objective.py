@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -36,17 +36,17 @@ LEFT_OUT = 50
 """The most blocks of examples that are left out, one at a time, for the interval of a metric that is no mean."""
 
 
+@dataclass(eq=False, repr=False)
 class Judged:
     """How good predictions are: the metric is ``sum(right) / sum(whole)``.
 
-    Args:
+    Attributes:
         right: of each example, or of each block of them, shape ``(n,)``, float64.
         whole: what there is to get right of each, shape ``(n,)``, float64.
     """
 
-    def __init__(self, right: Tensor, whole: Tensor) -> None:
-        self.right = right
-        self.whole = whole
+    right: Tensor
+    whole: Tensor
 
     @property
     def value(self) -> float:
@@ -59,8 +59,8 @@ class Judged:
         number = len(self.right)
         if number < 2:
             return math.nan
-        residuals = self.right - self.value * self.whole
-        variance = float((residuals**2).sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
+        squares = (self.right - self.value * self.whole) ** 2
+        variance = float(squares.sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
         return 1.959964 * math.sqrt(variance)
 
     def ahead_of(self, other: Judged) -> Judged:
@@ -95,6 +95,7 @@ class LeftOut(Judged):
         others = (self._places[self._places % blocks != block] for block in range(blocks))
         without = torch.tensor([self._measure(places) for places in others], dtype=torch.float64)
         without = without.nan_to_num(self.value)  # undefined without the only positive
+        # The pseudo-values of the jackknife, moved so that they sum to the metric itself.
         return (self.value + (blocks - 1) * (without.mean() - without)) / blocks
 
     @property
@@ -135,6 +136,12 @@ class Objective(ABC):
     caveat: ClassVar[str] = (
         "Its probabilities are not calibrated, and it has no answer for what belongs to none of its classes."
     )
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Refuse a class without a loss."""
+        if cls.loss is Objective.loss and cls.losses is Objective.losses:  # else each would call the other
+            raise TypeError(f"{cls.__name__} has neither 'loss' nor 'losses': define one of them.")
+        return super().__new__(cls)
 
     @property
     @abstractmethod
@@ -278,12 +285,11 @@ class Objective(ABC):
             ValueError: it has no such metric; the sentence has those that it has.
         """
         own: Any = self
-        if hasattr(own, "__dataclass_fields__") and any(field.name == "metric" for field in fields(own)):
-            changed: Self = replace(own, metric=metric)
-            return changed
-        if metric == self.metric:
-            return self
-        raise ValueError(f"{type(self).__name__} is judged by {self.metric} alone: leave 'metric' out.")
+        if is_dataclass(own) and any(field.name == "metric" for field in fields(own)):
+            own = replace(own, metric=metric)  # type: ignore[type-var]
+        elif metric != self.metric:
+            raise ValueError(f"{type(self).__name__} is judged by {self.metric} alone: leave 'metric' out.")
+        return own
 
     def agrees(self, prediction: Any, answer: Any) -> bool:
         """Whether a prediction counts as right where examples are shown: by default, whether it is the answer."""

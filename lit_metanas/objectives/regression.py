@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
+from lit_metanas.objectives.classification import is_number
 from lit_metanas.objectives.metric_table import DETERMINATION, metric_name, number_metrics
 from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
 
 
 class _Scale(nn.Module):
-    """Standardised numbers in the user's units."""
-
     means: Tensor
     deviations: Tensor
 
@@ -30,7 +29,7 @@ class _Scale(nn.Module):
         self.register_buffer("deviations", deviations)
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Shape ``(n, outputs)`` to the same shape."""
+        """Standardised numbers in the user's units, both of shape ``(n, outputs)``."""
         return scores * self.deviations + self.means
 
 
@@ -89,9 +88,8 @@ class Regression(Objective):
             raise ValueError(
                 "Regression: give a mean and a deviation for each target, and a reach for each or for none."
             )
-        for number in (*self.means, *self.deviations, *reaches):
-            if type(number) not in (int, float) or not math.isfinite(number):
-                raise ValueError("Regression: a mean, deviation or reach is no finite number.")
+        if not all(map(is_number, (*self.means, *self.deviations, *reaches))):
+            raise ValueError("Regression: a mean, deviation or reach is no finite number.")
         if min(self.deviations) <= 0 or min(reaches, default=0.0) < 0:
             raise ValueError("Regression: a deviation is not above 0, or a reach is below 0.")
 
@@ -107,10 +105,8 @@ class Regression(Objective):
             raise ValueError(
                 f"There is {number_of(len(values), 'sample')} with a target to learn from: give two or more."
             )
-        constant = (values == values[:1]).all(0)
-        if bool(constant.any()):
-            same = float(values[0, int(constant.int().argmax())])
-            raise ValueError(f"All targets to learn from are {same:g}: there is nothing to predict.")
+        if constant := values[0, (values == values[0]).all(0)].tolist():
+            raise ValueError(f"All targets to learn from are {constant[0]:g}: there is nothing to predict.")
         return cls(tuple(values.mean(0).tolist()), tuple(values.std(0, correction=0).tolist()))
 
     @property
@@ -194,8 +190,8 @@ class Regression(Objective):
     def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
         """A network of the numbers themselves, in the user's units."""
         scale = _Scale(torch.tensor(self.means), torch.tensor(self.deviations))
-        one = replace(self, means=(0.0,) * self.outputs, deviations=(1.0,) * self.outputs)
-        return nn.Sequential(network, scale), one
+        zeros, ones = (0.0,) * self.outputs, (1.0,) * self.outputs
+        return nn.Sequential(network, scale), replace(self, means=zeros, deviations=ones)
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find targets that are no finite numbers, or not as many for each example."""

@@ -17,7 +17,7 @@ from lit_metanas.objectives.classification import (
     ClassProbabilities,
     best_temperature,
     calibration_error,
-    is_temperature,
+    is_number,
 )
 from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
 from lit_metanas.objectives.objective import Examples, Judged, LeftOut
@@ -86,10 +86,9 @@ class SeveralLabels(ClassProbabilities):
         object.__setattr__(self, "metric", metric_name(self.metric, label_metrics(self.way), "several labels"))
         if len(self.cuts) != self.way or (self.weights is not None and len(self.weights) != self.way):
             raise ValueError(f"SeveralLabels: give a threshold, and two weights, for each of the {self.way} classes.")
-        for threshold in self.cuts:
-            if type(threshold) not in (int, float) or not 0 < threshold <= 1:
-                raise ValueError("SeveralLabels: a threshold is no number above 0 and up to 1.")
-        if not is_temperature(self.temperature):
+        if not all(is_number(threshold, above=0) and threshold <= 1 for threshold in self.cuts):
+            raise ValueError("SeveralLabels: a threshold is no number above 0 and up to 1.")
+        if not is_number(self.temperature, above=0):
             raise ValueError(f"SeveralLabels: temperature = {self.temperature} must be above 0.")
 
     @property
@@ -108,8 +107,8 @@ class SeveralLabels(ClassProbabilities):
         thresholds = plain.get("thresholds")
         if not names or not isinstance(thresholds, list) or len(thresholds) != names:
             raise ValueError(f"it has {cls.kind} of {names} classes, without a threshold for each")
-        metric = plain.get("metric", MEAN_PRECISION)
-        return cls(names, tuple(thresholds), plain.get("temperature", 1.0), metric=metric)
+        own = {name: plain[name] for name in ("temperature", "metric") if name in plain}
+        return cls(names, tuple(thresholds), **own)
 
     def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The binary cross-entropy of scores and targets, both ``(n, way)``, by the weights: the mean over the classes.
@@ -137,8 +136,7 @@ class SeveralLabels(ClassProbabilities):
             return self
         scores, wanted = scores.double().cpu(), targets.double().cpu()
         plain = replace(self, weights=None)  # of the log-loss, the sum of those of all classes
-        temperature = best_temperature(scores, lambda own: plain.losses(own, wanted) * self.way)
-        found = replace(self, temperature=temperature)
+        found = replace(self, temperature=best_temperature(scores, lambda own: plain.losses(own, wanted) * self.way))
         probabilities, shared = found.values(scores), USUAL_THRESHOLD
         if bool(wanted.any()):
             shared = best_threshold(probabilities.flatten(), wanted.flatten())
@@ -159,8 +157,7 @@ class SeveralLabels(ClassProbabilities):
     def labels_of(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, float]:
         """The labels from their thresholds on, with their probabilities, the most probable first."""
         rows = zip(self.names(names), prediction, self.cuts, strict=True)
-        found = {name: value for name, value, least in rows if value >= least}
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return dict(sorted(((name, p) for name, p, least in rows if p >= least), key=lambda pair: -pair[1]))
 
     def show(self, predictions: Sequence[tuple[float, ...]], inputs: Tensor, examples: Examples) -> list[str]:
         """The labels from their thresholds on, in the order of the classes."""
@@ -172,19 +169,13 @@ class SeveralLabels(ClassProbabilities):
 
     def columns(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, str | float]:
         """The labels of a prediction as a text, and the probability of each class, by their columns."""
-        shares: dict[str, str | float] = {
-            f"p({name})": round(value, 6) for name, value in zip(self.names(names), prediction, strict=True)
-        }
-        return {LABELS: self._shown(prediction, names)} | shares
+        shares = zip(self.names(names), prediction, strict=True)
+        return {LABELS: self._shown(prediction, names), **{f"p({name})": round(value, 6) for name, value in shares}}
 
     def chosen(self, predictions: Sequence[tuple[float, ...]]) -> Tensor:
         """Which labels are predicted, shape ``(n, way)``, bool."""
         rows = torch.tensor(list(predictions), dtype=torch.float64).reshape(-1, self.way)
         return rows >= rows.new_tensor(self.cuts)
-
-    def uncalibrated(self) -> Self:
-        """Without the temperature."""
-        return replace(self, temperature=1.0)
 
     def own_probabilities(self, probabilities: Tensor) -> Tensor:
         """The network's own probabilities, of calibrated ones, float64."""
@@ -255,5 +246,6 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
     middles = (values + torch.cat([values[1:], values.new_zeros(1)])) / 2
     apart = torch.cat([values[1:] < values[:-1], torch.ones(1, dtype=torch.bool)])  # no threshold divides equal ones
     scores = torch.where(apart, scores, -1.0)
+    # Equal scores differ by rounding.
     best = middles[scores >= scores.max() - 1e-12]
     return min(1.0, max(1e-6, float(best[(best - USUAL_THRESHOLD).abs().argmin()])))

@@ -98,6 +98,7 @@ class Span(Objective):
             )
         found = targets[:, 0] != NOWHERE
         if not bool(found.any()):
+            # No constant: it would have no gradient, and the step that follows needs one.
             return scores.sum() * 0.0
         scores, targets = scores[found], targets[found]
         begins = F.cross_entropy(scores[:, :, STARTS], targets[:, 0])
@@ -107,6 +108,7 @@ class Span(Objective):
         """The first and last step of each example whose scores have the largest sum, among those that may be."""
         begins, ends = scores[:, :, STARTS], scores[:, :, ENDS]
         steps = scores.shape[1]
+        # Steps times the longest answer, where all pairs of a start and an end would be the steps squared.
         best = torch.full((len(scores), steps), -torch.inf, dtype=scores.dtype, device=scores.device)
         last = torch.zeros((len(scores), steps), dtype=torch.int64, device=scores.device)
         for more in range(min(self.longest, steps)):  # so many steps behind the first
@@ -115,8 +117,7 @@ class Span(Objective):
             best[:, : steps - more] = torch.where(better, sums, best[:, : steps - more])
             last[:, : steps - more] = torch.where(better, more, last[:, : steps - more])
         first = best.argmax(1)
-        found = torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1)
-        return [(start, end) for start, end in found.tolist()]
+        return self.answers(torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1))
 
     def answers(self, targets: Tensor) -> list[tuple[int, int]]:
         """The first and last steps."""
@@ -147,5 +148,5 @@ class Span(Objective):
         both = torch.minimum(said[:, 1], meant[:, 1]) - torch.maximum(said[:, 0], meant[:, 0]) + 1
         lengths = (said[:, 1] - said[:, 0] + 1) + (meant[:, 1] - meant[:, 0] + 1)
         overlap = 2 * both.clamp(min=0).double() / lengths
-        right = torch.where(meant[:, 0] == NOWHERE, torch.zeros_like(overlap), overlap)
-        return Judged(right, torch.ones(len(meant), dtype=torch.float64))
+        overlap[meant[:, 0] == NOWHERE] = 0
+        return Judged(overlap, torch.ones(len(meant), dtype=torch.float64))

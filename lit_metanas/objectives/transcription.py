@@ -98,32 +98,28 @@ class Transcription(Objective):
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find what is no row of symbols with zeros behind its end."""
-        self._check(name, targets, self.symbols)
-
-    def check_tested(self, name: str, targets: Tensor) -> None:
-        """The same for a test part, in which ``symbols + 1`` may stand, too."""
-        self._check(name, targets, self.symbols + 1)
-
-    def _check(self, name: str, targets: Tensor, most: int) -> None:
         if targets.dim() != 2:
             raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
-        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= most:
+        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= self.symbols:
             raise ValueError(
-                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to {most}, "
-                "and 0 behind the end."
+                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
+                f"{self.symbols}, and 0 behind the end."
             )
         said = targets != BLANK
         if bool((said[:, 1:] & ~said[:, :-1]).any()) or not bool(said.any()):
             raise ValueError(f"{name} has a 0 within a transcript, or no symbol at all: give 0 behind the end alone.")
 
+    def check_tested(self, name: str, targets: Tensor) -> None:
+        """The same for a test part, in which ``symbols + 1`` may stand, too."""
+        Transcription(self.symbols + 1).check_targets(name, targets)
+
     def judge(self, predictions: Sequence[Sequence[int]], targets: Tensor) -> Judged:
         """Symbols less errors (substituted, missing or added ones), of all symbols; may be below 0."""
         from torchmetrics.functional.text import edit_distance  # takes seconds
 
-        said = [_as_text(row) for row in predictions]
-        meant = [_as_text(row) for row in self.answers(targets)]
+        said, meant = ([_as_text(row) for row in rows] for rows in (predictions, self.answers(targets)))
         errors = torch.as_tensor(edit_distance(said, meant, reduction="none")).double()
-        whole = torch.tensor([float(len(text)) for text in meant], dtype=torch.float64)
+        whole = torch.tensor([*map(len, meant)], dtype=torch.float64)
         return Judged(whole - errors.reshape(-1), whole)
 
 

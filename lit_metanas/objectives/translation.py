@@ -126,6 +126,7 @@ class Translation(Objective):
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean cross-entropy of each token of a text, and of its end, unless it fills all steps."""
         targets = F.pad(targets, (0, scores.shape[1] - targets.shape[1]), value=END)
+        # Each token and the first end behind them: the first step always, another one if a token stands before it.
         learned = F.pad(targets[:, :-1] != END, (1, 0), value=True)
         return F.cross_entropy(scores[learned], targets[learned], label_smoothing=label_smoothing)
 
@@ -159,8 +160,7 @@ class Translation(Objective):
             texts = self.texts(meant)
             if has_unknown:
                 texts = [text.replace(UNKNOWN_SHOWN, NEVER_WRITTEN) for text in texts]
-            compare = {"chrF": chrf_scores, "BLEU": bleu_scores}[self.metric]
-            right = compare(self.texts(predictions), texts)
+            right = {"chrF": chrf_scores, "BLEU": bleu_scores}[self.metric](self.texts(predictions), texts)
         return Judged(torch.tensor(right, dtype=torch.float64), torch.ones(len(right), dtype=torch.float64))
 
     def check_targets(self, name: str, targets: Tensor) -> None:
@@ -228,4 +228,5 @@ def _bleu(said: Sequence[str], meant: Sequence[str]) -> float:
         if not matches + added:
             return 0.0
         logarithms += math.log((matches + added) / (whole + added))
+    # The second summand is the penalty for a text that is too short.
     return math.exp(logarithms / LONGEST_NGRAM + min(0.0, 1 - len(meant) / len(said)))

@@ -1,5 +1,6 @@
 """Tasks, episodes, and the sources that they are drawn from; of any kind of data."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation
@@ -29,14 +30,15 @@ __all__ = [
 ]
 
 
+_DATA_MODULES = {
+    "EpisodeDataModule": "episode_data",
+    "TargetTaskDataModule": "target_data",
+    "TrainingTaskDataModule": "target_data",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import the data modules, and Lightning with them, when first asked for."""
-    if name == "EpisodeDataModule":
-        from lit_metanas.tasks.episode_data import EpisodeDataModule
-
-        return EpisodeDataModule
-    if name in ("TargetTaskDataModule", "TrainingTaskDataModule"):
-        from lit_metanas.tasks import target_data
-
-        return getattr(target_data, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _DATA_MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_DATA_MODULES[name]}"), name)

@@ -47,18 +47,19 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
     rarest = int(sizes.argmin())
     if metric is None and task.objective is None and int(sizes[rarest]) < RARE * float(sizes.double().mean()):
         task = replace(task, objective=task.goal.judged_by(BALANCED))
-        name = printable(task.goal.names(task.classes)[rarest], 40)
         sentence = (
-            f"class '{name}' has {sizes[rarest]:,} of {len(task.train):,} examples to learn from: networks are chosen "
-            f"by {BALANCED}, the mean recall."
+            f"class '{printable(task.goal.names(task.classes)[rarest], 40)}' has {sizes[rarest]:,} of "
+            f"{len(task.train):,} examples to learn from: networks are chosen by {BALANCED}, the mean recall."
         )
     if class_weight == AUTO_WEIGHT:
         class_weight = BALANCED_WEIGHT if task.goal.metric == BALANCED else None
     if class_weight is None:
         return task, sentence
-    weights = _class_weights(task, class_weight, sizes)
-    val = task.val and _weighted(task.val, weights)
-    return replace(task, train=_weighted(task.train, weights), val=val), sentence
+    if class_weight == BALANCED_WEIGHT:
+        weights = len(task.train) / (task.way * sizes.clamp(min=1).float())
+    else:
+        weights = torch.tensor(_given_weights(task.goal.names(task.classes), class_weight), device=sizes.device)
+    return replace(task, train=_weighted(task.train, weights), val=task.val and _weighted(task.val, weights)), sentence
 
 
 def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:
@@ -74,19 +75,13 @@ def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:
     return replace(task, objective=replace(goal, weights=tuple(weights)))
 
 
-def _class_weights(task: Task, class_weight: Any, sizes: Tensor) -> Tensor:
-    """The weight of an example of each class."""
-    if class_weight == BALANCED_WEIGHT:
-        return len(task.train) / (task.way * sizes.clamp(min=1).float())
-    names = task.goal.names(task.classes)
-    return torch.tensor(_given_weights(names, class_weight), device=sizes.device)
-
-
 def _given_weights(names: Sequence[str], class_weight: Any) -> list[float]:
     """The weight of each class, 1 unless it is given."""
     if not isinstance(class_weight, Mapping):
-        wrong = printable(str(class_weight), 40)
-        raise ValueError(f"class_weight = '{wrong}' is unknown: give 'balanced', None, or a weight for each class.")
+        raise ValueError(
+            f"class_weight = '{printable(str(class_weight), 40)}' is unknown: give 'balanced', None, or a weight for "
+            "each class."
+        )
     given = {str(name): float(weight) for name, weight in class_weight.items()}
     for name, weight in given.items():
         if name not in names:
@@ -97,6 +92,5 @@ def _given_weights(names: Sequence[str], class_weight: Any) -> list[float]:
 
 
 def _weighted(part: Split, weights: Tensor) -> Split:
-    """A part whose examples have the weights of their classes, times those that they had."""
     own = weights[part.labels]
     return replace(part, weights=own if part.weights is None else own * part.weights)

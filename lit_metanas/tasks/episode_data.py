@@ -41,6 +41,7 @@ class StepTasks(RankedData):
     """A data module whose training batches are the tasks of an outer step; all processes share them evenly."""
 
     tasks_per_step: int | None  # over all processes; None takes one a process
+    steps_per_epoch: int
 
     @property
     def tasks_in_step(self) -> int:
@@ -52,8 +53,11 @@ class StepTasks(RankedData):
         """How many batches of this epoch the trainer has trained on; None without a trainer."""
         if self.trainer is None:
             return None
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
-        return int(progress["current"]["processed"])
+        return int(self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"])
+
+    def training_sampler(self) -> EpisodeSampler:
+        """The keys of the tasks of each outer step."""
+        return EpisodeSampler(self.steps_per_epoch * self.tasks_in_step, self.tasks_in_step, self.rank, self.world_size)
 
     def check_shares(self) -> None:
         """Refuse a number of tasks that the processes cannot share evenly."""
@@ -75,9 +79,9 @@ class StepTasks(RankedData):
                 f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
             )
         assert self.trainer is not None
-        fitting = self.trainer.state.fn == TrainerFn.FITTING
-        if fitting and self.tasks_per_step is None and before != self.tasks_in_step:
-            processes = " and a number of processes that divides it" if before % self.world_size else ""
+        is_open = self.tasks_per_step is None and self.trainer.state.fn == TrainerFn.FITTING
+        if is_open and before != self.tasks_in_step:
+            processes = " and a number of processes that divides it" * bool(before % self.world_size)
             raise ValueError(
                 f"The checkpoint was trained with {number_of(before, 'task')} a step, and "
                 f"{number_of(self.world_size, 'process')} would take {self.tasks_in_step}: give "
@@ -233,9 +237,7 @@ class EpisodeDataModule(StepTasks):
 
     def train_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
-        episodes = self.steps_per_epoch * self.tasks_in_step
-        sampler = EpisodeSampler(episodes, self.tasks_in_step, self.rank, self.world_size)
-        return self._loader("train", sampler, done=lambda: self.trained_batches)
+        return self._loader("train", self.training_sampler(), done=lambda: self.trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of the validation episodes."""
@@ -250,9 +252,9 @@ class EpisodeDataModule(StepTasks):
         return self._eval_loader("test", self.test_episodes)
 
     def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader[Episode]:
+        # Rounded up: the processes share a batch evenly.
         per_batch = -(-self.eval_tasks_per_step // self.world_size) * self.world_size
-        sampler = EpisodeSampler(episodes, per_batch, self.rank, self.world_size, renewed=False)
-        return self._loader(subset, sampler)
+        return self._loader(subset, EpisodeSampler(episodes, per_batch, self.rank, self.world_size, renewed=False))
 
     def _loader(
         self, subset: Subset, sampler: EpisodeSampler, done: Callable[[], int | None] | None = None
@@ -270,11 +272,11 @@ class EpisodeDataModule(StepTasks):
         self.teardown("fit")
 
     def _require_ranges(self) -> None:
-        """Raise if a number is out of its range."""
-        least = {"way": 2, "shot": 1, "query": 1, "eval_way": 2, "eval_shot": 1, "eval_query": 1}
-        least |= {"tasks_per_step": 1, "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
-        least |= {"test_episodes": 1, "num_workers": 0}
+        least = {
+            "way": 2, "shot": 1, "query": 1, "eval_way": 2, "eval_shot": 1, "eval_query": 1, "num_workers": 0,
+            "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1, "test_episodes": 1,
+        }  # fmt: skip
+        if self.tasks_per_step is not None:
+            least["tasks_per_step"] = 1
         numbers = {name: (getattr(self, name), bound, MOST_EPISODES) for name, bound in least.items()}
-        if self.tasks_per_step is None:
-            del numbers["tasks_per_step"]
         check_range("EpisodeDataModule", **numbers, seed=(self.seed, 0), eval_seed=(self.eval_seed, 0))

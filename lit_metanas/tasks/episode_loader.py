@@ -99,13 +99,10 @@ class EpisodeSampler(Sampler[list[EpisodeKey]]):
         self.epoch = epoch if self.renewed else 0
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch."""
         return -(-self.episodes // self.per_batch)
 
     def __iter__(self) -> Iterator[list[EpisodeKey]]:
-        """Yield the batches from ``first_batch`` on."""
-        for batch in range(self.first_batch, len(self)):
-            start = batch * self.per_batch
+        for start in range(self.first_batch * self.per_batch, self.episodes, self.per_batch):
             stop = min(start + self.per_batch, self.episodes)
             yield [(self.epoch, index) for index in range(start + self.rank, stop, self.world)]
 
@@ -134,17 +131,14 @@ class EpisodeLoader(Generic[Loaded]):
         self._loader = self._make_loader()
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch."""
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[list[Loaded]]:
         """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
         # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
-        epoch, first = self._resume
+        epoch, done = self._resume
         self._resume = -1, 0
-        if epoch != self.sampler.epoch:
-            first = 0
-        self.sampler.first_batch = self._handed_out = first
+        self.sampler.first_batch = self._handed_out = done if epoch == self.sampler.epoch else 0
         for batch in self._loader:
             self._handed_out += 1
             yield batch
@@ -164,14 +158,10 @@ class EpisodeLoader(Generic[Loaded]):
             self.stream,
             batch_sampler=self.sampler,
             num_workers=self._num_workers,
-            collate_fn=_as_list,
+            collate_fn=list,
             persistent_workers=self._num_workers > 0,
         )
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue after the batches that were done, if the next epoch to be loaded is theirs."""
         self._resume = state["epoch"], state["batch"]
-
-
-def _as_list(tasks: list[Loaded]) -> list[Loaded]:
-    return tasks

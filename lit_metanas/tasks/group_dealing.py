@@ -60,34 +60,26 @@ def deal_groups(
     parts = _best_parts(counts, np.array(goals), len(wanted), generator)
     for part, subset in enumerate(wanted):
         filled = counts[parts == part].sum(axis=0)
-        lacking = [label for label, number in zip(groups, filled, strict=False) if not number]
-        if lacking:
+        if lacking := [label for label, number in zip(groups, filled, strict=False) if not number]:
             _report_lacking(subset, lacking, len(groups), culprit)
     subsets: list[Subset | None] = [*wanted, None]
     return {group: subsets[part] for group, part in zip(order, parts.tolist(), strict=True)}
 
 
 def _report_lacking(subset: Subset, lacking: Sequence[str], classes: int, culprit: Callable[[str], str]) -> None:
-    """Refuse or warn of classes that a part lacks."""
     first = printable(culprit(lacking[0]))
     if subset == "train":
         raise ValueError(f"{first} has too few groups to be learned and tested: add some.")
+    said = f"There are too few groups for a {subset} part, which is empty"
     if len(lacking) < classes:
         more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
-        warn_of_data(
-            f"{first} has too few groups for the {subset} part, which is without it{more}: add examples of other "
-            "groups."
-        )
-        return
-    warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
+        said = f"{first} has too few groups for the {subset} part, which is without it{more}"
+    warn_of_data(f"{said}: add examples of other groups.")
 
 
 def named_parts(parts: Sequence[str]) -> str:
     """Such as ``train and test part``."""
-    *others, last = parts
-    if not others:
-        return f"{last} part"
-    return f"{', '.join(others)} and {last} part"
+    return f"{' and '.join(', '.join(parts).rsplit(', ', 1))} part"
 
 
 def _best_parts(
@@ -105,6 +97,7 @@ def _best_parts(
         ways = np.stack([_dealt(counts, shares, order) for order in orders])
     filled = np.stack([(ways == part) @ counts for part in range(len(shares))], axis=1)  # (ways, parts, rows)
     wrong = ((filled / counts.sum(axis=0) - shares[:, None]) ** 2).mean(axis=2).sum(axis=1).round(DECIMALS)
+    # Of the train, val and test part: one class that the first lacks costs more than all that the others lack.
     prices = np.array([1 + rows * (2 + rows), 1, 1 + rows])[:wanted]
     missing = (filled[:, :wanted] == 0).sum(axis=2) @ prices
     best: NDArray[np.int64] = ways[np.lexsort((wrong, missing))[0]]

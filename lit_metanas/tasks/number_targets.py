@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import hint, printable
-from lit_metanas.tasks.label_sets import are_label_sets
-from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
+from lit_metanas.tasks.labels import MISSING, Labels, are_label_sets, is_missing, plain_label
 from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "several labels", "regression"]
@@ -56,12 +55,10 @@ def are_numbers(labels: Sequence[Hashable]) -> bool:
     counts = Counter(label for label in labels if not _is_absent(label))
     if len(counts) < FEWEST_NUMBERS:
         return False
-    values = list(map(_number, counts))
-    if any(value is None for value in values):
-        return False
-    fraction = any(value is not None and not value.is_integer() for value in values)
+    values = [value for value in map(_number, counts) if value is not None]
     rare = sum(number < FEWEST_REPEATS for number in counts.values())
-    return fraction or rare > RARE_LABELS * len(counts)
+    fits = rare > RARE_LABELS * len(counts) or not all(map(float.is_integer, values))
+    return fits and len(values) == len(counts)
 
 
 def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
@@ -76,8 +73,7 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
     wrong = next((text for text in sorted(texts) if _number(text) is None), None)
     if wrong is None or len(texts) < FEWEST_NUMBERS or not are_measures(texts):
         return "classification"
-    digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
-    if are_numbers(digits):
+    if are_numbers([re.sub(r"[^0-9.]", "", str(label).replace(",", ".")) for label in labels]):
         raise ValueError(f"The label {_no_number(wrong)}; if these are classes, give objective='classification'.")
     return "classification"
 
@@ -86,10 +82,7 @@ def number_targets(
     labels: Labels, number: int, *, name: str = "y", noun: str = "rows", where: Sequence[str] = ()
 ) -> Tensor:
     """The targets of so many examples, shape ``(n, targets)``, float32."""
-    columns: Any = labels
-    if isinstance(labels, Tensor):
-        columns = labels.detach().cpu().numpy()
-    array = np.asarray(columns)
+    array = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if array.ndim not in (1, 2) or not math.prod(array.shape[1:]):
         raise ValueError(f"{name} has shape {array.shape}: give one number, or several, for each of the {noun}.")
     if len(array) != number:
@@ -105,10 +98,9 @@ def number_targets(
 
 def strata_of(targets: Tensor) -> list[Tensor]:
     """The places of examples by quantiles of their targets, of several by those of the mean of their ranks."""
-    number = len(targets)
     ranks = targets.double().argsort(dim=0, stable=True).argsort(dim=0).double().mean(1)
-    order = ranks.argsort(stable=True)
-    return [*order.tensor_split(max(1, min(STRATA, number // LEAST_OF_A_STRATUM)))]
+    strata = max(1, min(STRATA, len(targets) // LEAST_OF_A_STRATUM))
+    return [*ranks.argsort(stable=True).tensor_split(strata)]
 
 
 def named_targets(name: str | None) -> Targets | None:
@@ -126,18 +118,16 @@ def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
         raise ValueError(f"{name} has a number beyond 3.4e38: give all in a larger unit.")
     rounded = torch.from_numpy(numbers.astype(np.float32))
     errors, spread = (rounded.double() - torch.from_numpy(numbers)).abs(), numbers.std(0)
-    for place in range(len(spread)):
-        error = float(errors[:, place].max())
-        if error > MOST_ROUNDED * spread[place] > 0:
+    for error, deviation in zip(errors.amax(0).tolist(), spread, strict=True):
+        if error > MOST_ROUNDED * deviation > 0:
             warn_of_data(
-                f"{name} has numbers that differ by {spread[place]:.2g} and are rounded by up to {error:.2g}, as they "
+                f"{name} has numbers that differ by {deviation:.2g} and are rounded by up to {error:.2g}, as they "
                 "are kept in single precision: subtract a constant from them."
             )
     return rounded
 
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
-    """A target as a number."""
     at = f"at {where[place]} of" if where else f"{place} in"
     if _is_absent(value):
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")

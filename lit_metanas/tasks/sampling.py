@@ -67,8 +67,8 @@ def draw_episode(
     available = [source.episode_instances(subset, class_index) for class_index in chosen]
     for class_index, examples in zip(chosen, available, strict=True):
         _require(source, subset, class_index, examples, needed, wanted)
-    picked = _permutations(available, needed, generator)
-    drawn = source.inputs_of_classes(subset, chosen, picked)
+    # Which numbers are drawn, in which order, is part of every result: first the classes, then the examples of each.
+    drawn = source.inputs_of_classes(subset, chosen, _permutations(available, needed, generator))
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
@@ -127,6 +127,7 @@ def draw_task(
     if held_out:
         needed, wanted = train + val, f"train + val = {train} + {val}"
     picked = []
+    # As in `draw_episode` the order of draws is part of every result: of each class the ordinary examples come first.
     for class_index in chosen:
         available = source.instances(subset, class_index)
         _require(source, subset, class_index, available, needed, wanted)
@@ -188,7 +189,6 @@ def _permutations(available: Sequence[int], needed: int, generator: np.random.Ge
 
 
 def _require(source: TaskSource, subset: Subset, class_index: int, available: int, needed: int, wanted: str) -> None:
-    """Raise if a class has fewer examples than needed."""
     if available < needed:
         raise ValueError(
             f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has "
@@ -276,11 +276,9 @@ class DrawnTasks(TaskCollection):
         self.source.prepare()
 
     def __len__(self) -> int:
-        """Return the number of tasks."""
         return self.tasks
 
     def __getitem__(self, index: int) -> Task:
-        """Draw one task."""
         if not 0 <= index < self.tasks:
             raise IndexError(f"task {index} of {self.tasks}")
         return draw_task(

@@ -107,8 +107,7 @@ class TaskSource(ABC):
 def check_source(source: object) -> None:
     """Refuse what is no source of tasks, such as a data set of torch's."""
     if not isinstance(source, TaskSource):
-        kind = type(source).__name__
-        wrapped = (
-            "lm.kinds.DatasetSource(...)" if isinstance(source, Dataset) else "lm.kinds.ArraySource(images, labels)"
+        call = "DatasetSource(...)" if isinstance(source, Dataset) else "ArraySource(images, labels)"
+        raise ValueError(
+            f"source is a {type(source).__name__}, which is not a source of tasks: make one by lm.kinds.{call}."
         )
-        raise ValueError(f"source is a {kind}, which is not a source of tasks: make one by {wrapped}.")

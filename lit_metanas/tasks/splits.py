@@ -72,10 +72,9 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
 def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
     """Warn if some of the test examples are learned from, too."""
     if repeated:
-        verb = ("is", "are")[repeated > 1]
         warn_of_data(
-            f"{tested_in} repeats {number_of(repeated, noun)} that {verb} learned from: the test accuracy will be too "
-            "good. Leave them out of one of the two."
+            f"{tested_in} repeats {number_of(repeated, noun)} that {('is', 'are')[repeated > 1]} learned from: the "
+            "test accuracy will be too good. Leave them out of one of the two."
         )
 
 
@@ -103,9 +102,8 @@ def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, 
     if train is not None and train + val + test <= 1 - 1e-6:
         trained = min(max(1, round(train * examples)), rest)
     if trained < 1:
-        parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
-        has = number_of(examples, "example")
-        raise ValueError(f"{printable(culprit)} has {has}, too few for a {named_parts(parts)}: add some.")
+        parts = named_parts(["train", *(name for name, share in (("val", val), ("test", test)) if share)])
+        raise ValueError(f"{printable(culprit)} has {number_of(examples, 'example')}, too few for a {parts}: add some.")
     return trained, validation, tested
 
 

@@ -27,11 +27,9 @@ class RankSampler(DistributedSampler[int]):
         self.indices = range(rank, length, world)
 
     def __iter__(self) -> Iterator[int]:
-        """Yield this process's indices."""
         return iter(self.indices)
 
     def __len__(self) -> int:
-        """Return the number of this process's indices."""
         return len(self.indices)
 
 
@@ -126,19 +124,19 @@ class ShuffledTasks(Dataset[WholeTask]):
         self.tasks = tasks
         self.seed = seed
         self.per_epoch = per_epoch
-        self._kept: dict[int, Task] = {}
+        self._kept: dict[int, WholeTask] = {}
 
     def __getitem__(self, key: EpisodeKey) -> WholeTask:
-        """Return the task of (epoch, index)."""
         epoch, index = key
         passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))
         if self.seed is not None:
             place = int(np.random.default_rng((self.seed, passes)).permutation(len(self.tasks))[place])
-        if len(self.tasks) > MOST_KEPT:
-            return WholeTask(self.tasks[place])
-        if place not in self._kept:
-            self._kept[place] = self.tasks[place]
-        return WholeTask(self._kept[place])
+        if place in self._kept:
+            return self._kept[place]
+        whole = WholeTask(self.tasks[place])
+        if len(self.tasks) <= MOST_KEPT:
+            self._kept[place] = whole
+        return whole
 
 
 @keeps_arguments()
@@ -223,9 +221,7 @@ class TrainingTaskDataModule(StepTasks):
 
     def train_dataloader(self) -> EpisodeLoader[WholeTask]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
-        number = self.steps_per_epoch * self.tasks_in_step
-        sampler = EpisodeSampler(number, self.tasks_in_step, self.rank, self.world_size)
-        return EpisodeLoader(self._stream(True), sampler, done=lambda: self.trained_batches)
+        return EpisodeLoader(self._stream(True), self.training_sampler(), done=lambda: self.trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader[WholeTask] | list[WholeTask]:
         """Return a loader of the validation tasks, one a batch and process."""

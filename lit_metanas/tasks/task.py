@@ -84,9 +84,7 @@ class Split:
         return self._changed(lambda tensor: tensor[places])
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
-        """The same with each tensor changed."""
-        weights = None if self.weights is None else change(self.weights)
-        return Split(change(self.inputs), change(self.labels), weights)
+        return Split(change(self.inputs), change(self.labels), None if self.weights is None else change(self.weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +103,9 @@ def join_parts(*parts: Split) -> Split:
     inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
     weights = None
     if any(part.weights is not None for part in parts):
-        ones = [torch.ones(len(part), device=part.labels.device) for part in parts]
-        weights = torch.cat([ones[at] if part.weights is None else part.weights for at, part in enumerate(parts)])
+        ones = (torch.ones(len(part), device=part.labels.device) for part in parts)
+        pairs = zip(ones, (part.weights for part in parts), strict=True)
+        weights = torch.cat([one if own is None else own for one, own in pairs])
     joined = in_one_piece(inputs)
     if joined is None:
         joined = join_inputs(inputs)
@@ -169,11 +168,11 @@ class Task:
 
     def __repr__(self) -> str:
         sizes = [f"{name} {len(part)}" for name, part in self._named_parts() if part is not None]
-        shape = f"shape {tuple(self.train.inputs.shape[1:])}"
         goal = number_of(self.way, "class")
         if not isinstance(self.goal, Classification):
             goal = f"{type(self.goal).__name__}, {number_of(self.way, 'output')}"
-        return f"{type(self).__name__}({', '.join([repr(self.id), goal, *sizes, shape])})"
+        shape = tuple(self.train.inputs.shape[1:])
+        return f"{type(self).__name__}({', '.join([repr(self.id), goal, *sizes])}, shape {shape})"
 
     def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
         return ("train", self.train), ("val", self.val), ("test", self.test)
@@ -209,9 +208,7 @@ class Task:
         return self._changed(lambda part: replace(part, inputs=change(part.inputs)))
 
     def _changed(self, change: Callable[[Split], Split]) -> Self:
-        """The same task with each part changed, in their order."""
-        train, val = change(self.train), self.val and change(self.val)
-        return replace(self, train=train, val=val, test=change(self.test))
+        return replace(self, train=change(self.train), val=self.val and change(self.val), test=change(self.test))
 
 
 @dataclass(eq=False, repr=False)
@@ -270,8 +267,10 @@ def check_task(task: Task) -> None:
         >>> lm.tasks.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
-        names = ", ".join(task.classes)
-        raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
+        raise ValueError(
+            f"Task '{task.id}' has way = {task.way}, but the class names {', '.join(task.classes)}: name each class "
+            "once."
+        )
     targets, tested = task.goal.check_targets, task.goal.check_tested
     for name, part, check in (("train", task.train, targets), ("val", task.val, targets), ("test", task.test, tested)):
         if part is not None:
@@ -285,9 +284,7 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
-    noun = "inputs"
-    if task.train.inputs.dim() == 4:
-        noun = "images"
+    noun = "images" if task.train.inputs.dim() == 4 else "inputs"
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape.")
     try:
@@ -390,11 +387,9 @@ class SingleTask(TaskCollection):
         return self[0].shape
 
     def __len__(self) -> int:
-        """Return 1."""
         return 1
 
     def __getitem__(self, index: int) -> Task:
-        """Return the task."""
         if index != 0:
             raise IndexError(f"task {index} of 1")
         return self._task if self.kept else self.make()

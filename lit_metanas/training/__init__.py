@@ -5,26 +5,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child as Child
-    from lit_metanas.training.encoders import EncodedTask as EncodedTask
-    from lit_metanas.training.encoders import Encoder as Encoder
-    from lit_metanas.training.encoders import encode as encode
-    from lit_metanas.training.encoders import read_encoder as read_encoder
-    from lit_metanas.training.export import Exported as Exported
-    from lit_metanas.training.export import export_child as export_child
-    from lit_metanas.training.export import load as load
-    from lit_metanas.training.meta_search import AdaptedLogits as AdaptedLogits
-    from lit_metanas.training.meta_search import ArchitectureSchedule as ArchitectureSchedule
-    from lit_metanas.training.meta_search import MetaRecipe as MetaRecipe
-    from lit_metanas.training.meta_search import MetaSearch as MetaSearch
+    from lit_metanas.training.encoders import (
+        EncodedTask as EncodedTask,
+        Encoder as Encoder,
+        encode as encode,
+        read_encoder as read_encoder,
+    )
+    from lit_metanas.training.export import Exported as Exported, export_child as export_child, load as load
+    from lit_metanas.training.meta_search import (
+        AdaptedLogits as AdaptedLogits,
+        ArchitectureSchedule as ArchitectureSchedule,
+        MetaRecipe as MetaRecipe,
+        MetaSearch as MetaSearch,
+    )
     from lit_metanas.training.preemption import Preemption as Preemption
     from lit_metanas.training.recipes import Recipe as Recipe
     from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
     from lit_metanas.training.trainers import Trainer as Trainer
     from lit_metanas.training.weight_sharing.darts_training import DARTSRates as DARTSRates
     from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
-    from lit_metanas.training.weight_sharing.hypergradient import FirstOrder as FirstOrder
-    from lit_metanas.training.weight_sharing.hypergradient import Hypergradient as Hypergradient
-    from lit_metanas.training.weight_sharing.hypergradient import SecondOrder as SecondOrder
+    from lit_metanas.training.weight_sharing.hypergradient import (
+        FirstOrder as FirstOrder,
+        Hypergradient as Hypergradient,
+        SecondOrder as SecondOrder,
+    )
     from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {

@@ -17,10 +17,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 
 import lit_metanas
 from lit_metanas.callbacks.replica_check import AgreedError
-from lit_metanas.cli import command_line, error_sentences
+from lit_metanas.cli import command_line, errors
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.error_sentences import is_from_checkpoint
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, is_from_checkpoint
 from lit_metanas.cli.program import Program
 from lit_metanas.records.budget import FailedWorkError
 
@@ -238,9 +237,9 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
 
 def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     assert SIGTERMException.__name__ == command_line.STOPPED
-    assert AgreedError.__name__ == error_sentences.AGREED
+    assert AgreedError.__name__ == errors.AGREED
     known = (MisconfigurationException, FailedWorkError)
-    assert tuple(kind.__name__ for kind in known) == error_sentences.SELF_EXPLAINING
+    assert tuple(kind.__name__ for kind in known) == errors.SELF_EXPLAINING
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 import torch
 import yaml
 
-from lit_metanas.cli.experiment.plan import Step
-from lit_metanas.cli.experiment.progress import mark, state
+from lit_metanas.cli.experiment.plan import Step, mark, state
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"state": "finished"}', '{"fingerprint": "other", "state": "finished"}'])

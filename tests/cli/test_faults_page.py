@@ -13,8 +13,7 @@ from optuna.study import StudyDirection
 from wandb.errors import CommError
 
 from lit_metanas.cli.configuration_files import check_file
-from lit_metanas.cli.error_sentences import sentence_about
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, sentence_about
 from lit_metanas.comparisons.comparison import read_pair
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.checkpoints import check_checkpoint

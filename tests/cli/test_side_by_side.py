@@ -17,7 +17,7 @@ from own_processes import command, environment
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment import parallel_runner as side_by_side
+from lit_metanas.cli.experiment import run as side_by_side
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 

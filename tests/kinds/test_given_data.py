@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.cli.parser import Parser
+from lit_metanas.cli.program import Parser
 from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
 from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
 from lit_metanas.tasks.splits import warn_of_copies

@@ -32,6 +32,14 @@ def test_a_prediction_that_is_off_by_one_step_is_half_right_of_three_classes() -
     assert Ordinal(3).judge([0, 1], torch.tensor([1, 1])).value == 0.75
 
 
+def test_an_objective_without_a_loss_is_refused() -> None:
+    class Lossless(Ordinal):
+        loss = lm.Objective.loss
+
+    with pytest.raises(TypeError, match="Lossless has neither 'loss' nor 'losses': define one of them"):
+        Lossless(3)
+
+
 def test_auto_search_and_export(table: Path, tmp_path: Path) -> None:
     result = lm.auto(table, objective="grades.Ordinal", flops=(1e7, 1e7), output=tmp_path / "out", progress=False)
     assert result.metric == "ordinal score"

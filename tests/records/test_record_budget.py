@@ -1,8 +1,7 @@
 """The account and the record."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lit_metanas.records import Budget, Cost, Exhausted, SearchRecord, Trial
 from lit_metanas.spaces import Architecture

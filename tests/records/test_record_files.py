@@ -6,8 +6,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lit_metanas.records import (
     ArchitectureRow,

@@ -5,8 +5,7 @@ import math
 import warnings
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lit_metanas.records import Cost, SearchRecord, Trial, merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.plain import to_plain

@@ -8,8 +8,7 @@ from statistics import NormalDist, fmean
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lit_metanas.records import Cost, SearchRecord, Trial
 from lit_metanas.records.statistics import (

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.estimators.estimator import BestSoFar

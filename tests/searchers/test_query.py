@@ -5,8 +5,7 @@ from dataclasses import replace
 import optuna
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost

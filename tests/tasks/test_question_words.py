@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import lit_metanas as lm
 from lit_metanas.inputs.tokens import split_words, word_places

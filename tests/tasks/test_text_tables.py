@@ -3,8 +3,7 @@
 import warnings
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.kinds import TextTable, TextTask, Words

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.shapes import PADDING

@@ -1,4 +1,4 @@
-"""Experiments: the phases that a user writes (docs/configurations.md), and the steps that come of them."""
+"""Experiments: the phases that a user writes (docs/configurations.md), the steps of them, and which are done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from pathlib import Path
@@ -19,7 +21,10 @@ from lit_metanas.cli.configuration_files import named_files
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.shipped_configurations import configuration_path, shipped_names, shown_path
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.text import shorten
+from lit_metanas.io.files import write_whole
+from lit_metanas.io.json_files import read_json
+from lit_metanas.io.own_folder import set_aside
+from lit_metanas.io.text import duration, printable, shorten
 
 WORD = re.compile(r"\{(\w+)\}")
 """A name in braces, which a word replaces."""
@@ -85,9 +90,7 @@ class Step:
     @property
     def label(self) -> str:
         """The seed, if it has one, and the name."""
-        if self.seed is None:
-            return self.name
-        return f"seed {self.seed}: {self.name}"
+        return self.name if self.seed is None else f"seed {self.seed}: {self.name}"
 
 
 def plan(
@@ -108,14 +111,15 @@ def plan(
     _check_inputs(inputs, phases, methods)
     phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
-    _check_seeds(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
+    if not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
     for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
-        together = list(group)
-        for seed in seeds if per_seed else [None]:
-            for phase in together:
-                steps.append(_step(phase, seed, seeds, words, steps))
+        for seed, phase in product(seeds if per_seed else [None], list(group)):
+            steps.append(_step(phase, seed, seeds, words, steps))
     return steps
 
 
@@ -136,17 +140,10 @@ def _check_phases(phases: Sequence[Phase]) -> None:
     verbs = [verb for verb in VERBS if verb != "run"]
     for phase in phases:
         if phase.verb not in verbs:
-            known = f"{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}."
-            raise UsageError(f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'{known}")
+            what = f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'"
+            raise UsageError(f"{what}{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}.")
         if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
             raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
-    if not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
 
 
 def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Wording]) -> None:
@@ -196,10 +193,10 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
     if phase.verb in TRAINER_VERBS and seed is not None:
         given.append(f"--seed_everything={seed}")
     for argument in phase.args:
-        if any(words.get(name) == "" for name in WORD.findall(argument)):
+        named = WORD.findall(argument)
+        if any(words.get(name) == "" for name in named):
             continue
-        each_seed = seed is None and not {"seed", "run"}.isdisjoint(WORD.findall(argument))
-        for each in seeds if each_seed else [seed]:
+        for each in seeds if seed is None and {"seed", "run"} & set(named) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
@@ -238,3 +235,63 @@ def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -
         return words.get(match[1], match[0])
 
     return WORD.sub(word, text)
+
+
+@dataclass
+class Progress:
+    """Which of all ``steps``, in order, are done, and what they took."""
+
+    steps: list[Step]
+    jobs: int
+    done: dict[int, str] = field(default_factory=dict)
+    _anew: set[int | None] = field(default_factory=set)
+
+    def begin(self, number: int) -> list[str] | None:
+        """Announce a step, and make room for it; returns its command line, or None if it was finished before."""
+        step = self.steps[number]
+        found = state(step, self._anew)
+        if found == "finished":
+            self.done[number] = "skipped"
+            self.say(number, ": already finished, skipped")
+            return None
+        aside = None
+        if found == "new":
+            self._anew.add(step.seed)
+            aside = set_aside(step.folder)
+        args, how = step.args, ""
+        checkpoint = step.folder / "checkpoints" / "last.ckpt"
+        if args[0] == "fit" and checkpoint.is_file():
+            args, how = [*args, f"--ckpt_path={checkpoint}"], f": goes on from {checkpoint}"
+        self.say(number, f"{how} …")
+        if aside is not None:
+            print(f"      moved the files of another configuration to {aside}", flush=True)
+        print(f"      {shlex.join(['lit-metanas', *args])}", flush=True)
+        mark(step, "started")
+        return args
+
+    def end(self, number: int, seconds: float) -> None:
+        """Note that a step is finished, and print what it took."""
+        mark(self.steps[number], "finished")
+        self.done[number] = duration(seconds)
+        self.say(number, f" took {self.done[number]}")
+
+    def say(self, number: int, text: str) -> None:
+        """Print a line about a step."""
+        print(f"[{number + 1}/{len(self.steps)}] {printable(self.steps[number].label)}{text}", flush=True)
+
+
+def state(step: Step, anew: Set[int | None]) -> str:
+    """``finished``, ``started`` or ``new``; ``anew``: seeds of earlier steps that run anew, None for all seeds."""
+    if (step.seed is None and anew) or not anew.isdisjoint({None, step.seed}):
+        return "new"
+    with suppress(OSError, ValueError):
+        marker = read_json(step.folder / "phase.json", "delete it")
+        if isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint:
+            return str(marker.get("state", "new"))
+    return "new"
+
+
+def mark(step: Step, state: str) -> None:
+    """Leave the step's state in its folder."""
+    marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
+    write_whole(step.folder / "phase.json", json.dumps(marker, indent=1))

@@ -44,7 +44,7 @@ from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
-from lit_metanas.tasks.label_sets import are_label_sets
+from lit_metanas.tasks.labels import are_label_sets
 from lit_metanas.tasks.number_targets import are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task

@@ -14,8 +14,7 @@ from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text
 from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names, kept_cells, read_rows, read_whole_rows
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
-from lit_metanas.tasks.label_sets import learned_as_sets
-from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
+from lit_metanas.tasks.labels import hardly_repeat, learned_as_sets, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
 
 TEXT_COLUMNS = (

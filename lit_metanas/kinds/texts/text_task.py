@@ -17,8 +17,16 @@ from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_source import labelled_texts
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
-from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
-from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
+from lit_metanas.tasks.labels import (
+    ClassNames,
+    Groups,
+    Labels,
+    group_names,
+    label_list,
+    label_sets,
+    learned_as_sets,
+    separator_of,
+)
 from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_repeats, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data

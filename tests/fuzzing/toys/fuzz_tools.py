@@ -23,10 +23,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, event, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, event, settings, strategies as st
 
-from lit_metanas.cli.error_sentences import describe_known, sentence_about
+from lit_metanas.cli.errors import describe_known, sentence_about
 
 SECONDS, MEMORY = 10, 1 << 30
 """Processor time and further memory that a case may take."""
