@@ -147,7 +147,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         return _Kind(code)
 
     def _scalar(self, kind: _Kind, value: bytes) -> Any:
-        return np.frombuffer(value, dtype=kind.dtype, count=1)[0]
+        return np.frombuffer(value, dtype=np.dtype(kind.code).newbyteorder(kind.order), count=1)[0]
 
 
 class _Kind:
@@ -165,10 +165,6 @@ class _Kind:
         if state[1] not in ("<", ">", "|", "="):
             raise Refused("another byte order")
         self.order = state[1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder(self.order)
 
 
 def restricted_load(content: bytes, source: str) -> Any:

@@ -27,7 +27,9 @@ def usable_cores() -> int:
         bound = len(os.sched_getaffinity(0))
     else:
         bound = os.cpu_count()
-    return max(1, int(min(bound or 1, _quota())))
+    # The cores whose time the groups of this process may use.
+    quota = min((_limit(group / "cpu.max") for group in control_groups()), default=float("inf"))
+    return max(1, int(min(bound or 1, quota)))
 
 
 def own_cores() -> int:
@@ -52,11 +54,6 @@ def control_groups() -> Iterator[Path]:
     path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
     own = _GROUPS / path.strip("/")
     yield from (group for group in (own, *own.parents) if group.is_relative_to(_GROUPS))
-
-
-def _quota() -> float:
-    """The cores whose time the groups of this process may use; infinite without a limit."""
-    return min((_limit(group / "cpu.max") for group in control_groups()), default=float("inf"))
 
 
 def _limit(file: Path) -> float:

@@ -42,33 +42,27 @@ def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
         raise ValueError(f"holds more than {MOST_JSON_VALUES} values")
     try:
         document = json.loads(content.decode(), parse_int=_integer, parse_float=_number, parse_constant=_constant)
-    except _BeyondLimit as error:
-        raise ValueError(str(error)) from None
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):  # not what is beyond a limit
         raise ValueError("is not valid JSON (truncated, or another kind of file)") from None
     _check(document, longest)
     return document
 
 
-class _BeyondLimit(Exception):  # noqa: N818 (not one of JSON's own errors)
-    """A value is valid JSON, but refused."""
-
-
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= (value := int(digits)) < 2**63:
-        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+        raise ValueError(f"holds a number that is too large ({digits[:10]}…)")
     return value
 
 
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
-        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+        raise ValueError(f"holds a number that is too large ({digits[:10]}…)")
     return value
 
 
 def _constant(name: str) -> NoReturn:
-    raise _BeyondLimit(f"holds {name}, which is not a number")
+    raise ValueError(f"holds {name}, which is not a number")
 
 
 def _check(document: object, longest: int) -> None:

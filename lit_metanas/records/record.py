@@ -151,14 +151,20 @@ class SearchRecord:
 
 
 _Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
+    """The values of each key, both in the order in which they come; unlike ``itertools.groupby`` it takes any order."""
+    found: dict[_Key, list[_Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def by_task(records: Iterable[SearchRecord]) -> dict[str, list[SearchRecord]]:
     """The searches of each task, in the order of the tasks' names."""
-    found: dict[str, list[SearchRecord]] = {}
-    for record in records:
-        found.setdefault(record.task_id, []).append(record)
-    return dict(sorted(found.items()))
+    return dict(sorted(grouped((record.task_id, record) for record in records).items()))
 
 
 def best_trials(records: Iterable[SearchRecord], key: Callable[[Trial], _Key]) -> dict[_Key, Trial]:

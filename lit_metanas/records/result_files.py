@@ -18,6 +18,7 @@ from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
 from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
 
 if TYPE_CHECKING:
@@ -180,12 +181,10 @@ def kept_networks(directory: Path) -> list[KeptNetwork]:
 def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
     """For each task, the best network of the method with the highest mean validation score; without scores none."""
     # Test scores play no part: a network that was chosen by its test score has no fair one left to report.
-    scored: dict[str, dict[str, list[KeptNetwork]]] = {}
-    for network in networks:
-        if math.isfinite(network.row.value):
-            scored.setdefault(network.row.task_id, {}).setdefault(network.row.method, []).append(network)
+    scored = [network for network in networks if math.isfinite(network.row.value)]
     found = {}
-    for task, by_method in scored.items():
+    for task, of_task in grouped((network.row.task_id, network) for network in scored).items():
+        by_method = grouped((network.row.method, network) for network in of_task)
         own = max(by_method.values(), key=lambda some: fmean(one.row.value for one in some))
         found[task] = max(own, key=lambda network: network.row.value)
     return found

@@ -164,12 +164,8 @@ class ArchitectureRow:
 
 def describe_networks(ensemble: int, linear: Architecture | None) -> str:
     """The kind of model in words: a network or an ensemble, with a linear model or without."""
-    networks = "network"
-    if ensemble != 1:
-        networks = f"ensemble of {ensemble} such networks"
-    if linear is not None:
-        networks += " and a linear model"
-    return networks
+    networks = "network" if ensemble == 1 else f"ensemble of {ensemble} such networks"
+    return networks if linear is None else f"{networks} and a linear model"
 
 
 def describe_chosen(architecture: Architecture, ensemble: int, linear: Architecture | None) -> str:

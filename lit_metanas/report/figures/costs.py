@@ -12,7 +12,7 @@ from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.text import first_few, number_of, shorten, with_prefix
 from lit_metanas.objectives.metric_table import ACCURACY
-from lit_metanas.records.record import Trial
+from lit_metanas.records.record import Trial, grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
@@ -109,9 +109,8 @@ def _mark_resting(axes: Axes, start: float, end: float) -> None:
 
 def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
     """Move points right until neighbours are at least a factor ``step`` apart, in the order given among equals."""
-    placed = list(wanted)
-    last = 0.0
-    for index in sorted(range(len(wanted)), key=lambda index: wanted[index]):
+    placed, last = list(wanted), 0.0
+    for index in sorted(range(len(wanted)), key=wanted.__getitem__):
         placed[index] = last = max(wanted[index], last * step)
     return placed
 
@@ -179,8 +178,8 @@ def draw_rounds(result: ResultFields) -> Figure | None:
     if len(curves) < 2 or len(result.record.objectives) > 1:
         return None
     taken = _chosen(result)
-    first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
     itself = "chosen" if taken else "best"
+    first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
     numbers = {key: number for number, key in enumerate(networks, start=1)}
     drawn, (axes,) = stacked(1)
     # The legend has the chosen network first, or the best one, and then those that were kept longest.
@@ -238,10 +237,7 @@ def rounds_of(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def _networks(trials: Sequence[Trial]) -> dict[Hashable, list[int]]:
     """The places of the trials of each network, in the order in which they came in."""
-    found: dict[Hashable, list[int]] = {}
-    for place, trial in enumerate(trials):
-        found.setdefault(_network(trial), []).append(place)
-    return found
+    return grouped((_network(trial), place) for place, trial in enumerate(trials))
 
 
 def _network(trial: Trial) -> Hashable:
@@ -251,11 +247,9 @@ def _network(trial: Trial) -> Hashable:
 
 def _chosen(result: ResultFields) -> Hashable | None:
     """The network of the search that was chosen; None if another model was."""
-    own = result.whole_recipe
-    for trial in reversed(result.record.trials):
-        if trial.architecture == result.architecture and trial.recipe.items() <= own.items():
-            return _network(trial)
-    return None
+    own = result.whole_recipe.items()
+    trials = (trial for trial in reversed(result.record.trials) if trial.architecture == result.architecture)
+    return next((_network(trial) for trial in trials if trial.recipe.items() <= own), None)
 
 
 def _difference(one: Trial, chosen: Trial) -> str:

@@ -84,9 +84,7 @@ class Exported:
         """What the network takes, in the plural, such as images or texts."""
         if isinstance(as_shape(self.shape), ImageShape):
             return "images"
-        if self.preprocessing is None:
-            return "examples"
-        return self.preprocessing.noun
+        return getattr(self.preprocessing, "noun", "examples")
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
@@ -99,8 +97,8 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing))
-        return self.goal.values(scores)
+        inputs = network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing)
+        return self.goal.values(self.network(inputs))
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
@@ -147,7 +145,7 @@ def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) 
 
 def image_paths(examples: GivenExamples) -> list[Path]:
     """The paths of image files; none where any example is something else."""
-    if all(isinstance(each, str | os.PathLike) for each in examples):
+    if not isinstance(examples, Tensor) and all(isinstance(each, str | os.PathLike) for each in examples):
         return list(map(Path, examples))
     return []
 
@@ -156,7 +154,11 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     """Bring examples to the form that a network takes, shape ``(n, *shape)``."""
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
-        inputs = fit_images(_images(examples, kind), shape)
+        if files := image_paths(examples):
+            examples = read_images(files, kind)
+        elif not isinstance(examples, Tensor):
+            examples = image_tensor(examples, name="examples")
+        inputs = fit_images(examples, shape)
         check_brightness("The input of predict", inputs)
         return inputs
     if isinstance(kind, RowShape | TextRowShape) and preprocessing is not None:
@@ -172,15 +174,6 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     return preprocessing.encode(examples)
 
 
-def _images(examples: GivenExamples, shape: ImageShape) -> Tensor:
-    """Images of any size, from their files or with the channels first or last."""
-    if isinstance(examples, Tensor):
-        return examples
-    if files := image_paths(examples):
-        return read_images(files, shape)
-    return image_tensor(examples, name="examples")
-
-
 def _are_inputs(examples: GivenExamples, shape: RowShape | TextRowShape) -> TypeGuard[Tensor]:
     """Whether rows have been through the preprocessing: they have one number more, the share that was missing."""
     if not isinstance(examples, Tensor) or not examples.is_floating_point() or examples.shape[1:] != input_size(shape):
@@ -193,10 +186,10 @@ def show_predictions(
     found: Sequence[Any], examples: Any, inputs: Tensor, objective: Objective, network: Examples
 ) -> list[str]:
     """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows."""
-    preprocessing = network.preprocessing
+    made = network.preprocessing
     raw = not isinstance(examples, Tensor | np.ndarray)
-    if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
-        return preprocessing.answers(examples, found)
+    if raw and isinstance(objective, Span) and isinstance(made, QuestionWords):
+        return made.answers(examples, found)
     return objective.show(found, inputs, network)
 
 
@@ -267,9 +260,9 @@ def export_child(
     if onnx:
         translated = onnx_program(traced.program, program, shape)
     digest = hashlib.sha256(traced.content).hexdigest()
-    stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
+    described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
-    description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
+    description = json.dumps(described, indent=1, ensure_ascii=False)
     write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
@@ -312,10 +305,11 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         if type(error) is ValueError:
             reason = printable(str(error))
         raise ValueError(f"'{file}' {reason}: export again.") from None
-    parts = described._asdict()
-    del parts["digest"]
-    _, parts["objective"] = goal.program_of(network)
-    return Exported(network, **parts)
+    # The program has a part of some objectives in it, such as the scale of numbers.
+    _, scored = goal.program_of(network)
+    return Exported(
+        network, described.architecture, described.classes, described.shape, described.preprocessing, scored
+    )
 
 
 def check_export_place(folder: Path, *, card: bool = False) -> None:

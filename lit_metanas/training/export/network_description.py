@@ -15,7 +15,7 @@ from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.translation import Translation
@@ -25,12 +25,6 @@ DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
 MOST_OF_A_SHAPE = 1 << 20
 """Tokens of a vocabulary, steps of an input, or classes."""
-
-SCORES_IN_WORDS: dict[Scored, str] = {
-    "input": "scores; softmax gives probabilities",
-    "step": "scores of each step",
-    "target": "scores of each step",
-}
 
 _FIX = "export again"
 
@@ -70,7 +64,7 @@ def _output_in_words(objective: Objective) -> str:
         return "scores, of which the largest is that of the prediction; softmax of scores and shift gives probabilities"
     if isinstance(objective, Classification) and objective.temperature != 1:
         return "scores, divided by the temperature already; softmax gives probabilities"
-    return SCORES_IN_WORDS[objective.scored]
+    return "scores; softmax gives probabilities" if objective.scored == "input" else "scores of each step"
 
 
 def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
@@ -81,9 +75,8 @@ def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[s
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     """A file of an exported network."""
-    file = Path(directory) / name
+    file, own = Path(directory) / name, Path(directory).parent
     if Path(directory).is_file():
-        own = Path(directory).parent
         folder = "the folder of an exported network"
         if (own / DESCRIPTION).is_file():
             folder = f"its folder, '{own}'"
@@ -116,9 +109,7 @@ def read_description(file: Path) -> StoredNetwork:
     own = described.input
     try:
         objective = read_objective(goal, len(described.classes), read_preprocessing)
-        preprocessing = None
-        if stored is not None:
-            preprocessing = read_preprocessing(stored)
+        preprocessing = None if stored is None else read_preprocessing(stored)
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
     return StoredNetwork(

@@ -27,23 +27,27 @@ IMAGES_AND_ARRAYS = "standalone_predict.py"
 PARTS = "standalone_parts.py"
 """The functions that scripts share."""
 
+# By the kind of the preprocessing; those of texts are several.
+_SCRIPTS = {
+    JoinedTokens.kind: "standalone_texts.py",
+    Columns.kind: "standalone_rows.py",
+    TextRows.kind: "standalone_rows.py",
+    ScaledSeries.kind: "standalone_series.py",
+    LogMel.kind: "standalone_sounds.py",
+}
+
 
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers."""
     made = getattr(preprocessing, "kind", "")
     texts = {each.kind for each in get_args(Part)}
-    one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
-    if one_answer and made in {*texts, JoinedTokens.kind}:
-        return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_texts.py"
-    if one_answer and made in (Columns.kind, TextRows.kind):
-        return "standalone_rows.py"
-    if one_answer and made == ScaledSeries.kind:
-        return "standalone_series.py"
-    if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
-        return "standalone_sounds.py"
-    return IMAGES_AND_ARRAYS
+    if isinstance(objective, Transcription) and made == LogMel.kind:
+        return _SCRIPTS[made]
+    if not isinstance(objective, Classification | SeveralLabels | Regression):
+        return IMAGES_AND_ARRAYS
+    return "standalone_texts.py" if made in texts else _SCRIPTS.get(made, IMAGES_AND_ARRAYS)
 
 
 def script_text(name: str) -> str:
@@ -79,11 +83,10 @@ def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: O
 def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
     """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
     parts = ("first", "second", "tokens")  # of joined tokens, and of rows with a text
-    made = [getattr(preprocessing, part, preprocessing) for part in parts]
-    made.append(getattr(objective, "target", None))
-    packages = ["PyTorch"]
-    if isinstance(as_shape(shape), ImageShape):
-        packages.append("Pillow")
-    if any(isinstance(part, BytePairs | PretrainedTokens) for part in made):
-        packages.append("tokenizers")
-    return tuple(packages)
+    made = [getattr(objective, "target", None), *(getattr(preprocessing, part, preprocessing) for part in parts)]
+    needed = {
+        "PyTorch": True,
+        "Pillow": isinstance(as_shape(shape), ImageShape),
+        "tokenizers": any(isinstance(part, BytePairs | PretrainedTokens) for part in made),
+    }
+    return tuple(name for name, needs in needed.items() if needs)

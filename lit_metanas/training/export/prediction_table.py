@@ -76,7 +76,7 @@ class PredictionTable:
             raise ValueError(f"The exported network is for {noun}: say so by --kind {noun}.")
         inputs: Any = [example for _, example in batch]
         kept, unreadable = list(range(len(batch))), list[str]()
-        if column != "text":
+        if column != "text":  # any text can be read
             inputs, kept, unreadable = _readable(batch, self._inputs_of)
         if not kept:
             return ReadBatch([], [], [], unreadable)
@@ -116,9 +116,7 @@ class PredictionTable:
         if self.output.suffix == ".json":
             table = json.dumps(rows, indent=1, ensure_ascii=False)
         write_whole(self.output, table)
-        which = "All"
-        if len(rows) > SHOWN:
-            which = f"… and {len(rows) - SHOWN} more; all"
+        which = f"… and {len(rows) - SHOWN} more; all" if len(rows) > SHOWN else "All"
         what = "probabilities" if self._classifies else self.exported.goal.noun
         why = ""
         if getattr(self.exported.goal, "shift", None):
@@ -127,18 +125,15 @@ class PredictionTable:
 
     def report_unreadable(self, reasons: Sequence[str], read: int) -> None:
         """Name the files that were left out, and why; ValueError if none of the others was read."""
-        noun, others = self.exported.noun, len(reasons) - 1
+        noun, number = self.exported.noun, len(reasons)
         if not reasons:
             return
-        if not read and others:
-            raise ValueError(f"{reasons[0]} Nor can {others} other {noun} be read.")
         if not read:
-            raise ValueError(reasons[0])
-        said = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction. "
-        said += " ".join(reasons[:MOST_NAMED])
-        if len(reasons) > MOST_NAMED:
-            said += f" And {len(reasons) - MOST_NAMED} more."
-        warn_of_data(said)
+            others = f" Nor can {number - 1} other {noun} be read." if number > 1 else ""
+            raise ValueError(f"{reasons[0]}{others}")
+        more = f" And {number - MOST_NAMED} more." if number > MOST_NAMED else ""
+        named = " ".join(reasons[:MOST_NAMED])
+        warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
@@ -165,7 +160,7 @@ def _line(row: Row) -> str:
     """What is printed of an example."""
     (kind, given), *answer = row.items()
     example = printable(str(given))
-    if kind == "text":
+    if kind == "text":  # a tab stands between a passage and its question
         example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
     match row:
         case {"class": name, "probability": float(share)}:
@@ -192,12 +187,9 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
                 most = preprocessing.longest / preprocessing.rate
                 return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
         return None
-    if isinstance(preprocessing, TextPreprocessing):
-        room = f"{preprocessing.steps} tokens"
-    elif isinstance(preprocessing, QuestionWords):
-        room = preprocessing.room
-    else:
+    if not isinstance(preprocessing, TextPreprocessing | QuestionWords):
         return None
+    room = preprocessing.room if isinstance(preprocessing, QuestionWords) else f"{preprocessing.steps} tokens"
     for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
         if not fits:
             return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
@@ -224,12 +216,9 @@ def _readable(
 
 def _column(example: Any) -> str:
     """What the first column of the table is called for such an example."""
-    match example:
-        case Path():
-            return "file"
-        case str():
-            return "text"
-    return "row"
+    if isinstance(example, Path):
+        return "file"
+    return "text" if isinstance(example, str) else "row"
 
 
 def _checked_output(output: str) -> Path:
@@ -244,15 +233,11 @@ def _checked_output(output: str) -> Path:
 
 def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    lines: list[list[str | float]] = [[*rows[0]], *([*row.values()] for row in rows)]
-    csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in line] for line in lines)
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(map(cell_text, rows[0]))
+    for row in rows:
+        lines.writerow([cell_text(value) if isinstance(value, str) else value for value in row.values()])
     return text.getvalue()
-
-
-def _cell(value: str | float) -> str | float:
-    if isinstance(value, str):
-        return cell_text(value)
-    return value
 
 
 def _holds_predictions(file: Path) -> bool:

@@ -1,40 +1,110 @@
-"""The archive of an exported program, of which only the graph and the weights are read."""
+"""The archive of a network that torch.export traced: written whole; only its graph and its weights are read."""
 
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.training.export.program.plain_program import Node, PlainProgram, Reference
-from lit_metanas.training.export.program.program_operations import PROGRAM_OPERATIONS
+from lit_metanas.spaces.operations import without_fast_paths
+from lit_metanas.training.export.program.plain_program import PROGRAM_OPERATIONS, Node, PlainProgram, Reference
 
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
 
-_FORMAT = 8
-"""The major version of the schema of torch's exported programs."""
+_FORMAT = 8  # the major version of the schema of torch's exported programs
 
+_LONGEST_REASON = 160  # characters of PyTorch's words that are passed on
+
+# The schema's numbers for the kinds of numbers that a network holds.
 _KINDS = {
     1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 7: torch.float32, 8: torch.float64,
     12: torch.bool,
 }  # fmt: skip
-"""The schema's numbers for the kinds of numbers that a network holds."""
 
+# How the name of the graph in an archive ends, whose entries begin with the name of the file that was written.
 _GRAPH = "/models/model.json"
-"""How the name of the graph in an archive ends, whose entries begin with the name of the file that was written."""
 
 _INFINITE = ("Infinity", "-Infinity")
 
+# Operations that give nothing, and are left out.
 _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tensor_metadata.default")
-"""Operations that give nothing, and are left out."""
+
+
+class TracedProgram(NamedTuple):
+    """A traced network."""
+
+    program: ExportedProgram  # as it was traced
+    content: bytes  # of the file
+    refusal: str  # why it is not read; empty where it is
+
+
+def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool) -> TracedProgram:
+    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can."""
+    with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own parts about each other
+        try:
+            program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        except Exception as error:  # of many kinds
+            raise ValueError(_untraceable(error)) from None
+        content = _written(program)
+        refusal = _refusal(content, shape, outputs, each_step)
+        if refusal:
+            with suppress(Exception):  # of many kinds, too: the program stays as it was traced
+                content = _written(program.run_decompositions(_decompositions()))
+                refusal = _refusal(content, shape, outputs, each_step)
+    return TracedProgram(program, content, refusal)
+
+
+def _decompositions() -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
+    """What takes operations apart, but for a pool that would become a view of memory by strides."""
+    table = torch.export.default_decompositions()
+    table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
+    return table
+
+
+def _written(program: ExportedProgram) -> bytes:
+    buffer = BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def _refusal(content: bytes, shape: Shape, outputs: int, each_step: bool) -> str:
+    """Why a file is not read, which goes on after its name; empty where it is."""
+    if len(content) > LARGEST_PROGRAM:
+        return f"is larger than {LARGEST_PROGRAM >> 20} MB"
+    try:
+        read_program(content).check(shape, outputs, each_step=each_step)
+    except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
+        if type(error) is ValueError:
+            return str(error)
+        return f"has a step that fails ({type(error).__name__})"
+    return ""
+
+
+def _untraceable(error: Exception) -> str:
+    """A sentence on a network that PyTorch cannot trace."""
+    reason = " ".join(str(error).split())
+    if "Constraints violated" in reason:
+        return (
+            "The network takes one number of inputs alone, as `len(inputs)` does in its code: write `inputs.shape[0]`, "
+            "or reshape by -1, so that torch.export takes any number."
+        )
+    return (
+        f"torch.export cannot trace the network ({type(error).__name__}: {reason[:_LONGEST_REASON]}): let its code not "
+        "branch on numbers in a tensor."
+    )
 
 
 def read_program(content: bytes) -> PlainProgram:
@@ -81,12 +151,9 @@ def _weight(own: Mapping[str, Any], data: bytearray) -> Tensor:
         raise ValueError("holds a weight that is more or less than a tensor")
     if not data:
         return torch.empty(sizes, dtype=kind)
-    # PyTorch reckons with bytes of 0 and 1 alone in masks.
-    if kind is torch.bool:
-        tensor = torch.frombuffer(data, dtype=torch.uint8) != 0
-    else:
-        tensor = torch.frombuffer(data, dtype=kind)
-    tensor = tensor.reshape(sizes)
+    tensor = torch.frombuffer(data, dtype=kind).reshape(sizes)
+    if kind is torch.bool:  # PyTorch reckons with bytes of 0 and 1 alone
+        tensor = tensor.view(torch.uint8) != 0
     if list(tensor.stride()) != strides or meta["storage_offset"]["as_int"] != 0:
         raise ValueError("holds a weight that is a part of another one")
     # Masks of one's own may be infinite.
