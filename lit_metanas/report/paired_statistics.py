@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import fmean
 
 from lit_metanas.records.record import grouped
@@ -88,13 +89,13 @@ def saturation(curve: Sequence[tuple[float, float]], within: float = 0.005) -> f
 def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """Average anytime curves as step functions, from the first cost at which all have a value."""
     own = [sorted(curve) for curve in curves if curve]
-    places = [[at for at, _ in curve] for curve in own]
-    if not own:
-        return []
-    start = max(curve[0][0] for curve in own)
+    start = max((curve[0][0] for curve in own), default=0.0)
     costs = sorted({cost for curve in own for cost, _ in curve if cost >= start})
-    values = ([curve[bisect_right(at, cost) - 1][1] for curve, at in zip(own, places, strict=True)] for cost in costs)
-    return [(cost, sum(at_cost) / len(own)) for cost, at_cost in zip(costs, values, strict=True)]
+
+    def value_at(curve: Sequence[tuple[float, float]], cost: float) -> float:
+        return curve[bisect_right(curve, cost, key=itemgetter(0)) - 1][1]
+
+    return [(cost, sum(value_at(curve, cost) for curve in own) / len(own)) for cost in costs]
 
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:

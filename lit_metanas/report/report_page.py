@@ -96,16 +96,25 @@ def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -
         first, shape, outputs = rows[0], None, 0
         if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
             shape, outputs = first.shape if all(first.shape) else None, first.way
-        space = getattr(spaces, first.space, None)
-        if not (isinstance(space, type) and issubclass(space, ChoiceSpace)):
-            space = ChoiceSpace  # somebody's own
-        title = f"Chosen: {methods}"
         picture = draw_architecture(
-            first.architecture, title, space=space, linear=first.linear, shape=shape, outputs=outputs
+            first.architecture,
+            f"Chosen: {methods}",
+            space=space_called(first.space),
+            linear=first.linear,
+            shape=shape,
+            outputs=outputs,
         )
         save(picture, folder / file)
         pictures.append(Picture(file, "Chosen architecture", _caption(rows)))
     return pictures
+
+
+def space_called(name: str) -> type[ChoiceSpace]:
+    """The class of a search space; the base class for somebody's own."""
+    found = getattr(spaces, name, None)
+    if isinstance(found, type) and issubclass(found, ChoiceSpace):
+        return found
+    return ChoiceSpace
 
 
 def _caption(rows: Sequence[ArchitectureRow]) -> str:
@@ -131,7 +140,6 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if not networks:
         return ""
     network, networks = shown_network(networks)
-    task, best = network.row.task_id, best_networks(networks).get(network.row.task_id)
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -141,13 +149,13 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if network.row.metric.endswith(tuple(number_metrics())):  # see ``Regression.agrees``
         right += " (within the 90 % interval or, without one, a standard deviation of the truth)"
     parts = [
-        f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(task)}, of "
-        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
+        f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(network.row.task_id)}, "
+        f"of {number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
     ]
     if len(networks) > 1:
         why = "It is the first one: no network has a validation score, and"
-        if best is not None:
-            score = markdown_text(_score(best))
+        if math.isfinite(network.row.value):
+            score = markdown_text(_score(network))
             why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
     parts += _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))
@@ -180,11 +188,11 @@ def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
     """The best network of each task, and its score; scores of different tasks are not compared."""
-    several, sentences = len({network.row.task_id for network in networks}) > 1, []
-    for task, best in best_networks(networks).items():
-        name = f"Best on {task}" if several else "Best"
-        sentences.append(f"{name} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
-    return sentences
+    several = len({network.row.task_id for network in networks}) > 1
+    return [
+        f"Best{f' on {task}' * several} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}"
+        for task, best in best_networks(networks).items()
+    ]
 
 
 def _score(network: KeptNetwork) -> str:
@@ -259,26 +267,24 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         return "", []
     if not rows or (math.isnan(rows[0].probability) and not rows[0].shares):  # of numbers
         return "", []
-    numbers = _numbers(network, errors)
-    parts, pictures = ["## Classes"], []
+    numbers, pictures = _numbers(network, errors), []
     names = [name for name, _ in rows[0].shares]
     if not names:
         names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
     table = ClassTable.of(rows, names)
-    parts.append(table.markdown())
+    parts = ["## Classes", table.markdown()]
     named = replace(table, names=tuple(numbers.get(name, name) for name in names))
     if (drawn := draw_confusions(named)) is not None:
         save(drawn, folder / CONFUSIONS.file)
         pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {numbers_in_words(numbers)}".rstrip()))
-    wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
-    if wrong:
-        all_wrong = number_of(sum(not row.right for row in rows), "error")
-        of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
+    wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)
+    if wrong and errors:
+        of_all = f"{number_of(len(wrong), 'error')} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
         parts += _tiles(folder / WORST, errors, numbers)
         if any(one.heat for one in errors):
             parts.append(HEAT_SHOWS)
-        parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
+        parts.append(markdown_lines([*_HEADING, *map(_cells, wrong[: len(errors)])]))
     return "\n\n".join(parts) + "\n", pictures
 
 

@@ -19,7 +19,6 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import teacher_section
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
 from lit_metanas.records.result_files import (
     EXPORT,
@@ -113,18 +112,13 @@ def report(
     """
     folder = own_path(output, "output")
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
-    history = drawn = None
-    if probabilities is not None:
-        history = ProbabilityHistory.read(probabilities)
-    if architectures is not None:
-        drawn = read_architectures(architectures)
     made = write_report(
         folder,
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,
-        history=history,
-        architectures=drawn,
+        history=None if probabilities is None else ProbabilityHistory.read(probabilities),
+        architectures=None if architectures is None else read_architectures(architectures),
         networks=kept,
         subject=subject,
     )
@@ -213,10 +207,10 @@ def write_report(
     examples = prediction_section(folder, looked_at)
     classes, confusions = class_section(folder, looked_at)
     pictures += confusions
-    taught = ""
+    sections = [classes, examples]
     if searched is not None and (compared := teacher_section(searched)):
-        taught = f"## Teacher and student\n\n{compared}"
-    write_whole(folder / "report.md", page_text(made, pictures, networks, [taught, classes, examples], said))
+        sections.insert(0, f"## Teacher and student\n\n{compared}")
+    write_whole(folder / "report.md", page_text(made, pictures, networks, sections, said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
         if f"]({name})" in f"{classes}{examples}":
@@ -235,21 +229,18 @@ def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _drawable(row: ResultRow) -> ResultRow:
-    ci95 = row.ci95 if math.isfinite(row.ci95) else math.nan
     return replace(
         row,
-        ci95=ci95,
-        cost=_with_finite_seconds(row.cost),
-        meta_cost=_with_finite_seconds(row.meta_cost),
+        ci95=_finite(row.ci95, math.nan),
+        cost=replace(row.cost, seconds=_finite(row.cost.seconds, 0.0)),
+        meta_cost=replace(row.meta_cost, seconds=_finite(row.meta_cost.seconds, 0.0)),
         curve=tuple(point for point in row.curve if all(map(math.isfinite, point))),
         front=tuple(trial for trial in row.front if _on_axes(trial)),
     )
 
 
-def _with_finite_seconds(cost: Cost) -> Cost:
-    if math.isfinite(cost.seconds):
-        return cost
-    return replace(cost, seconds=0.0)
+def _finite(number: float, instead: float) -> float:
+    return number if math.isfinite(number) else instead
 
 
 def _on_axes(trial: Trial) -> bool:

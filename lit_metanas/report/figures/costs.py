@@ -58,14 +58,13 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     if not tables:
         return None
     methods = dict.fromkeys(row.method for table in tables for row in table.rows)
-    numbers = {method: number for number, method in enumerate(methods)}
     drawn, places = stacked(len(tables))
     for axes, table in zip(places, tables, strict=True):
-        _cost_panel(axes, table, numbers)
+        _cost_panel(axes, table, [*methods])
     return drawn
 
 
-def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) -> None:
+def _cost_panel(axes: Axes, table: ProtocolTable, methods: Sequence[str]) -> None:
     """The costs of one protocol: thin bars are intervals over episodes or tasks, thick ones over seeds."""
     searched = [row.search_cost for row in table.rows if row.search_cost > 0]
     low, high = min(searched, default=1.0), max(searched, default=10.0)
@@ -75,7 +74,7 @@ def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) ->
     start = low / step ** (resting + 2)
     places = side_by_side([row.search_cost or start for row in table.rows], step)
     for row, place in zip(table.rows, places, strict=True):
-        number, name = numbers[row.method], row.method
+        number, name = methods.index(row.method), row.method
         if sum(other.method == name for other in table.rows) > 1:
             name += f" ({row.batch_norm})"
         colour = COLOURS[number % len(COLOURS)]
@@ -153,8 +152,8 @@ def _curve_panel(axes: Axes, title: str, account: str, curves: Mapping[str, Curv
                   label=name_label(f"{method} (ring at {with_prefix(ring)})"))  # fmt: skip
         axes.plot(*_percent([point for point in curve if point[0] == ring]), "o", color=colour, markersize=7,
                   markerfacecolor="white", markeredgewidth=1.6)  # fmt: skip
-    below = f"{ACCOUNTS[account]} spent on searching one task"
-    frame(axes, title, below, "best validation score so far, %", "ring: within half a point of the end")
+    frame(axes, title, f"{ACCOUNTS[account]} spent on searching one task", "best validation score so far, %",
+          "ring: within half a point of the end")  # fmt: skip
     log_axis(axes)
     legend(axes)
 
@@ -203,22 +202,22 @@ def describe_rounds(result: ResultFields) -> str:
     """What was tried and chosen, and why the search ended."""
     trials = result.record.trials
     rounds, networks, chosen = rounds_of(trials), list(_networks(trials)), _chosen(result)
-    parts = [f"The search tried {number_of(len(networks), 'network')} in {number_of(len(rounds), 'round')}."]
-    if failed := len({_network(trial) for trial in trials if trial.failure}):
-        parts.append(f"The training of {number_of(failed, 'network')} failed.")
-    if chosen is not None:
-        best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
-        parts.append(f"Network {networks.index(chosen) + 1} was chosen.")
-        if _network(best) != chosen:
-            other = networks.index(_network(best)) + 1
-            parts.append(f"Network {other} scored more, but by no more than chance, or it is beyond a limit.")
-    if result.linear_model:
-        parts.append(f"Linear model: {result.linear_model}.")
-    ended = "It was interrupted" if result.stopped else "The search ended when its part of the budget was spent"
-    parts.append(f"{ended}, after {with_prefix(float(trials[-1].cost.flops))}FLOPs.")
-    if result.untried:
-        parts.append(f"The budget did not pay for {number_of(result.untried, 'further network')}.")
-    return " ".join(parts)
+    failed = len({_network(trial) for trial in trials if trial.failure})
+    best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
+    places = {network: place for place, network in enumerate(networks, start=1)}
+    more = f"Network {places[_network(best)]} scored more, but by no more than chance, or it is beyond a limit."
+    spent = f"{with_prefix(float(trials[-1].cost.flops))}FLOPs"
+    sentences = (
+        (True, f"The search tried {number_of(len(networks), 'network')} in {number_of(len(rounds), 'round')}."),
+        (failed, f"The training of {number_of(failed, 'network')} failed."),
+        (chosen is not None, f"Network {places.get(chosen)} was chosen."),
+        (chosen not in (None, _network(best)), more),
+        (result.linear_model, f"Linear model: {result.linear_model}."),
+        (result.stopped, f"It was interrupted, after {spent}."),
+        (not result.stopped, f"The search ended when its part of the budget was spent, after {spent}."),
+        (result.untried, f"The budget did not pay for {number_of(result.untried, 'further network')}."),
+    )
+    return " ".join(sentence for holds, sentence in sentences if holds)
 
 
 def rounds_of(trials: Sequence[Trial]) -> list[list[Trial]]:
@@ -254,9 +253,8 @@ def _chosen(result: ResultFields) -> Hashable | None:
 
 def _difference(one: Trial, chosen: Trial) -> str:
     """The labels and fields of a recipe by which a network differs from the chosen one; empty for itself."""
-    other = {**chosen.architecture, **chosen.recipe}
-    labels = {name: label for name, label in {**one.architecture, **one.recipe}.items() if other.get(name) != label}
-    return first_few([f"{name.replace('_', ' ')} {label}" for name, label in labels.items()])
+    mine, other = {**one.architecture, **one.recipe}, {**chosen.architecture, **chosen.recipe}
+    return first_few([f"{name.replace('_', ' ')} {mine[name]}" for name in mine if other.get(name) != mine[name]])
 
 
 def _end(axes: Axes, place: tuple[float, float], number: str, colour: str, *, ringed: bool) -> None:

@@ -44,7 +44,8 @@ MOST_NUMBERED, MOST_NAMED_CLASSES, MOST_DRAWN_CLASSES = 25, 60, 1000
 SHORT_NAME = 24
 """Characters of a name."""
 
-MATRIX_COLOURS = "Blues"
+# By whether a picture shows a series, whose length has nothing to do with its number of features.
+_ASPECTS: dict[bool, Literal["auto", "equal"]] = {True: "auto", False: "equal"}
 
 
 def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
@@ -66,15 +67,12 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
             if one.heat:
                 _heat_tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     for axes in drawn.axes:
-        axes.set_anchor("NW")
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(anchor="NW", xticks=[], yticks=[])
     return drawn
 
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture, or the curves of a series, which fill the tile, whatever their length."""
-    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
     if one.series and len(one.picture) <= MOST_CURVES:
         for place, row in enumerate(reversed(one.picture)):
             axes.plot(
@@ -83,7 +81,7 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
                 linewidth=0.8,
             )
     else:
-        axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
+        axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     if one.series:
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
     if one.series and not one.heat:
@@ -93,11 +91,10 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
 
 def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
     """The picture below itself, in grey, with what speaks for the prediction as heat."""
-    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
     grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=aspect)
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     heat = [list(bytes.fromhex(row)) for row in one.heat]
-    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=aspect)
+    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=_ASPECTS[one.series])
 
 
 def _title(one: ShownPrediction) -> list[str]:
@@ -105,8 +102,7 @@ def _title(one: ShownPrediction) -> list[str]:
     texts = [f"{VERDICTS[one.right][0]} {one.said}"]
     if one.said != one.meant:
         texts.append(f"is: {one.meant}")
-    lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
-    return [label(line) for line in lines]
+    return [label(line) for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
 
 
 def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, ...]]:
@@ -114,12 +110,10 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
     if not shown:
         return []
-    rows: list[tuple[str, ...]] = [("", "example", "said", "right would be"), ("---",) * 4]
-    for one in shown:
-        rows.append(
-            (VERDICTS[one.right][0], *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
-        )
-    return rows
+    texts = ((one.example, one.said, one.meant) for one in shown)
+    rows = (tuple(shorten(text, LONGEST_EXAMPLE) for text in own) for own in texts)
+    lines = [(VERDICTS[one.right][0], *row) for one, row in zip(shown, rows, strict=True)]
+    return [("", "example", "said", "right would be"), ("---",) * 4, *lines]
 
 
 def draw_confusions(table: ClassTable) -> Figure | None:
@@ -134,7 +128,7 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     drawn = figure(width, height)
     axes = drawn.add_axes((room / width, 0.3 / height, side / width, side / height))
     shares = (matrix / table.examples[:, None].clamp(min=1)).tolist()
-    axes.imshow(shares, cmap=MATRIX_COLOURS, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, colors=INK, labelsize=min(8.5, 62 * cell))
@@ -142,8 +136,7 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("taken for", fontsize=9, color=FAINT)
     axes.set_ylabel("class", fontsize=9, color=FAINT)
-    for side_name in axes.spines:
-        axes.spines[side_name].set_color(FAINT)
+    axes.spines[:].set_color(FAINT)
     if number <= MOST_NUMBERED:
         _write_numbers(axes, matrix.tolist(), shares, cell)
     return drawn
