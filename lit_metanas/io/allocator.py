@@ -8,14 +8,14 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Environment variable: `0` leaves the allocator as it is.
 SWITCH = "LIT_METANAS_ALLOCATOR"
-"""Environment variable: ``0`` leaves the allocator as it is."""
 
+# How torch, oneDNN and CUDA's libraries say that memory has run out.
 _NO_MEMORY = (
     "can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive",
     "out of memory", "ALLOC_FAILED",
 )  # fmt: skip
-"""How torch, oneDNN and CUDA's libraries say that memory has run out."""
 
 _KEEP = 1 << 30
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h

@@ -40,8 +40,8 @@ DAMAGED = (
 )
 """Errors that readers raise for damaged, hostile or foreign files, and for content of an unexpected form."""
 
+# Bytes of a file, and of all its arrays in memory.
 LARGEST_ARRAYS = 1 << 28
-"""Bytes of a file, and of all its arrays in memory."""
 
 
 def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRAYS) -> dict[str, np.ndarray[Any, Any]]:

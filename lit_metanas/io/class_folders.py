@@ -67,8 +67,8 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
         raise ValueError(f"'{writable(str(root / empty[0]))}' has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
     if empty:
         named = first_few([f"'{writable(name)}'" for name in empty])
-        without = "sub-folders" if empty[1:] else "a sub-folder"
-        _warn(f"{place} has {without} without {noun}, left out: {named}.")
+        folder = "sub-folders" if empty[1:] else "a sub-folder"
+        _warn(f"{place} has {folder} without {noun}, left out: {named}.")
     if deeper := sum(below.values()):
         _warn(
             f"{place} has {noun} in sub-folders of its classes' folders, which are left out "

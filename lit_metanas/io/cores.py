@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from multiprocessing import current_process
 from pathlib import Path
 
+# Environment variable: the number of processes that share the cores, as `run` sets it for its steps.
 SHARED_BY = "LIT_METANAS_PROCESSES"
-"""Environment variable: the number of processes that share the cores, as ``run`` sets it for its steps."""
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 
+# Variables of processes that work side by side: of `run`, of pytest, of torchrun, and of Lightning's launcher.
 _SHARED_BY = (SHARED_BY, "PYTEST_XDIST_WORKER_COUNT", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
-"""Variables of processes that work side by side: of ``run``, of pytest, of torchrun, and of Lightning's launcher."""
 
 
 def usable_cores() -> int:

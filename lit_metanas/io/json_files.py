@@ -13,17 +13,17 @@ from lit_metanas.io.text import is_text
 LARGEST_JSON = 64 << 20
 """Bytes of a file."""
 
+# Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file.
 MOST_JSON_VALUES = 4_000_000
-"""Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file."""
 
+# Levels of lists and objects within each other.
 DEEPEST_JSON = 40
-"""Levels of lists and objects within each other."""
 
 LONGEST_TEXT = 10_000
 """Characters of a text or a name."""
 
+# The limit of single precision: no measurement exceeds it, and sums of larger squares overflow.
 LARGEST_NUMBER = 3.5e38
-"""The limit of single precision: no measurement exceeds it, and sums of larger squares overflow."""
 
 
 def read_json(path: str | os.PathLike[str], fix: str, longest: int = LONGEST_TEXT) -> Any:
@@ -66,7 +66,6 @@ def _constant(name: str) -> NoReturn:
 
 
 def _check(document: object, longest: int) -> None:
-    """Compare depth and texts with the limits."""
     level, depth = [document], 0
     while level:
         depth += 1

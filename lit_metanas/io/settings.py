@@ -24,11 +24,11 @@ from torch import Tensor
 from lit_metanas.io.text import without_passwords
 
 _KEPT, _FURTHER = "_settings_kept", "_settings_further"
+# Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them.
 _LONGEST, _MANY = 4000, 1000
-"""Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them."""
 
+# Objects that are being described, the outermost first.
 _under_way: ContextVar[tuple[int, ...]] = ContextVar("_under_way", default=())
-"""Objects that are being described, the outermost first."""
 
 Class = TypeVar("Class", bound=type)
 

@@ -20,10 +20,10 @@ from lit_metanas.io.cores import usable_cores
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
+# Parts of words in Persian, Malayalam and others, of emoji, and spaces; Python counts them as not printable.
 _HARMLESS = (
     "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
 )
-"""Parts of words in Persian, Malayalam and others, of emoji, and spaces; Python counts them as not printable."""
 
 MOST_NAMED = 5
 """Files, folders or classes that a sentence names."""
@@ -144,8 +144,8 @@ def writable(text: str) -> str:
     return printable(utf8_text(text))
 
 
+# Characters of a word that `unicodedata` composes fast, whatever they are.
 _SHORT_WORD = 64
-"""Characters of a word that ``unicodedata`` composes fast, whatever they are."""
 
 
 def composed(text: str) -> str:

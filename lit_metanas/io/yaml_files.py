@@ -9,14 +9,14 @@ import yaml
 
 from lit_metanas.io.files import read_regular
 
+# Bytes of a file.
 LARGEST_YAML = 1 << 20
-"""Bytes of a file."""
 
+# Keys and values; each use of an alias counts.
 MOST_PARTS = 20_000
-"""Keys and values; each use of an alias counts."""
 
+# Digits of a whole number that a float can still hold.
 MOST_DIGITS = 300
-"""Digits of a whole number that a float can still hold."""
 
 _INTEGER = "tag:yaml.org,2002:int"
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound="DataclassInstance")
 
+# Texts for the numbers that JSON does not have.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""Texts for the numbers that JSON does not have."""
 
 _SHAPES = set(get_args(Shape))
 
@@ -40,9 +40,7 @@ def to_plain(value: object) -> Any:
         return [to_plain(item) for item in value]
     if not isinstance(value, float) or math.isfinite(value):
         return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+    return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
 
 
 def from_plain(kind: type[_T], value: object, place: str) -> _T:
@@ -51,9 +49,8 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
         raise ValueError(f"{place} must be an object, not {_quote(value)}")
     hints = get_type_hints(kind)
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
-    for name in value:
-        if name not in known:
-            raise ValueError(f"{place} has an unknown field '{printable(str(name), 40)}'")
+    if unknown := [name for name in value if name not in known]:
+        raise ValueError(f"{place} has an unknown field '{printable(str(unknown[0]), 40)}'")
     arguments = {}
     for name, field in known.items():
         if name in value:
@@ -80,8 +77,7 @@ def read_field(hint: Any, value: object, place: str) -> Any:
         named = {str(key): item for key, item in value.items()}
         return {key: read_field(inner[1], item, f"{place}.{printable(key, 40)}") for key, item in named.items()}
     if hint is Architecture:
-        labels = read_field(dict[str, str], value, place)
-        return Architecture(labels)
+        return Architecture(read_field(dict[str, str], value, place))
     if is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value, place)
     return _read_scalar(hint, value, place)
@@ -105,8 +101,8 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
     """Read ``tuple[X, ...]`` or a tuple of fixed length from a list."""
     if not isinstance(value, list):
         raise ValueError(f"{place} must be a list, not {_quote(value)}")
-    if len(inner) == 2 and inner[1] is Ellipsis:
-        return tuple(read_field(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+    if inner[1:] == (Ellipsis,):
+        inner = inner[:1] * len(value)
     if len(value) != len(inner):
         raise ValueError(f"{place} must have {len(inner)} entries, not {len(value)}")
     return tuple(
@@ -115,7 +111,6 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
 
 
 def _read_shape(value: object, place: str) -> Shape:
-    """Read the shape of an input from a list."""
     try:
         return read_shape(value if isinstance(value, list) else [])
     except ValueError:

@@ -101,7 +101,6 @@ class SearchRecord:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        """Refuse a scored trial that lacks the measure of an objective."""
         for trial in self.trials:
             if trial.scored and (lacking := [name for name in self.objectives[1:] if name not in trial.measures]):
                 raise ValueError(f"a trial lacks the measure '{lacking[0][:40]}', which is an objective")
@@ -111,9 +110,7 @@ class SearchRecord:
         """The trial with the highest score on the front, the earliest of equals; ValueError without a score."""
         scored = [trial for trial in self.trials if trial.scored]
         if not scored:
-            tried = "no architecture"
-            if self.trials:
-                tried += " in full"
+            tried = f"no architecture{' in full' * bool(self.trials)}"
             raise TooSmallBudgetError(f"The search on task '{self.task_id}' tried {tried}: give it a larger budget.")
         best = max(scored, key=lambda trial: trial.value)
         if len(self.objectives) == 1:

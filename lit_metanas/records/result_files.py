@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T", bound="DataclassInstance")
 _Row = TypeVar("_Row", bound=ResultRow | ArchitectureRow)
 
+# Version of these files. A reader of an older version refuses a newer one.
 RESULT_SCHEMA = 1
-"""Version of these files. A reader of an older version refuses a newer one."""
 
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
@@ -40,8 +40,8 @@ EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
 INTERVAL_ENDS = ("lower", "upper")
 """How columns of the ends of prediction intervals begin."""
 
+# Columns of `predictions.csv` that may be missing.
 _NUMBERS = ("probability", "loss")
-"""Columns of ``predictions.csv`` that may be missing."""
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) -> None:
@@ -126,10 +126,9 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         >>> lm.records.read_example_rows("predictions.csv")[0].truth
         'cat'
     """
-    fix = "delete it, or run `auto` again into another folder"
     try:
-        text = read_regular(path, LARGEST_ROWS).decode()
-        heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        text = io.StringIO(read_regular(path, LARGEST_ROWS).decode(), newline="")
+        heading, *rows = csv.reader(text, strict=True)
         names = [name for name in heading[3:] if name in _NUMBERS]
         more = heading[3 + len(names) :]
         shares = [name.removeprefix("p(").removesuffix(")") for name in more if name.startswith("p(")]
@@ -145,7 +144,10 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
             found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items()), known))
         return found
     except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
+        raise ValueError(
+            f"'{writable(str(Path(path)))}' is damaged or another file ({error}): delete it, or run `auto` again into "
+            "another folder."
+        ) from None
 
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
@@ -174,8 +176,7 @@ def kept_networks(directory: Path) -> list[KeptNetwork]:
     chosen = directory / "architectures.json"
     if not chosen.is_file():
         return []
-    rows = read_architectures(chosen)
-    return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
+    return [KeptNetwork(row, (directory / row.weights).parent) for row in read_architectures(chosen) if row.weights]
 
 
 def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
@@ -207,8 +208,7 @@ def _merge(path: str | os.PathLike[str], key: str, kind: type[_Row], rows: list[
 
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
     document = {"schema": RESULT_SCHEMA, key: [to_plain(row) for row in rows]}
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n")
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:

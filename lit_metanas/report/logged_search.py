@@ -19,11 +19,11 @@ from lit_metanas.report.report_page import space_called
 if TYPE_CHECKING:
     from wandb import Run
 
+# W&B's variable. `online` uploads the run; without it the run stays on this machine, without login or network.
 MODE = "WANDB_MODE"
-"""W&B's variable. ``online`` uploads the run; without it the run stays on this machine, without login or network."""
 
+# The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair.
 CONFUSION, MOST_PAIRED = "test/confusions", 200
-"""The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair."""
 
 
 def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[str] = ".") -> Path:
@@ -102,7 +102,6 @@ def _log_trials(run: Run, result: SearchResult) -> None:
 
 
 def _log_test(run: Run, result: SearchResult) -> None:
-    """The final figures, and the confusion matrix."""
     import wandb
 
     if result.examples and isinstance(result.objective, Classification) and len(result.classes) <= MOST_PAIRED:
@@ -130,7 +129,6 @@ def _log_test(run: Run, result: SearchResult) -> None:
 
 
 def _keep_network(run: Run, result: SearchResult) -> None:
-    """The exported network as an artifact."""
     import wandb
 
     with TemporaryDirectory() as folder:

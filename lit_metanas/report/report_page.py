@@ -39,14 +39,14 @@ from lit_metanas.report.table import ProtocolTable
 from lit_metanas.report.table_text import to_markdown
 from lit_metanas.spaces import ChoiceSpace
 
+# Most architectures that one report draws, and most networks that it lists.
 MOST_DRAWN, MOST_NETWORKS = 6, 50
-"""Most architectures that one report draws, and most networks that it lists."""
 
 PREDICTED = "predictions.png"
 """The figure of a network's predictions for test examples."""
 
+# Characters below a figure.
 LONGEST_CAPTION = 4_000
-"""Characters below a figure."""
 
 VALIDATED = (
     "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
@@ -196,7 +196,6 @@ def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
 
 
 def _score(network: KeptNetwork) -> str:
-    """The metric that a network was chosen by, and its value."""
     return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
 
 
@@ -239,17 +238,17 @@ CONFUSIONS = Picture(
     "share of the row; numbers are examples.",
 )
 
+# A sentence below the worst errors.
 HEAT_SHOWS = (
     "Below each picture is what speaks for the prediction: the brighter a place, the more of its score is lost if a "
     "patch there is covered (occlusion, by captum)."
 )
-"""A sentence below the worst errors."""
 
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
 
+# Characters of an example's name in a table.
 LONGEST_NAMED = 200
-"""Characters of an example's name in a table."""
 
 
 def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, list[Picture]]:

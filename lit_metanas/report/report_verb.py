@@ -46,11 +46,11 @@ from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
 from lit_metanas.training.export.prediction_table import predict_command
 
+# Rows of one report.
 MOST_RESULTS = 20_000
-"""Rows of one report."""
 
+# Most tasks whose best network is printed on a terminal.
 MOST_BEST = 6
-"""Most tasks whose best network is printed on a terminal."""
 
 COSTS = Picture(
     "accuracy_against_cost.png",

@@ -27,8 +27,8 @@ _EPISODES = "episodes"
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for the units of a search's cost."""
 
+# Characters of a metric's name.
 LONGEST_METRIC = 30
-"""Characters of a metric's name."""
 
 
 @dataclass(frozen=True)

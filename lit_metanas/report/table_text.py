@@ -30,6 +30,7 @@ def _known(condition: object, text: str) -> str:
 
 SEEDS = Column("seeds", lambda row: ", ".join(map(str, row.seed_numbers)), 0, "left")
 
+# All columns; the first one is in each part of a wide table.
 COLUMNS = (
     Column("method", lambda row: row.method, -1, "left"),
     Column("{metric} %", lambda row: percent(row.score.mean, row.score.half)),
@@ -43,7 +44,6 @@ COLUMNS = (
     Column("batch norm", lambda row: row.batch_norm or "–", 2, "left"),
     SEEDS,
 )
-"""All columns; the first one is in each part of a wide table."""
 
 
 def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
@@ -56,18 +56,18 @@ def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
     return found
 
 
+# Sources of batch-norm statistics, by the word in the column.
 STATISTICS = {
     "running": "of its training",
     "support": "of the task's training examples",
     "transductive": "of the test examples",
 }
-"""Sources of batch-norm statistics, by the word in the column."""
 
+# The note on costs for each account.
 COST_NOTES = {
     "flops": "Costs: training FLOPs (3 × forward multiply-adds × examples) and time.",
     "queries": "Costs: queries, each an architecture whose score was looked up, and time.",
 }
-"""The note on costs for each account."""
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
@@ -93,7 +93,6 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
 
 
 def _part(columns: Mapping[Column, Sequence[str]]) -> Table:
-    """Some columns of a table for a terminal."""
     own = Table(title_justify="left", caption_justify="left")
     for column, (heading, *_) in columns.items():
         first = column is COLUMNS[0]

@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Points of an anytime curve: the cost so far, and the best score so far.
 Curve = list[tuple[float, float]]
-"""Points of an anytime curve: the cost so far, and the best score so far."""
 
+# Shapes that distinguish methods without colour.
 MARKERS = "oDs^vX<>"
-"""Shapes that distinguish methods without colour."""
 
 
+# Networks in the legend.
 MOST_LISTED = 16
-"""Networks in the legend."""
 
+# The part of the axis that the text of a tick needs.
 TICK_WIDTH = 0.12
-"""The part of the axis that the text of a tick needs."""
 
 HOW = (
     "Each point is the validation score of a network after a training. All networks of a round are trained for equally "

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Most panels that are drawn.
 PANELS = 6
-"""Most panels that are drawn."""
 
 MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
@@ -56,7 +56,6 @@ def draw_tested(result: SearchResult) -> Figure:
 
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
-    """One measure on one task."""
     unit, scale = _unit(measure)
     note = "the chosen network is not on the front"
     for result in results:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Inches: the width and height of a panel with its margins.
 PANEL, TALL = 5.8, 4.4
-"""Inches: the width and height of a panel with its margins."""
 
+# Characters of a line of a title.
 TITLE_WIDTH = 54
-"""Characters of a line of a title."""
 
 MOST_PANELS, MOST_METHODS, COLUMN = 20, 48, 16
 """Most panels of a figure, most methods in one, and names in a column of a legend."""

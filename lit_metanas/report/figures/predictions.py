@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 MOST_SHOWN, TILES_A_ROW = 20, 5
 """Most examples of a figure or a table, and pictures in a row."""
 
+# Inches: a picture's width and height, a line of text above it, and the gap between two pictures.
 TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
-"""Inches: a picture's width and height, a line of text above it, and the gap between two pictures."""
 
+# Characters of a line above a picture, and of a name in it.
 TILE_LETTERS, LONGEST_NAME = 27, 54
-"""Characters of a line above a picture, and of a name in it."""
 
+# The mark and the colour of a right and of a wrong prediction.
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
-"""The mark and the colour of a right and of a wrong prediction."""
 
+# How much of a picture its heat covers.
 HEAT_ALPHA = 0.6
-"""How much of a picture its heat covers."""
 
+# Features of a series that are drawn as curves, one above another; more are grey levels.
 MOST_CURVES = 9
-"""Features of a series that are drawn as curves, one above another; more are grey levels."""
 
+# Characters of an example in a table.
 LONGEST_EXAMPLE = 400
-"""Characters of an example in a table."""
 
+# Most classes of a matrix with numbers in its cells, of one with names, and of one that is drawn.
 MOST_NUMBERED, MOST_NAMED_CLASSES, MOST_DRAWN_CLASSES = 25, 60, 1000
-"""Most classes of a matrix with numbers in its cells, of one with names, and of one that is drawn."""
 
+# Characters of a name.
 SHORT_NAME = 24
-"""Characters of a name."""
 
 # By whether a picture shows a series, whose length has nothing to do with its number of features.
 _ASPECTS: dict[bool, Literal["auto", "equal"]] = {True: "auto", False: "equal"}
@@ -143,7 +143,6 @@ def draw_confusions(table: ClassTable) -> Figure | None:
 
 
 def _write_numbers(axes: Axes, counts: list[list[int]], shares: list[list[float]], cell: float) -> None:
-    """Write the number of examples into each cell, those of empty ones faintly."""
     for row, numbers in enumerate(counts):
         for column, count in enumerate(numbers):
             colour = "white" if shares[row][column] > 0.55 else INK

@@ -48,8 +48,8 @@ PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "READM
 EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)
 """The files of an export."""
 LIBRARY = "lit-metanas"
+# How a card begins that an export has written.
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
-"""How a card begins that an export has written."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
@@ -120,8 +120,7 @@ class Exported:
         Args:
             inputs: shape ``(n, *shape)``.
         """
-        found: Tensor = self.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
-        return found
+        return cast(Tensor, self.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32))))
 
     @property
     def goal(self) -> Objective:

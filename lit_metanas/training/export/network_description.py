@@ -23,8 +23,8 @@ from lit_metanas.records.plain import from_plain
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
+# Tokens of a vocabulary, steps of an input, or classes.
 MOST_OF_A_SHAPE = 1 << 20
-"""Tokens of a vocabulary, steps of an input, or classes."""
 
 _FIX = "export again"
 
@@ -55,7 +55,6 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
 
 
 def _output_in_words(objective: Objective) -> str:
-    """What the program gives."""
     if isinstance(objective, Regression):
         return "numbers in the units of the targets"
     if isinstance(objective, SeveralLabels):

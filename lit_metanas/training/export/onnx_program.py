@@ -14,11 +14,11 @@ from lit_metanas.inputs.shapes import Shape, TokenShape
 
 ONNX = "model.onnx"
 
+# How far scores of `model.onnx` may be from the network's, where these are between -1 and 1; else in their share.
 PARITY = 1e-4
-"""How far scores of ``model.onnx`` may be from the network's, where these are between -1 and 1; else in their share."""
 
+# Inputs of the check: another number than the program was traced with.
 _TRIED = 3
-"""Inputs of the check: another number than the program was traced with."""
 
 
 def check_onnx_installed() -> None:

@@ -22,8 +22,8 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.objectives.transcription import Transcription
 
+# The script for all inputs and answers that have none of their own.
 IMAGES_AND_ARRAYS = "standalone_predict.py"
-"""The script for all inputs and answers that have none of their own."""
 PARTS = "standalone_parts.py"
 """The functions that scripts share."""
 

@@ -31,22 +31,22 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
 
+# Examples that are printed, and characters of each.
 SHOWN, LONGEST_PRINTED = 20, 200
-"""Examples that are printed, and characters of each."""
 
+# Named as the file to write, it gets the table alone, so that other programs can read it.
 STANDARD_OUTPUT = "-"
-"""Named as the file to write, it gets the table alone, so that other programs can read it."""
 
+# What the first column of a table of predictions is called, by what they are of; else `row`.
 _COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
-"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
+# The column of what a network says that tells no classes apart.
 _WRITTEN = "written"
-"""The column of what a network says that tells no classes apart."""
 
+# How the files begin that are written here: others are not replaced.
 _PREDICTIONS = re.compile(
     r'(file|text|row),("?class"?,probability,|labels,"?p\(|"?prediction|written\n)|\[\s*\{\s*"(file|text|row)":'
 )
-"""How the files begin that are written here: others are not replaced."""
 
 Row = dict[str, str | float]
 
@@ -82,8 +82,7 @@ class PredictionTable:
             return ReadBatch([], [], [], unreadable)
         self._tell_of_cut([batch[place][1] for place in kept])
         found, answers = self._answers(inputs)
-        names = (utf8_text(batch[place][0]) for place in kept)
-        rows = [{column: name, **answer} for name, answer in zip(names, answers, strict=True)]
+        rows = [{column: utf8_text(batch[at][0]), **answer} for at, answer in zip(kept, answers, strict=True)]
         return ReadBatch(found, rows, kept, unreadable)
 
     def _inputs_of(self, batch: Sequence[tuple[str, Any]]) -> Tensor:
@@ -145,7 +144,6 @@ class PredictionTable:
 
 
 def _of_class(probabilities: Sequence[float], best: int, classes: Sequence[str]) -> Row:
-    """The columns of an example that has a class."""
     shares = [round(one, 6) for one in probabilities]
     named: Row = {f"p({name})": share for name, share in zip(classes, shares, strict=True)}
     return {"class": classes[best], "probability": shares[best], **named}
@@ -157,7 +155,6 @@ def _of_numbers(columns: Mapping[str, str | float]) -> Row:
 
 
 def _line(row: Row) -> str:
-    """What is printed of an example."""
     (kind, given), *answer = row.items()
     example = printable(str(given))
     if kind == "text":  # a tab stands between a passage and its question
@@ -215,14 +212,12 @@ def _readable(
 
 
 def _column(example: Any) -> str:
-    """What the first column of the table is called for such an example."""
     if isinstance(example, Path):
         return "file"
     return "text" if isinstance(example, str) else "row"
 
 
 def _checked_output(output: str) -> Path:
-    """The file to write."""
     file = own_path(output, "output")
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, as_shape, describe_shape
 
+# What is computed of sizes, by Python's operators.
 ARITHMETIC = ("_operator.add", "_operator.sub", "_operator.mul", "_operator.floordiv", "_operator.mod")
-"""What is computed of sizes, by Python's operators."""
 
 _CHILDREN = """
     add.Tensor amax argmax avg_pool1d avg_pool2d batch_norm bitwise_not cat clamp conv1d conv2d cumsum div.Tensor
@@ -66,11 +66,11 @@ CORE_OPERATIONS = _named(_CORE) | {*ARITHMETIC}
 PROGRAM_OPERATIONS = _named(_CHILDREN) | CORE_OPERATIONS
 """All operations that are run: those of the children of this package's spaces, and torch's core operations."""
 
+# Inputs that are run at once, which bounds the memory.
 AT_ONCE = 64
-"""Inputs that are run at once, which bounds the memory."""
 
+# Numbers of a tensor in a program's check, which has up to three inputs.
 LARGEST_TENSOR = 1 << 28
-"""Numbers of a tensor in a program's check, which has up to three inputs."""
 
 # Operations without inputs, which are given the device.
 _MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default", "scalar_tensor.default"})
@@ -108,7 +108,6 @@ class PlainProgram(nn.Module):
             raise ValueError("gives two tensors the same name")
         self.nodes, self.inputs, self.output = list(nodes), inputs, output
         self.shape: Shape | None = None
-        self._names = list(tensors)
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
         last = {name: place for place, (*_, names) in enumerate(nodes) for name in names}
@@ -142,8 +141,7 @@ class PlainProgram(nn.Module):
 
     def _run(self, inputs: Tensor, largest: int | None = None) -> Tensor:
         """The output for some inputs; what is no longer needed is let go."""
-        found: dict[str, Any] = {name: self.get_buffer(name) for name in self._names}
-        found[self.inputs] = inputs
+        found: dict[str, Any] = {**dict(self.named_buffers(remove_duplicate=False)), self.inputs: inputs}
         for (operation, arguments, names), unused in zip(self.nodes, self._unused_after, strict=True):
             given = {key: _resolve(argument, found) for key, argument in arguments.items() if key not in _LAYOUT}
             made = _outputs(operation, given, inputs.device)
@@ -156,7 +154,6 @@ class PlainProgram(nn.Module):
 
 
 def _outputs(operation: str, given: dict[str, Any], device: torch.device) -> Sequence[Any]:
-    """What an operation gives."""
     if operation in ARITHMETIC:
         return [getattr(operator, operation.removeprefix("_operator."))(given["a"], given["b"])]
     if operation.startswith(("_native_batch_norm", "native_group_norm")):

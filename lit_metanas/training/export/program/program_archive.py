@@ -94,7 +94,6 @@ def _refusal(content: bytes, shape: Shape, outputs: int, each_step: bool) -> str
 
 
 def _untraceable(error: Exception) -> str:
-    """A sentence on a network that PyTorch cannot trace."""
     reason = " ".join(str(error).split())
     if "Constraints violated" in reason:
         return (
@@ -201,7 +200,6 @@ def _node(node: Mapping[str, Any]) -> Node:
 
 
 def _names(output: Mapping[str, Any]) -> list[str]:
-    """The names of the tensors or the size that an operation gives."""
     ((kind, value),) = output.items()
     match kind:
         case "as_sym_int":
