@@ -16,7 +16,7 @@ from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.objectives.metric_table import number_metrics
-from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.record import PREPROCESSING, grouped
 from lit_metanas.records.result_files import (
     ERRORS,
     EXAMPLE_ROWS,
@@ -36,7 +36,7 @@ from lit_metanas.report.figures.predictions import (
     prediction_lines,
 )
 from lit_metanas.report.table import ProtocolTable
-from lit_metanas.report.table_text import to_markdown
+from lit_metanas.report.table_text import known, to_markdown
 from lit_metanas.spaces import ChoiceSpace
 
 # Most architectures that one report draws, and most networks that it lists.
@@ -86,9 +86,7 @@ def page_text(
 
 def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
     """Draw each different architecture once; the caption names the methods that chose it."""
-    users: dict[object, list[ArchitectureRow]] = {}
-    for row in architectures:
-        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
+    users = grouped(((row.space, row.architecture, row.ensemble, row.linear), row) for row in architectures)
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
@@ -148,22 +146,24 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     right = f"{sum(one.right for one in predictions)} right"
     if network.row.metric.endswith(tuple(number_metrics())):  # see ``Regression.agrees``
         right += " (within the 90 % interval or, without one, a standard deviation of the truth)"
-    parts = [
-        f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(network.row.task_id)}, "
-        f"of {number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
-    ]
-    if len(networks) > 1:
-        why = "It is the first one: no network has a validation score, and"
-        if math.isfinite(network.row.value):
-            score = markdown_text(_score(network))
-            why = f"It was chosen by {score}, among the networks for the task that have such a score;"
-        parts.append(f"{why} test scores play no part.")
-    parts += _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))
-    if lines := prediction_lines(predictions):
-        parts.append(markdown_lines(lines))
-    if any(UNKNOWN_MARK in one.example for one in predictions):
-        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
-    return "\n\n".join(["## Predictions", *parts]) + "\n"
+    why = "It is the first one: no network has a validation score, and"
+    if math.isfinite(network.row.value):
+        score = markdown_text(_score(network))
+        why = f"It was chosen by {score}, among the networks for the task that have such a score;"
+    unknown = any(UNKNOWN_MARK in one.example for one in predictions)
+    parts = (
+        (
+            True,
+            f"What the network of {markdown_text(network.row.method)} says on task "
+            f"{markdown_text(network.row.task_id)}, of {number_of(len(predictions), 'test example')}, spread evenly "
+            f"over all: {right}.",
+        ),
+        (len(networks) > 1, f"{why} test scores play no part."),
+        (True, _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))),
+        (True, prediction_lines(predictions)),
+        (unknown, f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks."),
+    )
+    return "\n\n".join(["## Predictions", *(part for holds, part in parts if holds and part)]) + "\n"
 
 
 def _numbers(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> dict[str, str]:
@@ -172,18 +172,18 @@ def _numbers(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> di
     return numbers_of(sorted({*network.row.classes, *shown}, key=natural))
 
 
-def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> list[str]:
+def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> str:
     """Predictions as a figure in a file, and the names that numbers replace in it, as Markdown; nothing for texts."""
     named = [
         replace(one, said=numbers.get(one.said, one.said), meant=numbers.get(one.meant, one.meant))
         for one in predictions
     ]
     if (drawn := draw_predictions(named)) is None:
-        return []
+        return ""
     save(drawn, file)
     seen = {text for one in predictions for text in (one.said, one.meant)}
     said = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
-    return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})", *([markdown_text(said)] if said else [])]
+    return f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})\n\n{markdown_text(said)}".rstrip()
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
@@ -201,11 +201,13 @@ def _score(network: KeptNetwork) -> str:
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
     """The folder of each exported network, and the best network of each task."""
-    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
-    for row, folder in networks[:MOST_NETWORKS]:
-        value = percent(row.value) if math.isfinite(row.value) else "–"
-        lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
-    parts = [markdown_lines(lines)]
+    heading = ("method", "task", "seed", "validation score %", "folder")
+    lines = [
+        (row.method, row.task_id, str(row.seed), known(math.isfinite(row.value), percent(row.value)),
+         shorten(str(folder), 400))
+        for row, folder in networks[:MOST_NETWORKS]
+    ]  # fmt: skip
+    parts = [markdown_lines([heading, ("---",) * 5, *lines])]
     if (left := len(networks) - MOST_NETWORKS) > 0:
         parts.append(f"{left} more are in the searches' directories.")
     best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
@@ -280,10 +282,9 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
     if wrong and errors:
         of_all = f"{number_of(len(wrong), 'error')} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        parts += _tiles(folder / WORST, errors, numbers)
-        if any(one.heat for one in errors):
-            parts.append(HEAT_SHOWS)
-        parts.append(markdown_lines([*_HEADING, *map(_cells, wrong[: len(errors)])]))
+        heat = HEAT_SHOWS * any(one.heat for one in errors)
+        lines = markdown_lines([*_HEADING, *map(_cells, wrong[: len(errors)])])
+        parts += filter(None, [_tiles(folder / WORST, errors, numbers), heat, lines])
     return "\n\n".join(parts) + "\n", pictures
 
 
@@ -293,4 +294,4 @@ _HEADING = [("example", "is", "taken for", "probability", "loss"), ("---", "---"
 def _cells(row: ExampleRow) -> tuple[str, ...]:
     """A line of the table of errors; several labels have a probability each, and none together."""
     names = (shorten(text, LONGEST_NAMED) for text in row[:3])
-    return (*names, "–" if row.shares else f"{row.probability:.3f}", f"{row.loss:.2f}")
+    return (*names, known(not row.shares, f"{row.probability:.3f}"), f"{row.loss:.2f}")

@@ -24,7 +24,8 @@ class Column(NamedTuple):
     justify: Literal["left", "right"] = "right"
 
 
-def _known(condition: object, text: str) -> str:
+def known(condition: object, text: str) -> str:
+    """A text for a cell; a dash where it does not hold."""
     return text if condition else "–"
 
 
@@ -34,13 +35,13 @@ SEEDS = Column("seeds", lambda row: ", ".join(map(str, row.seed_numbers)), 0, "l
 COLUMNS = (
     Column("method", lambda row: row.method, -1, "left"),
     Column("{metric} %", lambda row: percent(row.score.mean, row.score.half)),
-    Column("over seeds %", lambda row: _known(row.seed_numbers[1:], percent(row.seeds.mean, row.seeds.half))),
+    Column("over seeds %", lambda row: known(row.seed_numbers[1:], percent(row.seeds.mean, row.seeds.half))),
     Column("difference", lambda row: points(row.difference) if row.difference else "–"),
     Column("search a task", lambda row: _cost(row.search_cost, row.search_seconds, row.account), 1),
     Column("meta-training (once)", lambda row: _cost(row.meta_cost, row.meta_seconds, row.account), 1),
-    Column("pays after", lambda row: _known(row.meta_cost, tasks(row.pays_after)), 1),
-    Column("parameters", lambda row: _known(row.parameters, with_prefix(row.parameters)), 2),
-    Column("FLOPs", lambda row: _known(row.flops, with_prefix(row.flops)), 2),
+    Column("pays after", lambda row: known(row.meta_cost, tasks(row.pays_after)), 1),
+    Column("parameters", lambda row: known(row.parameters, with_prefix(row.parameters)), 2),
+    Column("FLOPs", lambda row: known(row.flops, with_prefix(row.flops)), 2),
     Column("batch norm", lambda row: row.batch_norm or "–", 2, "left"),
     SEEDS,
 )
@@ -196,12 +197,10 @@ def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
 
 
 def _cost(cost: float, seconds: float, account: str) -> str:
-    if not cost and not seconds:
-        return "–"
     number, unit = with_prefix(cost), f" {account}"
     if account == "flops":
         unit = "FLOPs" if number[-1].isalpha() else " FLOPs"
-    return f"{number}{unit}, {duration(seconds)}"
+    return known(cost or seconds, f"{number}{unit}, {duration(seconds)}")
 
 
 def points(difference: Difference) -> str:

@@ -117,19 +117,18 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best score so far over the cost, averaged over tasks and seeds; None without curves."""
     methods = methods_of(results)[:MOST_METHODS]
-    panels: list[tuple[ResultRow, str, dict[str, Curve]]] = []
+    panels: list[tuple[str, str, dict[str, Curve]]] = []
     for own in by_protocol(results)[:MOST_PANELS]:
         means = {m: mean_curve(_whole_curve(result) for result in own if result.method == m) for m in methods}
         curves = {m: [(cost, value) for cost, value in mean if cost > 0] for m, mean in means.items()}
+        metric = own[0].metric
         if sum(map(len, curves.values())) > 1:  # a single point has no panel
-            panels.append((own[0], title_of(own), curves))
+            panels.append((title_of(own) + f", {metric}" * (metric != ACCURACY), own[0].protocol.account, curves))
     if not panels:
         return None
     drawn, places = stacked(len(panels))
-    for axes, (first, title, curves) in zip(places, panels, strict=True):
-        if first.metric != ACCURACY:
-            title += f", {first.metric}"
-        _curve_panel(axes, title, first.protocol.account, curves)
+    for axes, panel in zip(places, panels, strict=True):
+        _curve_panel(axes, *panel)
     return drawn
 
 
@@ -146,8 +145,7 @@ def _curve_panel(axes: Axes, title: str, account: str, curves: Mapping[str, Curv
     for number, (method, curve) in enumerate(curves.items()):
         if not curve:
             continue
-        colour = COLOURS[number % len(COLOURS)]
-        ring = saturation(curve) or 0.0
+        colour, ring = COLOURS[number % len(COLOURS)], saturation(curve) or 0.0
         axes.step(*_percent(curve), where="post", color=colour, linewidth=1.6,
                   label=name_label(f"{method} (ring at {with_prefix(ring)})"))  # fmt: skip
         axes.plot(*_percent([point for point in curve if point[0] == ring]), "o", color=colour, markersize=7,

@@ -10,7 +10,7 @@ import numpy as np
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.comparisons.class_table import ClassTable
-from lit_metanas.io.text import printable, shorten
+from lit_metanas.io.text import markdown_lines, printable, shorten
 from lit_metanas.records.rows import ShownPrediction
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ def _title(one: ShownPrediction) -> list[str]:
     return [label(line) for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
 
 
-def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, ...]]:
-    """The examples that are texts, as rows of a table with headings; empty without any."""
+def prediction_lines(predictions: Sequence[ShownPrediction]) -> str:
+    """The examples that are texts, as a table in Markdown; empty without any."""
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
     if not shown:
-        return []
+        return ""
     texts = ((one.example, one.said, one.meant) for one in shown)
     rows = (tuple(shorten(text, LONGEST_EXAMPLE) for text in own) for own in texts)
     lines = [(VERDICTS[one.right][0], *row) for one, row in zip(shown, rows, strict=True)]
-    return [("", "example", "said", "right would be"), ("---",) * 4, *lines]
+    return markdown_lines([("", "example", "said", "right would be"), ("---",) * 4, *lines])
 
 
 def draw_confusions(table: ClassTable) -> Figure | None:
