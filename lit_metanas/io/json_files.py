@@ -73,12 +73,13 @@ def _check(document: object, longest: int) -> None:
             raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels")
         inner: list[object] = []
         for value in level:
-            if isinstance(value, list):
-                inner += value
-            elif isinstance(value, dict):
-                inner += (*value.keys(), *value.values())
-            elif isinstance(value, str) and len(value) > longest:
-                raise ValueError(f"holds a text of {len(value)} characters, more than {longest}")
-            elif isinstance(value, str) and not is_text(value):
-                raise ValueError("holds text that is not Unicode")
+            match value:
+                case list():
+                    inner += value
+                case dict():
+                    inner += (*value.keys(), *value.values())
+                case str() if len(value) > longest:
+                    raise ValueError(f"holds a text of {len(value)} characters, more than {longest}")
+                case str() if not is_text(value):
+                    raise ValueError("holds text that is not Unicode")
         level = inner

@@ -112,10 +112,11 @@ def short_number(number: int) -> str:
 
 def short_value(value: object) -> str:
     """Any value for a sentence, also from a damaged file: its first characters, without deep nesting."""
-    if isinstance(value, int) and abs(value) >= 10**20:
-        return short_number(value)
-    if isinstance(value, str | Number):
-        return printable(str(value), 80)
+    match value:
+        case int() if abs(value) >= 10**20:
+            return short_number(value)
+        case str() | Number():
+            return printable(str(value), 80)
     return printable(reprlib.repr(value), 80)
 
 

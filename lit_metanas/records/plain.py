@@ -26,21 +26,22 @@ _SHAPES = set(get_args(Shape))
 
 def to_plain(value: object) -> Any:
     """Turn records, architectures and tuples into dictionaries, lists and plain values."""
-    if isinstance(value, Architecture):
-        return value.to_json()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {utf8_text(str(key)): to_plain(item) for key, item in value.items()}
-    if isinstance(value, KindShape):
-        return plain_shape(value)
-    if isinstance(value, str):
-        return utf8_text(value)  # at the end of a search it is too late for a refusal
-    if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    match value:
+        case Architecture():
+            return value.to_json()
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        case Mapping():
+            return {utf8_text(str(key)): to_plain(item) for key, item in value.items()}
+        case _ if isinstance(value, KindShape):
+            return plain_shape(value)
+        case str():
+            return utf8_text(value)  # at the end of a search it is too late for a refusal
+        case tuple() | list():
+            return [to_plain(item) for item in value]
+        case float() if not math.isfinite(value):
+            return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    return value
 
 
 def from_plain(kind: type[_T], value: object, place: str) -> _T:

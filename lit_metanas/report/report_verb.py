@@ -210,12 +210,11 @@ def write_report(
     sections = [classes, examples]
     if searched is not None and (compared := teacher_section(searched)):
         sections.insert(0, f"## Teacher and student\n\n{compared}")
-    write_whole(folder / "report.md", page_text(made, pictures, networks, sections, said))
-    files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
-    for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
-        if f"]({name})" in f"{classes}{examples}":
-            files[folder / name] = title
-    return Report(tuple(made), files, said)
+    text = page_text(made, pictures, networks, sections, said)
+    write_whole(folder / "report.md", text)
+    titles = {**{picture.file: picture.title for picture in pictures}, WORST: "Worst errors", PREDICTED: "Predictions"}
+    files = {folder / file: title for file, title in titles.items() if f"]({file})" in text}
+    return Report(tuple(made), {folder / "report.md": "report", **files}, said)
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:

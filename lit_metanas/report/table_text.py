@@ -214,10 +214,11 @@ def points(difference: Difference) -> str:
 
 def tasks(number: float | None) -> str:
     """Tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it is unknown."""
-    if number is None:
-        return "–"
-    if number == 0:
-        return "at once"
-    if math.isinf(number):
-        return "never"
+    match number:
+        case None:
+            return "–"
+        case 0:
+            return "at once"
+        case math.inf:
+            return "never"
     return with_prefix(number)

@@ -42,11 +42,15 @@ class StoredNetwork(NamedTuple):
 
 def describe_network(network: StoredNetwork) -> dict[str, Any]:
     """What ``model.json`` holds of a network, as JSON."""
+    made, shape = network.preprocessing, as_shape(network.shape)
+    takes = {"shape": plain_shape(shape), "preprocessing": made and made.described()}
+    if isinstance(shape, ImageShape):
+        takes = {**shape._asdict(), "range": [0, 1]}
     described = {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": network.architecture,
         "classes": list(network.classes),
-        "input": _describe_input(as_shape(network.shape), network.preprocessing),
+        "input": takes,
         "output": _output_in_words(network.objective),
     }
     if (goal := describe_objective(network.objective)) is not None:
@@ -55,21 +59,21 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
 
 
 def _output_in_words(objective: Objective) -> str:
-    if isinstance(objective, Regression):
-        return "numbers in the units of the targets"
-    if isinstance(objective, SeveralLabels):
-        return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
-    if isinstance(objective, Classification) and objective.shift is not None:
-        return "scores, of which the largest is that of the prediction; softmax of scores and shift gives probabilities"
-    if isinstance(objective, Classification) and objective.temperature != 1:
-        return "scores, divided by the temperature already; softmax gives probabilities"
-    return "scores; softmax gives probabilities" if objective.scored == "input" else "scores of each step"
-
-
-def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
-    if isinstance(shape, ImageShape):
-        return {**shape._asdict(), "range": [0, 1]}
-    return {"shape": plain_shape(shape), "preprocessing": preprocessing and preprocessing.described()}
+    match objective:
+        case Regression():
+            return "numbers in the units of the targets"
+        case SeveralLabels():
+            return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
+        case Classification(shift=None, temperature=1):
+            return "scores; softmax gives probabilities"
+        case Classification(shift=None):
+            return "scores, divided by the temperature already; softmax gives probabilities"
+        case Classification():
+            return (
+                "scores, of which the largest is that of the prediction; softmax of scores and shift gives "
+                "probabilities"
+            )
+    return {"input": "scores; softmax gives probabilities"}.get(objective.scored, "scores of each step")
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:

@@ -27,8 +27,10 @@ IMAGES_AND_ARRAYS = "standalone_predict.py"
 PARTS = "standalone_parts.py"
 """The functions that scripts share."""
 
-# By the kind of the preprocessing; those of texts are several.
+# By the kind of the preprocessing.
+_TEXTS = {part.kind: "standalone_texts.py" for part in get_args(Part)}
 _SCRIPTS = {
+    **_TEXTS,
     JoinedTokens.kind: "standalone_texts.py",
     Columns.kind: "standalone_rows.py",
     TextRows.kind: "standalone_rows.py",
@@ -40,14 +42,14 @@ _SCRIPTS = {
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers."""
     made = getattr(preprocessing, "kind", "")
-    texts = {each.kind for each in get_args(Part)}
-    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
-        return "standalone_texts.py"
-    if isinstance(objective, Transcription) and made == LogMel.kind:
-        return _SCRIPTS[made]
-    if not isinstance(objective, Classification | SeveralLabels | Regression):
-        return IMAGES_AND_ARRAYS
-    return "standalone_texts.py" if made in texts else _SCRIPTS.get(made, IMAGES_AND_ARRAYS)
+    match objective:
+        case Translation() if {made, objective.target.kind} <= {*_TEXTS}:
+            return _TEXTS[made]
+        case Transcription() if made == LogMel.kind:
+            return _SCRIPTS[made]
+        case Classification() | SeveralLabels() | Regression():
+            return _SCRIPTS.get(made, IMAGES_AND_ARRAYS)
+    return IMAGES_AND_ARRAYS
 
 
 def script_text(name: str) -> str:

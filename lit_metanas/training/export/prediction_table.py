@@ -177,16 +177,20 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
     """A clause on the first example of which something is cut off; None where nothing is."""
-    if isinstance(preprocessing, LogMel):
-        for file in examples:
-            seconds = read_sound(file, lambda rate: 1).seconds
-            if preprocessing.cuts(seconds):
-                most = preprocessing.longest / preprocessing.rate
-                return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
-        return None
-    if not isinstance(preprocessing, TextPreprocessing | QuestionWords):
-        return None
-    room = preprocessing.room if isinstance(preprocessing, QuestionWords) else f"{preprocessing.steps} tokens"
+    match preprocessing:
+        case LogMel():
+            for file in examples:
+                seconds = read_sound(file, lambda rate: 1).seconds
+                if preprocessing.cuts(seconds):
+                    most = preprocessing.longest / preprocessing.rate
+                    return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
+            return None
+        case TextPreprocessing():
+            room = f"{preprocessing.steps} tokens"
+        case QuestionWords():
+            room = preprocessing.room
+        case _:
+            return None
     for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
         if not fits:
             return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
@@ -212,9 +216,12 @@ def _readable(
 
 
 def _column(example: Any) -> str:
-    if isinstance(example, Path):
-        return "file"
-    return "text" if isinstance(example, str) else "row"
+    match example:
+        case Path():
+            return "file"
+        case str():
+            return "text"
+    return "row"
 
 
 def _checked_output(output: str) -> Path:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, as_shape, describe_shape
+from lit_metanas.records.record import grouped
 
 # What is computed of sizes, by Python's operators.
 ARITHMETIC = ("_operator.add", "_operator.sub", "_operator.mul", "_operator.floordiv", "_operator.mod")
@@ -114,10 +115,7 @@ class PlainProgram(nn.Module):
         last |= {
             name: place for place, (_, arguments, _) in enumerate(nodes) for name in _references([*arguments.values()])
         }
-        self._unused_after: list[list[str]] = [[] for _ in nodes]
-        for name, place in last.items():
-            if name != output:
-                self._unused_after[place].append(name)
+        self._unused_after = grouped((place, name) for name, place in last.items() if name != output)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores of inputs, shape ``(n, *shape)``, some at once."""
@@ -142,13 +140,13 @@ class PlainProgram(nn.Module):
     def _run(self, inputs: Tensor, largest: int | None = None) -> Tensor:
         """The output for some inputs; what is no longer needed is let go."""
         found: dict[str, Any] = {**dict(self.named_buffers(remove_duplicate=False)), self.inputs: inputs}
-        for (operation, arguments, names), unused in zip(self.nodes, self._unused_after, strict=True):
+        for place, (operation, arguments, names) in enumerate(self.nodes):
             given = {key: _resolve(argument, found) for key, argument in arguments.items() if key not in _LAYOUT}
             made = _outputs(operation, given, inputs.device)
             if largest is not None and any(isinstance(own, Tensor) and own.numel() > largest for own in made):
                 raise ValueError("takes too much memory (take smaller inputs, or fewer layers)")
             found.update(zip(names, made, strict=True))
-            for other in unused:
+            for other in self._unused_after.get(place, ()):
                 found.pop(other, None)
         return cast(Tensor, found[self.output])
 
@@ -213,8 +211,9 @@ def _references(argument: object) -> Iterator[str]:
 
 
 def _resolve(argument: object, found: Mapping[str, Any]) -> object:
-    if isinstance(argument, list):
-        return [_resolve(entry, found) for entry in argument]
-    if isinstance(argument, Reference):
-        return found[argument]
+    match argument:
+        case list():
+            return [_resolve(entry, found) for entry in argument]
+        case Reference():
+            return found[argument]
     return argument
