@@ -79,8 +79,6 @@ def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
 LARGEST_PICKLE, MOST_STEPS = 1 << 24, 2_000_000
 """Bytes of a pickle, and its steps; a published table has a quarter of those. A step makes at most one small object."""
 
-_PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
-
 
 def check_pickle(content: bytes) -> None:
     """Go through the steps of a pickle without executing them; refuse those that no writer makes."""
@@ -92,7 +90,7 @@ def check_pickle(content: bytes) -> None:
     for step, (operation, argument, _) in enumerate(pickletools.genops(content)):
         if step >= MOST_STEPS:
             raise ValueError(f"holds more than {MOST_STEPS} values")
-        if operation.name in _PLACES:
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             if not isinstance(argument, int) or argument > kept:
                 raise ValueError("keeps a value where no writer does")
             kept += 1

@@ -9,6 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
@@ -63,11 +64,8 @@ def _wrap(cls: type) -> None:
     @wraps(construct)
     def keep(self: object, *args: Any, **kwargs: Any) -> None:
         if type(self).__init__ is keep:  # the constructor that was called, not one that it calls
-            try:
+            with suppress(TypeError):  # the constructor's own error is clearer
                 bound = signature.bind(self, *args, **kwargs)
-            except TypeError:  # the constructor's own error is clearer
-                pass
-            else:
                 bound.apply_defaults()
                 _, *given = bound.arguments.items()
                 vars(self)[_KEPT] = {name: _keep(value) for name, value in given}
@@ -259,13 +257,12 @@ def _to_plain(kept: Any) -> Any:
 
 
 def _text_to_plain(text: str) -> Any:
-    try:
+    # Errors: a text that is no path is too long, or has characters that paths cannot have.
+    with suppress(OSError, ValueError):
         if Path(text).is_file():
             # With its name: the text may be no path at all, and two files may hold the same.
             with open(text, "rb") as stream:
                 return {"file": Path(text).name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    except (OSError, ValueError):  # no path: too long, or with characters that paths cannot have
-        pass
     return without_passwords(text)
 
 

@@ -18,8 +18,6 @@ MOST_PARTS = 20_000
 # Digits of a whole number that a float can still hold.
 MOST_DIGITS = 300
 
-_INTEGER = "tag:yaml.org,2002:int"
-
 
 class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
     """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
@@ -34,24 +32,14 @@ def parse_yaml(text: str) -> Any:
     """Parse one document of YAML; its aliases are counted before any value is built."""
     if len(text) > LARGEST_YAML:
         raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
-    # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _count_nodes(node, {}) > MOST_PARTS:
-            raise YAMLLimit(_TOO_MANY)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+    return _Loader(text).get_single_data()
 
 
 _TOO_MANY = f"stands for more than {MOST_PARTS} values"
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops at the first value too many: 1 MB of them would take ten seconds."""
+    """A safe loader that stops at the first value too many: 1 MB of them would take ten seconds."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -63,6 +51,13 @@ class _Loader(yaml.SafeLoader):
             raise YAMLLimit(_TOO_MANY)
         return super().compose_node(parent, index)
 
+    def get_single_node(self) -> yaml.Node | None:
+        # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
+        node = super().get_single_node()
+        if node is not None and _count_nodes(node, {}) > MOST_PARTS:
+            raise YAMLLimit(_TOO_MANY)
+        return node
+
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
     """The number of nodes that a node stands for; a node that contains itself raises YAMLLimit."""
@@ -72,7 +67,7 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
         return known[id(node)]
     known[id(node)] = 0
     number = 1
-    if isinstance(node, yaml.ScalarNode) and node.tag == _INTEGER and len(node.value) > MOST_DIGITS:
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
         raise YAMLLimit(f"holds a number of more than {MOST_DIGITS} digits in line {node.start_mark.line + 1}")
     if isinstance(node, yaml.SequenceNode):
         number += sum(_count_nodes(value, known) for value in node.value)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-_T = TypeVar("_T", bound="DataclassInstance")
+Stored = TypeVar("Stored", bound="DataclassInstance")
 
 # Texts for the numbers that JSON does not have.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -44,7 +44,7 @@ def to_plain(value: object) -> Any:
     return value
 
 
-def from_plain(kind: type[_T], value: object, place: str) -> _T:
+def from_plain(kind: type[Stored], value: object, place: str) -> Stored:
     """Read a dataclass from the values of ``to_plain``; ``place`` is its position in the file, for messages."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{place} must be an object, not {_quote(value)}")

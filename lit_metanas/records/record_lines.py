@@ -26,16 +26,13 @@ each of 10 of texts (``benchmarks/shipped_records.py``)."""
 
 SHIPPED_FILE = Path(__file__).with_name("shipped_records.jsonl")
 
-# Stands for the package's own file of meta-trainings: networks with recipes on episodes of glyphs and of Omniglot
-# (`benchmarks/few_shot_pools.py`).
-SHIPPED_EPISODES = "shipped-episodes"
-
+# Meta-trainings: networks with recipes on episodes of glyphs and of Omniglot (`benchmarks/few_shot_pools.py`).
 SHIPPED_EPISODES_FILE = Path(__file__).with_name("shipped_episodes.jsonl")
 
 # Version of a line. Readers leave out lines of a newer version.
 LINE_SCHEMA = 1
 
-_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
+_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, "shipped-episodes": SHIPPED_EPISODES_FILE}
 
 
 def record_file(path: str | os.PathLike[str]) -> Path:

@@ -11,21 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
-from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.plain import Stored, from_plain, to_plain
 from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-
-_T = TypeVar("_T", bound="DataclassInstance")
 _Row = TypeVar("_Row", bound=ResultRow | ArchitectureRow)
 
 # Version of these files. A reader of an older version refuses a newer one.
@@ -211,7 +206,7 @@ def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> No
     write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
+def _read(path: str | os.PathLike[str], key: str, kind: type[Stored]) -> list[Stored]:
     file = Path(path)
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")

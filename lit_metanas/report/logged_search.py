@@ -74,7 +74,11 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
         _log_trials(run, result)
         _log_test(run, result)
         if online:
-            _keep_network(run, result)
+            with TemporaryDirectory() as kept:
+                result.export(kept)
+                artifact = wandb.Artifact(f"network-{run.id}", type="model", metadata={"metric": result.metric})
+                artifact.add_dir(kept)
+                run.log_artifact(artifact).wait()
     if wandb.run is None:
         wandb.teardown()  # W&B reads the environment once; a later run may have another one
     return Path(run.dir).parent
@@ -126,13 +130,3 @@ def _log_test(run: Run, result: SearchResult) -> None:
         **{f"test/{name}": value for name, value in result.measures.items()},
     }
     run.summary.update({name: value for name, value in figures.items() if isfinite(value)})
-
-
-def _keep_network(run: Run, result: SearchResult) -> None:
-    import wandb
-
-    with TemporaryDirectory() as folder:
-        result.export(folder)
-        artifact = wandb.Artifact(f"network-{run.id}", type="model", metadata={"metric": result.metric})
-        artifact.add_dir(folder)
-        run.log_artifact(artifact).wait()

@@ -45,9 +45,6 @@ MOST_DRAWN, MOST_NETWORKS = 6, 50
 PREDICTED = "predictions.png"
 """The figure of a network's predictions for test examples."""
 
-# Characters below a figure.
-LONGEST_CAPTION = 4_000
-
 VALIDATED = (
     "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
     "test score looks better than it is."
@@ -79,7 +76,7 @@ def page_text(
         parts += ["## Networks\n", _network_lines(networks)]
     parts.append("## Figures\n")
     for file, title, caption in pictures:
-        parts.append(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(caption, LONGEST_CAPTION)}\n")
+        parts.append(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(caption, 4000)}\n")
     parts += ["## Where each row comes from\n", *map(_origins, tables)]
     return "\n".join(parts)
 
@@ -249,9 +246,6 @@ HEAT_SHOWS = (
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
 
-# Characters of an example's name in a table.
-LONGEST_NAMED = 200
-
 
 def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, list[Picture]]:
     """Tables and worst errors as Markdown, and the confusion matrix as a picture; nothing without classes."""
@@ -293,5 +287,5 @@ _HEADING = [("example", "is", "taken for", "probability", "loss"), ("---", "---"
 
 def _cells(row: ExampleRow) -> tuple[str, ...]:
     """A line of the table of errors; several labels have a probability each, and none together."""
-    names = (shorten(text, LONGEST_NAMED) for text in row[:3])
+    names = (shorten(text, 200) for text in row[:3])
     return (*names, known(not row.shares, f"{row.probability:.3f}"), f"{row.loss:.2f}")

@@ -49,9 +49,6 @@ from lit_metanas.training.export.prediction_table import predict_command
 # Rows of one report.
 MOST_RESULTS = 20_000
 
-# Most tasks whose best network is printed on a terminal.
-MOST_BEST = 6
-
 COSTS = Picture(
     "accuracy_against_cost.png",
     "Accuracy against search cost",
@@ -135,7 +132,8 @@ def report(
     best = best_networks(networks)
     if next_step is None and best:
         next_step = shlex.join(["lit-metanas", *predict_command(str(next(iter(best.values())).folder))])
-    last = ["\n".join(best_sentences(networks)[:MOST_BEST]), made.verdict, next_step and f"Next: {next_step}"]
+    # A terminal gets the best networks of a few tasks, the page those of all.
+    last = ["\n".join(best_sentences(networks)[:6]), made.verdict, next_step and f"Next: {next_step}"]
     for text in filter(None, last):
         say("\n" + "\n".join(map(printable, text.split("\n"))))
 

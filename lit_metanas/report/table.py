@@ -27,9 +27,6 @@ _EPISODES = "episodes"
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for the units of a search's cost."""
 
-# Characters of a metric's name.
-LONGEST_METRIC = 30
-
 
 @dataclass(frozen=True)
 class MethodRow:
@@ -133,7 +130,7 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         scratch=scratch,
         account=account,
         rows=tuple(_row(own, mode, compared, paying) for (_, mode), own in groups.items()),
-        metric=printable(results[0].metric, LONGEST_METRIC),
+        metric=printable(results[0].metric, 30),
     )
 
 

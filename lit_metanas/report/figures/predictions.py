@@ -29,20 +29,11 @@ TILE_LETTERS, LONGEST_NAME = 27, 54
 # The mark and the colour of a right and of a wrong prediction.
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
 
-# How much of a picture its heat covers.
-HEAT_ALPHA = 0.6
-
 # Features of a series that are drawn as curves, one above another; more are grey levels.
 MOST_CURVES = 9
 
-# Characters of an example in a table.
-LONGEST_EXAMPLE = 400
-
 # Most classes of a matrix with numbers in its cells, of one with names, and of one that is drawn.
 MOST_NUMBERED, MOST_NAMED_CLASSES, MOST_DRAWN_CLASSES = 25, 60, 1000
-
-# Characters of a name.
-SHORT_NAME = 24
 
 # By whether a picture shows a series, whose length has nothing to do with its number of features.
 _ASPECTS: dict[bool, Literal["auto", "equal"]] = {True: "auto", False: "equal"}
@@ -94,7 +85,7 @@ def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
     grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     heat = [list(bytes.fromhex(row)) for row in one.heat]
-    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=_ASPECTS[one.series])
+    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=0.6, aspect=_ASPECTS[one.series])
 
 
 def _title(one: ShownPrediction) -> list[str]:
@@ -111,7 +102,7 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> str:
     if not shown:
         return ""
     texts = ((one.example, one.said, one.meant) for one in shown)
-    rows = (tuple(shorten(text, LONGEST_EXAMPLE) for text in own) for own in texts)
+    rows = (tuple(shorten(text, 400) for text in own) for own in texts)
     lines = [(VERDICTS[one.right][0], *row) for one, row in zip(shown, rows, strict=True)]
     return markdown_lines([("", "example", "said", "right would be"), ("---",) * 4, *lines])
 
@@ -121,7 +112,7 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     number, matrix = len(table.names), table.confusions
     if matrix is None or number > MOST_DRAWN_CLASSES:
         return None
-    names = [label(name, SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
+    names = [label(name, 24) for name in table.names if number <= MOST_NAMED_CLASSES]
     cell = min(0.5, max(0.17, 7 / number)) if names else 7 / number
     side, room = number * cell, 0.4 + 0.085 * max(map(len, names), default=4)
     width, height = side + room + 0.3, side + room + 0.5

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import duration, markdown_text, number_of, printable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.exported_program import CARD, LIBRARY, check_export_place
+from lit_metanas.training.export.exported_program import LIBRARY
 from lit_metanas.training.export.network_description import DESCRIPTION
 
 UNKNOWN_LICENSE = "unknown"
@@ -140,12 +137,6 @@ class ModelCard:
             "is for, and what the training data hold and may be used for.",
             "",
         ])  # fmt: skip
-
-
-def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
-    """Write ``README.md`` atomically."""
-    check_export_place(Path(folder), card=True)
-    write_whole(Path(folder) / CARD, card.text())
 
 
 def _slug(text: str, between: str = "-") -> str:

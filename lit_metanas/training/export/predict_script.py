@@ -24,9 +24,6 @@ from lit_metanas.objectives.transcription import Transcription
 
 # The script for all inputs and answers that have none of their own.
 IMAGES_AND_ARRAYS = "standalone_predict.py"
-PARTS = "standalone_parts.py"
-"""The functions that scripts share."""
-
 # By the kind of the preprocessing.
 _TEXTS = {part.kind: "standalone_texts.py" for part in get_args(Part)}
 _SCRIPTS = {
@@ -55,7 +52,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
 def script_text(name: str) -> str:
     """A script, with the source of the shared functions that it imports: it stands alone in its folder."""
     title, imports, shared, body = _source(name).split("\n\n", 3)
-    _, theirs, functions = _source(PARTS).split("\n\n", 2)
+    _, theirs, functions = _source("standalone_parts.py").split("\n\n", 2)
     taken = [one for one in functions.strip().split("\n\n\n") if one[4:].partition("(")[0] in _words(shared)]
     used = [line for line in theirs.split("\n") if _words(line.partition("import ")[2]) & _words(" ".join(taken))]
     names: dict[str, set[str]] = {}

@@ -201,10 +201,8 @@ def _readable(
     batch: Sequence[tuple[str, Any]], inputs_of: Callable[[Sequence[tuple[str, Any]]], Tensor]
 ) -> tuple[Tensor, list[int], list[str]]:
     """The inputs of those examples that can be read, their places, and why each of the others cannot."""
-    try:
+    with suppress(ValueError, OSError):  # to be found one by one
         return inputs_of(batch), list(range(len(batch))), []
-    except (ValueError, OSError):
-        pass  # to be found one by one
     inputs, kept, reasons = list[Tensor](), list[int](), list[str]()
     for place, one in enumerate(batch):
         try:

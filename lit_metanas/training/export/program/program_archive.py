@@ -25,8 +25,6 @@ LARGEST_PROGRAM = 1 << 27
 
 _FORMAT = 8  # the major version of the schema of torch's exported programs
 
-_LONGEST_REASON = 160  # characters of PyTorch's words that are passed on
-
 # The schema's numbers for the kinds of numbers that a network holds.
 _KINDS = {
     1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 7: torch.float32, 8: torch.float64,
@@ -35,8 +33,6 @@ _KINDS = {
 
 # How the name of the graph in an archive ends, whose entries begin with the name of the file that was written.
 _GRAPH = "/models/model.json"
-
-_INFINITE = ("Infinity", "-Infinity")
 
 # Operations that give nothing, and are left out.
 _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tensor_metadata.default")
@@ -101,7 +97,7 @@ def _untraceable(error: Exception) -> str:
             "or reshape by -1, so that torch.export takes any number."
         )
     return (
-        f"torch.export cannot trace the network ({type(error).__name__}: {reason[:_LONGEST_REASON]}): let its code not "
+        f"torch.export cannot trace the network ({type(error).__name__}: {reason[:160]}): let its code not "
         "branch on numbers in a tensor."
     )
 
@@ -226,7 +222,7 @@ def _argument(argument: Mapping[str, Any]) -> object:
             return [_argument({"as_sym_int": each}) for each in value]
         case "as_scalar_type":
             return _kind(value)
-        case "as_float" if value in _INFINITE:
+        case "as_float" if value in ("Infinity", "-Infinity"):
             return float(value)
         case "as_int" | "as_ints" | "as_float" | "as_floats" | "as_bool" | "as_string":
             return value
