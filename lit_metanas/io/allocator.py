@@ -66,6 +66,5 @@ def torch_threads(number: int | None) -> Iterator[None]:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory has run out, by a type that torch has for accelerators alone, or by what an error says."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return by_type or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY))

@@ -170,11 +170,8 @@ def restricted_load(content: bytes, source: str) -> Any:
     fix = "get the published file"
     try:
         check_pickle(content)
-    except Exception as error:  # of many kinds, by pickletools
-        raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None
-    try:
         return RestrictedUnpickler(BytesIO(content)).load()
     except Refused as refused:
         raise ValueError(f"'{source}' asks for {printable(str(refused))}, which is not plain data: {fix}.") from None
-    except DAMAGED as error:
+    except Exception as error:  # of many kinds, by pickletools
         raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None

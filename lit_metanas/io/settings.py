@@ -217,8 +217,7 @@ def _instructions(code: CodeType) -> list[Any]:
 
 
 def _names_in(code: CodeType) -> set[str]:
-    inner = (_names_in(each) for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*inner)
+    return set(code.co_names).union(*(_names_in(each) for each in code.co_consts if isinstance(each, CodeType)))
 
 
 def _to_plain(kept: Any) -> Any:

@@ -100,8 +100,6 @@ def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[fl
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
     """Tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account."""
-    if meta == 0:
-        return 0.0
     if search >= scratch:
         return math.inf
     return math.ceil(meta / (scratch - search))

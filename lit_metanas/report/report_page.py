@@ -67,18 +67,19 @@ def page_text(
     said: str,
 ) -> str:
     """The verdict, tables, sections on test examples, networks, figures, and the origin of each row, as Markdown."""
-    parts = ["# Report\n"]
-    if said:
-        parts.append(f"{markdown_text(said)}\n")
-    parts += ["## Results\n", *(to_markdown(table) for table in tables)]
-    parts += filter(None, examples)
-    if networks:
-        parts += ["## Networks\n", _network_lines(networks)]
-    parts.append("## Figures\n")
-    for file, title, caption in pictures:
-        parts.append(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(caption, 4000)}\n")
-    parts += ["## Where each row comes from\n", *map(_origins, tables)]
-    return "\n".join(parts)
+    parts = [
+        "# Report\n",
+        said and f"{markdown_text(said)}\n",
+        "## Results\n",
+        *map(to_markdown, tables),
+        *examples,
+        _network_lines(networks),
+        "## Figures\n",
+        *(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(note, 4000)}\n" for file, title, note in pictures),
+        "## Where each row comes from\n",
+        *map(_origins, tables),
+    ]
+    return "\n".join(filter(None, parts))
 
 
 def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
@@ -197,14 +198,16 @@ def _score(network: KeptNetwork) -> str:
 
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """The folder of each exported network, and the best network of each task."""
+    """The folder of each exported network, and the best network of each task; empty without any."""
+    if not networks:
+        return ""
     heading = ("method", "task", "seed", "validation score %", "folder")
     lines = [
         (row.method, row.task_id, str(row.seed), known(math.isfinite(row.value), percent(row.value)),
          shorten(str(folder), 400))
         for row, folder in networks[:MOST_NETWORKS]
     ]  # fmt: skip
-    parts = [markdown_lines([heading, ("---",) * 5, *lines])]
+    parts = ["## Networks", markdown_lines([heading, ("---",) * 5, *lines])]
     if (left := len(networks) - MOST_NETWORKS) > 0:
         parts.append(f"{left} more are in the searches' directories.")
     best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]

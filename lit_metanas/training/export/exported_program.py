@@ -28,10 +28,8 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.questions.question_words import QuestionWords
-from lit_metanas.objectives import Span
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Examples, Objective
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Classification, Objective, SeveralLabels, Span
+from lit_metanas.objectives.objective import Examples
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,

@@ -14,11 +14,7 @@ from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.objectives.translation import Translation
+from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Translation
 from lit_metanas.records.plain import from_plain
 
 DESCRIPTION_SCHEMA = 1

@@ -15,15 +15,11 @@ from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
-from lit_metanas.objectives import Translation
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Transcription, Translation
 
 # The script for all inputs and answers that have none of their own.
 IMAGES_AND_ARRAYS = "standalone_predict.py"
+
 # By the kind of the preprocessing.
 _TEXTS = {part.kind: "standalone_texts.py" for part in get_args(Part)}
 _SCRIPTS = {

@@ -25,9 +25,7 @@ from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
 
