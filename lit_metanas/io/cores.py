@@ -34,7 +34,9 @@ def usable_cores() -> int:
 
 def own_cores() -> int:
     """The cores for this process alone, if others share them: those of a test run, of a job array, of joblib."""
-    if current_process().daemon or _in_joblib():
+    joblib = sys.modules.get("joblib.parallel")
+    # Joblib runs this, in a process or a thread, while it runs other work.
+    if current_process().daemon or (joblib is not None and joblib.get_active_backend()[0].nesting_level):
         return 1
     sharing = next((number for name in _SHARED_BY if (number := _positive(os.environ.get(name))) > 1), 1)
     return max(1, usable_cores() // sharing)
@@ -63,12 +65,6 @@ def _limit(file: Path) -> float:
         return float(time) / float(period)
     except (OSError, ValueError, ZeroDivisionError):  # no limit is the word max
         return float("inf")
-
-
-def _in_joblib() -> bool:
-    """Whether joblib runs this while it runs other work, in a process or a thread."""
-    joblib = sys.modules.get("joblib.parallel")
-    return joblib is not None and bool(joblib.get_active_backend()[0].nesting_level)
 
 
 def _positive(text: str | None) -> int:

@@ -205,8 +205,8 @@ def _function(value: FunctionType, inner: Callable[[Any], Any]) -> Any:
     code = value.__code__
     cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
     used = {name: value.__globals__[name] for name in sorted(_names_in(code)) if name in value.__globals__}
-    parts = (value.__defaults__, value.__kwdefaults__, cells, used)
-    return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": [inner(p) for p in parts]}
+    uses = [*map(inner, (value.__defaults__, value.__kwdefaults__, cells, used))]
+    return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": uses}
 
 
 def _instructions(code: CodeType) -> list[Any]:

@@ -88,8 +88,7 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     first, several, _ = sought.partition("_")
 
     def likeness(name: str) -> float:
-        same = bool(several) and name.startswith(f"{first}_")
-        return SequenceMatcher(None, name, sought).ratio() + 0.2 * same
+        return SequenceMatcher(None, name, sought).ratio() + 0.2 * (several != "" and name.startswith(f"{first}_"))
 
     score, near = max(((likeness(name), name) for name in by_case), default=(0.0, ""))
     return by_case[near] if score >= 0.6 else None
@@ -135,8 +134,6 @@ def is_text(text: str) -> bool:
 
 def utf8_text(text: str) -> str:
     """The text, with escapes for characters that UTF-8 cannot hold."""
-    if is_text(text):
-        return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -145,17 +142,14 @@ def writable(text: str) -> str:
     return printable(utf8_text(text))
 
 
-# Characters of a word that `unicodedata` composes fast, whatever they are.
-_SHORT_WORD = 64
-
-
 def composed(text: str) -> str:
     """A text in Unicode's form NFC, in linear time."""
     if text.isascii():
         return text
     # `unicodedata` sorts the marks of a letter by insertion, which takes minutes for 100,000 marks. Long runs of marks
-    # are therefore sorted first. Each word composes by itself, as a space never composes with its neighbours.
-    words = (word if len(word) <= _SHORT_WORD else _mark_runs().sub(_sorted_marks, word) for word in text.split(" "))
+    # are therefore sorted first; in short words there are none. Each word composes by itself, as a space never composes
+    # with its neighbours.
+    words = (word if len(word) <= 64 else _mark_runs().sub(_sorted_marks, word) for word in text.split(" "))
     return " ".join(unicodedata.normalize("NFC", word) for word in words)
 
 
@@ -245,15 +239,9 @@ def shorten(text: str, longest: int = 80) -> str:
 
 def duration(seconds: float) -> str:
     """``0 s`` (below 5 ms), ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
-    if seconds < 0.005:
-        return "0 s"
-    if seconds < 9.95:
-        return f"{seconds:.2g} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    if seconds < 5970:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
+    # Each limit is the first number that would be rounded up to another form.
+    forms = {0.005: "0 s", 9.95: f"{seconds:.2g} s", 99.5: f"{seconds:.0f} s", 5970: f"{seconds / 60:.1f} min"}
+    return next((form for limit, form in forms.items() if seconds < limit), f"{seconds / 3600:.1f} h")
 
 
 def with_prefix(number: float, exact: bool = False) -> str:

@@ -41,9 +41,7 @@ _TOO_MANY = f"stands for more than {MOST_PARTS} values"
 class _Loader(yaml.SafeLoader):
     """A safe loader that stops at the first value too many: 1 MB of them would take ten seconds."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._parts = 0
+    _parts = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._parts += 1

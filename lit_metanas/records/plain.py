@@ -66,7 +66,10 @@ def read_field(hint: Any, value: object, place: str) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if set(inner) >= _SHAPES and not (value is None and type(None) in inner):
-            return _read_shape(value, place)
+            try:
+                return read_shape(value if isinstance(value, list) else [])
+            except ValueError:
+                raise ValueError(f"{place} must be the shape of an input, not {_quote(value)}") from None
         return _read_union(inner, value, place)
     if origin is tuple:
         return _read_tuple(inner, value, place)
@@ -109,13 +112,6 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
     return tuple(
         read_field(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True))
     )
-
-
-def _read_shape(value: object, place: str) -> Shape:
-    try:
-        return read_shape(value if isinstance(value, list) else [])
-    except ValueError:
-        raise ValueError(f"{place} must be the shape of an input, not {_quote(value)}") from None
 
 
 def _read_scalar(hint: Any, value: object, place: str) -> Any:

@@ -243,5 +243,8 @@ class TaskScores:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
-        features, scores = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.features, self.scores))
-        return replace(self, features=features, scores=scores)
+        return replace(
+            self,
+            features=self.features.to(device, non_blocking=non_blocking),
+            scores=self.scores.to(device, non_blocking=non_blocking),
+        )

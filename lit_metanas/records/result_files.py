@@ -104,7 +104,7 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
     lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, more)])
     for row in rows:
         numbers = [*(getattr(row, name) for name in known), *(number for _, number in (*row.shares, *row.ends))]
-        cells = ("" if math.isnan(number) else f"{number:.6g}" for number in numbers)
+        cells = (f"{number:.6g}".replace("nan", "") for number in numbers)
         lines.writerow([*map(cell_text, row[:3]), *cells])
     write_whole(path, text.getvalue())
 

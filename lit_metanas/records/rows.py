@@ -164,7 +164,7 @@ class ArchitectureRow:
 
 def describe_networks(ensemble: int, linear: Architecture | None) -> str:
     """The kind of model in words: a network or an ensemble, with a linear model or without."""
-    networks = "network" if ensemble == 1 else f"ensemble of {ensemble} such networks"
+    networks = {1: "network"}.get(ensemble, f"ensemble of {ensemble} such networks")
     return networks if linear is None else f"{networks} and a linear model"
 
 

@@ -19,9 +19,6 @@ from lit_metanas.report.report_page import space_called
 if TYPE_CHECKING:
     from wandb import Run
 
-# W&B's variable. `online` uploads the run; without it the run stays on this machine, without login or network.
-MODE = "WANDB_MODE"
-
 # The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair.
 CONFUSION, MOST_PAIRED = "test/confusions", 200
 
@@ -53,7 +50,8 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     """
     import wandb
 
-    online = os.environ.get(MODE) == "online"
+    # Otherwise the run stays on this machine, without login or network, whatever W&B's variable says.
+    online = os.environ.get("WANDB_MODE") == "online"
     Path(folder).mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         project=project,
@@ -85,7 +83,6 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
 
 
 def _log_trials(run: Run, result: SearchResult) -> None:
-    """Each trial as a row of a table and of the history, and the drawings of the search."""
     import wandb
 
     rows = list(trial_cells([result.record]))

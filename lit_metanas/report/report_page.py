@@ -88,13 +88,12 @@ def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
-        methods = " and ".join(dict.fromkeys(row.method for row in rows))
         first, shape, outputs = rows[0], None, 0
         if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
             shape, outputs = first.shape if all(first.shape) else None, first.way
         picture = draw_architecture(
             first.architecture,
-            f"Chosen: {methods}",
+            f"Chosen: {' and '.join(dict.fromkeys(row.method for row in rows))}",
             space=space_called(first.space),
             linear=first.linear,
             shape=shape,

@@ -176,7 +176,9 @@ def _row(
     search = fmean(result.cost.counted_in(account) for result in results)
     pays = None
     if meta and scratch is not None:
-        pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
+        # A search need not go on once its curve is within half a point of its end.
+        whole = fmean(result.cost.counted_in(account) for result in scratch)
+        pays = tasks_until_it_pays(meta, search, saturation(mean_curve(one.curve for one in scratch)) or whole)
     return MethodRow(
         method=first.method,
         batch_norm=mode,
@@ -197,12 +199,6 @@ def _row(
         configs=tuple(sorted({result.config for result in results if result.config})),
         stopped=any(result.stopped for result in results),
     )
-
-
-def _cheapest(scratch: list[ResultRow], account: str) -> float:
-    """The lowest cost of a search within half a point of its end; its whole cost without a curve."""
-    whole = fmean(result.cost.counted_in(account) for result in scratch)
-    return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
 def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:

@@ -83,9 +83,8 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         ['Table']
     """
     columns = _columns(table)
-    needed = 1 + sum(3 + max(map(len, texts)) for texts in columns.values())
     parts = [columns]
-    if needed > width:
+    if 1 + sum(3 + max(map(len, texts)) for texts in columns.values()) > width:
         parts = [{one: texts for one, texts in columns.items() if one.part in (-1, part)} for part in range(3)]
     drawn = [_part(part) for part in parts if len(part) > 1]
     drawn[0].title = _shown(table.title)
@@ -137,7 +136,7 @@ def notes(table: ProtocolTable) -> str:
     if metric.islower():
         metric = metric.capitalize()  # chrF keeps its letters
     first, rows = table.rows[0], table.rows
-    noun = "seed" if len(first.seed_numbers) == 1 else "seeds"
+    noun = "seed" + "s" * (len(first.seed_numbers) > 1)
     stopped = [f"'{row.method}'" for row in rows if row.stopped]
     modes = [mode for mode in dict.fromkeys(row.batch_norm for row in rows) if mode in STATISTICS]
     statistics = ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
@@ -171,7 +170,6 @@ def notes(table: ProtocolTable) -> str:
 
 
 def _score_note(table: ProtocolTable) -> str:
-    """What the score is a mean over, and its intervals."""
     kind = "Wilson's where it is a share" if table.units == "test examples" else "Student's t"
     text = f"mean over the {table.units}"
     if not all(math.isnan(row.score.half) for row in table.rows):
@@ -213,12 +211,10 @@ def points(difference: Difference) -> str:
 
 
 def tasks(number: float | None) -> str:
-    """Tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it is unknown."""
+    """Tasks until meta-training has paid: ``never``, ``12``, or a dash if it is unknown."""
     match number:
         case None:
             return "–"
-        case 0:
-            return "at once"
         case math.inf:
             return "never"
     return with_prefix(number)

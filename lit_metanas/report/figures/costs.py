@@ -92,18 +92,15 @@ def _cost_panel(axes: Axes, table: ProtocolTable, methods: Sequence[str]) -> Non
     axes.set_xlim(start / step, max(high, *places) * step)
     log_axis(axes)
     if resting:
-        _mark_resting(axes, start, low / step**1.5)
+        # The field of the methods that search nothing, whose places are no costs.
+        end = low / step**1.5
+        axes.set_xticks([tick for tick in axes.get_xticks() if tick > end])
+        axes.axvspan(axes.get_xlim()[0], end, color="#F1F1F1", linewidth=0, zorder=0)
+        axes.annotate("no search", (start, 0), (0, -6), xycoords=axes.get_xaxis_transform(), fontsize=8, color=INK,
+                      textcoords="offset points", ha="center", va="top")  # fmt: skip
     if not searched:
         axes.set_xticks([])
     legend(axes)
-
-
-def _mark_resting(axes: Axes, start: float, end: float) -> None:
-    """Draw the field of the methods that search nothing, whose places are no costs."""
-    axes.set_xticks([tick for tick in axes.get_xticks() if tick > end])
-    axes.axvspan(axes.get_xlim()[0], end, color="#F1F1F1", linewidth=0, zorder=0)
-    axes.annotate("no search", (start, 0), (0, -6), xycoords=axes.get_xaxis_transform(), fontsize=8, color=INK,
-                  textcoords="offset points", ha="center", va="top")  # fmt: skip
 
 
 def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
@@ -271,8 +268,7 @@ def _mark_rounds(axes: Axes, rounds: Sequence[Sequence[Trial]]) -> None:
     for number, (begin, end) in enumerate(pairwise([-0.5, *ends]), start=1):
         if number % 2 == 0:
             axes.axvspan(begin, end, color="#F1F1F1", linewidth=0, zorder=0)
-        text = "round 1" if number == 1 else str(number)
-        axes.annotate(text, ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
+        axes.annotate({1: "round 1"}.get(number, str(number)), ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", fontsize=7.5, color=FAINT, ha="center")  # fmt: skip
         if ends[-1] - end > TICK_WIDTH * ends[-1] or number == len(rounds):  # otherwise it would lie on the last one
             ticks.append((end, with_prefix(float(rounds[number - 1][-1].cost.flops), exact=True)))

@@ -245,18 +245,20 @@ def export_child(
         example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
-    program, _ = goal.program_of(network)
-    traced = trace_program(program.eval(), example, shape, goal.outputs, each_step=goal.scored != "input")
-    if traced.refusal:
+    whole, _ = goal.program_of(network)
+    program, content, refusal = trace_program(
+        whole.eval(), example, shape, goal.outputs, each_step=goal.scored != "input"
+    )
+    if refusal:
         warnings.warn(
-            f"`predict` refuses the exported network, since its program {traced.refusal}: export again once that is "
+            f"`predict` refuses the exported network, since its program {refusal}: export again once that is "
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
     translated = b""
     if onnx:
-        translated = onnx_program(traced.program, program, shape)
-    digest = hashlib.sha256(traced.content).hexdigest()
+        translated = onnx_program(program, whole, shape)
+    digest = hashlib.sha256(content).hexdigest()
     described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
     description = json.dumps(described, indent=1, ensure_ascii=False)
@@ -268,7 +270,7 @@ def export_child(
         (folder / CARD).unlink()
     if translated:
         write_whole(folder / ONNX, translated)
-    write_whole(folder / PROGRAM, traced.content)
+    write_whole(folder / PROGRAM, content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
 
@@ -332,9 +334,9 @@ def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes
     with torch.no_grad():
         size = tuple(network(example).shape)
     if isinstance(goal, Classification | SeveralLabels) and size[1:] != (len(classes),):
-        given = number_of(len(classes), "name")
         raise ValueError(
-            f"The network tells {number_of(size[1], 'class')} apart, but {given} were given: name each once."
+            f"The network tells {number_of(size[1], 'class')} apart, but {number_of(len(classes), 'name')} were given: "
+            "name each once."
         )
     if goal.scored != "input" and (len(size) != 3 or size[2] != goal.outputs):
         raise ValueError(

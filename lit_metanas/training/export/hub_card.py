@@ -107,9 +107,8 @@ class ModelCard:
                 f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
             )
         parts = {"Classes on the test part": self.by_class, "Teacher and student": self.teacher}
-        front = yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)
         return "\n".join([
-            f"---\n{front}---",
+            f"---\n{yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)}---",
             "",
             f"# {markdown_text(self.data, 200)}",
             "",

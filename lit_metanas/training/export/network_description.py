@@ -107,18 +107,16 @@ def read_description(file: Path) -> StoredNetwork:
     described, stored, goal = _read_parts(file)
     own = described.input
     try:
-        objective = read_objective(goal, len(described.classes), read_preprocessing)
-        preprocessing = None if stored is None else read_preprocessing(stored)
+        return StoredNetwork(
+            architecture=described.architecture,
+            classes=described.classes,
+            shape=own.shape or ImageShape(own.channels, own.height, own.width),
+            objective=read_objective(goal, len(described.classes), read_preprocessing),
+            preprocessing=None if stored is None else read_preprocessing(stored),
+            digest=described.program_sha256,
+        )
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
-    return StoredNetwork(
-        architecture=described.architecture,
-        classes=described.classes,
-        shape=own.shape or ImageShape(own.channels, own.height, own.width),
-        preprocessing=preprocessing,
-        objective=objective,
-        digest=described.program_sha256,
-    )
 
 
 @dataclass(frozen=True)

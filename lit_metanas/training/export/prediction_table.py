@@ -113,7 +113,9 @@ class PredictionTable:
         if self.output.suffix == ".json":
             table = json.dumps(rows, indent=1, ensure_ascii=False)
         write_whole(self.output, table)
-        which = f"… and {len(rows) - SHOWN} more; all" if len(rows) > SHOWN else "All"
+        which = "All"
+        if len(rows) > SHOWN:
+            which = f"… and {len(rows) - SHOWN} more; all"
         what = "probabilities" if self._classifies else self.exported.goal.noun
         why = ""
         if getattr(self.exported.goal, "shift", None):
@@ -239,7 +241,6 @@ def _csv(rows: list[Row]) -> str:
 
 
 def _holds_predictions(file: Path) -> bool:
-    """Whether a file begins as those that are written here do."""
     with suppress(ValueError, OSError), open_regular(file) as stream:
         return not file.is_symlink() and _PREDICTIONS.match(stream.read(1000).decode(errors="replace")) is not None
     return False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,16 +38,14 @@ _GRAPH = "/models/model.json"
 _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tensor_metadata.default")
 
 
-class TracedProgram(NamedTuple):
-    """A traced network."""
+def trace_program(
+    network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool
+) -> tuple[ExportedProgram, bytes, str]:
+    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can.
 
-    program: ExportedProgram  # as it was traced
-    content: bytes  # of the file
-    refusal: str  # why it is not read; empty where it is
-
-
-def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool) -> TracedProgram:
-    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can."""
+    Returns:
+        The program as it was traced, the content of its file, and why that is not read; empty where it is.
+    """
     with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts about each other
         try:
@@ -58,16 +56,11 @@ def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: in
         refusal = _refusal(content, shape, outputs, each_step)
         if refusal:
             with suppress(Exception):  # of many kinds, too: the program stays as it was traced
-                content = _written(program.run_decompositions(_decompositions()))
+                table = torch.export.default_decompositions()
+                table.pop(torch.ops.aten.adaptive_avg_pool2d.default)  # it would become a view of memory by strides
+                content = _written(program.run_decompositions(table))
                 refusal = _refusal(content, shape, outputs, each_step)
-    return TracedProgram(program, content, refusal)
-
-
-def _decompositions() -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
-    """What takes operations apart, but for a pool that would become a view of memory by strides."""
-    table = torch.export.default_decompositions()
-    table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
-    return table
+    return program, content, refusal
 
 
 def _written(program: ExportedProgram) -> bytes:
@@ -132,8 +125,9 @@ def _stored_tensors(archive: zipfile.ZipFile, folder: str, names: str) -> dict[s
         return {}
     config = parse_json(archive.read(place))["config"]
     # Many names may be of one file, which is held once.
-    files = {own["path_name"] for own in config.values()}
-    stored = {file: bytearray(archive.read(f"{folder}/{file}")) for file in files}
+    stored = {
+        file: bytearray(archive.read(f"{folder}/{file}")) for file in {own["path_name"] for own in config.values()}
+    }
     return {name: _weight(own, stored[own["path_name"]]) for name, own in config.items()}
 
 
