@@ -50,7 +50,7 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     """
     import wandb
 
-    # Otherwise the run stays on this machine, without login or network, whatever W&B's variable says.
+    # Without W&B's variable the run stays on this machine, without login or network.
     online = os.environ.get("WANDB_MODE") == "online"
     Path(folder).mkdir(parents=True, exist_ok=True)
     run = wandb.init(

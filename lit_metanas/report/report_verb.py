@@ -19,17 +19,8 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import teacher_section
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.records.record import Trial
-from lit_metanas.records.result_files import (
-    EXPORT,
-    PREDICTIONS,
-    KeptNetwork,
-    best_networks,
-    kept_networks,
-    read_architectures,
-    read_results,
-)
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records import ArchitectureRow, ResultRow, Trial, read_architectures, read_results
+from lit_metanas.records.result_files import EXPORT, PREDICTIONS, KeptNetwork, best_networks, kept_networks
 from lit_metanas.report.figures.costs import HOW, describe_rounds, draw_costs, draw_curves, draw_rounds
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.report_page import (

@@ -268,7 +268,8 @@ def _mark_rounds(axes: Axes, rounds: Sequence[Sequence[Trial]]) -> None:
     for number, (begin, end) in enumerate(pairwise([-0.5, *ends]), start=1):
         if number % 2 == 0:
             axes.axvspan(begin, end, color="#F1F1F1", linewidth=0, zorder=0)
-        axes.annotate({1: "round 1"}.get(number, str(number)), ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
+        text = {1: "round 1"}.get(number, str(number))
+        axes.annotate(text, ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", fontsize=7.5, color=FAINT, ha="center")  # fmt: skip
         if ends[-1] - end > TICK_WIDTH * ends[-1] or number == len(rounds):  # otherwise it would lie on the last one
             ticks.append((end, with_prefix(float(rounds[number - 1][-1].cost.flops), exact=True)))

@@ -8,11 +8,7 @@ from typing import get_args
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.series.scaled_series import ScaledSeries
-from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds import BytePairs, Columns, LogMel, ScaledSeries, TextRows
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Transcription, Translation

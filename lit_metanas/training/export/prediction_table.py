@@ -15,15 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import as_shape
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import open_regular, own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionWords
-from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.sounds.log_mel import LogMel
+from lit_metanas.kinds import Columns, LogMel, QuestionWords, TextRows
+from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.tasks.task import warn_of_data
