@@ -29,6 +29,8 @@ class Interval:
 def t_interval(values: Sequence[float]) -> Interval:
     """Student's 95 % interval of the mean: ``t(0.975, n - 1) * s / sqrt(n)``."""
     count = len(values)
+    if not count:
+        raise ValueError("A mean needs at least one value: the list of scores is empty.")
     if count == 1:
         return Interval(values[0], math.nan)
     return Interval(fmean(values), t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count))
