@@ -72,7 +72,7 @@ COST_NOTES = {
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
-    """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
+    """The table for a terminal of ``width`` characters; a narrow one gets it in parts.
 
     Example:
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
