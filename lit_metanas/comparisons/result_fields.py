@@ -12,9 +12,8 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
-from lit_metanas.records.rows import ExampleRow, ShownPrediction
+from lit_metanas.records.rows import ExampleRow, ShownPrediction, TeacherComparison
 from lit_metanas.records.statistics import percent
-from lit_metanas.records.teacher_comparison import TeacherComparison
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.precision import FLOAT32

@@ -29,6 +29,7 @@ from lit_metanas.records.record import SearchRecord
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.export.exported_program import (
+    CARD,
     EXPORTED,
     GivenExamples,
     check_export_place,
@@ -38,7 +39,7 @@ from lit_metanas.training.export.exported_program import (
     one_or_more,
     show_predictions,
 )
-from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, write_card
+from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE
 from lit_metanas.training.export.onnx_program import ONNX
 
 PREDICTED_AT_ONCE = 500
@@ -177,7 +178,7 @@ class SearchResult(ResultFields):
             check_export_place(Path(place), card=True)
         command = command or self.command
         self._write_network(folder, onnx=onnx)
-        write_card(folder, card_of(self, license, command))
+        write_whole(Path(folder, CARD), card_of(self, license, command).text())
         for place, one in zip(folders, self.front, strict=True):
             one.export(place, onnx=onnx, license=license, command=command)
 

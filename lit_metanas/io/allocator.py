@@ -8,14 +8,14 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Environment variable: `0` leaves the allocator as it is.
 SWITCH = "LIT_METANAS_ALLOCATOR"
-"""Environment variable: ``0`` leaves the allocator as it is."""
 
+# How torch, oneDNN and CUDA's libraries say that memory has run out.
 _NO_MEMORY = (
     "can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive",
     "out of memory", "ALLOC_FAILED",
 )  # fmt: skip
-"""How torch, oneDNN and CUDA's libraries say that memory has run out."""
 
 _KEEP = 1 << 30
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
@@ -38,26 +38,23 @@ def tune_allocator() -> bool:
     Example:
         >>> tuned = lm.io.tune_allocator()  # at the start of a program that trains on a CPU
     """
-    if os.environ.get(SWITCH, "1") == "0" or platform.libc_ver()[0] != "glibc" or _has_accelerator():
+    if os.environ.get(SWITCH, "1") == "0" or platform.libc_ver()[0] != "glibc":
         return False
+    import torch  # a second, which the help of the command line does without
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    if mallopt is None or torch.accelerator.is_available():
         return False
     settings = ((_M_MMAP_THRESHOLD, _KEEP), (_M_TRIM_THRESHOLD, _KEEP), (_M_TOP_PAD, _PAD))
+    # All three are set, even if one is refused.
     accepted = [mallopt(ctypes.c_int(option), ctypes.c_int(value)) == 1 for option, value in settings]
     return all(accepted)
-
-
-def _has_accelerator() -> bool:
-    import torch
-
-    return torch.accelerator.is_available()
 
 
 @contextmanager
 def torch_threads(number: int | None) -> Iterator[None]:
     """Give torch so many threads, and put back what it had; None leaves them as they are."""
-    import torch  # a second, which the help of the command line does without
+    import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
@@ -69,6 +66,5 @@ def torch_threads(number: int | None) -> Iterator[None]:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory has run out, by a type that torch has for accelerators alone, or by what an error says."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return by_type or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY))

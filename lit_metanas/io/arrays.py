@@ -40,8 +40,8 @@ DAMAGED = (
 )
 """Errors that readers raise for damaged, hostile or foreign files, and for content of an unexpected form."""
 
+# Bytes of a file, and of all its arrays in memory.
 LARGEST_ARRAYS = 1 << 28
-"""Bytes of a file, and of all its arrays in memory."""
 
 
 def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRAYS) -> dict[str, np.ndarray[Any, Any]]:
@@ -79,8 +79,6 @@ def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
 LARGEST_PICKLE, MOST_STEPS = 1 << 24, 2_000_000
 """Bytes of a pickle, and its steps; a published table has a quarter of those. A step makes at most one small object."""
 
-_PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
-
 
 def check_pickle(content: bytes) -> None:
     """Go through the steps of a pickle without executing them; refuse those that no writer makes."""
@@ -92,7 +90,7 @@ def check_pickle(content: bytes) -> None:
     for step, (operation, argument, _) in enumerate(pickletools.genops(content)):
         if step >= MOST_STEPS:
             raise ValueError(f"holds more than {MOST_STEPS} values")
-        if operation.name in _PLACES:
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             if not isinstance(argument, int) or argument > kept:
                 raise ValueError("keeps a value where no writer does")
             kept += 1
@@ -147,7 +145,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         return _Kind(code)
 
     def _scalar(self, kind: _Kind, value: bytes) -> Any:
-        return np.frombuffer(value, dtype=kind.dtype, count=1)[0]
+        return np.frombuffer(value, dtype=np.dtype(kind.code).newbyteorder(kind.order), count=1)[0]
 
 
 class _Kind:
@@ -166,21 +164,14 @@ class _Kind:
             raise Refused("another byte order")
         self.order = state[1]
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder(self.order)
-
 
 def restricted_load(content: bytes, source: str) -> Any:
     """Read one pickled object of plain data; ``source`` is the file's name in messages."""
     fix = "get the published file"
     try:
         check_pickle(content)
-    except Exception as error:  # of many kinds, by pickletools
-        raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None
-    try:
         return RestrictedUnpickler(BytesIO(content)).load()
     except Refused as refused:
         raise ValueError(f"'{source}' asks for {printable(str(refused))}, which is not plain data: {fix}.") from None
-    except DAMAGED as error:
+    except Exception as error:  # of many kinds, by pickletools
         raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None

@@ -54,8 +54,8 @@ def check_stored(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("has entries that overlap")
 
 
+# Values of a checkpoint, counted in each place where they stand, and levels of containers within each other.
 MOST_VALUES, DEEPEST = 2_000_000, 50
-"""Values of a checkpoint, counted in each place where they stand, and levels of containers within each other."""
 
 _PLAIN = str | bytes | int | float | complex | bool | torch.dtype | torch.device | torch.memory_format | None
 
@@ -165,9 +165,8 @@ def finite_tensor(value: object, *shape: int) -> Tensor:
 
 def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
     """Write tensors by name as copies on the CPU, without the storages that they are views of."""
-    plain = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     with replacing(path) as temporary:
-        torch.save(plain, temporary)
+        torch.save({name: tensor.detach().cpu().clone() for name, tensor in weights.items()}, temporary)
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -209,8 +208,8 @@ def describe_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
     return otherwise
 
 
+# Words that the Trainer resolves to a checkpoint, which is then read like any other.
 KEYWORDS = ("last", "best", "hpc")
-"""Words that the Trainer resolves to a checkpoint, which is then read like any other."""
 
 
 def check_checkpoint(path: str | os.PathLike[str], goes_on: bool = False) -> int | None:

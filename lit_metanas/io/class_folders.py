@@ -48,7 +48,7 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
         raise ValueError(f"{place} is a single file: give the folder that has one sub-folder of {noun} per class.")
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {place}: give a folder with one sub-folder of {noun} per class.")
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    folders = sorted(folders_in(root))
     if len(folders) < 2:
         raise ValueError(
             f"{place} has {number_of(len(folders), 'class folder')}: give a sub-folder of {noun} for each of two or "
@@ -67,8 +67,8 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
         raise ValueError(f"'{writable(str(root / empty[0]))}' has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
     if empty:
         named = first_few([f"'{writable(name)}'" for name in empty])
-        without = "sub-folders" if empty[1:] else "a sub-folder"
-        _warn(f"{place} has {without} without {noun}, left out: {named}.")
+        folder = "sub-folders" if empty[1:] else "a sub-folder"
+        _warn(f"{place} has {folder} without {noun}, left out: {named}.")
     if deeper := sum(below.values()):
         _warn(
             f"{place} has {noun} in sub-folders of its classes' folders, which are left out "
@@ -168,7 +168,6 @@ def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str | 
 def _group_of(path: Path, pattern: re.Pattern[str]) -> str:
     """The group of a file by its path within its class's folder; empty if it has none."""
     if pattern.pattern == FOLDER:
-        *folders, _ = path.parts
-        return folders[0] if folders else ""
+        return path.parts[0] if len(path.parts) > 1 else ""
     found = pattern.search(path.as_posix())
     return "" if found is None else found[1] or ""

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from multiprocessing import current_process
 from pathlib import Path
 
+# Environment variable: the number of processes that share the cores, as `run` sets it for its steps.
 SHARED_BY = "LIT_METANAS_PROCESSES"
-"""Environment variable: the number of processes that share the cores, as ``run`` sets it for its steps."""
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 
+# Variables of processes that work side by side: of `run`, of pytest, of torchrun, and of Lightning's launcher.
 _SHARED_BY = (SHARED_BY, "PYTEST_XDIST_WORKER_COUNT", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
-"""Variables of processes that work side by side: of ``run``, of pytest, of torchrun, and of Lightning's launcher."""
 
 
 def usable_cores() -> int:
@@ -27,12 +27,16 @@ def usable_cores() -> int:
         bound = len(os.sched_getaffinity(0))
     else:
         bound = os.cpu_count()
-    return max(1, int(min(bound or 1, _quota())))
+    # The cores whose time the groups of this process may use.
+    quota = min((_limit(group / "cpu.max") for group in control_groups()), default=float("inf"))
+    return max(1, int(min(bound or 1, quota)))
 
 
 def own_cores() -> int:
     """The cores for this process alone, if others share them: those of a test run, of a job array, of joblib."""
-    if current_process().daemon or _in_joblib():
+    joblib = sys.modules.get("joblib.parallel")
+    # Joblib runs this, in a process or a thread, while it runs other work.
+    if current_process().daemon or (joblib is not None and joblib.get_active_backend()[0].nesting_level):
         return 1
     sharing = next((number for name in _SHARED_BY if (number := _positive(os.environ.get(name))) > 1), 1)
     return max(1, usable_cores() // sharing)
@@ -54,11 +58,6 @@ def control_groups() -> Iterator[Path]:
     yield from (group for group in (own, *own.parents) if group.is_relative_to(_GROUPS))
 
 
-def _quota() -> float:
-    """The cores whose time the groups of this process may use; infinite without a limit."""
-    return min((_limit(group / "cpu.max") for group in control_groups()), default=float("inf"))
-
-
 def _limit(file: Path) -> float:
     """The limit of one group, such as 1.5 for ``150000 100000``."""
     try:
@@ -66,12 +65,6 @@ def _limit(file: Path) -> float:
         return float(time) / float(period)
     except (OSError, ValueError, ZeroDivisionError):  # no limit is the word max
         return float("inf")
-
-
-def _in_joblib() -> bool:
-    """Whether joblib runs this while it runs other work, in a process or a thread."""
-    joblib = sys.modules.get("joblib.parallel")
-    return joblib is not None and bool(joblib.get_active_backend()[0].nesting_level)
 
 
 def _positive(text: str | None) -> int:

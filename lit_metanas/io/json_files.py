@@ -13,17 +13,17 @@ from lit_metanas.io.text import is_text
 LARGEST_JSON = 64 << 20
 """Bytes of a file."""
 
+# Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file.
 MOST_JSON_VALUES = 4_000_000
-"""Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file."""
 
+# Levels of lists and objects within each other.
 DEEPEST_JSON = 40
-"""Levels of lists and objects within each other."""
 
 LONGEST_TEXT = 10_000
 """Characters of a text or a name."""
 
+# The limit of single precision: no measurement exceeds it, and sums of larger squares overflow.
 LARGEST_NUMBER = 3.5e38
-"""The limit of single precision: no measurement exceeds it, and sums of larger squares overflow."""
 
 
 def read_json(path: str | os.PathLike[str], fix: str, longest: int = LONGEST_TEXT) -> Any:
@@ -42,37 +42,30 @@ def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
         raise ValueError(f"holds more than {MOST_JSON_VALUES} values")
     try:
         document = json.loads(content.decode(), parse_int=_integer, parse_float=_number, parse_constant=_constant)
-    except _BeyondLimit as error:
-        raise ValueError(str(error)) from None
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):  # not what is beyond a limit
         raise ValueError("is not valid JSON (truncated, or another kind of file)") from None
     _check(document, longest)
     return document
 
 
-class _BeyondLimit(Exception):  # noqa: N818 (not one of JSON's own errors)
-    """A value is valid JSON, but refused."""
-
-
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= (value := int(digits)) < 2**63:
-        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+        raise ValueError(f"holds a number that is too large ({digits[:10]}…)")
     return value
 
 
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
-        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+        raise ValueError(f"holds a number that is too large ({digits[:10]}…)")
     return value
 
 
 def _constant(name: str) -> NoReturn:
-    raise _BeyondLimit(f"holds {name}, which is not a number")
+    raise ValueError(f"holds {name}, which is not a number")
 
 
 def _check(document: object, longest: int) -> None:
-    """Compare depth and texts with the limits."""
     level, depth = [document], 0
     while level:
         depth += 1
@@ -80,12 +73,13 @@ def _check(document: object, longest: int) -> None:
             raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels")
         inner: list[object] = []
         for value in level:
-            if isinstance(value, list):
-                inner += value
-            elif isinstance(value, dict):
-                inner += (*value.keys(), *value.values())
-            elif isinstance(value, str) and len(value) > longest:
-                raise ValueError(f"holds a text of {len(value)} characters, more than {longest}")
-            elif isinstance(value, str) and not is_text(value):
-                raise ValueError("holds text that is not Unicode")
+            match value:
+                case list():
+                    inner += value
+                case dict():
+                    inner += (*value.keys(), *value.values())
+                case str() if len(value) > longest:
+                    raise ValueError(f"holds a text of {len(value)} characters, more than {longest}")
+                case str() if not is_text(value):
+                    raise ValueError("holds text that is not Unicode")
         level = inner

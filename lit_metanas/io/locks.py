@@ -17,8 +17,8 @@ from lit_metanas.io.json_files import read_json
 from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import writable
 
+# Seconds that one process waits until another has changed a file.
 MOST_WAIT = 60.0
-"""Seconds that one process waits until another has changed a file."""
 
 
 @contextmanager
@@ -70,7 +70,6 @@ def is_further_process() -> bool:
 
 
 def _hold(path: Path, name: str, key: str) -> IO[str]:
-    """Lock a file, and write into it who does so."""
     place = writable(str(path.parent))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,9 +85,9 @@ def _hold(path: Path, name: str, key: str) -> IO[str]:
         raise ValueError(_in_use(path, name, key)) from None
     except OSError:
         return file
-    owner = {"pid": os.getpid(), "host": socket.gethostname()}
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
     file.truncate(0)
-    file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
     file.flush()
     return file
 

@@ -117,5 +117,6 @@ def _is_own(entry: Path, own: re.Pattern[str]) -> bool:
 
 
 def _no_file(path: str | os.PathLike[str]) -> ValueError:
-    place = writable(os.fspath(path))
-    return ValueError(f"'{place}' is a link or not a regular file, and was left as it is: remove it.")
+    return ValueError(
+        f"'{writable(os.fspath(path))}' is a link or not a regular file, and was left as it is: remove it."
+    )

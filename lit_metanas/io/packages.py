@@ -17,8 +17,9 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
-        raise ValueError(f"{owner} needs the package {name} ({error}): pip install 'lit-metanas[{extra}]'.") from None
+        raise ValueError(
+            f"{owner} needs the package {module.partition('.')[0]} ({error}): pip install 'lit-metanas[{extra}]'."
+        ) from None
 
 
 def class_named(path: str, base: type[Named], noun: str, example: str) -> type[Named]:

@@ -9,6 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
@@ -24,11 +25,11 @@ from torch import Tensor
 from lit_metanas.io.text import without_passwords
 
 _KEPT, _FURTHER = "_settings_kept", "_settings_further"
+# Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them.
 _LONGEST, _MANY = 4000, 1000
-"""Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them."""
 
+# Objects that are being described, the outermost first.
 _under_way: ContextVar[tuple[int, ...]] = ContextVar("_under_way", default=())
-"""Objects that are being described, the outermost first."""
 
 Class = TypeVar("Class", bound=type)
 
@@ -63,11 +64,8 @@ def _wrap(cls: type) -> None:
     @wraps(construct)
     def keep(self: object, *args: Any, **kwargs: Any) -> None:
         if type(self).__init__ is keep:  # the constructor that was called, not one that it calls
-            try:
+            with suppress(TypeError):  # the constructor's own error is clearer
                 bound = signature.bind(self, *args, **kwargs)
-            except TypeError:  # the constructor's own error is clearer
-                pass
-            else:
                 bound.apply_defaults()
                 _, *given = bound.arguments.items()
                 vars(self)[_KEPT] = {name: _keep(value) for name, value in given}
@@ -119,25 +117,26 @@ def _keep(value: Any) -> Any:
 def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return text(os.fsdecode(value))
-    if isinstance(value, bytes | bytearray):
-        return {"bytes": hashlib.sha256(value).hexdigest()}
-    if isinstance(value, Tensor):
-        return {"tensor": tensor_digest(value)}
-    if type(value) in (np.ndarray, np.memmap) and not value.dtype.hasobject:
-        described = f"{value.shape} {value.dtype.str}".encode()
-        return {"array": hashlib.sha256(described + np.ascontiguousarray(value).tobytes()).hexdigest()}
-    if hasattr(type(value), _FURTHER):
-        return value
-    if isinstance(value, type):
-        return _name(value)
-    if isinstance(value, ModuleType):
-        return value.__name__
-    if id(value) in above:
-        return {"again": _name(type(value))}
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str() | os.PathLike():
+            return text(os.fsdecode(value))
+        case bytes() | bytearray():
+            return {"bytes": hashlib.sha256(value).hexdigest()}
+        case Tensor():
+            return {"tensor": tensor_digest(value)}
+        case _ if type(value) in (np.ndarray, np.memmap) and not value.dtype.hasobject:
+            described = f"{value.shape} {value.dtype.str}".encode()
+            return {"array": hashlib.sha256(described + np.ascontiguousarray(value).tobytes()).hexdigest()}
+        case _ if hasattr(type(value), _FURTHER):
+            return value
+        case type():
+            return _name(value)
+        case ModuleType():
+            return value.__name__
+        case _ if id(value) in above:
+            return {"again": _name(type(value))}
     if long := isinstance(value, list | tuple | Mapping | set | frozenset) and len(value) > _MANY:
         text = without_passwords
 
@@ -154,29 +153,30 @@ def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> An
 
 def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
     """The parts of a container, partial call, function or dataclass; None for any other object."""
-    if type(value) in (list, tuple, np.ndarray):
-        return [inner(part) for part in value]
-    if isinstance(value, Mapping):
-        if all(isinstance(name, str) for name in value):
+    match value:
+        case _ if type(value) in (list, tuple, np.ndarray):
+            return [inner(part) for part in value]
+        case Mapping() if all(isinstance(name, str) for name in value):
             return {str(name): inner(part) for name, part in value.items()}
-        return [[inner(name), inner(part)] for name, part in value.items()]
-    if isinstance(value, set | frozenset):
-        return sorted(map(inner, value), key=_text)
-    if isinstance(value, partial):
-        args, how = list(value.args), value.func
-        if _name(how).startswith("jsonargparse."):  # where an argument takes a class: partial(its functions, the class)
-            how, args = args[-1], []
-        arguments = inner(value.keywords)
-        if args:
-            arguments = {"*": inner(args), **arguments}
-        return {"class": inner(how), "arguments": arguments}
-    if isinstance(value, MethodType):
-        return {"method": _name(value), "of": inner(value.__self__)}
-    if isinstance(value, FunctionType):
-        return _function(value, inner)
-    if is_dataclass(value) and _fully(value):
-        arguments = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
-        return {"class": _name(type(value)), "arguments": arguments}
+        case Mapping():
+            return [[inner(name), inner(part)] for name, part in value.items()]
+        case set() | frozenset():
+            return sorted(map(inner, value), key=_text)
+        case partial():
+            args, how = list(value.args), value.func
+            if _name(how).startswith("jsonargparse."):  # an argument takes a class: partial(its functions, the class)
+                how, args = args[-1], []
+            arguments = inner(value.keywords)
+            if args:
+                arguments = {"*": inner(args), **arguments}
+            return {"class": inner(how), "arguments": arguments}
+        case MethodType():
+            return {"method": _name(value), "of": inner(value.__self__)}
+        case FunctionType():
+            return _function(value, inner)
+        case _ if is_dataclass(value) and _fully(value):
+            arguments = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
+            return {"class": _name(type(value)), "arguments": arguments}
     return None
 
 
@@ -205,8 +205,8 @@ def _function(value: FunctionType, inner: Callable[[Any], Any]) -> Any:
     code = value.__code__
     cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
     used = {name: value.__globals__[name] for name in sorted(_names_in(code)) if name in value.__globals__}
-    parts = (value.__defaults__, value.__kwdefaults__, cells, used)
-    return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": [inner(p) for p in parts]}
+    uses = [*map(inner, (value.__defaults__, value.__kwdefaults__, cells, used))]
+    return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": uses}
 
 
 def _instructions(code: CodeType) -> list[Any]:
@@ -217,28 +217,28 @@ def _instructions(code: CodeType) -> list[Any]:
 
 
 def _names_in(code: CodeType) -> set[str]:
-    inner = (_names_in(each) for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*inner)
+    return set(code.co_names).union(*(_names_in(each) for each in code.co_consts if isinstance(each, CodeType)))
 
 
 def _to_plain(kept: Any) -> Any:
     """Values that JSON takes, from values that ``_keep`` returned."""
-    if isinstance(kept, _Text):
-        return _text_to_plain(kept.text)
-    if isinstance(kept, _Unknown):
-        warnings.warn(
-            f"An object of {kept.name} cannot be distinguished from others of its class, so a search that is started "
-            "again repeats all that it finished with this object: give one that can be pickled.",
-            stacklevel=2,
-        )
-        return {"class": kept.name, "unknown": kept.token}
-    if isinstance(kept, list):
-        return [_to_plain(part) for part in kept]
-    if isinstance(kept, dict):
-        return {name: _to_plain(part) for name, part in kept.items()}
     cls = type(kept)
-    if not hasattr(cls, _FURTHER):
-        return kept
+    match kept:
+        case _Text():
+            return _text_to_plain(kept.text)
+        case _Unknown():
+            warnings.warn(
+                f"An object of {kept.name} cannot be distinguished from others of its class, so a search that is "
+                "started again repeats all that it finished with this object: give one that can be pickled.",
+                stacklevel=2,
+            )
+            return {"class": kept.name, "unknown": kept.token}
+        case list():
+            return [_to_plain(part) for part in kept]
+        case dict():
+            return {name: _to_plain(part) for name, part in kept.items()}
+        case _ if not hasattr(cls, _FURTHER):
+            return kept
     arguments = vars(kept).get(_KEPT)
     if arguments is None and cls.__init__ is object.__init__:
         arguments = {}
@@ -256,13 +256,12 @@ def _to_plain(kept: Any) -> Any:
 
 
 def _text_to_plain(text: str) -> Any:
-    try:
+    # Errors: a text that is no path is too long, or has characters that paths cannot have.
+    with suppress(OSError, ValueError):
         if Path(text).is_file():
             # With its name: the text may be no path at all, and two files may hold the same.
             with open(text, "rb") as stream:
                 return {"file": Path(text).name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    except (OSError, ValueError):  # no path: too long, or with characters that paths cannot have
-        pass
     return without_passwords(text)
 
 

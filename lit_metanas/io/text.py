@@ -20,10 +20,10 @@ from lit_metanas.io.cores import usable_cores
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
+# Parts of words in Persian, Malayalam and others, of emoji, and spaces; Python counts them as not printable.
 _HARMLESS = (
     "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
 )
-"""Parts of words in Persian, Malayalam and others, of emoji, and spaces; Python counts them as not printable."""
 
 MOST_NAMED = 5
 """Files, folders or classes that a sentence names."""
@@ -88,8 +88,7 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     first, several, _ = sought.partition("_")
 
     def likeness(name: str) -> float:
-        same = bool(several) and name.startswith(f"{first}_")
-        return SequenceMatcher(None, name, sought).ratio() + 0.2 * same
+        return SequenceMatcher(None, name, sought).ratio() + 0.2 * (several != "" and name.startswith(f"{first}_"))
 
     score, near = max(((likeness(name), name) for name in by_case), default=(0.0, ""))
     return by_case[near] if score >= 0.6 else None
@@ -112,10 +111,11 @@ def short_number(number: int) -> str:
 
 def short_value(value: object) -> str:
     """Any value for a sentence, also from a damaged file: its first characters, without deep nesting."""
-    if isinstance(value, int) and abs(value) >= 10**20:
-        return short_number(value)
-    if isinstance(value, str | Number):
-        return printable(str(value), 80)
+    match value:
+        case int() if abs(value) >= 10**20:
+            return short_number(value)
+        case str() | Number():
+            return printable(str(value), 80)
     return printable(reprlib.repr(value), 80)
 
 
@@ -134,8 +134,6 @@ def is_text(text: str) -> bool:
 
 def utf8_text(text: str) -> str:
     """The text, with escapes for characters that UTF-8 cannot hold."""
-    if is_text(text):
-        return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -144,17 +142,14 @@ def writable(text: str) -> str:
     return printable(utf8_text(text))
 
 
-_SHORT_WORD = 64
-"""Characters of a word that ``unicodedata`` composes fast, whatever they are."""
-
-
 def composed(text: str) -> str:
     """A text in Unicode's form NFC, in linear time."""
     if text.isascii():
         return text
     # `unicodedata` sorts the marks of a letter by insertion, which takes minutes for 100,000 marks. Long runs of marks
-    # are therefore sorted first. Each word composes by itself, as a space never composes with its neighbours.
-    words = (word if len(word) <= _SHORT_WORD else _mark_runs().sub(_sorted_marks, word) for word in text.split(" "))
+    # are therefore sorted first; in short words there are none. Each word composes by itself, as a space never composes
+    # with its neighbours.
+    words = (word if len(word) <= 64 else _mark_runs().sub(_sorted_marks, word) for word in text.split(" "))
     return " ".join(unicodedata.normalize("NFC", word) for word in words)
 
 
@@ -244,15 +239,9 @@ def shorten(text: str, longest: int = 80) -> str:
 
 def duration(seconds: float) -> str:
     """``0 s`` (below 5 ms), ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
-    if seconds < 0.005:
-        return "0 s"
-    if seconds < 9.95:
-        return f"{seconds:.2g} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    if seconds < 5970:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
+    # Each limit is the first number that would be rounded up to another form.
+    forms = {0.005: "0 s", 9.95: f"{seconds:.2g} s", 99.5: f"{seconds:.0f} s", 5970: f"{seconds / 60:.1f} min"}
+    return next((form for limit, form in forms.items() if seconds < limit), f"{seconds / 3600:.1f} h")
 
 
 def with_prefix(number: float, exact: bool = False) -> str:

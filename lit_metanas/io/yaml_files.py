@@ -9,16 +9,14 @@ import yaml
 
 from lit_metanas.io.files import read_regular
 
+# Bytes of a file.
 LARGEST_YAML = 1 << 20
-"""Bytes of a file."""
 
+# Keys and values; each use of an alias counts.
 MOST_PARTS = 20_000
-"""Keys and values; each use of an alias counts."""
 
+# Digits of a whole number that a float can still hold.
 MOST_DIGITS = 300
-"""Digits of a whole number that a float can still hold."""
-
-_INTEGER = "tag:yaml.org,2002:int"
 
 
 class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
@@ -34,34 +32,29 @@ def parse_yaml(text: str) -> Any:
     """Parse one document of YAML; its aliases are counted before any value is built."""
     if len(text) > LARGEST_YAML:
         raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
-    # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _count_nodes(node, {}) > MOST_PARTS:
-            raise YAMLLimit(_TOO_MANY)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+    return _Loader(text).get_single_data()
 
 
 _TOO_MANY = f"stands for more than {MOST_PARTS} values"
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops at the first value too many: 1 MB of them would take ten seconds."""
+    """A safe loader that stops at the first value too many: 1 MB of them would take ten seconds."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._parts = 0
+    _parts = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise YAMLLimit(_TOO_MANY)
         return super().compose_node(parent, index)
+
+    def get_single_node(self) -> yaml.Node | None:
+        # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
+        node = super().get_single_node()
+        if node is not None and _count_nodes(node, {}) > MOST_PARTS:
+            raise YAMLLimit(_TOO_MANY)
+        return node
 
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
@@ -72,7 +65,7 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
         return known[id(node)]
     known[id(node)] = 0
     number = 1
-    if isinstance(node, yaml.ScalarNode) and node.tag == _INTEGER and len(node.value) > MOST_DIGITS:
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
         raise YAMLLimit(f"holds a number of more than {MOST_DIGITS} digits in line {node.start_mark.line + 1}")
     if isinstance(node, yaml.SequenceNode):
         number += sum(_count_nodes(value, known) for value in node.value)

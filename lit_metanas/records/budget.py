@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
+from operator import add, sub
 
 TRAINING_PASSES = 3
 """A pass with its gradient costs about three forward passes."""
@@ -51,12 +52,10 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        mine, theirs = asdict(self).values(), asdict(other).values()
-        return Cost(*(one + another for one, another in zip(mine, theirs, strict=True)))
+        return Cost(*map(add, astuple(self), astuple(other)))
 
     def __sub__(self, other: Cost) -> Cost:
-        mine, theirs = asdict(self).values(), asdict(other).values()
-        return Cost(*(one - another for one, another in zip(mine, theirs, strict=True)))
+        return Cost(*map(sub, astuple(self), astuple(other)))
 
     def counted_in(self, account: str) -> float:
         """The amount in one account, such as ``flops``."""

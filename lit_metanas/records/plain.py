@@ -16,44 +16,42 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-_T = TypeVar("_T", bound="DataclassInstance")
+Stored = TypeVar("Stored", bound="DataclassInstance")
 
+# Texts for the numbers that JSON does not have.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""Texts for the numbers that JSON does not have."""
 
 _SHAPES = set(get_args(Shape))
 
 
 def to_plain(value: object) -> Any:
     """Turn records, architectures and tuples into dictionaries, lists and plain values."""
-    if isinstance(value, Architecture):
-        return value.to_json()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {utf8_text(str(key)): to_plain(item) for key, item in value.items()}
-    if isinstance(value, KindShape):
-        return plain_shape(value)
-    if isinstance(value, str):
-        return utf8_text(value)  # at the end of a search it is too late for a refusal
-    if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+    match value:
+        case Architecture():
+            return value.to_json()
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        case Mapping():
+            return {utf8_text(str(key)): to_plain(item) for key, item in value.items()}
+        case _ if isinstance(value, KindShape):
+            return plain_shape(value)
+        case str():
+            return utf8_text(value)  # at the end of a search it is too late for a refusal
+        case tuple() | list():
+            return [to_plain(item) for item in value]
+        case float() if not math.isfinite(value):
+            return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    return value
 
 
-def from_plain(kind: type[_T], value: object, place: str) -> _T:
+def from_plain(kind: type[Stored], value: object, place: str) -> Stored:
     """Read a dataclass from the values of ``to_plain``; ``place`` is its position in the file, for messages."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{place} must be an object, not {_quote(value)}")
     hints = get_type_hints(kind)
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
-    for name in value:
-        if name not in known:
-            raise ValueError(f"{place} has an unknown field '{printable(str(name), 40)}'")
+    if unknown := [name for name in value if name not in known]:
+        raise ValueError(f"{place} has an unknown field '{printable(str(unknown[0]), 40)}'")
     arguments = {}
     for name, field in known.items():
         if name in value:
@@ -68,7 +66,10 @@ def read_field(hint: Any, value: object, place: str) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if set(inner) >= _SHAPES and not (value is None and type(None) in inner):
-            return _read_shape(value, place)
+            try:
+                return read_shape(value if isinstance(value, list) else [])
+            except ValueError:
+                raise ValueError(f"{place} must be the shape of an input, not {_quote(value)}") from None
         return _read_union(inner, value, place)
     if origin is tuple:
         return _read_tuple(inner, value, place)
@@ -80,8 +81,7 @@ def read_field(hint: Any, value: object, place: str) -> Any:
         named = {str(key): item for key, item in value.items()}
         return {key: read_field(inner[1], item, f"{place}.{printable(key, 40)}") for key, item in named.items()}
     if hint is Architecture:
-        labels = read_field(dict[str, str], value, place)
-        return Architecture(labels)
+        return Architecture(read_field(dict[str, str], value, place))
     if is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value, place)
     return _read_scalar(hint, value, place)
@@ -105,21 +105,13 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
     """Read ``tuple[X, ...]`` or a tuple of fixed length from a list."""
     if not isinstance(value, list):
         raise ValueError(f"{place} must be a list, not {_quote(value)}")
-    if len(inner) == 2 and inner[1] is Ellipsis:
-        return tuple(read_field(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+    if inner[1:] == (Ellipsis,):
+        inner = inner[:1] * len(value)
     if len(value) != len(inner):
         raise ValueError(f"{place} must have {len(inner)} entries, not {len(value)}")
     return tuple(
         read_field(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True))
     )
-
-
-def _read_shape(value: object, place: str) -> Shape:
-    """Read the shape of an input from a list."""
-    try:
-        return read_shape(value if isinstance(value, list) else [])
-    except ValueError:
-        raise ValueError(f"{place} must be the shape of an input, not {_quote(value)}") from None
 
 
 def _read_scalar(hint: Any, value: object, place: str) -> Any:

@@ -101,7 +101,6 @@ class SearchRecord:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        """Refuse a scored trial that lacks the measure of an objective."""
         for trial in self.trials:
             if trial.scored and (lacking := [name for name in self.objectives[1:] if name not in trial.measures]):
                 raise ValueError(f"a trial lacks the measure '{lacking[0][:40]}', which is an objective")
@@ -111,9 +110,7 @@ class SearchRecord:
         """The trial with the highest score on the front, the earliest of equals; ValueError without a score."""
         scored = [trial for trial in self.trials if trial.scored]
         if not scored:
-            tried = "no architecture"
-            if self.trials:
-                tried += " in full"
+            tried = f"no architecture{' in full' * bool(self.trials)}"
             raise TooSmallBudgetError(f"The search on task '{self.task_id}' tried {tried}: give it a larger budget.")
         best = max(scored, key=lambda trial: trial.value)
         if len(self.objectives) == 1:
@@ -151,14 +148,20 @@ class SearchRecord:
 
 
 _Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
+    """The values of each key, both in the order in which they come; unlike ``itertools.groupby`` it takes any order."""
+    found: dict[_Key, list[_Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def by_task(records: Iterable[SearchRecord]) -> dict[str, list[SearchRecord]]:
     """The searches of each task, in the order of the tasks' names."""
-    found: dict[str, list[SearchRecord]] = {}
-    for record in records:
-        found.setdefault(record.task_id, []).append(record)
-    return dict(sorted(found.items()))
+    return dict(sorted(grouped((record.task_id, record) for record in records).items()))
 
 
 def best_trials(records: Iterable[SearchRecord], key: Callable[[Trial], _Key]) -> dict[_Key, Trial]:
@@ -240,5 +243,8 @@ class TaskScores:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
-        features, scores = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.features, self.scores))
-        return replace(self, features=features, scores=scores)
+        return replace(
+            self,
+            features=self.features.to(device, non_blocking=non_blocking),
+            scores=self.scores.to(device, non_blocking=non_blocking),
+        )

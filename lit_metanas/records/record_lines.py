@@ -17,8 +17,8 @@ from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
+# Bytes of a file of records.
 LARGEST_RECORDS = 1 << 28
-"""Bytes of a file of records."""
 
 SHIPPED = "shipped"
 """Stands for the package's own file of records: 24 networks on each of 12 small tasks of speech and series, and 48 on
@@ -26,16 +26,13 @@ each of 10 of texts (``benchmarks/shipped_records.py``)."""
 
 SHIPPED_FILE = Path(__file__).with_name("shipped_records.jsonl")
 
-SHIPPED_EPISODES = "shipped-episodes"
-"""Stands for the package's own file of meta-trainings: networks with recipes on episodes of glyphs and of Omniglot
-(``benchmarks/few_shot_pools.py``)."""
-
+# Meta-trainings: networks with recipes on episodes of glyphs and of Omniglot (`benchmarks/few_shot_pools.py`).
 SHIPPED_EPISODES_FILE = Path(__file__).with_name("shipped_episodes.jsonl")
 
+# Version of a line. Readers leave out lines of a newer version.
 LINE_SCHEMA = 1
-"""Version of a line. Readers leave out lines of a newer version."""
 
-_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
+_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, "shipped-episodes": SHIPPED_EPISODES_FILE}
 
 
 def record_file(path: str | os.PathLike[str]) -> Path:
@@ -126,8 +123,7 @@ def _search(record: SearchRecord) -> tuple[str, str, str, int]:
 
 
 def _line(record: SearchRecord) -> bytes:
-    document = {"schema": LINE_SCHEMA, **to_plain(record)}
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps({"schema": LINE_SCHEMA, **to_plain(record)}, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:

@@ -11,24 +11,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
-from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.plain import Stored, from_plain, to_plain
+from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ArchitectureRow, ExampleRow, ResultRow, ShownPrediction
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-
-_T = TypeVar("_T", bound="DataclassInstance")
 _Row = TypeVar("_Row", bound=ResultRow | ArchitectureRow)
 
+# Version of these files. A reader of an older version refuses a newer one.
 RESULT_SCHEMA = 1
-"""Version of these files. A reader of an older version refuses a newer one."""
 
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
@@ -39,8 +35,8 @@ EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
 INTERVAL_ENDS = ("lower", "upper")
 """How columns of the ends of prediction intervals begin."""
 
+# Columns of `predictions.csv` that may be missing.
 _NUMBERS = ("probability", "loss")
-"""Columns of ``predictions.csv`` that may be missing."""
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) -> None:
@@ -108,7 +104,7 @@ def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow])
     lines.writerow([*ExampleRow._fields[:3], *known, *map(cell_text, more)])
     for row in rows:
         numbers = [*(getattr(row, name) for name in known), *(number for _, number in (*row.shares, *row.ends))]
-        cells = ("" if math.isnan(number) else f"{number:.6g}" for number in numbers)
+        cells = (f"{number:.6g}".replace("nan", "") for number in numbers)
         lines.writerow([*map(cell_text, row[:3]), *cells])
     write_whole(path, text.getvalue())
 
@@ -125,10 +121,9 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         >>> lm.records.read_example_rows("predictions.csv")[0].truth
         'cat'
     """
-    fix = "delete it, or run `auto` again into another folder"
     try:
-        text = read_regular(path, LARGEST_ROWS).decode()
-        heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        text = io.StringIO(read_regular(path, LARGEST_ROWS).decode(), newline="")
+        heading, *rows = csv.reader(text, strict=True)
         names = [name for name in heading[3:] if name in _NUMBERS]
         more = heading[3 + len(names) :]
         shares = [name.removeprefix("p(").removesuffix(")") for name in more if name.startswith("p(")]
@@ -144,7 +139,10 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
             found.append(ExampleRow(example, truth, prediction, probability, loss, tuple(numbers.items()), known))
         return found
     except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None
+        raise ValueError(
+            f"'{writable(str(Path(path)))}' is damaged or another file ({error}): delete it, or run `auto` again into "
+            "another folder."
+        ) from None
 
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
@@ -173,19 +171,16 @@ def kept_networks(directory: Path) -> list[KeptNetwork]:
     chosen = directory / "architectures.json"
     if not chosen.is_file():
         return []
-    rows = read_architectures(chosen)
-    return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
+    return [KeptNetwork(row, (directory / row.weights).parent) for row in read_architectures(chosen) if row.weights]
 
 
 def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
     """For each task, the best network of the method with the highest mean validation score; without scores none."""
     # Test scores play no part: a network that was chosen by its test score has no fair one left to report.
-    scored: dict[str, dict[str, list[KeptNetwork]]] = {}
-    for network in networks:
-        if math.isfinite(network.row.value):
-            scored.setdefault(network.row.task_id, {}).setdefault(network.row.method, []).append(network)
+    scored = [network for network in networks if math.isfinite(network.row.value)]
     found = {}
-    for task, by_method in scored.items():
+    for task, of_task in grouped((network.row.task_id, network) for network in scored).items():
+        by_method = grouped((network.row.method, network) for network in of_task)
         own = max(by_method.values(), key=lambda some: fmean(one.row.value for one in some))
         found[task] = max(own, key=lambda network: network.row.value)
     return found
@@ -208,11 +203,10 @@ def _merge(path: str | os.PathLike[str], key: str, kind: type[_Row], rows: list[
 
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
     document = {"schema": RESULT_SCHEMA, key: [to_plain(row) for row in rows]}
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n")
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
+def _read(path: str | os.PathLike[str], key: str, kind: type[Stored]) -> list[Stored]:
     file = Path(path)
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")

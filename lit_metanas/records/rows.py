@@ -1,4 +1,4 @@
-"""Rows of results, of chosen architectures and of predictions."""
+"""Rows of results, of chosen architectures and of predictions; a student next to its teacher."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lit_metanas.inputs.shapes import Shape
+from lit_metanas.io.text import markdown_lines, markdown_text
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeValue, Trial
+from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 
 
@@ -36,7 +38,6 @@ class Protocol:
     account: str = "flops"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown account."""
         if self.account not in ("flops", "queries"):
             raise ValueError(f"costs are counted in flops or queries, not in '{self.account[:40]}'")
 
@@ -111,7 +112,6 @@ class ResultRow:
     schema: int = field(default=1)
 
     def __post_init__(self) -> None:
-        """Refuse a front whose trials have different measures."""
         if any(trial.measures.keys() != self.front[0].measures.keys() for trial in self.front):
             raise ValueError("the trials of its front have different measures")
 
@@ -164,12 +164,8 @@ class ArchitectureRow:
 
 def describe_networks(ensemble: int, linear: Architecture | None) -> str:
     """The kind of model in words: a network or an ensemble, with a linear model or without."""
-    networks = "network"
-    if ensemble != 1:
-        networks = f"ensemble of {ensemble} such networks"
-    if linear is not None:
-        networks += " and a linear model"
-    return networks
+    networks = {1: "network"}.get(ensemble, f"ensemble of {ensemble} such networks")
+    return networks if linear is None else f"{networks} and a linear model"
 
 
 def describe_chosen(architecture: Architecture, ensemble: int, linear: Architecture | None) -> str:
@@ -182,8 +178,8 @@ def describe_chosen(architecture: Architecture, ensemble: int, linear: Architect
 UNKNOWN_MARK = "[…]"
 """Replaces words in a text that the network's vocabulary lacks."""
 
+# Most numbers in a row of a picture, and most rows.
 LONGEST_ROW, MOST_ROWS = 4_096, 4_096
-"""Most numbers in a row of a picture, and most rows."""
 
 
 @dataclass(frozen=True)
@@ -258,3 +254,57 @@ class ExampleRow(NamedTuple):
     def right(self) -> bool:
         """Whether the prediction is the truth."""
         return self.truth == self.prediction
+
+
+@dataclass(frozen=True)
+class TeacherComparison:
+    """A teacher and the student that learned from it, on the same test examples.
+
+    Attributes:
+        place: of the teacher.
+        score: of the teacher, by the student's metric.
+        ahead: how far the student's score is above it.
+        half: half width of the 95 % confidence interval of that difference, pair by pair; NaN for one test example.
+        agreement: the student's score, with what the teacher says as the truth.
+        sizes: bytes of the exported programs, of the student and of the teacher.
+        latencies: seconds of a forward pass of each; NaN if it was not measured.
+        cost: of the teacher's outputs: forward passes of each example, once.
+        further: the examples without targets that the student also learned from, in words; empty for none.
+    """
+
+    place: str
+    score: float
+    ahead: float
+    half: float
+    agreement: float
+    sizes: tuple[int, int]
+    latencies: tuple[float, float]
+    cost: Cost
+    further: str = ""
+
+    def rows(self, metric: str, value: float, reach: float) -> list[tuple[str, ...]]:
+        """A table of both, the heading first; ``reach``: half the width of the interval of the student's score."""
+        rows: list[tuple[str, ...]] = [
+            ("", "student", "teacher"),
+            (f"test {metric}", f"{percent(value, reach)} %", f"{percent(self.score)} %"),
+            ("size of the program", *(f"{size / 1e6:.3f} MB" for size in self.sizes)),
+        ]
+        if not any(map(math.isnan, self.latencies)):
+            rows.append(("latency", *(f"{1e3 * seconds:.3g} ms" for seconds in self.latencies)))
+        return rows
+
+    def markdown(self, metric: str, value: float, reach: float) -> str:
+        """The same as Markdown, with the sentence below."""
+        heading, *rows = self.rows(metric, value, reach)
+        lines = markdown_lines([heading, ("---",) * len(heading), *rows])
+        return f"{lines}\n\n{markdown_text(self.sentence[:1].upper() + self.sentence[1:], 400)}\n"
+
+    @property
+    def sentence(self) -> str:
+        """The difference of both, and how often they agree."""
+        learned = self.further and f" It also learned from {self.further}."
+        return (
+            f"the student is {100 * self.ahead:+.1f} ± {100 * self.half:.1f} points ahead of its teacher in "
+            f"'{self.place}', pair by pair, and agrees with it by {100 * self.agreement:.1f} %.{learned} The teacher's "
+            f"outputs cost {self.cost.flops:.3g} FLOPs, once."
+        )

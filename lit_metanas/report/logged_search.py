@@ -8,23 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import natural, pixels
 from lit_metanas.callbacks.results import COORDINATES, TRIAL_COLUMNS, TRIAL_TABLE, draw_coordinates, trial_cells
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.report.figures.costs import draw_rounds
-from lit_metanas.spaces import ChoiceSpace
+from lit_metanas.report.report_page import space_called
 
 if TYPE_CHECKING:
     from wandb import Run
 
-MODE = "WANDB_MODE"
-"""W&B's variable. ``online`` uploads the run; without it the run stays on this machine, without login or network."""
-
+# The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair.
 CONFUSION, MOST_PAIRED = "test/confusions", 200
-"""The confusion matrix's name in logs, and its most classes: W&B's chart has a row for each pair."""
 
 
 def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[str] = ".") -> Path:
@@ -54,8 +50,8 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     """
     import wandb
 
-    online = os.environ.get(MODE) == "online"
-    settings = wandb.Settings(silent=True, x_disable_stats=True)
+    # Without W&B's variable the run stays on this machine, without login or network.
+    online = os.environ.get("WANDB_MODE") == "online"
     Path(folder).mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         project=project,
@@ -69,21 +65,24 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
             **{f"architecture.{name}": label for name, label in result.architecture.items()},
             **{f"recipe.{name}": value for name, value in result.whole_recipe.items()},
         },
-        settings=settings,
+        settings=wandb.Settings(silent=True, x_disable_stats=True),
         reinit="create_new",  # a run of the caller's goes on
     )
     with run:
         _log_trials(run, result)
         _log_test(run, result)
         if online:
-            _keep_network(run, result)
+            with TemporaryDirectory() as kept:
+                result.export(kept)
+                artifact = wandb.Artifact(f"network-{run.id}", type="model", metadata={"metric": result.metric})
+                artifact.add_dir(kept)
+                run.log_artifact(artifact).wait()
     if wandb.run is None:
         wandb.teardown()  # W&B reads the environment once; a later run may have another one
     return Path(run.dir).parent
 
 
 def _log_trials(run: Run, result: SearchResult) -> None:
-    """Each trial as a row of a table and of the history, and the drawings of the search."""
     import wandb
 
     rows = list(trial_cells([result.record]))
@@ -91,14 +90,11 @@ def _log_trials(run: Run, result: SearchResult) -> None:
         if trial.scored:
             known = {**trial.architecture, **trial.recipe, "training FLOPs": trial.trained, "score": trial.value}
             run.log({f"trial/{name}": value for name, value in known.items()})
-    space = getattr(spaces, result.space, None)
-    if not (isinstance(space, type) and issubclass(space, ChoiceSpace)):
-        space = ChoiceSpace
-    drawn = {
-        "search/rounds": draw_rounds(result),
-        "search/architecture": draw_architecture(result.architecture, space=space, linear=result.linear),
-    }
-    logged: dict[str, Any] = {name: wandb.Image(pixels(one)) for name, one in drawn.items() if one is not None}
+    space = space_called(result.space)
+    architecture = draw_architecture(result.architecture, space=space, linear=result.linear)
+    logged: dict[str, Any] = {"search/architecture": wandb.Image(pixels(architecture))}
+    if (rounds := draw_rounds(result)) is not None:
+        logged["search/rounds"] = wandb.Image(pixels(rounds))
     if rows:
         logged[TRIAL_TABLE] = wandb.Table(columns=list(TRIAL_COLUMNS), data=rows)
     if (chart := draw_coordinates([result.record])) is not None:
@@ -107,14 +103,16 @@ def _log_trials(run: Run, result: SearchResult) -> None:
 
 
 def _log_test(run: Run, result: SearchResult) -> None:
-    """The final figures, and the confusion matrix."""
     import wandb
 
     if result.examples and isinstance(result.objective, Classification) and len(result.classes) <= MOST_PAIRED:
         names = sorted(result.classes, key=natural)
-        truths = [names.index(row.truth) for row in result.examples]
-        said = [names.index(row.prediction) for row in result.examples]
-        chart = wandb.plot.confusion_matrix(y_true=truths, preds=said, class_names=names, title="Confusion matrix")
+        chart = wandb.plot.confusion_matrix(
+            y_true=[names.index(row.truth) for row in result.examples],
+            preds=[names.index(row.prediction) for row in result.examples],
+            class_names=names,
+            title="Confusion matrix",
+        )
         run.log({CONFUSION: chart})
     figures: dict[str, float] = {
         f"test/{result.metric}": result.test_score,
@@ -129,14 +127,3 @@ def _log_test(run: Run, result: SearchResult) -> None:
         **{f"test/{name}": value for name, value in result.measures.items()},
     }
     run.summary.update({name: value for name, value in figures.items() if isfinite(value)})
-
-
-def _keep_network(run: Run, result: SearchResult) -> None:
-    """The exported network as an artifact."""
-    import wandb
-
-    with TemporaryDirectory() as folder:
-        result.export(folder)
-        artifact = wandb.Artifact(f"network-{run.id}", type="model", metadata={"metric": result.metric})
-        artifact.add_dir(folder)
-        run.log_artifact(artifact).wait()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import fmean
 
+from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, t_interval
 
@@ -26,7 +28,7 @@ def over_units(results: Sequence[ResultRow]) -> Interval:
     """Mean and interval over the episodes or target tasks of one method's results."""
     # Scores with several seeds are first averaged over them, as they are not independent. A single task without
     # episodes keeps its own interval over examples.
-    units = _units(results)
+    units = grouped(((task, episode), value) for (_, task, episode), value in _scores(results))
     if len(units) == 1 and len(results) == 1:
         return Interval(results[0].value, results[0].ci95)
     return t_interval([sum(values) / len(values) for values in units.values()])
@@ -34,12 +36,8 @@ def over_units(results: Sequence[ResultRow]) -> Interval:
 
 def over_seeds(results: Sequence[ResultRow]) -> Interval:
     """Mean and interval over the means of seeds."""
-    seeds = sorted({result.seed for result in results})
-    means = []
-    for seed in seeds:
-        values = [value for unit in _units([r for r in results if r.seed == seed]).values() for value in unit]
-        means.append(sum(values) / len(values))
-    return t_interval(means)
+    seeds = grouped((seed, value) for (seed, _, _), value in _scores(results))
+    return t_interval([sum(values) / len(values) for _, values in sorted(seeds.items())])
 
 
 def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRow]) -> Difference | None:
@@ -68,16 +66,13 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
         >>> f"{lm.report.paired_difference(rows[:1], rows[1:]).mean:.1f}"
         '0.1'
     """
-    mine, theirs = _by_pair(results), _by_pair(reference)
+    mine, theirs = dict(_scores(results)), dict(_scores(reference))
     differences = {key: mine[key] - theirs[key] for key in sorted(mine.keys() & theirs.keys())}
     if not differences:
         return None
-    seeds: dict[int, list[float]] = {}
-    units: dict[tuple[str, int], list[float]] = {}
-    for (seed, task, episode), difference in differences.items():
-        seeds.setdefault(seed, []).append(difference)
-        units.setdefault((task, episode), []).append(difference)
-    halves = [t_interval([fmean(own) for own in groups.values()]).half for groups in (seeds, units)]
+    seeds = grouped((seed, difference) for (seed, _, _), difference in differences.items())
+    units = grouped(((task, episode), difference) for (_, task, episode), difference in differences.items())
+    halves = [t_interval([*map(fmean, groups)]).half for groups in (seeds.values(), units.values())]
     known = [half for half in halves if not math.isnan(half)]
     half = math.hypot(*known) if known else math.nan
     mean = fmean(differences.values())
@@ -94,37 +89,24 @@ def saturation(curve: Sequence[tuple[float, float]], within: float = 0.005) -> f
 def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """Average anytime curves as step functions, from the first cost at which all have a value."""
     own = [sorted(curve) for curve in curves if curve]
-    places = [[at for at, _ in curve] for curve in own]
-    if not own:
-        return []
-    start = max(curve[0][0] for curve in own)
+    start = max((curve[0][0] for curve in own), default=0.0)
     costs = sorted({cost for curve in own for cost, _ in curve if cost >= start})
-    values = ([curve[bisect_right(at, cost) - 1][1] for curve, at in zip(own, places, strict=True)] for cost in costs)
-    return [(cost, sum(at_cost) / len(own)) for cost, at_cost in zip(costs, values, strict=True)]
+
+    def value_at(curve: Sequence[tuple[float, float]], cost: float) -> float:
+        return curve[bisect_right(curve, cost, key=itemgetter(0)) - 1][1]
+
+    return [(cost, sum(value_at(curve, cost) for curve in own) / len(own)) for cost in costs]
 
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
     """Tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account."""
-    if meta == 0:
-        return 0.0
     if search >= scratch:
         return math.inf
     return math.ceil(meta / (scratch - search))
 
 
-def _units(results: Iterable[ResultRow]) -> Mapping[tuple[str, int], list[float]]:
-    """For each (task, episode) its scores over seeds."""
-    units: dict[tuple[str, int], list[float]] = {}
+def _scores(results: Iterable[ResultRow]) -> Iterator[tuple[tuple[int, str, int], float]]:
+    """Each score with its (seed, task, episode)."""
     for result in results:
         for episode, value in enumerate(result.values or (result.value,)):
-            units.setdefault((result.task_id, episode), []).append(value)
-    return units
-
-
-def _by_pair(results: Iterable[ResultRow]) -> dict[tuple[int, str, int], float]:
-    """Scores by (seed, task, episode)."""
-    return {
-        (result.seed, result.task_id, episode): value
-        for result in results
-        for episode, value in enumerate(result.values or (result.value,))
-    }
+            yield (result.seed, result.task_id, episode), value

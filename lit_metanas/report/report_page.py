@@ -16,7 +16,7 @@ from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.objectives.metric_table import number_metrics
-from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.record import PREPROCESSING, grouped
 from lit_metanas.records.result_files import (
     ERRORS,
     EXAMPLE_ROWS,
@@ -36,17 +36,14 @@ from lit_metanas.report.figures.predictions import (
     prediction_lines,
 )
 from lit_metanas.report.table import ProtocolTable
-from lit_metanas.report.table_text import to_markdown
+from lit_metanas.report.table_text import known, to_markdown
 from lit_metanas.spaces import ChoiceSpace
 
+# Most architectures that one report draws, and most networks that it lists.
 MOST_DRAWN, MOST_NETWORKS = 6, 50
-"""Most architectures that one report draws, and most networks that it lists."""
 
 PREDICTED = "predictions.png"
 """The figure of a network's predictions for test examples."""
-
-LONGEST_CAPTION = 4_000
-"""Characters below a figure."""
 
 VALIDATED = (
     "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
@@ -70,42 +67,49 @@ def page_text(
     said: str,
 ) -> str:
     """The verdict, tables, sections on test examples, networks, figures, and the origin of each row, as Markdown."""
-    parts = ["# Report\n"]
-    if said:
-        parts.append(f"{markdown_text(said)}\n")
-    parts += ["## Results\n", *(to_markdown(table) for table in tables)]
-    parts += filter(None, examples)
-    if networks:
-        parts += ["## Networks\n", _network_lines(networks)]
-    parts.append("## Figures\n")
-    for file, title, caption in pictures:
-        parts.append(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(caption, LONGEST_CAPTION)}\n")
-    parts += ["## Where each row comes from\n", *map(_origins, tables)]
-    return "\n".join(parts)
+    parts = [
+        "# Report\n",
+        said and f"{markdown_text(said)}\n",
+        "## Results\n",
+        *map(to_markdown, tables),
+        *examples,
+        _network_lines(networks),
+        "## Figures\n",
+        *(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(note, 4000)}\n" for file, title, note in pictures),
+        "## Where each row comes from\n",
+        *map(_origins, tables),
+    ]
+    return "\n".join(filter(None, parts))
 
 
 def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
     """Draw each different architecture once; the caption names the methods that chose it."""
-    users: dict[object, list[ArchitectureRow]] = {}
-    for row in architectures:
-        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
+    users = grouped(((row.space, row.architecture, row.ensemble, row.linear), row) for row in architectures)
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
-        methods = " and ".join(dict.fromkeys(row.method for row in rows))
         first, shape, outputs = rows[0], None, 0
         if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
             shape, outputs = first.shape if all(first.shape) else None, first.way
-        space = getattr(spaces, first.space, None)
-        if not (isinstance(space, type) and issubclass(space, ChoiceSpace)):
-            space = ChoiceSpace  # somebody's own
-        title = f"Chosen: {methods}"
         picture = draw_architecture(
-            first.architecture, title, space=space, linear=first.linear, shape=shape, outputs=outputs
+            first.architecture,
+            f"Chosen: {' and '.join(dict.fromkeys(row.method for row in rows))}",
+            space=space_called(first.space),
+            linear=first.linear,
+            shape=shape,
+            outputs=outputs,
         )
         save(picture, folder / file)
         pictures.append(Picture(file, "Chosen architecture", _caption(rows)))
     return pictures
+
+
+def space_called(name: str) -> type[ChoiceSpace]:
+    """The class of a search space; the base class for somebody's own."""
+    found = getattr(spaces, name, None)
+    if isinstance(found, type) and issubclass(found, ChoiceSpace):
+        return found
+    return ChoiceSpace
 
 
 def _caption(rows: Sequence[ArchitectureRow]) -> str:
@@ -131,7 +135,6 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if not networks:
         return ""
     network, networks = shown_network(networks)
-    task, best = network.row.task_id, best_networks(networks).get(network.row.task_id)
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -140,22 +143,24 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     right = f"{sum(one.right for one in predictions)} right"
     if network.row.metric.endswith(tuple(number_metrics())):  # see ``Regression.agrees``
         right += " (within the 90 % interval or, without one, a standard deviation of the truth)"
-    parts = [
-        f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(task)}, of "
-        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right}."
-    ]
-    if len(networks) > 1:
-        why = "It is the first one: no network has a validation score, and"
-        if best is not None:
-            score = markdown_text(_score(best))
-            why = f"It was chosen by {score}, among the networks for the task that have such a score;"
-        parts.append(f"{why} test scores play no part.")
-    parts += _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))
-    if lines := prediction_lines(predictions):
-        parts.append(markdown_lines(lines))
-    if any(UNKNOWN_MARK in one.example for one in predictions):
-        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
-    return "\n\n".join(["## Predictions", *parts]) + "\n"
+    why = "It is the first one: no network has a validation score, and"
+    if math.isfinite(network.row.value):
+        score = markdown_text(_score(network))
+        why = f"It was chosen by {score}, among the networks for the task that have such a score;"
+    unknown = any(UNKNOWN_MARK in one.example for one in predictions)
+    parts = (
+        (
+            True,
+            f"What the network of {markdown_text(network.row.method)} says on task "
+            f"{markdown_text(network.row.task_id)}, of {number_of(len(predictions), 'test example')}, spread evenly "
+            f"over all: {right}.",
+        ),
+        (len(networks) > 1, f"{why} test scores play no part."),
+        (True, _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))),
+        (True, prediction_lines(predictions)),
+        (unknown, f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks."),
+    )
+    return "\n\n".join(["## Predictions", *(part for holds, part in parts if holds and part)]) + "\n"
 
 
 def _numbers(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> dict[str, str]:
@@ -164,41 +169,44 @@ def _numbers(network: KeptNetwork, predictions: Iterable[ShownPrediction]) -> di
     return numbers_of(sorted({*network.row.classes, *shown}, key=natural))
 
 
-def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> list[str]:
+def _tiles(file: Path, predictions: Sequence[ShownPrediction], numbers: Mapping[str, str]) -> str:
     """Predictions as a figure in a file, and the names that numbers replace in it, as Markdown; nothing for texts."""
     named = [
         replace(one, said=numbers.get(one.said, one.said), meant=numbers.get(one.meant, one.meant))
         for one in predictions
     ]
     if (drawn := draw_predictions(named)) is None:
-        return []
+        return ""
     save(drawn, file)
     seen = {text for one in predictions for text in (one.said, one.meant)}
     said = numbers_in_words({name: number for name, number in numbers.items() if name in seen})
-    return [f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})", *([markdown_text(said)] if said else [])]
+    return f"![{file.stem.replace('_', ' ').capitalize()}]({file.name})\n\n{markdown_text(said)}".rstrip()
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
     """The best network of each task, and its score; scores of different tasks are not compared."""
-    several, sentences = len({network.row.task_id for network in networks}) > 1, []
-    for task, best in best_networks(networks).items():
-        name = f"Best on {task}" if several else "Best"
-        sentences.append(f"{name} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
-    return sentences
+    several = len({network.row.task_id for network in networks}) > 1
+    return [
+        f"Best{f' on {task}' * several} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}"
+        for task, best in best_networks(networks).items()
+    ]
 
 
 def _score(network: KeptNetwork) -> str:
-    """The metric that a network was chosen by, and its value."""
     return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
 
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """The folder of each exported network, and the best network of each task."""
-    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
-    for row, folder in networks[:MOST_NETWORKS]:
-        value = percent(row.value) if math.isfinite(row.value) else "–"
-        lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
-    parts = [markdown_lines(lines)]
+    """The folder of each exported network, and the best network of each task; empty without any."""
+    if not networks:
+        return ""
+    heading = ("method", "task", "seed", "validation score %", "folder")
+    lines = [
+        (row.method, row.task_id, str(row.seed), known(math.isfinite(row.value), percent(row.value)),
+         shorten(str(folder), 400))
+        for row, folder in networks[:MOST_NETWORKS]
+    ]  # fmt: skip
+    parts = ["## Networks", markdown_lines([heading, ("---",) * 5, *lines])]
     if (left := len(networks) - MOST_NETWORKS) > 0:
         parts.append(f"{left} more are in the searches' directories.")
     best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
@@ -231,17 +239,14 @@ CONFUSIONS = Picture(
     "share of the row; numbers are examples.",
 )
 
+# A sentence below the worst errors.
 HEAT_SHOWS = (
     "Below each picture is what speaks for the prediction: the brighter a place, the more of its score is lost if a "
     "patch there is covered (occlusion, by captum)."
 )
-"""A sentence below the worst errors."""
 
 WORST = "worst_errors.png"
 """The figure of the worst errors."""
-
-LONGEST_NAMED = 200
-"""Characters of an example's name in a table."""
 
 
 def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, list[Picture]]:
@@ -259,26 +264,23 @@ def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, l
         return "", []
     if not rows or (math.isnan(rows[0].probability) and not rows[0].shares):  # of numbers
         return "", []
-    numbers = _numbers(network, errors)
-    parts, pictures = ["## Classes"], []
+    numbers, pictures = _numbers(network, errors), []
     names = [name for name, _ in rows[0].shares]
     if not names:
         names = sorted({name for row in rows for name in (row.truth, row.prediction)}, key=natural)
     table = ClassTable.of(rows, names)
-    parts.append(table.markdown())
+    parts = ["## Classes", table.markdown()]
     named = replace(table, names=tuple(numbers.get(name, name) for name in names))
     if (drawn := draw_confusions(named)) is not None:
         save(drawn, folder / CONFUSIONS.file)
         pictures.append(CONFUSIONS._replace(caption=f"{CONFUSIONS.caption} {numbers_in_words(numbers)}".rstrip()))
-    wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)[: len(errors)]
-    if wrong:
-        all_wrong = number_of(sum(not row.right for row in rows), "error")
-        of_all = f"{all_wrong} in {number_of(len(rows), 'test example')}"
+    wrong = sorted((row for row in rows if not row.right), key=lambda row: -row.loss)
+    if wrong and errors:
+        of_all = f"{number_of(len(wrong), 'error')} in {number_of(len(rows), 'test example')}"
         parts += ["## Worst errors", f"Those of the highest loss, of {of_all}; all examples are in `{EXAMPLE_ROWS}`."]
-        parts += _tiles(folder / WORST, errors, numbers)
-        if any(one.heat for one in errors):
-            parts.append(HEAT_SHOWS)
-        parts.append(markdown_lines([*_HEADING, *map(_cells, wrong)]))
+        heat = HEAT_SHOWS * any(one.heat for one in errors)
+        lines = markdown_lines([*_HEADING, *map(_cells, wrong[: len(errors)])])
+        parts += filter(None, [_tiles(folder / WORST, errors, numbers), heat, lines])
     return "\n\n".join(parts) + "\n", pictures
 
 
@@ -287,5 +289,5 @@ _HEADING = [("example", "is", "taken for", "probability", "loss"), ("---", "---"
 
 def _cells(row: ExampleRow) -> tuple[str, ...]:
     """A line of the table of errors; several labels have a probability each, and none together."""
-    names = (shorten(text, LONGEST_NAMED) for text in row[:3])
-    return (*names, "–" if row.shares else f"{row.probability:.3f}", f"{row.loss:.2f}")
+    names = (shorten(text, 200) for text in row[:3])
+    return (*names, known(not row.shares, f"{row.probability:.3f}"), f"{row.loss:.2f}")

@@ -19,18 +19,8 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import teacher_section
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Trial
-from lit_metanas.records.result_files import (
-    EXPORT,
-    PREDICTIONS,
-    KeptNetwork,
-    best_networks,
-    kept_networks,
-    read_architectures,
-    read_results,
-)
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records import ArchitectureRow, ResultRow, Trial, read_architectures, read_results
+from lit_metanas.records.result_files import EXPORT, PREDICTIONS, KeptNetwork, best_networks, kept_networks
 from lit_metanas.report.figures.costs import HOW, describe_rounds, draw_costs, draw_curves, draw_rounds
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.report_page import (
@@ -47,11 +37,8 @@ from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
 from lit_metanas.training.export.prediction_table import predict_command
 
+# Rows of one report.
 MOST_RESULTS = 20_000
-"""Rows of one report."""
-
-MOST_BEST = 6
-"""Most tasks whose best network is printed on a terminal."""
 
 COSTS = Picture(
     "accuracy_against_cost.png",
@@ -113,18 +100,13 @@ def report(
     """
     folder = own_path(output, "output")
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
-    history = drawn = None
-    if probabilities is not None:
-        history = ProbabilityHistory.read(probabilities)
-    if architectures is not None:
-        drawn = read_architectures(architectures)
     made = write_report(
         folder,
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,
-        history=history,
-        architectures=drawn,
+        history=None if probabilities is None else ProbabilityHistory.read(probabilities),
+        architectures=None if architectures is None else read_architectures(architectures),
         networks=kept,
         subject=subject,
     )
@@ -141,7 +123,8 @@ def report(
     best = best_networks(networks)
     if next_step is None and best:
         next_step = shlex.join(["lit-metanas", *predict_command(str(next(iter(best.values())).folder))])
-    last = ["\n".join(best_sentences(networks)[:MOST_BEST]), made.verdict, next_step and f"Next: {next_step}"]
+    # A terminal gets the best networks of a few tasks, the page those of all.
+    last = ["\n".join(best_sentences(networks)[:6]), made.verdict, next_step and f"Next: {next_step}"]
     for text in filter(None, last):
         say("\n" + "\n".join(map(printable, text.split("\n"))))
 
@@ -213,15 +196,14 @@ def write_report(
     examples = prediction_section(folder, looked_at)
     classes, confusions = class_section(folder, looked_at)
     pictures += confusions
-    taught = ""
+    sections = [classes, examples]
     if searched is not None and (compared := teacher_section(searched)):
-        taught = f"## Teacher and student\n\n{compared}"
-    write_whole(folder / "report.md", page_text(made, pictures, networks, [taught, classes, examples], said))
-    files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
-    for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
-        if f"]({name})" in f"{classes}{examples}":
-            files[folder / name] = title
-    return Report(tuple(made), files, said)
+        sections.insert(0, f"## Teacher and student\n\n{compared}")
+    text = page_text(made, pictures, networks, sections, said)
+    write_whole(folder / "report.md", text)
+    titles = {**{picture.file: picture.title for picture in pictures}, WORST: "Worst errors", PREDICTED: "Predictions"}
+    files = {folder / file: title for file, title in titles.items() if f"]({file})" in text}
+    return Report(tuple(made), {folder / "report.md": "report", **files}, said)
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
@@ -235,21 +217,18 @@ def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _drawable(row: ResultRow) -> ResultRow:
-    ci95 = row.ci95 if math.isfinite(row.ci95) else math.nan
     return replace(
         row,
-        ci95=ci95,
-        cost=_with_finite_seconds(row.cost),
-        meta_cost=_with_finite_seconds(row.meta_cost),
+        ci95=_finite(row.ci95, math.nan),
+        cost=replace(row.cost, seconds=_finite(row.cost.seconds, 0.0)),
+        meta_cost=replace(row.meta_cost, seconds=_finite(row.meta_cost.seconds, 0.0)),
         curve=tuple(point for point in row.curve if all(map(math.isfinite, point))),
         front=tuple(trial for trial in row.front if _on_axes(trial)),
     )
 
 
-def _with_finite_seconds(cost: Cost) -> Cost:
-    if math.isfinite(cost.seconds):
-        return cost
-    return replace(cost, seconds=0.0)
+def _finite(number: float, instead: float) -> float:
+    return number if math.isfinite(number) else instead
 
 
 def _on_axes(trial: Trial) -> bool:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from lit_metanas.io.text import printable
 from lit_metanas.objectives.metric_table import ACCURACY
+from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report.paired_statistics import (
@@ -25,9 +26,6 @@ _EPISODES = "episodes"
 
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for the units of a search's cost."""
-
-LONGEST_METRIC = 30
-"""Characters of a metric's name."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,6 @@ class ProtocolTable:
     account: str  # the unit of costs: ``flops`` or ``queries``
     rows: tuple[MethodRow, ...]  # one for each method and batch-norm mode
     metric: str = ACCURACY
-
-
-ProtocolKey = tuple[str, int, int, str, str, str]
 
 
 def tables(
@@ -109,40 +104,33 @@ def methods_of(results: Sequence[ResultRow]) -> list[str]:
 
 def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
     """The results of each protocol and metric, with any batch-norm mode."""
-    groups: dict[ProtocolKey, list[ResultRow]] = {}
-    for result in results:
-        groups.setdefault(_key(result), []).append(result)
-    return list(groups.values())
+    return list(grouped((_key(result), result) for result in results).values())
 
 
 def _table(results: list[ResultRow], reference: str | None, scratch: str | None) -> ProtocolTable:
-    groups: dict[tuple[str, str], list[ResultRow]] = {}
+    # A method's networks without batch norm share the row of those that have it.
     modes = {result.method: result.protocol.batch_norm for result in results if result.protocol.batch_norm}
-    for result in results:  # a method's networks without batch norm share the row of those that have it
-        mode = result.protocol.batch_norm or modes.get(result.method, "")
-        groups.setdefault((result.method, mode), []).append(result)
-    protocol = results[0].protocol
-    by_method: dict[str, list[ResultRow]] = {}
-    for (method, _), own in groups.items():
-        by_method.setdefault(method, own)
-    units = _units(results, groups.values())
-    single = single_task(results)
-    # One task alone pays for no meta-training.
-    if single or not any(result.meta_cost.counted_in(protocol.account) for result in results):
-        scratch = None  # nothing has to pay for itself
+    groups = grouped(
+        ((result.method, result.protocol.batch_norm or modes.get(result.method, "")), result) for result in results
+    )
+    by_method = {method: own for (method, _), own in reversed(groups.items())}  # the first mode of each
+    account = results[0].protocol.account
+    # One task alone pays for no meta-training, and without one nothing has to pay for itself.
+    if single_task(results) or not any(result.meta_cost.counted_in(account) for result in results):
+        scratch = None
     elif scratch is None:
-        scratch = _scratch(by_method, protocol.account)
+        scratch = _scratch(by_method, account)
     # A method without results under this protocol is not a reference in its table.
     reference, scratch = (name if name in by_method else None for name in (reference, scratch))
     compared, paying = by_method.get(reference or ""), by_method.get(scratch or "")
     return ProtocolTable(
         title=title_of(results),
-        units=units,
+        units=_units(results, groups.values()),
         reference=reference,
         scratch=scratch,
-        account=protocol.account,
+        account=account,
         rows=tuple(_row(own, mode, compared, paying) for (_, mode), own in groups.items()),
-        metric=printable(results[0].metric, LONGEST_METRIC),
+        metric=printable(results[0].metric, 30),
     )
 
 
@@ -159,12 +147,11 @@ def title_of(results: Sequence[ResultRow]) -> str:
     if not single_task(results):
         return protocol_title(first.protocol)
     trained, tested = first.images
-    parts = []
-    if first.metric == ACCURACY:
-        parts.append(f"{first.protocol.way} classes")
-    if len(counts) == 1 and tested:
-        parts.append(f"trained on {trained} examples, tested on {tested}")
-    return f"Task {first.task_id}: {', '.join(parts)}".rstrip(": ")
+    parts = {
+        f"{first.protocol.way} classes": first.metric == ACCURACY,
+        f"trained on {trained} examples, tested on {tested}": len(counts) == 1 and tested,
+    }
+    return f"Task {first.task_id}: {', '.join(part for part, known in parts.items() if known)}".rstrip(": ")
 
 
 def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
@@ -189,7 +176,9 @@ def _row(
     search = fmean(result.cost.counted_in(account) for result in results)
     pays = None
     if meta and scratch is not None:
-        pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
+        # A search need not go on once its curve is within half a point of its end.
+        whole = fmean(result.cost.counted_in(account) for result in scratch)
+        pays = tasks_until_it_pays(meta, search, saturation(mean_curve(one.curve for one in scratch)) or whole)
     return MethodRow(
         method=first.method,
         batch_norm=mode,
@@ -212,12 +201,6 @@ def _row(
     )
 
 
-def _cheapest(scratch: list[ResultRow], account: str) -> float:
-    """The lowest cost of a search within half a point of its end; its whole cost without a curve."""
-    whole = fmean(result.cost.counted_in(account) for result in scratch)
-    return saturation(mean_curve(result.curve for result in scratch)) or whole
-
-
 def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
     """The most accurate method that searches each task without meta-training."""
     candidates = [
@@ -229,7 +212,7 @@ def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
     return max(candidates, key=lambda method: over_units(by_method[method]).mean, default=None)
 
 
-def _key(result: ResultRow) -> ProtocolKey:
+def _key(result: ResultRow) -> tuple[str, int, int, str, str, str]:
     """The table that a result belongs to: each series of episodes has its own, and target tasks share one."""
     protocol = result.protocol
     series = result.task_id if protocol.name == _EPISODES else ""
@@ -240,14 +223,10 @@ def series_title(result: ResultRow) -> str:
     """A series of episodes in words: its protocol, and the rest of its own name."""
     series, plain = result.task_id.removesuffix("episodes").rstrip(), protocol_title(result.protocol)
     rest = series.removeprefix(f"{result.protocol.way}-way {result.protocol.shot}-shot").strip()
-    if rest in ("", "test"):
-        return plain
-    return f"{plain}, {rest}"
+    return plain if rest in ("", "test") else f"{plain}, {rest}"
 
 
 def protocol_title(protocol: Protocol) -> str:
     """The protocol in words."""
     kind = {"episodes": "Few-shot episodes", "target": "Target tasks"}.get(protocol.name, protocol.name)
-    if not protocol.way:
-        return kind
-    return f"{kind}: {protocol.way}-way {protocol.shot}-shot"
+    return f"{kind}: {protocol.way}-way {protocol.shot}-shot" if protocol.way else kind

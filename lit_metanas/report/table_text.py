@@ -15,24 +15,6 @@ from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable
 
 
-def _over_seeds(row: MethodRow) -> str:
-    if len(row.seed_numbers) == 1:
-        return "–"
-    return percent(row.seeds.mean, row.seeds.half)
-
-
-def _pays(row: MethodRow) -> str:
-    if not row.meta_cost:
-        return "–"
-    return tasks(row.pays_after)
-
-
-def _size(number: float) -> str:
-    if not number:
-        return "–"
-    return with_prefix(number)
-
-
 class Column(NamedTuple):
     """A column: its heading, the text of a row's cell, its part of a table that is too wide, and its alignment."""
 
@@ -42,22 +24,27 @@ class Column(NamedTuple):
     justify: Literal["left", "right"] = "right"
 
 
+def known(condition: object, text: str) -> str:
+    """A text for a cell; a dash where it does not hold."""
+    return text if condition else "–"
+
+
 SEEDS = Column("seeds", lambda row: ", ".join(map(str, row.seed_numbers)), 0, "left")
 
+# All columns; the first one is in each part of a wide table.
 COLUMNS = (
     Column("method", lambda row: row.method, -1, "left"),
     Column("{metric} %", lambda row: percent(row.score.mean, row.score.half)),
-    Column("over seeds %", _over_seeds),
+    Column("over seeds %", lambda row: known(row.seed_numbers[1:], percent(row.seeds.mean, row.seeds.half))),
     Column("difference", lambda row: points(row.difference) if row.difference else "–"),
     Column("search a task", lambda row: _cost(row.search_cost, row.search_seconds, row.account), 1),
     Column("meta-training (once)", lambda row: _cost(row.meta_cost, row.meta_seconds, row.account), 1),
-    Column("pays after", _pays, 1),
-    Column("parameters", lambda row: _size(row.parameters), 2),
-    Column("FLOPs", lambda row: _size(row.flops), 2),
+    Column("pays after", lambda row: known(row.meta_cost, tasks(row.pays_after)), 1),
+    Column("parameters", lambda row: known(row.parameters, with_prefix(row.parameters)), 2),
+    Column("FLOPs", lambda row: known(row.flops, with_prefix(row.flops)), 2),
     Column("batch norm", lambda row: row.batch_norm or "–", 2, "left"),
     SEEDS,
 )
-"""All columns; the first one is in each part of a wide table."""
 
 
 def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
@@ -70,22 +57,22 @@ def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
     return found
 
 
+# Sources of batch-norm statistics, by the word in the column.
 STATISTICS = {
     "running": "of its training",
     "support": "of the task's training examples",
     "transductive": "of the test examples",
 }
-"""Sources of batch-norm statistics, by the word in the column."""
 
+# The note on costs for each account.
 COST_NOTES = {
     "flops": "Costs: training FLOPs (3 × forward multiply-adds × examples) and time.",
     "queries": "Costs: queries, each an architecture whose score was looked up, and time.",
 }
-"""The note on costs for each account."""
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
-    """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
+    """The table for a terminal of ``width`` characters; a narrow one gets it in parts.
 
     Example:
         >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
@@ -96,19 +83,16 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         ['Table']
     """
     columns = _columns(table)
-    needed = 1 + sum(3 + max(map(len, texts)) for texts in columns.values())
     parts = [columns]
-    if needed > width:
-        cut = ({one: texts for one, texts in columns.items() if one.part in (-1, part)} for part in range(3))
-        parts = [part for part in cut if len(part) > 1]
-    drawn = [_part(part) for part in parts]
+    if 1 + sum(3 + max(map(len, texts)) for texts in columns.values()) > width:
+        parts = [{one: texts for one, texts in columns.items() if one.part in (-1, part)} for part in range(3)]
+    drawn = [_part(part) for part in parts if len(part) > 1]
     drawn[0].title = _shown(table.title)
     drawn[-1].caption = _shown(notes(table))
     return drawn
 
 
 def _part(columns: Mapping[Column, Sequence[str]]) -> Table:
-    """Some columns of a table for a terminal."""
     own = Table(title_justify="left", caption_justify="left")
     for column, (heading, *_) in columns.items():
         first = column is COLUMNS[0]
@@ -142,8 +126,8 @@ def to_markdown(table: ProtocolTable) -> str:
     columns = _columns(table)
     ruler = ["---" if column.justify == "left" else "---:" for column in columns]
     heading, *lines = zip(*columns.values(), strict=True)
-    title, below = markdown_text(table.title), markdown_text(notes(table))
-    return f"### {title}\n\n{markdown_lines([heading, ruler, *lines])}\n\n{below}\n"
+    drawn = markdown_lines([heading, ruler, *lines])
+    return f"### {markdown_text(table.title)}\n\n{drawn}\n\n{markdown_text(notes(table))}\n"
 
 
 def notes(table: ProtocolTable) -> str:
@@ -151,41 +135,42 @@ def notes(table: ProtocolTable) -> str:
     metric = table.metric
     if metric.islower():
         metric = metric.capitalize()  # chrF keeps its letters
-    text = f"{metric}: {_score_note(table)}"
-    if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
-        (numbers,) = seeds
-        noun = "seed" + "s" * (len(numbers) > 1)
-        text += f" All rows: {noun} {', '.join(map(str, numbers))}."
-    if stopped := [f"'{row.method}'" for row in table.rows if row.stopped]:
-        text += f" Stopped early, with the best so far: {', '.join(stopped)}."
-    if table.reference is not None:
-        text += (
-            f" Difference: to '{table.reference}', the mean of paired differences in percentage points with its 95 % "
-            "interval (Student's t, over seeds and over what else varies, both added)."
-        )
-    text += f" {COST_NOTES[table.account]}"
-    if any(row.flops for row in table.rows):
-        text += " FLOPs of a network: forward multiply-adds for one input."
-    if any(row.meta_cost for row in table.rows):
-        text += (
-            " Meta-training: the whole cost of what a row takes from it, weights and architecture, or its architecture "
-            "alone where the network starts from random weights."
-        )
-    if table.scratch is not None:
-        text += (
-            " Pays after: number of tasks from which meta-training once costs less than searching every task from "
-            f"scratch by '{table.scratch}' (counted up to where that is within half a point of its final score)."
-        )
-    if modes := [mode for mode in dict.fromkeys(row.batch_norm for row in table.rows) if mode in STATISTICS]:
-        text += f" Batch norm: the network normalises with the statistics {_listed(modes)}."
-    return text
+    first, rows = table.rows[0], table.rows
+    noun = "seed" + "s" * (len(first.seed_numbers) > 1)
+    stopped = [f"'{row.method}'" for row in rows if row.stopped]
+    modes = [mode for mode in dict.fromkeys(row.batch_norm for row in rows) if mode in STATISTICS]
+    statistics = ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
+    sentences = (
+        (True, f"{metric}: {_score_note(table)}"),
+        (
+            len({row.seed_numbers for row in rows}) == 1,
+            f"All rows: {noun} {', '.join(map(str, first.seed_numbers))}.",
+        ),
+        (stopped, f"Stopped early, with the best so far: {', '.join(stopped)}."),
+        (
+            table.reference is not None,
+            f"Difference: to '{table.reference}', the mean of paired differences in percentage points with its 95 % "
+            "interval (Student's t, over seeds and over what else varies, both added).",
+        ),
+        (True, COST_NOTES[table.account]),
+        (any(row.flops for row in rows), "FLOPs of a network: forward multiply-adds for one input."),
+        (
+            any(row.meta_cost for row in rows),
+            "Meta-training: the whole cost of what a row takes from it, weights and architecture, or its architecture "
+            "alone where the network starts from random weights.",
+        ),
+        (
+            table.scratch is not None,
+            "Pays after: number of tasks from which meta-training once costs less than searching every task from "
+            f"scratch by '{table.scratch}' (counted up to where that is within half a point of its final score).",
+        ),
+        (modes, f"Batch norm: the network normalises with the statistics {statistics}."),
+    )
+    return " ".join(sentence for holds, sentence in sentences if holds)
 
 
 def _score_note(table: ProtocolTable) -> str:
-    """What the score is a mean over, and its intervals."""
-    kind = "Student's t"
-    if table.units == "test examples":
-        kind = "Wilson's where it is a share"
+    kind = "Wilson's where it is a share" if table.units == "test examples" else "Student's t"
     text = f"mean over the {table.units}"
     if not all(math.isnan(row.score.half) for row in table.rows):
         text += f" with its 95 % interval ({kind})"
@@ -209,17 +194,11 @@ def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
     return ""
 
 
-def _listed(modes: Sequence[str]) -> str:
-    return ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
-
-
 def _cost(cost: float, seconds: float, account: str) -> str:
-    if not cost and not seconds:
-        return "–"
     number, unit = with_prefix(cost), f" {account}"
     if account == "flops":
         unit = "FLOPs" if number[-1].isalpha() else " FLOPs"
-    return f"{number}{unit}, {duration(seconds)}"
+    return known(cost or seconds, f"{number}{unit}, {duration(seconds)}")
 
 
 def points(difference: Difference) -> str:
@@ -232,11 +211,10 @@ def points(difference: Difference) -> str:
 
 
 def tasks(number: float | None) -> str:
-    """Tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it is unknown."""
-    if number is None:
-        return "–"
-    if number == 0:
-        return "at once"
-    if math.isinf(number):
-        return "never"
+    """Tasks until meta-training has paid: ``never``, ``12``, or a dash if it is unknown."""
+    match number:
+        case None:
+            return "–"
+        case math.inf:
+            return "never"
     return with_prefix(number)

@@ -113,7 +113,7 @@ def test_mean_curve_of_step_functions():
 
 @pytest.mark.parametrize(
     ("meta", "search", "scratch", "expected"),
-    [(100, 1, 11, 10), (101, 1, 11, 11), (100, 11, 11, math.inf), (0, 5, 1, 0)],
+    [(100, 1, 11, 10), (101, 1, 11, 11), (100, 11, 11, math.inf)],
 )
 def test_tasks_until_it_pays(meta, search, scratch, expected):
     assert tasks_until_it_pays(meta, search, scratch) == expected

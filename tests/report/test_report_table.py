@@ -33,7 +33,7 @@ def test_percent_points_and_tasks():
     assert percent(3.2, 4.0) == "320.0 ± 400.0"  # no share
     assert points(Difference(-0.012, -0.02, 0.004, 10)) == "−1.2 [−2.0, +0.4]"
     assert points(Difference(-0.012, math.nan, math.nan, 1)) == "−1.2"
-    assert [tasks(n) for n in (None, 0, math.inf, 12.0)] == ["–", "at once", "never", "12"]
+    assert [tasks(n) for n in (None, math.inf, 12.0)] == ["–", "never", "12"]
 
 
 def test_golden_cells(many):

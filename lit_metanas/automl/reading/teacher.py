@@ -30,7 +30,7 @@ from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.teacher_comparison import TeacherComparison
+from lit_metanas.records.rows import TeacherComparison
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import evidence_of, scores_of

@@ -12,7 +12,7 @@ from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.text import first_few, number_of, shorten, with_prefix
 from lit_metanas.objectives.metric_table import ACCURACY
-from lit_metanas.records.record import Trial
+from lit_metanas.records.record import Trial, grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Points of an anytime curve: the cost so far, and the best score so far.
 Curve = list[tuple[float, float]]
-"""Points of an anytime curve: the cost so far, and the best score so far."""
 
+# Shapes that distinguish methods without colour.
 MARKERS = "oDs^vX<>"
-"""Shapes that distinguish methods without colour."""
 
 
+# Networks in the legend.
 MOST_LISTED = 16
-"""Networks in the legend."""
 
+# The part of the axis that the text of a tick needs.
 TICK_WIDTH = 0.12
-"""The part of the axis that the text of a tick needs."""
 
 HOW = (
     "Each point is the validation score of a network after a training. All networks of a round are trained for equally "
@@ -58,14 +58,13 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     if not tables:
         return None
     methods = dict.fromkeys(row.method for table in tables for row in table.rows)
-    numbers = {method: number for number, method in enumerate(methods)}
     drawn, places = stacked(len(tables))
     for axes, table in zip(places, tables, strict=True):
-        _cost_panel(axes, table, numbers)
+        _cost_panel(axes, table, [*methods])
     return drawn
 
 
-def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) -> None:
+def _cost_panel(axes: Axes, table: ProtocolTable, methods: Sequence[str]) -> None:
     """The costs of one protocol: thin bars are intervals over episodes or tasks, thick ones over seeds."""
     searched = [row.search_cost for row in table.rows if row.search_cost > 0]
     low, high = min(searched, default=1.0), max(searched, default=10.0)
@@ -75,7 +74,7 @@ def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) ->
     start = low / step ** (resting + 2)
     places = side_by_side([row.search_cost or start for row in table.rows], step)
     for row, place in zip(table.rows, places, strict=True):
-        number, name = numbers[row.method], row.method
+        number, name = methods.index(row.method), row.method
         if sum(other.method == name for other in table.rows) > 1:
             name += f" ({row.batch_norm})"
         colour = COLOURS[number % len(COLOURS)]
@@ -93,25 +92,21 @@ def _cost_panel(axes: Axes, table: ProtocolTable, numbers: Mapping[str, int]) ->
     axes.set_xlim(start / step, max(high, *places) * step)
     log_axis(axes)
     if resting:
-        _mark_resting(axes, start, low / step**1.5)
+        # The field of the methods that search nothing, whose places are no costs.
+        end = low / step**1.5
+        axes.set_xticks([tick for tick in axes.get_xticks() if tick > end])
+        axes.axvspan(axes.get_xlim()[0], end, color="#F1F1F1", linewidth=0, zorder=0)
+        axes.annotate("no search", (start, 0), (0, -6), xycoords=axes.get_xaxis_transform(), fontsize=8, color=INK,
+                      textcoords="offset points", ha="center", va="top")  # fmt: skip
     if not searched:
         axes.set_xticks([])
     legend(axes)
 
 
-def _mark_resting(axes: Axes, start: float, end: float) -> None:
-    """Draw the field of the methods that search nothing, whose places are no costs."""
-    axes.set_xticks([tick for tick in axes.get_xticks() if tick > end])
-    axes.axvspan(axes.get_xlim()[0], end, color="#F1F1F1", linewidth=0, zorder=0)
-    axes.annotate("no search", (start, 0), (0, -6), xycoords=axes.get_xaxis_transform(), fontsize=8, color=INK,
-                  textcoords="offset points", ha="center", va="top")  # fmt: skip
-
-
 def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
     """Move points right until neighbours are at least a factor ``step`` apart, in the order given among equals."""
-    placed = list(wanted)
-    last = 0.0
-    for index in sorted(range(len(wanted)), key=lambda index: wanted[index]):
+    placed, last = list(wanted), 0.0
+    for index in sorted(range(len(wanted)), key=wanted.__getitem__):
         placed[index] = last = max(wanted[index], last * step)
     return placed
 
@@ -119,19 +114,18 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best score so far over the cost, averaged over tasks and seeds; None without curves."""
     methods = methods_of(results)[:MOST_METHODS]
-    panels: list[tuple[ResultRow, str, dict[str, Curve]]] = []
+    panels: list[tuple[str, str, dict[str, Curve]]] = []
     for own in by_protocol(results)[:MOST_PANELS]:
         means = {m: mean_curve(_whole_curve(result) for result in own if result.method == m) for m in methods}
         curves = {m: [(cost, value) for cost, value in mean if cost > 0] for m, mean in means.items()}
+        metric = own[0].metric
         if sum(map(len, curves.values())) > 1:  # a single point has no panel
-            panels.append((own[0], title_of(own), curves))
+            panels.append((title_of(own) + f", {metric}" * (metric != ACCURACY), own[0].protocol.account, curves))
     if not panels:
         return None
     drawn, places = stacked(len(panels))
-    for axes, (first, title, curves) in zip(places, panels, strict=True):
-        if first.metric != ACCURACY:
-            title += f", {first.metric}"
-        _curve_panel(axes, title, first.protocol.account, curves)
+    for axes, panel in zip(places, panels, strict=True):
+        _curve_panel(axes, *panel)
     return drawn
 
 
@@ -148,14 +142,13 @@ def _curve_panel(axes: Axes, title: str, account: str, curves: Mapping[str, Curv
     for number, (method, curve) in enumerate(curves.items()):
         if not curve:
             continue
-        colour = COLOURS[number % len(COLOURS)]
-        ring = saturation(curve) or 0.0
+        colour, ring = COLOURS[number % len(COLOURS)], saturation(curve) or 0.0
         axes.step(*_percent(curve), where="post", color=colour, linewidth=1.6,
                   label=name_label(f"{method} (ring at {with_prefix(ring)})"))  # fmt: skip
         axes.plot(*_percent([point for point in curve if point[0] == ring]), "o", color=colour, markersize=7,
                   markerfacecolor="white", markeredgewidth=1.6)  # fmt: skip
-    below = f"{ACCOUNTS[account]} spent on searching one task"
-    frame(axes, title, below, "best validation score so far, %", "ring: within half a point of the end")
+    frame(axes, title, f"{ACCOUNTS[account]} spent on searching one task", "best validation score so far, %",
+          "ring: within half a point of the end")  # fmt: skip
     log_axis(axes)
     legend(axes)
 
@@ -179,8 +172,8 @@ def draw_rounds(result: ResultFields) -> Figure | None:
     if len(curves) < 2 or len(result.record.objectives) > 1:
         return None
     taken = _chosen(result)
-    first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
     itself = "chosen" if taken else "best"
+    first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
     numbers = {key: number for number, key in enumerate(networks, start=1)}
     drawn, (axes,) = stacked(1)
     # The legend has the chosen network first, or the best one, and then those that were kept longest.
@@ -204,22 +197,22 @@ def describe_rounds(result: ResultFields) -> str:
     """What was tried and chosen, and why the search ended."""
     trials = result.record.trials
     rounds, networks, chosen = rounds_of(trials), list(_networks(trials)), _chosen(result)
-    parts = [f"The search tried {number_of(len(networks), 'network')} in {number_of(len(rounds), 'round')}."]
-    if failed := len({_network(trial) for trial in trials if trial.failure}):
-        parts.append(f"The training of {number_of(failed, 'network')} failed.")
-    if chosen is not None:
-        best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
-        parts.append(f"Network {networks.index(chosen) + 1} was chosen.")
-        if _network(best) != chosen:
-            other = networks.index(_network(best)) + 1
-            parts.append(f"Network {other} scored more, but by no more than chance, or it is beyond a limit.")
-    if result.linear_model:
-        parts.append(f"Linear model: {result.linear_model}.")
-    ended = "It was interrupted" if result.stopped else "The search ended when its part of the budget was spent"
-    parts.append(f"{ended}, after {with_prefix(float(trials[-1].cost.flops))}FLOPs.")
-    if result.untried:
-        parts.append(f"The budget did not pay for {number_of(result.untried, 'further network')}.")
-    return " ".join(parts)
+    failed = len({_network(trial) for trial in trials if trial.failure})
+    best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
+    places = {network: place for place, network in enumerate(networks, start=1)}
+    more = f"Network {places[_network(best)]} scored more, but by no more than chance, or it is beyond a limit."
+    spent = f"{with_prefix(float(trials[-1].cost.flops))}FLOPs"
+    sentences = (
+        (True, f"The search tried {number_of(len(networks), 'network')} in {number_of(len(rounds), 'round')}."),
+        (failed, f"The training of {number_of(failed, 'network')} failed."),
+        (chosen is not None, f"Network {places.get(chosen)} was chosen."),
+        (chosen not in (None, _network(best)), more),
+        (result.linear_model, f"Linear model: {result.linear_model}."),
+        (result.stopped, f"It was interrupted, after {spent}."),
+        (not result.stopped, f"The search ended when its part of the budget was spent, after {spent}."),
+        (result.untried, f"The budget did not pay for {number_of(result.untried, 'further network')}."),
+    )
+    return " ".join(sentence for holds, sentence in sentences if holds)
 
 
 def rounds_of(trials: Sequence[Trial]) -> list[list[Trial]]:
@@ -238,10 +231,7 @@ def rounds_of(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def _networks(trials: Sequence[Trial]) -> dict[Hashable, list[int]]:
     """The places of the trials of each network, in the order in which they came in."""
-    found: dict[Hashable, list[int]] = {}
-    for place, trial in enumerate(trials):
-        found.setdefault(_network(trial), []).append(place)
-    return found
+    return grouped((_network(trial), place) for place, trial in enumerate(trials))
 
 
 def _network(trial: Trial) -> Hashable:
@@ -251,18 +241,15 @@ def _network(trial: Trial) -> Hashable:
 
 def _chosen(result: ResultFields) -> Hashable | None:
     """The network of the search that was chosen; None if another model was."""
-    own = result.whole_recipe
-    for trial in reversed(result.record.trials):
-        if trial.architecture == result.architecture and trial.recipe.items() <= own.items():
-            return _network(trial)
-    return None
+    own = result.whole_recipe.items()
+    trials = (trial for trial in reversed(result.record.trials) if trial.architecture == result.architecture)
+    return next((_network(trial) for trial in trials if trial.recipe.items() <= own), None)
 
 
 def _difference(one: Trial, chosen: Trial) -> str:
     """The labels and fields of a recipe by which a network differs from the chosen one; empty for itself."""
-    other = {**chosen.architecture, **chosen.recipe}
-    labels = {name: label for name, label in {**one.architecture, **one.recipe}.items() if other.get(name) != label}
-    return first_few([f"{name.replace('_', ' ')} {label}" for name, label in labels.items()])
+    mine, other = {**one.architecture, **one.recipe}, {**chosen.architecture, **chosen.recipe}
+    return first_few([f"{name.replace('_', ' ')} {mine[name]}" for name in mine if other.get(name) != mine[name]])
 
 
 def _end(axes: Axes, place: tuple[float, float], number: str, colour: str, *, ringed: bool) -> None:
@@ -281,7 +268,7 @@ def _mark_rounds(axes: Axes, rounds: Sequence[Sequence[Trial]]) -> None:
     for number, (begin, end) in enumerate(pairwise([-0.5, *ends]), start=1):
         if number % 2 == 0:
             axes.axvspan(begin, end, color="#F1F1F1", linewidth=0, zorder=0)
-        text = "round 1" if number == 1 else str(number)
+        text = {1: "round 1"}.get(number, str(number))
         axes.annotate(text, ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", fontsize=7.5, color=FAINT, ha="center")  # fmt: skip
         if ends[-1] - end > TICK_WIDTH * ends[-1] or number == len(rounds):  # otherwise it would lie on the last one

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lit_metanas.callbacks.figures import COLOURS, label
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import shorten
+from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import MOST_METHODS, frame, legend, log_axis, name_label, stacked
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Most panels that are drawn.
 PANELS = 6
-"""Most panels that are drawn."""
 
 MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
@@ -28,18 +29,13 @@ MEASURED = {"flops": "multiply-adds"}
 
 def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
     """Draw each search's front, one panel for each task and measure; None without a front."""
-    panels: dict[tuple[str, str], list[ResultRow]] = {}
-    for result in results:
-        if result.front:
-            for measure in result.front[0].measures:
-                panels.setdefault((result.task_id, measure), []).append(result)
+    fronts = (result for result in results if result.front)
+    panels = grouped(((one.task_id, measure), one) for one in fronts for measure in one.front[0].measures)
     if not panels:
         return None
-    shown = list(panels.items())[:PANELS]
-    methods = methods_of(results)
-    drawn, places = stacked(len(shown))
-    for axes, ((task, measure), own) in zip(places, shown, strict=True):
-        _panel(axes, f"Task {task}", measure, own[:MOST_METHODS], methods)
+    drawn, places = stacked(min(len(panels), PANELS))
+    for axes, ((task, measure), own) in zip(places, panels.items(), strict=False):
+        _panel(axes, f"Task {task}", measure, own[:MOST_METHODS], methods_of(results))
     return drawn
 
 
@@ -60,7 +56,6 @@ def draw_tested(result: SearchResult) -> Figure:
 
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
-    """One measure on one task."""
     unit, scale = _unit(measure)
     note = "the chosen network is not on the front"
     for result in results:
@@ -93,8 +88,5 @@ def _ring(axes: Axes, x: float, y: float, colour: str) -> None:
 
 def _unit(measure: str) -> tuple[str, float]:
     """Words for a measure and its unit, and the factor that converts it."""
-    if measure == "latency":
-        return "milliseconds for one input", 1e3
-    if measure == "flops":
-        return "forward multiply-adds for one input", 1.0
-    return measure, 1.0
+    known = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
+    return known.get(measure, (measure, 1.0))

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Inches: the width and height of a panel with its margins.
 PANEL, TALL = 5.8, 4.4
-"""Inches: the width and height of a panel with its margins."""
 
+# Characters of a line of a title.
 TITLE_WIDTH = 54
-"""Characters of a line of a title."""
 
 MOST_PANELS, MOST_METHODS, COLUMN = 20, 48, 16
 """Most panels of a figure, most methods in one, and names in a column of a legend."""
@@ -27,8 +27,7 @@ MOST_PANELS, MOST_METHODS, COLUMN = 20, 48, 16
 def stacked(number: int) -> tuple[Figure, list[Axes]]:
     """A figure of ``number`` panels below each other, and their axes."""
     drawn = figure(PANEL, number * TALL)
-    panels = drawn.subplots(number, 1, squeeze=False, gridspec_kw={"hspace": 0.5})
-    return drawn, list(panels[:, 0])
+    return drawn, list(drawn.subplots(number, 1, squeeze=False, gridspec_kw={"hspace": 0.5})[:, 0])
 
 
 def frame(axes: Axes, title: str, below: str, left: str, note: str = "") -> None:
@@ -77,5 +76,7 @@ def numbers_of(names: Sequence[str]) -> dict[str, str]:
 
 def numbers_in_words(numbers: Mapping[str, str]) -> str:
     """A sentence on the names that numbers replace in figures, for a page with letters of its own; empty for none."""
+    if not numbers:
+        return ""
     named = ", ".join(f"{number} is {name}" for name, number in numbers.items())
-    return f"No font of this machine has the letters of some names: {named}." if numbers else ""
+    return f"No font of this machine has the letters of some names: {named}."

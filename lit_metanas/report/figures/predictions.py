@@ -10,7 +10,7 @@ import numpy as np
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.comparisons.class_table import ClassTable
-from lit_metanas.io.text import printable, shorten
+from lit_metanas.io.text import markdown_lines, printable, shorten
 from lit_metanas.records.rows import ShownPrediction
 
 if TYPE_CHECKING:
@@ -20,31 +20,23 @@ if TYPE_CHECKING:
 MOST_SHOWN, TILES_A_ROW = 20, 5
 """Most examples of a figure or a table, and pictures in a row."""
 
+# Inches: a picture's width and height, a line of text above it, and the gap between two pictures.
 TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
-"""Inches: a picture's width and height, a line of text above it, and the gap between two pictures."""
 
+# Characters of a line above a picture, and of a name in it.
 TILE_LETTERS, LONGEST_NAME = 27, 54
-"""Characters of a line above a picture, and of a name in it."""
 
+# The mark and the colour of a right and of a wrong prediction.
 VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
-"""The mark and the colour of a right and of a wrong prediction."""
 
-HEAT_ALPHA = 0.6
-"""How much of a picture its heat covers."""
-
+# Features of a series that are drawn as curves, one above another; more are grey levels.
 MOST_CURVES = 9
-"""Features of a series that are drawn as curves, one above another; more are grey levels."""
 
-LONGEST_EXAMPLE = 400
-"""Characters of an example in a table."""
-
+# Most classes of a matrix with numbers in its cells, of one with names, and of one that is drawn.
 MOST_NUMBERED, MOST_NAMED_CLASSES, MOST_DRAWN_CLASSES = 25, 60, 1000
-"""Most classes of a matrix with numbers in its cells, of one with names, and of one that is drawn."""
 
-SHORT_NAME = 24
-"""Characters of a name."""
-
-MATRIX_COLOURS = "Blues"
+# By whether a picture shows a series, whose length has nothing to do with its number of features.
+_ASPECTS: dict[bool, Literal["auto", "equal"]] = {True: "auto", False: "equal"}
 
 
 def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
@@ -66,15 +58,12 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
             if one.heat:
                 _heat_tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     for axes in drawn.axes:
-        axes.set_anchor("NW")
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(anchor="NW", xticks=[], yticks=[])
     return drawn
 
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture, or the curves of a series, which fill the tile, whatever their length."""
-    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
     if one.series and len(one.picture) <= MOST_CURVES:
         for place, row in enumerate(reversed(one.picture)):
             axes.plot(
@@ -83,7 +72,7 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
                 linewidth=0.8,
             )
     else:
-        axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
+        axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     if one.series:
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
     if one.series and not one.heat:
@@ -93,11 +82,10 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
 
 def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
     """The picture below itself, in grey, with what speaks for the prediction as heat."""
-    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
     grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=aspect)
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     heat = [list(bytes.fromhex(row)) for row in one.heat]
-    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=HEAT_ALPHA, aspect=aspect)
+    axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=0.6, aspect=_ASPECTS[one.series])
 
 
 def _title(one: ShownPrediction) -> list[str]:
@@ -105,21 +93,18 @@ def _title(one: ShownPrediction) -> list[str]:
     texts = [f"{VERDICTS[one.right][0]} {one.said}"]
     if one.said != one.meant:
         texts.append(f"is: {one.meant}")
-    lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
-    return [label(line) for line in lines]
+    return [label(line) for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
 
 
-def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, ...]]:
-    """The examples that are texts, as rows of a table with headings; empty without any."""
+def prediction_lines(predictions: Sequence[ShownPrediction]) -> str:
+    """The examples that are texts, as a table in Markdown; empty without any."""
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
     if not shown:
-        return []
-    rows: list[tuple[str, ...]] = [("", "example", "said", "right would be"), ("---",) * 4]
-    for one in shown:
-        rows.append(
-            (VERDICTS[one.right][0], *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
-        )
-    return rows
+        return ""
+    texts = ((one.example, one.said, one.meant) for one in shown)
+    rows = (tuple(shorten(text, 400) for text in own) for own in texts)
+    lines = [(VERDICTS[one.right][0], *row) for one, row in zip(shown, rows, strict=True)]
+    return markdown_lines([("", "example", "said", "right would be"), ("---",) * 4, *lines])
 
 
 def draw_confusions(table: ClassTable) -> Figure | None:
@@ -127,14 +112,14 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     number, matrix = len(table.names), table.confusions
     if matrix is None or number > MOST_DRAWN_CLASSES:
         return None
-    names = [label(name, SHORT_NAME) for name in table.names if number <= MOST_NAMED_CLASSES]
+    names = [label(name, 24) for name in table.names if number <= MOST_NAMED_CLASSES]
     cell = min(0.5, max(0.17, 7 / number)) if names else 7 / number
     side, room = number * cell, 0.4 + 0.085 * max(map(len, names), default=4)
     width, height = side + room + 0.3, side + room + 0.5
     drawn = figure(width, height)
     axes = drawn.add_axes((room / width, 0.3 / height, side / width, side / height))
     shares = (matrix / table.examples[:, None].clamp(min=1)).tolist()
-    axes.imshow(shares, cmap=MATRIX_COLOURS, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, colors=INK, labelsize=min(8.5, 62 * cell))
@@ -142,15 +127,13 @@ def draw_confusions(table: ClassTable) -> Figure | None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("taken for", fontsize=9, color=FAINT)
     axes.set_ylabel("class", fontsize=9, color=FAINT)
-    for side_name in axes.spines:
-        axes.spines[side_name].set_color(FAINT)
+    axes.spines[:].set_color(FAINT)
     if number <= MOST_NUMBERED:
         _write_numbers(axes, matrix.tolist(), shares, cell)
     return drawn
 
 
 def _write_numbers(axes: Axes, counts: list[list[int]], shares: list[list[float]], cell: float) -> None:
-    """Write the number of examples into each cell, those of empty ones faintly."""
     for row, numbers in enumerate(counts):
         for column, count in enumerate(numbers):
             colour = "white" if shares[row][column] > 0.55 else INK

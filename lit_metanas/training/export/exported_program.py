@@ -28,10 +28,8 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.questions.question_words import QuestionWords
-from lit_metanas.objectives import Span
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Examples, Objective
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Classification, Objective, SeveralLabels, Span
+from lit_metanas.objectives.objective import Examples
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -48,8 +46,8 @@ PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "READM
 EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)
 """The files of an export."""
 LIBRARY = "lit-metanas"
+# How a card begins that an export has written.
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
-"""How a card begins that an export has written."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
@@ -84,9 +82,7 @@ class Exported:
         """What the network takes, in the plural, such as images or texts."""
         if isinstance(as_shape(self.shape), ImageShape):
             return "images"
-        if self.preprocessing is None:
-            return "examples"
-        return self.preprocessing.noun
+        return getattr(self.preprocessing, "noun", "examples")
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
@@ -99,8 +95,8 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing))
-        return self.goal.values(scores)
+        inputs = network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing)
+        return self.goal.values(self.network(inputs))
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
@@ -122,8 +118,7 @@ class Exported:
         Args:
             inputs: shape ``(n, *shape)``.
         """
-        found: Tensor = self.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32)))
-        return found
+        return cast(Tensor, self.network(inputs_like(inputs, torch.zeros((), dtype=torch.float32))))
 
     @property
     def goal(self) -> Objective:
@@ -147,7 +142,7 @@ def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) 
 
 def image_paths(examples: GivenExamples) -> list[Path]:
     """The paths of image files; none where any example is something else."""
-    if all(isinstance(each, str | os.PathLike) for each in examples):
+    if not isinstance(examples, Tensor) and all(isinstance(each, str | os.PathLike) for each in examples):
         return list(map(Path, examples))
     return []
 
@@ -156,7 +151,11 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     """Bring examples to the form that a network takes, shape ``(n, *shape)``."""
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
-        inputs = fit_images(_images(examples, kind), shape)
+        if files := image_paths(examples):
+            examples = read_images(files, kind)
+        elif not isinstance(examples, Tensor):
+            examples = image_tensor(examples, name="examples")
+        inputs = fit_images(examples, shape)
         check_brightness("The input of predict", inputs)
         return inputs
     if isinstance(kind, RowShape | TextRowShape) and preprocessing is not None:
@@ -172,15 +171,6 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     return preprocessing.encode(examples)
 
 
-def _images(examples: GivenExamples, shape: ImageShape) -> Tensor:
-    """Images of any size, from their files or with the channels first or last."""
-    if isinstance(examples, Tensor):
-        return examples
-    if files := image_paths(examples):
-        return read_images(files, shape)
-    return image_tensor(examples, name="examples")
-
-
 def _are_inputs(examples: GivenExamples, shape: RowShape | TextRowShape) -> TypeGuard[Tensor]:
     """Whether rows have been through the preprocessing: they have one number more, the share that was missing."""
     if not isinstance(examples, Tensor) or not examples.is_floating_point() or examples.shape[1:] != input_size(shape):
@@ -193,10 +183,10 @@ def show_predictions(
     found: Sequence[Any], examples: Any, inputs: Tensor, objective: Objective, network: Examples
 ) -> list[str]:
     """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows."""
-    preprocessing = network.preprocessing
+    made = network.preprocessing
     raw = not isinstance(examples, Tensor | np.ndarray)
-    if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
-        return preprocessing.answers(examples, found)
+    if raw and isinstance(objective, Span) and isinstance(made, QuestionWords):
+        return made.answers(examples, found)
     return objective.show(found, inputs, network)
 
 
@@ -255,21 +245,23 @@ def export_child(
         example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
-    program, _ = goal.program_of(network)
-    traced = trace_program(program.eval(), example, shape, goal.outputs, each_step=goal.scored != "input")
-    if traced.refusal:
+    whole, _ = goal.program_of(network)
+    program, content, refusal = trace_program(
+        whole.eval(), example, shape, goal.outputs, each_step=goal.scored != "input"
+    )
+    if refusal:
         warnings.warn(
-            f"`predict` refuses the exported network, since its program {traced.refusal}: export again once that is "
+            f"`predict` refuses the exported network, since its program {refusal}: export again once that is "
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
     translated = b""
     if onnx:
-        translated = onnx_program(traced.program, program, shape)
-    digest = hashlib.sha256(traced.content).hexdigest()
-    stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
+        translated = onnx_program(program, whole, shape)
+    digest = hashlib.sha256(content).hexdigest()
+    described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
-    description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
+    description = json.dumps(described, indent=1, ensure_ascii=False)
     write_whole(folder / SCRIPT, script_text(script_name(preprocessing, goal)))
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
@@ -278,7 +270,7 @@ def export_child(
         (folder / CARD).unlink()
     if translated:
         write_whole(folder / ONNX, translated)
-    write_whole(folder / PROGRAM, traced.content)
+    write_whole(folder / PROGRAM, content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
 
@@ -312,10 +304,11 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         if type(error) is ValueError:
             reason = printable(str(error))
         raise ValueError(f"'{file}' {reason}: export again.") from None
-    parts = described._asdict()
-    del parts["digest"]
-    _, parts["objective"] = goal.program_of(network)
-    return Exported(network, **parts)
+    # The program has a part of some objectives in it, such as the scale of numbers.
+    _, scored = goal.program_of(network)
+    return Exported(
+        network, described.architecture, described.classes, described.shape, described.preprocessing, scored
+    )
 
 
 def check_export_place(folder: Path, *, card: bool = False) -> None:
@@ -341,9 +334,9 @@ def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes
     with torch.no_grad():
         size = tuple(network(example).shape)
     if isinstance(goal, Classification | SeveralLabels) and size[1:] != (len(classes),):
-        given = number_of(len(classes), "name")
         raise ValueError(
-            f"The network tells {number_of(size[1], 'class')} apart, but {given} were given: name each once."
+            f"The network tells {number_of(size[1], 'class')} apart, but {number_of(len(classes), 'name')} were given: "
+            "name each once."
         )
     if goal.scored != "input" and (len(size) != 3 or size[2] != goal.outputs):
         raise ValueError(

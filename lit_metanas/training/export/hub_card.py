@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import duration, markdown_text, number_of, printable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.exported_program import CARD, LIBRARY, check_export_place
+from lit_metanas.training.export.exported_program import LIBRARY
 from lit_metanas.training.export.network_description import DESCRIPTION
 
 UNKNOWN_LICENSE = "unknown"
@@ -61,36 +58,35 @@ class ModelCard:
         if not math.isnan(self.ci95):
             args["ci95"] = round(self.ci95, 4)
         args["reproduce"] = printable(self.reproduce)
-        kind = _slug(self.metric, "_")
-        metric = {"type": kind, "value": round(self.value, 4), "name": f"test {self.metric}", "args": args}
-        data = {"name": printable(self.data, 200), "type": _slug(self.data), "split": "test"}
-        result = {"task": {"type": self.kind}, "dataset": data, "metrics": [metric]}
+        kind, slug = _slug(self.metric, "_"), _slug(self.data)
+        result = {
+            "task": {"type": self.kind},
+            "dataset": {"name": printable(self.data, 200), "type": slug, "split": "test"},
+            "metrics": [
+                {"type": kind, "value": round(self.value, 4), "name": f"test {self.metric}", "args": args},
+            ],
+        }
         return {
             "library_name": LIBRARY,
             "license": self.license,
             "pipeline_tag": self.kind,
             "tags": ["neural-architecture-search", LIBRARY],
             "metrics": [kind],
-            "model-index": [{"name": f"{LIBRARY}-{_slug(self.data)}", "results": [result]}],
+            "model-index": [{"name": f"{LIBRARY}-{slug}", "results": [result]}],
         }
-
-    @property
-    def _other_way(self) -> str:
-        """What this package does with the folder."""
-        if self.takes == "FILE":
-            return f"`{LIBRARY} predict` takes this folder, too"
-        return f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
 
     def text(self) -> str:
         """The whole file."""
         trained, tested = self.examples
-        score = f"{percent(self.value, self.ci95)} %"
-        if not math.isnan(self.ci95):
-            score += " (95 % interval)"
-        rows = {f"test {markdown_text(self.metric)}".replace("|", "\\|"): f"{score}, of {number_of(tested, 'example')}"}
-        rows |= {f"test {name}": value for name, value in self.measures.items()}
-        rows |= {"parameters": f"{self.parameters:,}", "multiply-adds for one input": f"{self.flops:,}"}
-        rows["latency"] = self.latency
+        interval = "" if math.isnan(self.ci95) else " (95 % interval)"
+        score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
+        rows = {
+            f"test {markdown_text(self.metric)}".replace("|", "\\|"): score,
+            **{f"test {name}": value for name, value in self.measures.items()},
+            "parameters": f"{self.parameters:,}",
+            "multiply-adds for one input": f"{self.flops:,}",
+            "latency": self.latency,
+        }
         for what, cost in self.costs.items():
             if cost.flops:
                 rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
@@ -105,10 +101,14 @@ class ModelCard:
         reproduce = f"\n\n      {printable(self.reproduce)}"
         if not self.is_command:
             reproduce = f" {markdown_text(self.reproduce, 2000)}"
+        other_way = f"`{LIBRARY} predict` takes this folder, too"
+        if self.takes != "FILE":
+            other_way = (
+                f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
+            )
         parts = {"Classes on the test part": self.by_class, "Teacher and student": self.teacher}
-        front = yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)
         return "\n".join([
-            f"---\n{front}---",
+            f"---\n{yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)}---",
             "",
             f"# {markdown_text(self.data, 200)}",
             "",
@@ -126,7 +126,7 @@ class ModelCard:
             *(line for title, text in parts.items() if text for line in (f"## {title}", "", text, "")),
             "## Use",
             "",
-            f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "
+            f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {other_way}. "
             f"The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
@@ -136,12 +136,6 @@ class ModelCard:
             "is for, and what the training data hold and may be used for.",
             "",
         ])  # fmt: skip
-
-
-def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
-    """Write ``README.md`` atomically."""
-    check_export_place(Path(folder), card=True)
-    write_whole(Path(folder) / CARD, card.text())
 
 
 def _slug(text: str, between: str = "-") -> str:

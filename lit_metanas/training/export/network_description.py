@@ -14,23 +14,13 @@ from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective, Scored
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.objectives.translation import Translation
+from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Translation
 from lit_metanas.records.plain import from_plain
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
+# Tokens of a vocabulary, steps of an input, or classes.
 MOST_OF_A_SHAPE = 1 << 20
-"""Tokens of a vocabulary, steps of an input, or classes."""
-
-SCORES_IN_WORDS: dict[Scored, str] = {
-    "input": "scores; softmax gives probabilities",
-    "step": "scores of each step",
-    "target": "scores of each step",
-}
 
 _FIX = "export again"
 
@@ -48,11 +38,15 @@ class StoredNetwork(NamedTuple):
 
 def describe_network(network: StoredNetwork) -> dict[str, Any]:
     """What ``model.json`` holds of a network, as JSON."""
+    made, shape = network.preprocessing, as_shape(network.shape)
+    takes = {"shape": plain_shape(shape), "preprocessing": made and made.described()}
+    if isinstance(shape, ImageShape):
+        takes = {**shape._asdict(), "range": [0, 1]}
     described = {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": network.architecture,
         "classes": list(network.classes),
-        "input": _describe_input(as_shape(network.shape), network.preprocessing),
+        "input": takes,
         "output": _output_in_words(network.objective),
     }
     if (goal := describe_objective(network.objective)) is not None:
@@ -61,29 +55,27 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
 
 
 def _output_in_words(objective: Objective) -> str:
-    """What the program gives."""
-    if isinstance(objective, Regression):
-        return "numbers in the units of the targets"
-    if isinstance(objective, SeveralLabels):
-        return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
-    if isinstance(objective, Classification) and objective.shift is not None:
-        return "scores, of which the largest is that of the prediction; softmax of scores and shift gives probabilities"
-    if isinstance(objective, Classification) and objective.temperature != 1:
-        return "scores, divided by the temperature already; softmax gives probabilities"
-    return SCORES_IN_WORDS[objective.scored]
-
-
-def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
-    if isinstance(shape, ImageShape):
-        return {**shape._asdict(), "range": [0, 1]}
-    return {"shape": plain_shape(shape), "preprocessing": preprocessing and preprocessing.described()}
+    match objective:
+        case Regression():
+            return "numbers in the units of the targets"
+        case SeveralLabels():
+            return "scores, divided by the temperature already; the sigmoid of each gives the probability of a label"
+        case Classification(shift=None, temperature=1):
+            return "scores; softmax gives probabilities"
+        case Classification(shift=None):
+            return "scores, divided by the temperature already; softmax gives probabilities"
+        case Classification():
+            return (
+                "scores, of which the largest is that of the prediction; softmax of scores and shift gives "
+                "probabilities"
+            )
+    return {"input": "scores; softmax gives probabilities"}.get(objective.scored, "scores of each step")
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     """A file of an exported network."""
-    file = Path(directory) / name
+    file, own = Path(directory) / name, Path(directory).parent
     if Path(directory).is_file():
-        own = Path(directory).parent
         folder = "the folder of an exported network"
         if (own / DESCRIPTION).is_file():
             folder = f"its folder, '{own}'"
@@ -115,20 +107,16 @@ def read_description(file: Path) -> StoredNetwork:
     described, stored, goal = _read_parts(file)
     own = described.input
     try:
-        objective = read_objective(goal, len(described.classes), read_preprocessing)
-        preprocessing = None
-        if stored is not None:
-            preprocessing = read_preprocessing(stored)
+        return StoredNetwork(
+            architecture=described.architecture,
+            classes=described.classes,
+            shape=own.shape or ImageShape(own.channels, own.height, own.width),
+            objective=read_objective(goal, len(described.classes), read_preprocessing),
+            preprocessing=None if stored is None else read_preprocessing(stored),
+            digest=described.program_sha256,
+        )
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
-    return StoredNetwork(
-        architecture=described.architecture,
-        classes=described.classes,
-        shape=own.shape or ImageShape(own.channels, own.height, own.width),
-        preprocessing=preprocessing,
-        objective=objective,
-        digest=described.program_sha256,
-    )
 
 
 @dataclass(frozen=True)

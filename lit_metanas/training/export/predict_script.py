@@ -8,48 +8,43 @@ from typing import get_args
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.series.scaled_series import ScaledSeries
-from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds import BytePairs, Columns, LogMel, ScaledSeries, TextRows
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
 from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
-from lit_metanas.objectives import Translation
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Transcription, Translation
 
+# The script for all inputs and answers that have none of their own.
 IMAGES_AND_ARRAYS = "standalone_predict.py"
-"""The script for all inputs and answers that have none of their own."""
-PARTS = "standalone_parts.py"
-"""The functions that scripts share."""
+
+# By the kind of the preprocessing.
+_TEXTS = {part.kind: "standalone_texts.py" for part in get_args(Part)}
+_SCRIPTS = {
+    **_TEXTS,
+    JoinedTokens.kind: "standalone_texts.py",
+    Columns.kind: "standalone_rows.py",
+    TextRows.kind: "standalone_rows.py",
+    ScaledSeries.kind: "standalone_series.py",
+    LogMel.kind: "standalone_sounds.py",
+}
 
 
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers."""
     made = getattr(preprocessing, "kind", "")
-    texts = {each.kind for each in get_args(Part)}
-    one_answer = isinstance(objective, Classification | SeveralLabels | Regression)
-    if one_answer and made in {*texts, JoinedTokens.kind}:
-        return "standalone_texts.py"
-    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
-        return "standalone_texts.py"
-    if one_answer and made in (Columns.kind, TextRows.kind):
-        return "standalone_rows.py"
-    if one_answer and made == ScaledSeries.kind:
-        return "standalone_series.py"
-    if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
-        return "standalone_sounds.py"
+    match objective:
+        case Translation() if {made, objective.target.kind} <= {*_TEXTS}:
+            return _TEXTS[made]
+        case Transcription() if made == LogMel.kind:
+            return _SCRIPTS[made]
+        case Classification() | SeveralLabels() | Regression():
+            return _SCRIPTS.get(made, IMAGES_AND_ARRAYS)
     return IMAGES_AND_ARRAYS
 
 
 def script_text(name: str) -> str:
     """A script, with the source of the shared functions that it imports: it stands alone in its folder."""
     title, imports, shared, body = _source(name).split("\n\n", 3)
-    _, theirs, functions = _source(PARTS).split("\n\n", 2)
+    _, theirs, functions = _source("standalone_parts.py").split("\n\n", 2)
     taken = [one for one in functions.strip().split("\n\n\n") if one[4:].partition("(")[0] in _words(shared)]
     used = [line for line in theirs.split("\n") if _words(line.partition("import ")[2]) & _words(" ".join(taken))]
     names: dict[str, set[str]] = {}
@@ -79,11 +74,10 @@ def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: O
 def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
     """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
     parts = ("first", "second", "tokens")  # of joined tokens, and of rows with a text
-    made = [getattr(preprocessing, part, preprocessing) for part in parts]
-    made.append(getattr(objective, "target", None))
-    packages = ["PyTorch"]
-    if isinstance(as_shape(shape), ImageShape):
-        packages.append("Pillow")
-    if any(isinstance(part, BytePairs | PretrainedTokens) for part in made):
-        packages.append("tokenizers")
-    return tuple(packages)
+    made = [getattr(objective, "target", None), *(getattr(preprocessing, part, preprocessing) for part in parts)]
+    needed = {
+        "PyTorch": True,
+        "Pillow": isinstance(as_shape(shape), ImageShape),
+        "tokenizers": any(isinstance(part, BytePairs | PretrainedTokens) for part in made),
+    }
+    return tuple(name for name, needs in needed.items() if needs)

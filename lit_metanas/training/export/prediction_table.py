@@ -15,38 +15,33 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import as_shape
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import open_regular, own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionWords
-from lit_metanas.kinds.rows.columns import Columns
-from lit_metanas.kinds.rows.text_rows import TextRows
-from lit_metanas.kinds.sounds.log_mel import LogMel
+from lit_metanas.kinds import Columns, LogMel, QuestionWords, TextRows
+from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN
 from lit_metanas.kinds.sounds.sound_files import read_sound
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
 
+# Examples that are printed, and characters of each.
 SHOWN, LONGEST_PRINTED = 20, 200
-"""Examples that are printed, and characters of each."""
 
+# Named as the file to write, it gets the table alone, so that other programs can read it.
 STANDARD_OUTPUT = "-"
-"""Named as the file to write, it gets the table alone, so that other programs can read it."""
 
+# What the first column of a table of predictions is called, by what they are of; else `row`.
 _COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
-"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
+# The column of what a network says that tells no classes apart.
 _WRITTEN = "written"
-"""The column of what a network says that tells no classes apart."""
 
+# How the files begin that are written here: others are not replaced.
 _PREDICTIONS = re.compile(
     r'(file|text|row),("?class"?,probability,|labels,"?p\(|"?prediction|written\n)|\[\s*\{\s*"(file|text|row)":'
 )
-"""How the files begin that are written here: others are not replaced."""
 
 Row = dict[str, str | float]
 
@@ -76,14 +71,13 @@ class PredictionTable:
             raise ValueError(f"The exported network is for {noun}: say so by --kind {noun}.")
         inputs: Any = [example for _, example in batch]
         kept, unreadable = list(range(len(batch))), list[str]()
-        if column != "text":
+        if column != "text":  # any text can be read
             inputs, kept, unreadable = _readable(batch, self._inputs_of)
         if not kept:
             return ReadBatch([], [], [], unreadable)
         self._tell_of_cut([batch[place][1] for place in kept])
         found, answers = self._answers(inputs)
-        names = (utf8_text(batch[place][0]) for place in kept)
-        rows = [{column: name, **answer} for name, answer in zip(names, answers, strict=True)]
+        rows = [{column: utf8_text(batch[at][0]), **answer} for at, answer in zip(kept, answers, strict=True)]
         return ReadBatch(found, rows, kept, unreadable)
 
     def _inputs_of(self, batch: Sequence[tuple[str, Any]]) -> Tensor:
@@ -127,18 +121,15 @@ class PredictionTable:
 
     def report_unreadable(self, reasons: Sequence[str], read: int) -> None:
         """Name the files that were left out, and why; ValueError if none of the others was read."""
-        noun, others = self.exported.noun, len(reasons) - 1
+        noun, number = self.exported.noun, len(reasons)
         if not reasons:
             return
-        if not read and others:
-            raise ValueError(f"{reasons[0]} Nor can {others} other {noun} be read.")
         if not read:
-            raise ValueError(reasons[0])
-        said = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction. "
-        said += " ".join(reasons[:MOST_NAMED])
-        if len(reasons) > MOST_NAMED:
-            said += f" And {len(reasons) - MOST_NAMED} more."
-        warn_of_data(said)
+            others = f" Nor can {number - 1} other {noun} be read." if number > 1 else ""
+            raise ValueError(f"{reasons[0]}{others}")
+        more = f" And {number - MOST_NAMED} more." if number > MOST_NAMED else ""
+        named = " ".join(reasons[:MOST_NAMED])
+        warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
@@ -150,7 +141,6 @@ class PredictionTable:
 
 
 def _of_class(probabilities: Sequence[float], best: int, classes: Sequence[str]) -> Row:
-    """The columns of an example that has a class."""
     shares = [round(one, 6) for one in probabilities]
     named: Row = {f"p({name})": share for name, share in zip(classes, shares, strict=True)}
     return {"class": classes[best], "probability": shares[best], **named}
@@ -162,10 +152,9 @@ def _of_numbers(columns: Mapping[str, str | float]) -> Row:
 
 
 def _line(row: Row) -> str:
-    """What is printed of an example."""
     (kind, given), *answer = row.items()
     example = printable(str(given))
-    if kind == "text":
+    if kind == "text":  # a tab stands between a passage and its question
         example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
     match row:
         case {"class": name, "probability": float(share)}:
@@ -185,19 +174,20 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
     """A clause on the first example of which something is cut off; None where nothing is."""
-    if isinstance(preprocessing, LogMel):
-        for file in examples:
-            seconds = read_sound(file, lambda rate: 1).seconds
-            if preprocessing.cuts(seconds):
-                most = preprocessing.longest / preprocessing.rate
-                return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
-        return None
-    if isinstance(preprocessing, TextPreprocessing):
-        room = f"{preprocessing.steps} tokens"
-    elif isinstance(preprocessing, QuestionWords):
-        room = preprocessing.room
-    else:
-        return None
+    match preprocessing:
+        case LogMel():
+            for file in examples:
+                seconds = read_sound(file, lambda rate: 1).seconds
+                if preprocessing.cuts(seconds):
+                    most = preprocessing.longest / preprocessing.rate
+                    return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
+            return None
+        case TextPreprocessing():
+            room = f"{preprocessing.steps} tokens"
+        case QuestionWords():
+            room = preprocessing.room
+        case _:
+            return None
     for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
         if not fits:
             return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
@@ -208,10 +198,8 @@ def _readable(
     batch: Sequence[tuple[str, Any]], inputs_of: Callable[[Sequence[tuple[str, Any]]], Tensor]
 ) -> tuple[Tensor, list[int], list[str]]:
     """The inputs of those examples that can be read, their places, and why each of the others cannot."""
-    try:
+    with suppress(ValueError, OSError):  # to be found one by one
         return inputs_of(batch), list(range(len(batch))), []
-    except (ValueError, OSError):
-        pass  # to be found one by one
     inputs, kept, reasons = list[Tensor](), list[int](), list[str]()
     for place, one in enumerate(batch):
         try:
@@ -223,7 +211,6 @@ def _readable(
 
 
 def _column(example: Any) -> str:
-    """What the first column of the table is called for such an example."""
     match example:
         case Path():
             return "file"
@@ -233,7 +220,6 @@ def _column(example: Any) -> str:
 
 
 def _checked_output(output: str) -> Path:
-    """The file to write."""
     file = own_path(output, "output")
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
@@ -244,19 +230,14 @@ def _checked_output(output: str) -> Path:
 
 def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    lines: list[list[str | float]] = [[*rows[0]], *([*row.values()] for row in rows)]
-    csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in line] for line in lines)
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(map(cell_text, rows[0]))
+    for row in rows:
+        lines.writerow([cell_text(value) if isinstance(value, str) else value for value in row.values()])
     return text.getvalue()
 
 
-def _cell(value: str | float) -> str | float:
-    if isinstance(value, str):
-        return cell_text(value)
-    return value
-
-
 def _holds_predictions(file: Path) -> bool:
-    """Whether a file begins as those that are written here do."""
     with suppress(ValueError, OSError), open_regular(file) as stream:
         return not file.is_symlink() and _PREDICTIONS.match(stream.read(1000).decode(errors="replace")) is not None
     return False

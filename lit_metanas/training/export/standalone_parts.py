@@ -103,20 +103,21 @@ def each_file(paths: list[Path], read: Any, instead: str = "") -> Iterator[Any]:
 def named_answer(row: list[Any], about: dict[str, Any], lib: Any) -> Any:
     """Shares of classes; several labels and all probabilities; numbers and ends of their intervals; or symbols."""
     names, goal = about["classes"], about.get("objective", {})
-    if "thresholds" in goal:
-        shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
-        found = [name for share, name, least in zip(shares, names, goal["thresholds"], strict=True) if share >= least]
-        return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
-    if "means" in goal:
-        ends = {"prediction": 0}
-        if "reaches" in goal:
-            ends |= {"lower": -1, "upper": 1}
-        shown = [f"({name})" * (len(names) > 1) for name in names]
-        named = list(zip(shown, row, goal.get("reaches", row), strict=True))
-        return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
-    if goal.get("kind", "classification") != "classification":
-        best = lib.asarray(row).argmax(-1).tolist()  # of each step; in transcripts repetitions are one, 0 is no symbol
-        return " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
+    match goal:
+        case {"thresholds": least}:
+            shares = [0.5 + 0.5 * tanh(score / 2) for score in row]
+            found = [name for share, name, own in zip(shares, names, least, strict=True) if share >= own]
+            return {"labels": found} | {f"p({name})": share for name, share in zip(names, shares, strict=True)}
+        case {"means": _}:
+            ends = {"prediction": 0}
+            if "reaches" in goal:
+                ends |= {"lower": -1, "upper": 1}
+            shown = [f"({name})" * (len(names) > 1) for name in names]
+            named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+            return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+        case {"kind": kind} if kind != "classification":
+            best = lib.asarray(row).argmax(-1).tolist()  # of each step; in transcripts repetitions are one, 0 no symbol
+            return " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
     shift = goal.get("shift", [0.0] * len(row))  # the class of the highest score is predicted, however probable it is
     scores = lib.asarray([score + more for score, more in zip(row, shift, strict=True)], dtype=lib.float64)
     powers = lib.exp(scores - scores.max())

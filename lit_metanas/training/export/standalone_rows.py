@@ -44,18 +44,19 @@ def normal_score(value: float, knots: list[float]) -> float:
 
 def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
     """What the network gets of a cell that is no gap, by the kind of its column."""
-    if column["kind"] == "number":
-        return [standardised(number_in(text), column)]
-    if column["kind"] == "quantiles":
-        return [normal_score(number_in(text), column["knots"])]
-    if column["kind"] == "pieces":
-        value, edges = number_in(text), [edge / 4 for edge in column["edges"]]
-        pieces = [max(0.0, min(1.0, (value / 4 - low) / (high - low))) for low, high in pairwise(edges)]
-        return [standardised(value, column["number"]), *pieces]
-    if column["kind"] == "categories":
-        known = [*column["categories"], *[None] * column["rare"]]
-        place = known.index(text[:200]) if text[:200] in known else len(column["categories"])
-        return [float(place == own) for own in range(len(known))]
+    match column["kind"]:
+        case "number":
+            return [standardised(number_in(text), column)]
+        case "quantiles":
+            return [normal_score(number_in(text), column["knots"])]
+        case "pieces":
+            value, edges = number_in(text), [edge / 4 for edge in column["edges"]]
+            pieces = [max(0.0, min(1.0, (value / 4 - low) / (high - low))) for low, high in pairwise(edges)]
+            return [standardised(value, column["number"]), *pieces]
+        case "categories":
+            known = [*column["categories"], *[None] * column["rare"]]
+            place = known.index(text[:200]) if text[:200] in known else len(column["categories"])
+            return [float(place == own) for own in range(len(known))]
     iso, form = text.replace("Z", "+00:00"), column["form"]
     date = datetime.fromisoformat(iso) if form == "ISO 8601" else datetime.strptime(text, form)
     parts = (date.year, date.month, date.weekday(), date.hour)

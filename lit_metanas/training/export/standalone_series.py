@@ -12,17 +12,14 @@ from lit_metanas.training.export.standalone_parts import each_file, lines_of_tab
 
 def without_gaps(channel: list[float], mean: float) -> list[float]:
     """A channel whose missing values are interpolated in time, or the mean if nothing of it is known."""
-    known = [at for at, value in enumerate(channel) if not isnan(value)] or [-1]
-    found = []
-    for at, value in enumerate(channel):
+    known, found = [at for at, value in enumerate(channel) if not isnan(value)], list(channel)
+    if not known:
+        return [mean] * len(channel)
+    for at in {*range(len(channel))} - {*known}:
         place = bisect_left(known, at)
         first, last = known[max(0, place - 1)], known[min(place, len(known) - 1)]
-        if first < 0:
-            value = mean
-        elif isnan(value):
-            share = max(0, min(1, (at - first) / max(1, last - first)))
-            value = channel[first] + share * (channel[last] - channel[first])
-        found.append(value)
+        share = max(0, min(1, (at - first) / max(1, last - first)))
+        found[at] = channel[first] + share * (channel[last] - channel[first])
     return found
 
 

@@ -1,6 +1,5 @@
 """The program of an exported network: traced, written, and read without executing code of its file."""
 
-from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, read_program
-from lit_metanas.training.export.program.traced_program import trace_program
+from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, read_program, trace_program
 
 __all__ = ["LARGEST_PROGRAM", "read_program", "trace_program"]

@@ -4,26 +4,80 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, as_shape, describe_shape
-from lit_metanas.training.export.program.program_operations import ARITHMETIC
+from lit_metanas.records.record import grouped
 
+# What is computed of sizes, by Python's operators.
+ARITHMETIC = ("_operator.add", "_operator.sub", "_operator.mul", "_operator.floordiv", "_operator.mod")
+
+_CHILDREN = """
+    add.Tensor amax argmax avg_pool1d avg_pool2d batch_norm bitwise_not cat clamp conv1d conv2d cumsum div.Tensor
+    dropout elu embedding eq.Scalar expand feature_dropout flatten.using_ints gather gelu glu group_norm gru.input
+    gt.Scalar layer_norm leaky_relu linear masked_fill.Scalar matmul max_pool1d max_pool2d mean.dim mul.Tensor ne.Scalar
+    ones_like pad relu relu6 remainder.Scalar reshape select.int sigmoid silu slice.Tensor softmax.int sub.Tensor
+    sum.dim_IntList tanh transpose.int unflatten.int unsqueeze zeros_like
+"""
+
+# What networks of other spaces are taken apart into. Left out of torch's core set are operations that
+#
+# - give as many numbers as their inputs happen to say: `nonzero`, `masked_scatter`, `_local_scalar_dense`;
+# - draw random numbers: `rand`, `randn`, `randperm`, `native_dropout`;
+# - look at memory instead of numbers: `as_strided`, `empty_strided`, `sym_stride`, `sym_storage_offset`, outputs that
+#   are given as arguments, statistics that are changed (`_native_batch_norm_legit`);
+# - give complex numbers (`_fft_r2c`, `_fft_c2r`), gradients (all whose names end in `_backward`), or distances of pairs
+#   and bags (`_pdist_forward`, `_embedding_bag`).
+_CORE = """
+    abs acos acosh alias asin asinh atan atanh bitwise_not ceil clone cos cosh erf exp expm1 floor isinf isnan log log10
+    log1p log2 logical_not neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc any
+    atan2 bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor div.Tensor eq.Tensor fmod.Tensor ge.Tensor gt.Tensor
+    le.Tensor logical_and logical_or logical_xor lt.Tensor maximum minimum mul.Tensor ne.Tensor remainder.Tensor
+    bitwise_and.Scalar bitwise_or.Scalar bitwise_xor.Scalar div.Scalar eq.Scalar fmod.Scalar ge.Scalar gt.Scalar
+    le.Scalar lt.Scalar mul.Scalar ne.Scalar remainder.Scalar
+    add.Tensor sub.Tensor add.Scalar sub.Scalar div.Tensor_mode div.Scalar_mode pow.Tensor_Tensor pow.Tensor_Scalar
+    pow.Scalar clamp clamp.Tensor elu gelu hardtanh leaky_relu where.self _softmax _log_softmax
+    _to_copy copy fill.Scalar full full_like empty.memory_format scalar_tensor arange.start_step
+    amax amin any.dims any.dim max.dim min.dim argmax argmin mean prod mean.dim sum.dim_IntList prod.dim_int cumsum
+    var.dim var.correction linalg_vector_norm sort topk
+    view expand repeat permute flip squeeze.dim unsqueeze squeeze.dims cat split_with_sizes select.int select_scatter
+    slice.Tensor slice_scatter diagonal constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
+    replication_pad2d replication_pad3d
+    embedding gather index_select index.Tensor index_put scatter.value scatter.src scatter_add scatter_reduce.two
+    mm bmm addmm _cdist_forward convolution _native_batch_norm_legit_no_training _native_batch_norm_legit.no_stats
+    native_group_norm native_layer_norm
+    avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices _adaptive_avg_pool2d
+    _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d upsample_nearest2d.vec
+    upsample_bilinear2d.vec grid_sampler_2d col2im sym_size.int sym_numel
+"""
+
+
+def _named(names: str) -> frozenset[str]:
+    return frozenset(name if "." in name else f"{name}.default" for name in names.split())
+
+
+# Three more are among them: `linalg_vector_norm`, which nothing takes apart, and two adaptive pools, one of which would
+# be taken apart into `as_strided`.
+CORE_OPERATIONS = _named(_CORE) | {*ARITHMETIC}
+
+PROGRAM_OPERATIONS = _named(_CHILDREN) | CORE_OPERATIONS
+"""All operations that are run: those of the children of this package's spaces, and torch's core operations."""
+
+# Inputs that are run at once, which bounds the memory.
 AT_ONCE = 64
-"""Inputs that are run at once, which bounds the memory."""
 
+# Numbers of a tensor in a program's check, which has up to three inputs.
 LARGEST_TENSOR = 1 << 28
-"""Numbers of a tensor in a program's check, which has up to three inputs."""
 
+# Operations without inputs, which are given the device.
 _MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default", "scalar_tensor.default"})
-"""Operations without inputs, which are given the device."""
 
+# Arguments on where and how numbers are kept, which are left out.
 _LAYOUT = frozenset({"device", "layout", "memory_format", "non_blocking", "pin_memory"})
-"""Arguments on where and how numbers are kept, which are left out."""
 
 Node = tuple[str, dict[str, Any], tuple[str, ...]]
 """An operation, its arguments (tensors and sizes as ``Reference``), and the names of its outputs."""
@@ -55,17 +109,13 @@ class PlainProgram(nn.Module):
             raise ValueError("gives two tensors the same name")
         self.nodes, self.inputs, self.output = list(nodes), inputs, output
         self.shape: Shape | None = None
-        self._names = list(tensors)
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
         last = {name: place for place, (*_, names) in enumerate(nodes) for name in names}
         last |= {
             name: place for place, (_, arguments, _) in enumerate(nodes) for name in _references([*arguments.values()])
         }
-        self._unused_after: list[list[str]] = [[] for _ in nodes]
-        for name, place in last.items():
-            if name != output:
-                self._unused_after[place].append(name)
+        self._unused_after = grouped((place, name) for name, place in last.items() if name != output)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores of inputs, shape ``(n, *shape)``, some at once."""
@@ -89,22 +139,19 @@ class PlainProgram(nn.Module):
 
     def _run(self, inputs: Tensor, largest: int | None = None) -> Tensor:
         """The output for some inputs; what is no longer needed is let go."""
-        found: dict[str, Any] = {name: self.get_buffer(name) for name in self._names}
-        found[self.inputs] = inputs
-        for (operation, arguments, names), unused in zip(self.nodes, self._unused_after, strict=True):
+        found: dict[str, Any] = {**dict(self.named_buffers(remove_duplicate=False)), self.inputs: inputs}
+        for place, (operation, arguments, names) in enumerate(self.nodes):
             given = {key: _resolve(argument, found) for key, argument in arguments.items() if key not in _LAYOUT}
             made = _outputs(operation, given, inputs.device)
             if largest is not None and any(isinstance(own, Tensor) and own.numel() > largest for own in made):
                 raise ValueError("takes too much memory (take smaller inputs, or fewer layers)")
             found.update(zip(names, made, strict=True))
-            for other in unused:
+            for other in self._unused_after.get(place, ()):
                 found.pop(other, None)
-        output: Tensor = found[self.output]
-        return output
+        return cast(Tensor, found[self.output])
 
 
 def _outputs(operation: str, given: dict[str, Any], device: torch.device) -> Sequence[Any]:
-    """What an operation gives."""
     if operation in ARITHMETIC:
         return [getattr(operator, operation.removeprefix("_operator."))(given["a"], given["b"])]
     if operation.startswith(("_native_batch_norm", "native_group_norm")):
@@ -117,9 +164,7 @@ def _outputs(operation: str, given: dict[str, Any], device: torch.device) -> Seq
         return [torch.ops.aten.zeros.default(**given)]
     overload, _, kind = operation.partition(".")
     made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
-    if isinstance(made, tuple | list):
-        return made
-    return [made]
+    return made if isinstance(made, tuple | list) else [made]
 
 
 def _check_channels(given: Mapping[str, Any]) -> None:
@@ -166,8 +211,9 @@ def _references(argument: object) -> Iterator[str]:
 
 
 def _resolve(argument: object, found: Mapping[str, Any]) -> object:
-    if isinstance(argument, list):
-        return [_resolve(entry, found) for entry in argument]
-    if isinstance(argument, Reference):
-        return found[argument]
+    match argument:
+        case list():
+            return [_resolve(entry, found) for entry in argument]
+        case Reference():
+            return found[argument]
     return argument

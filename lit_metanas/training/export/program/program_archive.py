@@ -1,40 +1,98 @@
-"""The archive of an exported program, of which only the graph and the weights are read."""
+"""The archive of a network that torch.export traced: written whole; only its graph and its weights are read."""
 
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.training.export.program.plain_program import Node, PlainProgram, Reference
-from lit_metanas.training.export.program.program_operations import PROGRAM_OPERATIONS
+from lit_metanas.spaces.operations import without_fast_paths
+from lit_metanas.training.export.program.plain_program import PROGRAM_OPERATIONS, Node, PlainProgram, Reference
 
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
 
-_FORMAT = 8
-"""The major version of the schema of torch's exported programs."""
+_FORMAT = 8  # the major version of the schema of torch's exported programs
 
+# The schema's numbers for the kinds of numbers that a network holds.
 _KINDS = {
     1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 7: torch.float32, 8: torch.float64,
     12: torch.bool,
 }  # fmt: skip
-"""The schema's numbers for the kinds of numbers that a network holds."""
 
+# How the name of the graph in an archive ends, whose entries begin with the name of the file that was written.
 _GRAPH = "/models/model.json"
-"""How the name of the graph in an archive ends, whose entries begin with the name of the file that was written."""
 
-_INFINITE = ("Infinity", "-Infinity")
-
+# Operations that give nothing, and are left out.
 _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tensor_metadata.default")
-"""Operations that give nothing, and are left out."""
+
+
+def trace_program(
+    network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool
+) -> tuple[ExportedProgram, bytes, str]:
+    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can.
+
+    Returns:
+        The program as it was traced, the content of its file, and why that is not read; empty where it is.
+    """
+    with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own parts about each other
+        try:
+            program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        except Exception as error:  # of many kinds
+            raise ValueError(_untraceable(error)) from None
+        content = _written(program)
+        refusal = _refusal(content, shape, outputs, each_step)
+        if refusal:
+            with suppress(Exception):  # of many kinds, too: the program stays as it was traced
+                table = torch.export.default_decompositions()
+                table.pop(torch.ops.aten.adaptive_avg_pool2d.default)  # it would become a view of memory by strides
+                content = _written(program.run_decompositions(table))
+                refusal = _refusal(content, shape, outputs, each_step)
+    return program, content, refusal
+
+
+def _written(program: ExportedProgram) -> bytes:
+    buffer = BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def _refusal(content: bytes, shape: Shape, outputs: int, each_step: bool) -> str:
+    """Why a file is not read, which goes on after its name; empty where it is."""
+    if len(content) > LARGEST_PROGRAM:
+        return f"is larger than {LARGEST_PROGRAM >> 20} MB"
+    try:
+        read_program(content).check(shape, outputs, each_step=each_step)
+    except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
+        if type(error) is ValueError:
+            return str(error)
+        return f"has a step that fails ({type(error).__name__})"
+    return ""
+
+
+def _untraceable(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if "Constraints violated" in reason:
+        return (
+            "The network takes one number of inputs alone, as `len(inputs)` does in its code: write `inputs.shape[0]`, "
+            "or reshape by -1, so that torch.export takes any number."
+        )
+    return (
+        f"torch.export cannot trace the network ({type(error).__name__}: {reason[:160]}): let its code not "
+        "branch on numbers in a tensor."
+    )
 
 
 def read_program(content: bytes) -> PlainProgram:
@@ -67,8 +125,9 @@ def _stored_tensors(archive: zipfile.ZipFile, folder: str, names: str) -> dict[s
         return {}
     config = parse_json(archive.read(place))["config"]
     # Many names may be of one file, which is held once.
-    files = {own["path_name"] for own in config.values()}
-    stored = {file: bytearray(archive.read(f"{folder}/{file}")) for file in files}
+    stored = {
+        file: bytearray(archive.read(f"{folder}/{file}")) for file in {own["path_name"] for own in config.values()}
+    }
     return {name: _weight(own, stored[own["path_name"]]) for name, own in config.items()}
 
 
@@ -81,12 +140,9 @@ def _weight(own: Mapping[str, Any], data: bytearray) -> Tensor:
         raise ValueError("holds a weight that is more or less than a tensor")
     if not data:
         return torch.empty(sizes, dtype=kind)
-    # PyTorch reckons with bytes of 0 and 1 alone in masks.
-    if kind is torch.bool:
-        tensor = torch.frombuffer(data, dtype=torch.uint8) != 0
-    else:
-        tensor = torch.frombuffer(data, dtype=kind)
-    tensor = tensor.reshape(sizes)
+    tensor = torch.frombuffer(data, dtype=kind).reshape(sizes)
+    if kind is torch.bool:  # PyTorch reckons with bytes of 0 and 1 alone
+        tensor = tensor.view(torch.uint8) != 0
     if list(tensor.stride()) != strides or meta["storage_offset"]["as_int"] != 0:
         raise ValueError("holds a weight that is a part of another one")
     # Masks of one's own may be infinite.
@@ -134,7 +190,6 @@ def _node(node: Mapping[str, Any]) -> Node:
 
 
 def _names(output: Mapping[str, Any]) -> list[str]:
-    """The names of the tensors or the size that an operation gives."""
     ((kind, value),) = output.items()
     match kind:
         case "as_sym_int":
@@ -161,7 +216,7 @@ def _argument(argument: Mapping[str, Any]) -> object:
             return [_argument({"as_sym_int": each}) for each in value]
         case "as_scalar_type":
             return _kind(value)
-        case "as_float" if value in _INFINITE:
+        case "as_float" if value in ("Infinity", "-Infinity"):
             return float(value)
         case "as_int" | "as_ints" | "as_float" | "as_floats" | "as_bool" | "as_string":
             return value
