@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
 from lit_metanas.spaces.child_network import BranchDropout, ChannelDropout, UnsharedScale
-from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
     MixedChannels,
@@ -22,6 +21,7 @@ from lit_metanas.spaces.mixed_layers import (
     Sum,
     add_candidates,
 )
+from lit_metanas.spaces.mixture import Number, OpenChoice, OpenNumber, largest
 
 Make = Callable[[], nn.Module]
 """Makes a layer, for instance ``nn.ReLU``."""

@@ -15,8 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, current, gate_of, largest
-from lit_metanas.spaces.mixture import Gate, combine, sum_of, times
+from lit_metanas.spaces.mixture import (
+    Gate,
+    Number,
+    OpenNumber,
+    combine,
+    computed_value,
+    current,
+    gate_of,
+    largest,
+    sum_of,
+    times,
+)
 from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
 
 

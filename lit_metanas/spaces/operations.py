@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
-from lit_metanas.spaces.forward_pass import Record, Statistics
-from lit_metanas.spaces.mixture import Gate, combine, times
+from lit_metanas.spaces.mixture import Gate, Record, Statistics, combine, times
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""

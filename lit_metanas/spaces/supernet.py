@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lit_metanas.spaces.forward_pass import ForwardPass, Record, Statistics, running
-from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.mixture import ForwardPass, Mixture, Record, Statistics, running
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 import torch
 
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, as_shape, describe_shape
+from lit_metanas.spaces.body_networks import naming_layers
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.flop_count import naming_layers
 from lit_metanas.spaces.space import INPUT_KINDS, SearchSpace
-from lit_metanas.testing.choice_check import check_choices, sample_architectures
-from lit_metanas.testing.network_check import NetworkCheck
+from lit_metanas.testing.network_check import NetworkCheck, check_choices, sample_architectures
 
 GREY_IMAGES = ImageShape(1, 28, 28)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeModels, RidgeNetwork, zero_head
+from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost

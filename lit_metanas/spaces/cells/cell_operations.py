@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import current
 from lit_metanas.spaces.mixed_layers import MixedNorm, WeighedLayers, weighed_outputs
+from lit_metanas.spaces.mixture import current
 
 Place = Literal["stem", "operation", "pool"]
 """Where a batch-norm stands: after the stem, in an operation with weights, or after a pooling."""

@@ -17,8 +17,15 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, labels_of, restrict
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_networks import CellChild, CellNetwork
+from lit_metanas.spaces.cells.cell_networks import (
+    KINDS,
+    CellChild,
+    CellLayout,
+    CellNetwork,
+    inputs_name,
+    is_edge,
+    sources,
+)
 from lit_metanas.spaces.cells.cell_operations import Norms
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost

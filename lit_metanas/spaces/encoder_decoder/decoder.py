@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import OpenChoice
 from lit_metanas.spaces.sequence.step_operations import AttentionMaps, Recurrence, attend, part_of, sinusoids
 
 KERNEL = 3

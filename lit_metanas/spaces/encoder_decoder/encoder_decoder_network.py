@@ -17,9 +17,8 @@ from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
-from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import combine, sum_of
+from lit_metanas.spaces.mixture import combine, largest, sum_of
 from lit_metanas.spaces.operations import leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 

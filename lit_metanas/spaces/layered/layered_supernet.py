@@ -13,8 +13,17 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import layer_prefix
-from lit_metanas.spaces.forward_pass import ForwardPass, OpenChoice, current, running
-from lit_metanas.spaces.mixture import Mixture, combine, computed_size, through, times
+from lit_metanas.spaces.mixture import (
+    ForwardPass,
+    Mixture,
+    OpenChoice,
+    combine,
+    computed_size,
+    current,
+    running,
+    through,
+    times,
+)
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,

@@ -19,8 +19,8 @@ from lit_metanas.spaces.architecture import (
 )
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
-from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
 from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS, layer_normalise, leading_part, padded
 from lit_metanas.spaces.sequence.sequence_network import SequenceNetwork
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths

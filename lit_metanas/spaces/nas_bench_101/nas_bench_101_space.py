@@ -16,8 +16,10 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_VERTICES,
     VERTEX_OPERATIONS,
     CellGraph,
+    NASBench101Child,
     all_edges,
     canonical,
+    cell_cost,
     draw_unpruned,
     edge_bit,
     isomorphs,
@@ -25,7 +27,6 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     prune,
     unique_cells,
 )
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
-from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import MixedNorm
-from lit_metanas.spaces.mixture import Mixture, sum_of
+from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
 from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 

@@ -16,8 +16,8 @@ from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
-from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import largest
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
 from lit_metanas.spaces.sequence.step_operations import (
     OPERATIONS,
