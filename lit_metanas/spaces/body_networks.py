@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -79,26 +80,22 @@ def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
     def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
         counts.append(layer.weight.numel() * outputs[0, 0].numel())
 
-    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
-    try:
+    with ExitStack() as hooks:
+        for layer in body.modules():
+            if isinstance(layer, nn.Conv2d):
+                hooks.enter_context(layer.register_forward_hook(count))
         found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
-    finally:
-        body.train()
-        for handle in handles:
-            handle.remove()
+    body.train()
     return found.shape[1], sum(counts)
 
 
 @contextmanager
 def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
-    """Call functions before and after each layer of a body."""
-    handles: list[Any] = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
-    handles += [layer.register_forward_hook(leave) for layer in body.modules()]
-    try:
+    with ExitStack() as hooks:
+        for layer in body.modules():
+            hooks.enter_context(layer.register_forward_pre_hook(enter))
+            hooks.enter_context(layer.register_forward_hook(leave))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -124,9 +121,11 @@ def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
         )
         name = next((name for name, own in body.named_modules() if own is layer), "")
         given = next((tuple(one.shape[1:]) for one in inputs if isinstance(one, Tensor)), ())
-        what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}"
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
-        raise ValueError(f"{what}, for {describe_shape(shape)} ({reason}): make it for such inputs.") from error
+        raise ValueError(
+            f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for {describe_shape(shape)} "
+            f"({reason}): make it for such inputs."
+        ) from error
 
 
 def layer_title(name: str, layer: nn.Module) -> str:
@@ -156,20 +155,20 @@ class BodySupernet(Supernet):
         self.refusal = refusal
         self.labels = labels_of(choices)
         name_layers(self)
-        # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
-        parameters = body.named_parameters()
-        clear = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
-        self._last_kernel = next(reversed(clear), "")
-        self._count: LayerFlops | None = None
+        self._last_kernel = ""
+        for name, own in body.named_parameters():
+            # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
+            if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
+                self._last_kernel = name
         self._features = features
-        if features is None and not any(own.is_meta for own in body.parameters()):
-            self._count_flops()  # which refuses a body that cannot be computed
+        if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
+            self._count.whole(body)  # which refuses a body that cannot be computed
 
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
         if self._features is None:
-            return self._count_flops().features
+            return self._count.features
         return self._features
 
     def _embed(self, inputs: Tensor) -> Tensor:
@@ -195,28 +194,24 @@ class BodySupernet(Supernet):
             return self._score(outputs, inputs, targets)
 
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        """The scores within the current forward pass."""
         return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
         device = next(iter(self.parameters()), torch.empty(0)).device
-        layers = [layer for layer in self.modules() if isinstance(layer, MixedDropout)]
-        drawn = {key: noise for layer in layers for key, noise in layer.draw(examples, generator).items()}
-        return {key: noise.to(device) for key, noise in drawn.items()}
+        layers = (layer for layer in self.modules() if isinstance(layer, MixedDropout))
+        return {key: noise.to(device) for layer in layers for key, noise in layer.draw(examples, generator).items()}
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        count = self._count_flops()
         with running(ForwardPass(mixture)):
-            return count.computed(self.body)
+            return self._count.computed(self.body)
 
-    def _count_flops(self) -> LayerFlops:
-        if self._count is None:
-            gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
-            with running(ForwardPass(gates)):
-                self._count = LayerFlops(self.body, self.shape)
-        return self._count
+    @cached_property
+    def _count(self) -> LayerFlops:
+        gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
+        with running(ForwardPass(gates)):
+            return LayerFlops(self.body, self.shape)
 
     def _channels_last(self) -> bool:
         layer, _, kind = self._last_kernel.rpartition(".")
@@ -240,7 +235,6 @@ class BodyChild(ChildNetwork):
         self.head = nn.Linear(self.features, way)
 
     def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        """The features of a body, and its multiply-adds."""
         count = LayerFlops(body, shape)
         return count.features, count.whole(body)
 
@@ -259,7 +253,6 @@ class BodyChild(ChildNetwork):
         self._copy({**plain, **weights})
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics of the body under the supernet's names, layer by layer."""
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:

@@ -77,16 +77,6 @@ def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Ca
     return found
 
 
-def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
-    """Like ``combine`` for candidates of which ``none`` adds nothing; None if nothing is left."""
-    if gate.index is not None:
-        if labels[gate.index] == "none":
-            return None
-        return combine(gate, labels, compute)
-    weighted = zip(gate.weights.unbind(), labels, strict=True)
-    return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
-
-
 def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
     """The sum of tensors of one shape, leaving out None; None if there are none."""
     # A running sum: stacking would copy all terms and lose the channels-last layout.
@@ -194,7 +184,13 @@ class OpenChoice:
 
     def total(self, compute: Callable[[str], Tensor]) -> Tensor | None:
         """The same, but ``none`` adds nothing; None if nothing is left."""
-        return total(self.gate(), self.labels, compute)
+        gate = self.gate()
+        if gate.index is None:
+            weighted = zip(gate.weights.unbind(), self.labels, strict=True)
+            return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
+        if self.labels[gate.index] == "none":
+            return None
+        return combine(gate, self.labels, compute)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
+        supernet_class: of the supernets that ``supernet`` makes of a body.
         shares_weights: whether there is a supernet, from whose weights children begin.
 
     Example:
@@ -87,6 +88,7 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
+    supernet_class: type[BodySupernet] = BodySupernet
     shares_weights: ClassVar[bool] = True
 
     @cached_property
@@ -117,8 +119,7 @@ class SearchSpace(ChoiceSpace):
         """Refuse inputs of a kind that the networks do not take, by a ValueError."""
         kind = type(as_shape(shape))
         if kind not in self.shapes:
-            taken = " and ".join(INPUT_KINDS[kind][1] for kind in self.shapes)
-            other = INPUT_KINDS[kind][2]
+            taken, other = " and ".join(INPUT_KINDS[kind][1] for kind in self.shapes), INPUT_KINDS[kind][2]
             if ImageShape in self.shapes and kind is RowShape:
                 other += ", or give images by height and width"
             raise ValueError(
@@ -149,7 +150,12 @@ class SearchSpace(ChoiceSpace):
         self.check_shape(shape)
         if not self.shares_weights:
             raise ValueError(f"{self.name} has no supernet: take another space, or {ONE_BY_ONE}.")
-        return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
+        body = self.body(shape, Builder(labels_of(self.choices)))
+        return self.supernet_class(body, shape, self.choices, refusal=self._refusal())
+
+    def _refusal(self) -> str:
+        """Why a supernet of what is left of the choices only holds weights, and cannot be computed; empty if it can."""
+        return ""
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """What all children inherit at first, drawn by PyTorch's global generator: by default a whole supernet.

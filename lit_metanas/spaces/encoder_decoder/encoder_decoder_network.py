@@ -222,6 +222,11 @@ class EncoderDecoderSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: EncoderDecoder
 
+    @property
+    def features(self) -> int:  # type: ignore[override]
+        """Channels of each step."""
+        return self.body.width
+
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]
 

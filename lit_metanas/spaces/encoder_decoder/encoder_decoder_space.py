@@ -27,7 +27,6 @@ from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
 )
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Supernet
 
 TIED = ("yes", "no")
 
@@ -70,6 +69,7 @@ class EncoderDecoderSpace(SearchSpace):
 
     shapes = (TokenShape, SeriesShape)
     child_class = EncoderDecoderChild
+    supernet_class = EncoderDecoderSupernet
 
     def __init__(
         self,
@@ -128,17 +128,8 @@ class EncoderDecoderSpace(SearchSpace):
         least = min(cross for cross in crosses if min(cross, depth) == min(int(found["cross"]), depth))
         return Architecture({**found, "cross": str(least)})
 
-    def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates.
-
-        Where several widths are left, it holds the weights that children begin with, those of narrow ones being leading
-        parts, and refuses to compute.
-        """
-        self.check_shape(shape)
-        left = labels_of(self.choices)
-        features, refusal = refuse_widths(self.name, left["width"])
-        body = self.body(shape, Builder(left))
-        return EncoderDecoderSupernet(body, shape, self.choices, features=features, refusal=refusal)
+    def _refusal(self) -> str:
+        return refuse_widths(self.name, labels_of(self.choices)["width"])
 
     def body(self, shape: Shape, build: Builder) -> EncoderDecoder:
         """Encoder and decoder, without the vectors of the tokens that are written."""

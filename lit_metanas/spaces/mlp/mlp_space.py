@@ -17,7 +17,6 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
@@ -245,12 +244,8 @@ class TextRowSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
-    def supernet(self, shape: Shape) -> BodySupernet:
-        """Build the network that holds all candidates; with several widths for the text it only holds weights."""
-        self.check_shape(shape)
-        left = labels_of(self.choices)
-        _, refusal = refuse_widths(self.name, left[f"{TEXT}.width"])
-        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, refusal=refusal)
+    def _refusal(self) -> str:
+        return refuse_widths(self.name, labels_of(self.choices)[f"{TEXT}.width"])
 
     def body(self, shape: Shape, build: Builder) -> TextRowNetwork:
         """The network for the text, and the perceptron."""

@@ -216,6 +216,11 @@ class StepSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: SequenceNetwork
 
+    @property
+    def features(self) -> int:  # type: ignore[override]
+        """Channels of each step."""
+        return self.body.width
+
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         features = self._embed(inputs).transpose(1, 2)
         scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
