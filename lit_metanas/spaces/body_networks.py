@@ -17,11 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.architecture import Choice, labels_of
-from lit_metanas.spaces.child_network import ChildNetwork, UnsharedScale, norm_tensors
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, Statistics, running
 from lit_metanas.spaces.operations import as_channels_last, padded
-from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""

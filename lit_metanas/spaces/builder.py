@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
-from lit_metanas.spaces.child_network import BranchDropout, ChannelDropout, UnsharedScale
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
     MixedChannels,
@@ -22,6 +21,7 @@ from lit_metanas.spaces.mixed_layers import (
     add_candidates,
 )
 from lit_metanas.spaces.mixture import Number, OpenChoice, OpenNumber, largest
+from lit_metanas.spaces.supernet import BranchDropout, ChannelDropout, UnsharedScale
 
 Make = Callable[[], nn.Module]
 """Makes a layer, for instance ``nn.ReLU``."""

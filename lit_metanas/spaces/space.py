@@ -26,9 +26,8 @@ from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, labels_of, restrict
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, Supernet
 from lit_metanas.tasks.task import Split
 
 Solver = Callable[[Split, Objective, float, int, int, Callable[[], None] | None], bool]

@@ -19,11 +19,10 @@ from lit_metanas.spaces.architecture import (
     layer_prefix,
     restrict,
 )
-from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, pool_of, sizes
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, norm_tensors
 
 
 class Block(NamedTuple):

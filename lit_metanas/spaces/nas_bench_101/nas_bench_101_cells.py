@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""

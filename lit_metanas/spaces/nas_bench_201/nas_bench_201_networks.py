@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
 from lit_metanas.spaces.mixed_layers import MixedNorm
 from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
 from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution, Supernet, norm_tensors
 
 CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))

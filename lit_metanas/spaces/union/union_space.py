@@ -13,10 +13,9 @@ from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, check_given
-from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace, ShapeType
-from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet
 
 FAMILY = "family"
 """The choice among the spaces."""
