@@ -39,6 +39,7 @@ class Builder:
         mixed: whether layers are those of a supernet.
 
     Attributes:
+        labels: the candidates that are left of each choice, if they are known.
         mixed: whether layers are those of a supernet.
         sliced: whether a number has been open, so that a child's weights may be leading parts of the supernet's.
         choices: those that were asked for, in order.
@@ -58,7 +59,7 @@ class Builder:
 
     def __init__(self, labels: Mapping[str, Sequence[str]] | None = None, *, mixed: bool = True) -> None:
         self.choices: dict[str, Choice] = {}
-        self._labels = labels
+        self.labels = labels
         self.mixed = mixed
         self.sliced = False
         self._conditions: list[tuple[str, frozenset[str]]] = []
@@ -87,7 +88,7 @@ class Builder:
         """
         layers: dict[str, nn.Module | None] = {}
         makers = {str(label): make for label, make in candidates.items()}
-        whole, left = self._ask(name, makers)
+        whole, left = self._ask(name, candidates)
         for label in left:
             make = makers[label]
             if isinstance(make, nn.Module):
@@ -226,11 +227,11 @@ class Builder:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
             conditions = _either(dict(before.active_if), conditions, name)
         self.choices[name] = Choice(name, labels, self._part + name.rpartition(".")[2], tuple(conditions.items()))
-        if self._labels is None:
+        if self.labels is None:
             return name, labels
-        if name in self._labels:
-            return name, tuple(label for label in labels if label in self._labels[name])
-        if any(allowed.isdisjoint(self._labels.get(other, ())) for other, allowed in conditions.items()):
+        if name in self.labels:
+            return name, tuple(label for label in labels if label in self.labels[name])
+        if any(allowed.isdisjoint(self.labels.get(other, ())) for other, allowed in conditions.items()):
             return name, labels[:1]  # of a child in which it does not matter
         raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
 

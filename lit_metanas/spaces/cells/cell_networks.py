@@ -70,6 +70,7 @@ class CellLayout:
     channels: int  # of each node before the first reduction; each reduction doubles them
     operations: tuple[str, ...]  # the candidates of each edge
     normalised_pools: bool
+    auxiliary: bool = False  # whether a child has an auxiliary classifier in training
 
     @property
     def stem(self) -> int:
@@ -164,15 +165,13 @@ class Cell(nn.Module):
         return sum(map(count.computed, (self.before, self.last, *edges)))
 
     def _computed_sources(self, node: int) -> list[int]:
-        """The sources of a node's edges that are not left out."""
         known = [source for source in range(node) if f"{source}-{node}" in self.edges]
         if node not in self.inputs:
             return known
         wanted = {source for pair in self.inputs[node].computed_labels() for source in sources(pair)}
-        return [source for source in known if source in wanted]
+        return sorted(wanted.intersection(known))
 
     def _state(self, value: Tensor) -> Tensor | CellState:
-        """What edges are given: they share what they begin with where it is a ``CellState``."""
         return CellState(value) if self.reuse else value
 
     def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
@@ -204,14 +203,15 @@ class Cell(nn.Module):
 class CellNetwork(nn.Module):
     """Stem and cells."""
 
-    def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
+    def __init__(self, build: Builder, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
+        self.layout = layout
+        norms = Norms(build, layout.normalised_pools)
         channels, height, width = image_shape(shape)
-        kernel = nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False)
-        self.stem = nn.Sequential(kernel, norms(layout.stem, "stem"))
-        self.cells = nn.ModuleList()
-        for site in layout.sites(height, width):
-            self.cells.append(Cell(site, layout, labels, norms))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False), norms(layout.stem, "stem")
+        )
+        self.cells = nn.ModuleList(Cell(site, layout, labels, norms) for site in layout.sites(height, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""
@@ -229,16 +229,14 @@ class CellNetwork(nn.Module):
 class CellChild(BodyChild):
     """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted."""
 
-    def __init__(
-        self, architecture: Mapping[str, str], layout: CellLayout, shape: Shape, way: int, *, auxiliary: bool = False
-    ) -> None:
-        labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
-        body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
-        super().__init__(body, shape, way)
-        self.body: CellNetwork = body
+    body: CellNetwork
+
+    def __init__(self, body: CellNetwork, shape: Shape, way: int, *, sliced: bool = False) -> None:
+        super().__init__(body, shape, way, sliced=sliced)
+        layout = body.layout
         self.auxiliary: AuxiliaryHead | None = None
         self.second_reduction = layout.second_reduction
-        if auxiliary:
+        if layout.auxiliary:
             site = layout.sites(*shape[1:])[self.second_reduction]
             self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
 
@@ -264,8 +262,7 @@ class CellChild(BodyChild):
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """See ``ChildNetwork.supernet_weights``; an auxiliary classifier is among them."""
-        own = {name: tensor.detach().clone() for name, tensor in self._auxiliary().items()}
-        return super().supernet_weights() | own
+        return super().supernet_weights() | {name: own.detach().clone() for name, own in self._auxiliary().items()}
 
     def _auxiliary(self) -> dict[str, Tensor]:
         if self.auxiliary is None:
