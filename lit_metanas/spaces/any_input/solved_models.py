@@ -115,8 +115,7 @@ def costs_of(objective: Objective, margins: Tensor, weights: Tensor | None) -> T
 
 def calibration(objective: Objective, scores: Tensor, targets: Tensor) -> float:
     """What to multiply scores by, so that those of examples that were not learned from are calibrated."""
-    known = objective.calibrated(SCALE * scores, targets)
-    return SCALE / getattr(known, "temperature", 1.0)
+    return SCALE / getattr(objective.calibrated(SCALE * scores, targets), "temperature", 1.0)
 
 
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
@@ -232,13 +231,12 @@ def fit_ridge(
     # Each output has a system of its own.
     pairs = zip(wanted.T, costs.T, strict=True)
     found = [_fitted(features, one[:, None], own, factor, scales) for one, own in pairs]
-    parts = ([one.vectors for one in found], [one.left_out for one in found])
-    vectors, left_out = (torch.cat(part, 1) for part in parts)
+    vectors, left_out = torch.cat([one.vectors for one in found], 1), torch.cat([one.left_out for one in found], 1)
     return Ridge(vectors, torch.cat([one.bias for one in found]), left_out)
 
 
 def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scales: Tensor) -> Ridge:
-    """The same with a cost for each example, shape ``(n,)``."""
+    # The same with a cost for each example, shape (n,).
     shares = (costs.clamp(min=1e-6) / costs.clamp(min=1e-6).sum())[:, None]
     weights = (len(costs) * shares).sqrt()
     mean, middle = (shares * features).sum(0), (shares * wanted).sum(0)
@@ -262,7 +260,7 @@ def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scal
 
 
 def _left_out(left: Tensor, squares: Tensor, turned: Tensor, target: Tensor, shares: Tensor, penalty: float) -> Tensor:
-    """The errors of examples that are left out, each times the root of its weight."""
+    # The errors of examples that are left out, each times the root of its weight.
     kept = (squares / (squares + penalty))[:, None]
     leverage = left**2 @ kept + shares
     return (target - left @ (kept * turned)) / (1 - leverage).clamp(min=1e-9)
