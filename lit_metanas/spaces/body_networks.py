@@ -262,13 +262,12 @@ class BodyChild(ChildNetwork):
 
 
 def _fixed_norms(body: nn.Module) -> set[nn.Module]:
-    """The batch-norms that stay in evaluation mode, as in a trunk that is not trained."""
     body.train()
     return {layer for layer in body.modules() if isinstance(layer, nn.BatchNorm2d) and not layer.training}
 
 
 def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
-    """A supernet's body, with a norm that keeps no statistics in the place of each batch-norm that is not fixed."""
+    # A supernet's body, with a norm that keeps no statistics in the place of each batch-norm that is not fixed.
     mixed: dict[nn.Module, MixedNorm] = {}
     for name, layer in list(body.named_modules(remove_duplicate=False)):
         if not isinstance(layer, nn.BatchNorm2d) or not layer.track_running_stats or layer in fixed:
@@ -285,7 +284,7 @@ def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
 
 
 def _checked(body: nn.Module) -> nn.Module:
-    """A supernet's body, in which no layer depends on more than its inputs and parameters."""
+    # A supernet's body, in which no layer depends on more than its inputs and parameters.
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     seen: set[nn.Module] = set()

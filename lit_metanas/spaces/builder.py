@@ -219,7 +219,7 @@ class Builder:
         return plain(by_label[left[0]])
 
     def _ask(self, name: str, candidates: Iterable[str | int]) -> tuple[str, tuple[str, ...]]:
-        """The whole name of a choice, and the labels that are left of it."""
+        # The whole name of a choice, and the labels that are left of it.
         name, labels = self._part + name, tuple(map(str, candidates))
         conditions = _open_conditions(self._conditions, self.choices)
         if (before := self.choices.get(name)) is not None:
@@ -278,7 +278,6 @@ def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: 
 
 
 def _either(one: Conditions, other: Conditions, name: str) -> Conditions:
-    """The conditions under which one or the other are fulfilled, for a choice that both places ask for."""
     for weak, strong in ((one, other), (other, one)):
         if all(name in strong and strong[name] <= labels for name, labels in weak.items()):
             return weak

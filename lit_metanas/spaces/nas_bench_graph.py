@@ -128,7 +128,7 @@ def _link_text(link: Sequence[int]) -> str:
 
 @cache  # at most 24 links times 9 ** 4 operations
 def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The published representative: skips in front, a published link, operations as early as its symmetry allows."""
+    # The published representative: skips in front, a published link, operations as early as its symmetry allows.
     link, ops = _skips_in_front(link, ops)
     candidates = [(moved, tuple(ops[node] for node in order)) for order, moved in _orders(link)]
     return min(candidates, key=lambda pair: [GRAPH_OPERATIONS.index(operation) for operation in pair[1]])
@@ -136,7 +136,7 @@ def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, .
 
 @cache
 def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The orders of the nodes in which a link is a published one, with that."""
+    # The orders of the nodes in which a link is a published one, with that.
     found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for order in permutations(range(GRAPH_NODES)):
         place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
@@ -147,7 +147,7 @@ def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Move skip connections that do nothing to the input, one after the other."""
+    # Move skip connections that do nothing to the input, one after the other.
     # A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
     # the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
     fathers = dict(enumerate(link, start=1))
@@ -211,12 +211,10 @@ def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
 
 
 def _leaves(link: Sequence[int]) -> list[int]:
-    """The nodes that no other reads."""
     return [node for node in range(1, GRAPH_NODES + 1) if node not in link]
 
 
 def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
-    """The operations from the input to a node."""
     found: list[str] = []
     while node:
         found.insert(0, ops[node - 1])

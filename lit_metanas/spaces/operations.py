@@ -104,12 +104,11 @@ def with_dense_gradient(outputs: Tensor) -> Tensor:
 
 
 def _as_rows(images: Tensor) -> Tensor:
-    """Channels-last images ``(n, channels, height, width)`` as a table with a row for each pixel."""
+    # Channels-last images `(n, channels, height, width)` as a table with a row for each pixel.
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 
 def _from_rows(rows: Tensor, images: Tensor) -> Tensor:
-    """The inverse of ``_as_rows`` for images of the same shape."""
     examples, channels, height, width = images.shape
     return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
 

@@ -268,5 +268,5 @@ class SearchSpace(ChoiceSpace):
 
     @cached_property
     def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:
-        """Costs that were asked for; a restricted space's networks have the same."""
+        # Costs that were asked for; a restricted space's networks have the same.
         return {}

@@ -293,7 +293,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _copy(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Copy leading slices for all of ``_tensors``, which are returned, and the classifier where it fits."""
+        # Copy leading slices for all of `_tensors`, which are returned, and the classifier where it fits.
         own, found = self._tensors(), self._leading(weights)
         for name, value in found.items():
             own[name].copy_(value)
@@ -302,7 +302,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what another child has under the same names, the leading part that both have, and the classifier."""
+        # Copy what another child has under the same names, the leading part that both have, and the classifier.
         own = self._tensors()
         known = own.keys() & weights.keys()
         if weights and not known:
@@ -319,7 +319,7 @@ class ChildNetwork(nn.Module, ABC):
         self._inherit_head(weights)
 
     def _refuse_other_sizes(self, weights: Mapping[str, Tensor]) -> None:
-        """Refuse weights of which a slice would fit, but that are another network's."""
+        # Refuse weights of which a slice would fit, but that are another network's.
         for name, tensor in self._tensors().items():
             if name in weights and weights[name].shape != tensor.shape:
                 raise ValueError(
@@ -329,7 +329,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _leading(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters."""
+        # What a supernet of the space holds for each of `_tensors`: leading slices of larger parameters.
         own = self._tensors()
         statistics = {name for name in own if name.endswith((".mean", ".var"))}
         found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
@@ -340,7 +340,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the classifier where it has as many classes, for the leading features."""
+        # Copy the classifier where it has as many classes, for the leading features.
         head = weights.get("head.weight")
         if head is not None and head.shape[0] == self.head.out_features and head.shape[1] >= self.features:
             self.head.weight.copy_(head[:, : self.features])

@@ -241,7 +241,7 @@ class NetworkCheck:
         require(torch.equal(before, torch.get_rng_state()), "the supernet draws from PyTorch's global generator")
 
     def _count_flops(self, mixture: Mixture) -> int:
-        """Multiply-adds of one input: what two more inputs cost, for mixing weights costs the same for any number."""
+        # Multiply-adds of one input: what two more inputs cost, for mixing weights costs the same for any number.
         counts = []
         for examples in (2, 4):
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -251,11 +251,10 @@ class NetworkCheck:
         return (counts[1] - counts[0]) // 4
 
     def _blank(self, examples: int) -> Tensor:
-        """Inputs without padding, of which a network may leave something out."""
+        # Inputs without padding, of which a network may leave something out.
         return inputs_like(blank_inputs(examples, self.shape), torch.empty(0))
 
     def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
-        """Check that two networks compute the same, or nearly."""
         require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
         gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
         hint = ""

@@ -63,7 +63,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
 
 
 def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
-    """Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are."""
+    # Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are.
     kind = space.shapes[0]
     if kind is not ImageShape:
         return NetworkCheck(space, INPUT_KINDS[kind][0], way, seed)
@@ -76,7 +76,7 @@ def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
 
 
 def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
-    """Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape."""
+    # Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape.
     other = _other_shape(as_shape(shape))
     try:
         check = NetworkCheck(space, other, way, seed)
@@ -90,7 +90,7 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
 
 
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and of twice as many features or tokens; grey images in colour."""
+    # Twice as large, and of twice as many features or tokens; grey images in colour.
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     return type(shape)(*(2 * number for number in shape))
@@ -98,7 +98,7 @@ def _other_shape(shape: KindShape) -> Shape:
 
 @contextmanager
 def _double_precision(seed: int) -> Iterator[None]:
-    """Everything is built and drawn in float64, and PyTorch's global generator is left as it was."""
+    # Everything is built and drawn in float64, and PyTorch's global generator is left as it was.
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

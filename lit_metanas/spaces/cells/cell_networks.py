@@ -183,7 +183,7 @@ class Cell(nn.Module):
         return sum_of(terms)
 
     def _weights(self, node: int) -> dict[int, Tensor]:
-        """What the outputs of a node's edges are multiplied by, by source; nothing for one."""
+        # What the outputs of a node's edges are multiplied by, by source; nothing for one.
         if node not in self.inputs:
             return {}
         gate, pairs = self.inputs[node].gate(), self.inputs[node].labels

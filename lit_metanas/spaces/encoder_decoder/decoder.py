@@ -117,7 +117,6 @@ class CrossAttention(nn.Module):
         return self.output(attend(query, *memory))
 
     def _split(self, rows: Tensor) -> Tensor:
-        """Shape ``(n, steps, width)`` to ``(n, heads, steps, size)``."""
         return rows.unflatten(2, (self.heads, rows.shape[2] // self.heads)).transpose(1, 2)
 
 

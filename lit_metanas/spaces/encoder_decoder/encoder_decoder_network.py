@@ -163,7 +163,6 @@ class EncoderDecoder(nn.Module):
         return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
 
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
-        """What an encoder of so many layers gives the decoder: an average of its last layers, or of all."""
 
         def average(label: str) -> Tensor:
             layers = [outputs[place] for place in range(depth, max(depth - int(label), 0), -1)]

@@ -148,7 +148,6 @@ class EncoderDecoderSpace(SearchSpace):
         return weights
 
     def _check(self) -> None:
-        """Refuse what cannot be built."""
         layout = self.layout
         numbers = {"decoder_depths": layout.depths, "crosses": layout.crosses, "decoder_dropouts": layout.dropouts}
         check_given(self.name, numbers)

@@ -165,7 +165,6 @@ class StagedNetwork(nn.Module):
         return self.dropout(self.readout(outputs))
 
     def _stage(self, build: Builder, place: int, before: int, width: int) -> nn.Module:
-        """The blocks of a stage, of which the first few are computed."""
 
         def block(number: int) -> nn.Module:
             channels, begins = (before, place > 1) if number == 1 else (width, False)
@@ -318,6 +317,5 @@ class GridSpace(SearchSpace):
         return {}
 
     def _widths(self, labels: Mapping[str, str], growth: str) -> list[int]:
-        """Channels of each stage under a growth."""
         most, stages = self.layout.most_width, int(labels["stages"])
         return [stage_width(labels["width"], growth, place=place, most=most) for place in range(1, stages + 1)]

@@ -132,7 +132,7 @@ def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
 
 
 def _graphs(vertices: int) -> list[int]:
-    """The edges of all graphs without anything to prune, with at most nine edges."""
+    # The edges of all graphs without anything to prune, with at most nine edges.
     graphs = np.arange(1 << vertices * (vertices - 1) // 2, dtype=np.int64)
     graphs = graphs[np.bitwise_count(graphs) <= MAX_EDGES]
     for vertex in range(vertices):
@@ -145,14 +145,14 @@ def _graphs(vertices: int) -> list[int]:
 
 @lru_cache(maxsize=1 << 16)
 def _least(edges: int, vertices: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least form of a graph, and the orders of its middle vertices that lead to it."""
+    # The least form of a graph, and the orders of its middle vertices that lead to it.
     found = list(_orders(edges, vertices))
     least = min(form for form, _ in found)
     return least, tuple(order for form, order in found if form == least)
 
 
 def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """What a graph becomes under each order of its middle vertices in which edges lead to later vertices."""
+    # What a graph becomes under each order of its middle vertices in which edges lead to later vertices.
     bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
     for order, moved in _moves(vertices):
         form = 0
@@ -166,7 +166,7 @@ def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 @cache  # at most 5! orders of 21 edges
 def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards."""
+    # For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards.
     moves = []
     for order in permutations(range(vertices - 2)):
         place = {0: 0, vertices - 1: vertices - 1, **{old + 1: new + 1 for new, old in enumerate(order)}}
@@ -305,7 +305,7 @@ def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cell
 
 
 def _convolutions(cell: CellGraph, before: int, width: int) -> list[tuple[int, int, int]]:
-    """Channels before and after each convolution of a cell, and the kernel's size."""
+    # Channels before and after each convolution of a cell, and the kernel's size.
     widths = (*split_channels(cell, width), width)
     found = [(before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)]
     for own, operation in zip(widths, cell.operations, strict=False):

@@ -186,46 +186,39 @@ class NASBench101(SearchSpace):
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        cell = self._prune(architecture)
-        return NASBench101Child(cell, shape=shape, way=way, **self._sizes)
+        return NASBench101Child(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        cell = self._prune(architecture)
-        return cell_cost(cell, shape=shape, way=way, **self._sizes)
+        return cell_cost(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     @property
     def _whole(self) -> bool:
-        """Whether no choice is restricted."""
         return self.size == 2 ** len(self._edges) * len(VERTEX_OPERATIONS) ** (self.vertices - 2)
 
     def _places(self, cell: CellGraph) -> list[tuple[int, ...]]:
-        """All numbers that the vertices of a pruned cell may have, in the usual order."""
-        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
-        return [(0, *middle, self.vertices - 1) for middle in sets]
+        last = self.vertices - 1
+        return [(0, *middle, last) for middle in combinations(range(1, last), cell.vertices - 2)]
 
     def _cell(self, labels: Mapping[str, str]) -> CellGraph:
-        """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
         operations = (labels[f"op{vertex}"] for vertex in range(1, self.vertices - 1))
         return CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations)))
 
     def _labels_of(self, cell: CellGraph) -> dict[str, str]:
-        """The labels of a cell of all vertices."""
         labels = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
         return labels | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
     def _prune(self, labels: Mapping[str, str]) -> CellGraph:
-        """The pruned cell, checked but not merged."""
         cell = prune(self._cell(super().canonical(labels)))
         if cell is None:
             raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
         return cell
 
     def _labels(self, cell: CellGraph, places: Sequence[int]) -> dict[str, str]:
-        """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
+        # Labels of a cell whose vertices have these numbers; what is not there is `no` and the first operation.
+        # An edge that a restricted space always has is "yes", its only label.
         labels = {choice.name: choice.labels[0] for choice in self.choices}
-        labels |= {choice.name: "no" for choice in self.choices if "no" in choice.labels}
         for source, target in all_edges(cell.vertices):
             if cell.joins(source, target):
                 labels[edge_name(places[source], places[target])] = "yes"
@@ -234,7 +227,6 @@ class NASBench101(SearchSpace):
         return labels
 
     def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
-        """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
         return self._allows(labels) and prune(self._cell(labels)) == cell
 
     def _allows(self, labels: Mapping[str, str]) -> bool:

@@ -218,18 +218,16 @@ class UnionSpace(SearchSpace):
 
     @property
     def _labels(self) -> tuple[str, ...]:
-        """The families that may be chosen."""
+        # The families that may be chosen.
         return self.choices[0].labels
 
     def _window(self, shape: Shape) -> SeriesShape | None:
-        """The shape of a window of inputs; None if networks take them whole."""
         whole = as_shape(shape)
         if self.window is None or not isinstance(whole, SeriesShape) or whole.steps <= self.window:
             return None
         return window_of(whole, self.window)
 
     def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-        """The label of the family, and the labels of its own choices."""
         return labels[FAMILY], within(labels[FAMILY], labels)
 
 
