@@ -27,7 +27,7 @@ from lit_metanas.spaces.grid.grid_blocks import (
     CHANNEL_GROUP,
     GRID_NORMS,
     SQUEEZES,
-    GridLayout,
+    Questions,
     activation,
     halve,
     normed_conv,
@@ -117,40 +117,40 @@ class GridReadout(nn.Module):
 class StagedNetwork(nn.Module):
     """Stem, stages and readout: with several candidates it holds the weights of all, and cannot be computed."""
 
-    def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape | SeriesShape) -> None:
+    def __init__(self, build: Builder, questions: Questions, shape: ImageShape | SeriesShape, most: int) -> None:
         super().__init__()
-        self.layout = layout
+        self.questions = questions
         self.image: SeriesImage | None = None
         if isinstance(shape, SeriesShape):
             self.image = SeriesImage(shape)
             shape = self.image.shape
-        self.stem = build.question("stem", layout.stems)
-        depths = build.question("stages", layout.stages)
-        build.question("block", layout.blocks)
-        widths = build.question("width", layout.widths)
-        growths = build.question("growth", layout.growths)
-        self.down = build.question("down", layout.downs)
+        self.stem = build.question("stem", questions["stem"])
+        depths = build.question("stages", questions["stages"])
+        build.question("block", questions["block"])
+        widths = build.question("width", questions["width"])
+        growths = build.question("growth", questions["growth"])
+        self.down = build.question("down", questions["down"])
 
         def width(place: int) -> int:
             pairs = product(widths.labels, growths.labels)
-            return max(stage_width(*pair, place=place, most=layout.most_width) for pair in pairs)
+            return max(stage_width(*pair, place=place, most=most) for pair in pairs)
 
         channels = width(1)
         self.stems = nn.ModuleDict()
         for label in self.stem.labels:
             size, stride = STEMS[label]
-            self.stems[label] = normed_conv(build, layout, shape.channels, channels, size, stride=stride, gain=1.0)
-        self.activation = activation(build, layout)
+            self.stems[label] = normed_conv(build, questions, shape.channels, channels, size, stride=stride, gain=1.0)
+        self.activation = activation(build, questions)
         self.stages = nn.ModuleList()
         for place in range(1, max(map(int, depths.labels)) + 1):
-            with build.where("stages", [str(number) for number in layout.stages if number >= place]):
+            with build.where("stages", [label for label in questions["stages"] if int(label) >= place]):
                 before, channels = channels, width(place)
                 self.stages.append(self._stage(build, place, before, channels))
         self.features = channels
-        if "flat" in layout.readouts:
+        if "flat" in questions["readout"]:
             self.features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
-        self.readout = GridReadout(build.question("readout", layout.readouts).labels)
-        self.dropout = build.dropout("dropout", layout.dropouts, self.features)
+        self.readout = GridReadout(build.question("readout", questions["readout"]).labels)
+        self.dropout = build.dropout("dropout", list(map(float, questions["dropout"])), self.features)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
@@ -169,15 +169,16 @@ class StagedNetwork(nn.Module):
         def block(number: int) -> nn.Module:
             channels, begins = (before, place > 1) if number == 1 else (width, False)
             made: dict[str, Make] = {
-                label: partial(BLOCKS[label], build, self.layout, channels, width, begins=begins)
-                for label in self.layout.blocks
+                label: partial(BLOCKS[label], build, self.questions, channels, width, begins=begins)
+                for label in self.questions["block"]
             }
             if place == number == 1 and "conv" in made:
                 made["conv"] = nn.Identity  # the stem is the first convolution
             return build.choice("block", made)
 
-        blocks = [partial(block, number) for number in range(1, max(self.layout.depths) + 1)]
-        return build.depth(f"stage{place}.depth", blocks, self.layout.depths)
+        depths = list(map(int, self.questions["depth"]))
+        blocks = [partial(block, number) for number in range(1, max(depths) + 1)]
+        return build.depth(f"stage{place}.depth", blocks, depths)
 
 
 class StagedChild(BodyChild):
@@ -272,23 +273,23 @@ class GridSpace(SearchSpace):
             if width % CHANNEL_GROUP:
                 raise ValueError(f"{self.name}: width {width} is no multiple of {CHANNEL_GROUP}: give one, such as 32.")
         check_dropouts(self.name, (*dropouts, *branch_dropouts))
-        self.layout = GridLayout(
-            stems=check_known(self.name, "stems", stems, STEMS),
-            stages=tuple(sorted(stages)),
-            blocks=check_known(self.name, "blocks", blocks, BLOCKS),
-            depths=tuple(sorted(depths)),
-            widths=tuple(widths),
-            growths=check_known(self.name, "growths", growths, GROWTHS),
-            downs=check_known(self.name, "downs", downs, DOWNS),
-            activations=check_known(self.name, "activations", activations, ACTIVATIONS),
-            norms=check_known(self.name, "norms", norms, GRID_NORMS),
-            expansions=tuple(expansions),
-            squeezes=check_known(self.name, "squeezes", squeezes, SQUEEZES),
-            dropouts=tuple(dropouts),
-            branch_dropouts=tuple(branch_dropouts),
-            readouts=check_known(self.name, "readouts", readouts, GRID_READOUTS),
-            most_width=most_width,
-        )
+        self.most_width = most_width
+        self.questions = {
+            "stem": check_known(self.name, "stems", stems, STEMS),
+            "stages": tuple(map(str, sorted(stages))),
+            "block": check_known(self.name, "blocks", blocks, BLOCKS),
+            "depth": tuple(map(str, sorted(depths))),
+            "width": tuple(map(str, widths)),
+            "growth": check_known(self.name, "growths", growths, GROWTHS),
+            "down": check_known(self.name, "downs", downs, DOWNS),
+            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+            "norm": check_known(self.name, "norms", norms, GRID_NORMS),
+            "expansion": tuple(map(str, expansions)),
+            "squeeze": check_known(self.name, "squeezes", squeezes, SQUEEZES),
+            "dropout": tuple(map(str, dropouts)),
+            "branch_dropout": tuple(map(str, branch_dropouts)),
+            "readout": check_known(self.name, "readouts", readouts, GRID_READOUTS),
+        }
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
@@ -303,7 +304,7 @@ class GridSpace(SearchSpace):
         """Stem, stages and readout."""
         found = as_shape(shape)
         assert isinstance(found, ImageShape | SeriesShape)
-        return StagedNetwork(build, self.layout, found)
+        return StagedNetwork(build, self.questions, found, self.most_width)
 
     def supernet(self, shape: Shape) -> BodySupernet:
         """What holds the weights of all candidates, of the whole space some 25 million, and refuses to compute."""
@@ -317,5 +318,5 @@ class GridSpace(SearchSpace):
         return {}
 
     def _widths(self, labels: Mapping[str, str], growth: str) -> list[int]:
-        most, stages = self.layout.most_width, int(labels["stages"])
+        most, stages = self.most_width, int(labels["stages"])
         return [stage_width(labels["width"], growth, place=place, most=most) for place in range(1, stages + 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import get_args
@@ -117,8 +117,8 @@ class LayeredChild(ChildNetwork):
 
 
 def _norm(label: str, width: int) -> nn.Module:
-    norms = {"batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1), "none": nn.Identity}
-    return norms[label](width)
+    makers: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1)}
+    return makers.get(label, nn.Identity)(width)
 
 
 class LayeredSpace(SearchSpace):
