@@ -86,8 +86,7 @@ class OneHotEncoding(Encoding):
         Raises:
             ValueError: an architecture has a choice or a label that the space has not.
         """
-        rows: list[int] = []
-        columns: list[int] = []
+        rows, columns = list[int](), list[int]()
         for row, architecture in enumerate(architectures):
             for item in architecture.items():
                 if item not in self._places:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import permutations, product
+from itertools import permutations, product, starmap
 from zlib import crc32
 
 import torch
@@ -94,8 +94,7 @@ class NASBenchGraph(ChoiceSpace):
 
     def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
         """The architecture in the paper's notation, as ``architecture`` reads it."""
-        link = [int(father) for father in labels["link"].split(",")]
-        return link, [labels[f"op{node}"] for node in range(1, GRAPH_NODES + 1)]
+        return list(map(int, labels["link"].split(","))), [labels[f"op{node}"] for node in range(1, GRAPH_NODES + 1)]
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """The architecture that the published table lists for this network."""
@@ -118,8 +117,8 @@ class NASBenchGraph(ChoiceSpace):
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
-        combinations = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
-        yield from self._buildable(self.architecture(link, ops) for link, ops in combinations)
+        networks = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
+        yield from self._buildable(starmap(self.architecture, networks))
 
 
 def _link_text(link: Sequence[int]) -> str:
@@ -186,9 +185,8 @@ class NASBenchGraphEncoding(Encoding):
 
     def __init__(self, space: NASBenchGraph) -> None:
         self.space: NASBenchGraph = space
-        operations = len(GRAPH_OPERATIONS)
-        relations = operations * (operations + 2)
-        self.groups = (len(LINKS), GRAPH_NODES * operations, operations, relations, BUCKETS, 4)
+        size = len(GRAPH_OPERATIONS)
+        self.groups = (len(LINKS), GRAPH_NODES * size, size, size * (size + 2), BUCKETS, 4)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""

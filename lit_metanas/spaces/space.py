@@ -168,8 +168,7 @@ class SearchSpace(ChoiceSpace):
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
         self.check_shape(shape)
-        labels = {name: (label,) for name, label in self.canonical(architecture).items()}
-        build = Builder(labels, mixed=False)
+        build = Builder({name: (label,) for name, label in self.canonical(architecture).items()}, mixed=False)
         return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
 
     def child(

@@ -112,8 +112,7 @@ class Supernet(nn.Module, ABC):
         Returns:
             Shape ``(n, way)``, or ``(n, steps, way)``.
         """
-        features = self(inputs, mixture, noise, statistics)
-        return F.linear(features, outputs["head.weight"], outputs["head.bias"])
+        return F.linear(self(inputs, mixture, noise, statistics), outputs["head.weight"], outputs["head.bias"])
 
     def output_flops(self, way: int) -> int:
         """Multiply-adds of the classifier of so many outputs for one input."""
@@ -258,8 +257,7 @@ class BranchDropout(nn.Dropout):
 def norm_tensors(key: str, norm: nn.Module) -> dict[str, Tensor]:
     """Scale, shift, means and variances of a norm, those that it has, which the supernet has under the name ``key``."""
     own = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
-    found = {f"{key}.{kind}": getattr(norm, name, None) for kind, name in own.items()}
-    return {name: tensor for name, tensor in found.items() if tensor is not None}
+    return {f"{key}.{kind}": found for kind, name in own.items() if (found := getattr(norm, name, None)) is not None}
 
 
 class ChildNetwork(nn.Module, ABC):

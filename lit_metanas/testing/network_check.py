@@ -105,8 +105,8 @@ class NetworkCheck:
                 parameter.add_(0.1 * torch.randn(parameter.shape))
         self.weights: dict[str, Tensor] = dict(self.supernet.named_parameters())
         self.support, self.query = random_inputs(8, shape), random_inputs(4, shape)
-        names = space.output_weights(self.supernet.features, way)
-        self.outputs = {name: torch.randn(value.shape) for name, value in names.items()}
+        outputs = space.output_weights(self.supernet.features, way)
+        self.outputs = {name: torch.randn(value.shape) for name, value in outputs.items()}
 
     def child(self, architecture: Architecture) -> None:
         """The child computes what the supernet computes under one-hot gates, and another that inherits from it, too."""
@@ -119,10 +119,11 @@ class NetworkCheck:
                     features.dim() == len(wanted) and features.shape[:2] == (len(self.support), self.supernet.features),
                     f"the supernet's features have shape {tuple(features.shape)}, not ({', '.join(wanted)})",
                 )
-                all_computed = self.supernet(self.support, _all_computed(gates))
-                self._same(features, all_computed, architecture, "one candidate", "all")
-            inherited = {**self.weights, **record, **self.outputs}
-            child = self.space.child(architecture, self.shape, self.way, inherited)
+                every = {name: Gate(gate.weights) for name, gate in gates.items() if len(gate.weights) > 1}
+                self._same(
+                    features, self.supernet(self.support, {**gates, **every}), architecture, "one candidate", "all"
+                )
+            child = self.space.child(architecture, self.shape, self.way, {**self.weights, **record, **self.outputs})
             for layer in child.modules():
                 if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
                     layer.p = 0.0
@@ -131,11 +132,10 @@ class NetworkCheck:
                 self._same(child.eval()(self.query), expected, architecture, "the child in evaluation", "the supernet")
                 expected = self.supernet.scores(self.outputs, self.support, gates)
                 self._same(child.train()(self.support), expected, architecture, "the child in training", "the supernet")
-            learned = self.space.supernet_weights(child)
-            if learned:
-                twin = self.space.child(architecture, self.shape, self.way, learned).eval()
-                scores = child.eval()(self.query)
-                self._same(twin(self.query), scores, architecture, "a child that inherits from the child", "it")
+            if learned := self.space.supernet_weights(child):
+                scores = self.space.child(architecture, self.shape, self.way, learned).eval()(self.query)
+                expected = child.eval()(self.query)
+                self._same(scores, expected, architecture, "a child that inherits from the child", "it")
 
     def cost(self, architecture: Architecture) -> None:
         """Costs are what is counted, and a sampled child computes its own candidates alone."""
@@ -149,11 +149,10 @@ class NetworkCheck:
             child(*inputs)
         # An auxiliary classifier is not called: its parameters are no cost of the network in use.
         used = {own for layer in called for own in layer.parameters()} | {*child.parameters(recurse=False)}
-        parameters = sum(own.numel() for own in used)
         flops = counter.get_total_flops() // 2  # the counter's flop is half a multiply-add
         cost = self.space.cost(architecture, self.shape, self.way)
         for what, reported, found in (
-            ("parameters", cost.parameters, parameters),
+            ("parameters", cost.parameters, sum(own.numel() for own in used)),
             ("multiply-adds", cost.flops, flops),
         ):
             require(reported == found, f"{architecture} costs {reported} {what}, but its child has {found}")
@@ -162,8 +161,10 @@ class NetworkCheck:
         gates = one_hot(self.space.choices, architecture)
         computed = self._count_flops(gates)
         reported = self.supernet.flops(gates)
-        failure = f"the supernet reports {reported} multiply-adds of {architecture}, but computes {computed}"
-        require(reported == computed, failure)
+        require(
+            reported == computed,
+            f"the supernet reports {reported} multiply-adds of {architecture}, but computes {computed}",
+        )
         features = self.supernet.features
         head = self.supernet.output_flops(self.way) * getattr(child, "features", features) // features
         require(
@@ -233,8 +234,7 @@ class NetworkCheck:
         )
         require(all(len(value) == 4 for value in first.values()), "noise for 4 inputs has not 4 rows")
         before = torch.get_rng_state()
-        (architecture,) = sample_architectures(self.space, self.seed, 1)
-        gates = one_hot(self.space.choices, architecture)
+        gates = one_hot(self.space.choices, *sample_architectures(self.space, self.seed, 1))
         with torch.no_grad():
             once, twice = (self.supernet(self.query, gates, first) for _ in range(2))
         require(torch.equal(once, twice), "the supernet gives other features for the same noise")
@@ -273,7 +273,3 @@ class _Watched(dict[str, Gate]):
     def __getitem__(self, name: str) -> Gate:
         self.names.add(name)
         return super().__getitem__(name)
-
-
-def _all_computed(gates: Mixture) -> dict[str, Gate]:
-    return {**gates, **{name: Gate(gate.weights) for name, gate in gates.items() if len(gate.weights) > 1}}

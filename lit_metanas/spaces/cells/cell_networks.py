@@ -161,7 +161,7 @@ class Cell(nn.Module):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        edges = [self.edges[f"{source}-{node}"] for node in self.nodes for source in self._computed_sources(node)]
+        edges = (self.edges[f"{source}-{node}"] for node in self.nodes for source in self._computed_sources(node))
         return sum(map(count.computed, (self.before, self.last, *edges)))
 
     def _computed_sources(self, node: int) -> list[int]:
@@ -188,8 +188,7 @@ class Cell(nn.Module):
             return {}
         gate, pairs = self.inputs[node].gate(), self.inputs[node].labels
         if gate.index is not None:
-            factor = gate.factor()
-            if factor is None:
+            if (factor := gate.factor()) is None:
                 return {}
             return dict.fromkeys(sources(pairs[gate.index]), factor)
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.

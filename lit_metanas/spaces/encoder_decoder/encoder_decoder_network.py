@@ -111,11 +111,8 @@ class EncoderDecoder(nn.Module):
             now.append(new)
             outputs[str(place + 1)] = rows
 
-        def normalised(depth: str) -> Tensor:
-            return self.norm(outputs[depth])
-
         # The norm stands before the gate, which it would cancel otherwise.
-        return self.depth.combine(normalised), now
+        return self.depth.combine(lambda depth: self.norm(outputs[depth])), now
 
     def score(self, inputs: Tensor, targets: Tensor | None, maps: TokenMaps) -> Tensor:
         """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written."""
@@ -154,13 +151,12 @@ class EncoderDecoder(nn.Module):
         scores, written = torch.cat(found, 1), torch.cat(tokens, 1)
         if missing:
             scores, written = F.pad(scores, (0, 0, 0, missing)), F.pad(written, (0, missing), value=BLANK)
-        ends = (written == BLANK).cumsum(1)
-        behind = F.pad(ends, (1, 0))[:, : self.steps] > 0
+        behind = F.pad((written == BLANK).cumsum(1), (1, 0))[:, : self.steps] > 0
         return silenced(scores, behind.unsqueeze(2))
 
     def _computed_layers(self) -> list[DecoderLayer]:
-        number = max(map(int, self.depth.computed_labels()))
-        return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
+        layers = list(self.layers)[: max(map(int, self.depth.computed_labels()))]
+        return [layer for layer in layers if isinstance(layer, DecoderLayer)]
 
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
 
@@ -229,15 +225,15 @@ class EncoderDecoderSupernet(BodySupernet):
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]
 
-        def vectors(tokens: Tensor) -> Tensor:
-            def made(label: str) -> Tensor:
-                if label == "yes":
-                    return tied_vectors(tokens, weight)
-                return F.embedding(tokens, outputs["embedding.weight"])
+        def vectors(tokens: Tensor, label: str) -> Tensor:
+            if label == "yes":
+                return tied_vectors(tokens, weight)
+            return F.embedding(tokens, outputs["embedding.weight"])
 
-            return self.body.tied.combine(made)
-
-        maps = TokenMaps(vectors, lambda features: F.linear(features, weight, outputs["head.bias"]))
+        maps = TokenMaps(
+            lambda tokens: self.body.tied.combine(partial(vectors, tokens)),
+            lambda features: F.linear(features, weight, outputs["head.bias"]),
+        )
         return self.body.score(inputs, targets, maps)
 
     def output_flops(self, way: int) -> int:

@@ -186,8 +186,7 @@ class MLPSpace(SearchSpace):
 
     def body(self, shape: Shape, build: Builder) -> MLPNetwork:
         """The hidden layers."""
-        assert isinstance(shape, RowShape)
-        return MLPNetwork(build, self.layout, shape)
+        return MLPNetwork(build, self.layout, RowShape(*shape))
 
 
 TEXT = "text"

@@ -155,13 +155,8 @@ def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     # What a graph becomes under each order of its middle vertices in which edges lead to later vertices.
     bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
     for order, moved in _moves(vertices):
-        form = 0
-        for bit in bits:
-            form |= moved[bit]
-            if not moved[bit]:
-                break
-        else:
-            yield form, order
+        if all(moved[bit] for bit in bits):
+            yield sum(moved[bit] for bit in bits), order
 
 
 @cache  # at most 5! orders of 21 edges
@@ -218,8 +213,9 @@ class NASBench101Cell(nn.Module):
         self.operations = nn.ModuleDict()
         for vertex in range(1, cell.vertices):
             if cell.joins(0, vertex):
-                path = f"{key}.projections.{vertex}"
-                self.projections[str(vertex)] = NormalisedConvolution(path, before, self.widths[vertex], 1)
+                self.projections[str(vertex)] = NormalisedConvolution(
+                    f"{key}.projections.{vertex}", before, self.widths[vertex], 1
+                )
         for vertex, operation in enumerate(cell.operations, start=1):
             label, channels = VERTEX_OPERATIONS[operation], self.widths[vertex]
             if label in VERTEX_KERNELS:

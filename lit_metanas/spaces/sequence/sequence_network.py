@@ -112,11 +112,9 @@ class SequenceLayer(nn.Module):
         """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
         inputs = current_steps().blank(inputs)
         outputs: Tensor = self.dropout(self.activation(self.operation(inputs)))
-        added = self.skip.total(lambda label: inputs)
-        if added is not None:
+        if (added := self.skip.total(lambda label: inputs)) is not None:
             outputs = outputs + added
-        outputs = self.pool(outputs)
-        return outputs
+        return self.pool(outputs)
 
 
 STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kind in POOLS}
@@ -222,8 +220,7 @@ class StepSupernet(BodySupernet):
         return self.body.width
 
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        features = self._embed(inputs).transpose(1, 2)
-        scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
+        scores = F.linear(self._embed(inputs).transpose(1, 2), outputs["head.weight"], outputs["head.bias"])
         return silenced_behind(inputs, self.body.stride, scores)
 
     def output_flops(self, way: int) -> int:

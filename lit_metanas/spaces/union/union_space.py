@@ -98,9 +98,9 @@ class UnionSpace(SearchSpace):
         for label, own in self.families.items():
             chosen = ((FAMILY, frozenset({label})),) * (len(self.families) > 1)
             for choice in own.choices:
-                conditions = tuple(under(label, dict(choice.active_if)).items())
+                conditions = (*chosen, *under(label, dict(choice.active_if)).items())
                 group = f"{label}.{choice.group}" * bool(choice.group)
-                found.append(Choice(f"{label}.{choice.name}", choice.labels, group, (*chosen, *conditions)))
+                found.append(Choice(f"{label}.{choice.name}", choice.labels, group, conditions))
         self.choices = tuple(found)
 
     @property
@@ -117,11 +117,11 @@ class UnionSpace(SearchSpace):
     @property
     def size(self) -> int:
         """Those of all families."""
-        return sum(self.families[label].size for label in self.choices[0].labels)
+        return sum(self.families[label].size for label in self._labels)
 
     def architectures(self) -> Iterator[Architecture]:
         """Those of one family after the other."""
-        for label in self.choices[0].labels:
+        for label in self._labels:
             found = (Architecture(in_family(label, one)) for one in self.families[label].architectures())
             yield from self._buildable(found)
 
@@ -166,14 +166,13 @@ class UnionSpace(SearchSpace):
     def supernet(self, shape: Shape) -> UnionSupernet:
         """What holds the weights of all families, and refuses to compute."""
         self.check_shape(shape)
-        window = self._window(shape)
-        supernets = {label: self.families[label].supernet(window or shape) for label in self.choices[0].labels}
-        return UnionSupernet(supernets)
+        taken = self._window(shape) or shape
+        return UnionSupernet({label: self.families[label].supernet(taken) for label in self._labels})
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """Those of all families."""
         taken = self._window(shape) or shape
-        parts = (under(label, self.families[label].first_weights(taken)) for label in self.choices[0].labels)
+        parts = (under(label, self.families[label].first_weights(taken)) for label in self._labels)
         return {name: tensor for part in parts for name, tensor in part.items()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
