@@ -89,8 +89,7 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     size = max(kernel.shape[-1] for kernel in kernels)
     total = torch.zeros(())
     for weight, kernel in zip(gate.weights, kernels, strict=True):
-        margin = (size - kernel.shape[-1]) // 2
-        total = total + F.pad(weight * kernel, (margin,) * 4)
+        total = total + F.pad(weight * kernel, ((size - kernel.shape[-1]) // 2,) * 4)
     return total
 
 
@@ -263,11 +262,7 @@ def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tenso
 
 def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:
     """Factors ``(n, channels)``, one in the mean, under a mixture of dropout rates that share one draw."""
-
-    def scale(rate: float) -> Tensor:
-        return (uniform >= rate).to(dtype) / (1.0 - rate)
-
-    return combine(gate, rates, scale)
+    return combine(gate, rates, lambda rate: (uniform >= rate).to(dtype) / (1.0 - rate))
 
 
 @contextmanager

@@ -173,11 +173,10 @@ def embed_and_record(
             features[part::parts] = embedded
         elif not record:
             break  # without batch-norm there is nothing to find
-        share = len(batch) / len(inputs)
         for name, value in record.items():
             if name.endswith(".var"):  # to second moments, which can be pooled
                 value = value + record[f"{name.removesuffix('.var')}.mean"] ** 2
-            sums[name] = sums.get(name, 0.0) + share * value
+            sums[name] = sums.get(name, 0.0) + len(batch) / len(inputs) * value
     for name in sums:
         if name.endswith(".var"):
             sums[name] = (sums[name] - sums[f"{name.removesuffix('.var')}.mean"] ** 2).clamp_min(0)

@@ -262,5 +262,4 @@ def _fitted(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scal
 def _left_out(left: Tensor, squares: Tensor, turned: Tensor, target: Tensor, shares: Tensor, penalty: float) -> Tensor:
     # The errors of examples that are left out, each times the root of its weight.
     kept = (squares / (squares + penalty))[:, None]
-    leverage = left**2 @ kept + shares
-    return (target - left @ (kept * turned)) / (1 - leverage).clamp(min=1e-9)
+    return (target - left @ (kept * turned)) / (1 - (left**2 @ kept + shares)).clamp(min=1e-9)

@@ -76,8 +76,8 @@ class EncoderDecoder(nn.Module):
         self.tied = build.question("tied", decoder.tied)
         self.depth = build.question("decoder_depth", decoder.depths)
         operation = build.question("decoder", decoder.operations)
-        sizes = {"width": self.width, "heads": decoder.heads, "steps": decoder.steps}
-        sizes["read"] = -(-shape.steps // encoder.stride)
+        read = -(-shape.steps // encoder.stride)
+        sizes = {"width": self.width, "heads": decoder.heads, "steps": decoder.steps, "read": read}
         self.layers = nn.ModuleList(
             DecoderLayer(build, operation, decoder.dropouts, **sizes) for _ in range(max(map(int, self.depth.labels)))
         )

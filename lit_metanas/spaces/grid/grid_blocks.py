@@ -164,8 +164,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)``, unchanged."""
-        means = inputs.mean((2, 3), keepdim=True)
-        return inputs * self.expand(self.reduce(means).relu()).sigmoid()
+        return inputs * self.expand(self.reduce(inputs.mean((2, 3), keepdim=True)).relu()).sigmoid()
 
 
 class InvertedBlock(nn.Module):
@@ -214,8 +213,7 @@ class ConvNeXtBlock(nn.Module):
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         if self.enter is not None:
             inputs = self.enter(inputs)
-        hidden = self.activation(self.expand(self.depthwise(inputs)))
-        return self.branch(self.project(hidden), inputs)
+        return self.branch(self.project(self.activation(self.expand(self.depthwise(inputs)))), inputs)
 
 
 BLOCKS: Mapping[str, Callable[..., nn.Module]] = {

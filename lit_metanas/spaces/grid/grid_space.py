@@ -132,8 +132,7 @@ class StagedNetwork(nn.Module):
         self.down = build.question("down", questions["down"])
 
         def width(place: int) -> int:
-            pairs = product(widths.labels, growths.labels)
-            return max(stage_width(*pair, place=place, most=most) for pair in pairs)
+            return max(stage_width(*pair, place=place, most=most) for pair in product(widths.labels, growths.labels))
 
         channels = width(1)
         self.stems = nn.ModuleDict()

@@ -80,9 +80,9 @@ class NASBench101(SearchSpace):
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
         self._sizes = {"channels": channels, "stacks": stacks, "cells": cells}
         self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
-        edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
-        operations = [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
-        self.choices = restrict([*edges, *operations], fixed or {}, self.name)
+        choices = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
+        choices += [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
+        self.choices = restrict(choices, fixed or {}, self.name)
 
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
         """The architecture of the benchmark's notation.
@@ -206,8 +206,8 @@ class NASBench101(SearchSpace):
         return CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations)))
 
     def _labels_of(self, cell: CellGraph) -> dict[str, str]:
-        labels = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
-        return labels | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
+        edges = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
+        return edges | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
     def _prune(self, labels: Mapping[str, str]) -> CellGraph:
         cell = prune(self._cell(super().canonical(labels)))
