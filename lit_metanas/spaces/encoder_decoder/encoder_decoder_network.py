@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -24,19 +23,6 @@ from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, Sequenc
 
 BEGIN = BLANK
 """The token before the first one; as an output it is the end."""
-
-
-@dataclass(frozen=True)
-class DecoderLayout:
-    """The open questions of a decoder, and what is fixed."""
-
-    operations: tuple[str, ...]
-    depths: tuple[int, ...]
-    crosses: tuple[int, ...]
-    tied: tuple[str, ...]
-    dropouts: tuple[float, ...]
-    heads: int
-    steps: int  # the most that are written
 
 
 class LayerMix(nn.Module):
@@ -65,21 +51,27 @@ class EncoderDecoder(nn.Module):
     """An encoder and a decoder; the vectors of tokens lie outside, as their number is that of the outputs."""
 
     def __init__(
-        self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
+        self,
+        build: Builder,
+        encoder: SequenceLayout,
+        questions: Mapping[str, tuple[str, ...]],  # of the decoder
+        shape: SeriesShape | TokenShape,
+        *,
+        heads: int,
+        steps: int,  # the most that are written
     ) -> None:
         super().__init__()
         self.encoder = SequenceLayers(build, encoder, shape)
-        self.width, self.steps = self.encoder.width, decoder.steps
-        most = largest(build.number("cross", decoder.crosses))
-        self.cross = build.question("cross", decoder.crosses)
+        self.width, self.steps = self.encoder.width, steps
+        most = largest(build.number("cross", list(map(int, questions["cross"]))))
+        self.cross = build.question("cross", questions["cross"])
         self.mix = LayerMix(most) if most > 1 else None
-        self.tied = build.question("tied", decoder.tied)
-        self.depth = build.question("decoder_depth", decoder.depths)
-        operation = build.question("decoder", decoder.operations)
-        read = -(-shape.steps // encoder.stride)
-        sizes = {"width": self.width, "heads": decoder.heads, "steps": decoder.steps, "read": read}
+        self.tied = build.question("tied", questions["tied"])
+        self.depth = build.question("decoder_depth", questions["decoder_depth"])
+        operation, rates = build.question("decoder", questions["decoder"]), tuple(map(float, questions["dropout"]))
+        sizes = {"width": self.width, "heads": heads, "steps": steps, "read": -(-shape.steps // encoder.stride)}
         self.layers = nn.ModuleList(
-            DecoderLayer(build, operation, decoder.dropouts, **sizes) for _ in range(max(map(int, self.depth.labels)))
+            DecoderLayer(build, operation, rates, **sizes) for _ in range(max(map(int, self.depth.labels)))
         )
         self.norm = nn.LayerNorm(self.width)
 

@@ -51,16 +51,13 @@ MOST_FLAT = 4
 """Height and width up to which a last map is read as it is; a larger one is averaged in patches."""
 
 
-def round_channels(channels: float, divisor: int) -> int:
-    """The nearest multiple of ``divisor`` that is at least 0.9 of ``channels``, as in MobileNetV2's networks."""
-    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return nearest + divisor * (nearest < 0.9 * channels)
-
-
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
     """Channels of a stage, by the labels of both choices; places count from 1."""
     factor, limit = GROWTHS[growth]
-    return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), CHANNEL_GROUP))
+    channels = int(width) * min(limit, factor ** (place - 1))
+    # The nearest multiple that is at least 0.9 of the channels, as in MobileNetV2's networks.
+    nearest = max(CHANNEL_GROUP, int(channels + CHANNEL_GROUP / 2) // CHANNEL_GROUP * CHANNEL_GROUP)
+    return min(most, nearest + CHANNEL_GROUP * (nearest < 0.9 * channels))
 
 
 class SeriesImage(nn.Module):

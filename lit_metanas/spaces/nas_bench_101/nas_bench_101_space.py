@@ -139,7 +139,9 @@ class NASBench101(SearchSpace):
         if self._whole:
             return Architecture(self._labels(canonical(cell), (*range(cell.vertices - 1), self.vertices - 1)))
         answers = ((form, self._labels(form, places)) for places in self._places(cell) for form in isomorphs(cell))
-        return Architecture(next(answer for form, answer in answers if self._holds(answer, form)))
+        # What is not of the cell has to fall to pruning.
+        fitting = (own for form, own in answers if self._allows(own) and prune(self._cell(own)) == form)
+        return Architecture(next(fitting))
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """A cell of all vertices that is pruned to the same one, or to an isomorphic one.
@@ -225,9 +227,6 @@ class NASBench101(SearchSpace):
         for place, operation in zip(places[1:-1], cell.operations, strict=True):
             labels[f"op{place}"] = VERTEX_OPERATIONS[operation]
         return labels
-
-    def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
-        return self._allows(labels) and prune(self._cell(labels)) == cell
 
     def _allows(self, labels: Mapping[str, str]) -> bool:
         return all(labels[choice.name] in choice.labels for choice in self.choices)

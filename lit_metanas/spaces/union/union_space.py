@@ -224,16 +224,12 @@ class UnionSpace(SearchSpace):
         whole = as_shape(shape)
         if self.window is None or not isinstance(whole, SeriesShape) or whole.steps <= self.window:
             return None
-        return window_of(whole, self.window)
+        # A series is divided into as few windows as there can be, all of the same length.
+        windows = -(-whole.steps // self.window)
+        return SeriesShape(whole.features, -(-whole.steps // windows))
 
     def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         return labels[FAMILY], within(labels[FAMILY], labels)
-
-
-def window_of(shape: SeriesShape, most: int) -> SeriesShape:
-    """The shape of a window: a series is divided into as few as there can be, all of the same length."""
-    windows = -(-shape.steps // most)
-    return SeriesShape(shape.features, -(-shape.steps // windows))
 
 
 class WindowedChild(ChildNetwork):
