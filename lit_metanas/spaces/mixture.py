@@ -101,18 +101,13 @@ def times(value: Tensor, factor: Tensor | None) -> Tensor:
     return factor * value
 
 
-def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
-    """The number of parts that are computed: those of one candidate, or of the largest."""
-    return max(gate.computed(numbers))
-
-
 def leading(gate: Gate, numbers: Sequence[int]) -> Tensor | None:
     """Weight of each part that is computed: the sum over the candidates that have it; None for ones."""
     # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
     # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
     if len(numbers) == 1 or (gate.index is not None and not gate.weights.requires_grad):
         return None  # before any tensor is made: it would be in a child's exported program
-    part = torch.arange(computed_size(gate, numbers), device=gate.weights.device)
+    part = torch.arange(max(gate.computed(numbers)), device=gate.weights.device)
     shares = torch.stack([(part < number).to(gate.weights.dtype) for number in numbers])
     # No matrix product: it would be counted among the network's multiply-adds.
     return (gate.weights[:, None] * shares).sum(0)
@@ -215,10 +210,6 @@ class OpenNumber:
             return NotImplemented
         return OpenNumber(self.name, tuple(number // other for number in self.numbers))
 
-    def computed_value(self) -> int:
-        """The number that is computed in this forward pass: the sampled one, or the largest."""
-        return computed_size(gate_of(self.name), self.numbers)
-
     def weights(self) -> Tensor | None:
         """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
         return leading(gate_of(self.name), self.numbers)
@@ -229,9 +220,9 @@ Number = int | OpenNumber
 
 
 def computed_value(number: Number) -> int:
-    """A number that may be open, as it is computed in this forward pass."""
+    """A number that may be open, as it is computed in this forward pass: the sampled one, or the largest."""
     if isinstance(number, OpenNumber):
-        return number.computed_value()
+        return max(gate_of(number.name).computed(number.numbers))
     return number
 
 

@@ -18,7 +18,6 @@ from lit_metanas.spaces.mixture import (
     Mixture,
     OpenChoice,
     combine,
-    computed_size,
     current,
     running,
     through,
@@ -119,14 +118,14 @@ class SuperBlock(nn.Module):
 
     def flops(self, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input in this forward pass, and its number of computed channels."""
-        out = computed_size(self.choices["width"].gate(), self.widths)
+        out = max(self.choices["width"].gate().computed(self.widths))
         taps = [int(label) ** 2 for label in self.choices["kernel"].computed_labels()]
         total = max(taps) if self.mix == "merged" else sum(taps)
         total += "residual" in self.choices["skip"].computed_labels()
         return total * pixels * channels * out, out
 
     def _convolve(self, inputs: Tensor) -> Tensor:
-        out, into = computed_size(self.choices["width"].gate(), self.widths), inputs.shape[1]
+        out, into = max(self.choices["width"].gate().computed(self.widths)), inputs.shape[1]
         kernels = self.choices["kernel"]
         gate = kernels.gate()
 
@@ -255,7 +254,7 @@ class LayeredSupernet(Supernet):
         """Forward multiply-adds that one input costs under ``mixture``."""
         total = 0
         with running(ForwardPass(mixture)):
-            deepest = computed_size(self.depth.gate(), self.depths)
+            deepest = max(self.depth.gate().computed(self.depths))
             for label in self.rounding.computed_labels():
                 channels = self.shape.channels
                 for layer, (height, width) in zip(self._layers()[:deepest], self.sizes[label], strict=False):
