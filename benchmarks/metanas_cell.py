@@ -29,7 +29,7 @@ from lit_metanas.io.text import hardware
 from lit_metanas.meta import AlternatingInnerLoop, Learner, LinearHead, MetaNAS, Parameters
 from lit_metanas.relaxations import AnnealedSoftmax, Relaxation, SampledChild
 from lit_metanas.spaces import MetaNASCell, Mixture, Supernet
-from lit_metanas.spaces.cells.cell_layout import sources
+from lit_metanas.spaces.cells.cell_networks import sources
 from lit_metanas.spaces.cells.cell_operations import FactorizedReduction
 from lit_metanas.spaces.mixed_layers import MixedNorm
 from lit_metanas.tasks import Episode, Split

@@ -74,9 +74,8 @@ class ChoicewiseRelaxation(Relaxation):
         for name, value in logits.items():
             if len(value) > 1:
                 mixture[name] = self.gate(value, noise.get(name, missing), progress)
-                continue
-            certain = certain or Gate(torch.ones_like(value), 0)
-            mixture[name] = certain
+            else:
+                mixture[name] = certain = certain or Gate(torch.ones_like(value), 0)
         return mixture
 
     @abstractmethod
@@ -123,6 +122,12 @@ def hard(scores: Tensor) -> Tensor:
     """One at the largest score and zero elsewhere, without gradient; shape ``(labels,)`` in and out."""
     places = torch.arange(scores.shape[-1], device=scores.device)
     return (places == scores.argmax(dim=-1, keepdim=True)).to(scores.dtype)
+
+
+def _straight_through(scores: Tensor, temperature: float) -> Tensor:
+    # One-hot weights, with the gradient of the softmax.
+    soft = torch.softmax(scores / temperature, dim=-1)
+    return hard(scores) + (soft - soft.detach())
 
 
 @dataclass(frozen=True)
@@ -233,9 +238,7 @@ class StraightThrough(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Choose one candidate, and compute all of them."""
-        scores = perturb(logits, noise)
-        soft = torch.softmax(scores / self._schedule(progress), dim=-1)
-        return Gate(hard(scores) + (soft - soft.detach()))
+        return Gate(_straight_through(perturb(logits, noise), self._schedule(progress)))
 
 
 class Argmax(ChoicewiseRelaxation):
@@ -276,8 +279,8 @@ class Derived(Relaxation):
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
-        architecture = self.space.derive({name: value.detach() for name, value in logits.items()})
-        gates = one_hot(self.space.choices, architecture)
+        derived = self.space.derive({name: value.detach() for name, value in logits.items()})
+        gates = one_hot(self.space.choices, derived)
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
 
 
@@ -313,5 +316,4 @@ class SampledChild(ChoicewiseRelaxation):
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate."""
         scores = perturb(logits, noise)
-        soft = torch.softmax(scores / self._schedule(progress), dim=-1)
-        return Gate(hard(scores) + (soft - soft.detach()), int(scores.argmax()))
+        return Gate(_straight_through(scores, self._schedule(progress)), int(scores.argmax()))

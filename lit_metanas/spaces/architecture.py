@@ -33,9 +33,9 @@ class Choice:
     active_if: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def __post_init__(self) -> None:
-        conditions = tuple((name, frozenset(map(str, allowed))) for name, allowed in self.active_if)
         object.__setattr__(self, "labels", tuple(map(str, self.labels)))
-        object.__setattr__(self, "active_if", conditions)
+        conditions = ((name, frozenset(map(str, allowed))) for name, allowed in self.active_if)
+        object.__setattr__(self, "active_if", tuple(conditions))
         if not self.labels:
             raise ValueError(f"Choice '{self.name}' has no candidates: give it at least one label.")
         if len(set(self.labels)) < len(self.labels):

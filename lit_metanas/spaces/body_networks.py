@@ -1,23 +1,137 @@
-"""The supernet and the children of one body, whose weights have the same names."""
+"""The supernet and the children of one body, whose weights have the same names, and a count of their multiply-adds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.architecture import Choice, labels_of
-from lit_metanas.spaces.child_network import ChildNetwork, UnsharedScale, norm_tensors
-from lit_metanas.spaces.flop_count import LayerFlops, layer_title
-from lit_metanas.spaces.forward_pass import ForwardPass, Statistics, running
-from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
-from lit_metanas.spaces.mixture import Gate, Mixture
+from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
+from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, Statistics, running
 from lit_metanas.spaces.operations import as_channels_last, padded
-from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
+
+_LONGEST_REASON = 160
+"""Characters of PyTorch's words that are passed on."""
+
+
+class LayerFlops:
+    """Multiply-adds of each layer of a body for one input."""
+
+    # They are counted once, with all candidates computed; the cost of a mixture follows from the layers' own shares.
+    # That is exact because candidates that are summed have outputs of one size.
+
+    def __init__(self, body: nn.Module, shape: Shape) -> None:
+        counts: Counter[nn.Module] = Counter()
+        entered: list[int] = []
+        own = {**dict(body.named_parameters()), **dict(body.named_buffers())}
+        # Zeros on the CPU: on the meta device, whose shapes Python works out, the same takes ten times as long.
+        tensors = {name: torch.zeros_like(tensor, device="cpu") for name, tensor in own.items()}
+        counter = FlopCounterMode(display=False)
+
+        def enter(layer: nn.Module, inputs: object) -> None:
+            entered.append(counter.get_total_flops())
+
+        def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
+            counts[layer] += counter.get_total_flops() - entered.pop()
+
+        with naming_layers(body, shape), torch.no_grad(), torch.device("cpu"), counter, _watching(body, enter, leave):
+            inputs = blank_inputs(2, shape)  # batch-norm refuses a single value
+            if inputs.is_floating_point():
+                inputs = inputs.to(next((one.dtype for one in own.values() if one.is_floating_point()), inputs.dtype))
+            outputs: Tensor = functional_call(body, tensors, (inputs,))
+        # The counter's flop is half a multiply-add, and there are two inputs.
+        self._whole = {layer: flops // 4 for layer, flops in counts.items()}
+        self._mixed = {layer: layer for layer in body.modules() if isinstance(layer, MixedLayer)}
+        self._open = {layer for layer in body.modules() if any(own in self._mixed for own in layer.modules())}
+        self.features = outputs.shape[1]
+
+    def whole(self, layer: nn.Module) -> int:
+        """Where all candidates are computed."""
+        return self._whole.get(layer, 0)
+
+    def computed(self, layer: nn.Module) -> int:
+        """Under the gates of the current forward pass."""
+        if layer not in self._open:
+            return self.whole(layer)
+        if layer in self._mixed:
+            return self._mixed[layer].computed_flops(self)
+        return self.whole(layer) + sum(self.computed(own) - self.whole(own) for own in layer.children())
+
+
+@torch.no_grad()
+def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
+    """Features of a child's body, and its multiply-adds, all of which are in convolutions."""
+    # `LayerFlops` counts the same in five times as long, and limits look at hundreds of networks.
+    counts: list[int] = []
+
+    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
+        counts.append(layer.weight.numel() * outputs[0, 0].numel())
+
+    with ExitStack() as hooks:
+        for layer in body.modules():
+            if isinstance(layer, nn.Conv2d):
+                hooks.enter_context(layer.register_forward_hook(count))
+        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
+    body.train()
+    return found.shape[1], sum(counts)
+
+
+@contextmanager
+def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+    with ExitStack() as hooks:
+        for layer in body.modules():
+            hooks.enter_context(layer.register_forward_pre_hook(enter))
+            hooks.enter_context(layer.register_forward_hook(leave))
+        yield
+
+
+@contextmanager
+def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
+    """Where PyTorch fails in a forward pass of a body within, raise a ValueError that names the layer or the choice."""
+    entered: list[tuple[nn.Module, tuple[object, ...]]] = []
+
+    def enter(layer: nn.Module, inputs: tuple[object, ...]) -> None:
+        entered.append((layer, inputs))
+
+    def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
+        entered.pop()
+
+    try:
+        with _watching(body, enter, leave):
+            yield
+    except RuntimeError as error:
+        if not entered:
+            raise
+        layer, inputs = entered[-1]
+        choice = next(
+            (f", of choice '{own.name}'," for own, _ in reversed(entered) if isinstance(own, MixedChoice)), ""
+        )
+        name = next((name for name, own in body.named_modules() if own is layer), "")
+        given = next((tuple(one.shape[1:]) for one in inputs if isinstance(one, Tensor)), ())
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise ValueError(
+            f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for {describe_shape(shape)} "
+            f"({reason}): make it for such inputs."
+        ) from error
+
+
+def layer_title(name: str, layer: nn.Module) -> str:
+    """A layer for the beginning of a sentence: its name in a body, which is its place there, and its kind."""
+    if name:
+        return f"Layer '{name}' ({type(layer).__name__})"
+    return f"The body ({type(layer).__name__})"
 
 
 class BodySupernet(Supernet):
@@ -40,20 +154,20 @@ class BodySupernet(Supernet):
         self.refusal = refusal
         self.labels = labels_of(choices)
         name_layers(self)
-        # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
-        parameters = body.named_parameters()
-        clear = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
-        self._last_kernel = next(reversed(clear), "")
-        self._count: LayerFlops | None = None
+        self._last_kernel = ""
+        for name, own in body.named_parameters():
+            # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
+            if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
+                self._last_kernel = name
         self._features = features
-        if features is None and not any(own.is_meta for own in body.parameters()):
-            self._count_flops()  # which refuses a body that cannot be computed
+        if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
+            self._count.whole(body)  # which refuses a body that cannot be computed
 
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
         if self._features is None:
-            return self._count_flops().features
+            return self._count.features
         return self._features
 
     def _embed(self, inputs: Tensor) -> Tensor:
@@ -79,28 +193,24 @@ class BodySupernet(Supernet):
             return self._score(outputs, inputs, targets)
 
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        """The scores within the current forward pass."""
         return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
         device = next(iter(self.parameters()), torch.empty(0)).device
-        layers = [layer for layer in self.modules() if isinstance(layer, MixedDropout)]
-        drawn = {key: noise for layer in layers for key, noise in layer.draw(examples, generator).items()}
-        return {key: noise.to(device) for key, noise in drawn.items()}
+        layers = (layer for layer in self.modules() if isinstance(layer, MixedDropout))
+        return {key: noise.to(device) for layer in layers for key, noise in layer.draw(examples, generator).items()}
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        count = self._count_flops()
         with running(ForwardPass(mixture)):
-            return count.computed(self.body)
+            return self._count.computed(self.body)
 
-    def _count_flops(self) -> LayerFlops:
-        if self._count is None:
-            gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
-            with running(ForwardPass(gates)):
-                self._count = LayerFlops(self.body, self.shape)
-        return self._count
+    @cached_property
+    def _count(self) -> LayerFlops:
+        gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
+        with running(ForwardPass(gates)):
+            return LayerFlops(self.body, self.shape)
 
     def _channels_last(self) -> bool:
         layer, _, kind = self._last_kernel.rpartition(".")
@@ -124,7 +234,6 @@ class BodyChild(ChildNetwork):
         self.head = nn.Linear(self.features, way)
 
     def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        """The features of a body, and its multiply-adds."""
         count = LayerFlops(body, shape)
         return count.features, count.whole(body)
 
@@ -143,7 +252,6 @@ class BodyChild(ChildNetwork):
         self._copy({**plain, **weights})
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics of the body under the supernet's names, layer by layer."""
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
@@ -154,13 +262,12 @@ class BodyChild(ChildNetwork):
 
 
 def _fixed_norms(body: nn.Module) -> set[nn.Module]:
-    """The batch-norms that stay in evaluation mode, as in a trunk that is not trained."""
     body.train()
     return {layer for layer in body.modules() if isinstance(layer, nn.BatchNorm2d) and not layer.training}
 
 
 def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
-    """A supernet's body, with a norm that keeps no statistics in the place of each batch-norm that is not fixed."""
+    # A supernet's body, with a norm that keeps no statistics in the place of each batch-norm that is not fixed.
     mixed: dict[nn.Module, MixedNorm] = {}
     for name, layer in list(body.named_modules(remove_duplicate=False)):
         if not isinstance(layer, nn.BatchNorm2d) or not layer.track_running_stats or layer in fixed:
@@ -177,7 +284,7 @@ def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
 
 
 def _checked(body: nn.Module) -> nn.Module:
-    """A supernet's body, in which no layer depends on more than its inputs and parameters."""
+    # A supernet's body, in which no layer depends on more than its inputs and parameters.
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     seen: set[nn.Module] = set()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
-from lit_metanas.spaces.child_network import BranchDropout, ChannelDropout, UnsharedScale
-from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
     MixedChannels,
@@ -22,6 +20,8 @@ from lit_metanas.spaces.mixed_layers import (
     Sum,
     add_candidates,
 )
+from lit_metanas.spaces.mixture import Number, OpenChoice, OpenNumber, largest
+from lit_metanas.spaces.supernet import BranchDropout, ChannelDropout, UnsharedScale
 
 Make = Callable[[], nn.Module]
 """Makes a layer, for instance ``nn.ReLU``."""
@@ -39,6 +39,7 @@ class Builder:
         mixed: whether layers are those of a supernet.
 
     Attributes:
+        labels: the candidates that are left of each choice, if they are known.
         mixed: whether layers are those of a supernet.
         sliced: whether a number has been open, so that a child's weights may be leading parts of the supernet's.
         choices: those that were asked for, in order.
@@ -58,7 +59,7 @@ class Builder:
 
     def __init__(self, labels: Mapping[str, Sequence[str]] | None = None, *, mixed: bool = True) -> None:
         self.choices: dict[str, Choice] = {}
-        self._labels = labels
+        self.labels = labels
         self.mixed = mixed
         self.sliced = False
         self._conditions: list[tuple[str, frozenset[str]]] = []
@@ -86,10 +87,10 @@ class Builder:
             ValueError: a candidate is a layer, where a function that makes one is expected.
         """
         layers: dict[str, nn.Module | None] = {}
-        whole = self._part + name
-        by_label = {str(label): make for label, make in candidates.items()}
-        for label in self._ask(whole, tuple(map(str, candidates))):
-            make = by_label[label]
+        makers = {str(label): make for label, make in candidates.items()}
+        whole, left = self._ask(name, candidates)
+        for label in left:
+            make = makers[label]
             if isinstance(make, nn.Module):
                 raise ValueError(
                     f"Candidate '{label}' of '{whole}' is a layer: give what makes it, for instance nn.ReLU or "
@@ -99,8 +100,9 @@ class Builder:
                 layers[label] = None if make is None else make()
         if self.mixed:
             return MixedChoice(whole, layers, None if norm is None else MixedNorm(norm, affine=True))
-        adds = any(layer is not None for layer in layers.values())
-        return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
+        if norm is None or not any(layer is not None for layer in layers.values()):
+            return ChosenLayer(layers, None)
+        return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)))
 
     def number(self, name: str, numbers: Sequence[int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
@@ -112,18 +114,16 @@ class Builder:
             name: of the choice.
             numbers: the candidates.
         """
-        name = self._part + name
-        left = tuple(map(int, self._ask(name, tuple(map(str, numbers)))))
+        whole, left = self._ask(name, numbers)
         self.sliced = self.sliced or len(numbers) > 1
         if self.mixed:
-            return OpenNumber(name, left)
-        return left[0]
+            return OpenNumber(whole, tuple(map(int, left)))
+        return int(left[0])
 
     def question(self, name: str, labels: Sequence[str | int]) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
-        name = self._part + name
-        left = self._ask(name, tuple(map(str, labels)))
-        return OpenChoice(left, name * self.mixed)
+        whole, left = self._ask(name, labels)
+        return OpenChoice(left, whole * self.mixed)
 
     def conv(
         self,
@@ -169,22 +169,14 @@ class Builder:
 
     def dropout(self, name: str, rates: Sequence[float], width: Number) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
-        name = self._part + name
-        left = self._rates(name, rates)
-        if self.mixed:
-            return MixedDropout(name, left, width)
-        return ChannelDropout(left[0])
+        return self._drop(name, rates, width, ChannelDropout)
 
     def branch_dropout(self, name: str, rates: Sequence[float]) -> nn.Module:
         """A choice among probabilities that an example loses a branch (stochastic depth, Huang et al. 2016).
 
         It stands behind the last layer of the branch, whose input is then added.
         """
-        name = self._part + name
-        left = self._rates(name, rates)
-        if self.mixed:
-            return MixedDropout(name, left, 1)
-        return BranchDropout(left[0])
+        return self._drop(name, rates, 1, BranchDropout)
 
     def depth(self, name: str, layers: Sequence[Make], depths: Sequence[int], *, averaged: bool = False) -> nn.Module:
         """A choice how many of some layers are computed, one after the other.
@@ -203,11 +195,10 @@ class Builder:
         """
         if not depths or min(depths) < 1 or max(depths) > len(layers):
             raise ValueError(f"'{name}' has {len(layers)} layers, and depths {list(depths)}: give 1 to {len(layers)}.")
-        whole, labels = self._part + name, tuple(map(str, depths))
-        left = [int(label) for label in self._ask(whole, labels)]
-        made = []
+        whole, labels = self._ask(name, depths)
+        left, made = list(map(int, labels)), []
         for place, make in enumerate(layers[: max(left)], start=1):
-            with self.where(name, [label for label in labels if int(label) >= place]):
+            with self.where(name, [str(depth) for depth in depths if depth >= place]):
                 made.append(make())
         if self.mixed:
             return MixedDepth(whole, made, left, averaged)
@@ -217,33 +208,32 @@ class Builder:
         """The sum of what layers make of the same inputs, for instance of ``nn.Identity()`` and a block."""
         return Sum(layers)
 
-    def _rates(self, name: str, rates: Sequence[float]) -> list[float]:
-        """The rates that are left of a choice among some."""
-        check_dropouts(f"'{name}'", rates)
-        by_name = {f"{rate:g}": rate for rate in rates}
-        return [by_name[label] for label in self._ask(name, tuple(by_name))]
+    def _drop(
+        self, name: str, rates: Sequence[float], width: Number, plain: type[ChannelDropout | BranchDropout]
+    ) -> nn.Module:
+        check_dropouts(f"'{self._part}{name}'", rates)
+        by_label = {f"{rate:g}": rate for rate in rates}
+        whole, left = self._ask(name, by_label)
+        if self.mixed:
+            return MixedDropout(whole, [by_label[label] for label in left], width)
+        return plain(by_label[left[0]])
 
-    def _ask(self, name: str, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """The labels that are left of a choice."""
-        group = self._part + name.rpartition(".")[2]
+    def _ask(self, name: str, candidates: Iterable[str | int]) -> tuple[str, tuple[str, ...]]:
+        # The whole name of a choice, and the labels that are left of it.
+        name, labels = self._part + name, tuple(map(str, candidates))
         conditions = _open_conditions(self._conditions, self.choices)
         if (before := self.choices.get(name)) is not None:
             if before.labels != labels:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
             conditions = _either(dict(before.active_if), conditions, name)
-        self.choices[name] = Choice(name, labels, group, tuple(conditions.items()))
-        return self._left(name)
-
-    def _left(self, name: str) -> tuple[str, ...]:
-        """The labels that are left of a choice that was asked for."""
-        labels, conditions = self.choices[name].labels, self.choices[name].active_if
-        if self._labels is None:
-            return labels
-        if name not in self._labels:
-            if any(allowed.isdisjoint(self._labels.get(other, ())) for other, allowed in conditions):
-                return labels[:1]  # of a child in which it does not matter
-            raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
-        return tuple(label for label in labels if label in self._labels[name])
+        self.choices[name] = Choice(name, labels, self._part + name.rpartition(".")[2], tuple(conditions.items()))
+        if self.labels is None:
+            return name, labels
+        if name in self.labels:
+            return name, tuple(label for label in labels if label in self.labels[name])
+        if any(allowed.isdisjoint(self.labels.get(other, ())) for other, allowed in conditions.items()):
+            return name, labels[:1]  # of a child in which it does not matter
+        raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
 
     @contextmanager
     def where(self, name: str, labels: Collection[str]) -> Iterator[None]:
@@ -281,7 +271,6 @@ class ChosenLayer(nn.Module):
 
 
 def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: Mapping[str, Choice]) -> Conditions:
-    """Conditions by choice, but for those that are always fulfilled."""
     spelled: Conditions = {}
     for name, labels in conditions:
         spelled[name] = spelled.get(name, frozenset(choices[name].labels)) & labels
@@ -289,7 +278,6 @@ def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: 
 
 
 def _either(one: Conditions, other: Conditions, name: str) -> Conditions:
-    """The conditions under which one or the other are fulfilled, for a choice that both places ask for."""
     for weak, strong in ((one, other), (other, one)):
         if all(name in strong and strong[name] <= labels for name, labels in weak.items()):
             return weak

@@ -25,10 +25,9 @@ PREFIX = "arch."
 
 
 def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
-    """The settings of a space; of limits only functions, as the state of an object may change with time."""
+    settings = {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
+    # Of limits only functions are settings, as the state of an object may change with time.
     limits = [settings_of(refusal) for refusal in space.refusals if isinstance(refusal, FunctionType | partial)]
-    settings: dict[str, Any] = {"name": space.name}
-    settings["choices"] = {choice.name: list(choice.labels) for choice in space.choices}
     if limits:
         settings["limits"] = limits
     return settings
@@ -118,16 +117,13 @@ class ChoiceSpace(ABC):
             space: the name; empty if the record has none.
             architecture: in that space.
         """
-        known = labels_of(self.choices)
-        if space not in ("", self.name) or any(
-            label not in known.get(name, ()) for name, label in architecture.items()
-        ):
+        if space not in ("", self.name):
             return None
         try:
-            whole = self.canonical(architecture) == architecture
-        except ValueError:  # a choice without a label
+            known = self.canonical(architecture) == architecture
+        except ValueError:  # another space's choice or label, or a choice without one
             return None
-        if whole and self.violation(architecture) is None:
+        if known and self.violation(architecture) is None:
             return architecture
         return None
 
@@ -154,8 +150,12 @@ class ChoiceSpace(ABC):
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly."""
         proposed = {choice.name: self.proposed_labels(choice) for choice in self.choices}
-        places = {name: int(torch.randint(len(labels), (), generator=generator)) for name, labels in proposed.items()}
-        return self.canonical({name: proposed[name][place] for name, place in places.items()})
+        return self.canonical(
+            {
+                name: labels[int(torch.randint(len(labels), (), generator=generator))]
+                for name, labels in proposed.items()
+            }
+        )
 
     def architectures(self) -> Iterator[Architecture]:
         """All that can be built, each once, in a fixed order; only for small spaces."""
@@ -164,7 +164,6 @@ class ChoiceSpace(ABC):
         yield from self._buildable(self.canonical(dict(zip(names, labels, strict=True))) for labels in combinations)
 
     def _buildable(self, architectures: Iterable[Architecture]) -> Iterator[Architecture]:
-        """Those that can be built, each once."""
         seen: set[Architecture] = set()
         for architecture in architectures:
             if architecture not in seen and self.violation(architecture) is None:

@@ -86,8 +86,7 @@ class OneHotEncoding(Encoding):
         Raises:
             ValueError: an architecture has a choice or a label that the space has not.
         """
-        rows: list[int] = []
-        columns: list[int] = []
+        rows, columns = list[int](), list[int]()
         for row, architecture in enumerate(architectures):
             for item in architecture.items():
                 if item not in self._places:
@@ -142,6 +141,5 @@ def count_features(rows: Sequence[Sequence[Sequence[int]]], widths: Sequence[int
     found = np.zeros((len(rows), sum(widths)))
     starts = list(accumulate(widths, initial=0))
     for counts, groups in zip(found, rows, strict=True):
-        places = [start + place for start, group in zip(starts, groups, strict=False) for place in group]
-        np.add.at(counts, places, 1)
+        np.add.at(counts, [start + place for start, own in zip(starts, groups, strict=False) for place in own], 1)
     return torch.from_numpy(found)

@@ -15,8 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, current, gate_of, largest
-from lit_metanas.spaces.mixture import Gate, combine, sum_of, times
+from lit_metanas.spaces.mixture import (
+    Gate,
+    Number,
+    OpenNumber,
+    combine,
+    computed_value,
+    current,
+    gate_of,
+    largest,
+    sum_of,
+    times,
+)
 from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
 
 
@@ -60,7 +70,7 @@ class MixedNorm(nn.Module):
         return weigh(outputs, self.width)  # behind the norm, which would cancel the weights otherwise
 
     def _affine(self, channels: int, weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """Scale and shift, times a weight: in them it costs no pass, neither here nor in the gradient."""
+        # In scale and shift a weight costs no pass, neither here nor in the gradient.
         if self.scale is None or self.shift is None:
             return (None if weight is None else weight.expand(channels).contiguous()), None
         scale, shift = leading_part(self.scale, channels), leading_part(self.shift, channels)
@@ -110,8 +120,9 @@ class SlicedConv2d(nn.Conv2d):
 
     def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve with other weights of any odd size."""
-        groups = inputs.shape[1] // weight.shape[1]
-        return F.conv2d(inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=groups)
+        return F.conv2d(
+            inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=inputs.shape[1] // weight.shape[1]
+        )
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
@@ -153,8 +164,7 @@ class MixedChoice(nn.Module):
             return self._weighed(getattr(self, self.keys[label]), inputs, weight)
         if self.merged:
             return self._one_convolution(gate, inputs, factor)
-        weights = times(gate.weights, factor)
-        by_label = dict(zip(self.labels, weights.unbind(), strict=True))
+        by_label = dict(zip(self.labels, times(gate.weights, factor).unbind(), strict=True))
         # Each candidate is added as it comes, while it is in the processor's cache.
         return sum_of(self._weighed(layer, inputs, by_label[label], label) for label, layer in self.layers())
 
@@ -174,7 +184,6 @@ class MixedChoice(nn.Module):
         return [(label, getattr(self, key)) for label, key in self.keys.items()]
 
     def _weighed(self, layer: nn.Module, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
-        """A candidate's normalised outputs, times its weight."""
         if self.norm is not None:
             return weighed_outputs(self.norm, layer(inputs), weight, label)
         return weighed_outputs(layer, inputs, weight)
@@ -184,8 +193,7 @@ class MixedChoice(nn.Module):
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
         bias = None
         if constants[0] is not None:
-            weighted = zip(gate.weights.unbind(), constants, strict=True)
-            bias = reduce(torch.add, (weight * one for weight, one in weighted))
+            bias = reduce(torch.add, map(torch.mul, gate.weights.unbind(), constants))
         outputs = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
         return weighed_outputs(self.norm, outputs, factor)
 
@@ -209,8 +217,7 @@ class MixedDropout(nn.Module):
         noise = current().noise
         if noise is None or not max(self.rates):
             return inputs
-        uniform = noise[self.key][:, : inputs.shape[1]]
-        scale = dropout_scale(gate_of(self.name), self.rates, uniform, inputs.dtype)
+        scale = dropout_scale(gate_of(self.name), self.rates, noise[self.key][:, : inputs.shape[1]], inputs.dtype)
         return inputs * scale.view(*scale.shape, *[1] * (inputs.dim() - 2))
 
     def draw(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -289,16 +296,12 @@ def averages(outputs: Tensor) -> Tensor:
 
 def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]) -> dict[str, str]:
     """Give a module the layers of a choice; returns their names there by label, without those that are None."""
-    keys = {label: key_of(label) for label, layer in candidates.items() if layer is not None}
+    # A layer's name has no dots, and is none of the attributes of modules that hold choices.
+    names = {label: label.replace("%", "%25").replace(".", "%2E") for label in candidates}
+    keys = {label: "%" * (name in _TAKEN) + name for label, name in names.items() if candidates[label] is not None}
     for label, key in keys.items():
         choice.add_module(key, candidates[label])
     return keys
-
-
-def key_of(label: str) -> str:
-    """The label as the name of a layer: without dots, and none of the attributes of modules that hold choices."""
-    key = label.replace("%", "%25").replace(".", "%2E")
-    return f"%{key}" if key in _TAKEN else key
 
 
 def name_layers(network: nn.Module) -> None:

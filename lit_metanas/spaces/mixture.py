@@ -1,10 +1,12 @@
-"""Mixtures: how the candidates of each choice are combined."""
+"""Mixtures, which say how the candidates of each choice are combined, and the forward pass that layers find them in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -75,16 +77,6 @@ def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Ca
     return found
 
 
-def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
-    """Like ``combine`` for candidates of which ``none`` adds nothing; None if nothing is left."""
-    if gate.index is not None:
-        if labels[gate.index] == "none":
-            return None
-        return combine(gate, labels, compute)
-    weighted = zip(gate.weights.unbind(), labels, strict=True)
-    return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
-
-
 def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
     """The sum of tensors of one shape, leaving out None; None if there are none."""
     # A running sum: stacking would copy all terms and lose the channels-last layout.
@@ -109,18 +101,133 @@ def times(value: Tensor, factor: Tensor | None) -> Tensor:
     return factor * value
 
 
-def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
-    """The number of parts that are computed: those of one candidate, or of the largest."""
-    return max(gate.computed(numbers))
-
-
 def leading(gate: Gate, numbers: Sequence[int]) -> Tensor | None:
     """Weight of each part that is computed: the sum over the candidates that have it; None for ones."""
     # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
     # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
     if len(numbers) == 1 or (gate.index is not None and not gate.weights.requires_grad):
         return None  # before any tensor is made: it would be in a child's exported program
-    part = torch.arange(computed_size(gate, numbers), device=gate.weights.device)
+    part = torch.arange(max(gate.computed(numbers)), device=gate.weights.device)
     shares = torch.stack([(part < number).to(gate.weights.dtype) for number in numbers])
     # No matrix product: it would be counted among the network's multiply-adds.
     return (gate.weights[:, None] * shares).sum(0)
+
+
+ONLY = Gate(torch.ones(1), 0)
+"""The gate of a single candidate."""
+
+Statistics = Mapping[str, Tensor] | None
+"""Batch-norm means and variances to normalise with; None takes those of the batch."""
+
+Record = dict[str, Tensor] | None
+"""Filled with a batch's means and variances; None keeps none."""
+
+
+class ForwardPass(NamedTuple):
+    """The arguments of ``Supernet.forward`` other than the inputs."""
+
+    mixture: Mixture
+    noise: Mapping[str, Tensor] | None = None
+    statistics: Statistics = None
+    record: Record = None
+
+
+_PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet", default=None)
+
+
+@contextmanager
+def running(forward_pass: ForwardPass) -> Iterator[None]:
+    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
+    token = _PASS.set(forward_pass)
+    try:
+        yield
+    finally:
+        _PASS.reset(token)
+
+
+def current() -> ForwardPass:
+    """The forward pass that a layer is called in."""
+    found = _PASS.get()
+    if found is None:
+        raise RuntimeError("This layer mixes candidates, and only its supernet knows how: call the supernet.")
+    return found
+
+
+def gate_of(name: str) -> Gate:
+    """The gate of a choice in this forward pass; without a name that of a single candidate."""
+    return current().mixture[name] if name else ONLY
+
+
+@dataclass(frozen=True)
+class OpenChoice:
+    """A choice that a layer of one's own looks at; in a child it has one label."""
+
+    labels: tuple[str, ...]  # those that are left
+    name: str = ""  # empty in a child
+
+    def gate(self) -> Gate:
+        """How the candidates are combined in this forward pass."""
+        return gate_of(self.name)
+
+    def computed_labels(self) -> Sequence[str]:
+        """The labels whose candidates are computed: the sampled one, or all."""
+        return self.gate().computed(self.labels)
+
+    def combine(self, compute: Callable[[str], Tensor]) -> Tensor:
+        """The sampled candidate's output, or the weighted sum of all."""
+        return combine(self.gate(), self.labels, compute)
+
+    def total(self, compute: Callable[[str], Tensor]) -> Tensor | None:
+        """The same, but ``none`` adds nothing; None if nothing is left."""
+        gate = self.gate()
+        if gate.index is None:
+            weighted = zip(gate.weights.unbind(), self.labels, strict=True)
+            return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
+        if self.labels[gate.index] == "none":
+            return None
+        return combine(gate, self.labels, compute)
+
+
+@dataclass(frozen=True)
+class OpenNumber:
+    """A number that is a choice; as a size it is the largest one."""
+
+    # It is no `int`: a plain number that is computed from it would be that of the largest network, in which supernet
+    # and child would differ. Times and `//` a plain number it is open, too.
+
+    name: str  # of the choice
+    numbers: tuple[int, ...]  # the candidates that are left
+
+    def __mul__(self, other: int) -> OpenNumber:
+        if not isinstance(other, int):
+            return NotImplemented
+        return OpenNumber(self.name, tuple(number * other for number in self.numbers))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: int) -> OpenNumber:
+        if not isinstance(other, int):
+            return NotImplemented
+        return OpenNumber(self.name, tuple(number // other for number in self.numbers))
+
+    def weights(self) -> Tensor | None:
+        """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
+        return leading(gate_of(self.name), self.numbers)
+
+
+Number = int | OpenNumber
+"""Of channels: plain in a child, and open in a supernet where it is a choice."""
+
+
+def computed_value(number: Number) -> int:
+    """A number that may be open, as it is computed in this forward pass: the sampled one, or the largest."""
+    if isinstance(number, OpenNumber):
+        return max(gate_of(number.name).computed(number.numbers))
+    return number
+
+
+def largest(number: Number) -> int:
+    """A number that may be open, as large as it can be."""
+    if isinstance(number, OpenNumber):
+        return max(number.numbers)
+    return number

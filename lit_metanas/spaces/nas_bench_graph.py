@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import permutations, product
+from itertools import permutations, product, starmap
 from zlib import crc32
 
 import torch
@@ -94,8 +94,7 @@ class NASBenchGraph(ChoiceSpace):
 
     def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
         """The architecture in the paper's notation, as ``architecture`` reads it."""
-        link = [int(father) for father in labels["link"].split(",")]
-        return link, [labels[f"op{node}"] for node in range(1, GRAPH_NODES + 1)]
+        return list(map(int, labels["link"].split(","))), [labels[f"op{node}"] for node in range(1, GRAPH_NODES + 1)]
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """The architecture that the published table lists for this network."""
@@ -118,8 +117,8 @@ class NASBenchGraph(ChoiceSpace):
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
-        combinations = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
-        yield from self._buildable(self.architecture(link, ops) for link, ops in combinations)
+        networks = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
+        yield from self._buildable(starmap(self.architecture, networks))
 
 
 def _link_text(link: Sequence[int]) -> str:
@@ -128,7 +127,7 @@ def _link_text(link: Sequence[int]) -> str:
 
 @cache  # at most 24 links times 9 ** 4 operations
 def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The published representative: skips in front, a published link, operations as early as its symmetry allows."""
+    # The published representative: skips in front, a published link, operations as early as its symmetry allows.
     link, ops = _skips_in_front(link, ops)
     candidates = [(moved, tuple(ops[node] for node in order)) for order, moved in _orders(link)]
     return min(candidates, key=lambda pair: [GRAPH_OPERATIONS.index(operation) for operation in pair[1]])
@@ -136,7 +135,7 @@ def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, .
 
 @cache
 def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The orders of the nodes in which a link is a published one, with that."""
+    # The orders of the nodes in which a link is a published one, with that.
     found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for order in permutations(range(GRAPH_NODES)):
         place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
@@ -147,7 +146,7 @@ def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Move skip connections that do nothing to the input, one after the other."""
+    # Move skip connections that do nothing to the input, one after the other.
     # A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
     # the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
     fathers = dict(enumerate(link, start=1))
@@ -186,9 +185,8 @@ class NASBenchGraphEncoding(Encoding):
 
     def __init__(self, space: NASBenchGraph) -> None:
         self.space: NASBenchGraph = space
-        operations = len(GRAPH_OPERATIONS)
-        relations = operations * (operations + 2)
-        self.groups = (len(LINKS), GRAPH_NODES * operations, operations, relations, BUCKETS, 4)
+        size = len(GRAPH_OPERATIONS)
+        self.groups = (len(LINKS), GRAPH_NODES * size, size, size * (size + 2), BUCKETS, 4)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
@@ -211,12 +209,10 @@ def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
 
 
 def _leaves(link: Sequence[int]) -> list[int]:
-    """The nodes that no other reads."""
     return [node for node in range(1, GRAPH_NODES + 1) if node not in link]
 
 
 def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
-    """The operations from the input to a node."""
     found: list[str] = []
     while node:
         found.insert(0, ops[node - 1])

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
-from lit_metanas.spaces.forward_pass import Record, Statistics
-from lit_metanas.spaces.mixture import Gate, combine, times
+from lit_metanas.spaces.mixture import Gate, Record, Statistics, combine, times
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""
@@ -90,8 +89,7 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     size = max(kernel.shape[-1] for kernel in kernels)
     total = torch.zeros(())
     for weight, kernel in zip(gate.weights, kernels, strict=True):
-        margin = (size - kernel.shape[-1]) // 2
-        total = total + F.pad(weight * kernel, (margin,) * 4)
+        total = total + F.pad(weight * kernel, ((size - kernel.shape[-1]) // 2,) * 4)
     return total
 
 
@@ -105,12 +103,11 @@ def with_dense_gradient(outputs: Tensor) -> Tensor:
 
 
 def _as_rows(images: Tensor) -> Tensor:
-    """Channels-last images ``(n, channels, height, width)`` as a table with a row for each pixel."""
+    # Channels-last images `(n, channels, height, width)` as a table with a row for each pixel.
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 
 def _from_rows(rows: Tensor, images: Tensor) -> Tensor:
-    """The inverse of ``_as_rows`` for images of the same shape."""
     examples, channels, height, width = images.shape
     return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
 
@@ -265,11 +262,7 @@ def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tenso
 
 def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:
     """Factors ``(n, channels)``, one in the mean, under a mixture of dropout rates that share one draw."""
-
-    def scale(rate: float) -> Tensor:
-        return (uniform >= rate).to(dtype) / (1.0 - rate)
-
-    return combine(gate, rates, scale)
+    return combine(gate, rates, lambda rate: (uniform >= rate).to(dtype) / (1.0 - rate))
 
 
 @contextmanager

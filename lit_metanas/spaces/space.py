@@ -26,9 +26,8 @@ from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, labels_of, restrict
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, Supernet
 from lit_metanas.tasks.task import Split
 
 Solver = Callable[[Split, Objective, float, int, int, Callable[[], None] | None], bool]
@@ -66,6 +65,7 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
+        supernet_class: of the supernets that ``supernet`` makes of a body.
         shares_weights: whether there is a supernet, from whose weights children begin.
 
     Example:
@@ -87,6 +87,7 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
+    supernet_class: type[BodySupernet] = BodySupernet
     shares_weights: ClassVar[bool] = True
 
     @cached_property
@@ -117,8 +118,7 @@ class SearchSpace(ChoiceSpace):
         """Refuse inputs of a kind that the networks do not take, by a ValueError."""
         kind = type(as_shape(shape))
         if kind not in self.shapes:
-            taken = " and ".join(INPUT_KINDS[kind][1] for kind in self.shapes)
-            other = INPUT_KINDS[kind][2]
+            taken, other = " and ".join(INPUT_KINDS[kind][1] for kind in self.shapes), INPUT_KINDS[kind][2]
             if ImageShape in self.shapes and kind is RowShape:
                 other += ", or give images by height and width"
             raise ValueError(
@@ -149,7 +149,12 @@ class SearchSpace(ChoiceSpace):
         self.check_shape(shape)
         if not self.shares_weights:
             raise ValueError(f"{self.name} has no supernet: take another space, or {ONE_BY_ONE}.")
-        return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
+        body = self.body(shape, Builder(labels_of(self.choices)))
+        return self.supernet_class(body, shape, self.choices, refusal=self._refusal())
+
+    def _refusal(self) -> str:
+        """Why a supernet of what is left of the choices only holds weights, and cannot be computed; empty if it can."""
+        return ""
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """What all children inherit at first, drawn by PyTorch's global generator: by default a whole supernet.
@@ -163,8 +168,7 @@ class SearchSpace(ChoiceSpace):
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
         self.check_shape(shape)
-        labels = {name: (label,) for name, label in self.canonical(architecture).items()}
-        build = Builder(labels, mixed=False)
+        build = Builder({name: (label,) for name, label in self.canonical(architecture).items()}, mixed=False)
         return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
 
     def child(
@@ -263,5 +267,5 @@ class SearchSpace(ChoiceSpace):
 
     @cached_property
     def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:
-        """Costs that were asked for; a restricted space's networks have the same."""
+        # Costs that were asked for; a restricted space's networks have the same.
         return {}

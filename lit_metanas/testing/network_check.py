@@ -1,4 +1,4 @@
-"""Whether supernet and children compute the same, at the cost that they report."""
+"""Whether a space's choices keep what searchers rely on, and supernet and children compute the same at their cost."""
 
 from __future__ import annotations
 
@@ -14,11 +14,77 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.relaxations.relaxation import Softmax
 from lit_metanas.spaces.architecture import Architecture, labels_of
 from lit_metanas.spaces.body_networks import BodySupernet
+from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, inherit
-from lit_metanas.testing.choice_check import require, sample_architectures
+
+MAX_SAMPLES = 1000
+"""Architectures that are sampled to find some that can be built."""
+
+
+def require(condition: bool, failure: str) -> None:
+    """Raise ``failure`` as an ``AssertionError`` unless the condition holds."""
+    if not condition:
+        raise AssertionError(f"{failure[0].upper()}{failure[1:]}.")
+
+
+def sample_architectures(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture]:
+    """Different architectures that can be built, as many as are found, at most ``number``."""
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[Architecture, None] = {}
+    for _ in range(MAX_SAMPLES):
+        architecture = space.sample(generator)
+        if space.violation(architecture) is None:
+            found[architecture] = None
+        if len(found) == min(number, space.size):
+            break
+    require(bool(found), f"of {MAX_SAMPLES} architectures none can be built")
+    return list(found)
+
+
+def check_choices(space: ChoiceSpace, seed: int) -> None:
+    """Check labels, ``canonical``, ``derive`` and suggestions."""
+    names = [choice.name for choice in space.choices]
+    require(bool(names), f"{space.name} has no choice: ask for one in its body, for instance by build.choice")
+    require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")
+    for place, choice in enumerate(space.choices):
+        require(
+            set(space.proposed_labels(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks"
+        )
+        for name, _ in choice.active_if:
+            require(name in names[:place], f"'{choice.name}' depends on '{name}', which does not come before it")
+    draws = Random(seed)  # noqa: S311 (the same each time)
+    for _ in range(20):
+        labels = {choice.name: draws.choice(space.proposed_labels(choice)) for choice in space.choices}
+        _check_labels(space, labels, draws)
+    for architecture in sample_architectures(space, seed):
+        require(architecture == space.canonical(architecture), f"the sampled {architecture} is not canonical")
+    again, other = sample_architectures(space, seed), sample_architectures(space, seed)
+    require(again == other, "two generators of one seed sample different architectures")
+    generator = torch.Generator().manual_seed(seed)
+    logits = {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}
+    derived = space.derive(logits)
+    require(derived == space.canonical(derived), f"the derived {derived} is not canonical")
+
+
+def _check_labels(space: ChoiceSpace, labels: dict[str, str], draws: Random) -> None:
+    import optuna
+
+    architecture = space.canonical(labels)
+    require(architecture == space.canonical(architecture), f"canonical changes {architecture} a second time")
+    require(set(architecture) <= set(labels), f"{architecture} has a choice that the space does not have")
+    require(
+        list(space.distributions()) == [f"arch.{name}" for name in labels],
+        "the distributions for Optuna are not one for each choice, under the prefix 'arch.'",
+    )
+    trial = optuna.trial.FixedTrial({f"arch.{name}": label for name, label in labels.items()})
+    require(space.suggest(trial) == architecture, f"a trial of {labels} suggests another architecture")
+    if space.violation(architecture) is None:
+        equal = space.equivalent({**labels, **architecture}, draws.randrange)
+        require(space.canonical(equal) == architecture, f"equivalent labels of {architecture} are another architecture")
+
 
 TOLERANCE = 1e-5
 """Of outputs, as a share of the largest one."""
@@ -39,8 +105,8 @@ class NetworkCheck:
                 parameter.add_(0.1 * torch.randn(parameter.shape))
         self.weights: dict[str, Tensor] = dict(self.supernet.named_parameters())
         self.support, self.query = random_inputs(8, shape), random_inputs(4, shape)
-        names = space.output_weights(self.supernet.features, way)
-        self.outputs = {name: torch.randn(value.shape) for name, value in names.items()}
+        outputs = space.output_weights(self.supernet.features, way)
+        self.outputs = {name: torch.randn(value.shape) for name, value in outputs.items()}
 
     def child(self, architecture: Architecture) -> None:
         """The child computes what the supernet computes under one-hot gates, and another that inherits from it, too."""
@@ -53,10 +119,11 @@ class NetworkCheck:
                     features.dim() == len(wanted) and features.shape[:2] == (len(self.support), self.supernet.features),
                     f"the supernet's features have shape {tuple(features.shape)}, not ({', '.join(wanted)})",
                 )
-                all_computed = self.supernet(self.support, _all_computed(gates))
-                self._same(features, all_computed, architecture, "one candidate", "all")
-            inherited = {**self.weights, **record, **self.outputs}
-            child = self.space.child(architecture, self.shape, self.way, inherited)
+                every = {name: Gate(gate.weights) for name, gate in gates.items() if len(gate.weights) > 1}
+                self._same(
+                    features, self.supernet(self.support, {**gates, **every}), architecture, "one candidate", "all"
+                )
+            child = self.space.child(architecture, self.shape, self.way, {**self.weights, **record, **self.outputs})
             for layer in child.modules():
                 if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
                     layer.p = 0.0
@@ -65,11 +132,10 @@ class NetworkCheck:
                 self._same(child.eval()(self.query), expected, architecture, "the child in evaluation", "the supernet")
                 expected = self.supernet.scores(self.outputs, self.support, gates)
                 self._same(child.train()(self.support), expected, architecture, "the child in training", "the supernet")
-            learned = self.space.supernet_weights(child)
-            if learned:
-                twin = self.space.child(architecture, self.shape, self.way, learned).eval()
-                scores = child.eval()(self.query)
-                self._same(twin(self.query), scores, architecture, "a child that inherits from the child", "it")
+            if learned := self.space.supernet_weights(child):
+                scores = self.space.child(architecture, self.shape, self.way, learned).eval()(self.query)
+                expected = child.eval()(self.query)
+                self._same(scores, expected, architecture, "a child that inherits from the child", "it")
 
     def cost(self, architecture: Architecture) -> None:
         """Costs are what is counted, and a sampled child computes its own candidates alone."""
@@ -83,11 +149,10 @@ class NetworkCheck:
             child(*inputs)
         # An auxiliary classifier is not called: its parameters are no cost of the network in use.
         used = {own for layer in called for own in layer.parameters()} | {*child.parameters(recurse=False)}
-        parameters = sum(own.numel() for own in used)
         flops = counter.get_total_flops() // 2  # the counter's flop is half a multiply-add
         cost = self.space.cost(architecture, self.shape, self.way)
         for what, reported, found in (
-            ("parameters", cost.parameters, parameters),
+            ("parameters", cost.parameters, sum(own.numel() for own in used)),
             ("multiply-adds", cost.flops, flops),
         ):
             require(reported == found, f"{architecture} costs {reported} {what}, but its child has {found}")
@@ -96,8 +161,10 @@ class NetworkCheck:
         gates = one_hot(self.space.choices, architecture)
         computed = self._count_flops(gates)
         reported = self.supernet.flops(gates)
-        failure = f"the supernet reports {reported} multiply-adds of {architecture}, but computes {computed}"
-        require(reported == computed, failure)
+        require(
+            reported == computed,
+            f"the supernet reports {reported} multiply-adds of {architecture}, but computes {computed}",
+        )
         features = self.supernet.features
         head = self.supernet.output_flops(self.way) * getattr(child, "features", features) // features
         require(
@@ -167,15 +234,14 @@ class NetworkCheck:
         )
         require(all(len(value) == 4 for value in first.values()), "noise for 4 inputs has not 4 rows")
         before = torch.get_rng_state()
-        (architecture,) = sample_architectures(self.space, self.seed, 1)
-        gates = one_hot(self.space.choices, architecture)
+        gates = one_hot(self.space.choices, *sample_architectures(self.space, self.seed, 1))
         with torch.no_grad():
             once, twice = (self.supernet(self.query, gates, first) for _ in range(2))
         require(torch.equal(once, twice), "the supernet gives other features for the same noise")
         require(torch.equal(before, torch.get_rng_state()), "the supernet draws from PyTorch's global generator")
 
     def _count_flops(self, mixture: Mixture) -> int:
-        """Multiply-adds of one input: what two more inputs cost, for mixing weights costs the same for any number."""
+        # Multiply-adds of one input: what two more inputs cost, for mixing weights costs the same for any number.
         counts = []
         for examples in (2, 4):
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -185,11 +251,10 @@ class NetworkCheck:
         return (counts[1] - counts[0]) // 4
 
     def _blank(self, examples: int) -> Tensor:
-        """Inputs without padding, of which a network may leave something out."""
+        # Inputs without padding, of which a network may leave something out.
         return inputs_like(blank_inputs(examples, self.shape), torch.empty(0))
 
     def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
-        """Check that two networks compute the same, or nearly."""
         require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
         gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
         hint = ""
@@ -208,7 +273,3 @@ class _Watched(dict[str, Gate]):
     def __getitem__(self, name: str) -> Gate:
         self.names.add(name)
         return super().__getitem__(name)
-
-
-def _all_computed(gates: Mixture) -> dict[str, Gate]:
-    return {**gates, **{name: Gate(gate.weights) for name, gate in gates.items() if len(gate.weights) > 1}}

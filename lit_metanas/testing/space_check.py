@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 import torch
 
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, as_shape, describe_shape
+from lit_metanas.spaces.body_networks import naming_layers
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.flop_count import naming_layers
 from lit_metanas.spaces.space import INPUT_KINDS, SearchSpace
-from lit_metanas.testing.choice_check import check_choices, sample_architectures
-from lit_metanas.testing.network_check import NetworkCheck
+from lit_metanas.testing.network_check import NetworkCheck, check_choices, sample_architectures
 
 GREY_IMAGES = ImageShape(1, 28, 28)
 
@@ -64,7 +63,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
 
 
 def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
-    """Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are."""
+    # Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are.
     kind = space.shapes[0]
     if kind is not ImageShape:
         return NetworkCheck(space, INPUT_KINDS[kind][0], way, seed)
@@ -77,7 +76,7 @@ def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
 
 
 def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
-    """Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape."""
+    # Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape.
     other = _other_shape(as_shape(shape))
     try:
         check = NetworkCheck(space, other, way, seed)
@@ -91,7 +90,7 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
 
 
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and of twice as many features or tokens; grey images in colour."""
+    # Twice as large, and of twice as many features or tokens; grey images in colour.
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     return type(shape)(*(2 * number for number in shape))
@@ -99,7 +98,7 @@ def _other_shape(shape: KindShape) -> Shape:
 
 @contextmanager
 def _double_precision(seed: int) -> Iterator[None]:
-    """Everything is built and drawn in float64, and PyTorch's global generator is left as it was."""
+    # Everything is built and drawn in float64, and PyTorch's global generator is left as it was.
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

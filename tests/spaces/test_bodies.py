@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace
-from lit_metanas.spaces.forward_pass import OpenNumber, largest
+from lit_metanas.spaces.mixture import OpenNumber, largest
 from lit_metanas.testing import check_space
 
 SHAPE = (2, 6, 5)

@@ -16,8 +16,8 @@ from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.grid.grid_blocks import scaled_kernel
-from lit_metanas.spaces.grid.staged_network import SeriesImage
-from lit_metanas.testing.choice_check import check_choices
+from lit_metanas.spaces.grid.grid_space import SeriesImage
+from lit_metanas.testing.network_check import check_choices
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
 SHAPE, WAY = (3, 32, 32), 7

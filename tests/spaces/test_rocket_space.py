@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 import lit_metanas as lm
 from lit_metanas.objectives import Regression, SeveralLabels
-from lit_metanas.spaces.any_input.ridge import PENALTIES, fit_ridge
 from lit_metanas.spaces.any_input.rocket_space import RocketNetwork
+from lit_metanas.spaces.any_input.solved_models import PENALTIES, fit_ridge
 from lit_metanas.training.child import fit_child, score
 
 SPACE = lm.spaces.RocketSpace()
@@ -141,7 +141,7 @@ def test_series_are_learned_by_how_fast_they_swing(objective, targets):
 
 
 def test_of_very_many_examples_some_are_drawn(monkeypatch):
-    monkeypatch.setattr("lit_metanas.spaces.any_input.ridge.MOST_SOLVED", 40)
+    monkeypatch.setattr("lit_metanas.spaces.any_input.solved_models.MOST_SOLVED", 40)
     inputs, labels = waves(90)
     child = child_of(3)
     fit_child(child, lm.Split(inputs, labels), seed=0)

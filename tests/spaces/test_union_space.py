@@ -13,7 +13,7 @@ from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import mutate, named_networks
 from lit_metanas.spaces import OneHotEncoding, UnionSpace
 from lit_metanas.spaces.union.union_space import in_family
-from lit_metanas.testing.choice_check import check_choices
+from lit_metanas.testing.network_check import check_choices
 
 SHAPE, WAY = lm.SeriesShape(7, 20), 3
 STEPS = lm.SequenceSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), activations=("ReLU",))

@@ -20,8 +20,8 @@ from lit_metanas.spaces import (
     SearchSpace,
 )
 from lit_metanas.spaces.architecture import labels_of
-from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet
+from lit_metanas.spaces.mixture import largest
 from lit_metanas.testing import check_space
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "spaces/toys"))

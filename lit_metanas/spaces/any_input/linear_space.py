@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import RowShape, Shape, as_shape
+from lit_metanas.inputs.shapes import RowShape, Shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.space import SearchSpace
@@ -39,11 +39,9 @@ class LinearSpace(SearchSpace):
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
         """The features."""
-        found = as_shape(shape)
-        assert isinstance(found, RowShape)
         if build.question("detail", self.details).labels == ("coarse",):
             return nn.Identity()
-        return StandardisedSquares(build.norm(2 * found.numbers, affine=False))
+        return StandardisedSquares(build.norm(2 * RowShape(*shape).numbers, affine=False))
 
 
 class StandardisedSquares(nn.Module):
@@ -55,5 +53,4 @@ class StandardisedSquares(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to ``(n, 2 * numbers)``."""
-        found = torch.cat([inputs, inputs * inputs], 1)
-        return self.norms["fine"](found[:, :, None, None]).flatten(1)
+        return self.norms["fine"](torch.cat([inputs, inputs * inputs], 1)[:, :, None, None]).flatten(1)

@@ -81,14 +81,14 @@ class NGramSpace(SolvedModels, SearchSpace):
         return NetworkCost(rows * (way + 2) + (numbers + 1) * way, text.steps * (way + 4) + numbers * way)
 
     def _rows(self, architecture: Mapping[str, str], shape: Shape, way: int) -> int:
-        """The tokens of a model: padding, ``UNKNOWN``, n-grams, and all further ones as a single one."""
+        # The tokens of a model: padding, UNKNOWN, n-grams, and all further ones as a single one.
         numbers, text = _parts_of(shape)
         most = (int(self.canonical(architecture)["weights"]) - (numbers + 1) * way) // (way + 2)
         return max(UNKNOWN + 2, min(text.vocabulary + 1, most))
 
 
 def _parts_of(shape: Shape) -> tuple[int, TokenShape]:
-    """How many numbers an input has before its tokens, and the shape of these."""
+    # How many numbers an input has before its tokens, and the shape of these.
     found = as_shape(shape)
     if isinstance(found, TextRowShape):
         return found.numbers, found.text
@@ -106,9 +106,7 @@ class NGramNetwork(SolvedNetwork):
         self.rarity = nn.Parameter(torch.zeros(rows, 2), requires_grad=False)
         self.vectors = nn.Parameter(torch.zeros(rows + numbers, way))  # those of numbers are the last ones
         self.bias = nn.Parameter(torch.zeros(way))
-        self.strength = STRENGTH
-        if numbers:
-            self.strength = NEXT_TO_NUMBERS
+        self.strength = NEXT_TO_NUMBERS if numbers else STRENGTH
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, steps)``, int64, 0 behind the end, or ``(n, numbers + steps)``, to ``(n, way)``."""
@@ -123,14 +121,13 @@ class NGramNetwork(SolvedNetwork):
         return scores + self.bias
 
     def _tokens(self, inputs: Tensor) -> Tensor:
-        """The tokens of inputs, those beyond the last row as the last one."""
+        # Tokens beyond the last row are the last one.
         return shortened(inputs[:, self.numbers :].long()).clamp(max=len(self.rarity) - 1)
 
     def _values(self, tokens: Tensor) -> Tensor:
-        """The tf-idf of tokens, shape ``(n, steps)``: words have length 1 together, and so have pieces."""
+        # The tf-idf, shape (n, steps): words have length 1 together, and so have pieces.
         found = F.embedding(tokens, self.rarity)
-        lengths = (found * found).sum(1, keepdim=True).clamp(min=1e-9)
-        return (found * lengths.rsqrt()).sum(2)
+        return (found * (found * found).sum(1, keepdim=True).clamp(min=1e-9).rsqrt()).sum(2)
 
     @torch.no_grad()
     def solve(
@@ -170,22 +167,20 @@ class NGramNetwork(SolvedNetwork):
         return margins is not None
 
     def _count(self, inputs: Tensor) -> None:
-        """Learn how rare each n-gram is, by the examples that have it."""
         tokens = self._tokens(inputs)
         behind = (tokens == UNKNOWN).cumsum(1) > 0
         for column, part in enumerate((~behind, behind)):
             numbers = tokens[part].bincount(minlength=len(self.rarity))
-            found = 1 + torch.log((1 + len(inputs)) / (1 + numbers).to(self.rarity)).clamp(min=0)
-            self.rarity[:, column] = found * (numbers > 0)
+            self.rarity[:, column] = 1 + torch.log((1 + len(inputs)) / (1 + numbers).to(self.rarity)).clamp(min=0)
+            self.rarity[numbers == 0, column] = 0
         self.rarity[[PADDING, UNKNOWN, -1]] = 0
 
     def _scale(self, inputs: Tensor) -> float:
-        """What numbers are multiplied by while they are learned from."""
-        numbers = inputs[:, : self.numbers].double()
-        return float(numbers.square().sum(1).mean().clamp(min=1e-9).rsqrt())
+        # What numbers are multiplied by while they are learned from.
+        return float(inputs[:, : self.numbers].double().square().sum(1).mean().clamp(min=1e-9).rsqrt())
 
     def _sparse(self, inputs: Tensor, scale: float) -> tuple[list[Tensor], list[Tensor]]:
-        """The features that are not 0 of each example, and their values."""
+        # The features that are not 0 of each example, and their values.
         columns, values, lengths = list[Tensor](), list[Tensor](), list[int]()
         for part in inputs.split(MADE_AT_ONCE):
             tokens, numbers = self._tokens(part), scale * part[:, : self.numbers]
@@ -225,13 +220,12 @@ class Dual:
         slacks, lengths = 0.5 / costs.clamp(min=1e-6), torch.stack([value @ value for value in values]) + 1
         shares = 1 / (lengths[:, None] + slacks)
         duals = torch.zeros_like(margins)  # what each example adds of its values to the vectors
-        parts = (columns, values, *(each.unbind() for each in (duals, margins, slacks, shares)))
-        self._rows = list(zip(*parts, strict=True))
+        parts = (each.unbind() for each in (duals, margins, slacks, shares))
+        self._rows = list(zip(columns, values, *parts, strict=True))
 
     def scores(self, places: Tensor) -> Tensor:
         """The scores of some examples."""
-        rows = (self._rows[place][:2] for place in places.tolist())
-        return torch.stack([self._score(*row) for row in rows])
+        return torch.stack([self._score(*self._rows[place][:2]) for place in places.tolist()])
 
     def descend(self, places: Tensor, generator: torch.Generator) -> None:
         """A step for each of some examples in a drawn order, which solves for that one, whatever the others are."""

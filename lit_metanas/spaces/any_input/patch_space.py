@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats
-from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeModels, RidgeNetwork, zero_head
+from lit_metanas.inputs.shapes import ImageShape, Shape
+from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -57,16 +57,14 @@ class PatchSpace(RidgeModels, SearchSpace):
     def network(self, architecture: Architecture, shape: Shape, way: int) -> PatchNetwork:
         """See ``SolvedModels``."""
         self.check_shape(shape)
-        found = as_shape(shape)
-        assert isinstance(found, ImageShape)
-        return PatchNetwork(found, int(self.canonical(architecture)["patches"]), way)
+        return PatchNetwork(ImageShape(*shape), int(self.canonical(architecture)["patches"]), way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``; what is done with a likeness counts as eight multiply-adds."""
         with torch.device("meta"):
             network = self.network(architecture, shape, way)
-        values, weights = network.kernels[0].numel(), network.head.weight.numel()
-        flops = network.kernels.shape[0] * (values + 8) * network.places + weights
+        likeness = network.kernels.numel() + 8 * len(network.kernels)
+        flops = likeness * network.places + network.head.weight.numel()
         return NetworkCost(sum(own.numel() for own in network.parameters()), flops)
 
 
@@ -80,12 +78,9 @@ class PatchNetwork(RidgeNetwork):
         self.side = min(PATCH_SIDE, height, width)
         high, wide = height - self.side + 1, width - self.side + 1
         self.places = high * wide
-        self.cell = (-(-high // PARTS_A_SIDE), -(-wide // PARTS_A_SIDE))
-        cells = -(-high // self.cell[0]) * -(-wide // self.cell[1])
-        self.part = (-(-height // PARTS_A_SIDE), -(-width // PARTS_A_SIDE))
-        parts = -(-height // self.part[0]) * -(-width // self.part[1])
-        kernels = torch.zeros(patches, shape.channels, self.side, self.side)
-        self.kernels = nn.Parameter(kernels, requires_grad=False)
+        self.cell, cells = _parts(high, wide)
+        self.part, parts = _parts(height, width)
+        self.kernels = nn.Parameter(torch.zeros(patches, shape.channels, self.side, self.side), requires_grad=False)
         self.shift = nn.Parameter(torch.zeros(patches), requires_grad=False)
         self.pixels = shape.channels * parts
         self.head = zero_head(2 * patches * cells + self.pixels, way)
@@ -110,7 +105,6 @@ class PatchNetwork(RidgeNetwork):
         return found
 
     def _looked_at(self, inputs: Tensor) -> Tensor:
-        """The images with as few pixels as are looked at."""
         if self.every == 1:
             return inputs
         return F.avg_pool2d(inputs, self.every)
@@ -126,13 +120,17 @@ class PatchNetwork(RidgeNetwork):
         found = found - mean
         variances, components = torch.linalg.eigh(found.T @ found / len(found))
         whitening = components @ ((variances + WHITENING).rsqrt()[:, None] * components.T)
-        number = len(self.kernels)
-        drawn = found[torch.arange(number) % len(found)] @ whitening
+        drawn = found[torch.arange(len(self.kernels)) % len(found)] @ whitening
         kernels = drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1e-6) @ whitening
         self.kernels.copy_(kernels.view_as(self.kernels))
         self.shift.copy_(-(kernels @ mean))
 
 
+def _parts(height: int, width: int) -> tuple[tuple[int, int], int]:
+    part = (-(-height // PARTS_A_SIDE), -(-width // PARTS_A_SIDE))
+    return part, -(-height // part[0]) * -(-width // part[1])
+
+
 def _means(maps: Tensor, part: tuple[int, int]) -> Tensor:
-    """The means in each part of some maps, those at the end of fewer places, shape ``(n, maps * parts)``."""
+    # Parts at the end have fewer places. Shape (n, maps * parts).
     return F.avg_pool2d(maps, part, ceil_mode=True, count_include_pad=False).flatten(1)

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
-from lit_metanas.spaces.any_input.ridge import RidgeModels, RidgeNetwork, zero_head
+from lit_metanas.inputs.shapes import SeriesShape, Shape
+from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -63,14 +63,11 @@ class RocketSpace(RidgeModels, SearchSpace):
     def network(self, architecture: Architecture, shape: Shape, way: int) -> RocketNetwork:
         """See ``SolvedModels``."""
         self.check_shape(shape)
-        found = as_shape(shape)
-        assert isinstance(found, SeriesShape)
-        return RocketNetwork(found, int(self.canonical(architecture)["levels"]), way)
+        return RocketNetwork(SeriesShape(*shape), int(self.canonical(architecture)["levels"]), way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """See ``SearchSpace``; a comparison with a level counts as four multiply-adds, a channel not added as none."""
-        found, levels = as_shape(shape), int(self.canonical(architecture)["levels"])
-        assert isinstance(found, SeriesShape)
+        found, levels = SeriesShape(*shape), int(self.canonical(architecture)["levels"])
         groups = 2 * len(dilations_of(found))
         compared = groups * KERNELS * levels
         computed = int(kernels_of(groups, found.features - 1).count_nonzero()) + 4 * compared
@@ -103,21 +100,19 @@ class RocketNetwork(RidgeNetwork):
         return torch.cat(found, 1)
 
     def _answers(self, inputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The answers of the kernels to the series, then to its changes, with each dilation, and the mask of these."""
+        # With each dilation the answers to the series, then to its changes, and the mask of these.
         values, mask = inputs[:, :-1], inputs[:, -1:]
         later = F.pad(mask[:, :, 1:] * mask[:, :, :-1], (1, 0))  # the first step is no change
-        changes = F.pad(values[:, :, 1:] - values[:, :, :-1], (1, 0)) * later
-        parts = [(values * mask, mask), (changes, later)]
+        parts = [(values * mask, mask), (F.pad(values[:, :, 1:] - values[:, :, :-1], (1, 0)) * later, later)]
         for kernels, (dilation, (own, within)) in zip(self.kernels, product(self.dilations, parts), strict=True):
             reach = (LENGTH - 1) * dilation // 2
             yield F.conv1d(F.pad(own, (reach, reach)), kernels, dilation=dilation), within
 
     def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
         """Take quantiles of the answers to some series as levels."""
-        inputs = inputs[:LEVEL_EXAMPLES]
         number = self.levels.shape[1]
         shares = (torch.arange(number) + 0.5) / number
-        for levels, (answers, mask) in zip(self.levels, self._answers(inputs), strict=True):
+        for levels, (answers, mask) in zip(self.levels, self._answers(inputs[:LEVEL_EXAMPLES]), strict=True):
             known = answers.transpose(0, 1).flatten(1)[:, mask.flatten() > 0]
             if not known.shape[1]:  # no series has two steps
                 continue

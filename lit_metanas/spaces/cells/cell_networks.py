@@ -1,23 +1,127 @@
-"""Networks of cells: the cell, the network and the child."""
+"""Networks of cells: their layout and its choices, the cell, the network and the child."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import edge_name
-from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.body_networks import BodyChild, convolved_flops
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry
-from lit_metanas.spaces.flop_count import convolved_flops
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, CellState, Norms, Operation, entry
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
+
+STRIDES = {"normal": 1, "reduce": 2}
+"""Cells that keep the size of the image, and cells that halve it."""
+
+KINDS = tuple(STRIDES)
+
+INPUTS = 2
+"""Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
+
+
+def inputs_name(kind: str, node: int) -> str:
+    """The name of the choice of a node's two inputs, for instance ``normal.inputs2``."""
+    return f"{kind}.inputs{node}"
+
+
+def is_edge(name: str) -> bool:
+    """Whether a choice of this name is of an edge's operation, not of a node's inputs."""
+    return ".edge" in name
+
+
+def pairs(node: int) -> tuple[str, ...]:
+    """The pairs of a node's possible inputs, for instance ``0+1``."""
+    return tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
+
+
+def sources(pair: str) -> tuple[int, int]:
+    """The inverse of a pair's label."""
+    first, second = pair.split("+")
+    return int(first), int(second)
+
+
+class Site(NamedTuple):
+    """One cell of a network."""
+
+    kind: str  # of KINDS
+    width: int  # channels of each node
+    before: int  # channels of the output of the last cell but one
+    last: int  # channels of the output of the last cell
+    shrunk: bool  # whether the last cell has halved the image, so that the two inputs differ in size
+    size: tuple[int, int]  # height and width of the output
+
+
+@dataclass(frozen=True)
+class CellLayout:
+    """How cells are stacked (Liu et al. 2019): at one and two thirds of the depth stands a reduction cell."""
+
+    nodes: int  # that a cell computes; its output is all of them, side by side
+    cells: int
+    channels: int  # of each node before the first reduction; each reduction doubles them
+    operations: tuple[str, ...]  # the candidates of each edge
+    normalised_pools: bool
+    auxiliary: bool = False  # whether a child has an auxiliary classifier in training
+
+    @property
+    def stem(self) -> int:
+        """Channels of the stem."""
+        return 3 * self.channels
+
+    @property
+    def second_reduction(self) -> int:
+        """Place of the cell at two thirds of the depth."""
+        return 2 * self.cells // 3
+
+    def choices(self) -> list[Choice]:
+        """Those of NAS-Bench-301 (Zela et al. 2022): a pair of inputs for each node, and an operation for each edge."""
+        return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
+
+    def edges(self) -> list[tuple[int, int]]:
+        """Source and node of each edge."""
+        return [(source, node) for node in self.targets() for source in range(node)]
+
+    def operation(self, label: str) -> Operation:
+        """What makes the operation of a label other than ``none``."""
+        if label == "conv_3x3":  # as in MetaNAS's published space
+            label = "separable_conv_3x3"
+        return CELL_OPERATIONS[label]
+
+    def stride(self, kind: str, source: int) -> int:
+        """That of the edges from a source: inputs of a cell are as large as its last one was."""
+        return STRIDES[kind] if source < INPUTS else 1
+
+    def targets(self) -> range:
+        """The nodes that a cell computes."""
+        return range(INPUTS, INPUTS + self.nodes)
+
+    def sites(self, height: int, width: int) -> list[Site]:
+        """The cells from input to output, for an image of this size."""
+        size, channels, before, last, shrunk = (height, width), self.channels, self.stem, self.stem, False
+        result = []
+        for place in range(self.cells):
+            reduces = place in (self.cells // 3, self.second_reduction)
+            if reduces:
+                size, channels = ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * channels
+            result.append(Site(KINDS[reduces], channels, before, last, shrunk, size))
+            before, last, shrunk = last, self.nodes * channels, reduces
+        return result
+
+    def _node(self, kind: str, node: int) -> Iterator[Choice]:
+        inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
+        yield inputs
+        for source in range(node):
+            holding = frozenset(pair for pair in inputs.labels if source in sources(pair))
+            yield Choice(edge_name(source, node, kind), self.operations, f"{kind}.edge", ((inputs.name, holding),))
 
 
 class Cell(nn.Module):
@@ -57,19 +161,17 @@ class Cell(nn.Module):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        edges = [self.edges[f"{source}-{node}"] for node in self.nodes for source in self._computed_sources(node)]
+        edges = (self.edges[f"{source}-{node}"] for node in self.nodes for source in self._computed_sources(node))
         return sum(map(count.computed, (self.before, self.last, *edges)))
 
     def _computed_sources(self, node: int) -> list[int]:
-        """The sources of a node's edges that are not left out."""
         known = [source for source in range(node) if f"{source}-{node}" in self.edges]
         if node not in self.inputs:
             return known
         wanted = {source for pair in self.inputs[node].computed_labels() for source in sources(pair)}
-        return [source for source in known if source in wanted]
+        return sorted(wanted.intersection(known))
 
     def _state(self, value: Tensor) -> Tensor | CellState:
-        """What edges are given: they share what they begin with where it is a ``CellState``."""
         return CellState(value) if self.reuse else value
 
     def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
@@ -81,13 +183,12 @@ class Cell(nn.Module):
         return sum_of(terms)
 
     def _weights(self, node: int) -> dict[int, Tensor]:
-        """What the outputs of a node's edges are multiplied by, by source; nothing for one."""
+        # What the outputs of a node's edges are multiplied by, by source; nothing for one.
         if node not in self.inputs:
             return {}
         gate, pairs = self.inputs[node].gate(), self.inputs[node].labels
         if gate.index is not None:
-            factor = gate.factor()
-            if factor is None:
+            if (factor := gate.factor()) is None:
                 return {}
             return dict.fromkeys(sources(pairs[gate.index]), factor)
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.
@@ -101,14 +202,15 @@ class Cell(nn.Module):
 class CellNetwork(nn.Module):
     """Stem and cells."""
 
-    def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
+    def __init__(self, build: Builder, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
+        self.layout = layout
+        norms = Norms(build, layout.normalised_pools)
         channels, height, width = image_shape(shape)
-        kernel = nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False)
-        self.stem = nn.Sequential(kernel, norms(layout.stem, "stem"))
-        self.cells = nn.ModuleList()
-        for site in layout.sites(height, width):
-            self.cells.append(Cell(site, layout, labels, norms))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False), norms(layout.stem, "stem")
+        )
+        self.cells = nn.ModuleList(Cell(site, layout, labels, norms) for site in layout.sites(height, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""
@@ -126,16 +228,14 @@ class CellNetwork(nn.Module):
 class CellChild(BodyChild):
     """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted."""
 
-    def __init__(
-        self, architecture: Mapping[str, str], layout: CellLayout, shape: Shape, way: int, *, auxiliary: bool = False
-    ) -> None:
-        labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
-        body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
-        super().__init__(body, shape, way)
-        self.body: CellNetwork = body
+    body: CellNetwork
+
+    def __init__(self, body: CellNetwork, shape: Shape, way: int, *, sliced: bool = False) -> None:
+        super().__init__(body, shape, way, sliced=sliced)
+        layout = body.layout
         self.auxiliary: AuxiliaryHead | None = None
         self.second_reduction = layout.second_reduction
-        if auxiliary:
+        if layout.auxiliary:
             site = layout.sites(*shape[1:])[self.second_reduction]
             self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
 
@@ -161,8 +261,7 @@ class CellChild(BodyChild):
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """See ``ChildNetwork.supernet_weights``; an auxiliary classifier is among them."""
-        own = {name: tensor.detach().clone() for name, tensor in self._auxiliary().items()}
-        return super().supernet_weights() | own
+        return super().supernet_weights() | {name: own.detach().clone() for name, own in self._auxiliary().items()}
 
     def _auxiliary(self) -> dict[str, Tensor]:
         if self.auxiliary is None:

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import current
 from lit_metanas.spaces.mixed_layers import MixedNorm, WeighedLayers, weighed_outputs
+from lit_metanas.spaces.mixture import current
 
 Place = Literal["stem", "operation", "pool"]
 """Where a batch-norm stands: after the stem, in an operation with weights, or after a pooling."""
@@ -178,7 +178,6 @@ def convolve(width: int, norms: Norms, *layers: nn.Module) -> ConvolutionOperati
 
 
 def _full(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution of all channels that keeps the image's size, but for the stride."""
     return nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False)
 
 
@@ -190,13 +189,11 @@ def entry(channels: int, width: int, shrunk: bool, norms: Norms) -> ConvolutionO
 
 
 def _depthwise(channels: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
-    """A depthwise and a pointwise convolution."""
     deep = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
     return deep, _full(channels, channels, 1)
 
 
 def _separable(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    """Twice ReLU, depthwise and pointwise convolution, batch-norm."""
     first, second = (convolve(channels, norms, *_depthwise(channels, kernel, step)) for step in (stride, 1))
     return ConvolutionOperation(*first, *second)
 
@@ -206,13 +203,11 @@ def _dilated(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLa
 
 
 def _row_and_column(channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    """A row and then a column of a kernel of five pixels; the stride is the row's."""
     row = nn.Conv2d(channels, channels, (1, 5), stride, (0, 2), bias=False)
     return convolve(channels, norms, row, nn.Conv2d(channels, channels, (5, 1), 1, (2, 0), bias=False))
 
 
 def _skip(channels: int, stride: int, norms: Norms) -> WeighedLayers:
-    """The identity, or the factorized reduction where the image is halved."""
     if stride == 1:
         return SkipOperation()
     return entry(channels, channels, True, norms)

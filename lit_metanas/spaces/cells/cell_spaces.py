@@ -15,11 +15,16 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, labels_of, restrict
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_networks import CellChild, CellNetwork
-from lit_metanas.spaces.cells.cell_operations import Norms
+from lit_metanas.spaces.cells.cell_networks import (
+    KINDS,
+    CellChild,
+    CellLayout,
+    CellNetwork,
+    inputs_name,
+    is_edge,
+    sources,
+)
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -88,6 +93,8 @@ class DARTSCell(SearchSpace):
         torch.Size([2, 10])
     """
 
+    child_class = CellChild
+
     def __init__(
         self,
         *,
@@ -98,8 +105,7 @@ class DARTSCell(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools)
-        self.auxiliary = auxiliary
+        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools, auxiliary)
         self.choices = self._with_edges_kept(restrict(self.layout.choices(), fixed or {}, self.name))
 
     def from_genotype(self, text: str) -> Architecture:
@@ -108,11 +114,34 @@ class DARTSCell(SearchSpace):
         Raises:
             ValueError: the text is not a genotype of this space.
         """
-        return self.canonical(parse_genotype(text))
+        found = re.fullmatch(rf"Genotype\({_GENOTYPE}\)", re.sub(r"\s", "", text).replace('"', "'"))
+        if found is None:
+            raise ValueError(f"'{text[:80]}' is not a genotype: write {FORM}, with eight pairs for each cell.")
+        labels: dict[str, str] = {}
+        for kind, steps in zip(KINDS, found.groups(), strict=True):
+            pairs = re.findall(r"'(\w+)',(\d)", steps)
+            for place, node in enumerate(COMPUTED):
+                # In whatever order a node's two inputs are given.
+                edges = {int(source): operation for operation, source in pairs[2 * place : 2 * place + 2]}
+                if len(edges) < 2 or max(edges) >= node:
+                    raise ValueError(
+                        f"Node {node} of the genotype's {kind} cell: give two inputs from 0 to {node - 1}."
+                    )
+                labels[inputs_name(kind, node)] = "+".join(map(str, sorted(edges)))
+                labels |= {edge_name(source, node, kind): operation for source, operation in edges.items()}
+        return self.canonical(labels)
 
     def to_genotype(self, architecture: Mapping[str, str]) -> str:
         """The inverse of ``from_genotype``; a node's two inputs come in their order."""
-        return format_genotype(self.canonical(architecture))
+        labels, parts = self.canonical(architecture), []
+        for kind in KINDS:
+            steps = [
+                f"('{labels[edge_name(source, node, kind)]}', {source})"
+                for node in COMPUTED
+                for source in sources(labels[inputs_name(kind, node)])
+            ]
+            parts.append(f"{kind}=[{', '.join(steps)}], {kind}_concat=range(2, 6)")
+        return f"Genotype({', '.join(parts)})"
 
     def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
         """For each node the two strongest edges, each with its best operation but ``none`` (Section 2.4).
@@ -122,11 +151,10 @@ class DARTSCell(SearchSpace):
         labels: dict[str, str] = {}
         left = labels_of(self.choices)
         for kind, node in product(KINDS, self.layout.targets()):
-            strengths: list[float] = []
+            strengths: dict[int, float] = {}
             for source in range(node):
                 name = edge_name(source, node, kind)
-                strength, labels[name] = _best(left[name], logits[name])
-                strengths.append(strength)
+                strengths[source], labels[name] = _best(left[name], logits[name])
             name = inputs_name(kind, node)
             # The pair of the largest sum: of all pairs it is that of the two strongest edges.
             labels[name] = max(left[name], key=lambda pair: sum(strengths[source] for source in sources(pair)))
@@ -136,13 +164,10 @@ class DARTSCell(SearchSpace):
         """All labels but ``none``."""
         return tuple(label for label in choice.labels if label != "none") or choice.labels
 
-    def supernet(self, shape: Shape) -> BodySupernet:
-        """Build the network that holds all candidates; it looks at the edges' operations alone: see the class."""
-        return _supernet([choice for choice in self.choices if is_edge(choice.name)], self.layout, shape)
-
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
-        """The child with newly initialised weights."""
-        return CellChild(self.canonical(architecture), self.layout, shape, way, auxiliary=self.auxiliary)
+    def body(self, shape: Shape, build: Builder) -> CellNetwork:
+        """Stem and cells, which look at the edges' operations alone: see the class."""
+        left = {name: labels for name, labels in (build.labels or {}).items() if is_edge(name)}
+        return CellNetwork(build, self.layout, shape, left)
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary classifier's where there is one."""
@@ -151,9 +176,9 @@ class DARTSCell(SearchSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child, without an auxiliary classifier."""
-        if self.auxiliary:
+        if self.layout.auxiliary:
             plain = copy(self)
-            plain.auxiliary = False
+            plain.layout = replace(self.layout, auxiliary=False)
             return plain.cost(architecture, shape, way)
         return super().cost(architecture, shape, way)
 
@@ -164,9 +189,8 @@ class DARTSCell(SearchSpace):
         return space
 
     def _with_edges_kept(self, choices: Sequence[Choice]) -> tuple[Choice, ...]:
-        """Drop the pairs that leave out an edge without ``none``: a supernet would compute it."""
-        labels = labels_of(choices)
-        kept = []
+        # A pair that leaves out an edge without `none` is dropped: a supernet would compute the edge.
+        labels, kept = labels_of(choices), []
         for choice in choices:
             if not is_edge(choice.name):
                 kind, _, node = choice.name.partition(".inputs")
@@ -184,39 +208,9 @@ class DARTSCell(SearchSpace):
 
 
 def _best(labels: Sequence[str], logits: Tensor) -> tuple[float, str]:
-    """The largest probability of an operation but ``none``, and that operation."""
     shares = torch.softmax(logits.detach(), 0).tolist()
     found = [(share, label) for share, label in zip(shares, labels, strict=True) if label != "none"]
     return max(found, key=itemgetter(0), default=(-1.0, "none"))
-
-
-def format_genotype(labels: Mapping[str, str]) -> str:
-    """The notation of an architecture: for each node, two pairs of an operation and its input, by input."""
-    parts = []
-    for kind in KINDS:
-        steps = []
-        for node in COMPUTED:
-            for source in labels[inputs_name(kind, node)].split("+"):
-                steps.append(f"('{labels[edge_name(int(source), node, kind)]}', {source})")
-        parts.append(f"{kind}=[{', '.join(steps)}], {kind}_concat=range(2, 6)")
-    return f"Genotype({', '.join(parts)})"
-
-
-def parse_genotype(text: str) -> dict[str, str]:
-    """The inverse of ``format_genotype``: labels by choice, in whatever order a node's two inputs are given."""
-    found = re.fullmatch(rf"Genotype\({_GENOTYPE}\)", re.sub(r"\s", "", text).replace('"', "'"))
-    if found is None:
-        raise ValueError(f"'{text[:80]}' is not a genotype: write {FORM}, with eight pairs for each cell.")
-    labels: dict[str, str] = {}
-    for kind, steps in zip(KINDS, found.groups(), strict=True):
-        pairs = re.findall(r"'(\w+)',(\d)", steps)
-        for place, node in enumerate(COMPUTED):
-            edges = {int(source): operation for operation, source in pairs[2 * place : 2 * place + 2]}
-            if len(edges) < 2 or max(edges) >= node:
-                raise ValueError(f"Node {node} of the genotype's {kind} cell: give two inputs from 0 to {node - 1}.")
-            labels[inputs_name(kind, node)] = "+".join(map(str, sorted(edges)))
-            labels |= {edge_name(source, node, kind): operation for source, operation in edges.items()}
-    return labels
 
 
 class MetaNASCell(SearchSpace):
@@ -244,6 +238,8 @@ class MetaNASCell(SearchSpace):
         torch.Size([2, 10])
     """
 
+    child_class = CellChild
+
     def __init__(
         self,
         *,
@@ -256,17 +252,6 @@ class MetaNASCell(SearchSpace):
         self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools)
         self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
 
-    def supernet(self, shape: Shape) -> BodySupernet:
-        """Build the network that holds all candidates."""
-        return _supernet(self.choices, self.layout, shape)
-
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
-        """The child with newly initialised weights."""
-        return CellChild(self.canonical(architecture), self.layout, shape, way)
-
-
-def _supernet(choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> BodySupernet:
-    """All cells of one kind have the same architecture, and each its own weights for every candidate."""
-    labels = labels_of(choices)
-    body = CellNetwork(layout, shape, labels, Norms(Builder(labels), layout.normalised_pools))
-    return BodySupernet(body, shape, choices)
+    def body(self, shape: Shape, build: Builder) -> CellNetwork:
+        """Stem and cells: all of one kind have the same architecture, and each its own weights."""
+        return CellNetwork(build, self.layout, shape, build.labels or {})

@@ -11,8 +11,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms
-from lit_metanas.spaces.forward_pass import OpenChoice
-from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.mixture import OpenChoice, sum_of
 from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.space import SearchSpace
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import OpenChoice
 from lit_metanas.spaces.sequence.step_operations import AttentionMaps, Recurrence, attend, part_of, sinusoids
 
 KERNEL = 3
@@ -79,8 +79,7 @@ class CausalAttention(AttentionMaps):
         if steps > 1:
             places = torch.arange(before + steps, device=rows.device)
             hidden = places > places[before:, None]
-        mixed = attend(query, kept.select(1, 0), kept.select(1, 1), hidden)
-        return self.output(mixed), kept
+        return self.output(attend(query, kept.select(1, 0), kept.select(1, 1), hidden)), kept
 
 
 CAUSAL: Mapping[str, Callable[[int, int, int], nn.Module]] = {
@@ -113,11 +112,9 @@ class CrossAttention(nn.Module):
     def forward(self, rows: Tensor, before: int, memory: CrossMemory) -> Tensor:
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
         rows = rows + part_of(self.positions, before, rows.shape[1])
-        query = self._split(F.linear(rows, self.weight, self.bias))
-        return self.output(attend(query, *memory))
+        return self.output(attend(self._split(F.linear(rows, self.weight, self.bias)), *memory))
 
     def _split(self, rows: Tensor) -> Tensor:
-        """Shape ``(n, steps, width)`` to ``(n, heads, steps, size)``."""
         return rows.unflatten(2, (self.heads, rows.shape[2] // self.heads)).transpose(1, 2)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -17,27 +16,13 @@ from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
-from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import combine, sum_of
+from lit_metanas.spaces.mixture import combine, largest, sum_of
 from lit_metanas.spaces.operations import leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 
 BEGIN = BLANK
 """The token before the first one; as an output it is the end."""
-
-
-@dataclass(frozen=True)
-class DecoderLayout:
-    """The open questions of a decoder, and what is fixed."""
-
-    operations: tuple[str, ...]
-    depths: tuple[int, ...]
-    crosses: tuple[int, ...]
-    tied: tuple[str, ...]
-    dropouts: tuple[float, ...]
-    heads: int
-    steps: int  # the most that are written
 
 
 class LayerMix(nn.Module):
@@ -66,21 +51,27 @@ class EncoderDecoder(nn.Module):
     """An encoder and a decoder; the vectors of tokens lie outside, as their number is that of the outputs."""
 
     def __init__(
-        self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
+        self,
+        build: Builder,
+        encoder: SequenceLayout,
+        questions: Mapping[str, tuple[str, ...]],  # of the decoder
+        shape: SeriesShape | TokenShape,
+        *,
+        heads: int,
+        steps: int,  # the most that are written
     ) -> None:
         super().__init__()
         self.encoder = SequenceLayers(build, encoder, shape)
-        self.width, self.steps = self.encoder.width, decoder.steps
-        most = largest(build.number("cross", decoder.crosses))
-        self.cross = build.question("cross", decoder.crosses)
+        self.width, self.steps = self.encoder.width, steps
+        most = largest(build.number("cross", list(map(int, questions["cross"]))))
+        self.cross = build.question("cross", questions["cross"])
         self.mix = LayerMix(most) if most > 1 else None
-        self.tied = build.question("tied", decoder.tied)
-        self.depth = build.question("decoder_depth", decoder.depths)
-        operation = build.question("decoder", decoder.operations)
-        sizes = {"width": self.width, "heads": decoder.heads, "steps": decoder.steps}
-        sizes["read"] = -(-shape.steps // encoder.stride)
+        self.tied = build.question("tied", questions["tied"])
+        self.depth = build.question("decoder_depth", questions["decoder_depth"])
+        operation, rates = build.question("decoder", questions["decoder"]), tuple(map(float, questions["dropout"]))
+        sizes = {"width": self.width, "heads": heads, "steps": steps, "read": -(-shape.steps // encoder.stride)}
         self.layers = nn.ModuleList(
-            DecoderLayer(build, operation, decoder.dropouts, **sizes) for _ in range(max(map(int, self.depth.labels)))
+            DecoderLayer(build, operation, rates, **sizes) for _ in range(max(map(int, self.depth.labels)))
         )
         self.norm = nn.LayerNorm(self.width)
 
@@ -112,11 +103,8 @@ class EncoderDecoder(nn.Module):
             now.append(new)
             outputs[str(place + 1)] = rows
 
-        def normalised(depth: str) -> Tensor:
-            return self.norm(outputs[depth])
-
         # The norm stands before the gate, which it would cancel otherwise.
-        return self.depth.combine(normalised), now
+        return self.depth.combine(lambda depth: self.norm(outputs[depth])), now
 
     def score(self, inputs: Tensor, targets: Tensor | None, maps: TokenMaps) -> Tensor:
         """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written."""
@@ -155,16 +143,14 @@ class EncoderDecoder(nn.Module):
         scores, written = torch.cat(found, 1), torch.cat(tokens, 1)
         if missing:
             scores, written = F.pad(scores, (0, 0, 0, missing)), F.pad(written, (0, missing), value=BLANK)
-        ends = (written == BLANK).cumsum(1)
-        behind = F.pad(ends, (1, 0))[:, : self.steps] > 0
+        behind = F.pad((written == BLANK).cumsum(1), (1, 0))[:, : self.steps] > 0
         return silenced(scores, behind.unsqueeze(2))
 
     def _computed_layers(self) -> list[DecoderLayer]:
-        number = max(map(int, self.depth.computed_labels()))
-        return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
+        layers = list(self.layers)[: max(map(int, self.depth.computed_labels()))]
+        return [layer for layer in layers if isinstance(layer, DecoderLayer)]
 
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
-        """What an encoder of so many layers gives the decoder: an average of its last layers, or of all."""
 
         def average(label: str) -> Tensor:
             layers = [outputs[place] for place in range(depth, max(depth - int(label), 0), -1)]
@@ -223,18 +209,23 @@ class EncoderDecoderSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: EncoderDecoder
 
+    @property
+    def features(self) -> int:  # type: ignore[override]
+        """Channels of each step."""
+        return self.body.width
+
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]
 
-        def vectors(tokens: Tensor) -> Tensor:
-            def made(label: str) -> Tensor:
-                if label == "yes":
-                    return tied_vectors(tokens, weight)
-                return F.embedding(tokens, outputs["embedding.weight"])
+        def vectors(tokens: Tensor, label: str) -> Tensor:
+            if label == "yes":
+                return tied_vectors(tokens, weight)
+            return F.embedding(tokens, outputs["embedding.weight"])
 
-            return self.body.tied.combine(made)
-
-        maps = TokenMaps(vectors, lambda features: F.linear(features, weight, outputs["head.bias"]))
+        maps = TokenMaps(
+            lambda tokens: self.body.tied.combine(partial(vectors, tokens)),
+            lambda features: F.linear(features, weight, outputs["head.bias"]),
+        )
         return self.body.score(inputs, targets, maps)
 
     def output_flops(self, way: int) -> int:

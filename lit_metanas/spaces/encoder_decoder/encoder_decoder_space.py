@@ -20,14 +20,12 @@ from lit_metanas.spaces.architecture import (
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
-    DecoderLayout,
     EncoderDecoder,
     EncoderDecoderChild,
     EncoderDecoderSupernet,
 )
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Supernet
 
 TIED = ("yes", "no")
 
@@ -70,6 +68,7 @@ class EncoderDecoderSpace(SearchSpace):
 
     shapes = (TokenShape, SeriesShape)
     child_class = EncoderDecoderChild
+    supernet_class = EncoderDecoderSupernet
 
     def __init__(
         self,
@@ -85,17 +84,20 @@ class EncoderDecoderSpace(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.encoder = encoder or SequenceSpace(readouts=("each",))
-        self.target_steps = target_steps
-        self.layout = DecoderLayout(
-            operations=check_known(self.name, "decoders", decoders, tuple(CAUSAL)),
-            depths=tuple(sorted(decoder_depths)),
-            crosses=tuple(sorted(crosses)),
-            tied=check_known(self.name, "tied", tied, TIED),
-            dropouts=tuple(decoder_dropouts),
-            heads=heads,
-            steps=target_steps,
-        )
-        self._check()
+        self.heads, self.target_steps = heads, target_steps
+        self.questions = {
+            "decoder": check_known(self.name, "decoders", decoders, tuple(CAUSAL)),
+            "decoder_depth": tuple(map(str, sorted(decoder_depths))),
+            "cross": tuple(map(str, sorted(crosses))),
+            "tied": check_known(self.name, "tied", tied, TIED),
+            "dropout": tuple(map(str, decoder_dropouts)),
+        }
+        numbers = {"decoder_depths": decoder_depths, "crosses": crosses, "decoder_dropouts": decoder_dropouts}
+        check_given(self.name, numbers)
+        least = {"the least decoder depth": min(decoder_depths), "the least of 'crosses'": min(crosses)}
+        check_positive(self.name, {**least, "heads": heads, "target_steps": target_steps})
+        check_dropouts(self.name, decoder_dropouts)
+        self._check_encoder()
         own = labels_of(self.choices)
         left = {name: labels for name, labels in labels_of(self.encoder.choices).items() if name in own}
         self.choices = restrict(restrict(self.choices, left, self.name), fixed or {}, self.name)
@@ -128,22 +130,15 @@ class EncoderDecoderSpace(SearchSpace):
         least = min(cross for cross in crosses if min(cross, depth) == min(int(found["cross"]), depth))
         return Architecture({**found, "cross": str(least)})
 
-    def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates.
-
-        Where several widths are left, it holds the weights that children begin with, those of narrow ones being leading
-        parts, and refuses to compute.
-        """
-        self.check_shape(shape)
-        left = labels_of(self.choices)
-        features, refusal = refuse_widths(self.name, left["width"])
-        body = self.body(shape, Builder(left))
-        return EncoderDecoderSupernet(body, shape, self.choices, features=features, refusal=refusal)
+    def _refusal(self) -> str:
+        return refuse_widths(self.name, labels_of(self.choices)["width"])
 
     def body(self, shape: Shape, build: Builder) -> EncoderDecoder:
         """Encoder and decoder, without the vectors of the tokens that are written."""
         assert isinstance(shape, SeriesShape | TokenShape)
-        return EncoderDecoder(build, self.encoder.layout, self.layout, shape)
+        return EncoderDecoder(
+            build, self.encoder.layout, self.questions, shape, heads=self.heads, steps=self.target_steps
+        )
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """Scores of each token of the targets, and of the end, given all that stand before it."""
@@ -156,14 +151,7 @@ class EncoderDecoderSpace(SearchSpace):
             weights["embedding.weight"] = nn.Embedding(way, features).weight.detach()
         return weights
 
-    def _check(self) -> None:
-        """Refuse what cannot be built."""
-        layout = self.layout
-        numbers = {"decoder_depths": layout.depths, "crosses": layout.crosses, "decoder_dropouts": layout.dropouts}
-        check_given(self.name, numbers)
-        least = {"the least decoder depth": min(layout.depths), "the least of 'crosses'": min(layout.crosses)}
-        check_positive(self.name, {**least, "heads": layout.heads, "target_steps": layout.steps})
-        check_dropouts(self.name, layout.dropouts)
+    def _check_encoder(self) -> None:
         encoder = self.encoder.layout
         if encoder.readouts != ("each",) or encoder.questions["pool"] != ("none",):
             raise ValueError(
@@ -172,7 +160,7 @@ class EncoderDecoderSpace(SearchSpace):
                 "each of its steps is attended to."
             )
         for width in encoder.widths:
-            if width % layout.heads:
+            if width % self.heads:
                 raise ValueError(
-                    f"{self.name}: heads = {layout.heads} do not divide the width {width}: give multiples of it."
+                    f"{self.name}: heads = {self.heads} do not divide the width {width}: give multiples of it."
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -29,25 +28,8 @@ MLP_EXPANSION = 4
 """Hidden channels of the two-layer network of a ConvNeXt-like block, for each channel."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GridLayout:
-    """The candidates of each choice of a network."""
-
-    stems: tuple[str, ...]
-    stages: tuple[int, ...]
-    blocks: tuple[str, ...]
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    growths: tuple[str, ...]
-    downs: tuple[str, ...]
-    activations: tuple[str, ...]
-    norms: tuple[str, ...]
-    expansions: tuple[int, ...]
-    squeezes: tuple[str, ...]
-    dropouts: tuple[float, ...]
-    branch_dropouts: tuple[float, ...]
-    readouts: tuple[str, ...]
-    most_width: int
+Questions = Mapping[str, tuple[str, ...]]
+"""The candidates of each choice of a network: ``stem``, ``stages``, ``block``, ``depth``, ``width`` and so on."""
 
 
 class ScaledConv2d(nn.Conv2d):
@@ -77,7 +59,7 @@ def scaled_kernel(weight: Tensor, gain: Tensor) -> Tensor:
 
 def normed_conv(
     build: Builder,
-    layout: GridLayout,
+    questions: Questions,
     channels: int,
     width: int,
     size: int,
@@ -91,8 +73,8 @@ def normed_conv(
 
     In a supernet it holds the weights of all norms, and cannot be computed.
     """
-    norms = build.question("norm", layout.norms).labels
-    if strided and build.question("down", layout.downs).labels == ("stride",):
+    norms = build.question("norm", questions["norm"]).labels
+    if strided and build.question("down", questions["down"]).labels == ("stride",):
         stride = 2
     kind: Callable[..., nn.Conv2d] = partial(nn.Conv2d, bias=False)
     if "none" in norms:
@@ -106,9 +88,9 @@ def normed_conv(
     return nn.Sequential(layers)
 
 
-def activation(build: Builder, layout: GridLayout) -> nn.Module:
+def activation(build: Builder, questions: Questions) -> nn.Module:
     """The activation, which is one choice for the whole network."""
-    return build.choice("activation", {label: ACTIVATIONS[label] for label in layout.activations})
+    return build.choice("activation", {label: ACTIVATIONS[label] for label in questions["activation"]})
 
 
 def halve(kind: str, inputs: Tensor) -> Tensor:
@@ -123,11 +105,11 @@ def halve(kind: str, inputs: Tensor) -> Tensor:
 class Branch(nn.Module):
     """The sum of a block's input and its branch, which a training may drop, and which starts at zero without norms."""
 
-    def __init__(self, build: Builder, layout: GridLayout) -> None:
+    def __init__(self, build: Builder, questions: Questions) -> None:
         super().__init__()
-        self.drop = build.branch_dropout("branch_dropout", layout.branch_dropouts)
+        self.drop = build.branch_dropout("branch_dropout", list(map(float, questions["branch_dropout"])))
         self.gain: nn.Parameter | None = None
-        if "none" in build.question("norm", layout.norms).labels:  # SkipInit (De and Smith 2020)
+        if "none" in build.question("norm", questions["norm"]).labels:  # SkipInit (De and Smith 2020)
             self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, branch: Tensor, inputs: Tensor) -> Tensor:
@@ -140,10 +122,10 @@ class Branch(nn.Module):
 class PlainBlock(nn.Module):
     """3x3 convolution, norm, activation."""
 
-    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.layer = normed_conv(build, layout, channels, width, 3, strided=begins)
-        self.activation = activation(build, layout)
+        self.layer = normed_conv(build, questions, channels, width, 3, strided=begins)
+        self.activation = activation(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -153,16 +135,16 @@ class PlainBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016), projected where a stage begins."""
 
-    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.first = normed_conv(build, layout, channels, width, 3, strided=begins)
-        self.inner = activation(build, layout)
-        self.second = normed_conv(build, layout, width, width, 3)
+        self.first = normed_conv(build, questions, channels, width, 3, strided=begins)
+        self.inner = activation(build, questions)
+        self.second = normed_conv(build, questions, width, width, 3)
         self.shortcut: nn.Module | None = None
         if begins:
-            self.shortcut = normed_conv(build, layout, channels, width, 1, strided=True, gain=1.0)
-        self.branch = Branch(build, layout)
-        self.activation = activation(build, layout)
+            self.shortcut = normed_conv(build, questions, channels, width, 1, strided=True, gain=1.0)
+        self.branch = Branch(build, questions)
+        self.activation = activation(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -182,24 +164,23 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)``, unchanged."""
-        means = inputs.mean((2, 3), keepdim=True)
-        return inputs * self.expand(self.reduce(means).relu()).sigmoid()
+        return inputs * self.expand(self.reduce(inputs.mean((2, 3), keepdim=True)).relu()).sigmoid()
 
 
 class InvertedBlock(nn.Module):
     """1x1 expansion, 3x3 depthwise convolution and 1x1 projection (MobileNetV2, Sandler et al. 2018)."""
 
-    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        hidden = channels * max(map(int, build.question("expansion", layout.expansions).labels))
-        self.expand = normed_conv(build, layout, channels, hidden, 1, gain=1.0)
-        self.inner = activation(build, layout)
-        self.depthwise = normed_conv(build, layout, hidden, hidden, 3, strided=begins, depthwise=True)
-        self.activation = activation(build, layout)
+        hidden = channels * max(map(int, build.question("expansion", questions["expansion"]).labels))
+        self.expand = normed_conv(build, questions, channels, hidden, 1, gain=1.0)
+        self.inner = activation(build, questions)
+        self.depthwise = normed_conv(build, questions, hidden, hidden, 3, strided=begins, depthwise=True)
+        self.activation = activation(build, questions)
         makers: dict[str, Make] = {"none": nn.Identity, "se": partial(SqueezeExcitation, hidden)}
-        self.squeeze = build.choice("squeeze", {label: makers[label] for label in layout.squeezes})
-        self.project = normed_conv(build, layout, hidden, width, 1)
-        self.branch = None if begins else Branch(build, layout)
+        self.squeeze = build.choice("squeeze", {label: makers[label] for label in questions["squeeze"]})
+        self.project = normed_conv(build, questions, hidden, width, 1)
+        self.branch = None if begins else Branch(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -216,24 +197,23 @@ class ConvNeXtBlock(nn.Module):
     # Departures from the paper: the norm is a choice, there is no scale of the branch with norms, and a 3x3 convolution
     # leads into a later stage instead of a 2x2 one, so that it is the same with pooling.
 
-    def __init__(self, build: Builder, layout: GridLayout, channels: int, width: int, *, begins: bool) -> None:
+    def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
         self.enter: nn.Module | None = None
         if begins:
-            self.enter = normed_conv(build, layout, channels, width, 3, strided=True, gain=1.0)
-        self.depthwise = normed_conv(build, layout, width, width, 7, depthwise=True, gain=1.0)
+            self.enter = normed_conv(build, questions, channels, width, 3, strided=True, gain=1.0)
+        self.depthwise = normed_conv(build, questions, width, width, 7, depthwise=True, gain=1.0)
         hidden = MLP_EXPANSION * width
         self.expand = nn.Conv2d(width, hidden, 1)
-        self.activation = activation(build, layout)
+        self.activation = activation(build, questions)
         self.project = nn.Conv2d(hidden, width, 1)
-        self.branch = Branch(build, layout)
+        self.branch = Branch(build, questions)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         if self.enter is not None:
             inputs = self.enter(inputs)
-        hidden = self.activation(self.expand(self.depthwise(inputs)))
-        return self.branch(self.project(hidden), inputs)
+        return self.branch(self.project(self.activation(self.expand(self.depthwise(inputs)))), inputs)
 
 
 BLOCKS: Mapping[str, Callable[..., nn.Module]] = {

@@ -1,10 +1,14 @@
-"""The macro search space for images and other grids: stem, stages of blocks, readout."""
+"""The macro search space for images and other grids, and its network: stem, stages of blocks, readout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import product
 
-from torch import Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape, as_shape
 from lit_metanas.spaces.architecture import (
@@ -16,20 +20,172 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodySupernet
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.grid.grid_blocks import BLOCKS, CHANNEL_GROUP, GRID_NORMS, SQUEEZES, GridLayout
-from lit_metanas.spaces.grid.staged_network import (
-    DOWNS,
-    GRID_READOUTS,
-    GROWTHS,
-    STEMS,
-    StagedChild,
-    StagedNetwork,
-    stage_width,
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet, convolved_flops
+from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.grid.grid_blocks import (
+    BLOCKS,
+    CHANNEL_GROUP,
+    GRID_NORMS,
+    SQUEEZES,
+    Questions,
+    activation,
+    halve,
+    normed_conv,
 )
-from lit_metanas.spaces.operations import ACTIVATIONS
+from lit_metanas.spaces.mixed_layers import averages
+from lit_metanas.spaces.operations import ACTIVATIONS, padded
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
+
+STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
+"""Size and stride of the first convolution, by label."""
+GROWTHS: Mapping[str, tuple[float, float]] = {
+    "1": (1.0, 1.0),
+    "1.5": (1.5, float("inf")),
+    "2": (2.0, float("inf")),
+    "2_to_4": (2.0, 4.0),
+}
+"""How many times as wide a stage is as the one before, and the most that the last is to the first, by label."""
+DOWNS = ("max", "avg", "stride")
+GRID_READOUTS = ("flat", "average", "gem")
+MOST_FLAT = 4
+"""Height and width up to which a last map is read as it is; a larger one is averaged in patches."""
+
+
+def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
+    """Channels of a stage, by the labels of both choices; places count from 1."""
+    factor, limit = GROWTHS[growth]
+    channels = int(width) * min(limit, factor ** (place - 1))
+    # The nearest multiple that is at least 0.9 of the channels, as in MobileNetV2's networks.
+    nearest = max(CHANNEL_GROUP, int(channels + CHANNEL_GROUP / 2) // CHANNEL_GROUP * CHANNEL_GROUP)
+    return min(most, nearest + CHANNEL_GROUP * (nearest < 0.9 * channels))
+
+
+class SeriesImage(nn.Module):
+    """Series as images: steps from top to bottom, features from left to right."""
+
+    # A long series has several neighbouring steps in one row, as channels, so that there are no more rows than columns,
+    # and an image of 250 steps costs little more than one of 32. The last channel is the share of a row's steps that
+    # lie within the example.
+
+    def __init__(self, shape: SeriesShape) -> None:
+        super().__init__()
+        columns, self.joined = max(1, shape.features - 1), 1
+        while shape.steps > self.joined * columns:
+            self.joined *= 2
+        self.steps = shape.steps
+        self.shape = ImageShape(self.joined + 1, -(-shape.steps // self.joined), columns)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, features, steps)`` to ``(n, channels, height, width)``; channels last."""
+        if inputs.shape[2] > self.steps:
+            raise ValueError(
+                f"An input has {inputs.shape[2]} steps, and the network is for up to {self.steps}: cut it."
+            )
+        inputs = padded(inputs, self.shape.height * self.joined)
+        rows = inputs.unflatten(2, (self.shape.height, self.joined)).transpose(1, 2)  # (n, height, features, joined)
+        within = rows[:, :, -1:].mean(3, keepdim=True).expand(-1, -1, self.shape.width, -1)
+        return torch.cat([rows[:, :, :-1], within], 3).permute(0, 3, 1, 2)
+
+
+class GridReadout(nn.Module):
+    """The features of a last map: means of channels, generalised means (GeM), or all of a small map."""
+
+    def __init__(self, readouts: Sequence[str]) -> None:
+        super().__init__()
+        self.readouts = readouts
+        self.power: nn.Parameter | None = None
+        if "gem" in readouts:
+            self.power = nn.Parameter(torch.full((1,), 3.0))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, features)``, by the one readout of a child."""
+        (label,) = self.readouts
+        if label == "average":
+            return averages(inputs)
+        if self.power is not None:
+            # Radenovic et al. 2019, equation 3; its p is one number for all channels.
+            return averages(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
+        sides = [-(-side // MOST_FLAT) for side in inputs.shape[2:]]
+        if max(sides) > 1:
+            inputs = F.avg_pool2d(inputs, sides, ceil_mode=True, count_include_pad=False)
+        return inputs.flatten(1)
+
+
+class StagedNetwork(nn.Module):
+    """Stem, stages and readout: with several candidates it holds the weights of all, and cannot be computed."""
+
+    def __init__(self, build: Builder, questions: Questions, shape: ImageShape | SeriesShape, most: int) -> None:
+        super().__init__()
+        self.questions = questions
+        self.image: SeriesImage | None = None
+        if isinstance(shape, SeriesShape):
+            self.image = SeriesImage(shape)
+            shape = self.image.shape
+        self.stem = build.question("stem", questions["stem"])
+        depths = build.question("stages", questions["stages"])
+        build.question("block", questions["block"])
+        widths = build.question("width", questions["width"])
+        growths = build.question("growth", questions["growth"])
+        self.down = build.question("down", questions["down"])
+
+        def width(place: int) -> int:
+            return max(stage_width(*pair, place=place, most=most) for pair in product(widths.labels, growths.labels))
+
+        channels = width(1)
+        self.stems = nn.ModuleDict()
+        for label in self.stem.labels:
+            size, stride = STEMS[label]
+            self.stems[label] = normed_conv(build, questions, shape.channels, channels, size, stride=stride, gain=1.0)
+        self.activation = activation(build, questions)
+        self.stages = nn.ModuleList()
+        for place in range(1, max(map(int, depths.labels)) + 1):
+            with build.where("stages", [label for label in questions["stages"] if int(label) >= place]):
+                before, channels = channels, width(place)
+                self.stages.append(self._stage(build, place, before, channels))
+        self.features = channels
+        if "flat" in questions["readout"]:
+            self.features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
+        self.readout = GridReadout(build.question("readout", questions["readout"]).labels)
+        self.dropout = build.dropout("dropout", list(map(float, questions["dropout"])), self.features)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
+        if self.image is not None:
+            inputs = self.image(inputs)
+        (stem,), (down,) = self.stem.labels, self.down.labels
+        outputs: Tensor = self.activation(self.stems[stem](inputs))
+        for stage in self.stages:
+            outputs = stage(outputs)
+            if down != "stride":
+                outputs = halve(down, outputs)
+        return self.dropout(self.readout(outputs))
+
+    def _stage(self, build: Builder, place: int, before: int, width: int) -> nn.Module:
+
+        def block(number: int) -> nn.Module:
+            channels, begins = (before, place > 1) if number == 1 else (width, False)
+            made: dict[str, Make] = {
+                label: partial(BLOCKS[label], build, self.questions, channels, width, begins=begins)
+                for label in self.questions["block"]
+            }
+            if place == number == 1 and "conv" in made:
+                made["conv"] = nn.Identity  # the stem is the first convolution
+            return build.choice("block", made)
+
+        depths = list(map(int, self.questions["depth"]))
+        blocks = [partial(block, number) for number in range(1, max(depths) + 1)]
+        return build.depth(f"stage{place}.depth", blocks, depths)
+
+
+class StagedChild(BodyChild):
+    """The child, which keeps its own weights where others have none to inherit."""
+
+    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        return convolved_flops(body, shape)
+
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what a supernet or another child has under the same names, the leading part that both have."""
+        self._copy_common(weights)
 
 
 class GridSpace(SearchSpace):
@@ -113,23 +269,23 @@ class GridSpace(SearchSpace):
             if width % CHANNEL_GROUP:
                 raise ValueError(f"{self.name}: width {width} is no multiple of {CHANNEL_GROUP}: give one, such as 32.")
         check_dropouts(self.name, (*dropouts, *branch_dropouts))
-        self.layout = GridLayout(
-            stems=check_known(self.name, "stems", stems, STEMS),
-            stages=tuple(sorted(stages)),
-            blocks=check_known(self.name, "blocks", blocks, BLOCKS),
-            depths=tuple(sorted(depths)),
-            widths=tuple(widths),
-            growths=check_known(self.name, "growths", growths, GROWTHS),
-            downs=check_known(self.name, "downs", downs, DOWNS),
-            activations=check_known(self.name, "activations", activations, ACTIVATIONS),
-            norms=check_known(self.name, "norms", norms, GRID_NORMS),
-            expansions=tuple(expansions),
-            squeezes=check_known(self.name, "squeezes", squeezes, SQUEEZES),
-            dropouts=tuple(dropouts),
-            branch_dropouts=tuple(branch_dropouts),
-            readouts=check_known(self.name, "readouts", readouts, GRID_READOUTS),
-            most_width=most_width,
-        )
+        self.most_width = most_width
+        self.questions = {
+            "stem": check_known(self.name, "stems", stems, STEMS),
+            "stages": tuple(map(str, sorted(stages))),
+            "block": check_known(self.name, "blocks", blocks, BLOCKS),
+            "depth": tuple(map(str, sorted(depths))),
+            "width": tuple(map(str, widths)),
+            "growth": check_known(self.name, "growths", growths, GROWTHS),
+            "down": check_known(self.name, "downs", downs, DOWNS),
+            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+            "norm": check_known(self.name, "norms", norms, GRID_NORMS),
+            "expansion": tuple(map(str, expansions)),
+            "squeeze": check_known(self.name, "squeezes", squeezes, SQUEEZES),
+            "dropout": tuple(map(str, dropouts)),
+            "branch_dropout": tuple(map(str, branch_dropouts)),
+            "readout": check_known(self.name, "readouts", readouts, GRID_READOUTS),
+        }
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
@@ -144,7 +300,7 @@ class GridSpace(SearchSpace):
         """Stem, stages and readout."""
         found = as_shape(shape)
         assert isinstance(found, ImageShape | SeriesShape)
-        return StagedNetwork(build, self.layout, found)
+        return StagedNetwork(build, self.questions, found, self.most_width)
 
     def supernet(self, shape: Shape) -> BodySupernet:
         """What holds the weights of all candidates, of the whole space some 25 million, and refuses to compute."""
@@ -158,6 +314,5 @@ class GridSpace(SearchSpace):
         return {}
 
     def _widths(self, labels: Mapping[str, str], growth: str) -> list[int]:
-        """Channels of each stage under a growth."""
-        most, stages = self.layout.most_width, int(labels["stages"])
+        most, stages = self.most_width, int(labels["stages"])
         return [stage_width(labels["width"], growth, place=place, most=most) for place in range(1, stages + 1)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from math import prod
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,88 +21,62 @@ from lit_metanas.spaces.architecture import (
     layer_prefix,
     restrict,
 )
-from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, pool_of, sizes
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
-
-
-class Block(NamedTuple):
-    """One block of an architecture: convolution ``kernel`` and ``width``, then what follows."""
-
-    kernel: int
-    width: int
-    dropout: float
-    norm: str
-    skip: str
-    activation: str
-    pool: str
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, norm_tensors
 
 
 class ChildBlock(nn.Module):
-    """Convolution, normalisation, residual sum, activation, pooling and dropout of one block."""
+    """Convolution, normalisation, residual sum, activation, pooling and dropout of one block, by its labels."""
 
-    def __init__(self, block: Block, *, channels: int, pooled: bool, up: bool) -> None:
+    def __init__(self, labels: Mapping[str, str], *, channels: int, pooled: bool, up: bool) -> None:
         super().__init__()
-        affine = block.norm == "none"
-        self.convolution = nn.Conv2d(channels, block.width, block.kernel, padding=block.kernel // 2, bias=affine)
-        self.norm = _norm(block)
+        self.width, kernel, affine = int(labels["width"]), int(labels["kernel"]), labels["norm"] == "none"
+        self.convolution = nn.Conv2d(channels, self.width, kernel, padding=kernel // 2, bias=affine)
+        self.norm = _norm(labels["norm"], self.width)
+        self.taps = kernel**2
         self.projection: nn.Sequential | None = None
-        if block.skip == "residual":
-            self.projection = nn.Sequential(nn.Conv2d(channels, block.width, 1, bias=affine), _norm(block))
-        self.activation = ACTIVATIONS[block.activation]()
-        self.pool = pool_of(block.pool, up=up) if pooled else nn.Identity()
-        self.dropout = nn.Dropout2d(block.dropout)
+        if labels["skip"] == "residual":
+            convolution = nn.Conv2d(channels, self.width, 1, bias=affine)
+            self.projection = nn.Sequential(convolution, _norm(labels["norm"], self.width))
+            self.taps += 1
+        self.activation = ACTIVATIONS[labels["activation"]]()
+        self.pool = pool_of(labels["pool"], up=up) if pooled else nn.Identity()
+        self.dropout = nn.Dropout2d(float(labels["dropout"]))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, block.width, height / 2, width / 2)``."""
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
         outputs = self.norm(self.convolution(inputs))
         if self.projection is not None:
             outputs = outputs + self.projection(inputs)
         return self.dropout(self.pool(self.activation(outputs)))
 
 
-class Normed(NamedTuple):
-    """A convolution and its norm, under their names in the supernet; without a norm it has a bias, the shift."""
-
-    convolution: nn.Module
-    norm: nn.Module
-    kernel_key: str
-    norm_key: str
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics under the supernet's names."""
-        assert isinstance(self.convolution, nn.Conv2d)
-        own = {self.kernel_key: self.convolution.weight}
-        if self.convolution.bias is None:
-            return own | norm_tensors(self.norm_key, self.norm)
-        bias = self.convolution.bias
-        # The scale went into the kernel when it was inherited.
-        return own | {f"{self.norm_key}.scale": torch.ones_like(bias), f"{self.norm_key}.shift": bias}
+Normed = tuple[nn.Conv2d, nn.Module, str, str]
+"""A convolution and its norm, and their names in the supernet; without a norm it has a bias, the shift."""
 
 
 class LayeredChild(ChildNetwork):
     """Blocks, a readout of averages or of the ``flat`` map, and a linear classifier; sizes may be rounded ``up``."""
 
     def __init__(
-        self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False, up: bool = False
+        self, blocks: Sequence[Mapping[str, str]], *, shape: Shape, way: int, flat: bool = False, up: bool = False
     ) -> None:
         super().__init__()
         channels, height, width = image_shape(shape)
         self.blocks = nn.ModuleList()
         self.flops = 0
         places = sizes(height, width, len(blocks), up=up)
-        for block, before, after in zip(blocks, places, places[1:], strict=False):
-            self.blocks.append(ChildBlock(block, channels=channels, pooled=before != after, up=up))
-            taps = block.kernel**2 + (block.skip == "residual")
-            self.flops += before[0] * before[1] * channels * block.width * taps
+        for labels, before, after in zip(blocks, places, places[1:], strict=False):
+            block = ChildBlock(labels, channels=channels, pooled=before != after, up=up)
+            self.blocks.append(block)
+            self.flops += before[0] * before[1] * channels * block.width * block.taps
             channels = block.width
         self.flat = flat
         self.features = channels
         if flat:
-            height, width = places[-1]
-            self.features *= height * width
+            self.features *= prod(places[-1])
         self.head = nn.Linear(self.features, way)
         self.flops += self.features * way
 
@@ -116,32 +92,33 @@ class LayeredChild(ChildNetwork):
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """See ``ChildNetwork``."""
         found = self._copy(weights)
-        for one in self._normed():
-            assert isinstance(one.convolution, nn.Conv2d)
-            if one.convolution.bias is not None:
-                one.convolution.weight.mul_(found[f"{one.norm_key}.scale"][:, None, None, None])
+        for convolution, _, _, norm_key in self._normed():
+            if convolution.bias is not None:
+                convolution.weight.mul_(found[f"{norm_key}.scale"][:, None, None, None])
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {name: tensor for one in self._normed() for name, tensor in one.tensors().items()}
+        tensors: dict[str, Tensor] = {}
+        for convolution, norm, kernel_key, norm_key in self._normed():
+            tensors |= {kernel_key: convolution.weight, **norm_tensors(norm_key, norm)}
+            if (bias := convolution.bias) is not None:
+                # The scale went into the kernel when it was inherited.
+                tensors |= {f"{norm_key}.scale": torch.ones_like(bias), f"{norm_key}.shift": bias}
+        return tensors
 
     def _normed(self) -> Iterator[Normed]:
         for place, block in enumerate(self.blocks):
             assert isinstance(block, ChildBlock)
             prefix, size = f"layers.{place}", block.convolution.kernel_size[0]
-            yield Normed(block.convolution, block.norm, f"{prefix}.kernels.{size}", prefix)
+            yield block.convolution, block.norm, f"{prefix}.kernels.{size}", prefix
             if block.projection is not None:
                 convolution, norm = block.projection
-                yield Normed(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
+                assert isinstance(convolution, nn.Conv2d)
+                yield convolution, norm, f"{prefix}.projection", f"{prefix}.skip"
 
 
-def _norm(block: Block) -> nn.Module:
-    match block.norm:
-        case "batch":
-            return nn.BatchNorm2d(block.width)
-        case "layer":
-            return nn.GroupNorm(1, block.width)
-        case _:
-            return nn.Identity()
+def _norm(label: str, width: int) -> nn.Module:
+    makers: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1)}
+    return makers.get(label, nn.Identity)(width)
 
 
 class LayeredSpace(SearchSpace):
@@ -203,8 +180,8 @@ class LayeredSpace(SearchSpace):
             if size < 1 or size % 2 == 0:
                 raise ValueError(f"{self.name}: kernel size {size} is not odd and positive: use 1, 3, 5, 7, …")
         check_dropouts(self.name, dropouts)
-        least = {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
-        check_positive(self.name, least)
+        numbers = {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
+        check_positive(self.name, numbers)
         check_known(self.name, "mix", (mix,), get_args(Mix))
         self.shared = shared
         self.mix: Mix = mix
@@ -235,11 +212,8 @@ class LayeredSpace(SearchSpace):
         """The child with newly initialised weights."""
         full = self.canonical(architecture)
         flat, up = full.get("readout") == "flat", full.get("rounding") == "up"
-        blocks = []
-        for place in range(1, int(full["depth"]) + 1):
-            own = {group: full[layer_prefix(place, self.shared) + group] for group in self.questions}
-            kernel, width, dropout = int(own.pop("kernel")), int(own.pop("width")), float(own.pop("dropout"))
-            blocks.append(Block(kernel, width, dropout, **own))
+        prefixes = [layer_prefix(place, self.shared) for place in range(1, int(full["depth"]) + 1)]
+        blocks = [{group: full[prefix + group] for group in self.questions} for prefix in prefixes]
         return LayeredChild(blocks, shape=shape, way=way, flat=flat, up=up)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:

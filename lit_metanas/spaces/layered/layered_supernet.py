@@ -13,8 +13,16 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import layer_prefix
-from lit_metanas.spaces.forward_pass import ForwardPass, OpenChoice, current, running
-from lit_metanas.spaces.mixture import Mixture, combine, computed_size, through, times
+from lit_metanas.spaces.mixture import (
+    ForwardPass,
+    Mixture,
+    OpenChoice,
+    combine,
+    current,
+    running,
+    through,
+    times,
+)
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
@@ -87,14 +95,13 @@ class SuperBlock(nn.Module):
         factor, noise = self._width_mask(), current().noise
         if noise is not None and max(self.rates) > 0:
             uniform = noise[f"{self.key}.dropout"][:, : outputs.shape[1]]
-            gate = self.choices["dropout"].gate()
-            factor = times(dropout_scale(gate, self.rates, uniform, outputs.dtype), factor)
+            scale = dropout_scale(self.choices["dropout"].gate(), self.rates, uniform, outputs.dtype)
+            factor = times(scale, factor)
         if factor is None:
             return outputs
         return outputs * factor[..., None, None]
 
     def _activate(self, inputs: Tensor, pools: Sequence[nn.Module]) -> Tensor:
-        """Activation and pooling, if there are ``pools``, a candidate each."""
         activation, pool = self.choices["activation"].gate(), self.choices["pool"].gate()
         if activation.index is None:
             outputs = combine(activation, list(self.activations), lambda layer: layer(inputs))
@@ -111,14 +118,14 @@ class SuperBlock(nn.Module):
 
     def flops(self, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input in this forward pass, and its number of computed channels."""
-        out = computed_size(self.choices["width"].gate(), self.widths)
+        out = max(self.choices["width"].gate().computed(self.widths))
         taps = [int(label) ** 2 for label in self.choices["kernel"].computed_labels()]
         total = max(taps) if self.mix == "merged" else sum(taps)
         total += "residual" in self.choices["skip"].computed_labels()
         return total * pixels * channels * out, out
 
     def _convolve(self, inputs: Tensor) -> Tensor:
-        out, into = computed_size(self.choices["width"].gate(), self.widths), inputs.shape[1]
+        out, into = max(self.choices["width"].gate().computed(self.widths)), inputs.shape[1]
         kernels = self.choices["kernel"]
         gate = kernels.gate()
 
@@ -136,7 +143,6 @@ class SuperBlock(nn.Module):
         return self._normalise(outputs, self.scale, self.shift, self.key)
 
     def _skip(self, inputs: Tensor, outputs: Tensor, label: str) -> Tensor:
-        """The outputs, and what a residual connection adds to them."""
         if label == "none":
             return outputs
         projected = _convolve(inputs, leading_part(self.projection, outputs.shape[1], inputs.shape[1]))
@@ -158,18 +164,15 @@ class SuperBlock(nn.Module):
         return self.choices["norm"].combine(normalised)
 
     def _width_mask(self) -> Tensor | None:
-        """Weight of each computed channel, shape ``(channels,)``; None where all are one."""
+        # The weight of each computed channel, shape (channels,); None where all are one.
         gate = self.choices["width"].gate()
         if len(self.widths) == 1:
             return None
-        if gate.index is not None:
-            factor = gate.factor()
-            if factor is None:
-                return None
-            return factor.expand(self.widths[gate.index])
-        channel = torch.arange(self.width, device=gate.weights.device)
-        masks = torch.stack([(channel < width).to(gate.weights.dtype) for width in self.widths])
-        return gate.weights @ masks
+        if gate.index is None:
+            channel = torch.arange(self.width, device=gate.weights.device)
+            return gate.weights @ torch.stack([(channel < width).to(gate.weights.dtype) for width in self.widths])
+        factor = gate.factor()
+        return None if factor is None else factor.expand(self.widths[gate.index])
 
 
 class LayeredSupernet(Supernet):
@@ -179,11 +182,9 @@ class LayeredSupernet(Supernet):
         super().__init__()
         self.shape = image_shape(shape)
         self.depth = OpenChoice(left["depth"], "depth")
-        self.readout, self.rounding = OpenChoice(("average",)), OpenChoice(("down",))
-        if "readout" in left:
-            self.readout = OpenChoice(left["readout"], "readout")
-        if "rounding" in left:
-            self.rounding = OpenChoice(left["rounding"], "rounding")
+        # A space without these choices has one label of each.
+        self.readout = OpenChoice(left.get("readout", ("average",)), "readout" * ("readout" in left))
+        self.rounding = OpenChoice(left.get("rounding", ("down",)), "rounding" * ("rounding" in left))
         self.depths = [int(label) for label in self.depth.labels]
         self.layers = nn.ModuleList()
         channels = shape[0]
@@ -216,7 +217,7 @@ class LayeredSupernet(Supernet):
             statistics, record = given.statistics, given.record
             prefix = f"{label}."
             if statistics is not None:
-                own = [name for name in statistics if name.startswith(prefix)]
+                own = (name for name in statistics if name.startswith(prefix))
                 statistics = {name.removeprefix(prefix): statistics[name] for name in own}
             found: dict[str, Tensor] = {}
             with running(given._replace(statistics=statistics, record=None if record is None else found)):
@@ -228,7 +229,6 @@ class LayeredSupernet(Supernet):
         return self.rounding.combine(embed)
 
     def _rounded(self, inputs: Tensor, rounding: str) -> Tensor:
-        """The features where pooling rounds ``down`` or ``up``."""
         places, gate = self.sizes[rounding], self.depth.gate()
         wanted = gate.computed(self.depths)
         read: dict[int, Tensor] = {}
@@ -239,10 +239,8 @@ class LayeredSupernet(Supernet):
         return combine(gate, self.depths, read.__getitem__)
 
     def _read(self, inputs: Tensor, label: str) -> Tensor:
-        """The features of a last map, shape ``(n, features)``."""
-        if label == "flat":
-            return padded(inputs.flatten(1), self.features)
-        return padded(inputs.mean((2, 3)), self.features)
+        values = inputs.flatten(1) if label == "flat" else inputs.mean((2, 3))
+        return padded(values, self.features)
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each block that may drop channels."""
@@ -256,7 +254,7 @@ class LayeredSupernet(Supernet):
         """Forward multiply-adds that one input costs under ``mixture``."""
         total = 0
         with running(ForwardPass(mixture)):
-            deepest = computed_size(self.depth.gate(), self.depths)
+            deepest = max(self.depth.gate().computed(self.depths))
             for label in self.rounding.computed_labels():
                 channels = self.shape.channels
                 for layer, (height, width) in zip(self._layers()[:deepest], self.sizes[label], strict=False):

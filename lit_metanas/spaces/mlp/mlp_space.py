@@ -17,10 +17,9 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
-from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
 from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS, layer_normalise, leading_part, padded
 from lit_metanas.spaces.sequence.sequence_network import SequenceNetwork
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
@@ -187,8 +186,7 @@ class MLPSpace(SearchSpace):
 
     def body(self, shape: Shape, build: Builder) -> MLPNetwork:
         """The hidden layers."""
-        assert isinstance(shape, RowShape)
-        return MLPNetwork(build, self.layout, shape)
+        return MLPNetwork(build, self.layout, RowShape(*shape))
 
 
 TEXT = "text"
@@ -245,12 +243,8 @@ class TextRowSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
-    def supernet(self, shape: Shape) -> BodySupernet:
-        """Build the network that holds all candidates; with several widths for the text it only holds weights."""
-        self.check_shape(shape)
-        left = labels_of(self.choices)
-        _, refusal = refuse_widths(self.name, left[f"{TEXT}.width"])
-        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, refusal=refusal)
+    def _refusal(self) -> str:
+        return refuse_widths(self.name, labels_of(self.choices)[f"{TEXT}.width"])
 
     def body(self, shape: Shape, build: Builder) -> TextRowNetwork:
         """The network for the text, and the perceptron."""

@@ -1,14 +1,21 @@
-"""Cells of NAS-Bench-101: pruning, isomorphic forms, hashes, and channels."""
+"""Cells of NAS-Bench-101, with their pruning, isomorphic forms and hashes, and the child network of a cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import md5
 from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import Shape, image_shape
+from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -125,7 +132,7 @@ def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
 
 
 def _graphs(vertices: int) -> list[int]:
-    """The edges of all graphs without anything to prune, with at most nine edges."""
+    # The edges of all graphs without anything to prune, with at most nine edges.
     graphs = np.arange(1 << vertices * (vertices - 1) // 2, dtype=np.int64)
     graphs = graphs[np.bitwise_count(graphs) <= MAX_EDGES]
     for vertex in range(vertices):
@@ -138,28 +145,23 @@ def _graphs(vertices: int) -> list[int]:
 
 @lru_cache(maxsize=1 << 16)
 def _least(edges: int, vertices: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least form of a graph, and the orders of its middle vertices that lead to it."""
+    # The least form of a graph, and the orders of its middle vertices that lead to it.
     found = list(_orders(edges, vertices))
     least = min(form for form, _ in found)
     return least, tuple(order for form, order in found if form == least)
 
 
 def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """What a graph becomes under each order of its middle vertices in which edges lead to later vertices."""
+    # What a graph becomes under each order of its middle vertices in which edges lead to later vertices.
     bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
     for order, moved in _moves(vertices):
-        form = 0
-        for bit in bits:
-            form |= moved[bit]
-            if not moved[bit]:
-                break
-        else:
-            yield form, order
+        if all(moved[bit] for bit in bits):
+            yield sum(moved[bit] for bit in bits), order
 
 
 @cache  # at most 5! orders of 21 edges
 def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards."""
+    # For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards.
     moves = []
     for order in permutations(range(vertices - 2)):
         place = {0: 0, vertices - 1: vertices - 1, **{old + 1: new + 1 for new, old in enumerate(order)}}
@@ -194,3 +196,115 @@ def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: 
         for vertex in range(1, vertices - 1)
     )
     return CellGraph(edges, tuple(operations))
+
+
+VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+"""Sizes of the operations that are convolutions."""
+
+
+class NASBench101Cell(nn.Module):
+    """One pruned cell; ``key`` stands in front of the names of its weights."""
+
+    def __init__(self, key: str, cell: CellGraph, *, before: int, width: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.widths = (before, *split_channels(cell, width), width)
+        self.projections = nn.ModuleDict()
+        self.operations = nn.ModuleDict()
+        for vertex in range(1, cell.vertices):
+            if cell.joins(0, vertex):
+                self.projections[str(vertex)] = NormalisedConvolution(
+                    f"{key}.projections.{vertex}", before, self.widths[vertex], 1
+                )
+        for vertex, operation in enumerate(cell.operations, start=1):
+            label, channels = VERTEX_OPERATIONS[operation], self.widths[vertex]
+            if label in VERTEX_KERNELS:
+                path = f"{key}.operations.{vertex}.{label}"
+                self.operations[str(vertex)] = NormalisedConvolution(path, channels, channels, VERTEX_KERNELS[label])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
+        values = [inputs]
+        last = self.cell.vertices - 1
+        for vertex in range(1, last + 1):
+            terms = [values[source] for source in range(1, vertex) if self.cell.joins(source, vertex)]
+            if vertex < last:
+                terms = [term[:, : self.widths[vertex]] for term in terms]
+            elif terms:
+                terms = [torch.cat(terms, 1)]
+            if self.cell.joins(0, vertex):
+                terms.append(self.projections[str(vertex)](inputs).relu())
+            total = sum_of(terms)
+            assert total is not None
+            values.append(total if vertex == last else self._operate(vertex, total))
+        return values[last]
+
+    def _operate(self, vertex: int, inputs: Tensor) -> Tensor:
+        if str(vertex) not in self.operations:
+            return F.max_pool2d(inputs, 3, stride=1, padding=1)
+        outputs: Tensor = self.operations[str(vertex)](inputs)
+        return outputs.relu()
+
+
+class NASBench101Child(ChildNetwork):
+    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier."""
+
+    def __init__(self, cell: CellGraph, *, shape: Shape, way: int, channels: int, stacks: int, cells: int) -> None:
+        super().__init__()
+        self.stem = NormalisedConvolution("stem", shape[0], channels, 3)
+        self.size = cells
+        self.features = channels
+        blocks = []
+        for place in range(stacks * cells):
+            width = channels * 2 ** (place // cells)
+            blocks.append(NASBench101Cell(f"cells.{place}", cell, before=self.features, width=width))
+            self.features = width
+        self.cells = nn.ModuleList(blocks)
+        self.head = nn.Linear(self.features, way)
+        self.flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=way).flops
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Features, shape ``(n, features)``."""
+        outputs: Tensor = self.stem(inputs).relu()
+        for place, cell in enumerate(self.cells):
+            if place and place % self.size == 0:
+                # An odd last row or column, which the benchmark's images lack, is kept.
+                outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
+            outputs = cell(outputs)
+        return outputs.mean((2, 3))
+
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``ChildNetwork``: what another child has under the same names."""
+        self._copy_common(weights)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        layers = [module for module in self.modules() if isinstance(module, NormalisedConvolution)]
+        return {name: tensor for layer in layers for name, tensor in layer.tensors().items()}
+
+
+def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds (of convolutions and classifier) of a network of a pruned cell."""
+    _, height, width = image_shape(shape)
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
+    before = channels
+    for stack in range(stacks):
+        after = channels * 2**stack
+        if stack:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        for _ in range(cells):
+            for into, out, kernel in _convolutions(cell, before, after):
+                weights = into * out * kernel**2
+                cost += NetworkCost(weights + 2 * out, weights * height * width)
+            before = after
+    return cost + NetworkCost((before + 1) * way, before * way)
+
+
+def _convolutions(cell: CellGraph, before: int, width: int) -> list[tuple[int, int, int]]:
+    # Channels before and after each convolution of a cell, and the kernel's size.
+    widths = (*split_channels(cell, width), width)
+    found = [(before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)]
+    for own, operation in zip(widths, cell.operations, strict=False):
+        if kernel := VERTEX_KERNELS.get(VERTEX_OPERATIONS[operation]):
+            found.append((own, own, kernel))
+    return found

@@ -16,8 +16,10 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_VERTICES,
     VERTEX_OPERATIONS,
     CellGraph,
+    NASBench101Child,
     all_edges,
     canonical,
+    cell_cost,
     draw_unpruned,
     edge_bit,
     isomorphs,
@@ -25,7 +27,6 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     prune,
     unique_cells,
 )
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -79,9 +80,9 @@ class NASBench101(SearchSpace):
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
         self._sizes = {"channels": channels, "stacks": stacks, "cells": cells}
         self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
-        edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
-        operations = [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
-        self.choices = restrict([*edges, *operations], fixed or {}, self.name)
+        choices = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
+        choices += [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
+        self.choices = restrict(choices, fixed or {}, self.name)
 
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
         """The architecture of the benchmark's notation.
@@ -138,7 +139,9 @@ class NASBench101(SearchSpace):
         if self._whole:
             return Architecture(self._labels(canonical(cell), (*range(cell.vertices - 1), self.vertices - 1)))
         answers = ((form, self._labels(form, places)) for places in self._places(cell) for form in isomorphs(cell))
-        return Architecture(next(answer for form, answer in answers if self._holds(answer, form)))
+        # What is not of the cell has to fall to pruning.
+        fitting = (own for form, own in answers if self._allows(own) and prune(self._cell(own)) == form)
+        return Architecture(next(fitting))
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """A cell of all vertices that is pruned to the same one, or to an isomorphic one.
@@ -185,56 +188,45 @@ class NASBench101(SearchSpace):
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        cell = self._prune(architecture)
-        return NASBench101Child(cell, shape=shape, way=way, **self._sizes)
+        return NASBench101Child(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        cell = self._prune(architecture)
-        return cell_cost(cell, shape=shape, way=way, **self._sizes)
+        return cell_cost(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     @property
     def _whole(self) -> bool:
-        """Whether no choice is restricted."""
         return self.size == 2 ** len(self._edges) * len(VERTEX_OPERATIONS) ** (self.vertices - 2)
 
     def _places(self, cell: CellGraph) -> list[tuple[int, ...]]:
-        """All numbers that the vertices of a pruned cell may have, in the usual order."""
-        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
-        return [(0, *middle, self.vertices - 1) for middle in sets]
+        last = self.vertices - 1
+        return [(0, *middle, last) for middle in combinations(range(1, last), cell.vertices - 2)]
 
     def _cell(self, labels: Mapping[str, str]) -> CellGraph:
-        """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
         operations = (labels[f"op{vertex}"] for vertex in range(1, self.vertices - 1))
         return CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations)))
 
     def _labels_of(self, cell: CellGraph) -> dict[str, str]:
-        """The labels of a cell of all vertices."""
-        labels = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
-        return labels | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
+        edges = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
+        return edges | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
     def _prune(self, labels: Mapping[str, str]) -> CellGraph:
-        """The pruned cell, checked but not merged."""
         cell = prune(self._cell(super().canonical(labels)))
         if cell is None:
             raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
         return cell
 
     def _labels(self, cell: CellGraph, places: Sequence[int]) -> dict[str, str]:
-        """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
+        # Labels of a cell whose vertices have these numbers; what is not there is `no` and the first operation.
+        # An edge that a restricted space always has is "yes", its only label.
         labels = {choice.name: choice.labels[0] for choice in self.choices}
-        labels |= {choice.name: "no" for choice in self.choices if "no" in choice.labels}
         for source, target in all_edges(cell.vertices):
             if cell.joins(source, target):
                 labels[edge_name(places[source], places[target])] = "yes"
         for place, operation in zip(places[1:-1], cell.operations, strict=True):
             labels[f"op{place}"] = VERTEX_OPERATIONS[operation]
         return labels
-
-    def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
-        """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
-        return self._allows(labels) and prune(self._cell(labels)) == cell
 
     def _allows(self, labels: Mapping[str, str]) -> bool:
         return all(labels[choice.name] in choice.labels for choice in self.choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -10,12 +11,10 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
-from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import MixedNorm
-from lit_metanas.spaces.mixture import Mixture, sum_of
+from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
 from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution, Supernet, norm_tensors
 
 CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
@@ -29,13 +28,19 @@ EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 STAGES = 3
 
 
-def compute_cell(inputs: Tensor, along: Callable[[str, Tensor], Tensor | None]) -> Tensor:
-    """The last node of a cell: each is the sum of what comes ``along`` its edges, by name; zeros of nothing."""
-    nodes = [inputs]
-    for node in range(1, CELL_NODES):
-        joined = sum_of(along(edge_name(source, node), value) for source, value in enumerate(nodes))
-        nodes.append(torch.zeros_like(inputs) if joined is None else joined)
-    return nodes[-1]
+class SummingCell(nn.Module, ABC):
+    """A cell of which each node is the sum of what comes along its edges, by name; zeros of nothing."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last node, of the inputs' shape."""
+        nodes = [inputs]
+        for node in range(1, CELL_NODES):
+            joined = sum_of(self._along(edge_name(source, node), value) for source, value in enumerate(nodes))
+            nodes.append(torch.zeros_like(inputs) if joined is None else joined)
+        return nodes[-1]
+
+    @abstractmethod
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None: ...
 
 
 def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
@@ -47,8 +52,8 @@ def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Te
     return convolve(inputs.relu())
 
 
-class NASBench201Cell(nn.Module):
-    """The sum of its incoming edges at each node; a node without any is zero."""
+class NASBench201Cell(SummingCell):
+    """The cell of a child, with one operation an edge."""
 
     def __init__(self, key: str, operations: Sequence[str], width: int) -> None:
         super().__init__()
@@ -60,10 +65,6 @@ class NASBench201Cell(nn.Module):
                 if label in EDGE_KERNELS
             }
         )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The last node, of the inputs' shape."""
-        return compute_cell(inputs, self._along)
 
     def _along(self, name: str, inputs: Tensor) -> Tensor | None:
         operation = self.operations[name]
@@ -156,7 +157,7 @@ class SuperConvolution(MixedNorm):
         return super().forward(outputs, label, weight)
 
 
-class SuperCell(nn.ModuleDict):
+class SuperCell(SummingCell, nn.ModuleDict):
     """The edges of one cell by name: of their candidates the convolutions, by label, have weights."""
 
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
@@ -171,12 +172,8 @@ class SuperCell(nn.ModuleDict):
                 if label in EDGE_KERNELS:
                     edge[label] = SuperConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The last node, of the inputs' shape."""
-        return compute_cell(inputs, self._along)
-
     def _along(self, name: str, inputs: Tensor) -> Tensor | None:
-        """The gate's one candidate of an edge, or all weighted and summed; None for nothing."""
+        # The gate's one candidate of an edge, or all weighted and summed; None for nothing.
         edge = self.get_submodule(name)
         assert isinstance(edge, nn.ModuleDict)
         return self.choices[name].total(

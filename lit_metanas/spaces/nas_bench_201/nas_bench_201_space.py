@@ -127,25 +127,24 @@ class NASBench201(SearchSpace):
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench201Child:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        cell = self._cell(architecture)
-        return NASBench201Child(cell, shape=shape, way=way, channels=self.channels, cells=self.cells)
+        return NASBench201Child(
+            self._cell(architecture), shape=shape, way=way, channels=self.channels, cells=self.cells
+        )
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier.
 
         The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
         """
-        cell = self._cell(architecture)
-        return stages_cost(cell, shape=shape, channels=self.channels, cells=self.cells, way=way)
+        return stages_cost(self._cell(architecture), shape=shape, way=way, channels=self.channels, cells=self.cells)
 
     def _cell(self, labels: Mapping[str, str]) -> CellLabels:
-        """The operations by edge, checked but not merged."""
         architecture = super().canonical(labels)
         return tuple(architecture[name] for name in NAMES)
 
     @property
     def _representatives(self) -> Mapping[CellLabels, CellLabels]:
-        """For each cell of the space the isomorphic one of the lowest index."""
+        # For each cell of the space the isomorphic one of the lowest index.
         return _representatives(tuple(choice.labels for choice in self.choices))
 
 
@@ -246,7 +245,6 @@ def _places(cell: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
 
 
 def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
-    """What each path from input to output computes."""
     reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(CELL_NODES - 1))]
     for operation, (source, target) in zip(cell, EDGES, strict=True):
         if operation != "none":

@@ -16,8 +16,8 @@ from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
-from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import largest
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
 from lit_metanas.spaces.sequence.step_operations import (
     OPERATIONS,
@@ -112,11 +112,9 @@ class SequenceLayer(nn.Module):
         """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
         inputs = current_steps().blank(inputs)
         outputs: Tensor = self.dropout(self.activation(self.operation(inputs)))
-        added = self.skip.total(lambda label: inputs)
-        if added is not None:
+        if (added := self.skip.total(lambda label: inputs)) is not None:
             outputs = outputs + added
-        outputs = self.pool(outputs)
-        return outputs
+        return self.pool(outputs)
 
 
 STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kind in POOLS}
@@ -216,9 +214,13 @@ class StepSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: SequenceNetwork
 
+    @property
+    def features(self) -> int:  # type: ignore[override]
+        """Channels of each step."""
+        return self.body.width
+
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        features = self._embed(inputs).transpose(1, 2)
-        scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
+        scores = F.linear(self._embed(inputs).transpose(1, 2), outputs["head.weight"], outputs["head.bias"])
         return silenced_behind(inputs, self.body.stride, scores)
 
     def output_flops(self, way: int) -> int:

@@ -16,13 +16,11 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
-from lit_metanas.spaces.supernet import Supernet
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)
@@ -51,7 +49,8 @@ class SequenceSpace(SearchSpace):
         pools: ``none``; or ``max`` and ``avg``, which halve the number of steps behind each layer.
         depths: numbers of layers.
         widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
-            choose among several.
+            choose among several: a supernet then holds the weights that children begin with, those of narrow ones being
+            leading parts, and refuses to compute. So does one of steps whose number depends on the depth.
         readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
             each step, such as ``Transcription``.
         stride: steps that the stem makes one of, for long series such as speech.
@@ -112,6 +111,8 @@ class SequenceSpace(SearchSpace):
         check_given(self.name, {"depths": depths, "widths": widths, "dropouts": dropouts})
         check_dropouts(self.name, dropouts)
         self._check_layout()
+        if self.scored == "step":
+            self.supernet_class = StepSupernet
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
@@ -133,26 +134,16 @@ class SequenceSpace(SearchSpace):
                 f"Span marks steps of an input, and {self.name} makes one of several: set stride=1 and pools=['none']."
             )
 
-    def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates.
-
-        Where several widths are left, or numbers of layers of which each halves the steps that are scored, it holds the
-        weights that children begin with, those of narrow ones being leading parts, and refuses to compute.
-        """
-        self.check_shape(shape)
+    def _refusal(self) -> str:
         left = labels_of(self.choices)
-        features, refusal = refuse_widths(self.name, left["width"])
-        body = self.body(shape, Builder(left))
-        if body.per_step:
-            if not refusal and self.layout.questions["pool"] != ("none",) and len(left["depth"]) > 1:
-                refusal = (
-                    f"{self.name}: a supernet scores steps of one number, and depths {', '.join(left['depth'])} are "
-                    f"left, of which each layer halves it: give 'depths' one, or {ONE_BY_ONE}."
-                )
-            return StepSupernet(body, shape, self.choices, features=features, refusal=refusal)
-        if refusal:
-            return BodySupernet(body, shape, self.choices, features=features, refusal=refusal)
-        return super().supernet(shape)
+        refusal = refuse_widths(self.name, left["width"])
+        pools = self.layout.questions["pool"] != ("none",)
+        if not refusal and self.scored == "step" and pools and len(left["depth"]) > 1:
+            return (
+                f"{self.name}: a supernet scores steps of one number, and depths {', '.join(left['depth'])} are "
+                f"left, of which each layer halves it: give 'depths' one, or {ONE_BY_ONE}."
+            )
+        return refusal
 
     def body(self, shape: Shape, build: Builder) -> SequenceNetwork:
         """Stem, layers and readouts."""
@@ -160,7 +151,6 @@ class SequenceSpace(SearchSpace):
         return SequenceNetwork(build, self.layout, shape)
 
     def _check_layout(self) -> None:
-        """Refuse labels and numbers that no network has together."""
         layout = self.layout
         for label in layout.questions["operation"]:
             part = {"gru": 2, "attention_2": 2, "attention_4": 4, "conv_2_to_5": 4, "inception": 4}.get(label, 1)
@@ -182,10 +172,9 @@ class SequenceSpace(SearchSpace):
             )
 
 
-def refuse_widths(space: str, widths: Sequence[str]) -> tuple[int, str]:
-    """The largest of the widths that are left, and why a supernet of several cannot be computed; empty for one."""
-    refusal = ""
-    if len(widths) > 1:
-        left = ", ".join(widths)
-        refusal = f"{space}: a supernet is of one width, and {left} are left: give 'widths' one, or {ONE_BY_ONE}."
-    return max(map(int, widths)), refusal
+def refuse_widths(space: str, widths: Sequence[str]) -> str:
+    """Why a supernet of the widths that are left cannot be computed: there are several; empty for one."""
+    if len(widths) == 1:
+        return ""
+    left = ", ".join(widths)
+    return f"{space}: a supernet is of one width, and {left} are left: give 'widths' one, or {ONE_BY_ONE}."

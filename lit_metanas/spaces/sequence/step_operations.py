@@ -91,8 +91,11 @@ class AttentionMaps(nn.Module):
     def project(self, rows: Tensor, before: int = 0) -> Tensor:
         """Query, key and value of steps ``(n, steps, width)`` with so many before: ``(n, heads, 3, steps, size)``."""
         rows = rows + part_of(self.positions, before, rows.shape[1])
-        maps = F.linear(rows, self.weight, self.bias)
-        return maps.unflatten(2, (3, self.heads, rows.shape[2] // self.heads)).transpose(1, 3)
+        return (
+            F.linear(rows, self.weight, self.bias)
+            .unflatten(2, (3, self.heads, rows.shape[2] // self.heads))
+            .transpose(1, 3)
+        )
 
 
 class SelfAttention(AttentionMaps):
@@ -124,8 +127,7 @@ def part_of(positions: Tensor, before: int, steps: int) -> Tensor:
 def sinusoids(steps: int, width: int) -> Tensor:
     """Sines and cosines of places, of wavelengths from 2 pi to 20000 pi (Vaswani et al. 2017), ``(steps, width)``."""
     pairs = torch.arange(width) // 2
-    rates = 10000.0 ** (-2 * pairs / width)
-    angles = torch.arange(steps)[:, None] * rates
+    angles = torch.arange(steps)[:, None] * 10000.0 ** (-2 * pairs / width)
     return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
 
 
@@ -133,8 +135,9 @@ class SeparableConvolution(nn.Sequential):
     """A convolution of each channel by itself, and a linear map at each step."""
 
     def __init__(self, width: int, size: int) -> None:
-        depthwise = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
-        super().__init__(depthwise, nn.Conv1d(width, width, 1))
+        super().__init__(
+            nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False), nn.Conv1d(width, width, 1)
+        )
 
 
 class ParallelConvolutions(nn.Module):
@@ -147,8 +150,8 @@ class ParallelConvolutions(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)`` to ``(n, width, steps)``, or so many channels of each size."""
-        made = [part(F.pad(inputs, margin)) for part, margin in zip(self.parts, self.margins, strict=True)]
-        return torch.cat(made, 1)
+        parts = zip(self.parts, self.margins, strict=True)
+        return torch.cat([part(F.pad(inputs, margin)) for part, margin in parts], 1)
 
 
 class GatedLinear(nn.Module):

@@ -13,10 +13,9 @@ from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, Choice, check_given
-from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace, ShapeType
-from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet
 
 FAMILY = "family"
 """The choice among the spaces."""
@@ -99,9 +98,9 @@ class UnionSpace(SearchSpace):
         for label, own in self.families.items():
             chosen = ((FAMILY, frozenset({label})),) * (len(self.families) > 1)
             for choice in own.choices:
-                conditions = tuple(under(label, dict(choice.active_if)).items())
+                conditions = (*chosen, *under(label, dict(choice.active_if)).items())
                 group = f"{label}.{choice.group}" * bool(choice.group)
-                found.append(Choice(f"{label}.{choice.name}", choice.labels, group, (*chosen, *conditions)))
+                found.append(Choice(f"{label}.{choice.name}", choice.labels, group, conditions))
         self.choices = tuple(found)
 
     @property
@@ -118,11 +117,11 @@ class UnionSpace(SearchSpace):
     @property
     def size(self) -> int:
         """Those of all families."""
-        return sum(self.families[label].size for label in self.choices[0].labels)
+        return sum(self.families[label].size for label in self._labels)
 
     def architectures(self) -> Iterator[Architecture]:
         """Those of one family after the other."""
-        for label in self.choices[0].labels:
+        for label in self._labels:
             found = (Architecture(in_family(label, one)) for one in self.families[label].architectures())
             yield from self._buildable(found)
 
@@ -167,14 +166,13 @@ class UnionSpace(SearchSpace):
     def supernet(self, shape: Shape) -> UnionSupernet:
         """What holds the weights of all families, and refuses to compute."""
         self.check_shape(shape)
-        window = self._window(shape)
-        supernets = {label: self.families[label].supernet(window or shape) for label in self.choices[0].labels}
-        return UnionSupernet(supernets)
+        taken = self._window(shape) or shape
+        return UnionSupernet({label: self.families[label].supernet(taken) for label in self._labels})
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """Those of all families."""
         taken = self._window(shape) or shape
-        parts = (under(label, self.families[label].first_weights(taken)) for label in self.choices[0].labels)
+        parts = (under(label, self.families[label].first_weights(taken)) for label in self._labels)
         return {name: tensor for part in parts for name, tensor in part.items()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
@@ -219,25 +217,19 @@ class UnionSpace(SearchSpace):
 
     @property
     def _labels(self) -> tuple[str, ...]:
-        """The families that may be chosen."""
+        # The families that may be chosen.
         return self.choices[0].labels
 
     def _window(self, shape: Shape) -> SeriesShape | None:
-        """The shape of a window of inputs; None if networks take them whole."""
         whole = as_shape(shape)
         if self.window is None or not isinstance(whole, SeriesShape) or whole.steps <= self.window:
             return None
-        return window_of(whole, self.window)
+        # A series is divided into as few windows as there can be, all of the same length.
+        windows = -(-whole.steps // self.window)
+        return SeriesShape(whole.features, -(-whole.steps // windows))
 
     def _split(self, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-        """The label of the family, and the labels of its own choices."""
         return labels[FAMILY], within(labels[FAMILY], labels)
-
-
-def window_of(shape: SeriesShape, most: int) -> SeriesShape:
-    """The shape of a window: a series is divided into as few as there can be, all of the same length."""
-    windows = -(-shape.steps // most)
-    return SeriesShape(shape.features, -(-shape.steps // windows))
 
 
 class WindowedChild(ChildNetwork):
