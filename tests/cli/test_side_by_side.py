@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,23 @@ def test_two_at_once_in_the_order_of_each_seed(
     assert out.startswith("10 steps into out, with ")
     assert "[4/10] seed 1: find …\n      lit-metanas search --trainer.default_root_dir=out/seed1/find" in out
     assert re.search(r"^\[\d+/10\] \S.* took [\d.]+ s$", out, re.MULTILINE)
-    assert "says" not in out  # that goes to the logs
+    assert [line for line in out.splitlines() if "says" in line] == ["report says hello"]  # others go to the logs alone
+
+
+def test_phases_that_do_not_need_each_other_run_side_by_side() -> None:
+    train, compare = Phase("fit", "train", args=["--wait=go"]), Phase("fit", "compare", needs=[])
+    later(lambda: len(begun()) == 2, Path("go").touch)
+    test = Phase("test", "test", needs=["train"])
+    run([train, compare, test, REPORT], Path("out"), [0], jobs=2, execute=never)
+    start, end = times("begins"), times("ends")
+    assert start["seed0/compare"] < end["seed0/train"] < start["seed0/test"] < end["seed0/test"] < start["report"]
+    sharing = {folder.removeprefix("out/"): int(words["sharing"]) for *_, folder, _, _, words in events()}
+    assert [sharing[f"seed0/{name}"] / sharing["report"] for name in ("train", "compare", "test")] == [2, 2, 2]
+    Path("out/seed0/compare/phase.json").unlink()  # what does not need it is not done again
+    run([train, compare, test, REPORT], Path("out"), [0], jobs=2, execute=never)
+    assert begun() == ["report"] * 2 + ["seed0/compare"] * 2 + ["seed0/test", "seed0/train"]
+    with pytest.raises(UsageError, match="Phase 'test' needs 'trian', which is no earlier phase: did you mean 'train'"):
+        run([train, replace(test, needs=["trian"])], Path("out"), execute=never)
 
 
 def test_one_job_stays_in_this_process() -> None:

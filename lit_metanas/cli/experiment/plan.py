@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -73,6 +74,7 @@ class Phase:
     config: list[ConfigPath] = field(default_factory=list)
     args: list[str] = field(default_factory=list)
     per_seed: bool = True
+    needs: list[str] | None = None  # earlier phases; all of them if it does not say
     only_with: str = ""
     only_without: str = ""
 
@@ -86,6 +88,7 @@ class Step:
     args: list[str]
     seed: int | None
     fingerprint: str
+    after: frozenset[int]  # numbers of the earlier steps that must have ended
 
     @property
     def label(self) -> str:
@@ -103,7 +106,7 @@ def plan(
     inputs: Mapping[str, str] | None = None,
     args: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Step]:
-    """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
+    """All steps in order: consecutive phases of one seed stay together, phases of all seeds need all earlier ones."""
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
     for verb in args.keys() - {phase.verb for phase in phases}:
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
@@ -176,6 +179,7 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wordin
         yield replace(
             phase,
             name=_substitute(phase.name, known, phase.name),
+            needs=phase.needs and [_substitute(name, known, phase.name) for name in phase.needs],
             config=[ConfigPath(_substitute(os.fspath(path), known)) for path in phase.config],
             args=[_substitute(argument, known) for argument in phase.args if absent.isdisjoint(WORD.findall(argument))],
         )
@@ -199,20 +203,43 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         for each in seeds if seed is None and {"seed", "run"} & set(named) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
-    before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
+    after = _needed(phase, seed, earlier)
     values = (argument.partition("=")[2] for argument in given)
     files = [value for value in values if value.endswith((".yaml", ".yml")) and os.path.isfile(value)]
     own = [file for file in files if not Path(file).is_relative_to(words["directory"])]  # that no phase writes
     read = named_files([f"--config={path}" for path in (*configs, *own)])
     texts = [path.read_text(encoding="utf-8") for path, _ in read]
-    content = json.dumps([__version__, phase.verb, configs, given, texts, before])
+    content = json.dumps(
+        [__version__, phase.verb, configs, given, texts, [earlier[number].fingerprint for number in sorted(after)]]
+    )
     return Step(
         name=phase.name,
         folder=folder,
         args=[phase.verb, *(word for path in configs for word in ("-c", path.short)), *given],
         seed=seed,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
+        after=after,
     )
+
+
+def _needed(phase: Phase, seed: int | None, earlier: Sequence[Step]) -> frozenset[int]:
+    """The numbers of the steps that a phase needs; steps of all seeds are always among them."""
+    own = {number: step for number, step in enumerate(earlier) if seed is None or step.seed in (None, seed)}
+    if phase.needs is None or seed is None:
+        return frozenset(own)
+    names = {step.name for step in own.values()}
+    for name in phase.needs:
+        if name not in names:
+            raise UsageError(f"Phase '{phase.name}' needs '{name}', which is no earlier phase{near_miss(name, names)}")
+    return frozenset(number for number, step in own.items() if step.seed is None or step.name in phase.needs)
+
+
+def most_at_once(steps: Sequence[Step]) -> int:
+    """About how many steps may run side by side: the most that have as many others to wait for, one after the other."""
+    depths = list[int]()
+    for step in steps:
+        depths.append(1 + max((depths[number] for number in step.after), default=0))
+    return max(Counter(depths).values())
 
 
 def _found(config: str, phase: Phase) -> ConfigPath:
@@ -244,7 +271,7 @@ class Progress:
     steps: list[Step]
     jobs: int
     done: dict[int, str] = field(default_factory=dict)
-    _anew: set[int | None] = field(default_factory=set)
+    _anew: set[int] = field(default_factory=set)
 
     def begin(self, number: int) -> list[str] | None:
         """Announce a step, and make room for it; returns its command line, or None if it was finished before."""
@@ -256,7 +283,7 @@ class Progress:
             return None
         aside = None
         if found == "new":
-            self._anew.add(step.seed)
+            self._anew.add(number)
             aside = set_aside(step.folder)
         args, how = step.args, ""
         checkpoint = step.folder / "checkpoints" / "last.ckpt"
@@ -280,9 +307,9 @@ class Progress:
         print(f"[{number + 1}/{len(self.steps)}] {printable(self.steps[number].label)}{text}", flush=True)
 
 
-def state(step: Step, anew: Set[int | None]) -> str:
-    """``finished``, ``started`` or ``new``; ``anew``: seeds of earlier steps that run anew, None for all seeds."""
-    if (step.seed is None and anew) or not anew.isdisjoint({None, step.seed}):
+def state(step: Step, anew: Set[int]) -> str:
+    """``finished``, ``started`` or ``new``; ``anew``: numbers of earlier steps that run anew."""
+    if not step.after.isdisjoint(anew):
         return "new"
     with suppress(OSError, ValueError):
         marker = read_json(step.folder / "phase.json", "delete it")

@@ -1,4 +1,4 @@
-"""An experiment: phases in one directory, one after the other, or those of several seeds at the same time."""
+"""An experiment: phases in one directory, one after the other, or side by side if none needs the other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import groupby
 from pathlib import Path
+from shutil import get_terminal_size
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.plan import Phase, Progress, plan
+from lit_metanas.cli.experiment.plan import Phase, Progress, most_at_once, plan
 from lit_metanas.io.cores import own_cores, shared_by
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
@@ -46,13 +46,13 @@ def run(
     # Each phase prints the one command that does the same. What was finished with the same configuration is skipped; an
     # interrupted ``fit`` goes on from its last checkpoint; a folder of another configuration is set aside.
     if jobs is not None and jobs < 1:
-        raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
+        raise UsageError(f"'jobs' is {jobs}: give 1, or how many steps run side by side.")
     own_path(directory, "directory")
     if seeds is None:
         seeds = [0]
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
     if jobs is None:
-        jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
+        jobs = min(own_cores(), most_at_once(steps))
     progress = Progress(steps, jobs)
     with directory_lock(directory, "run", "directory"):
         for step in steps:
@@ -117,12 +117,14 @@ def _summary(progress: Progress, directory: Path) -> None:
 class ParallelRunner:
     """Does all steps, as many at once as there are jobs; what a step prints goes to the end of its ``log.txt``."""
 
-    # Steps of different seeds run side by side, within a seed in order, and steps of all seeds alone. When a step
-    # fails, or SIGINT, SIGTERM or SIGHUP comes, the others are interrupted, as by Ctrl-C; a second signal kills them.
+    # A step begins once those that it needs have ended and a job is free; those that wait longest come first. Steps of
+    # all seeds are alone, and what they print is shown, too. When a step fails, or SIGINT, SIGTERM or SIGHUP comes, the
+    # others are interrupted, as by Ctrl-C; a second signal kills them.
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self._free = asyncio.Semaphore(progress.jobs)
+        self._sharing = min(progress.jobs, most_at_once(progress.steps))
         self._interrupted = False
 
     def run(self) -> None:
@@ -135,29 +137,26 @@ class ParallelRunner:
             raise KeyboardInterrupt from None
 
     async def _all(self) -> None:
-        steps = self.progress.steps
+        ended = [asyncio.Event() for _ in self.progress.steps]
         with _at_signals(partial(self._stop, asyncio.current_task())):
-            for _, group in groupby(range(len(steps)), key=lambda number: steps[number].seed is None):
-                chains: dict[int | None, list[int]] = {}
-                for number in group:
-                    chains.setdefault(steps[number].seed, []).append(number)
-                async with asyncio.TaskGroup() as tasks:
-                    for chain in chains.values():
-                        tasks.create_task(self._chain(chain))
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(len(ended)):
+                    tasks.create_task(self._in_turn(number, ended))
 
-    async def _chain(self, numbers: list[int]) -> None:
-        """Do steps one after the other, each when a job is free; those that wait longest come first."""
-        for number in numbers:
-            async with self._free:
-                if (args := self.progress.begin(number)) is not None:
-                    await self._step(number, args)
+    async def _in_turn(self, number: int, ended: Sequence[asyncio.Event]) -> None:
+        """Do a step when those that it needs have ended and a job is free."""
+        for other in self.progress.steps[number].after:
+            await ended[other].wait()
+        async with self._free:
+            if (args := self.progress.begin(number)) is not None:
+                await self._step(number, args)
+        ended[number].set()
 
     async def _step(self, number: int, args: list[str]) -> None:
         step = self.progress.steps[number]
-        log, sharing = step.folder / "log.txt", 1
-        if step.seed is not None:
-            sharing = min(self.progress.jobs, len({each.seed for each in self.progress.steps} - {None}))
-        process, offset = _start(log, args, shared_by(sharing))
+        log, alone = step.folder / "log.txt", step.seed is None
+        environment = shared_by(1 if alone else self._sharing) | {"COLUMNS": str(get_terminal_size().columns)}
+        process, offset = _start(log, args, environment)
         begun = time.monotonic()
         try:
             await _end_of(process)
@@ -176,6 +175,8 @@ class ParallelRunner:
                 process.wait()
         if code:
             self._report_failure(number, log, offset, code)
+        if alone:
+            print(_written(log, offset), flush=True)
 
     def _stop(self, main: asyncio.Task[None] | None) -> None:
         """End the main task, whose end interrupts the steps; where they were interrupted before, have them killed."""
@@ -188,10 +189,8 @@ class ParallelRunner:
         if code < 0:
             how = f"killed by signal {-code}"
         self.progress.say(number, f" failed ({how}). The last lines of {log}:")
-        with open(log, "rb") as file:
-            file.seek(max(offset, file.seek(0, os.SEEK_END) - 8192))
-            for line in file.read().decode(errors="replace").splitlines()[-10:]:
-                print(f"      {line}", flush=True)
+        for line in _written(log, max(offset, log.stat().st_size - 8192)).splitlines()[-10:]:
+            print(f"      {line}", flush=True)
         sentence = f"The step '{self.progress.steps[number].label}' failed ({how}): see {log}."
         if code == 2:
             raise UsageError(sentence)
@@ -213,6 +212,11 @@ def _start(log: Path, args: list[str], environment: Mapping[str, str]) -> tuple[
             env={**os.environ, **environment},
         )
         return process, file.tell()
+
+
+def _written(log: Path, offset: int) -> str:
+    """What a log has from a place on."""
+    return log.read_bytes()[offset:].decode(errors="replace")
 
 
 async def _end_of(process: subprocess.Popen[bytes]) -> None:
