@@ -15,8 +15,13 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, known_kinds
 from lit_metanas.kinds.listed_files import file_column
-from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
-from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
+from lit_metanas.kinds.pairs.parallel_texts import (
+    SOURCE_TEXT_COLUMNS,
+    TARGET_TEXT_COLUMNS,
+    ParallelTask,
+    find_pair_columns,
+    read_pairs,
+)
 from lit_metanas.kinds.rows.cells import CellError
 from lit_metanas.kinds.rows.row_tasks import (
     find_row_columns,
@@ -24,7 +29,6 @@ from lit_metanas.kinds.rows.row_tasks import (
     label_of_rows,
     seem_rows,
 )
-from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -37,6 +41,7 @@ from lit_metanas.kinds.texts.text_tables import (
     guess_two,
     label_text_of,
     listed,
+    new_texts,
     table_rows,
     usual_column,
 )
@@ -199,7 +204,7 @@ class PairKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The sources of tables, with or without targets, or the lines of other files."""
-        return list(new_texts(paths, _sources))
+        return new_texts(paths, _sources)
 
 
 def _sources(file: Path) -> list[str] | None:

@@ -11,17 +11,16 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.questions.squad import SquadTask, read_questions
-from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_rows
-from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed
+from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed, new_texts
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.span import Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.task import Task
 
+# Names by which columns are found, whatever their case.
 QUESTION_COLUMNS = ("question", "query")
 PASSAGE_COLUMNS = ("context", "passage", "story", "paragraph", "document", "text")
-"""Names by which columns are found, whatever their case."""
 
 
 class QuestionKind(Kind):
@@ -61,7 +60,7 @@ class QuestionKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """Questions with their passages: in SQuAD's format, of tables, or of lines with a tab between the two."""
-        return list(new_texts(paths, _questions))
+        return new_texts(paths, _questions)
 
 
 def _questions(file: Path) -> list[str] | None:

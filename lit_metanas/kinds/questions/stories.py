@@ -254,9 +254,9 @@ def _motive(world: _World, length: int) -> Asked:
     return Asked(f"where will {asked} go?", tuple(world.sentences), place)
 
 
+# What makes a story with a question of each type, of about so many sentences.
 QUESTION_TYPES: dict[str, Callable[[_World, int], Asked]] = {
     "counting": _counting,
     "yes-or-no": _yes_or_no,
     "motives": _motive,
 }
-"""What makes a story with a question of each type, of about so many sentences."""

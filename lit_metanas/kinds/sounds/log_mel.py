@@ -18,38 +18,30 @@ from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import short_value
-from lit_metanas.kinds.sounds.sound_files import Recording, read_sound
-from lit_metanas.kinds.sounds.waveforms import (
+from lit_metanas.kinds.sounds.sound_files import (
+    Recording,
     Samples,
     check_rate,
     mono,
+    read_sound,
     resample,
     samples_before,
 )
 
+# Samples at the rate of the features, samples with a rate of their own, or a sound file.
 RawSound = Samples | tuple[Samples, int] | str | Path
-"""Samples at the rate of the features, samples with a rate of their own, or a sound file."""
 
-MOST_FILTER_VALUES = 1 << 22
-"""Bands times frequencies: 33 MB while they are worked out."""
-
-LONGEST_RECORDING = 60.0
-"""Seconds of a recording that are heard, unless a window is asked for."""
-
+MOST_FILTER_VALUES = 1 << 22  # bands times frequencies: 33 MB while they are worked out
+LONGEST_RECORDING = 60.0  # seconds of a recording that are heard, unless a window is asked for
+# Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds.
 LOWEST_USUAL_RATE, HIGHEST_USUAL_RATE = 8_000, 16_000
-"""Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds."""
-
-WHOLE_SHARE = 0.95
-"""Share of the recordings that are not cut."""
-
+WHOLE_SHARE = 0.95  # of the recordings, which are not cut
+# Steps that a network hears at once, whose cost grows with them; windows of a recording; bytes of all recordings.
 WINDOW_STEPS, MOST_WINDOWS, MOST_USUAL_BYTES = 250, 6, 1 << 30
-"""Steps that a network hears at once, whose cost grows with them; windows of a recording; bytes of all recordings."""
-
+# Seconds of 250 steps: every 10 ms, and every 400 ms with spectra of a second.
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.5, 100.0
-"""Seconds of 250 steps: every 10 ms, and every 400 ms with spectra of a second."""
-
+# Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too.
 COARSENINGS = (1, 2, 4)
-"""Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too."""
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,15 @@ class Segment:
     widening: float = 1.0  # factor of the formants' bandwidths
 
 
-Phone = tuple[Segment, ...]
-"""The segments of a phone: one of a vowel; closure, burst and aspiration of a stop."""
+Phone = tuple[Segment, ...]  # one of a vowel; closure, burst and aspiration of a stop
 
+# Where the formants point to when the tract is closed there.
 _LABIAL, _ALVEOLAR, _PALATAL, _VELAR = (
     (300.0, 900.0, 2200.0),
     (300.0, 1750.0, 2650.0),
     (300.0, 2050.0, 2600.0),
     (300.0, 1600.0, 2050.0),
 )
-"""Where the formants point to when the tract is closed there."""
 
 
 def _vowel(f1: float, f2: float, f3: float) -> Phone:
@@ -58,6 +57,7 @@ def _stop(locus: tuple[float, float, float], noise: tuple[float, float], voiced:
     return (closure, burst, Segment(0.03, None, aspiration=0.5))
 
 
+# Vowels and diphthongs, by their spelling; formants after Peterson and Barney (1952).
 VOWELS: dict[str, Phone] = {
     "i": _vowel(280, 2250, 2900),
     "e": _vowel(440, 1950, 2550),
@@ -70,8 +70,8 @@ VOWELS: dict[str, Phone] = {
     "ai": (Segment(0.09, (740.0, 1250.0, 2500.0), voicing=1.0), Segment(0.07, (320.0, 2150.0, 2800.0), voicing=0.8)),
     "au": (Segment(0.09, (740.0, 1200.0, 2500.0), voicing=1.0), Segment(0.07, (350.0, 850.0, 2300.0), voicing=0.8)),
 }
-"""Vowels and diphthongs, by their spelling; formants after Peterson and Barney (1952)."""
 
+# Stops, fricatives, nasals and glides, by their spelling; loci after Stevens (1998), below 4 kHz.
 CONSONANTS: dict[str, Phone] = {
     "p": _stop(_LABIAL, (900, 1200), voiced=False),
     "b": _stop(_LABIAL, (900, 1200), voiced=True),
@@ -94,7 +94,6 @@ CONSONANTS: dict[str, Phone] = {
     "w": _glide(300, 650, 2200),
     "j": _glide(270, 2250, 3000),
 }
-"""Stops, fricatives, nasals and glides, by their spelling; loci after Stevens (1998), below 4 kHz."""
 
 PHONES: dict[str, Phone] = VOWELS | CONSONANTS
 

@@ -18,14 +18,9 @@ from lit_metanas.kinds.sounds.synthesis import SYNTHESIS_RATE, Utterance, Voice,
 from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-SPEAKERS, HELD_OUT_SPEAKERS = 60, 30
-"""How many say the ordinary examples, and how many others the held-out ones."""
-
-MOST_WORDS = 100_000
-"""Of all subsets; there are some millions."""
-
-SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8
-"""Seconds."""
+SPEAKERS, HELD_OUT_SPEAKERS = 60, 30  # of the ordinary examples, and others of the held-out ones
+MOST_WORDS = 100_000  # of all subsets; there are some millions
+SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8  # seconds
 
 _VERSION = 2  # raise whenever the same arguments give other sound
 _VOICE, _WORD = 2, 3  # begin the keys of generators, so that none shares its stream with another

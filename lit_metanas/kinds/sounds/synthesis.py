@@ -14,8 +14,7 @@ import numpy as np
 
 from lit_metanas.kinds.sounds.phones import PHONES, Segment
 
-SYNTHESIS_RATE = 8000
-"""Samples a second."""
+SYNTHESIS_RATE = 8000  # samples a second
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -19,12 +19,13 @@ from lit_metanas.tasks.source import SUBSETS, Subset
 
 NAME_MASK = "_"  # stands for a name of code
 
+# Those that this package depends on; others are Python's own.
 DOCUMENTED_PACKAGES = (
     "PIL", "jsonargparse", "lightning", "matplotlib", "mpl_toolkits", "numpy", "optuna", "rich", "sqlalchemy", "torch",
     "torchmetrics", "torchvision", "wandb", "yaml",
 )  # fmt: skip
-"""Those that this package depends on; others are Python's own."""
 
+# The classes of each subset, of Python's own library first. No package has classes in two subsets.
 MODULES: dict[Subset, tuple[str, ...]] = {
     "train": (
         "asyncio", "datetime", "enum", "ftplib", "http", "importlib", "inspect", "ipaddress", "logging",
@@ -44,7 +45,6 @@ MODULES: dict[Subset, tuple[str, ...]] = {
         "sqlalchemy.orm", "sqlalchemy.sql", "wandb.apis", "wandb.integration", "wandb.sdk",
     ),
 }  # fmt: skip
-"""The classes of each subset, of Python's own library first. No package has classes in two subsets."""
 
 MOST, LEAST = 100, 25  # sentences of a class
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import TokenShape
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds.texts.byte_pairs import BytePairs, PretrainedTokens
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.task import Split, Task
 

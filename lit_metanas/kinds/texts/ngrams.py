@@ -11,8 +11,7 @@ from torch import Tensor
 from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, lower_cased, split_words
 from lit_metanas.kinds.texts.vocabularies import CountedTokens
 
-PIECES = range(2, 6)
-"""Characters of a piece of a text, whose ends are spaces."""
+PIECES = range(2, 6)  # characters of a piece of a text, whose ends are spaces
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,17 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_row, read_utf8, text_key
+from lit_metanas.kinds.texts.table_files import Labelled, checked_row, read_utf8, text_key
 from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import warn_of_data
 
-Sentences = Mapping[str, Sequence[str]]
-"""The sentences of each class, by its name."""
-
 LARGEST_TEXT_FILE = 1 << 20  # bytes
 
-Subsets = dict[Subset, dict[str, list[str]]]
-"""The sentences of each class of each subset."""
+Sentences = Mapping[str, Sequence[str]]  # of each class, by its name
+Subsets = dict[Subset, dict[str, list[str]]]  # the same for each subset
 
 
 class TextSource(TaskSource):

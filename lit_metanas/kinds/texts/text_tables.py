@@ -1,34 +1,46 @@
-"""The rows of tables, and their columns of texts and of labels."""
+"""The rows of tables, their columns of texts and of labels, and new texts of files."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lit_metanas.io.class_folders import EXCLUDED, excluding
-from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.io.text import hint, number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text
-from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names, kept_cells, read_rows, read_whole_rows
+from lit_metanas.kinds.texts.table_files import (
+    Labelled,
+    TableRow,
+    checked_text,
+    has_line_of_names,
+    is_table_file,
+    kept_cells,
+    read_rows,
+    read_utf8,
+    read_whole_rows,
+)
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.label_sets import learned_as_sets
 from lit_metanas.tasks.labels import hardly_repeat, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
+from lit_metanas.tasks.task import warn_of_data
 
+# Names by which columns are found, whatever their case.
 TEXT_COLUMNS = (
     "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
 )  # fmt: skip
-"""Names by which columns are found, whatever their case."""
+SENTENCE_WORDS = 3  # words on average, from which on texts that hardly repeat are sentences
+LARGEST_TEXT = 1 << 28  # bytes of a file of new texts
 
-
-SENTENCE_WORDS = 3
-"""Words on average, from which on texts that hardly repeat are sentences."""
+_Found = TypeVar("_Found")
 
 
 class NamelessColumnsError(ValueError):
@@ -42,9 +54,6 @@ class NamelessColumnsError(ValueError):
             f"The first line of '{place}' must name the columns, but {but}: put a line of names above it, with 'label' "
             "for the labels; if it has names, call that of the labels so."
         )
-
-
-_Found = TypeVar("_Found")
 
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
@@ -154,11 +163,7 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:
     """The columns of a table: those of its first row, then others, as a line of JSON may leave some out."""
-    names: dict[str, None] = {}
-    for _, row in rows:
-        if not row.keys() <= names.keys():
-            names.update(dict.fromkeys(row))
-    return list(names)
+    return list(dict.fromkeys(chain.from_iterable(row for _, row in rows)))
 
 
 def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
@@ -199,8 +204,8 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
 
 
+# What stands in a column of one label, in small letters.
 _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
-"""What stands in a column of one label, in small letters."""
 
 
 def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
@@ -274,3 +279,40 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
     return only(holding) or []
+
+
+def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]) -> list[tuple[str, Any]]:
+    """The texts of files but empty ones: of a table what ``of_table`` finds, of other files (None) the lines."""
+    found = list[tuple[str, Any]]()
+    for file in map(Path, paths):
+        texts, noun = of_table(file), "empty text"
+        if texts is None:
+            # `splitlines` would end a line at a form feed, too.
+            lines = StringIO(read_utf8(file, LARGEST_TEXT).rstrip(), newline=None)
+            texts, noun = [line.strip() for line in lines], "empty line"
+        kept = [(text, text) for text in texts if text]
+        if lost := len(texts) - len(kept):
+            empty = number_of(lost, noun)
+            warn_of_data(f"'{writable(str(file))}' has {empty}: they get no answers, and those of later lines move up.")
+        found += kept
+    return found
+
+
+def usual_texts(file: Path) -> list[str] | None:
+    """The column of a table that is called ``text`` or alike; None where the file holds lines."""
+    if not is_table_file(file):
+        return None
+    try:
+        rows = list(read_rows(file))
+    except ValueError:  # lines of text
+        return None
+    names = columns_of(rows)
+    text = usual_column(names, TEXT_COLUMNS) or columns_of_texts(rows, names)
+    if text is None and len(names) > 1:
+        raise ValueError(
+            f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
+            "of the texts so, or give a file that ends in .txt, with one text a line."
+        )
+    if text is None:
+        return None
+    return [str(text_in(row, text) or "").strip() for _, row in rows]

@@ -12,8 +12,8 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.labelled_text import checked_row, checked_texts, text_key
 from lit_metanas.kinds.texts.ngrams import NGrams
+from lit_metanas.kinds.texts.table_files import checked_row, checked_texts, text_key
 from lit_metanas.kinds.texts.text_source import labelled_texts
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
 from lit_metanas.kinds.texts.vocabularies import Characters, Words

@@ -250,10 +250,6 @@ class Characters(CountedTokens, TextPreprocessing):
         return cls(**numbers, characters=plain["characters"])
 
 
-MOST_PAIR_STEPS = Characters().steps
-"""Characters of a text that is to be written or read for it, at most."""
-
-
 def characters_for(texts: Iterable[str]) -> Characters:
     """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
-    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
+    return Characters(steps=min(Characters.steps, 2 + 5 * max(map(len, texts)) // 4))
