@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
     from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
     from lit_metanas.kinds.texts.docstrings import Docstrings as Docstrings
-    from lit_metanas.kinds.texts.ngrams import NGrams as NGrams
     from lit_metanas.kinds.texts.text_source import TextSource as TextSource
     from lit_metanas.kinds.texts.text_source import TextTable as TextTable
     from lit_metanas.kinds.texts.text_task import TextTask as TextTask
     from lit_metanas.kinds.texts.text_task import task_from_texts as task_from_texts
     from lit_metanas.kinds.texts.vocabularies import Characters as Characters
+    from lit_metanas.kinds.texts.vocabularies import NGrams as NGrams
     from lit_metanas.kinds.texts.vocabularies import Words as Words
 
 _NAMES = {
@@ -66,10 +66,9 @@ _NAMES = {
     "sounds.transcripts": "TranscriptTask",
     "texts.byte_pairs": "BytePairs",
     "texts.docstrings": "Docstrings",
-    "texts.ngrams": "NGrams",
     "texts.text_source": "TextSource TextTable",
     "texts.text_task": "TextTask task_from_texts",
-    "texts.vocabularies": "Characters Words",
+    "texts.vocabularies": "Characters NGrams Words",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.inputs import Shape, TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import Source
@@ -46,8 +45,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 from lit_metanas.kinds.texts.vocabularies import characters_for
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.translation import Translation
+from lit_metanas.objectives import Objective, Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
 from lit_metanas.tasks.label_sets import are_label_sets
 from lit_metanas.tasks.number_targets import are_numbers
@@ -97,13 +95,10 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
         check_columns(rows, place, group=group)
     try:
         numbered = label_of_rows(rows, place, group)
-    except NamelessColumnsError:
-        raise
-    except CellError as error:
-        if _repeats(rows, find_row_columns(rows, place, None, None, group)[0]):
-            raise
-        reason = str(error)
     except ValueError as error:
+        repeats = isinstance(error, CellError) and _repeats(rows, find_row_columns(rows, place, None, None, group)[0])
+        if repeats or isinstance(error, NamelessColumnsError):
+            raise
         reason = str(error)
     if numbered is not None and (_repeats(rows, numbered) or _are_targets(rows, numbered)):
         return "rows"
@@ -124,7 +119,6 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
 
 
 def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> Literal["rows", "texts"]:
-    """Rows or texts, by the columns beside that of the labels."""
     try:
         label_of_rows(rows, place, group, label)
     except ValueError:

@@ -13,8 +13,7 @@ from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.questions.squad import SquadTask, read_questions
 from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed, new_texts
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.span import Span
+from lit_metanas.objectives import Objective, Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.task import Task
 

@@ -98,8 +98,8 @@ class SquadTask(SingleTask):
             parts = deal_passages(passages, (1 - val - test, val, test), seed)
         else:
             tested = read_passages(Path(test_path))
-            repeated = len({one.passage for one in passages} & {one.passage for one in tested})
-            tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
+            known = {one.passage for one in passages}
+            tell_repeats(f"'{writable(test_path)}'", len(known & {one.passage for one in tested}), "passage")
             parts = [*deal_passages(passages, (1 - val, val), seed), tested]
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
@@ -216,7 +216,6 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
 
 
 def _part(value: object, name: str, kind: type, where: str) -> Any:
-    """An entry of an object of JSON."""
     found = isinstance(value, Mapping) and value.get(name)
     if not isinstance(found, kind) or isinstance(found, bool):
         nouns = {list: "list", str: "text", int: "whole number"}
@@ -228,7 +227,6 @@ def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], see
     """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
-    ends = np.cumsum(shares[:-1]) * len(passages)
-    parts = np.searchsorted(ends, np.arange(len(passages)) + 0.5, side="right")
+    parts = np.searchsorted(np.cumsum(shares[:-1]) * len(passages), np.arange(len(passages)) + 0.5, side="right")
     part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import SeriesShape
+from lit_metanas.inputs import Preprocessing, SeriesShape
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
@@ -85,9 +84,7 @@ class RecordingReader:
     def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
         self.cuts = cuts
-        self._read = list[Path]()
-        self._cut: dict[Path, float] = {}
-        self._resampled = list[Path]()
+        self._read = list[tuple[Path, float, int]]()  # with their seconds and rates
         self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
@@ -111,22 +108,20 @@ class RecordingReader:
             raise ValueError(f"{shown} is empty: record it again or remove it.")
         if not cut and not bool(recording.samples.any()):  # what is cut may begin in silence
             raise ValueError(f"{shown} is silent: record it again or remove it.")
-        self._read.append(file)  # of several threads, which would lose some by counting
-        if recording.rate != self.features.rate:
-            self._resampled.append(file)
-        if cut:
-            self._cut[file] = recording.seconds
+        # Several threads read, and would lose some by counting.
+        self._read.append((file, recording.seconds, recording.rate))
         return self.features.encode([recording[:2]])[0]
 
     def warn(self) -> None:
         """Warn, once, that not all of the sounds that were read is heard."""
         lost = []
-        if self._cut:
-            longest = max(sorted(self._cut), key=self._cut.__getitem__)
-            most = f"{self._cut[longest]:.2f} s ('{writable(str(longest))}')"
-            lost.append(f"longer and cut: {len(self._cut)}, up to {most}")
-        if self._resampled:
-            lost.append(f"of other rates and resampled: {len(self._resampled)}")
+        cut = {file: seconds for file, seconds, _ in self._read if self.features.cuts(seconds)}
+        if cut:
+            longest = max(sorted(cut), key=cut.__getitem__)
+            most = f"{cut[longest]:.2f} s ('{writable(str(longest))}')"
+            lost.append(f"longer and cut: {len(cut)}, up to {most}")
+        if resampled := sum(rate != self.features.rate for *_, rate in self._read):
+            lost.append(f"of other rates and resampled: {resampled}")
         if lost and not self._warned:
             self._warned = True
             warn_of_data(
@@ -318,9 +313,8 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
             ValueError: it is for other examples than sounds.
         """
         super().take_preprocessing(preprocessing)
-        if not self._asked_for:
-            self._reader = None
-            self._read.clear()
+        self._reader = None
+        self._read.clear()
 
     def _read_class(self, name: str) -> Tensor:
         self._reader = self._reader or RecordingReader(self.features)

@@ -90,8 +90,9 @@ def _named(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         raise ValueError(f"There is no sound '{writable(os.fspath(path))}': give the path of a sound file.") from None
     except DAMAGED as error:
-        name = writable(os.fspath(path))
-        raise ValueError(f"'{name}' is not a readable sound ({_cause(error)}): replace or remove it.") from None
+        raise ValueError(
+            f"'{writable(os.fspath(path))}' is not a readable sound ({_cause(error)}): replace or remove it."
+        ) from None
 
 
 def _cause(error: Exception) -> str:
@@ -159,7 +160,6 @@ def _read_samples(
 
 
 def _check(rate: int, channels: int) -> None:
-    """Refuse numbers that no sound has."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ValueError(f"it tells of {rate} samples a second")
     if not 1 <= channels <= MOST_CHANNELS:
@@ -187,8 +187,7 @@ def mono(samples: Samples, first: int | None = None) -> Tensor:
             f"has the shape {tuple(samples.shape)}: give (samples,), or (channels, samples) with up to {MOST_CHANNELS} "
             "channels"
         )
-    cut = samples[..., :first]
-    tensor = _tensor(cut)
+    tensor = _tensor(samples[..., :first])
     scales = {torch.int16: 2.0**15, torch.int32: 2.0**31}
     if not tensor.is_floating_point() and tensor.dtype not in scales:
         raise ValueError(f"has samples of type {tensor.dtype}: give floating point in [-1, 1], int16 or int32")

@@ -18,8 +18,7 @@ from lit_metanas.kinds.sounds.log_mel import WINDOW_STEPS, LogMel
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
 from lit_metanas.kinds.texts.table_files import read_rows
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives import Objective, Transcription
 from lit_metanas.spaces import GridSpace, RocketSpace, SearchSpace, SequenceSpace, UnionSpace, default_space
 from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.spaces.union import in_family
@@ -200,8 +199,8 @@ def _features(task: Task) -> LogMel:
 
 def _views(usual: LogMel, *others: LogMel) -> dict[str, LogMel]:
     """The usual features, those of twice and half as many bands, and others, by what distinguishes them."""
-    bands = [replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2))]
-    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, *bands, *others)}
+    finer, coarser = replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2))
+    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, finer, coarser, *others)}
 
 
 def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
@@ -215,7 +214,6 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
 
 
 def _transcript_table(root: Path) -> str:
-    """The only table beside the sounds of a folder."""
     table = sound_table(root)
     if table is None:
         raise ValueError(

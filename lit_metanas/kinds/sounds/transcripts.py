@@ -133,13 +133,18 @@ class TranscriptTask(HasFeatures, SingleTask):
         return task
 
     def _parts(self) -> dict[Subset, list[_Said]]:
-        """The recordings of train, val and test part."""
         train, val, test = self.shares
         said, place = self._said, self._listing.place
         if self._listing.groups is not None:
             group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
-            groups = {"": [group_of[file] for file, _ in said]}
-            dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
+            dealt = deal_groups(
+                {"": [group_of[file] for file, _ in said]},
+                train=train,
+                val=val,
+                test=test,
+                seed=self.seed,
+                culprit=lambda _: place,
+            )
             parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
         else:
             sizes = part_sizes(place, len(said), train=train, val=val, test=test)

@@ -126,11 +126,9 @@ class BytePairs(VocabularyTokens, TextPreprocessing):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        vocabulary = {piece: number for number, piece in enumerate(self.pieces)}
-        return self._made(vocab=vocabulary, merges=list(self.merges))
+        return self._made(vocab={piece: number for number, piece in enumerate(self.pieces)}, merges=list(self.merges))
 
     def _made(self, **options: Any) -> Any:
-        """A tokenizer of the package with some options of its model."""
         tokenizers = import_extra("tokenizers", "text", "BytePairs")
         made = tokenizers.Tokenizer(tokenizers.models.BPE(**options))
         made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

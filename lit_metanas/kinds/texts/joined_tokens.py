@@ -9,11 +9,9 @@ from typing import Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.inputs import Preprocessing, TokenShape
 from lit_metanas.kinds.texts.byte_pairs import BytePairs, PretrainedTokens
-from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, Words
 from lit_metanas.tasks.task import Split, Task
 
 Part = Words | Characters | BytePairs | NGrams | PretrainedTokens
@@ -48,7 +46,7 @@ class JoinedTokens(Preprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """Kind and values of both."""
-        return {"parts": [{"kind": part.kind, **part.to_plain()} for part in (self.first, self.second)]}
+        return {"parts": [self.first.described(), self.second.described()]}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -62,9 +60,9 @@ class JoinedTokens(Preprocessing):
 def joined_task(task: Task, other: Task) -> Task | None:
     """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
     first, second = task.preprocessing, other.preprocessing
-    if not isinstance(first, Part) or not isinstance(second, Part):
+    if not (isinstance(first, Part) and isinstance(second, Part) and first.shape == task.shape):
         return None
-    if (task.shape, other.shape) != (first.shape, second.shape):
+    if other.shape != second.shape:
         return None
     joined, val = JoinedTokens(first, second), None
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
@@ -79,9 +77,7 @@ def _concatenated(part: Split, other: Split) -> Split:
 
 def tokens_from_plain(plain: object) -> Part:
     """What makes tokens of texts, from its kind and values."""
-    values = dict(plain) if isinstance(plain, Mapping) else {}
-    name = values.pop("kind", None)
     kinds: dict[str, type[Part]] = {kind.kind: kind for kind in get_args(Part)}
-    if name not in kinds:
+    if not isinstance(plain, Mapping) or plain.get("kind") not in kinds:
         raise ValueError(f"The stored tokens are none of {', '.join(kinds)}.")
-    return kinds[name].from_plain(values)
+    return kinds[plain["kind"]].from_plain(plain)

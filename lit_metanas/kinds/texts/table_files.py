@@ -113,8 +113,8 @@ def is_table_file(path: Path) -> bool:
 
 def tables_in(folder: Path) -> list[Path]:
     """The tables in a folder, in order, without hidden and excluded ones."""
-    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and is_table_file(file)]
-    return [file for file in files if not is_excluded(str(file))]
+    shown = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and not is_excluded(str(file))]
+    return list(filter(is_table_file, shown))
 
 
 def has_line_of_names(place: str) -> bool:
@@ -264,7 +264,6 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
 
 
 def _json_lines(content: str, place: str) -> Iterator[tuple[int, Any]]:
-    """What each line holds that is not empty, by its number."""
     for number, line in enumerate(StringIO(content), 1):
         if line.strip():
             yield number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.inputs import Preprocessing, Shape, TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.table_files import Labelled, checked_row, read_utf8, text_key
-from lit_metanas.kinds.texts.text_tables import labelled_rows, table_rows
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -47,8 +45,7 @@ class TextSource(TaskSource):
     _name = ""
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
-        self._open = preprocessing is None
-        self._given = preprocessing or Words()
+        self._given = preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
 
@@ -67,7 +64,7 @@ class TextSource(TaskSource):
         Raises:
             ValueError: it is for other examples than texts.
         """
-        if self._open:
+        if self._given is None:
             self._fitted = TextPreprocessing.checked(preprocessing, self.name)
             self._tokens.clear()
 
@@ -75,7 +72,8 @@ class TextSource(TaskSource):
     def preprocessing(self) -> TextPreprocessing:
         """What makes inputs of sentences, with its vocabulary."""
         if self._fitted is None:
-            self._fitted = self._given.fitted(chain.from_iterable(self.sentences("train").values()))
+            given = self._given or Words()
+            self._fitted = given.fitted(chain.from_iterable(self.sentences("train").values()))
         return self._fitted
 
     @property
@@ -150,7 +148,7 @@ class TextTable(TextSource):
         self.path = Path(path)
         self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
         place = writable(path)
-        rows = [checked_row(row, place) for row in labelled_texts(self.path, text, label)]
+        rows = [checked_row(row, place) for row in labelled_texts(self.path, text, label)[0]]
         texts: dict[str, dict[str, str]] = {}
         for row in rows:
             texts.setdefault(row.label, {}).setdefault(text_key(row.text), row.text)
@@ -167,20 +165,22 @@ class TextTable(TextSource):
         self._sentences = {subset: {name: [*texts[name].values()] for name in names[subset]} for subset in SUBSETS}
 
 
-def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
-    """The text files of each class folder."""
-    classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
-    groups = {} if group is None else file_groups(root, classes, group)
-    for name, files in classes.items():
-        for file in files:
-            where = file.relative_to(root).as_posix()
-            yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
-
-
 def labelled_texts(
-    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterable[Labelled]:
-    """The texts of a table or a folder of text files, in their order; see ``TextTask``."""
-    if not path.is_dir():
-        return labelled_rows(table_rows(path, label), writable(str(path)), text, label, group)
-    return text_files(path, group)
+    path: Path,
+    text: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    test_by: str | None = None,
+) -> tuple[list[Labelled], Mapping[str, int]]:
+    """The texts of a table or a folder of text files, and parts that a table gives them; see ``TextTask``."""
+    if test_by is not None or not path.is_dir():
+        rows, parts = read_divided(path, test_by, label)
+        return labelled_rows(rows, writable(str(path)), text, label, group), parts
+    classes = class_folders(path, {".txt"}, "text files", deep=group is not None)
+    groups = file_groups(path, classes, group)
+    found = [
+        Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+        for name, files in classes.items()
+        for file in files
+    ]
+    return found, {}

@@ -136,10 +136,9 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
     """The columns that no argument names and that may be guessed: half of the rows hold them, or more."""
     free = check_columns(rows, place, **named)  # a line of JSON may have a key of its own
     holding = Counter(name for _, row in rows for name in row)
-    held = [name for name in free if 2 * holding[name] >= len(rows)]
     unnamed = [str(row[""]).strip() for _, row in rows if "" in row]
     numbered = len(set(unnamed)) == len(unnamed) and all(map(str.isdecimal, unnamed))  # by pandas
-    return [name for name in held if name or not numbered]
+    return [name for name in free if 2 * holding[name] >= len(rows) and (name or not numbered)]
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
@@ -156,8 +155,9 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
             raise ValueError(f"'{place}' has no column '{name}': {hint(name, others, f'it has {listed(names)}.')}")
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
-        wanted = f"{', '.join(others)} and {last}"
-        raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
+        raise ValueError(
+            f"'{place}': {', '.join(others)} and {last} must be columns of their own, not {listed(chosen)}."
+        )
     return [name for name in names if name not in chosen]
 
 
@@ -225,7 +225,6 @@ def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list
 
 
 def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:
-    """A row with one column in place of those of labels."""
     found = []
     for name in names:
         value = str(row.get(name, "")).strip()
@@ -257,9 +256,7 @@ def label_text_of(value: Any) -> Any:
 
 def number_text(value: Any) -> Any:
     """A number as a text; anything else stays."""
-    if isinstance(value, int | float):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, int | float) else value
 
 
 def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
@@ -292,8 +289,10 @@ def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]
             texts, noun = [line.strip() for line in lines], "empty line"
         kept = [(text, text) for text in texts if text]
         if lost := len(texts) - len(kept):
-            empty = number_of(lost, noun)
-            warn_of_data(f"'{writable(str(file))}' has {empty}: they get no answers, and those of later lines move up.")
+            warn_of_data(
+                f"'{writable(str(file))}' has {number_of(lost, noun)}: they get no answers, and those of later lines "
+                "move up."
+            )
         found += kept
     return found
 

@@ -195,7 +195,7 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
     if isinstance(preprocessing, TextPreprocessing):
         room = f"{preprocessing.steps} tokens"
     elif isinstance(preprocessing, QuestionWords):
-        room = preprocessing.room
+        room = f"{preprocessing.words.steps} words"
     else:
         return None
     for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
