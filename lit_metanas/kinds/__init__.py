@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
     from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
-    from lit_metanas.kinds.texts.docstrings import Docstrings as Docstrings
+    from lit_metanas.kinds.texts.text_source import Docstrings as Docstrings
     from lit_metanas.kinds.texts.text_source import TextSource as TextSource
     from lit_metanas.kinds.texts.text_source import TextTable as TextTable
     from lit_metanas.kinds.texts.text_task import TextTask as TextTask
@@ -65,8 +65,7 @@ _NAMES = {
     "sounds.spoken_words": "SpokenWords",
     "sounds.transcripts": "TranscriptTask",
     "texts.byte_pairs": "BytePairs",
-    "texts.docstrings": "Docstrings",
-    "texts.text_source": "TextSource TextTable",
+    "texts.text_source": "Docstrings TextSource TextTable",
     "texts.text_task": "TextTask task_from_texts",
     "texts.vocabularies": "Characters NGrams Words",
 }

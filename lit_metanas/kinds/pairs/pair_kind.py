@@ -109,8 +109,7 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
     if label is None and target is None:
-        labelled = usual_column(columns_of(rows), LABEL_COLUMNS) is not None
-        if reason and (labelled or seem_rows(rows, place)):
+        if reason and (usual_column(columns_of(rows), LABEL_COLUMNS) is not None or seem_rows(rows, place)):
             raise ValueError(reason)
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
@@ -168,8 +167,7 @@ class PairKind(Kind):
             raise ValueError("Pairs of texts are divided by their sources: leave 'group' out.")
         made = source.prepared
         if made is None:
-            parts = [part for part in (source.path, source.test) if part is not None]
-            pairs = [pair for part in parts for _, pair in read_pairs(part)]
+            pairs = [pair for part in filter(None, (source.path, source.test)) for _, pair in read_pairs(part)]
             sources, targets = zip(*pairs, strict=True)
             made = characters_for(map(str, sources)), characters_for(map(str, targets))
         first, second = made

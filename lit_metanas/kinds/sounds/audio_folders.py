@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -78,14 +78,14 @@ class HasFeatures:
             self._features = LogMel.checked(preprocessing, str(self.root))
 
 
+@dataclass(eq=False)
 class RecordingReader:
     """Reads sound files as inputs, and counts those of which not all is heard; ``cuts`` allows longer ones."""
 
-    def __init__(self, features: LogMel, cuts: bool = True) -> None:
-        self.features = features
-        self.cuts = cuts
-        self._read = list[tuple[Path, float, int]]()  # with their seconds and rates
-        self._warned = False
+    features: LogMel
+    cuts: bool = True
+    _read: list[tuple[Path, float, int]] = field(default_factory=list, init=False)  # with their seconds and rates
+    _warned: bool = field(default=False, init=False)
 
     def inputs(self, files: Collection[Path]) -> Tensor:
         """The inputs of some files, shape ``(n, *shape)``."""

@@ -119,8 +119,8 @@ class LogMel(Preprocessing):
             raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
         if self.lowest >= self._highest:
             raise ValueError(f"LogMel: lowest = {self.lowest:g} must be below highest = {self._highest:g}.")
-        values = self.bins * (self._transform // 2 + 1)
-        if values > MOST_FILTER_VALUES or bool((self.filters().amax(1) == 0).any()):  # bands without a frequency
+        large = self.bins * (self._transform // 2 + 1) > MOST_FILTER_VALUES
+        if large or bool((self.filters().amax(1) == 0).any()):  # bands without a frequency
             raise ValueError(
                 f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s at {self.rate} samples a "
                 "second: take fewer."

@@ -143,13 +143,18 @@ def _read_samples(
     stream: IO[bytes], length: int, described: tuple[int, int, int, int], most: Callable[[int], int]
 ) -> Recording | None:
     code, channels, rate, bits = described
-    kinds = {(_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 24): "u1", (_PCM, 32): "<i4"}
-    kinds |= {(_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8"}
+    kinds = {
+        (_PCM, 8): "u1",
+        (_PCM, 16): "<i2",
+        (_PCM, 24): "u1",  # bytes, as numpy has no such integers
+        (_PCM, 32): "<i4",
+        (_FLOAT, 32): "<f4",
+        (_FLOAT, 64): "<f8",
+    }
     if (code, bits) not in kinds:
         return None
     frame = channels * bits // 8
-    content = stream.read(min(length // frame, most(rate)) * frame)
-    samples = np.frombuffer(content, dtype=kinds[code, bits])
+    samples = np.frombuffer(stream.read(min(length // frame, most(rate)) * frame), dtype=kinds[code, bits])
     if (code, bits) == (_PCM, 8):
         samples = (samples.astype(np.int16) - 128) << 8
     elif (code, bits) == (_PCM, 24):
@@ -255,8 +260,7 @@ def _kernels(rate: int, to: int) -> tuple[Tensor, int]:
     reach = _reach(rate, to)
     between = (torch.arange(phases, dtype=torch.float64) * stride % phases) / phases
     distance = torch.arange(-reach, reach + 2, dtype=torch.float64) - between[:, None]
-    cutoff = _ROLL_OFF * min(1.0, to / rate)
-    scaled = distance * cutoff
+    scaled = distance * (_ROLL_OFF * min(1.0, to / rate))
     window = torch.cos(scaled.clamp(-_CROSSINGS, _CROSSINGS) * math.pi / (2 * _CROSSINGS)).square()
     weights = torch.sinc(scaled) * window
     return (weights / weights.sum(1, keepdim=True)).float(), reach

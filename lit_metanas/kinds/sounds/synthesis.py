@@ -216,8 +216,7 @@ def _drive(levels: Array, voice: Voice, generator: np.random.Generator) -> Array
     """Pulses of the vocal folds, aspiration and friction, ``(samples, 3)``."""
     samples = _FRAME * len(levels)
     places = np.arange(samples) / _FRAME - 0.5
-    knots = np.arange(len(levels))
-    voicing, aspiration, frication = (np.interp(places, knots, level) for level in levels.T)
+    voicing, aspiration, frication = (np.interp(places, range(len(levels)), level) for level in levels.T)
     melody = np.cumsum(generator.normal(0, 0.07, 5)) - np.linspace(0, generator.uniform(0, 0.3), 5)
     pitch = voice.pitch * np.exp(
         generator.normal(0, 0.08) + np.interp(np.linspace(0, 4, samples), np.arange(5), melody)

@@ -114,8 +114,8 @@ class TranscriptTask(HasFeatures, SingleTask):
         numbers = {word: number for number, word in enumerate(self.classes, 1)}
         # Whatever is no symbol, as a word of a given test part may be, gets the number above theirs.
         said = [torch.tensor([numbers.get(word, len(numbers) + 1) for word in words]) for _, words in everything]
-        targets = pad_sequence(said, batch_first=True)  # 0 behind the end
-        train, val, test = map(Split, inputs.split(sizes), targets.split(sizes))
+        # Padding is 0 behind the end.
+        train, val, test = map(Split, inputs.split(sizes), pad_sequence(said, batch_first=True).split(sizes))
         if self.test_root is not None:
             warn_of_repeats(f"'{writable(self.test_root)}'", [train.inputs, val.inputs], test.inputs)
         objective = Transcription(len(self.classes))

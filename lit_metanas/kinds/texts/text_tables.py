@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lit_metanas.io.class_folders import EXCLUDED, excluding
+from lit_metanas.io.class_folders import EXCLUDED, class_folders, excluding, file_groups
 from lit_metanas.io.text import hint, number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.texts.table_files import (
@@ -38,7 +38,7 @@ LABEL_COLUMNS = (
     "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
 )  # fmt: skip
 SENTENCE_WORDS = 3  # words on average, from which on texts that hardly repeat are sentences
-LARGEST_TEXT = 1 << 28  # bytes of a file of new texts
+LARGEST_TEXT, LARGEST_TEXT_FILE = 1 << 28, 1 << 20  # bytes of a file of new texts, and of one labelled text
 
 _Found = TypeVar("_Found")
 
@@ -196,6 +196,27 @@ def labelled_rows(
         Labelled(where, text_in(row, text), label_text_of(row.get(label, "")), own)
         for (where, row), own in zip(rows, groups, strict=True)
     ]
+
+
+def labelled_texts(
+    path: Path,
+    text: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    test_by: str | None = None,
+) -> tuple[list[Labelled], Mapping[str, int]]:
+    """The texts of a table or a folder of text files, and parts that a table gives them; see ``TextTask``."""
+    if test_by is not None or not path.is_dir():
+        rows, parts = read_divided(path, test_by, label)
+        return labelled_rows(rows, writable(str(path)), text, label, group), parts
+    classes = class_folders(path, {".txt"}, "text files", deep=group is not None)
+    groups = file_groups(path, classes, group)
+    found = [
+        Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+        for name, files in classes.items()
+        for file in files
+    ]
+    return found, {}
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:

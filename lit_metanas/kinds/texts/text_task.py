@@ -13,7 +13,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.table_files import checked_row, checked_texts, text_key
-from lit_metanas.kinds.texts.text_source import labelled_texts
+from lit_metanas.kinds.texts.text_tables import labelled_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, Words
 from lit_metanas.tasks.label_sets import label_sets, learned_as_sets, separator_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
@@ -113,8 +113,7 @@ class TextTask(SingleTask):
 
     def make(self) -> Task:
         """Split the texts and make inputs of them."""
-        stem = self.path.resolve().stem
-        return _task_of_texts(stem, *self._labelled, preprocessing=self._given, **self._options)
+        return _task_of_texts(self.path.resolve().stem, *self._labelled, preprocessing=self._given, **self._options)
 
 
 def task_from_texts(
@@ -218,9 +217,8 @@ def _task_of_texts(
     for at, (label, text) in enumerate(zip(given, texts, strict=True)):
         first.setdefault((label, text_key(text)), at)
     places = list(first.values())
-    if len(places) < len(texts):
-        repeated = number_of(len(texts) - len(places), "text")
-        warn_of_data(f"{place} repeats {repeated} of the same class: each is taken once.")
+    if repeated := len(texts) - len(places):
+        warn_of_data(f"{place} repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
     kept: Labels = [given[at] for at in places]
     targets = targets or learned_as([given[at] for at in places], None)
     if targets == "regression":

@@ -68,7 +68,8 @@ class VocabularyTokens(ABC):
 
     def to_plain(self) -> dict[str, Any]:
         """The numbers and the vocabulary."""
-        return {"size": self.size, "least": self.least, "steps": self.steps, self.field: list(self.vocabulary)}
+        known = self.vocabulary if isinstance(self.vocabulary, str) else list(self.vocabulary)
+        return {"size": self.size, "least": self.least, "steps": self.steps, self.field: known}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -104,21 +105,27 @@ class CountedTokens(VocabularyTokens):
                 f"{type(self).__name__}: none stands least = {self.least} times in the text that the vocabulary is "
                 "counted on: give meta-train classes, or lower it."
             )
-        return self.with_vocabulary(kept[: self.size])
+        known: dict[str, Any] = {self.field: tuple(kept[: self.size])}
+        if isinstance(self.vocabulary, str):
+            known = {self.field: "".join(kept[: self.size])}
+        return replace(self, **known)
 
-    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
-        """The same with a vocabulary."""
-        changes: dict[str, Any] = {self.field: tuple(tokens)}
-        return replace(self, **changes)
+    def is_token(self, text: str) -> bool:
+        """Whether a text may be a token of the vocabulary: if it does not split."""
+        return [*self.split(text)] == [text]
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text by number."""
         return [[self._numbers.get(token, UNKNOWN) for token in self.split(text)] for text in texts]
 
-    def shown_tokens(self, inputs: Tensor) -> list[list[str]]:
-        """The tokens of each text as they are written."""
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text, unknown tokens as question marks in a diamond."""
         names = ("", UNKNOWN_SHOWN, *self.vocabulary)
-        return [[names[token] for token in row if token != PADDING] for row in inputs.tolist()]
+        return [self._joined([names[token] for token in row if token != PADDING]) for row in inputs.tolist()]
+
+    @abstractmethod
+    def _joined(self, tokens: Sequence[str]) -> str:
+        """A text of some tokens."""
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -164,21 +171,12 @@ class Words(CountedTokens, TextPreprocessing):
         """The words and punctuation marks of a text."""
         return split_words(text)
 
-    def is_token(self, text: str) -> bool:
-        """Whether it is one word in small letters, or a mark."""
-        return split_words(text) == [text]
-
-    def show(self, inputs: Tensor) -> list[str]:
-        """Each sentence, in small letters; unknown words as question marks in a diamond."""
-        return [_sentence(words) for words in self.shown_tokens(inputs)]
-
-
-def _sentence(words: Sequence[str]) -> str:
-    """Words with spaces between, but for punctuation marks that stand close to a neighbour."""
-    text = ""
-    for word in words:
-        text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
-    return text
+    def _joined(self, tokens: Sequence[str]) -> str:
+        # Spaces stand between words, but not where a punctuation mark stands close to its neighbour.
+        text = ""
+        for word in tokens:
+            text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
+        return text
 
 
 @dataclass(frozen=True)
@@ -231,17 +229,8 @@ class Characters(CountedTokens, TextPreprocessing):
         """Whether a character stays as it is when composed, and can be written in UTF-8."""
         return is_text(text) and composed(text) == text
 
-    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
-        """The same with a vocabulary."""
-        return replace(self, characters="".join(tokens))
-
-    def show(self, inputs: Tensor) -> list[str]:
-        """Each text; unknown characters as question marks in a diamond."""
-        return ["".join(characters) for characters in self.shown_tokens(inputs)]
-
-    def to_plain(self) -> dict[str, Any]:
-        """The numbers and the vocabulary."""
-        return {**super().to_plain(), "characters": self.characters}
+    def _joined(self, tokens: Sequence[str]) -> str:
+        return "".join(tokens)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -314,18 +303,15 @@ class NGrams(CountedTokens, TextPreprocessing):
             return self
         own = list(texts)
         made = super().fitted(own)
-        longest = max(map(len, made.token_lists(own)))
-        return replace(made, steps=min(self.steps, 2 + 5 * longest // 4))
+        return replace(made, steps=min(self.steps, 2 + 5 * max(map(len, made.token_lists(own))) // 4))
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The known n-grams of each text by number."""
         known = {**self._numbers, "": UNKNOWN}
         return [[known[gram] for gram in self.split(text) if gram in known] for text in texts]
 
-    def show(self, inputs: Tensor) -> list[str]:
-        """The known words of each text, each once."""
-        rows = ([gram for gram in row if self._is_word(gram)] for row in self.shown_tokens(inputs))
-        return [" ".join(gram.strip() for gram in row) for row in rows]
+    def _joined(self, tokens: Sequence[str]) -> str:
+        return " ".join(gram.strip() for gram in tokens if self._is_word(gram))
 
     def _is_word(self, gram: str) -> bool:
         whole = gram[0] == "\t" if self.across else gram[0] == gram[-1] == " "
