@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
-    from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
     from lit_metanas.kinds.texts.text_source import Docstrings as Docstrings
     from lit_metanas.kinds.texts.text_source import TextSource as TextSource
     from lit_metanas.kinds.texts.text_source import TextTable as TextTable
     from lit_metanas.kinds.texts.text_task import TextTask as TextTask
     from lit_metanas.kinds.texts.text_task import task_from_texts as task_from_texts
+    from lit_metanas.kinds.texts.text_tokens import BytePairs as BytePairs
     from lit_metanas.kinds.texts.vocabularies import Characters as Characters
     from lit_metanas.kinds.texts.vocabularies import NGrams as NGrams
     from lit_metanas.kinds.texts.vocabularies import Words as Words
@@ -64,7 +64,7 @@ _NAMES = {
     "sounds.log_mel": "LogMel",
     "sounds.spoken_words": "SpokenWords",
     "sounds.transcripts": "TranscriptTask",
-    "texts.byte_pairs": "BytePairs",
+    "texts.text_tokens": "BytePairs",
     "texts.text_source": "Docstrings TextSource TextTable",
     "texts.text_task": "TextTask task_from_texts",
     "texts.vocabularies": "Characters NGrams Words",

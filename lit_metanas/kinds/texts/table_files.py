@@ -25,7 +25,7 @@ LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # b
 
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # also with `.gz` behind it
 FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")  # which other programs read
-# Of two that stand as often in the first line the first one is taken.
+# Spreadsheets separate columns by any of these. Of two that stand as often in the first line the first one is taken.
 COLUMN_SEPARATORS = ",;\t|"
 # A number as `-1.234,5`: programs that write a decimal comma separate columns by semicolons.
 _WITH_COMMA = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*")

@@ -13,7 +13,6 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     columns_of,
@@ -25,6 +24,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_texts,
 )
 from lit_metanas.kinds.texts.text_task import TextTask
+from lit_metanas.kinds.texts.text_tokens import BytePairs
 from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, Words
 from lit_metanas.spaces import NGramSpace
 from lit_metanas.spaces.any_input.ngram_space import SIZES

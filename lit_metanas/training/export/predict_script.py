@@ -12,8 +12,7 @@ from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.series.scaled_series import ScaledSeries
 from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.kinds.texts.byte_pairs import BytePairs, PretrainedTokens
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
+from lit_metanas.kinds.texts.text_tokens import BytePairs, JoinedTokens, Part, PretrainedTokens
 from lit_metanas.objectives import Translation
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective

@@ -1,4 +1,4 @@
-"""Pieces of words by number, which the package ``tokenizers`` makes: learned of one's texts, or by others."""
+"""Tokens by the package ``tokenizers``, learned of one's texts or by others, and tokens of two preprocessings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
+import torch
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import (
     UNKNOWN,
@@ -24,7 +26,8 @@ from lit_metanas.inputs.tokens import (
 )
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import composed
-from lit_metanas.kinds.texts.vocabularies import VocabularyTokens
+from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, VocabularyTokens, Words
+from lit_metanas.tasks import Split, Task
 
 SINGLE_BYTES = 256  # pieces, of which any text can be made
 # Characters of each part of a stored tokenizer, and the most parts: a longer text is no plain value of a file.
@@ -99,18 +102,16 @@ class BytePairs(VocabularyTokens, TextPreprocessing):
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         made.train_from_iterator((_plain_letters(_LONG_RUN.sub(r"\1\2", text)) for text in texts), trainer)
         model = json.loads(made.to_str())["model"]
-        pieces = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
-        return replace(self, pieces=pieces, merges=tuple((first, second) for first, second in model["merges"]))
+        pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
+        return replace(self, pieces=tuple(pieces), merges=tuple(map(tuple, model["merges"])))
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The pieces of each text by number."""
-        found = (self._tokenizer.encode(_plain_letters(text), add_special_tokens=False).ids for text in texts)
-        return [[UNKNOWN + 1 + number for number in numbers] for numbers in found]
+        return [_tokens_of(_plain_letters(text), self._tokenizer) for text in texts]
 
     def show(self, inputs: Tensor) -> list[str]:
         """Each text, in small letters."""
-        numbers = [[token - UNKNOWN - 1 for token in row if token not in (PADDING, UNKNOWN)] for row in inputs.tolist()]
-        return [" ".join(self._tokenizer.decode(row).split()) for row in numbers]
+        return [_text_of(row, self._tokenizer) for row in inputs.tolist()]
 
     def to_plain(self) -> dict[str, Any]:
         """The numbers, and the vocabulary and pairs as ``tokenizers`` has them in JSON."""
@@ -134,6 +135,15 @@ class BytePairs(VocabularyTokens, TextPreprocessing):
         made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         made.decoder = tokenizers.decoders.ByteLevel()
         return made
+
+
+def _tokens_of(text: str, tokenizer: Any) -> list[int]:
+    return [UNKNOWN + 1 + number for number in tokenizer.encode(text, add_special_tokens=False).ids]
+
+
+def _text_of(tokens: Sequence[int], tokenizer: Any) -> str:
+    known = [token - UNKNOWN - 1 for token in tokens if token not in (PADDING, UNKNOWN)]
+    return " ".join(tokenizer.decode(known).split())
 
 
 def _plain_letters(text: str) -> str:
@@ -166,13 +176,11 @@ class PretrainedTokens(TextPreprocessing):
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text."""
-        found = (self._made.encode(composed(text), add_special_tokens=False).ids for text in texts)
-        return [[UNKNOWN + 1 + number for number in numbers] for numbers in found]
+        return [_tokens_of(composed(text), self._made) for text in texts]
 
     def show(self, inputs: Tensor) -> list[str]:
         """Each text, as its tokens spell it."""
-        numbers = [[token - UNKNOWN - 1 for token in row if token not in (PADDING, UNKNOWN)] for row in inputs.tolist()]
-        return [" ".join(self._made.decode(row).split()) for row in numbers]
+        return [_text_of(row, self._made) for row in inputs.tolist()]
 
     def to_plain(self) -> dict[str, Any]:
         """The steps and the tokenizer."""
@@ -202,3 +210,72 @@ class PretrainedTokens(TextPreprocessing):
         made.no_truncation()
         made.no_padding()
         return made
+
+
+Part = Words | Characters | BytePairs | NGrams | PretrainedTokens
+
+
+@dataclass(frozen=True)
+class JoinedTokens(Preprocessing):
+    """The tokens of each text by two preprocessings, one behind the other, for two networks that read them apart.
+
+    Both number their tokens from 1: a number means one thing among the first tokens, and another behind them.
+    """
+
+    kind: ClassVar[str] = "joined tokens"
+    noun: ClassVar[str] = "texts"
+
+    first: Part
+    second: Part
+
+    @property
+    def shape(self) -> TokenShape:
+        """Of one input: the steps of both, and the larger vocabulary."""
+        one, other = self.first.shape, self.second.shape
+        return TokenShape(max(one.vocabulary, other.vocabulary), one.steps + other.steps)
+
+    def encode(self, raw: Sequence[str]) -> Tensor:
+        """The inputs of texts, shape ``(n, steps)``, int64."""
+        return torch.cat([self.first.encode(raw), self.second.encode(raw)], 1)
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text as the first one shows it."""
+        return self.first.show(inputs[:, : self.first.steps])
+
+    def to_plain(self) -> dict[str, Any]:
+        """Kind and values of both."""
+        return {"parts": [self.first.described(), self.second.described()]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        parts = plain.get("parts")
+        if not isinstance(parts, list) or len(parts) != 2:
+            raise ValueError("JoinedTokens: the stored preprocessing has no two 'parts'.")
+        return cls(*map(tokens_from_plain, parts))
+
+
+def joined_task(task: Task, other: Task) -> Task | None:
+    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
+    first, second = task.preprocessing, other.preprocessing
+    if not (isinstance(first, Part) and isinstance(second, Part) and first.shape == task.shape):
+        return None
+    if other.shape != second.shape:
+        return None
+    joined, val = JoinedTokens(first, second), None
+    train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
+    if task.val is not None and other.val is not None:
+        val = _concatenated(task.val, other.val)
+    return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
+
+
+def _concatenated(part: Split, other: Split) -> Split:
+    return replace(part, inputs=torch.cat([part.inputs, other.inputs], 1))
+
+
+def tokens_from_plain(plain: object) -> Part:
+    """What makes tokens of texts, from its kind and values."""
+    kinds: dict[str, type[Part]] = {kind.kind: kind for kind in get_args(Part)}
+    if not isinstance(plain, Mapping) or plain.get("kind") not in kinds:
+        raise ValueError(f"The stored tokens are none of {', '.join(kinds)}.")
+    return kinds[plain["kind"]].from_plain(plain)
