@@ -136,6 +136,7 @@ def read_pairs(
 
 def _read_lines(path: Path, translations: Path) -> Iterator[tuple[str, TextPair]]:
     """The lines of two files with each other; where both have an empty one it is left out."""
+    # `splitlines` would end lines at form feeds, too, in one file and not in the other.
     sources, targets = (read_utf8(file, LARGEST_TABLE).removesuffix("\n").split("\n") for file in (path, translations))
     if len(sources) != len(targets):
         raise ValueError(

@@ -115,6 +115,7 @@ class SquadTask(SingleTask):
         self._parts: dict[Subset, list[tuple[PassageQuestion, tuple[int, int]]]] = {}
         cut, steps = 0, self.preprocessing.words.steps
         for subset, asked in zip(SUBSETS, parts, strict=True):
+            # What is cut off has no target to learn from, but counts as a miss where it is tested.
             found = list(zip(asked, answer_spans(asked, self.preprocessing), strict=True))
             reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
             cut += len(found) - len(reached)

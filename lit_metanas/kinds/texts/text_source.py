@@ -28,7 +28,6 @@ from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import warn_of_data
 
 Sentences = Mapping[str, Sequence[str]]  # of each class, by its name
-Subsets = dict[Subset, dict[str, list[str]]]  # the same for each subset
 
 NAME_MASK = "_"  # stands for a name of code
 
@@ -238,7 +237,7 @@ class Docstrings(TextSource):
 
 
 @cache
-def _read_all() -> Subsets:
+def _read_all() -> dict[Subset, dict[str, list[str]]]:
     """The sentences of all classes; one that stands in several, whatever its case, is left out."""
     others = frozenset(name for names in MODULES.values() for name in names)
     was_enabled = gc.isenabled()
@@ -288,6 +287,7 @@ def _files(module: str, others: frozenset[str]) -> list[Path]:
         names = {".".join((module, *parts[:depth])) for depth in range(1, len(parts) + 1)}
         if not _SKIPPED & {*parts} and not parts[-1].startswith("test_") and not names & others:
             inside["/".join(parts)] = file
+    # A digest mixes sub-packages, in the same way on each machine.
     return [inside[name] for name in sorted(inside, key=lambda name: hashlib.sha256(name.encode()).digest())]
 
 

@@ -207,6 +207,7 @@ class PretrainedTokens(TextPreprocessing):
         except Exception as error:  # of the class Exception itself
             reason = " ".join(str(error).split())[:100]
             raise ValueError(f"PretrainedTokens: the tokenizer cannot be read ({reason}): get it again.") from None
+        # A stored tokenizer may cut and pad texts itself, which is done by `tokens` here.
         made.no_truncation()
         made.no_padding()
         return made
