@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
     from lit_metanas.kinds.sounds.transcripts import TranscriptTask as TranscriptTask
-    from lit_metanas.kinds.texts.byte_pairs import BytePairs as BytePairs
-    from lit_metanas.kinds.texts.docstrings import Docstrings as Docstrings
-    from lit_metanas.kinds.texts.ngrams import NGrams as NGrams
-    from lit_metanas.kinds.texts.text_source import TextSource as TextSource, TextTable as TextTable
+    from lit_metanas.kinds.texts.text_source import (
+        Docstrings as Docstrings,
+        TextSource as TextSource,
+        TextTable as TextTable,
+    )
     from lit_metanas.kinds.texts.text_task import TextTask as TextTask, task_from_texts as task_from_texts
-    from lit_metanas.kinds.texts.vocabularies import Characters as Characters, Words as Words
+    from lit_metanas.kinds.texts.text_tokens import BytePairs as BytePairs
+    from lit_metanas.kinds.texts.vocabularies import Characters as Characters, NGrams as NGrams, Words as Words
 
 _NAMES = {
     "images.array_tasks": "ArraySource task_from_arrays",
@@ -59,12 +61,10 @@ _NAMES = {
     "sounds.log_mel": "LogMel",
     "sounds.spoken_words": "SpokenWords",
     "sounds.transcripts": "TranscriptTask",
-    "texts.byte_pairs": "BytePairs",
-    "texts.docstrings": "Docstrings",
-    "texts.ngrams": "NGrams",
-    "texts.text_source": "TextSource TextTable",
+    "texts.text_tokens": "BytePairs",
+    "texts.text_source": "Docstrings TextSource TextTable",
     "texts.text_task": "TextTask task_from_texts",
-    "texts.vocabularies": "Characters Words",
+    "texts.vocabularies": "Characters NGrams Words",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

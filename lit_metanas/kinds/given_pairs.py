@@ -18,7 +18,7 @@ from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
 from lit_metanas.kinds.kind import known_kinds
 from lit_metanas.kinds.rows.cells import has_names
-from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, read_utf8
+from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
 from lit_metanas.tasks.labels import Groups, hardly_repeat
 

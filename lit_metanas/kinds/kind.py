@@ -41,7 +41,7 @@ BUILT_IN = {
     "tables": "rows.row_kind.TextRowKind",
     "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
-    "questions": "questions.question_kind.QuestionKind",
+    "questions": "questions.squad.QuestionKind",
 }
 """The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed."""
 

@@ -12,7 +12,7 @@ from lit_metanas.kinds.questions import question_words  # noqa: F401  (whose pre
 from lit_metanas.kinds.rows import text_rows  # noqa: F401
 from lit_metanas.kinds.series import scaled_series  # noqa: F401
 from lit_metanas.kinds.sounds import log_mel  # noqa: F401
-from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
+from lit_metanas.kinds.texts import text_tokens  # noqa: F401
 from lit_metanas.objectives import Classification, Objective
 
 

@@ -20,9 +20,8 @@ from lit_metanas.automl import last_training, linear_models
 from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens, PretrainedTokens
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import chosen_child, fit_child
 from lit_metanas.training.encoders.text_encoders import StaticVectors

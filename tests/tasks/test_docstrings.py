@@ -9,8 +9,8 @@ import time
 import pytest
 
 from lit_metanas.kinds import Docstrings
-from lit_metanas.kinds.texts import docstrings
-from lit_metanas.kinds.texts.docstrings import sentences_of
+from lit_metanas.kinds.texts import text_source
+from lit_metanas.kinds.texts.text_source import sentences_of
 
 SUBSETS = ("train", "val", "test")
 
@@ -32,7 +32,7 @@ def test_there_are_many_sentences_of_many_classes(source):
     assert sum(counts) >= 40
     assert min(counts) >= 5
     assert all(6 <= len(text.split()) <= 40 for text in sentences)
-    assert all(docstrings.LEAST <= len(x) <= docstrings.MOST for s in SUBSETS for x in source.sentences(s).values())
+    assert all(text_source.LEAST <= len(x) <= text_source.MOST for s in SUBSETS for x in source.sentences(s).values())
 
 
 def test_no_sentence_tells_its_module(source):
@@ -54,9 +54,9 @@ def test_no_sentence_tells_its_module(source):
     ],
 )
 def test_names_of_code_are_masked(text, masked):
-    assert docstrings.mask_names(text, docstrings._words_of(("email", "utils"))) == masked
-    names = docstrings._words_of(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
-    assert docstrings.mask_names("The backend and all toolkits know Ftp", names) == "The _ and all _ know _"
+    assert text_source.mask_names(text, text_source._words_of(("email", "utils"))) == masked
+    names = text_source._words_of(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
+    assert text_source.mask_names("The backend and all toolkits know Ftp", names) == "The _ and all _ know _"
 
 
 def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 
 TEXTS = [f"{text} {number}" for number in range(5) for text in ("book a table", "play songs", "book a seat", "stop it")]
 LABELS = ["eat", "listen"] * 10

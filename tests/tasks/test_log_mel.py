@@ -10,7 +10,7 @@ import torch
 from lit_metanas.inputs import SeriesShape
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.kinds import LogMel
-from lit_metanas.kinds.sounds.waveforms import mono, resample, samples_before
+from lit_metanas.kinds.sounds.sound_files import mono, resample, samples_before
 
 
 def by_loops(sound: list[float], features: LogMel) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_resampling_goes_by_blocks_and_by_what_it_depends_on(monkeypatch):
     sound = torch.randn(9000)
     want = resample(sound, 22050, 8000)
     assert torch.equal(resample(sound[: samples_before(500, 22050, 8000)], 22050, 8000)[:500], want[:500])
-    monkeypatch.setattr("lit_metanas.kinds.sounds.waveforms._BLOCK", 3000)
+    monkeypatch.setattr("lit_metanas.kinds.sounds.sound_files._BLOCK", 3000)
     assert torch.allclose(resample(sound, 22050, 8000), want, atol=1e-6)
 
 

@@ -5,8 +5,8 @@ import pytest
 from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds import Characters, ParallelTask
-from lit_metanas.kinds.pairs import text_pairs
-from lit_metanas.kinds.pairs.text_pairs import text_key
+from lit_metanas.kinds.pairs import parallel_texts
+from lit_metanas.kinds.texts.table_files import text_key
 from lit_metanas.objectives import Translation
 from lit_metanas.tasks import check_task
 
@@ -149,7 +149,7 @@ def test_a_malformed_table_is_told(write, content, told):
 
 
 def test_more_pairs_than_a_collection_may_have_are_refused(write, monkeypatch):
-    monkeypatch.setattr(text_pairs, "MOST_SENTENCES", 5)
+    monkeypatch.setattr(parallel_texts, "MOST_SENTENCES", 5)
     lines = write("\n".join("abcdef"), "lines.txt")
     with pytest.raises(ValueError, match="has more than 5 pairs: take fewer"):
         ParallelTask(lines, lines)

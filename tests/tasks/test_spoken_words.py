@@ -6,9 +6,8 @@ import torch
 
 from lit_metanas.kinds import SpokenWords
 from lit_metanas.kinds.sounds import spoken_words, synthesis
-from lit_metanas.kinds.sounds.phones import PHONES, make_words
-from lit_metanas.kinds.sounds.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
-from lit_metanas.kinds.sounds.synthesis import Utterance, draw_voice, synthesise
+from lit_metanas.kinds.sounds.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS, make_words
+from lit_metanas.kinds.sounds.synthesis import PHONES, Utterance, draw_voice, synthesise
 from lit_metanas.tasks.source import SUBSETS
 
 

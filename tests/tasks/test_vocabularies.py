@@ -13,7 +13,7 @@ from lit_metanas.inputs import TokenShape
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN, split_words
 from lit_metanas.kinds import BytePairs, Characters, TextSource, Words
-from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
+from lit_metanas.kinds.texts.text_tokens import SINGLE_BYTES
 from lit_metanas.tasks import check_task, draw_task
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]

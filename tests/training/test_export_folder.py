@@ -26,7 +26,7 @@ from torch import nn
 import lit_metanas as lm
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.read_examples import read_new_examples
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.predict_script import script_packages, script_takes
 

@@ -18,7 +18,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Objective
 from lit_metanas.objectives.regression import Regression

@@ -26,7 +26,7 @@ from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.records.budget import Cost

@@ -18,7 +18,7 @@ from lit_metanas.automl.reading.teacher import Lesson, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.kinds.texts.joined_tokens import joined_task
+from lit_metanas.kinds.texts.text_tokens import joined_task
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces import MLPSpace

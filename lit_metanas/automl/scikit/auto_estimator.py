@@ -34,9 +34,9 @@ from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-from lit_metanas.kinds.texts.labelled_text import checked_texts
+from lit_metanas.kinds.texts.table_files import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
+from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher

@@ -11,7 +11,7 @@ import numpy as np
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.pairs.text_pairs import Parts, TextPair, translation_task
+from lit_metanas.kinds.pairs.parallel_texts import Parts, TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -79,8 +79,8 @@ class NumberWords(TaskCollection):
         self.train = train
         self.seed = seed
         self._number = tasks or len(self.names)
-        order = np.random.default_rng(seed).permutation(SPELLED)
-        self._test, self._val, self._rest = np.split(order, [test, test + val])
+        numbers = np.random.default_rng(seed).permutation(SPELLED)
+        self._test, self._val, self._rest = np.split(numbers, [test, test + val])
 
     @cached_property
     def preprocessings(self) -> tuple[Characters, Characters]:
@@ -105,7 +105,6 @@ class NumberWords(TaskCollection):
         return self.preprocessings[0].shape
 
     def __len__(self) -> int:
-        """Return the number of tasks."""
         return self._number
 
     def __getitem__(self, index: int) -> Task:
@@ -144,8 +143,8 @@ def spelled_languages() -> list[str]:
 def spell(numbers: Sequence[int], language: str) -> list[str]:
     """Spell numbers out, as they are counted."""
     engine = _engine(language)
-    found = (engine.format_number(number, ruleset_names=["spellout-numbering"]).text for number in numbers)
-    return [text.translate(_INVISIBLE) for text in found]
+    rules = ["spellout-numbering"]
+    return [engine.format_number(number, ruleset_names=rules).text.translate(_INVISIBLE) for number in numbers]
 
 
 @cache

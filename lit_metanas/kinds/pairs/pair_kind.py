@@ -8,15 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.inputs import Shape, TextPreprocessing
 from lit_metanas.io.class_folders import EXCLUDED
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, MadeBefore, known_kinds
 from lit_metanas.kinds.listed_files import file_column
-from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
-from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
+from lit_metanas.kinds.pairs.parallel_texts import (
+    SOURCE_TEXT_COLUMNS,
+    TARGET_TEXT_COLUMNS,
+    ParallelTask,
+    find_pair_columns,
+    read_pairs,
+)
 from lit_metanas.kinds.rows.cells import CellError
 from lit_metanas.kinds.rows.row_tasks import (
     find_row_columns,
@@ -24,7 +28,6 @@ from lit_metanas.kinds.rows.row_tasks import (
     label_of_rows,
     seem_rows,
 )
-from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is_table_file, read_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -37,12 +40,12 @@ from lit_metanas.kinds.texts.text_tables import (
     guess_two,
     label_text_of,
     listed,
+    new_texts,
     table_rows,
     usual_column,
 )
 from lit_metanas.kinds.texts.vocabularies import characters_for
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.translation import Translation
+from lit_metanas.objectives import Objective, Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
 from lit_metanas.tasks.labels import are_label_sets
 from lit_metanas.tasks.number_targets import are_numbers
@@ -92,13 +95,10 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
         check_columns(rows, place, group=group)
     try:
         numbered = label_of_rows(rows, place, group)
-    except NamelessColumnsError:
-        raise
-    except CellError as error:
-        if _repeats(rows, find_row_columns(rows, place, None, None, group)[0]):
-            raise
-        reason = str(error)
     except ValueError as error:
+        repeats = isinstance(error, CellError) and _repeats(rows, find_row_columns(rows, place, None, None, group)[0])
+        if repeats or isinstance(error, NamelessColumnsError):
+            raise
         reason = str(error)
     if numbered is not None and (_repeats(rows, numbered) or _are_targets(rows, numbered)):
         return "rows"
@@ -109,8 +109,7 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
     if label is None and target is None:
-        labelled = usual_column(columns_of(rows), LABEL_COLUMNS) is not None
-        if reason and (labelled or seem_rows(rows, place)):
+        if reason and (usual_column(columns_of(rows), LABEL_COLUMNS) is not None or seem_rows(rows, place)):
             raise ValueError(reason)
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
@@ -119,7 +118,6 @@ def _kind_of_rows(rows: Sequence[TableRow], place: str, group: str | None) -> Li
 
 
 def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> Literal["rows", "texts"]:
-    """Rows or texts, by the columns beside that of the labels."""
     try:
         label_of_rows(rows, place, group, label)
     except ValueError:
@@ -169,8 +167,7 @@ class PairKind(Kind):
             raise ValueError("Pairs of texts are divided by their sources: leave 'group' out.")
         made = source.prepared
         if made is None:
-            parts = [part for part in (source.path, source.test) if part is not None]
-            pairs = [pair for part in parts for _, pair in read_pairs(part)]
+            pairs = [pair for part in filter(None, (source.path, source.test)) for _, pair in read_pairs(part)]
             sources, targets = zip(*pairs, strict=True)
             made = characters_for(map(str, sources)), characters_for(map(str, targets))
         first, second = made
@@ -199,7 +196,7 @@ class PairKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The sources of tables, with or without targets, or the lines of other files."""
-        return list(new_texts(paths, _sources))
+        return new_texts(paths, _sources)
 
 
 def _sources(file: Path) -> list[str] | None:

@@ -82,11 +82,6 @@ class QuestionWords(Preprocessing):
         """The token between question and passage: the last one."""
         return self.words.shape.vocabulary
 
-    @property
-    def room(self) -> str:
-        """How much of a story an example holds, in words."""
-        return f"{self.words.steps} words"
-
     def fitted(self, texts: Iterable[str]) -> Self:
         """The same with the vocabulary of some texts, unless it has one."""
         return replace(self, words=self.words.fitted(texts))
@@ -173,8 +168,11 @@ class QuestionWords(Preprocessing):
 
 
 def _asked(raw: Sequence[Any]) -> list[Asked]:
-    pairs = [split_question(one) for one in raw]
-    return [Asked(question, passage_sentences(passage)) for question, passage in pairs]
+    # Sentences are the lines of a passage, and what ends in a full stop, question or exclamation mark.
+    return [
+        Asked(question, [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence])
+        for question, passage in map(split_question, raw)
+    ]
 
 
 def split_question(raw: object) -> tuple[str, str]:
@@ -194,8 +192,3 @@ def split_question(raw: object) -> tuple[str, str]:
             "shorten them."
         )
     return question, passage
-
-
-def passage_sentences(passage: str) -> list[str]:
-    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark."""
-    return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]

@@ -1,4 +1,4 @@
-"""Questions whose answers are parts of passages, in the format of SQuAD (Rajpurkar et al. 2016)."""
+"""Questions whose answers are parts of passages, in the format of SQuAD (Rajpurkar et al. 2016), and their kind."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
-from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.inputs.shapes import Shape, vocabulary_of
 from lit_metanas.inputs.tokens import word_places
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.kinds.file_reading import Source
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionWords
+from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_file, read_rows
+from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed, new_texts
 from lit_metanas.kinds.texts.vocabularies import Words
+from lit_metanas.objectives import Objective
 from lit_metanas.objectives.span import NOWHERE, Span
+from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
+# Names by which columns are found, whatever their case.
+QUESTION_COLUMNS = ("question", "query")
+PASSAGE_COLUMNS = ("context", "passage", "story", "paragraph", "document", "text")
 PASSAGE_STEPS = 320  # words of a question and its passage; few passages of SQuAD have more
 
 
@@ -98,14 +107,15 @@ class SquadTask(SingleTask):
             parts = deal_passages(passages, (1 - val - test, val, test), seed)
         else:
             tested = read_passages(Path(test_path))
-            repeated = len({one.passage for one in passages} & {one.passage for one in tested})
-            tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
+            known = {one.passage for one in passages}
+            tell_repeats(f"'{writable(test_path)}'", len(known & {one.passage for one in tested}), "passage")
             parts = [*deal_passages(passages, (1 - val, val), seed), tested]
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
         self._parts: dict[Subset, list[tuple[PassageQuestion, tuple[int, int]]]] = {}
         cut, steps = 0, self.preprocessing.words.steps
         for subset, asked in zip(SUBSETS, parts, strict=True):
+            # What is cut off has no target to learn from, but counts as a miss where it is tested.
             found = list(zip(asked, answer_spans(asked, self.preprocessing), strict=True))
             reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
             cut += len(found) - len(reached)
@@ -216,7 +226,6 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
 
 
 def _part(value: object, name: str, kind: type, where: str) -> Any:
-    """An entry of an object of JSON."""
     found = isinstance(value, Mapping) and value.get(name)
     if not isinstance(found, kind) or isinstance(found, bool):
         nouns = {list: "list", str: "text", int: "whole number"}
@@ -228,7 +237,72 @@ def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], see
     """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
-    ends = np.cumsum(shares[:-1]) * len(passages)
-    parts = np.searchsorted(ends, np.arange(len(passages)) + 0.5, side="right")
+    parts = np.searchsorted(np.cumsum(shares[:-1]) * len(passages), np.arange(len(passages)) + 0.5, side="right")
     part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]
+
+
+class QuestionKind(Kind):
+    """Questions that a part of their passage answers, in SQuAD's format."""
+
+    name = "questions"
+    noun = "questions"
+    new_files = frozenset({".json", ".txt", *SUFFIXES_OF_TABLES})
+    piped = ".txt"
+    labelled = False
+    first: ClassVar = ({"operation": "gru", "depth": "2"},)
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """A JSON file."""
+        return path.suffix.lower() == ".json" and not is_table_file(path)
+
+    def holds(self, task: Task) -> bool:
+        """By its objective."""
+        return isinstance(task.goal, Span)
+
+    def read(self, source: Source) -> Task:
+        """Of a JSON file."""
+        if source.group is not None:
+            raise ValueError("Questions are divided by their passages: leave 'group' out.")
+        return SquadTask(str(source.path), source.test_path)[0]
+
+    def space(self, shape: Shape, objective: Objective) -> SearchSpace:
+        """Networks with scores for each step."""
+        return SequenceSpace(
+            operations=("conv_3", "conv_5", "gated_linear", "attention_4", "gru"),
+            activations=("ReLU", "GELU"),
+            dropouts=(0.0, 0.2),
+            skips=("residual",),
+            widths=(32,),
+            readouts=("each",),
+        )
+
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """Questions with their passages: in SQuAD's format, of tables, or of lines with a tab between the two."""
+        return new_texts(paths, _questions)
+
+
+def _questions(file: Path) -> list[str] | None:
+    """Questions and passages with a tab between, of SQuAD's format or of a table; None where the file is neither."""
+    place = writable(str(file))
+    if not is_table_file(file):
+        if file.suffix.lower() != ".json":
+            return None
+        return [_with_passage(one.question, one.passage) for one in read_questions(file, answered=False)]
+    rows = list(read_rows(file))
+    free = free_columns(rows, place)
+    question, passage = guess_two(free, (None, None), (QUESTION_COLUMNS, PASSAGE_COLUMNS))
+    if question is None or passage is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(free)}: call those of questions and their passages 'question' and "
+            "'context', or give a file that ends in .txt, with a question, a tab and its passage on each line."
+        )
+    return [_with_passage(str(row.get(question) or ""), str(row.get(passage) or "")) for _, row in rows]
+
+
+def _with_passage(question: str, passage: str) -> str:
+    """A question and its passage as one text, as preprocessings take it; empty where one of them is."""
+    words, passage = " ".join(question.split()), passage.strip()
+    if not words or not passage:
+        return ""
+    return f"{words}\t{passage}"

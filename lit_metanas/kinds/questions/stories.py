@@ -113,7 +113,6 @@ class Stories(TaskCollection):
         return self.preprocessing.shape
 
     def __len__(self) -> int:
-        """Return the number of tasks."""
         return self.tasks
 
     def __getitem__(self, index: int) -> Task:
@@ -223,14 +222,11 @@ class _World:
 
 
 def _counting(world: _World, length: int) -> Asked:
-    """How many things somebody carries."""
     person = world.play(3 + length, moves=0.25)
-    answer = COUNTS[len(world.carried(person))]
-    return Asked(f"how many things does {person} carry?", tuple(world.sentences), answer)
+    return Asked(f"how many things does {person} carry?", tuple(world.sentences), COUNTS[len(world.carried(person))])
 
 
 def _yes_or_no(world: _World, length: int) -> Asked:
-    """Whether somebody is at a place."""
     person = world.play(length, moves=1.0)
     place = world.draw.choice([world.at[person], world.any_of("places")])
     answer = "yes" if world.at[person] == place else "no"
@@ -254,9 +250,9 @@ def _motive(world: _World, length: int) -> Asked:
     return Asked(f"where will {asked} go?", tuple(world.sentences), place)
 
 
+# What makes a story with a question of each type, of about so many sentences.
 QUESTION_TYPES: dict[str, Callable[[_World, int], Asked]] = {
     "counting": _counting,
     "yes-or-no": _yes_or_no,
     "motives": _motive,
 }
-"""What makes a story with a question of each type, of about so many sentences."""

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
-from lit_metanas.kinds.texts.labelled_text import checked_text, read_utf8
-from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, read_rows
+from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, checked_text, read_rows, read_utf8
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     check_columns,

@@ -1,25 +1,133 @@
-"""Folders and tables of sound files as a target task or a task source."""
+"""Sound files as a target task or a task source: in folders or named by a table, and what reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs import Preprocessing, SeriesShape
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
-from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.kinds.sounds.recordings import (
-    HasFeatures,
-    RecordingReader,
-    listed_sounds,
-)
+from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, check_readable
 from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import check_shares
-from lit_metanas.tasks.task import SingleTask, Task
+from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
+
+# Sounds are divided by speakers, if nobody has asked for groups: one to learn from, one to choose by, one to test.
+FEWEST_SPEAKERS = 3
+
+
+def listed_sounds(
+    root: Path,
+    table: str | None = None,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    targets: Targets | None = "classification",
+    tested: bool = False,
+) -> ListedFiles:
+    """The sounds of a table, in the groups that are asked for or of each speaker; or of class folders."""
+    if table is None:
+        found = ListedFiles.of_folders(root, SOUND_SUFFIXES, "sounds", group)
+    else:
+        if not root.is_dir():
+            raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
+        found = ListedFiles.of_table(
+            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
+        )
+    check_readable(found.files)
+    if not tested and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
+        return replace(found, groups=None)
+    return found
+
+
+class HasFeatures:
+    """Recordings whose features, unless asked for, are those of a meta-training, or suit the recordings."""
+
+    def _hear(self, root: str, features: LogMel | None, suited: Callable[[], LogMel]) -> None:
+        """Take the folder, the features that are asked for, and what finds some that suit the recordings."""
+        self.root = Path(root)
+        self._asked_for = features is not None
+        self._features = features
+        self._suited = suited
+
+    @property
+    def features(self) -> LogMel:
+        """How sound becomes a series."""
+        if self._features is None:
+            self._features = self._suited()  # when they are first needed: all files are opened
+        return self._features
+
+    @property
+    def shape(self) -> SeriesShape:
+        """The shape of the features."""
+        return self.features.shape
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the features of a meta-training, unless features were asked for."""
+        if not self._asked_for:
+            self._features = LogMel.checked(preprocessing, str(self.root))
+
+
+@dataclass(eq=False)
+class RecordingReader:
+    """Reads sound files as inputs, and counts those of which not all is heard; ``cuts`` allows longer ones."""
+
+    features: LogMel
+    cuts: bool = True
+    _read: list[tuple[Path, float, int]] = field(default_factory=list, init=False)  # with their seconds and rates
+    _warned: bool = field(default=False, init=False)
+
+    def inputs(self, files: Collection[Path]) -> Tensor:
+        """The inputs of some files, shape ``(n, *shape)``."""
+        inputs = torch.zeros(len(files), *self.features.shape)
+        for row, file in zip(inputs, files, strict=True):
+            row[:] = self.input(file)
+        return inputs
+
+    def input(self, file: Path) -> Tensor:
+        """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""
+        recording = self.features.read(file)
+        shown = f"'{writable(str(file))}'"
+        cut = self.features.cuts(recording.seconds)
+        if cut and not self.cuts:
+            raise ValueError(
+                f"{shown} lasts {recording.seconds:.2f} s and is heard {self.features.heard}, but its transcript is of "
+                "the whole: cut it, or give features of more 'steps'."
+            )
+        if not len(recording.samples):
+            raise ValueError(f"{shown} is empty: record it again or remove it.")
+        if not cut and not bool(recording.samples.any()):  # what is cut may begin in silence
+            raise ValueError(f"{shown} is silent: record it again or remove it.")
+        # Several threads read, and would lose some by counting.
+        self._read.append((file, recording.seconds, recording.rate))
+        return self.features.encode([recording[:2]])[0]
+
+    def warn(self) -> None:
+        """Warn, once, that not all of the sounds that were read is heard."""
+        lost = []
+        cut = {file: seconds for file, seconds, _ in self._read if self.features.cuts(seconds)}
+        if cut:
+            longest = max(sorted(cut), key=cut.__getitem__)
+            most = f"{cut[longest]:.2f} s ('{writable(str(longest))}')"
+            lost.append(f"longer and cut: {len(cut)}, up to {most}")
+        if resampled := sum(rate != self.features.rate for *_, rate in self._read):
+            lost.append(f"of other rates and resampled: {resampled}")
+        if lost and not self._warned:
+            self._warned = True
+            warn_of_data(
+                f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
+                f"{'; '.join(lost)}."
+            )
 
 
 class AudioFolderTask(HasFeatures, SingleTask):
@@ -92,22 +200,18 @@ class AudioFolderTask(HasFeatures, SingleTask):
         window: float | None = None,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
-        self.root = Path(root)
         self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class
         self.targets = "classification" if table is None else targets
-        self._listing = listed_sounds(self.root, table, label=label, group=group, targets=targets)
+        self._listing = listed_sounds(Path(root), table, label=label, group=group, targets=targets)
         self._tested: ListedFiles | None = None
         if test_root is not None:
             self._tested = listed_sounds(
                 Path(test_root), test_table, label=label, group=group, targets=targets, tested=True
             )
-        self._asked_for = features is not None
-        self._features = features
-        self._window = window
-        self._files = self._listing.files
+        self._hear(root, features, partial(features_for, self._listing.files, window))
 
     def make(self) -> Task:
         """Read the files and split them."""
@@ -181,11 +285,9 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
         fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
         seed: int = 0,
     ) -> None:
-        self.root = Path(root)
-        self._asked_for = features is not None
-        self._features = features
-        sounds = listed_sounds(self.root, table, label=label)
-        self._files, self._words = sounds.files, sounds.classes
+        sounds = listed_sounds(Path(root), table, label=label)
+        self._words = sounds.classes
+        self._hear(root, features, partial(features_for, sounds.files))
         if len(self._words) < 2:
             raise ValueError(f"{sounds.place} has {len(self._words)} different labels: give files of two or more.")
         super().__init__(
@@ -211,9 +313,8 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
             ValueError: it is for other examples than sounds.
         """
         super().take_preprocessing(preprocessing)
-        if not self._asked_for:
-            self._reader = None
-            self._read.clear()
+        self._reader = None
+        self._read.clear()
 
     def _read_class(self, name: str) -> Tensor:
         self._reader = self._reader or RecordingReader(self.features)

@@ -14,42 +14,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs import Preprocessing, SeriesShape
 from lit_metanas.inputs.batches import step_mask
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import short_value
-from lit_metanas.kinds.sounds.sound_files import Recording, read_sound
-from lit_metanas.kinds.sounds.waveforms import (
+from lit_metanas.kinds.sounds.sound_files import (
+    Recording,
     Samples,
     check_rate,
     mono,
+    read_sound,
     resample,
     samples_before,
 )
 
+# Samples at the rate of the features, samples with a rate of their own, or a sound file.
 RawSound = Samples | tuple[Samples, int] | str | Path
-"""Samples at the rate of the features, samples with a rate of their own, or a sound file."""
 
-MOST_FILTER_VALUES = 1 << 22
-"""Bands times frequencies: 33 MB while they are worked out."""
-
-LONGEST_RECORDING = 60.0
-"""Seconds of a recording that are heard, unless a window is asked for."""
-
+MOST_FILTER_VALUES = 1 << 22  # bands times frequencies: 33 MB while they are worked out
+LONGEST_RECORDING = 60.0  # seconds of a recording that are heard, unless a window is asked for
+# Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds.
 LOWEST_USUAL_RATE, HIGHEST_USUAL_RATE = 8_000, 16_000
-"""Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds."""
-
-WHOLE_SHARE = 0.95
-"""Share of the recordings that are not cut."""
-
+WHOLE_SHARE = 0.95  # of the recordings, which are not cut
+# Steps that a network hears at once, whose cost grows with them; windows of a recording; bytes of all recordings.
 WINDOW_STEPS, MOST_WINDOWS, MOST_USUAL_BYTES = 250, 6, 1 << 30
-"""Steps that a network hears at once, whose cost grows with them; windows of a recording; bytes of all recordings."""
-
+# Seconds of 250 steps: every 10 ms, and every 400 ms with spectra of a second.
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.5, 100.0
-"""Seconds of 250 steps: every 10 ms, and every 400 ms with spectra of a second."""
-
+# Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too.
 COARSENINGS = (1, 2, 4)
-"""Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,6 @@ class LogMel(Preprocessing):
     noun: ClassVar[str] = "sounds"
 
     def __post_init__(self) -> None:
-        """Check all numbers."""
         try:
             check_rate(self.rate)
         except ValueError as error:
@@ -122,14 +112,15 @@ class LogMel(Preprocessing):
         for name, (noun, types, low, high) in bounds.items():
             value = getattr(self, name)
             if type(value) not in types or not low <= value <= high:
-                told = f"{name.strip('_')} = {short_value(value)}"
-                raise ValueError(f"LogMel: {told} must be {noun} from {low:.7g} to {high:.7g}.")
+                raise ValueError(
+                    f"LogMel: {name.strip('_')} = {short_value(value)} must be {noun} from {low:.7g} to {high:.7g}."
+                )
         if type(self.centre) is not bool:
             raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
         if self.lowest >= self._highest:
             raise ValueError(f"LogMel: lowest = {self.lowest:g} must be below highest = {self._highest:g}.")
-        values = self.bins * (self._transform // 2 + 1)
-        if values > MOST_FILTER_VALUES or bool((self.filters().amax(1) == 0).any()):  # bands without a frequency
+        large = self.bins * (self._transform // 2 + 1) > MOST_FILTER_VALUES
+        if large or bool((self.filters().amax(1) == 0).any()):  # bands without a frequency
             raise ValueError(
                 f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s at {self.rate} samples a "
                 "second: take fewer."
@@ -182,8 +173,7 @@ class LogMel(Preprocessing):
         """
         rate: object = self.rate
         if isinstance(raw, str | Path):
-            recording = self.read(raw)
-            raw = (recording.samples, recording.rate)
+            raw = self.read(raw)[:2]
         if isinstance(raw, tuple):
             if len(raw) != 2:
                 raise ValueError(f"{name} is {len(raw)} things: give samples and their rate.")
@@ -284,13 +274,13 @@ def features_for(files: Collection[Path], window: float | None = None) -> LogMel
     # lies behind is cut, and of many files even earlier.
     if window is not None and not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
         raise ValueError(f"window = {window:g} must be from {SHORTEST_WINDOW:g} to {LONGEST_WINDOW:g} seconds.")
-    usual, found = LogMel(), list[tuple[float, int]]()
+    usual, found = LogMel(), list[Recording]()
     for file in files:
         with suppress(ValueError):
-            found.append(_measured(file))
+            found.append(read_sound(file, lambda rate: 1))  # all that counts is in its header
     if not found:
         return usual
-    seconds = float(np.quantile([length for length, _ in found], WHOLE_SHARE, method="inverted_cdf"))
+    seconds = float(np.quantile([recording.seconds for recording in found], WHOLE_SHARE, method="inverted_cdf"))
     in_memory = max(usual.steps, MOST_USUAL_BYTES // (4 * (usual.bins + 1) * len(files)))
     if window is not None:
         times = window / WINDOW_STEPS / usual.hop
@@ -305,24 +295,17 @@ def features_for(files: Collection[Path], window: float | None = None) -> LogMel
 
 
 def _coarser(usual: LogMel, rate: int, times: float) -> LogMel:
-    """Features of another rate, whose windows and hops are so many times as long."""
     return replace(usual, rate=rate, window=times * usual.window, hop=times * usual.hop)
 
 
 def whole_features_for(files: Collection[Path]) -> LogMel:
     """The usual features, of as many steps as the longest of some recordings needs."""
-    found, usual = [_measured(file) for file in files], LogMel()
-    seconds = min(max(length for length, _ in found), LONGEST_RECORDING)
+    found, usual = [read_sound(file, lambda rate: 1) for file in files], LogMel()
+    seconds = min(max(recording.seconds for recording in found), LONGEST_RECORDING)
     return replace(usual, rate=_usual_rate(found), steps=max(1, math.ceil(seconds / usual.hop)))
 
 
-def _measured(file: Path) -> tuple[float, int]:
-    """Seconds of a recording, and samples of each."""
-    recording = read_sound(file, lambda rate: 1)
-    return recording.seconds, recording.rate
-
-
-def _usual_rate(measured: Collection[tuple[float, int]]) -> int:
+def _usual_rate(measured: Collection[Recording]) -> int:
     """The median of their rates, within bounds."""
-    rates = sorted(rate for _, rate in measured)
+    rates = sorted(recording.rate for recording in measured)
     return min(max(rates[len(rates) // 2], LOWEST_USUAL_RATE), HIGHEST_USUAL_RATE)

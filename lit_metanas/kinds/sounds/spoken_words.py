@@ -13,22 +13,60 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.kinds.sounds.phones import make_words
-from lit_metanas.kinds.sounds.synthesis import SYNTHESIS_RATE, Utterance, Voice, draw_voice, synthesise
+from lit_metanas.kinds.sounds.synthesis import (
+    CONSONANTS,
+    SYNTHESIS_RATE,
+    VOWELS,
+    Utterance,
+    Voice,
+    draw_voice,
+    synthesise,
+)
 from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-SPEAKERS, HELD_OUT_SPEAKERS = 60, 30
-"""How many say the ordinary examples, and how many others the held-out ones."""
-
-MOST_WORDS = 100_000
-"""Of all subsets; there are some millions."""
-
-SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8
-"""Seconds."""
+SPEAKERS, HELD_OUT_SPEAKERS = 60, 30  # of the ordinary examples, and others of the held-out ones
+MOST_WORDS = 100_000  # of all subsets; there are some millions
+SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8  # seconds
 
 _VERSION = 2  # raise whenever the same arguments give other sound
 _VOICE, _WORD = 2, 3  # begin the keys of generators, so that none shares its stream with another
+_LAST = tuple(name for name in CONSONANTS if name not in ("h", "w", "j"))  # what a syllable may end in
+_STOPS = ("p", "b", "t", "d", "k", "g")
+
+
+def make_words(number: int, seed: int) -> list[tuple[str, ...]]:
+    """The phones of made-up words of two or three syllables, which differ in two phones at least."""
+    # The first words of a longer list are the same. No two words have the same spelling.
+    generator = np.random.default_rng((seed, 1))
+    words: list[tuple[str, ...]] = []
+    near: set[tuple[str, ...]] = set()
+    spellings: set[str] = set()
+    while len(words) < number:
+        word = _draw_word(generator)
+        # Two words that differ in one phone become one when it is left out of both, or of the longer.
+        shorter = {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+        if near.isdisjoint(shorter) and "".join(word) not in spellings:
+            near |= shorter
+            spellings.add("".join(word))
+            words.append(word)
+    return words
+
+
+def _draw_word(generator: np.random.Generator) -> tuple[str, ...]:
+    """Two syllables, which may end in a consonant, or three that do not."""
+    vowels, consonants = list(VOWELS), list(CONSONANTS)
+    long = generator.random() < 0.3
+    word: list[str] = []
+    for _ in range(3 if long else 2):
+        if word or generator.random() < 0.85:
+            word.append(consonants[generator.integers(len(consonants))])
+            if word[-1] in _STOPS and generator.random() < 0.15:
+                word.append(("r", "l")[generator.integers(2)])
+        word.append(vowels[generator.integers(len(vowels))])
+        if not long and generator.random() < 0.35:
+            word.append(_LAST[generator.integers(len(_LAST))])
+    return tuple(word)
 
 
 class SpokenWords(ComputedSource):
@@ -138,7 +176,5 @@ class SpokenWords(ComputedSource):
         return [torch.from_numpy(sound).float() for sound in synthesise(utterances)]
 
     def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:
-        """Spectra in half precision."""
         keys = [(word, held_out, BLOCK_SIZE * at + own) for word, held_out, at in blocks for own in range(BLOCK_SIZE)]
-        sounds = [(sound, SYNTHESIS_RATE) for sound in self._speak(keys)]
-        return self.features.encode(sounds).half()
+        return self.features.encode([(sound, SYNTHESIS_RATE) for sound in self._speak(keys)]).half()

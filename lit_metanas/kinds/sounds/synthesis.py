@@ -12,10 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_metanas.kinds.sounds.phones import PHONES, Segment
-
-SYNTHESIS_RATE = 8000
-"""Samples a second."""
+SYNTHESIS_RATE = 8000  # samples a second
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -23,6 +20,97 @@ _FRAME = 20  # samples for which the filters stand still: 2.5 ms
 _STAGES = 6  # tilt of the pulses, four formants, friction
 _HIGHEST = 3800.0  # Hz, of a formant
 _GLIDING, _SWITCHING = 0.07, 0.0125  # seconds that formants and levels take to change
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a phone in which the vocal tract has one aim. Levels are amplitudes; 1 is that of a vowel."""
+
+    seconds: float  # in ordinary speech
+    formants: tuple[float, float, float] | None  # in Hz, of an average speaker; None takes those of what follows
+    voicing: float = 0.0  # level of the vocal folds
+    aspiration: float = 0.0  # level of the noise at the vocal folds
+    frication: float = 0.0  # level of the noise at a narrow place of the tract
+    noise: tuple[float, float] = (2000.0, 1000.0)  # centre and width of that noise's resonance, in Hz
+    widening: float = 1.0  # factor of the formants' bandwidths
+
+
+Phone = tuple[Segment, ...]  # one of a vowel; closure, burst and aspiration of a stop
+
+# Where the formants point to when the tract is closed there.
+_LABIAL, _ALVEOLAR, _PALATAL, _VELAR = (
+    (300.0, 900.0, 2200.0),
+    (300.0, 1750.0, 2650.0),
+    (300.0, 2050.0, 2600.0),
+    (300.0, 1600.0, 2050.0),
+)
+
+
+def _vowel(f1: float, f2: float, f3: float) -> Phone:
+    return (Segment(0.12, (f1, f2, f3), voicing=1.0),)
+
+
+def _glide(f1: float, f2: float, f3: float) -> Phone:
+    return (Segment(0.07, (f1, f2, f3), voicing=0.6),)
+
+
+def _nasal(locus: tuple[float, float, float]) -> Phone:
+    return (Segment(0.08, (260.0, *locus[1:]), voicing=0.5, widening=2.5),)
+
+
+def _fricative(
+    locus: tuple[float, float, float], level: float, noise: tuple[float, float], voicing: float = 0.0
+) -> Phone:
+    return (Segment(0.08 if voicing else 0.1, locus, voicing=voicing, frication=level, noise=noise, widening=1.5),)
+
+
+def _stop(locus: tuple[float, float, float], noise: tuple[float, float], voiced: bool) -> Phone:
+    closure = Segment(0.055, (220.0, *locus[1:]), voicing=0.12 if voiced else 0.0, widening=2.0)
+    burst = Segment(0.012, locus, frication=0.5 if voiced else 0.8, noise=noise)
+    if voiced:
+        return (closure, burst)
+    return (closure, burst, Segment(0.03, None, aspiration=0.5))
+
+
+# Vowels and diphthongs, by their spelling; formants after Peterson and Barney (1952).
+VOWELS: dict[str, Phone] = {
+    "i": _vowel(280, 2250, 2900),
+    "e": _vowel(440, 1950, 2550),
+    "ae": _vowel(680, 1700, 2450),
+    "a": _vowel(740, 1200, 2500),
+    "o": _vowel(470, 850, 2450),
+    "u": _vowel(310, 800, 2300),
+    "y": _vowel(290, 1850, 2200),
+    "oe": _vowel(450, 1500, 2250),
+    "ai": (Segment(0.09, (740.0, 1250.0, 2500.0), voicing=1.0), Segment(0.07, (320.0, 2150.0, 2800.0), voicing=0.8)),
+    "au": (Segment(0.09, (740.0, 1200.0, 2500.0), voicing=1.0), Segment(0.07, (350.0, 850.0, 2300.0), voicing=0.8)),
+}
+
+# Stops, fricatives, nasals and glides, by their spelling; loci after Stevens (1998), below 4 kHz.
+CONSONANTS: dict[str, Phone] = {
+    "p": _stop(_LABIAL, (900, 1200), voiced=False),
+    "b": _stop(_LABIAL, (900, 1200), voiced=True),
+    "t": _stop(_ALVEOLAR, (3300, 900), voiced=False),
+    "d": _stop(_ALVEOLAR, (3100, 900), voiced=True),
+    "k": _stop(_VELAR, (1900, 500), voiced=False),
+    "g": _stop(_VELAR, (1800, 500), voiced=True),
+    "f": _fricative(_LABIAL, 0.12, (2200, 3000)),
+    "v": _fricative(_LABIAL, 0.07, (2200, 3000), voicing=0.35),
+    "s": _fricative(_ALVEOLAR, 0.5, (3600, 500)),
+    "z": _fricative(_ALVEOLAR, 0.25, (3600, 500), voicing=0.35),
+    "sh": _fricative(_PALATAL, 0.5, (2500, 600)),
+    "kh": _fricative(_VELAR, 0.35, (1500, 400)),
+    "h": (Segment(0.06, None, aspiration=0.5),),
+    "m": _nasal(_LABIAL),
+    "n": _nasal(_ALVEOLAR),
+    "ng": _nasal(_VELAR),
+    "l": _glide(360, 1150, 2700),
+    "r": _glide(420, 1250, 1650),
+    "w": _glide(300, 650, 2200),
+    "j": _glide(270, 2250, 3000),
+}
+
+PHONES: dict[str, Phone] = VOWELS | CONSONANTS
 
 
 @dataclass(frozen=True)
@@ -84,11 +172,9 @@ def _draft(
     seconds = np.array([segment.seconds for _, segment in segments]) * np.exp(generator.normal(0, 0.28, len(segments)))
     seconds /= voice.rate * np.exp(generator.normal(0, 0.15))
     seconds *= np.clip(seconds.sum(), shortest, longest) / seconds.sum()
-    ends = np.round(np.cumsum(seconds) * SYNTHESIS_RATE / _FRAME).astype(int)
-    lengths = np.diff(ends, prepend=0)
-    formants = _targets(segments, voice, generator)
-    gliding, switching = (_window(each) for each in (_GLIDING, _SWITCHING))
-    tracks = _smooth(np.repeat(formants, lengths, axis=0), gliding)
+    lengths = np.diff(np.round(np.cumsum(seconds) * SYNTHESIS_RATE / _FRAME).astype(int), prepend=0)
+    switching = _window(_SWITCHING)
+    tracks = _smooth(np.repeat(_targets(segments, voice, generator), lengths, axis=0), _window(_GLIDING))
     levels = np.array([(s.voicing, s.aspiration, s.frication) for _, s in segments])
     levels *= np.exp(generator.normal(0, 0.3, levels.shape))
     levels = _smooth(np.repeat(levels, lengths, axis=0), switching)
@@ -115,8 +201,7 @@ def _targets(segments: Sequence[tuple[str, Segment]], voice: Voice, generator: n
 
 def _window(seconds: float) -> Array:
     """A Hann window with a sum of 1, over an odd number of frames."""
-    half = round(seconds * SYNTHESIS_RATE / _FRAME / 2)
-    window = np.hanning(2 * half + 3)[1:-1]
+    window = np.hanning(2 * round(seconds * SYNTHESIS_RATE / _FRAME / 2) + 3)[1:-1]
     return window / window.sum()
 
 
@@ -131,8 +216,7 @@ def _drive(levels: Array, voice: Voice, generator: np.random.Generator) -> Array
     """Pulses of the vocal folds, aspiration and friction, ``(samples, 3)``."""
     samples = _FRAME * len(levels)
     places = np.arange(samples) / _FRAME - 0.5
-    knots = np.arange(len(levels))
-    voicing, aspiration, frication = (np.interp(places, knots, level) for level in levels.T)
+    voicing, aspiration, frication = (np.interp(places, range(len(levels)), level) for level in levels.T)
     melody = np.cumsum(generator.normal(0, 0.07, 5)) - np.linspace(0, generator.uniform(0, 0.3), 5)
     pitch = voice.pitch * np.exp(
         generator.normal(0, 0.08) + np.interp(np.linspace(0, 4, samples), np.arange(5), melody)
@@ -151,13 +235,10 @@ def _drive(levels: Array, voice: Voice, generator: np.random.Generator) -> Array
 
 def _coefficients(formants: Array, widening: Array, noises: Array, voice: Voice) -> Array:
     """Of each resonator, y(t) = a x(t) + b y(t - 1) + c y(t - 2), as ``(frames, 3, stages)``."""
-    frames = len(formants)
-    centres, widths = np.empty((frames, _STAGES)), np.empty((frames, _STAGES))
-    centres[:, 0], widths[:, 0] = 0, voice.tilt
-    centres[:, 1:5] = formants
-    widths[:, 1:5] = (50 + 0.035 * formants) * widening
-    centres[:, 5] = np.minimum(noises[:, 0] * voice.tract**0.5, _HIGHEST)
-    widths[:, 5] = noises[:, 1]
+    low = np.zeros(len(formants))
+    friction = np.minimum(noises[:, 0] * voice.tract**0.5, _HIGHEST)
+    centres = np.column_stack([low, formants, friction])
+    widths = np.column_stack([low + voice.tilt, (50 + 0.035 * formants) * widening, noises[:, 1]])
     radius = np.exp(-np.pi * widths / SYNTHESIS_RATE)
     b = 2 * radius * np.cos(2 * np.pi * centres / SYNTHESIS_RATE)
     c = -(radius**2)
@@ -210,7 +291,6 @@ def _record(speech: Array, voice: Voice, generator: np.random.Generator) -> Arra
     hiss = np.fft.rfft(generator.normal(0, 1, len(heard)))
     hiss *= np.arange(1, len(hiss) + 1) ** -generator.uniform(0, 1)  # white to brown
     noise = np.fft.irfft(hiss, len(heard))
-    ratio = generator.uniform(-1, 28)  # dB
-    noise *= np.sqrt(np.square(heard).mean() / np.square(noise).mean()) * 10 ** (-ratio / 20)
+    noise *= np.sqrt(np.square(heard).mean() / np.square(noise).mean()) * 10 ** (-generator.uniform(-1, 28) / 20)  # dB
     heard = heard + noise
     return heard * (10 ** (-generator.uniform(1, 25) / 20) / np.abs(heard).max())

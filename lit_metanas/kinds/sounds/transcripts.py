@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
@@ -13,16 +14,15 @@ from torch.nn.utils.rnn import pad_sequence
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
+from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
-_Said: TypeAlias = tuple[Path, list[str]]
-"""A recording and the words that are said in it."""
+_Said: TypeAlias = tuple[Path, list[str]]  # a recording, and the words that are said in it
 
 
 class TranscriptTask(HasFeatures, SingleTask):
@@ -89,26 +89,21 @@ class TranscriptTask(HasFeatures, SingleTask):
         if (test_root is None) != (test_table is None):
             raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
         check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
-        self.root = Path(root)
         self.table = Path(table)
         self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
         self.test_root = test_root
-        self._asked_for = features is not None
-        self._features = features
-        self._listing = listed_sounds(self.root, table, label=label, group=group)
+        self._listing = listed_sounds(Path(root), table, label=label, group=group)
         self._tested: ListedFiles | None = None
         if test_root is not None:
             self.shares = None, val, 0.0
             self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group)
             if group is not None:
                 tell_shared_groups(f"'{writable(test_root)}'", self._listing.groups, self._tested.groups or ())
-        self._files = [*self._listing.files, *(self._tested.files if self._tested else ())]
+        files = [file for sounds in (self._listing, self._tested) if sounds is not None for file in sounds.files]
+        self._hear(root, features, partial(whole_features_for, files))
         self._said = _words(self._listing)
         self.classes = tuple(sorted({word for _, words in self._said for word in words}))
-
-    def _suited(self) -> LogMel:
-        return whole_features_for(self._files)
 
     def make(self) -> Task:
         """Read the files and split them."""
@@ -119,8 +114,8 @@ class TranscriptTask(HasFeatures, SingleTask):
         numbers = {word: number for number, word in enumerate(self.classes, 1)}
         # Whatever is no symbol, as a word of a given test part may be, gets the number above theirs.
         said = [torch.tensor([numbers.get(word, len(numbers) + 1) for word in words]) for _, words in everything]
-        targets = pad_sequence(said, batch_first=True)  # 0 behind the end
-        train, val, test = map(Split, inputs.split(sizes), targets.split(sizes))
+        # Padding is 0 behind the end.
+        train, val, test = map(Split, inputs.split(sizes), pad_sequence(said, batch_first=True).split(sizes))
         if self.test_root is not None:
             warn_of_repeats(f"'{writable(self.test_root)}'", [train.inputs, val.inputs], test.inputs)
         objective = Transcription(len(self.classes))
@@ -138,13 +133,18 @@ class TranscriptTask(HasFeatures, SingleTask):
         return task
 
     def _parts(self) -> dict[Subset, list[_Said]]:
-        """The recordings of train, val and test part."""
         train, val, test = self.shares
         said, place = self._said, self._listing.place
         if self._listing.groups is not None:
             group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
-            groups = {"": [group_of[file] for file, _ in said]}
-            dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
+            dealt = deal_groups(
+                {"": [group_of[file] for file, _ in said]},
+                train=train,
+                val=val,
+                test=test,
+                seed=self.seed,
+                culprit=lambda _: place,
+            )
             parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
         else:
             sizes = part_sizes(place, len(said), train=train, val=val, test=test)

@@ -1,4 +1,4 @@
-"""Files of tables as people have them: CSV with any separator, JSON lines or one list, compressed or not."""
+"""Files of texts and tables as people have them: CSV with any separator, JSON lines or one list, also compressed."""
 
 from __future__ import annotations
 
@@ -6,35 +6,97 @@ import csv
 import gzip
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.class_folders import EXCLUDED, is_excluded
+from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, read_bytes
+from lit_metanas.io.text import composed, is_text, printable, writable
 from lit_metanas.tasks.task import warn_of_data
 
+LONGEST_RAW_TEXT, MOST_SENTENCES = 1_000_000, 1_000_000  # characters of a text, and texts of a collection
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
 
-SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
-"""How the names of tables end; of a single file, and of those in a folder, also with ``.gz`` behind it."""
 
-FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")
-"""Tables that other programs read."""
-
+SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # also with `.gz` behind it
+FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")  # which other programs read
+# Spreadsheets separate columns by any of these. Of two that stand as often in the first line the first one is taken.
 COLUMN_SEPARATORS = ",;\t|"
-"""What may stand between columns; of two that stand as often in the first line the first is taken."""
-
+# A number as `-1.234,5`: programs that write a decimal comma separate columns by semicolons.
 _WITH_COMMA = re.compile(r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*")
-"""A number as ``-1.234,5``, as programs write it that separate columns by semicolons."""
 
-TableRow = tuple[str, Mapping[str, Any]]
-"""Where a row stands, and its values by column."""
+TableRow = tuple[str, Mapping[str, Any]]  # where it stands, and its values by column
+
+
+class Labelled(NamedTuple):
+    """A text with its label."""
+
+    where: str  # its place, for messages, such as ``line 3``
+    text: str
+    label: str
+    group: str = ""  # of texts that belong together
+
+
+def text_key(text: str) -> str:
+    """A text without differences of case, white space and composition: two of one key count as the same."""
+    return " ".join(composed(text).casefold().split())
+
+
+def checked_row(row: Labelled, place: str, *, unlabelled: bool = False) -> Labelled:
+    """Text and label without white space around them; some texts may be ``unlabelled``."""
+    text, label = checked_text(row.text, "text", row.where, place), ""
+    if not unlabelled or (row.label is not None and str(row.label).strip()):
+        label = checked_text(row.label, "label", row.where, place)
+    return row._replace(text=text, label=label)
+
+
+def checked_text(value: object, noun: str, where: str, place: str) -> str:
+    """A text or label without white space around it."""
+    if not isinstance(value, str):
+        raise ValueError(f"The {noun} at {where} of '{place}' is a {type(value).__name__}: give a text.")
+    if len(value) > LONGEST_RAW_TEXT:
+        raise ValueError(
+            f"The {noun} at {where} of '{place}' has {len(value)} characters, more than {LONGEST_RAW_TEXT}: shorten it."
+        )
+    if not is_text(value):
+        raise ValueError(f"The {noun} at {where} of '{place}' is not Unicode: leave it out.")
+    if not value.strip():
+        raise ValueError(f"There is no {noun} at {where} of '{place}': fill it in, or leave this one out.")
+    return value.strip()
+
+
+def checked_texts(texts: Iterable[object], name: str) -> list[str]:
+    """Texts in memory, without white space around them."""
+    if isinstance(texts, str):
+        raise ValueError(f"{name} is a single text: give a list of texts.")
+    if hasattr(texts, "columns"):  # of pandas and others, whose items are the names of their columns
+        raise ValueError(f"{name} is a table: give one of its columns, or a list of texts.")
+    return [checked_text(text, "text", f"place {place}", name) for place, text in enumerate(texts)]
+
+
+def read_utf8(path: Path, largest: int) -> str:
+    """Read a file of text of at most so many bytes; a byte order mark at its begin is left out."""
+    content = read_bytes(path, largest)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"'{writable(str(path))}' is not UTF-8 in line {line}: save it in that encoding.") from None
+
+
+def read_bytes(path: Path, largest: int) -> bytes:
+    """Read a regular file of at most so many bytes."""
+    try:
+        return read_regular(path, largest)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{writable(str(path))}': give the path of one.") from None
+    except ValueError as error:
+        raise ValueError(f"'{writable(str(path))}' {error}: give another file.") from None
 
 
 def is_table_file(path: Path) -> bool:
@@ -51,8 +113,8 @@ def is_table_file(path: Path) -> bool:
 
 def tables_in(folder: Path) -> list[Path]:
     """The tables in a folder, in order, without hidden and excluded ones."""
-    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and is_table_file(file)]
-    return [file for file in files if not is_excluded(str(file))]
+    shown = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and not is_excluded(str(file))]
+    return list(filter(is_table_file, shown))
 
 
 def has_line_of_names(place: str) -> bool:
@@ -62,8 +124,7 @@ def has_line_of_names(place: str) -> bool:
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table, without columns that are excluded."""
-    for where, row in read_whole_rows(path, blank=blank):
-        yield where, kept_cells(row)
+    return ((where, kept_cells(row)) for where, row in read_whole_rows(path, blank=blank))
 
 
 def kept_cells(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,12 +141,11 @@ def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content, names = _content(path, place), set[str]()
     for number, (where, row) in enumerate(_rows(content, place, kind, blank=blank), 1):
-        if not row.keys() <= names:
-            names.update(row)
-            if len(names) > MOST_COLUMNS:
-                raise ValueError(
-                    f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
-                )
+        names.update(row)
+        if len(names) > MOST_COLUMNS:
+            raise ValueError(
+                f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
+            )
         # What a line of JSON leaves out counts, too: readers go through all columns of each row.
         if number > MOST_SENTENCES or number * len(names) > MOST_TABLE_VALUES:
             raise ValueError(
@@ -97,8 +157,7 @@ def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
 
 def _suffix(path: Path) -> str:
     """How a name ends, in small letters and without ``.gz``."""
-    suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _content(path: Path, place: str) -> str:
@@ -127,25 +186,25 @@ def _content(path: Path, place: str) -> str:
 
 
 def _rows(content: str, place: str, kind: str, *, blank: bool) -> Iterator[TableRow]:
-    if kind in (".csv", ".tsv"):
-        rows = separated_rows(content, place, kind, blank=blank)
-        return _with_points(rows) if kind == ".csv" and _separator(content) == ";" else rows
-    if content.lstrip()[:1] == "[":
-        return _listed_rows(content, place)
-    return _json_rows(content, place)
+    if kind not in (".csv", ".tsv"):
+        return _json_rows(content, place)
+    rows = _separated_rows(content, place, kind, blank=blank)
+    if kind == ".csv" and _separator(content) == ";":
+        return _with_points(rows)
+    return rows
 
 
-def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows below a line of column names; those without values are left out."""
+def _separated_rows(content: str, place: str, kind: str, *, blank: bool) -> Iterator[TableRow]:
+    """The rows below a line of column names; those without values are left out, unless ``blank`` keeps them."""
     form: dict[str, Any] = {"strict": True, "delimiter": _separator(content)}
     if kind == ".tsv":  # where quotes are letters like others
         form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     lines = csv.reader(StringIO(content, newline=""), **form)
-    names: list[str] | None = None
+    names = list[str]()
     csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
     try:
         for values in filter(None, lines):
-            if names is None:
+            if not names:
                 names = _column_names(values, place)
             elif any(value.strip() for value in values) or (blank and len(values) == len(names) > 1):
                 if len(values) != len(names):
@@ -193,26 +252,25 @@ def _column_names(values: Sequence[str], place: str) -> list[str]:
 
 
 def _json_rows(content: str, place: str) -> Iterator[TableRow]:
-    """The objects of lines."""
+    """The objects of lines, or of one list."""
+    noun, values = "Line", _json_lines(content, place)
+    if content.lstrip()[:1] == "[":
+        whole = _parsed(content, f"'{place}'", "give a list of objects, or one on each line")
+        noun, values = "Row", enumerate(whole, 1)
+    for number, row in values:
+        if not isinstance(row, dict):
+            raise ValueError(f"{noun} {number} of '{place}' is no object of names and values: fix it, or leave it out.")
+        yield f"{noun.lower()} {number}", row
+
+
+def _json_lines(content: str, place: str) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(StringIO(content), 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line.encode(), longest=LONGEST_RAW_TEXT)
-        except ValueError as error:
-            raise ValueError(f"Line {number} of '{place}' {error}: fix it, or leave it out.") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"Line {number} of '{place}' is no object of names and values: fix it, or leave it out.")
-        yield f"line {number}", row
+        if line.strip():
+            yield number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out")
 
 
-def _listed_rows(content: str, place: str) -> Iterator[TableRow]:
-    """The objects of one list."""
+def _parsed(content: str, called: str, fix: str) -> Any:
     try:
-        rows = parse_json(content.encode(), longest=LONGEST_RAW_TEXT)
+        return parse_json(content.encode(), longest=LONGEST_RAW_TEXT)
     except ValueError as error:
-        raise ValueError(f"'{place}' {error}: give a list of objects, or one on each line.") from None
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise ValueError(f"Row {number} of '{place}' is no object of names and values: fix it, or leave it out.")
-        yield f"row {number}", row
+        raise ValueError(f"{called} {error}: {fix}.") from None

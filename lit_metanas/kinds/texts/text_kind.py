@@ -13,13 +13,19 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
-from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.table_files import is_table_file, read_rows
-from lit_metanas.kinds.texts.text_tables import columns_of, find_columns, labels_in, listed, table_rows
+from lit_metanas.kinds.texts.text_tables import (
+    columns_of,
+    find_columns,
+    labels_in,
+    listed,
+    new_texts,
+    table_rows,
+    usual_texts,
+)
 from lit_metanas.kinds.texts.text_task import TextTask
-from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.kinds.texts.text_tokens import BytePairs
+from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, Words
 from lit_metanas.spaces import NGramSpace
 from lit_metanas.spaces.any_input.ngram_space import SIZES
 from lit_metanas.tasks.task import Task
@@ -100,7 +106,7 @@ class TextKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The lines of text files, or the texts of tables."""
-        return list(new_texts(paths, usual_texts))
+        return new_texts(paths, usual_texts)
 
     def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
         """Of a table, in which the texts are not empty."""

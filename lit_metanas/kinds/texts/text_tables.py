@@ -1,33 +1,45 @@
-"""The rows of tables, and their columns of texts and of labels."""
+"""The rows of tables, their columns of texts and of labels, and new texts of files."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lit_metanas.io.class_folders import EXCLUDED, excluding
-from lit_metanas.io.text import hint, printable, writable
+from lit_metanas.io.class_folders import EXCLUDED, class_folders, excluding, file_groups
+from lit_metanas.io.text import hint, number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text
-from lit_metanas.kinds.texts.table_files import TableRow, has_line_of_names, kept_cells, read_rows, read_whole_rows
+from lit_metanas.kinds.texts.table_files import (
+    Labelled,
+    TableRow,
+    checked_text,
+    has_line_of_names,
+    is_table_file,
+    kept_cells,
+    read_rows,
+    read_utf8,
+    read_whole_rows,
+)
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, labels_of_text
 from lit_metanas.tasks.labels import hardly_repeat, learned_as_sets, warn_of_missing
 from lit_metanas.tasks.number_targets import Targets, are_numbers
+from lit_metanas.tasks.task import warn_of_data
 
+# Names by which columns are found, whatever their case.
 TEXT_COLUMNS = (
     "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag", "labels", "tags",
 )  # fmt: skip
-"""Names by which columns are found, whatever their case."""
+SENTENCE_WORDS = 3  # words on average, from which on texts that hardly repeat are sentences
+LARGEST_TEXT, LARGEST_TEXT_FILE = 1 << 28, 1 << 20  # bytes of a file of new texts, and of one labelled text
 
-
-SENTENCE_WORDS = 3
-"""Words on average, from which on texts that hardly repeat are sentences."""
+_Found = TypeVar("_Found")
 
 
 class NamelessColumnsError(ValueError):
@@ -41,9 +53,6 @@ class NamelessColumnsError(ValueError):
             f"The first line of '{place}' must name the columns, but {but}: put a line of names above it, with 'label' "
             "for the labels; if it has names, call that of the labels so."
         )
-
-
-_Found = TypeVar("_Found")
 
 
 def read_divided(path: Path, test_by: str | None, label: str | None = None) -> tuple[list[TableRow], Mapping[str, int]]:
@@ -126,10 +135,9 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
     """The columns that no argument names and that may be guessed: half of the rows hold them, or more."""
     free = check_columns(rows, place, **named)  # a line of JSON may have a key of its own
     holding = Counter(name for _, row in rows for name in row)
-    held = [name for name in free if 2 * holding[name] >= len(rows)]
     unnamed = [str(row[""]).strip() for _, row in rows if "" in row]
     numbered = len(set(unnamed)) == len(unnamed) and all(map(str.isdecimal, unnamed))  # by pandas
-    return [name for name in held if name or not numbered]
+    return [name for name in free if 2 * holding[name] >= len(rows) and (name or not numbered)]
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
@@ -146,18 +154,15 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
             raise ValueError(f"'{place}' has no column '{name}': {hint(name, others, f'it has {listed(names)}.')}")
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
-        wanted = f"{', '.join(others)} and {last}"
-        raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
+        raise ValueError(
+            f"'{place}': {', '.join(others)} and {last} must be columns of their own, not {listed(chosen)}."
+        )
     return [name for name in names if name not in chosen]
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:
     """The columns of a table: those of its first row, then others, as a line of JSON may leave some out."""
-    names: dict[str, None] = {}
-    for _, row in rows:
-        if not row.keys() <= names.keys():
-            names.update(dict.fromkeys(row))
-    return list(names)
+    return list(dict.fromkeys(chain.from_iterable(row for _, row in rows)))
 
 
 def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
@@ -192,14 +197,35 @@ def labelled_rows(
     ]
 
 
+def labelled_texts(
+    path: Path,
+    text: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    test_by: str | None = None,
+) -> tuple[list[Labelled], Mapping[str, int]]:
+    """The texts of a table or a folder of text files, and parts that a table gives them; see ``TextTask``."""
+    if test_by is not None or not path.is_dir():
+        rows, parts = read_divided(path, test_by, label)
+        return labelled_rows(rows, writable(str(path)), text, label, group), parts
+    classes = class_folders(path, {".txt"}, "text files", deep=group is not None)
+    groups = file_groups(path, classes, group)
+    found = [
+        Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+        for name, files in classes.items()
+        for file in files
+    ]
+    return found, {}
+
+
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
     """The group of each row."""
     check_columns(rows, place, group=group)
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
 
 
+# What stands in a column of one label, in small letters.
 _BOTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
-"""What stands in a column of one label, in small letters."""
 
 
 def table_rows(path: Path, label: str | None = None) -> list[TableRow]:
@@ -219,7 +245,6 @@ def _with_one_label(rows: list[TableRow], place: str, label: str | None) -> list
 
 
 def _with_labels(row: Mapping[str, Any], names: Sequence[str], label: str, where: str, place: str) -> dict[str, Any]:
-    """A row with one column in place of those of labels."""
     found = []
     for name in names:
         value = str(row.get(name, "")).strip()
@@ -251,9 +276,7 @@ def label_text_of(value: Any) -> Any:
 
 def number_text(value: Any) -> Any:
     """A number as a text; anything else stays."""
-    if isinstance(value, int | float):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, int | float) else value
 
 
 def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool) -> list[str]:
@@ -273,3 +296,42 @@ def labels_in(rows: Sequence[TableRow], classes: Sequence[str], *, numbers: bool
         return columns[usual]
     holding = [own for own in columns.values() if any(own) and all(not label or label in classes for label in own)]
     return only(holding) or []
+
+
+def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]) -> list[tuple[str, Any]]:
+    """The texts of files but empty ones: of a table what ``of_table`` finds, of other files (None) the lines."""
+    found = list[tuple[str, Any]]()
+    for file in map(Path, paths):
+        texts, noun = of_table(file), "empty text"
+        if texts is None:
+            # `splitlines` would end a line at a form feed, too.
+            lines = StringIO(read_utf8(file, LARGEST_TEXT).rstrip(), newline=None)
+            texts, noun = [line.strip() for line in lines], "empty line"
+        kept = [(text, text) for text in texts if text]
+        if lost := len(texts) - len(kept):
+            warn_of_data(
+                f"'{writable(str(file))}' has {number_of(lost, noun)}: they get no answers, and those of later lines "
+                "move up."
+            )
+        found += kept
+    return found
+
+
+def usual_texts(file: Path) -> list[str] | None:
+    """The column of a table that is called ``text`` or alike; None where the file holds lines."""
+    if not is_table_file(file):
+        return None
+    try:
+        rows = list(read_rows(file))
+    except ValueError:  # lines of text
+        return None
+    names = columns_of(rows)
+    text = usual_column(names, TEXT_COLUMNS) or columns_of_texts(rows, names)
+    if text is None and len(names) > 1:
+        raise ValueError(
+            f"'{writable(str(file))}' has the columns {listed(names)}, and none is called 'text' or alike: call that "
+            "of the texts so, or give a file that ends in .txt, with one text a line."
+        )
+    if text is None:
+        return None
+    return [str(text_in(row, text) or "").strip() for _, row in rows]

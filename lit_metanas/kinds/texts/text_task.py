@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,9 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
-from lit_metanas.kinds.texts.labelled_text import checked_row, checked_texts, text_key
-from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_source import labelled_texts
-from lit_metanas.kinds.texts.text_tables import labelled_rows, read_divided
-from lit_metanas.kinds.texts.vocabularies import Characters, Words
+from lit_metanas.kinds.texts.table_files import checked_row, checked_texts, text_key
+from lit_metanas.kinds.texts.text_tables import labelled_texts
+from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, Words
 from lit_metanas.tasks.labels import (
     ClassNames,
     Groups,
@@ -88,12 +86,7 @@ class TextTask(SingleTask):
         self._open = preprocessing is None
         self._given = preprocessing
         place = writable(path)
-        parts: Mapping[str, int] = {}
-        if test_by is None:
-            found = list(labelled_texts(self.path, text, label, group))
-        else:
-            table, parts = read_divided(self.path, test_by, label)
-            found = labelled_rows(table, place, text, label, group)
+        found, parts = labelled_texts(self.path, text, label, group, test_by)
         several = learned_as_sets([row.label for row in found], targets)
         rows = [checked_row(row, place, unlabelled=several) for row in found]
         rows.sort(key=lambda row: row.label)
@@ -110,7 +103,7 @@ class TextTask(SingleTask):
         }
         if test_path is not None:
             there = writable(test_path)
-            read = labelled_texts(Path(test_path), text, label, group)
+            read, _ = labelled_texts(Path(test_path), text, label, group)
             tested = [checked_row(row, there, unlabelled=several) for row in read]
             given = f"'{there}'", [row.text for row in tested], [row.label for row in tested]
             self._options |= {"shares": (None, val, 0.0), "tested": given}
@@ -128,8 +121,7 @@ class TextTask(SingleTask):
 
     def make(self) -> Task:
         """Split the texts and make inputs of them."""
-        id = self.path.resolve().stem
-        return _task_of_texts(id, *self._labelled, preprocessing=self._given, **self._options)
+        return _task_of_texts(self.path.resolve().stem, *self._labelled, preprocessing=self._given, **self._options)
 
 
 def task_from_texts(
@@ -233,9 +225,8 @@ def _task_of_texts(
     for at, (label, text) in enumerate(zip(given, texts, strict=True)):
         first.setdefault((label, text_key(text)), at)
     places = list(first.values())
-    if len(places) < len(texts):
-        repeated = number_of(len(texts) - len(places), "text")
-        warn_of_data(f"{place} repeats {repeated} of the same class: each is taken once.")
+    if repeated := len(texts) - len(places):
+        warn_of_data(f"{place} repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
     kept: Labels = [given[at] for at in places]
     targets = targets or learned_as([given[at] for at in places], None)
     if targets == "regression":
@@ -251,8 +242,7 @@ def _task_of_texts(
         place=place,
     )
     train, val, test = shares
-    given_parts = [parts[at] for at in places if parts]
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=given_parts)
+    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=[parts[at] for at in places if parts])
     raw = [[texts[places[at]] for at in own.tolist()] for own, _ in divided]
     learned = [own for _, own in divided]
     if tested is not None:

@@ -1,4 +1,4 @@
-"""Words and characters by number, and the base of tokens that a vocabulary numbers."""
+"""Words, characters and n-grams by number, and the base of tokens that a vocabulary numbers."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from lit_metanas.inputs.tokens import (
     UNKNOWN_SHOWN,
     TextPreprocessing,
     check_range,
+    lower_cased,
     plain_list,
     plain_numbers,
     split_words,
@@ -67,7 +68,8 @@ class VocabularyTokens(ABC):
 
     def to_plain(self) -> dict[str, Any]:
         """The numbers and the vocabulary."""
-        return {"size": self.size, "least": self.least, "steps": self.steps, self.field: list(self.vocabulary)}
+        known = self.vocabulary if isinstance(self.vocabulary, str) else list(self.vocabulary)
+        return {"size": self.size, "least": self.least, "steps": self.steps, self.field: known}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -103,27 +105,34 @@ class CountedTokens(VocabularyTokens):
                 f"{type(self).__name__}: none stands least = {self.least} times in the text that the vocabulary is "
                 "counted on: give meta-train classes, or lower it."
             )
-        return self.with_vocabulary(kept[: self.size])
+        known: dict[str, Any] = {self.field: tuple(kept[: self.size])}
+        if isinstance(self.vocabulary, str):
+            known = {self.field: "".join(kept[: self.size])}
+        return replace(self, **known)
 
-    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
-        """The same with a vocabulary."""
-        changes: dict[str, Any] = {self.field: tuple(tokens)}
-        return replace(self, **changes)
+    def is_token(self, text: str) -> bool:
+        """Whether a text may be a token of the vocabulary: if it does not split."""
+        return [*self.split(text)] == [text]
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text by number."""
         return [[self._numbers.get(token, UNKNOWN) for token in self.split(text)] for text in texts]
 
-    def shown_tokens(self, inputs: Tensor) -> list[list[str]]:
-        """The tokens of each text as they are written."""
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text, unknown tokens as question marks in a diamond."""
         names = ("", UNKNOWN_SHOWN, *self.vocabulary)
-        return [[names[token] for token in row if token != PADDING] for row in inputs.tolist()]
+        return [self._joined([names[token] for token in row if token != PADDING]) for row in inputs.tolist()]
+
+    @abstractmethod
+    def _joined(self, tokens: Sequence[str]) -> str:
+        """A text of some tokens."""
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.vocabulary, UNKNOWN + 1)}
 
 
+PIECES = range(2, 6)  # characters of a piece of a text, whose ends are spaces
 _CLOSE, _OPEN = frozenset(".,;:!?%)]}’。，、"), frozenset("([{¿¡")
 
 
@@ -162,21 +171,12 @@ class Words(CountedTokens, TextPreprocessing):
         """The words and punctuation marks of a text."""
         return split_words(text)
 
-    def is_token(self, text: str) -> bool:
-        """Whether it is one word in small letters, or a mark."""
-        return split_words(text) == [text]
-
-    def show(self, inputs: Tensor) -> list[str]:
-        """Each sentence, in small letters; unknown words as question marks in a diamond."""
-        return [_sentence(words) for words in self.shown_tokens(inputs)]
-
-
-def _sentence(words: Sequence[str]) -> str:
-    """Words with spaces between, but for punctuation marks that stand close to a neighbour."""
-    text = ""
-    for word in words:
-        text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
-    return text
+    def _joined(self, tokens: Sequence[str]) -> str:
+        # Spaces stand between words, but not where a punctuation mark stands close to its neighbour.
+        text = ""
+        for word in tokens:
+            text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
+        return text
 
 
 @dataclass(frozen=True)
@@ -229,31 +229,104 @@ class Characters(CountedTokens, TextPreprocessing):
         """Whether a character stays as it is when composed, and can be written in UTF-8."""
         return is_text(text) and composed(text) == text
 
-    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
-        """The same with a vocabulary."""
-        return replace(self, characters="".join(tokens))
-
-    def show(self, inputs: Tensor) -> list[str]:
-        """Each text; unknown characters as question marks in a diamond."""
-        return ["".join(characters) for characters in self.shown_tokens(inputs)]
-
-    def to_plain(self) -> dict[str, Any]:
-        """The numbers and the vocabulary."""
-        return {**super().to_plain(), "characters": self.characters}
+    def _joined(self, tokens: Sequence[str]) -> str:
+        return "".join(tokens)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of ``to_plain``."""
         if not isinstance(plain.get("characters"), str):
             raise ValueError("Characters: the stored preprocessing has no text 'characters'.")
-        numbers = plain_numbers("Characters", plain, "size", "least", "steps")
-        return cls(**numbers, characters=plain["characters"])
+        return cls(**plain_numbers("Characters", plain, "size", "least", "steps"), characters=plain["characters"])
 
 
-MOST_PAIR_STEPS = Characters().steps
-"""Characters of a text that is to be written or read for it, at most."""
+@dataclass(frozen=True)
+class NGrams(CountedTokens, TextPreprocessing):
+    r"""The lower-cased words of a text, pairs of neighbouring ones, and pieces of two to five characters.
+
+    Each stands once, in no order that means anything: they are for linear models (Joachims 1998). Words and pairs begin
+    with a tab, and ``UNKNOWN`` stands between them and the pieces. What the vocabulary lacks is left out.
+
+    Attributes:
+        size: n-grams of the vocabulary at most.
+        least: how many of the texts that the vocabulary is counted on have one, at least.
+        steps: n-grams of an example at most; ``fitted`` lowers it to a quarter more than the texts need. The longest
+            pieces are cut off first.
+        grams: the vocabulary; empty before it is counted.
+        across: whether pieces reach across words. Without, as in exports of earlier versions, they are those of single
+            words, words have a space at both ends, and nothing stands between words and pieces.
+
+    Raises:
+        ValueError: a number is out of its range, or an n-gram stands twice or is none.
+
+    Example:
+        >>> grams = lm.kinds.NGrams(least=2).fitted(["so low", "so slow"])
+        >>> grams.grams
+        ('\tso', ' s', ' so', ' so ', 'lo', 'low', 'low ', 'o ', 'ow', 'ow ', 'so', 'so ', 'w ')
+        >>> grams.show(grams.encode(["low, so low"]))
+        ['so']
+
+    Joachims. Text Categorization with Support Vector Machines. ECML 1998.
+    """
+
+    kind: ClassVar[str] = "grams"
+    field: ClassVar[str] = "grams"
+    wanted: ClassVar[str] = "a lower-cased word, pair of words or piece of a text"
+
+    size: int = 262_144
+    least: int = 1
+    steps: int = 2_000
+    grams: tuple[str, ...] = ()
+    across: bool = True
+
+    def split(self, text: str) -> list[str]:
+        """The n-grams of a text, each once: words and pairs in their order, an empty one, and then pieces."""
+        words, begin, end = split_words(text), "\t", ""
+        if not self.across:
+            begin = end = " "
+        whole = [
+            begin + " ".join(words[at : at + size]) + end for size in (1, 2) for at in range(len(words) - size + 1)
+        ]
+        lines = whole[: len(words)]
+        if self.across:
+            lines = ["", f" {' '.join(lower_cased(text).split())} "]
+        pieces = (one[at : at + size] for one in lines for size in PIECES for at in range(len(one) - 1))
+        return list(dict.fromkeys([*whole, *lines[: self.across], *pieces]))
+
+    def is_token(self, text: str) -> bool:
+        """Whether it is a piece of words in small letters."""
+        return len(text) > 1 and bool(text.strip()) and lower_cased(text) == text
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one."""
+        if self.grams:
+            return self
+        own = list(texts)
+        made = super().fitted(own)
+        return replace(made, steps=min(self.steps, 2 + 5 * max(map(len, made.token_lists(own))) // 4))
+
+    def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
+        """The known n-grams of each text by number."""
+        known = {**self._numbers, "": UNKNOWN}
+        return [[known[gram] for gram in self.split(text) if gram in known] for text in texts]
+
+    def _joined(self, tokens: Sequence[str]) -> str:
+        return " ".join(gram.strip() for gram in tokens if self._is_word(gram))
+
+    def _is_word(self, gram: str) -> bool:
+        whole = gram[0] == "\t" if self.across else gram[0] == gram[-1] == " "
+        return whole and " " not in gram.strip()
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary, and whether pieces reach across words."""
+        return {**super().to_plain(), "across": self.across}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        return replace(super().from_plain(plain), across=plain.get("across") is True)
 
 
 def characters_for(texts: Iterable[str]) -> Characters:
     """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
-    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
+    return Characters(steps=min(Characters.steps, 2 + 5 * max(map(len, texts)) // 4))

@@ -18,7 +18,7 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.packages import import_extra, installed_sources
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
+from lit_metanas.kinds.texts.text_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program import LARGEST_PROGRAM
 

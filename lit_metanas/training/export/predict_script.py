@@ -8,9 +8,8 @@ from typing import get_args
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds import BytePairs, Columns, LogMel, ScaledSeries, TextRows
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, Part
-from lit_metanas.kinds.texts.pretrained_tokens import PretrainedTokens
+from lit_metanas.kinds import Columns, LogMel, ScaledSeries, TextRows
+from lit_metanas.kinds.texts.text_tokens import BytePairs, JoinedTokens, Part, PretrainedTokens
 from lit_metanas.objectives import Classification, Objective, Regression, SeveralLabels, Transcription, Translation
 
 # The script for all inputs and answers that have none of their own.

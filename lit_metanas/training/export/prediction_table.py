@@ -185,7 +185,7 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
         case TextPreprocessing():
             room = f"{preprocessing.steps} tokens"
         case QuestionWords():
-            room = preprocessing.room
+            room = f"{preprocessing.words.steps} words"
         case _:
             return None
     for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
