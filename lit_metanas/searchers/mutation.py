@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lit_metanas.spaces.architecture import Architecture, Choice, labels_of
+from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
@@ -33,8 +33,7 @@ def can_have(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and _is_of_range(distribution, value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_of_range(distribution, value)
 
 
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
@@ -52,8 +51,8 @@ def other_value(distribution: BaseDistribution, value: Any, generator: np.random
 def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:
     """The values of a parameter by the labels of a choice that they stand for."""
     if isinstance(distribution, CategoricalDistribution):
-        found = {choice.label_of(value): value for value in reversed(distribution.choices)}
-        return {label: value for label, value in found.items() if label is not None}
+        values = reversed(distribution.choices)  # of several values of one label the first counts
+        return {label: value for value in values if (label := choice.label_of(value)) is not None}
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     named: dict[str, Any] = {}
     for label in choice.labels:
@@ -65,8 +64,9 @@ def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str,
 
 def _is_of_range(distribution: IntDistribution | FloatDistribution, value: float) -> bool:
     """Whether a number lies within the range, and on one of its steps."""
-    within = distribution.low <= value <= distribution.high
-    return within and isclose(_nearest(distribution, value), value, rel_tol=1e-9)
+    return distribution.low <= value <= distribution.high and isclose(
+        _nearest(distribution, value), value, rel_tol=1e-9
+    )
 
 
 def _nearest(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
@@ -95,11 +95,10 @@ def draw_new(
     misses = 0
     while len(found) < number and misses < FRUITLESS_DRAWS:
         one = draw()
-        if one in known or one in found or refusal(one) is not None:
-            misses += 1
-            continue
-        found[one] = None
-        misses = 0
+        misses += 1
+        if one not in known and one not in found and refusal(one) is None:
+            found[one] = None
+            misses = 0
     return list(found)
 
 
@@ -118,15 +117,9 @@ def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
 
 def named_networks(space: ChoiceSpace, named: Iterable[Mapping[str, str]]) -> list[Architecture]:
     """Those of some networks that the space can build, named by labels of choices or groups; see ``complete``."""
-    found: dict[Architecture, None] = {}
-    known = labels_of(space.choices)
-    for labels in named:
-        wanted = space.by_choice(labels)
-        if all(label in known.get(name, ()) for name, label in wanted.items()):
-            one = complete(space, wanted)
-            if space.violation(one) is None:
-                found[one] = None
-    return list(found)
+    known = {(choice.name, label) for choice in space.choices for label in choice.labels}
+    networks = [complete(space, labels) for labels in map(space.by_choice, named) if labels.items() <= known]
+    return list(dict.fromkeys(one for one in networks if space.violation(one) is None))
 
 
 def mutate(
@@ -141,13 +134,11 @@ def mutate(
     choice = open_choices[below(len(open_choices), generator)]
     others = [label for label in space.proposed_labels(choice) if label != labels[choice.name]]
     label = others[below(len(others), generator)]
-    together = bool(torch.rand((), generator=generator) < whole_groups)
-    changed = {c.name: label for c in open_choices if c is choice or (together and _is_tied(c, choice, label))}
+    changed = {choice.name: label}
+    # Drawn in any case, so that the later draws do not depend on the group.
+    if torch.rand((), generator=generator) < whole_groups and choice.group:
+        changed |= {c.name: label for c in open_choices if c.group == choice.group and label in c.labels}
     return complete(space, {**labels, **changed})
-
-
-def _is_tied(choice: Choice, other: Choice, label: str) -> bool:
-    return bool(choice.group) and choice.group == other.group and label in choice.labels
 
 
 def below(number: int, generator: torch.Generator) -> int:

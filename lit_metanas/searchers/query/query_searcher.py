@@ -19,8 +19,7 @@ from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBu
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
-from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
-from lit_metanas.searchers.query.study_record import describe_study
+from lit_metanas.searchers.query.study import describe_study, open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.trial_loop import Limits, TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
