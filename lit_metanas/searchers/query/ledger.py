@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
 from typing import Any, NamedTuple
@@ -27,11 +27,13 @@ class Query(NamedTuple):
         """A query that is equal for equal values, in any order."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
+    def having(self, wanted: Callable[[str, RecipeValue], bool]) -> Query:
+        """The query with those fields of its recipe that are wanted, by name and value."""
+        return Query(self.architecture, tuple(pair for pair in self.recipe if wanted(*pair)))
+
     def under(self, estimator: Estimator) -> Estimator:
         """The estimator with the query's recipe."""
-        if not self.recipe:
-            return estimator
-        return estimator.with_recipe(dict(self.recipe))
+        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
 
 
 def trial_attributes(
@@ -72,9 +74,8 @@ class Refusal:
 
     def stands(self, budget: Budget) -> bool:
         """Whether this budget, which may be larger by now, cannot pay it either."""
-        limits = (budget.queries, budget.flops)
-        totals = map(sum, zip(self.needed, self.spent, strict=True))
-        return any(limit is not None and total > limit for total, limit in zip(totals, limits, strict=True))
+        needed, spent = (Cost(queries=queries, flops=flops) for queries, flops in (self.needed, self.spent))
+        return not Budget(queries=budget.queries, flops=budget.flops).affords(needed + spent)
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Kept:
                 raise ValueError("its cost is negative")
             if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
                 raise ValueError("its reservation is negative")
-            scored = trial.state == TrialState.COMPLETE
-            if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
+            lacks_score = trial.state == TrialState.COMPLETE and not trial.values
+            if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")
             if not all(isinstance(name, str) for name in trial.params):
                 raise ValueError("the name of a parameter is no text")

@@ -64,7 +64,7 @@ class Objectives:
 
     def excess(self, measures: Mapping[str, float]) -> dict[str, float]:
         """Each constrained measure's excess as a share of its limit; 0 or less meets the constraint."""
-        return {name: measures[name] / limit - 1 for name, limit in self.constraints.items()}
+        return {name: measures[name] / limit - 1 for name, limit in self.constraints.items() if name in measures}
 
     def violation(self, measures: Mapping[str, float]) -> str:
         """The constraints that are not met, in words; empty if all are met."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -20,7 +20,7 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.study import describe_study, open_storage, open_study, quiet_optuna
-from lit_metanas.searchers.query.trial_loop import Limits, TrialLoop
+from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
@@ -187,12 +187,17 @@ class QuerySearcher(Searcher):
                 goal=self._goal,
                 fidelity=self.fidelity,
                 ranges=self.train,
-                limits=Limits(self.trials or inf, self.patience, self.refusals, self.failures),
+                trials=self.trials or inf,
+                patience=self.patience,
+                refusals=self.refusals,
+                failures=self.failures,
                 group=group,
             )
             loop.run()
-            if group is None and storage is not None:  # other processes may still work in a shared study
-                _delete_unpaid(study, storage)
+            trials = study.get_trials(deepcopy=False)
+            # So that a search with a larger budget starts anew; other processes may still work in a shared study.
+            if storage and group is None and trials and all("refusal" in trial.user_attrs for trial in trials):
+                optuna.delete_study(study_name=study.study_name, storage=storage)
         return replace(_outcome(loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
@@ -210,15 +215,8 @@ class QuerySearcher(Searcher):
 
 def _examples(task: Task) -> str:
     """A digest of the examples that a search reads."""
-    splits = [split for split in (task.train, task.val) if split is not None]
+    splits = (split for split in (task.train, task.val) if split is not None)
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
-
-
-def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
-    """Delete a study whose trials all cost too much, so that a search with a larger budget starts anew."""
-    trials = study.get_trials(deepcopy=False)
-    if trials and all("refusal" in trial.user_attrs for trial in trials):
-        optuna.delete_study(study_name=study.study_name, storage=storage)
 
 
 def _outcome(loop: TrialLoop) -> SearchOutcome:
@@ -240,7 +238,5 @@ def _outcome(loop: TrialLoop) -> SearchOutcome:
     chosen = Query.of(best.architecture, best.recipe)
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
-        weights = None
-        if chosen in ledger.trained:
-            weights = loop.train_again(chosen)
+        weights = loop.train_again(chosen) if chosen in ledger.trained else None
     return SearchOutcome(best.architecture, weights, record, best.recipe, untried=len(ledger.untried))

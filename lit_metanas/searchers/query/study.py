@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import optuna
@@ -62,13 +63,8 @@ _OF_STORAGES = (SQLAlchemyError, StorageInternalError, sqlite3.Error, json.JSOND
 
 def _within_storage(error: BaseException) -> bool:
     """Whether an error, whatever its type, arose while Optuna read the data base."""
-    trace = error.__traceback__
-    while trace is not None:
-        name = str(trace.tb_frame.f_globals.get("__name__"))
-        if name.startswith(("optuna.storages.", "optuna.distributions", "sqlalchemy.")):
-            return True
-        trace = trace.tb_next
-    return False
+    names = (str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__))
+    return any(name.startswith(("optuna.storages.", "optuna.distributions", "sqlalchemy.")) for name in names)
 
 
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
@@ -99,7 +95,7 @@ def _check(storage: str) -> None:
         try:
             parts = list(connection.execute("select type, name, coalesce(sql, '') from sqlite_master"))
         except (UnicodeDecodeError, sqlite3.OperationalError) as error:  # of the message, or of the table's content
-            if isinstance(error, UnicodeDecodeError) or "decode" in str(error):
+            if "decode" in str(error):
                 raise sqlite3.DatabaseError("damaged") from None
             raise
         tables = {name for kind, name, _ in parts if kind == "table"}
@@ -161,8 +157,6 @@ def quiet_optuna() -> Iterator[None]:
 
 IDENTITY = "search"
 """The study's user attribute with the fields of its record, without trials."""
-TASK = "task"
-"""The user attribute of another program's study that names its task."""
 
 
 def describe_study(study: optuna.Study, record: SearchRecord) -> None:
@@ -220,7 +214,7 @@ def record_of(
 
 def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: str) -> SearchRecord:
     """The record of another program's study."""
-    record = SearchRecord(str(task or study.user_attrs.get(TASK) or study.study_name), space=space.name)
+    record = SearchRecord(str(task or study.user_attrs.get("task") or study.study_name), space=space.name)
     record.choices = {choice.name: space.proposed_labels(choice) for choice in space.choices}
     if record.task_id != study.study_name:
         record.method = study.study_name  # merged files keep one search of a task, space, method and seed
@@ -240,6 +234,7 @@ def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: 
         raise ValueError(f"no trial has an architecture of {space.name}. {lost[0]} Give its space and prefix.")
     if lost:
         number = number_of(len(lost) + len(record.trials), "trial")
-        left_out = f"The record leaves out {len(lost)} of {number} of the study '{study.study_name}': {lost[0]}"
-        warnings.warn(left_out, stacklevel=3)
+        warnings.warn(
+            f"The record leaves out {len(lost)} of {number} of the study '{study.study_name}': {lost[0]}", stacklevel=3
+        )
     return record

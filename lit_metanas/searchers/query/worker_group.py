@@ -111,6 +111,4 @@ class WorkerGroup:
 
 
 def _reservation(trial: FrozenTrial) -> Reservation | None:
-    if not trial.user_attrs.get("reserved"):
-        return None
-    return Kept.of_trial(trial).reserved
+    return Kept.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None
