@@ -63,9 +63,7 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
 
 
 def _short(value: int | float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.6g}"
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _text(task: Task, row: Tensor) -> str:

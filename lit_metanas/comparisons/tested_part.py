@@ -106,7 +106,6 @@ class TestedPart(NamedTuple):
 
     @property
     def _losses(self) -> Tensor:
-        """The loss of each example that has probabilities."""
         goal = self.task.goal
         assert isinstance(goal, ClassProbabilities)
         assert self.probabilities is not None

@@ -191,7 +191,6 @@ class BestSoFar(EstimatorAround):
         return submitted.then(lambda score: self._keep(architecture, score, submitted.seconds))
 
     def _keep(self, architecture: Architecture, score: Score, seconds: float) -> None:
-        """Keep a trial."""
         cost = replace(score.cost, seconds=score.cost.seconds + seconds)  # a kept score has seconds of its own
         self.spent.append((architecture, {**self._recipe}, cost))
         trials = self._record.trials

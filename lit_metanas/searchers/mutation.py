@@ -70,7 +70,6 @@ def _is_of_range(distribution: IntDistribution | FloatDistribution, value: float
 
 
 def _nearest(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
-    """The value of a range that is nearest to a number."""
     low, step = distribution.low, distribution.step
     if step is not None:
         value = low + round((value - low) / step) * step

@@ -100,7 +100,6 @@ class SupernetSearcher(Searcher, Generic[Module]):
 
     @torch.no_grad()
     def _start_from(self, start: Parameters | str, module: SupernetTraining) -> None:
-        """Begin from meta-trained parameters, and make the classifier."""
         task, space = module.task, module.space
         parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
         mixture = module.begin(parameters)

@@ -245,7 +245,6 @@ class RecordDataModule(LightningDataModule):
         return DataLoader(tasks, batch_size=None)
 
     def _merge(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
-        """All searches of a task."""
         best = best_trials(records, lambda trial: self.encoding.space.canonical(trial.architecture))
         return TaskScores(
             task_id=name,

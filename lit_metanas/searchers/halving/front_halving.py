@@ -243,7 +243,6 @@ def _fronts(logs: Sequence[float], heights: Sequence[float], number: int) -> lis
 
 
 def _even(logs: Sequence[float], number: int) -> list[int]:
-    """Places that are spread evenly over the sizes."""
     left, chosen = list(range(len(logs))), list[int]()
     low, high = min(logs, default=0.0), max(logs, default=0.0)
     for turn in range(min(number, len(logs))):
@@ -254,5 +253,4 @@ def _even(logs: Sequence[float], number: int) -> list[int]:
 
 
 def _below(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """A reference point below all points."""
     return min(x for x, _ in points) - 0.1, min(y for _, y in points) - 0.1

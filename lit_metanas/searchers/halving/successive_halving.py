@@ -204,7 +204,6 @@ class EvolvingHalving(Halving):
         return [best, *(each for each in ranked if each is not best)]
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
-        """The contenders of the first rung before its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:

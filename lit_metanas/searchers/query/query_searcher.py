@@ -201,7 +201,6 @@ class QuerySearcher(Searcher):
         return replace(_outcome(loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
-        """The settings that a stored study must share with this search."""
         return {
             "space": settings_of(space),
             "estimator": {"name": type(estimator).__name__, **estimator.settings},
@@ -214,7 +213,6 @@ class QuerySearcher(Searcher):
 
 
 def _examples(task: Task) -> str:
-    """A digest of the examples that a search reads."""
     splits = (split for split in (task.train, task.val) if split is not None)
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 

@@ -213,7 +213,6 @@ def record_of(
 
 
 def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: str) -> SearchRecord:
-    """The record of another program's study."""
     record = SearchRecord(str(task or study.user_attrs.get("task") or study.study_name), space=space.name)
     record.choices = {choice.name: space.proposed_labels(choice) for choice in space.choices}
     if record.task_id != study.study_name:

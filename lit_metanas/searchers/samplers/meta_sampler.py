@@ -147,7 +147,6 @@ class SurrogateChoice:
         return CandidatePool(own, features, self.surrogate.source_means(features))
 
     def _drawn(self, parents: Sequence[Architecture], draw: np.random.Generator) -> list[Architecture]:
-        """Candidates of a large space: mutants of the parents in turn, and drawn ones."""
         space = self.encoding.space
         generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
         mutants = []
@@ -300,5 +299,4 @@ class MetaSampler(HistorySampler):
         return Tried([architecture for _, architecture in completed], scores, pending)
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
-        """The architecture of a trial; None if it is not known yet, or not of the space."""
         return self._identities(trial.params).architecture
