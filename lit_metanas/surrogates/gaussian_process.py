@@ -192,8 +192,7 @@ def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Te
 
 def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
     """Places in the order of their expected improvement, the largest first; the earlier of equals."""
-    order: list[int] = log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
-    return order
+    return log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
 
 
 def _log_h(z: Tensor) -> Tensor:

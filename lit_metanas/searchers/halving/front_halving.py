@@ -16,8 +16,7 @@ from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.searchers.query.objectives import SCORE, Objectives
+from lit_metanas.searchers.query.ledger import SCORE, Objectives, Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 

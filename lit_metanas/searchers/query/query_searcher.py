@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -17,11 +18,16 @@ from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.searchers.query.ledger import Ledger, Query
-from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
-from lit_metanas.searchers.query.study import describe_study, open_storage, open_study, quiet_optuna
+from lit_metanas.searchers.query.ledger import SCORE, Ledger, Objectives, RecipeRange, check_ranges
+from lit_metanas.searchers.query.study import (
+    WorkerGroup,
+    describe_study,
+    open_storage,
+    open_study,
+    quiet_optuna,
+    shared_storage,
+)
 from lit_metanas.searchers.query.trial_loop import TrialLoop
-from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import check_positive
@@ -115,9 +121,7 @@ class QuerySearcher(Searcher):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the searches that the sampler learned from."""
-        if isinstance(self.sampler, HistorySampler):
-            return self.sampler.meta_cost
-        return Cost()
+        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
@@ -161,7 +165,7 @@ class QuerySearcher(Searcher):
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
                 storage=storage,
-                directions=self._goal.directions,
+                directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(self.objectives) - 1)],
                 settings={**self._settings(space, estimator), "examples": examples},
             )
             record = SearchRecord(
@@ -174,8 +178,7 @@ class QuerySearcher(Searcher):
             )
             describe_study(study, record)
             group = None
-            if self.worker is not None:
-                assert isinstance(storage, RDBStorage)
+            if self.worker is not None and isinstance(storage, RDBStorage):
                 group = WorkerGroup(study, storage, self.heartbeat)
             loop = TrialLoop(
                 study=study,
@@ -232,8 +235,7 @@ def _outcome(loop: TrialLoop) -> SearchOutcome:
             f"the last one failed because: {ledger.reason}. Loosen the constraints, or give the search a larger budget "
             "or more patience."
         )
-    best = record.best
-    chosen = Query.of(best.architecture, best.recipe)
+    best, chosen = record.best, ledger.best
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
         weights = loop.train_again(chosen) if chosen in ledger.trained else None

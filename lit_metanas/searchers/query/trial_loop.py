@@ -21,9 +21,16 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
 from lit_metanas.records.plain import to_plain
-from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
-from lit_metanas.searchers.query.objectives import Objectives, RecipeRange, suggest_recipe
-from lit_metanas.searchers.query.worker_group import WorkerGroup, trial_id
+from lit_metanas.searchers.query.ledger import (
+    Ledger,
+    Objectives,
+    Query,
+    RecipeRange,
+    Refusal,
+    suggest_recipe,
+    trial_attributes,
+)
+from lit_metanas.searchers.query.study import WorkerGroup, trial_id
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 ScoredQuery = tuple[Query, dict[str, Tensor] | None]
@@ -96,7 +103,8 @@ class TrialLoop:
                 shared.enter_context(self.group.beating(trial))
             scored = self._draw(trial)
         self.ledger.read(self.study.get_trials(deepcopy=False))
-        if scored is not None and self.ledger.is_best(scored[0]):
+        # Other processes may have given the trial up, and then its query is not known.
+        if scored is not None and scored[0] in self.ledger.known and scored[0] == self.ledger.best:
             self.trained = scored
 
     def _next(self) -> optuna.Trial:
@@ -132,7 +140,8 @@ class TrialLoop:
         measures: dict[str, float] = {}
         try:
             estimator = query.under(self.estimator)
-            measures = self.goal.measure(estimator, query.architecture)
+            known = estimator.measures
+            measures = {name: float(known[name](query.architecture)) for name in self.goal.required_measures}
             self._constrain(trial, measures)
             if reason := self.goal.violation(measures):
                 self._finish(trial, TrialState.PRUNED, {"constraint": reason})
@@ -185,9 +194,9 @@ class TrialLoop:
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
         """Report a query's measures to samplers that heed constraints."""
-        for name, excess in self.goal.excess(measures).items():
-            if name not in trial.constraints:  # a resumed trial may have it
-                trial.set_constraint(name, excess)
+        for name, limit in self.goal.constraints.items():
+            if name in measures and name not in trial.constraints:  # a resumed trial may have it
+                trial.set_constraint(name, measures[name] / limit - 1)  # the excess as a share; 0 or less is fine
 
     def _values(self, score: float, measures: Mapping[str, float]) -> list[float]:
         return [score, *(measures[name] for name in self.goal.objectives[1:])]

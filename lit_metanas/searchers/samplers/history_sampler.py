@@ -1,13 +1,11 @@
-"""Samplers that know only the history of a study, and which of its parameter sets stand for the same network."""
+"""Samplers that know only the history of a study, of which the simplest is regularised evolution."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
-from copy import copy
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -19,119 +17,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, can_have, other_value, values_by_label
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.searchers.mutation import (
+    FRUITLESS_DRAWS,
+    Identities,
+    any_value,
+    can_have,
+    other_value,
+    values_by_label,
+)
+from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-
-
-class Identity(NamedTuple):
-    """The properties of a parameter set."""
-
-    key: Hashable  # equal for sets that stand for the same canonical architecture
-    allowed: bool  # whether the architecture can be built
-    inactive: frozenset[str]  # parameters without effect
-    architecture: Architecture | None  # None if the parameters give none of the space
-
-
-class Identities:
-    """Identifies parameter sets: equal keys for the same network of a space, or without one for equal values."""
-
-    def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
-        self.space, self.prefix = space, prefix
-        self.choices: dict[str, Choice] = {}
-        if space is not None:
-            self.choices = {prefix + choice.name: choice for choice in space.choices}
-        self._seen: dict[Hashable, Identity] = {}
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self  # it only saves time, and a sampler is copied for each trial
-
-    def __call__(self, parameters: Mapping[str, Any]) -> Identity:
-        """The identity of a parameter set."""
-        key = tuple(parameters.items())
-        try:
-            found = self._seen.get(key)
-        except TypeError:  # a storage in memory takes labels that have no hash
-            key = tuple((name, repr(value)) for name, value in key)
-            found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = self._identify(dict(key))
-        return found
-
-    def equivalent(self, parameters: Mapping[str, Any], below: Callable[[int], int]) -> dict[str, Any]:
-        """Parameters of the same identity, drawn if the space has several: see ``ChoiceSpace.equivalent``."""
-        if self.space is None or not all(name in parameters for name in self.choices):
-            return dict(parameters)
-        drawn = self.space.equivalent({choice.name: parameters[name] for name, choice in self.choices.items()}, below)
-        return {**parameters, **{name: drawn[choice.name] for name, choice in self.choices.items()}}
-
-    def with_labels(self, trial: FrozenTrial) -> FrozenTrial:
-        """A trial with labels instead of numbers and booleans; missing inactive choices get their first label."""
-        others = [name for name in self.choices if not isinstance(trial.params.get(name), str)]
-        if not others:
-            return trial
-        labelled = copy(trial)
-        labelled.params = dict(trial.params)
-        whole = self(trial.params).architecture is not None
-        for name in others:
-            choice = self.choices[name]
-            if name in trial.params:
-                labelled.params[name] = choice.label_of(trial.params[name]) or trial.params[name]
-            elif whole and self.space is not None:
-                labelled.params[name] = self.space.proposed_labels(choice)[0]
-        return labelled
-
-    def distributions(self, asked: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-        """The labels of each choice; only those that a study can have, if its trials have ``asked`` for it."""
-        assert self.space is not None
-        found = self.space.distributions(self.prefix)
-        for name, choice in self.choices.items():
-            if name not in asked:
-                continue
-            values = values_by_label(asked[name], choice)
-            if kept := [label for label in self.space.proposed_labels(choice) if label in values]:
-                found[name] = CategoricalDistribution(kept)
-        return found
-
-    def _identify(self, parameters: dict[str, Any]) -> Identity:
-        architecture, allowed, inactive = None, True, frozenset[str]()
-        if self.space is not None:
-            with suppress(ValueError):  # an incomplete architecture is identified by its values
-                architecture = self.space.from_parameters(parameters, self.prefix)
-                allowed = self.space.violation(architecture) is None
-                inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
-                parameters = {name: value for name, value in parameters.items() if name not in self.choices}
-        others = tuple((name, _round(parameters[name])) for name in sorted(parameters))
-        return Identity((architecture, others), allowed, inactive, architecture)
-
-
-def _round(value: Any) -> Any:
-    """A value without its last digits, which a step up and a step down can change."""
-    if isinstance(value, float):
-        return float(f"{value:.12g}")
-    return value
-
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 CHANCES = 2
 """Parameters count as tried after so many failures: a single one may be the machine's fault."""
-
-
-class TrialGenerator:
-    """Gives each trial a generator that is a function of the seed and the trial's number."""
-
-    # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets the
-    # state of ``rng`` for each trial gets draws from that state.
-    def __init__(self, seed: int | None = None) -> None:
-        self.rng = np.random.default_rng(seed)
-        self._own = self.rng.bit_generator.state
-
-    def of(self, number: int, name: str = "") -> np.random.Generator:
-        """The generator of one trial, or of one parameter in it."""
-        state = self.rng.bit_generator.state
-        if state != self._own:
-            return self.rng
-        return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
 
 
 class History:
@@ -181,18 +80,12 @@ class History:
     def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
         """Give one active parameter another value, in one of the sets that stand for the same architecture."""
         parameters = self._identities.equivalent(parameters, lambda number: int(generator.integers(number)))
-        if not (names := self._open(parameters)):
+        active = parameters.keys() - self._identities(parameters).inactive
+        names = [name for name, kind in self.distributions.items() if name in active and not kind.single()]
+        if not names:
             return parameters
         name = names[int(generator.integers(len(names)))]
         return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
-
-    def _open(self, parameters: Mapping[str, Any]) -> list[str]:
-        inactive = self._identities(parameters).inactive
-        return [
-            name
-            for name, kind in self.distributions.items()
-            if name in parameters and name not in inactive and not kind.single()
-        ]
 
 
 @keeps_arguments()
@@ -204,7 +97,8 @@ class HistorySampler(BaseSampler, ABC):
     # architectures are never proposed.
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self.space, self.prefix = space, prefix
-        self._generator = TrialGenerator(seed)
+        self._rng = np.random.default_rng(seed)
+        self._first_state = self._rng.bit_generator.state
         self._identities = Identities(space, prefix)
         self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to running trials of this process
 
@@ -262,7 +156,7 @@ class HistorySampler(BaseSampler, ABC):
         for key in {key for key in self._proposals if key[0] == study.study_name} - running:
             self._proposals.pop(key, None)
         history = History(trials, study.direction, trial, search_space, self._identities)
-        proposal = dict(self.propose(study, trial, history, self._generator.of(trial.number)))
+        proposal = dict(self.propose(study, trial, history, self._draws(trial.number)))
         self._proposals[study.study_name, trial.number] = proposal
         later = {*self._identities.choices, *(proposal.keys() - search_space.keys())}
         return {name: value for name, value in proposal.items() if name not in later}
@@ -271,7 +165,7 @@ class HistorySampler(BaseSampler, ABC):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The proposed value, or else any value that the parameter can have."""
-        generator = self._generator.of(trial.number, param_name)
+        generator = self._draws(trial.number, param_name)
         proposed = self._proposals.get((study.study_name, trial.number), {}).get(param_name)
         if (choice := self._identities.choices.get(param_name)) is not None:
             values = values_by_label(param_distribution, choice)
@@ -283,5 +177,66 @@ class HistorySampler(BaseSampler, ABC):
             return proposed
         return any_value(param_distribution, generator)
 
+    def _draws(self, number: int, name: str = "") -> np.random.Generator:
+        """The generator of one trial, or of one parameter in it: a function of the seed and the trial's number."""
+        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets
+        # the state for each trial, as ``reseed`` does, gets draws from that state.
+        state = self._rng.bit_generator.state
+        if state != self._first_state:
+            return self._rng
+        return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
+
     def reseed_rng(self) -> None:
         """Do nothing: trials never share their draws, whatever their worker."""
+
+
+class RegularisedEvolution(HistorySampler):
+    """Mutates the best of a random sample of the youngest trials (Real et al. 2019, Algorithm 1).
+
+    The population is the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
+    drawn with replacement. A child has one changed parameter. Trials that violate constraints rank behind those that do
+    not. Unlike in the paper, a child that was already tried is drawn again, and after many fruitless draws the whole
+    parameter set.
+
+    Args:
+        population: number of members; as many trials at the start are drawn at random.
+        sample: number of members from which the parent is the best.
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
+            parameters are its choices, and any others.
+        prefix: of the parameters that are the space's choices.
+
+    Example:
+        >>> evolution = lm.searchers.RegularisedEvolution(population=2, sample=1)
+        >>> method = lm.searchers.QuerySearcher(sampler=evolution, trials=3)
+    """
+
+    def __init__(
+        self,
+        *,
+        population: int = 20,
+        sample: int = 5,
+        seed: int | None = None,
+        space: ChoiceSpace | None = None,
+        prefix: str = PREFIX,
+    ) -> None:
+        check_positive("RegularisedEvolution", {"population": population, "sample": sample})
+        super().__init__(seed=seed, space=space, prefix=prefix)
+        self.population = population
+        self.sample = sample
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """A child of the population, or at the start a random draw."""
+        if len(history.completed) < self.population:
+            return history.draw(generator)
+        # By number, as the clocks of several machines differ.
+        members = sorted(history.completed, key=lambda one: one.number)[-self.population :]
+        ranks = [history.rank(member) for member in members]
+        for _ in range(FRUITLESS_DRAWS):
+            sample = generator.integers(len(members), size=self.sample).tolist()
+            child = history.mutant(members[min(sample, key=ranks.__getitem__)].params, generator)
+            if history.is_new(child):
+                return child
+        return history.draw(generator)

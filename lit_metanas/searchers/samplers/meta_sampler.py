@@ -274,7 +274,9 @@ class MetaSampler(HistorySampler):
             wanted = self._choice.next(tried, generator)
         elif self._choice.surrogate.sources:
             wanted = self._choice.first(max(self.first, asked + 1))
-        skipped = self._deciding(trial, history)
+        # Earlier trials of other workers that have no architecture yet are about to take the most promising ones.
+        running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
+        skipped = sum(self._identities.choices.keys().isdisjoint(one.params) for one in running)
         for architecture in wanted:
             parameters = self.labelled(architecture, self._choice.encoding.space)
             if history.is_new(parameters):
@@ -283,11 +285,6 @@ class MetaSampler(HistorySampler):
                 skipped -= 1
         return history.draw(generator)
 
-    def _deciding(self, trial: FrozenTrial, history: History) -> int:
-        """The number of earlier trials of other workers that are about to take the most promising architectures."""
-        running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
-        return sum(self._identities.choices.keys().isdisjoint(one.params) for one in running)
-
     def _collect_tried(self, history: History) -> Tried:
         """The study's scores; only their order counts, and constraints come before scores."""
         completed = [(trial, found) for trial in history.completed if (found := self._architecture(trial)) is not None]
@@ -295,7 +292,7 @@ class MetaSampler(HistorySampler):
         places = {key: place for place, key in enumerate(sorted(set(keys), reverse=True))}
         running = [trial for trial in history.trials if trial.state == TrialState.RUNNING]
         pending = [found for trial in running if (found := self._architecture(trial)) is not None]
-        scores = torch.tensor([float(places[key]) for key in keys], dtype=torch.float64)
+        scores = torch.tensor([places[key] for key in keys], dtype=torch.float64)
         return Tried([architecture for _, architecture in completed], scores, pending)
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
