@@ -233,7 +233,6 @@ def _cost_lines(result: ResultFields) -> list[str]:
 
 
 def _views(result: ResultFields) -> str:
-    """The preprocessing, and that of the linear model if it differs."""
     if result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
@@ -263,7 +262,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _latency_text(result: ResultFields) -> str:
-    """The latency with the number of inputs and threads; empty if it was not measured."""
     if math.isnan(result.latency):
         return ""
     measured = f"{1000 * result.latency:.3g} ms for one input"

@@ -51,7 +51,6 @@ def shown_predictions(
 
 
 def _example(task: Task, row: Tensor) -> dict[str, Any]:
-    """One input, as a text or as a picture."""
     if row.dim() == 1:
         return {"example": shorten(_text(task, row), LONGEST_SHOWN)}
     if row.dim() == 2:

@@ -280,7 +280,6 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures:
 def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int, precision: str
 ) -> tuple[Child, Cost]:
-    """Train the chosen network by the recipe on a part of the task; returns the cost, too."""
     begin = perf_counter()
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
     cost = fit_child(child, part, seed=seed, precision=precision)

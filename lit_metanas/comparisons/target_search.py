@@ -211,7 +211,6 @@ def comparison_row(
 
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
-    """The protocol of a target task; without classes both numbers are 0."""
     way, shot = (task.way, len(task.train) // task.way) if isinstance(task.goal, Classification) else (0, 0)
     return Protocol("target", way, shot, "running" if batch_norms(network) else "")
 

@@ -133,7 +133,6 @@ class TrainingEstimator(Estimator):
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
-        """The weights of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
             weights = first_weights(self.space, self.task.shape, self.seed)
         else:

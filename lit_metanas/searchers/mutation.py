@@ -65,7 +65,6 @@ def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str,
 
 
 def _is_of_range(distribution: IntDistribution | FloatDistribution, value: float) -> bool:
-    """Whether a number lies within the range, and on one of its steps."""
     return distribution.low <= value <= distribution.high and isclose(
         _nearest(distribution, value), value, rel_tol=1e-9
     )

@@ -120,7 +120,6 @@ class Race:
         return sorted(filter(None, done), key=lambda contender: -contender.value)
 
     def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
-        """The contender with its score; None if it fails."""
         try:
             score = started.result()
             if isnan(score.value):
@@ -164,7 +163,9 @@ class Race:
             )
         winner = contenders[0]
         if further:
-            winner, *_ = [*self.train([winner], _remaining(budget)), winner]
+            assert budget.flops is not None
+            # If this training fails, or nothing is left for it, the winner stays as it is.
+            winner, *_ = [*self.train([winner], budget.flops - budget.spent.flops), winner]
         return SearchOutcome(
             winner.architecture,
             winner.weights,
@@ -173,11 +174,6 @@ class Race:
             untried=len(self.entered - self.tried),
             meta_cost=cost_of(self.known),
         )
-
-
-def _remaining(budget: Budget) -> float:
-    assert budget.flops is not None
-    return budget.flops - budget.spent.flops
 
 
 def _once(cost: Cost, repeated: bool) -> Cost:
@@ -285,7 +281,7 @@ class Halving(Searcher):
             SearchRecord(problem, objectives=objectives),
             torch.Generator().manual_seed(seed),
             self._known(problem, space),
-            _remaining(budget),
+            budget.flops - budget.spent.flops,
         )
 
     def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:

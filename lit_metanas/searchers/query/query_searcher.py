@@ -221,7 +221,6 @@ def _examples(task: Task) -> str:
 
 
 def _outcome(loop: TrialLoop) -> SearchOutcome:
-    """The best architecture, with its trained weights if the estimator trains."""
     ledger, record = loop.ledger, loop.ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         if ledger.refused:

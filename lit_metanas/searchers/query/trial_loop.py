@@ -135,7 +135,6 @@ class TrialLoop:
         return None
 
     def _score(self, trial: optuna.Trial, query: Query) -> ScoredQuery | None:
-        """Measure, and score if the constraints are met and the budget pays."""
         planned, begin = Cost(), perf_counter()
         measures: dict[str, float] = {}
         try:

@@ -141,7 +141,6 @@ class SurrogateChoice:
         return (pool.architectures[place] for place in by_improvement(mean, deviation, best_score))
 
     def _pool(self, architectures: Sequence[Architecture]) -> CandidatePool:
-        """A pool of a large space, each architecture once."""
         own = tuple(dict.fromkeys(architectures))
         features = self.encoding(own)
         return CandidatePool(own, features, self.surrogate.source_means(features))
