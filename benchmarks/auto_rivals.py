@@ -45,7 +45,7 @@ from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.searchers.mutation import complete
-from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
 
 Labels = Mapping[str, str]

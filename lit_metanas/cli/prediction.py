@@ -55,6 +55,6 @@ def _score(exported: Exported, read: ReadExamples, kind: str, batches: Sequence[
     own = [part[place] for batch, part in zip(batches, in_batches(labels), strict=True) for place in batch.kept]
     if not any(own):
         return ""
-    from lit_metanas.comparisons.labelled_predictions import describe_predictions  # loads torchmetrics
+    from lit_metanas.comparisons.tested_part import describe_predictions  # loads torchmetrics
 
     return describe_predictions(exported.objective, exported.classes, torch.cat(found), own)

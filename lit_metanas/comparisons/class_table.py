@@ -109,7 +109,6 @@ class ClassTable:
         return "\n\n".join(parts)
 
     def _confusions(self, matrix: Tensor) -> list[str]:
-        """The confusion matrix, or the most frequent confusions of many classes."""
         if len(self.names) <= LARGEST_MATRIX:
             lines = [("is, taken for →", *map(shorten, self.names)), ("---", *["---:"] * len(self.names))]
             rows = zip(self.names, matrix.tolist(), strict=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -70,8 +71,8 @@ class ComparisonRow(NamedTuple):
             linear=result.linear,
         )
         # A searcher knows neither the name that it has in the comparison nor, of some spaces, the space's.
-        named = replace(record, method=result.method, seed=result.seed, space=record.space or result.space)
-        return cls(result, chosen, named)
+        space = record.space or result.space
+        return cls(result, chosen, replace(record, method=result.method, seed=result.seed, space=space))
 
 
 class Comparison(LightningModule, ABC, Generic[Problem, Method]):
@@ -160,33 +161,27 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         if self._group is not None:
             distributed.all_gather_object(gathered, (self.pairs, self._anew), group=self._group)
         if self.trainer.is_global_zero:
-            self._write_all([pair for pairs, _ in gathered for pair in pairs])
+            pairs, order = [pair for pairs, _ in gathered for pair in pairs], list(self.methods)
+            pairs.sort(key=lambda pair: (pair.result.task_id, order.index(pair.result.method)))
+            self.results = tuple(pair.result for pair in pairs)
+            self.records = tuple(pair.record for pair in pairs)
+            merge_results(self.directory / "results.json", self.results)
+            merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+            # A search without any score leaves no record.
+            if scored := [record for record in self.records if _has_score(record)]:
+                merge_record_lines(self.directory / "records.jsonl", scored)
             if not any(anew for _, anew in gathered):
                 print(f"The search in '{self.directory}' was already finished: nothing was done.")
         self._lock.close()
 
-    def _write_all(self, pairs: list[ComparisonRow]) -> None:
-        order = {method: place for place, method in enumerate(self.methods)}
-        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
-        self.results = tuple(pair.result for pair in pairs)
-        self.records = tuple(pair.record for pair in pairs)
-        merge_results(self.directory / "results.json", self.results)
-        merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
-        # A search without any score leaves no record.
-        if scored := [record for record in self.records if _has_score(record)]:
-            merge_record_lines(self.directory / "records.jsonl", scored)
-
 
 def _check_studies(methods: Mapping[str, Searcher]) -> None:
     """Refuse two methods with the same study: the second would take the first one's trials for its own."""
-    owners: dict[tuple[str, str], str] = {}
-    for name, searcher in methods.items():
-        if not isinstance(searcher, QuerySearcher) or searcher.storage is None:
-            continue
-        owner = owners.setdefault((searcher.storage, searcher.study), name)
-        if owner != name:
+    stored = {name: one for name, one in methods.items() if isinstance(one, QuerySearcher) and one.storage is not None}
+    for one, other in combinations(stored, 2):
+        if (stored[one].storage, stored[one].study) == (stored[other].storage, stored[other].study):
             raise ValueError(
-                f"Methods '{owner}' and '{name}' have one study in one storage: give each another name in 'study'."
+                f"Methods '{one}' and '{other}' have one study in one storage: give each another name in 'study'."
             )
 
 
@@ -241,6 +236,4 @@ def _text(settings: Mapping[str, Any]) -> str:
 def _file_name(text: str) -> str:
     """A file name for any text, one to one."""
     quoted = quote(text, safe=" ")
-    if quoted.strip("."):
-        return quoted
-    return quoted.replace(".", "%2E")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")

@@ -168,9 +168,7 @@ class ResultFields:
     @property
     def named_view(self) -> dict[str, str]:
         """The chosen preprocessing by its name in records; empty without a choice."""
-        if not self.view:
-            return {}
-        return {PREPROCESSING: self.view}
+        return {PREPROCESSING: self.view} if self.view else {}
 
     @property
     def front_names(self) -> list[str]:
@@ -188,9 +186,9 @@ class ResultFields:
             ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
-            value = percent(one.test_score, one.ci95)
+            score = percent(one.test_score, one.ci95)
             labels = ", ".join(f"{choice} {label}" for choice, label in {**one.architecture, **one.named_view}.items())
             if one.space != self.record.space:
                 labels = f"{one.space}: {labels}"
-            rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", value, labels))
+            rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", score, labels))
         return rows

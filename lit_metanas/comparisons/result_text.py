@@ -26,16 +26,14 @@ from lit_metanas.training.precision import FLOAT32
 def describe_result(result: ResultFields) -> str:
     """All that a result has to say, in lines."""
     begin = "Stopped early; best so far" if result.stopped else "Found"
-    lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':"]
-    if result.failure:
-        lines.append(_wrap(f"reason: {result.failure}"))
-    lines.append(_wrap(f"architecture: {result.architecture}"))
-    if result.view:
-        lines.append(f"  preprocessing: {_views(result)}")
-    if len(scores := _scores_by_view(result)) > 1:
-        each = ", ".join(f"{view} {100 * score:.1f} %" for view, score in scores.items())
-        chosen_by = result.metric if result.teacher is None else "agreement"
-        lines.append(_wrap(f"best validation {chosen_by} of the search with each: {each}"))
+    chosen_by = result.metric if result.teacher is None else "agreement"
+    facts = {
+        "reason": result.failure,
+        "architecture": result.architecture,
+        "preprocessing": _views(result),
+        f"best validation {chosen_by} of the search with each": _scores_by_view(result),
+    }
+    lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':", *_wrapped(facts)]
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 
@@ -128,9 +126,7 @@ def short_measure(value: float) -> str:
 
     Errors of prices are such large numbers.
     """
-    if 1e4 <= value < 1e9:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"
 
 
 def class_table(result: ResultFields) -> ClassTable | None:
@@ -142,9 +138,7 @@ def class_table(result: ResultFields) -> ClassTable | None:
 
 def teacher_section(result: ResultFields) -> str:
     """The student next to its teacher, as Markdown; empty without one."""
-    if result.teacher is None:
-        return ""
-    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
+    return result.teacher.markdown(result.metric, result.test_score, result.ci95) if result.teacher else ""
 
 
 def warn_of_classes(result: ResultFields) -> None:
@@ -156,9 +150,7 @@ def warn_of_classes(result: ResultFields) -> None:
 
 
 def _recipe_sentence(result: ResultFields) -> str:
-    """The recipe of the last training, with a note on inherited weights."""
-    fields = {name: value for name, value in result.whole_recipe.items() if name != "inherit"}
-    made = ", ".join(f"{name}={value}" for name, value in fields.items())
+    made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
     if not result.recipe.inherit:
         return made
     which = "it" if result.ensemble == 1 else "the first network"
@@ -166,7 +158,6 @@ def _recipe_sentence(result: ResultFields) -> str:
 
 
 def _front_sentence(result: ResultFields) -> str:
-    """The sentence on the front in a card; empty without a front."""
     if not result.front:
         return ""
     sizes = [getattr(one, result.traded) for one in result.front]
@@ -185,7 +176,6 @@ def _front_sentence(result: ResultFields) -> str:
 
 
 def _score_lines(result: ResultFields) -> list[str]:
-    """The test score, the weakest class unless all are equal, and the numbers of examples."""
     trained, tested = result.images
     interval = "95 % interval"
     if math.isnan(result.ci95):
@@ -206,79 +196,76 @@ def _score_lines(result: ResultFields) -> list[str]:
 
 
 def _network_lines(result: ResultFields) -> list[str]:
-    """The networks' size and latency, the number of architectures tried, and the linear model."""
-    networks = describe_networks(result.ensemble, result.linear)
     one = "image" if isinstance(as_shape(result.shape), ImageShape) else "input"
-    lines = [f"  {networks}: {result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"]
-    if result.encoder:
-        lines.append(_wrap(f"encoder, included: {result.encoder}"))
-    if _latency_text(result):
-        lines.append(f"  latency: {_latency_text(result)}")
-    if result.cost.queries:
-        tried = f"  tried: {number_of(result.cost.queries, 'architecture')}"
-        if result.untried:
-            tried += f"; the budget did not pay for {result.untried} more"
-        lines.append(tried)
-    if result.linear_model:
-        lines.append(_wrap(f"linear model: {result.linear_model}"))
-    if result.rival:
-        lines.append(_wrap(f"rival: {result.rival}"))
-    return lines
+    tried = number_of(result.cost.queries, "architecture")
+    if result.untried:
+        tried += f"; the budget did not pay for {result.untried} more"
+    facts = {
+        describe_networks(result.ensemble, result.linear): (
+            f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
+        ),
+        "encoder, included": result.encoder,
+        "latency": _latency_text(result),
+        "tried": result.cost.queries and tried,
+        "linear model": result.linear_model,
+        "rival": result.rival,
+    }
+    return _wrapped(facts)
 
 
 def _cost_lines(result: ResultFields) -> list[str]:
-    """Costs, the way to repeat the search, and the front, as far as they are known."""
-    lines = [
-        f"  cost of the search: {_cost_text(result.cost)}",
-        f"  cost of all training after it{_unreturned(result)}: {_cost_text(result.training_cost)}",
-    ]
-    if result.encoding_cost.flops:
-        spent = result.encoding_cost
-        lines.insert(0, f"  cost of the encoders' features: {spent.flops:.3g} FLOPs, {spent.seconds:.1f} s, once")
-    if result.precision != FLOAT32:
-        lines.append(f"  precision of the trainings: {result.precision}")
-    if result.meta_cost.flops:
-        lines.append(f"  cost of what was learned before: {_cost_text(result.meta_cost)}, paid once")
-    if not math.isnan(result.pace):
-        lines.append(f"  pace: {result.pace:.3g} training FLOPs a second")
-    if result.command:
-        lines.append(f"  to repeat it: {printable(result.command)}")
+    features, meta = result.encoding_cost, result.meta_cost
+    facts = {
+        "cost of the encoders' features": (
+            features.flops and f"{features.flops:.3g} FLOPs, {features.seconds:.1f} s, once"
+        ),
+        "cost of the search": _cost_text(result.cost),
+        f"cost of all training after it{_unreturned(result)}": _cost_text(result.training_cost),
+        "precision of the trainings": result.precision != FLOAT32 and result.precision,
+        "cost of what was learned before": meta.flops and f"{_cost_text(meta)}, paid once",
+        "pace": not math.isnan(result.pace) and f"{result.pace:.3g} training FLOPs a second",
+        "to repeat it": printable(result.command),  # in one line, to be copied
+    }
+    lines = [f"  {name}: {fact}" for name, fact in facts.items() if fact]
     if result.front:
         lines += ["  front:", *_aligned([row[:-1] for row in result.front_table()])]
     return lines
 
 
 def _views(result: ResultFields) -> str:
-    """The preprocessing, and that of the linear model if it differs."""
     if result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
 
 
-def _scores_by_view(result: ResultFields) -> dict[str, float]:
-    """The best validation score of the search with each preprocessing that it tried, the highest first."""
+def _scores_by_view(result: ResultFields) -> str:
+    """The best validation score with each preprocessing, the highest first; empty if the search had no choice."""
     found = dict[str, float]()
     for trial in result.record.trials:
-        if trial.scored and (view := trial.recipe.get(PREPROCESSING)) is not None:
-            found[str(view)] = max(trial.value, found.get(str(view), trial.value))
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        if trial.scored and PREPROCESSING in trial.recipe:
+            view = str(trial.recipe[PREPROCESSING])
+            found[view] = max(trial.value, found.get(view, trial.value))
+    if len(found) < 2:
+        return ""
+    best_first = sorted(found.items(), key=lambda item: -item[1])
+    return ", ".join(f"{view} {100 * score:.1f} %" for view, score in best_first)
+
+
+def _wrapped(facts: Mapping[str, object]) -> list[str]:
+    """A paragraph for each fact, by its name, that is neither empty nor zero."""
+    return [_wrap(f"{name}: {fact}") for name, fact in facts.items() if fact]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines of a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["    ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [f"  {line}" for line in lines]
+    return ["  " + "    ".join(map(str.rjust, row, widths)) for row in rows]
 
 
 def _latency_text(result: ResultFields) -> str:
-    """The latency with the number of inputs and threads; empty if it was not measured."""
     if math.isnan(result.latency):
         return ""
     measured = f"{1000 * result.latency:.3g} ms for one input"
-    if result.threads is None:
-        return measured
-    return f"{measured}, with {number_of(result.threads, 'thread')}"
+    return measured if result.threads is None else f"{measured}, with {number_of(result.threads, 'thread')}"
 
 
 def _unreturned(result: ResultFields) -> str:

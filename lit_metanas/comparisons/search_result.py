@@ -72,8 +72,8 @@ class SearchResult(ResultFields):
 
     def to_plain(self) -> dict[str, Any]:
         """The fields as JSON has them, without what the task has, the network, and the record."""
-        plain = {name: to_plain(getattr(self, name)) for name in _PLAIN}
-        return {**plain, "front": [one.to_plain() for one in self.front]}
+        front = [one.to_plain() for one in self.front]
+        return {**{name: to_plain(getattr(self, name)) for name in _PLAIN}, "front": front}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], record: SearchRecord) -> Self:
@@ -87,9 +87,8 @@ class SearchResult(ResultFields):
             raise ValueError("it is damaged, or of another version")
         hints = get_type_hints(cls)
         found = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN if name in values}
-        front = tuple(cls.from_plain(one, record) for one in values["front"])
-        placeholder = Classification(len(found["classes"]))
-        return cls(**found, record=record, front=front, network=nn.Identity(), objective=placeholder)
+        found["front"] = tuple(cls.from_plain(one, record) for one in values["front"])
+        return cls(**found, record=record, network=nn.Identity(), objective=Classification(len(found["classes"])))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the test part, which may be far larger than the rest."""
@@ -105,9 +104,7 @@ class SearchResult(ResultFields):
         """The share of the test examples that are classified correctly; other objectives raise AttributeError."""
         if not isinstance(self.objective, Classification):
             raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
-        if self.metric == ACCURACY:
-            return self.test_score
-        return self.measures[ACCURACY]
+        return self.test_score if self.metric == ACCURACY else self.measures[ACCURACY]
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
@@ -137,7 +134,7 @@ class SearchResult(ResultFields):
             numbers = torch.cat([self.objective.values(part) for part in scores]).tolist()
             return [self.objective.columns(row, self.classes) for row in numbers]
         if isinstance(self.objective, SeveralLabels):
-            sets = [each for part in scores for each in self.objective.predictions(part)]
+            sets = (each for part in scores for each in self.objective.predictions(part))
             return [self.objective.labels_of(each, self.classes) for each in sets]
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]

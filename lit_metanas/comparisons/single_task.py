@@ -132,9 +132,7 @@ def search(
     recipe = recipe or Recipe()
     if not isinstance(recipe, Recipe):
         raise ValueError(f"search: recipe must be a Recipe, not {type(recipe).__name__}.")
-    first: Sequence[Mapping[str, str]] = ()
-    if usual and method is None:
-        first = kind_of(task).first
+    first = kind_of(task).first if usual and method is None else ()
     searcher = method or default_method(space, recipe, first, precision=precision)
     if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
         rung = searcher.first_rung(space, seed, problem=task.id)
@@ -182,13 +180,11 @@ def search(
 @contextmanager
 def undisturbed(task: Task, threads: int | None) -> Iterator[None]:
     """Enable gradients, and set the task's precision and the threads of torch, whatever the caller's settings."""
-    if task.train.inputs.device.type != "cpu":
-        threads = None
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
         _default_dtype(float_type(task.train.inputs)),
-        torch_threads(threads),
+        torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
     ):
         yield
@@ -284,7 +280,6 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures:
 def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int, precision: str
 ) -> tuple[Child, Cost]:
-    """Train the chosen network by the recipe on a part of the task; returns the cost, too."""
     begin = perf_counter()
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
     cost = fit_child(child, part, seed=seed, precision=precision)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.comparisons.comparison import Comparison, ComparisonRow
-from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
+from lit_metanas.estimators.tabular import Table, TabularEstimator
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Budget

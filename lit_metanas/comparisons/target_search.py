@@ -100,17 +100,13 @@ class TargetSearch(Comparison[Task, Searcher]):
     def input_shape(self) -> Shape | None:
         """The shape that all meta-trained methods share, for tasks that leave theirs open."""
         shapes = set(self._asked("input_shape")) - {None}
-        if len(shapes) != 1:
-            return None
-        return shapes.pop()
+        return shapes.pop() if len(shapes) == 1 else None
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """The preprocessing that all meta-trained methods share, for tasks that leave theirs open."""
         found = [made for made in self._asked("preprocessing") if made is not None]
-        if len({made.digest for made in found}) != 1:
-            return None
-        return found[0]
+        return found[0] if len({made.digest for made in found}) == 1 else None
 
     def _asked(self, name: str) -> list[Any]:
         """An attribute of each method; a missing checkpoint raises FileNotFoundError with its key."""
@@ -159,9 +155,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             threads=None,  # as the Trainer has set them
             progress=self.trainer.is_global_zero and not Console(stderr=True).is_terminal,  # which has a bar
         )
-        command = ""
-        if self.config:
-            command = f"lit-metanas search -c {shlex.quote(self.config)}"
+        command = f"lit-metanas search -c {shlex.quote(self.config)}" if self.config else ""
         if self.export:
             found.export(folder, onnx=self.export == "onnx", command=command)
         else:
@@ -217,11 +211,8 @@ def comparison_row(
 
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
-    """The protocol of a target task; without classes both numbers are 0."""
-    statistics = "running" if batch_norms(network) else ""
-    if not isinstance(task.goal, Classification):
-        return Protocol("target", 0, 0, statistics)
-    return Protocol("target", task.way, len(task.train) // task.way, statistics)
+    way, shot = (task.way, len(task.train) // task.way) if isinstance(task.goal, Classification) else (0, 0)
+    return Protocol("target", way, shot, "running" if batch_norms(network) else "")
 
 
 def task_settings(task: Task) -> dict[str, object]:
@@ -229,8 +220,8 @@ def task_settings(task: Task) -> dict[str, object]:
     settings: dict[str, object] = {"id": task.id, "way": task.way, "classes": list(task.classes), "val": None}
     for name, split in (("train", task.train), ("val", task.val), ("test", task.test)):
         if split is not None:
-            tensors = (split.inputs, split.labels, split.weights)
-            settings[name] = tensor_digest(*(one for one in tensors if one is not None))
+            tensors = (one for one in (split.inputs, split.labels, split.weights) if one is not None)
+            settings[name] = tensor_digest(*tensors)
     if task.objective is not None:
         settings["objective"] = settings_of(task.objective)
     return settings

@@ -191,19 +191,14 @@ class BestSoFar(EstimatorAround):
         return submitted.then(lambda score: self._keep(architecture, score, submitted.seconds))
 
     def _keep(self, architecture: Architecture, score: Score, seconds: float) -> None:
-        """Keep a trial."""
         cost = replace(score.cost, seconds=score.cost.seconds + seconds)  # a kept score has seconds of its own
-        self.spent.append((architecture, {**self._recipe}, cost))
-        trials = self._record.trials
-        spent = score.cost
-        if trials:
-            spent = trials[-1].cost + spent
+        trials, recipe = self._record.trials, {**self._recipe}
+        self.spent.append((architecture, recipe, cost))
+        spent = trials[-1].cost + score.cost if trials else score.cost
         failure = "its score is not a number" if isnan(score.value) else ""
-        trials.append(Trial(architecture, score.value, spent, failure=failure, recipe={**self._recipe}))
-        if failure:
-            return
-        if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
-            recipe = {**self._recipe}
+        trials.append(Trial(architecture, score.value, spent, failure=failure, recipe=recipe))
+        best = self.outcome
+        if not failure and (best is None or score.value >= best.value):
             self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]
 
 
@@ -218,26 +213,23 @@ Measure = Callable[[Architecture], float]
 def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.device) -> Mapping[str, Measure]:
     """``parameters``, ``flops`` (multiply-adds) and ``latency`` (seconds) of children for one input."""
 
-    def parameters(architecture: Architecture) -> float:
-        return float(space.cost(architecture, shape, way).parameters)
-
-    def flops(architecture: Architecture) -> float:
-        return float(space.cost(architecture, shape, way).flops)
-
     # Measured again in each call, so it differs a little between calls.
     def seconds(architecture: Architecture) -> float:
         with torch.random.fork_rng(devices=[]):
             network = space.child(architecture, shape, way)
         return latency(network.to(device), shape)
 
-    return {"parameters": parameters, "flops": flops, "latency": seconds}
+    return {
+        "parameters": lambda architecture: float(space.cost(architecture, shape, way).parameters),
+        "flops": lambda architecture: float(space.cost(architecture, shape, way).flops),
+        "latency": seconds,
+    }
 
 
 @torch.no_grad()
 def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int = 3) -> float:
     """Median seconds of a forward pass of one input, in evaluation mode, on the network's device."""
-    parameter = next(network.parameters(), torch.empty(0))
-    inputs = blank_inputs(1, shape).to(parameter.device)
+    inputs = blank_inputs(1, shape).to(next(network.parameters(), torch.empty(0)).device)
     network.eval()
     times = []
     for _ in range(warmup + repeats):

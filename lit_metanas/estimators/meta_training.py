@@ -104,12 +104,10 @@ class MetaTrainingEstimator(Estimator):
             (metrics,) = trainer.validate(model, self.data, verbose=False)
         spent = replace(model.cost(), queries=1, seconds=0.0)
         assert spent.flops <= self.cost(architecture, fidelity).flops
-        modules = {"": model.supernet, "head.": model.head}
-        named = {prefix + name: p for prefix, module in modules.items() for name, p in module.named_parameters()}
-        trained = {name: parameter.detach().cpu() for name, parameter in named.items()}
+        named = [*model.supernet.named_parameters(), *model.head.named_parameters(prefix="head")]
+        trained = {name: parameter.detach().cpu() for name, parameter in named}
         # The head of another recipe does not fit this one.
-        others = {name for name in weights if name.startswith("head.") and name not in trained}
-        kept = {name: weight for name, weight in weights.items() if name not in others}
+        kept = {name: weight for name, weight in weights.items() if name in trained or not name.startswith("head.")}
         return Score(metrics["val/accuracy"], spent, overlay(kept, trained))
 
     def _model(self, architecture: Architecture, flops: float) -> MetaSearch:
@@ -156,12 +154,9 @@ class KeptScores(EstimatorAround):
 
     def _digest(self, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None) -> str:
         """The file name of a call; equal calls have equal names."""
-        names: list[str] | None = None
-        tensors: list[Tensor] = []
-        if start is not None:
-            names, tensors = list(start), list(start.values())
+        names = None if start is None else list(start)
         settings = [{**self._settings}, {**self.settings}]
-        call = [settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
+        call = [settings, architecture.to_json(), fidelity, names, tensor_digest(*(start or {}).values())]
         return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
 
 

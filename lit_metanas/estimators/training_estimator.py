@@ -89,9 +89,7 @@ class TrainingEstimator(Estimator):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the meta-training that gave the weights."""
-        if self._start is None:
-            return Cost()
-        return self._start.cost
+        return self._start.cost if self._start else Cost()
 
     @property
     def measures(self) -> Mapping[str, Measure]:
@@ -108,8 +106,9 @@ class TrainingEstimator(Estimator):
         """One query, and 3 x forward multiply-adds x training images."""
         epochs, examples = self._seen(fidelity)
         images = epochs * images_an_epoch(examples, self.recipe.batch_size)
-        cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
-        return replace(cost, queries=1)
+        return replace(
+            training_cost(self.space, architecture, self.task.shape, self.task.way, images=images), queries=1
+        )
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
@@ -134,7 +133,6 @@ class TrainingEstimator(Estimator):
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
-        """The weights of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
             weights = first_weights(self.space, self.task.shape, self.seed)
         else:

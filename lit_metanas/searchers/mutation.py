@@ -1,19 +1,21 @@
-"""New architectures, drawn or mutated, and values of one parameter."""
+"""New architectures, drawn or mutated; values of one parameter; and which parameter sets stand for one network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from math import exp, isclose, log
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
-from lit_metanas.spaces.architecture import Architecture, Choice, labels_of
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 
 def any_value(distribution: BaseDistribution, generator: np.random.Generator) -> Any:
@@ -33,8 +35,7 @@ def can_have(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and _is_of_range(distribution, value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_of_range(distribution, value)
 
 
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
@@ -52,8 +53,8 @@ def other_value(distribution: BaseDistribution, value: Any, generator: np.random
 def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:
     """The values of a parameter by the labels of a choice that they stand for."""
     if isinstance(distribution, CategoricalDistribution):
-        found = {choice.label_of(value): value for value in reversed(distribution.choices)}
-        return {label: value for label, value in found.items() if label is not None}
+        values = reversed(distribution.choices)  # of several values of one label the first counts
+        return {label: value for value in values if (label := choice.label_of(value)) is not None}
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     named: dict[str, Any] = {}
     for label in choice.labels:
@@ -64,13 +65,12 @@ def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str,
 
 
 def _is_of_range(distribution: IntDistribution | FloatDistribution, value: float) -> bool:
-    """Whether a number lies within the range, and on one of its steps."""
-    within = distribution.low <= value <= distribution.high
-    return within and isclose(_nearest(distribution, value), value, rel_tol=1e-9)
+    return distribution.low <= value <= distribution.high and isclose(
+        _nearest(distribution, value), value, rel_tol=1e-9
+    )
 
 
 def _nearest(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
-    """The value of a range that is nearest to a number."""
     low, step = distribution.low, distribution.step
     if step is not None:
         value = low + round((value - low) / step) * step
@@ -95,11 +95,10 @@ def draw_new(
     misses = 0
     while len(found) < number and misses < FRUITLESS_DRAWS:
         one = draw()
-        if one in known or one in found or refusal(one) is not None:
-            misses += 1
-            continue
-        found[one] = None
-        misses = 0
+        misses += 1
+        if one not in known and one not in found and refusal(one) is None:
+            found[one] = None
+            misses = 0
     return list(found)
 
 
@@ -118,15 +117,9 @@ def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
 
 def named_networks(space: ChoiceSpace, named: Iterable[Mapping[str, str]]) -> list[Architecture]:
     """Those of some networks that the space can build, named by labels of choices or groups; see ``complete``."""
-    found: dict[Architecture, None] = {}
-    known = labels_of(space.choices)
-    for labels in named:
-        wanted = space.by_choice(labels)
-        if all(label in known.get(name, ()) for name, label in wanted.items()):
-            one = complete(space, wanted)
-            if space.violation(one) is None:
-                found[one] = None
-    return list(found)
+    known = {(choice.name, label) for choice in space.choices for label in choice.labels}
+    networks = [complete(space, labels) for labels in map(space.by_choice, named) if labels.items() <= known]
+    return list(dict.fromkeys(one for one in networks if space.violation(one) is None))
 
 
 def mutate(
@@ -141,15 +134,95 @@ def mutate(
     choice = open_choices[below(len(open_choices), generator)]
     others = [label for label in space.proposed_labels(choice) if label != labels[choice.name]]
     label = others[below(len(others), generator)]
-    together = bool(torch.rand((), generator=generator) < whole_groups)
-    changed = {c.name: label for c in open_choices if c is choice or (together and _is_tied(c, choice, label))}
+    changed = {choice.name: label}
+    # Drawn in any case, so that the later draws do not depend on the group.
+    if torch.rand((), generator=generator) < whole_groups and choice.group:
+        changed |= {c.name: label for c in open_choices if c.group == choice.group and label in c.labels}
     return complete(space, {**labels, **changed})
-
-
-def _is_tied(choice: Choice, other: Choice, label: str) -> bool:
-    return bool(choice.group) and choice.group == other.group and label in choice.labels
 
 
 def below(number: int, generator: torch.Generator) -> int:
     """Draw a whole number from 0 to ``number - 1``."""
     return int(torch.randint(number, (), generator=generator))
+
+
+class Identity(NamedTuple):
+    """The properties of a parameter set."""
+
+    key: Hashable  # equal for sets that stand for the same canonical architecture
+    allowed: bool  # whether the architecture can be built
+    inactive: frozenset[str]  # parameters without effect
+    architecture: Architecture | None  # None if the parameters give none of the space
+
+
+class Identities:
+    """Identifies parameter sets: equal keys for the same network of a space, or without one for equal values."""
+
+    def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
+        self.space, self.prefix = space, prefix
+        self.choices = {prefix + choice.name: choice for choice in (space.choices if space else ())}
+        self._seen: dict[Hashable, Identity] = {}
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # it only saves time, and a sampler is copied for each trial
+
+    def __call__(self, parameters: Mapping[str, Any]) -> Identity:
+        """The identity of a parameter set."""
+        key = tuple(parameters.items())
+        try:
+            found = self._seen.get(key)
+        except TypeError:  # a storage in memory takes labels that have no hash
+            key = tuple((name, repr(value)) for name, value in key)
+            found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = self._identify(dict(key))
+        return found
+
+    def equivalent(self, parameters: Mapping[str, Any], below: Callable[[int], int]) -> dict[str, Any]:
+        """Parameters of the same identity, drawn if the space has several: see ``ChoiceSpace.equivalent``."""
+        if self.space is None or not all(name in parameters for name in self.choices):
+            return dict(parameters)
+        drawn = self.space.equivalent({choice.name: parameters[name] for name, choice in self.choices.items()}, below)
+        return {**parameters, **{name: drawn[choice.name] for name, choice in self.choices.items()}}
+
+    def with_labels(self, trial: FrozenTrial) -> FrozenTrial:
+        """A trial with labels instead of numbers and booleans; missing inactive choices get their first label."""
+        others = [name for name in self.choices if not isinstance(trial.params.get(name), str)]
+        if not others:
+            return trial
+        labelled = copy(trial)
+        labelled.params = dict(trial.params)
+        whole = self(trial.params).architecture is not None
+        for name in others:
+            choice = self.choices[name]
+            if name in trial.params:
+                labelled.params[name] = choice.label_of(trial.params[name]) or trial.params[name]
+            elif whole and self.space is not None:
+                labelled.params[name] = self.space.proposed_labels(choice)[0]
+        return labelled
+
+    def distributions(self, asked: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+        """The labels of each choice; only those that a study can have, if its trials have ``asked`` for it."""
+        assert self.space is not None
+        found = self.space.distributions(self.prefix)
+        for name, choice in self.choices.items():
+            values = values_by_label(asked[name], choice) if name in asked else {}
+            if kept := [label for label in self.space.proposed_labels(choice) if label in values]:
+                found[name] = CategoricalDistribution(kept)
+        return found
+
+    def _identify(self, parameters: dict[str, Any]) -> Identity:
+        architecture, allowed, inactive = None, True, frozenset[str]()
+        if self.space is not None:
+            with suppress(ValueError):  # an incomplete architecture is identified by its values
+                architecture = self.space.from_parameters(parameters, self.prefix)
+                allowed = self.space.violation(architecture) is None
+                inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
+                parameters = {name: value for name, value in parameters.items() if name not in self.choices}
+        others = tuple((name, _round(parameters[name])) for name in sorted(parameters))
+        return Identity((architecture, others), allowed, inactive, architecture)
+
+
+def _round(value: Any) -> Any:
+    """A value without its last digits, which a step up and a step down can change."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from hashlib import blake2b
 
 import torch
@@ -15,8 +16,9 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
-from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
@@ -53,23 +55,20 @@ class Searcher(ABC):
     @property
     def meta_cost(self) -> Cost:
         """Cost that was paid once, before any task: the meta-training that the search starts from."""
-        if (start := self._meta_checkpoint()) is None:
-            return Cost()
-        return start.cost
+        start = self._meta_checkpoint()
+        return start.cost if start else Cost()
 
     @property
     def input_shape(self) -> Shape | None:
         """Shape of the meta-training's inputs; None if the search takes any."""
-        if (start := self._meta_checkpoint()) is None:
-            return None
-        return start.shape
+        start = self._meta_checkpoint()
+        return start.shape if start else None
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """Preprocessing of the meta-training's inputs; None for images, or if the search takes any."""
-        if (start := self._meta_checkpoint()) is None:
-            return None
-        return start.inputs.preprocessing
+        start = self._meta_checkpoint()
+        return start.inputs.preprocessing if start else None
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
         """The meta-training that the search starts from, if there is one."""
@@ -112,9 +111,8 @@ class RandomArchitecture(Searcher):
         """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
-            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
-        return _outcome_without_score(drawn[0], task, space, budget)
+        architecture = first_buildable(space, partial(space.sample, generator))
+        return _outcome_without_score(architecture, task, space, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
@@ -150,9 +148,7 @@ class MetaSearchedArchitecture(Searcher):
         return read_meta_checkpoint(self.start).cost
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        if self.inherit:
-            return read_meta_checkpoint(self.start)
-        return None
+        return read_meta_checkpoint(self.start) if self.inherit else None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:

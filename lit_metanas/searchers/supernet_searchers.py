@@ -66,9 +66,7 @@ class SupernetSearcher(Searcher, Generic[Module]):
         self.callbacks = tuple(callbacks)
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        if isinstance(self.start, str):
-            return read_meta_checkpoint(self.start)
-        return None
+        return read_meta_checkpoint(self.start) if isinstance(self.start, str) else None
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on."""
@@ -82,9 +80,15 @@ class SupernetSearcher(Searcher, Generic[Module]):
         with torch.inference_mode(False), torch.enable_grad():
             epoch = max(1, len(task.train) // self.batch_size)
             plan = SupernetPlan(space, task, budget, self.epochs * epoch, validate_every=epoch, seed=seed)
-            trained = self._fit(self._training(plan), seed)
-            found = self._choose(trained, seed)
-            return replace(found, weights=trained.inheritance(found.architecture))
+            device, module = task.train.inputs.device, self._training(plan)
+            module.to(device)
+            if self.start is not None:
+                self._start_from(self.start, module)
+            pairs = Minibatches(task.train, module.val, batch_size=self.batch_size, steps=module.steps, seed=seed)
+            with quiet_trainer(device, callbacks=self.callbacks) as trainer:
+                trainer.fit(module.train(), train_dataloaders=pairs)
+            found = self._choose(module.to(device), seed)
+            return replace(found, weights=module.inheritance(found.architecture))
 
     @abstractmethod
     def _training(self, plan: SupernetPlan) -> Module:
@@ -94,20 +98,8 @@ class SupernetSearcher(Searcher, Generic[Module]):
     def _choose(self, trained: Module, seed: int) -> SearchOutcome:
         """Choose an architecture with the trained weights, which the child will inherit."""
 
-    def _fit(self, module: Module, seed: int) -> Module:
-        """Train a module to the end of its schedule or of its budget, on the device that the task lies on."""
-        device = module.task.train.inputs.device
-        module = module.to(device)
-        if self.start is not None:
-            self._start_from(self.start, module)
-        pairs = Minibatches(module.task.train, module.val, batch_size=self.batch_size, steps=module.steps, seed=seed)
-        with quiet_trainer(device, callbacks=self.callbacks) as trainer:
-            trainer.fit(module.train(), train_dataloaders=pairs)
-        return module.to(device)
-
     @torch.no_grad()
     def _start_from(self, start: Parameters | str, module: SupernetTraining) -> None:
-        """Begin from meta-trained parameters, and make the classifier."""
         task, space = module.task, module.space
         parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
         mixture = module.begin(parameters)
@@ -174,7 +166,6 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
         return DARTSTraining(plan, relaxation=self.relaxation, gradient=self.gradient, rates=self.rates)
 
     def _choose(self, trained: DARTSTraining, seed: int) -> SearchOutcome:
-        """The architecture of the largest logits."""
         architecture = trained.architecture()
         if (reason := trained.space.violation(architecture)) is not None:
             raise ValueError(

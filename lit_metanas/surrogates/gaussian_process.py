@@ -130,8 +130,10 @@ class GaussianProcess:
             means.append(solved @ rows)
             explained.append((rows**2).sum(0))
         variance = self.kernel.variance(self.parameters) - torch.cat(explained)
-        noise = float((self.parameters[-1] / 2).exp())
-        return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise)
+        # Half of the logarithm of the noise's variance is that of its deviation.
+        return Prediction(
+            torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise=float((self.parameters[-1] / 2).exp())
+        )
 
 
 def negative_log_posterior(
@@ -179,21 +181,18 @@ def _noisy(covariance: Tensor, parameters: Tensor) -> Tensor:
 
 
 def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
-    squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :]
-    return (squares - 2 * left @ right.T).clamp(min=0)
+    return ((left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T).clamp(min=0)
 
 
 def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
     """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, exact even if the expectation underflows."""
     # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9.
-    z = (mean - best) / deviation
-    return deviation.log() + _log_h(z)
+    return deviation.log() + _log_h((mean - best) / deviation)
 
 
 def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
     """Places in the order of their expected improvement, the largest first; the earlier of equals."""
-    order: list[int] = log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
-    return order
+    return log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
 
 
 def _log_h(z: Tensor) -> Tensor:

@@ -33,8 +33,7 @@ def discordance(values: Tensor, predictions: Tensor) -> Tensor:
     better = values[:, None] > values[None, :]  # pairs of equal scores do not count
     wrong = predictions[:, :, None] < predictions[:, None, :]
     even = predictions[:, :, None] == predictions[:, None, :]
-    missed = ((wrong.double() + 0.5 * even.double()) * better).sum((1, 2))
-    return missed / better.sum().clamp(min=1)
+    return ((wrong.double() + 0.5 * even.double()) * better).sum((1, 2)) / better.sum().clamp(min=1)
 
 
 def evidence_weights(values: Tensor, predictions: Tensor) -> Tensor:
@@ -101,18 +100,15 @@ def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) ->
     order = values.argsort(descending=True, stable=True)
     even = order[torch.linspace(0, len(order) - 1, min(FITTED, len(order))).round().long()]
     parameters = fit_parameters(kernel, features[even], values[even], kernel.prior)
-    process = GaussianProcess(kernel, parameters, features, values)
-    elite: tuple[Architecture, ...] = ()
-    if scores.architectures:
-        elite = tuple(scores.architectures[place] for place in order[:ELITE].tolist())
+    best = order[:ELITE].tolist() if scores.architectures else []  # which may be left out
     raw = SourceGP(
         task_id=scores.task_id,
         parameters=parameters,
         features=features,
-        weights=process.weights,
+        weights=GaussianProcess(kernel, parameters, features, values).weights,
         location=0.0,
         spread=1.0,
-        elite=elite,
+        elite=tuple(scores.architectures[place] for place in best),
         cost=scores.cost,
     )
     means = raw.mean(kernel, candidates)

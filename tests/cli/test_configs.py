@@ -17,7 +17,7 @@ from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
+from lit_metanas.searchers.samplers.meta_sampler import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks import TaskCollection, TaskSource
 from lit_metanas.training import MetaRecipe

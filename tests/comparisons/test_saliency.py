@@ -7,9 +7,15 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.comparisons import saliency as module
-from lit_metanas.comparisons.saliency import MOST_WORK, PATCHES, POSITIONS, explained, saliency
-from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.comparisons import shown_predictions as module
+from lit_metanas.comparisons.shown_predictions import (
+    MOST_WORK,
+    PATCHES,
+    POSITIONS,
+    explained,
+    saliency,
+    shown_predictions,
+)
 from lit_metanas.records.result_files import KeptNetwork, read_predictions, write_example_rows, write_predictions
 from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_page import class_section

@@ -33,7 +33,7 @@ from lit_metanas.searchers import (
     RandomArchitecture,
     SuccessiveHalving,
 )
-from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
 from lit_metanas.training import Child, Recipe, load

@@ -19,7 +19,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_record_lines, read_results
 from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
-from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child

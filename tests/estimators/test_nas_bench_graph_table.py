@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from lit_metanas.estimators import NASBenchGraphTable
-from lit_metanas.estimators.tables import nas_bench_graph_table as module
+from lit_metanas.estimators import nas_bench_tables as module
 from lit_metanas.spaces import NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 

@@ -16,8 +16,7 @@ from query_toys import SPACE, search
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import MetaSampler, RegularisedEvolution
-from lit_metanas.searchers.query.study import open_storage
-from lit_metanas.searchers.query.study_record import record_of
+from lit_metanas.searchers.query.study import open_storage, record_of
 
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
     "random": lambda: RandomSampler(seed=0),

@@ -68,7 +68,7 @@ from lit_metanas.searchers import (
     Searcher,
     SuccessiveHalving,
 )
-from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.spaces import (
     Architecture,
     DARTSCell,

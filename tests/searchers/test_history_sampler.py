@@ -6,7 +6,7 @@ from letters import SPACE
 from optuna.trial import TrialState
 
 from lit_metanas.searchers import RegularisedEvolution
-from lit_metanas.searchers.samplers.identities import Identities
+from lit_metanas.searchers.mutation import Identities
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")

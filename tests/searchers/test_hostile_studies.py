@@ -24,8 +24,7 @@ from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger, Query
-from lit_metanas.searchers.query.study import open_storage
-from lit_metanas.searchers.query.worker_group import WorkerGroup
+from lit_metanas.searchers.query.study import WorkerGroup, open_storage
 
 Change = Callable[[dict[str, Any]], object]
 

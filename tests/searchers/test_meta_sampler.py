@@ -15,8 +15,8 @@ from letters import ALL, SPACE
 
 from lit_metanas.records import TaskScores
 from lit_metanas.searchers import MetaSampler
-from lit_metanas.searchers.samplers import surrogate_choice
-from lit_metanas.searchers.samplers.surrogate_choice import Tried
+from lit_metanas.searchers.samplers import meta_sampler
+from lit_metanas.searchers.samplers.meta_sampler import Tried
 from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
@@ -243,8 +243,8 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
 
 def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint, monkeypatch):
     whole = tried(optimized(make(checkpoint), 16))
-    monkeypatch.setattr(surrogate_choice, "CONTEXT", 6)
-    monkeypatch.setattr(surrogate_choice, "REFIT", 5)
+    monkeypatch.setattr(meta_sampler, "CONTEXT", 6)
+    monkeypatch.setattr(meta_sampler, "REFIT", 5)
     choice = make(checkpoint)._choice
     scores = torch.tensor([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, 0.5, 4.0, 5.0, 6.0, 6.5])
     assert choice._split_places(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])

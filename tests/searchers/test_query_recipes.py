@@ -9,7 +9,7 @@ import torch
 from query_toys import Sums, resume, search
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
-from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe

@@ -8,9 +8,8 @@ from optuna.trial import TrialState
 from query_toys import SPACE, Sums, search
 
 from lit_metanas.records import Budget, read_record_lines, write_record_lines
-from lit_metanas.searchers.query.objectives import RecipeRange
-from lit_metanas.searchers.query.study import quiet_optuna
-from lit_metanas.searchers.query.study_record import record_of
+from lit_metanas.searchers.query.ledger import RecipeRange
+from lit_metanas.searchers.query.study import quiet_optuna, record_of
 from lit_metanas.spaces import Choice, ChoiceSpace
 
 

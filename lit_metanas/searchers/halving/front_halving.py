@@ -16,8 +16,7 @@ from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.searchers.query.objectives import SCORE, Objectives
+from lit_metanas.searchers.query.ledger import SCORE, Objectives, Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
@@ -107,8 +106,7 @@ class FrontHalving(Halving):
         size = self._sizes(estimator)
         first = self.first_rung(race.known, space, estimator.measures, self.candidates[0], race.generator)
         own = {name: estimator.settings[name] for name in self.later if name in estimator.settings}
-        first = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in first]
-        rung = [Contender.of(query) for query in first]
+        rung = [Contender.of(Query.of(query.architecture, {**own, **dict(query.recipe)})) for query in first]
         rung = [each for each in rung if estimator.refusal(each.architecture, each.recipe) is None]
         scored: dict[Query, Contender] = {}
         for number, share in zip(self.candidates, self.rungs, strict=True):
@@ -156,24 +154,19 @@ class FrontHalving(Halving):
         logs = {each: value for each in looked_at if (value := _log_size(measures[of], each)) is not None}
         looked_at = [*logs]
         expected = expected_heights(known, space, looked_at)
-        fields = {name: set(values) for name, values in self.train.items()}
-        queries = [Query.of(each, {}) for each in looked_at]
-        if expected:
-            recipes = [{n: v for n, v in query.recipe if v in fields.get(n, ())} for query, _ in expected]
-            queries = [Query.of(each, recipe) for each, recipe in zip(looked_at, recipes, strict=True)]
+        queries = [query.having(lambda name, value: value in self.train.get(name, ())) for query, _ in expected]
+        queries = queries or [Query(each) for each in looked_at]
         sizes = [*logs.values()]
         heights = [height for _, height in expected]
         left, found = [*range(len(queries))], [*self.first]
         while left and len(found) < number:
-            own = [sizes[place] for place in left]
-            more = number - len(found)
-            chosen = _fronts(own, [heights[place] for place in left if heights], more)
-            taken = {left[place] for place in chosen}
+            own = [heights[place] for place in left if heights]
+            places = _fronts([sizes[place] for place in left], own, number - len(found))
+            chosen = [left[place] for place in places]
             # Only the chosen ones are checked: a space may have to build and time an architecture to refuse it.
-            new = [queries[left[place]] for place in chosen]
-            new = [query for query in new if space.violation(query.architecture) is None]
+            new = [queries[place] for place in chosen if space.violation(queries[place].architecture) is None]
             found = list(dict.fromkeys([*found, *new]))
-            left = [place for place in left if place not in taken]
+            left = [place for place in left if place not in chosen]
         return found[:number]
 
     def _sizes(self, estimator: Estimator) -> Size:
@@ -197,9 +190,8 @@ class FrontHalving(Halving):
             front = [left[place] for place in non_dominated([points[contender.query] for contender in left])]
             front.sort(key=size)
             logs = [-points[contender.query][0] for contender in front]
-            gaps = [inf] * len(front)  # the ends have the widest
-            for place in range(1, len(front) - 1):
-                gaps[place] = logs[place + 1] - logs[place - 1]
+            inner = (after - before for before, after in zip(logs, logs[2:], strict=False))
+            gaps = [inf, *inner, inf][: len(front)]  # the ends have the widest
             order = sorted(range(len(front)), key=lambda place: -gaps[place])
             found += [front[place] for place in order]
             taken = {contender.query for contender in front}
@@ -209,10 +201,10 @@ class FrontHalving(Halving):
     def _points(self, contenders: Sequence[Contender], size: Size) -> list[tuple[float, float]]:
         """Minus the logarithm of the size, and the score with the allowance for large networks."""
         logs = [log(max(size(contender), 1e-9)) for contender in contenders]
-        low, high = min(logs, default=0.0), max(logs, default=0.0)
-        shares = [(value - low) / ((high - low) or 1.0) for value in logs]
-        found = zip(contenders, logs, shares, strict=True)
-        return [(-value, contender.value + self.allowance * share) for contender, value, share in found]
+        low = min(logs, default=0.0)
+        span = (max(logs, default=0.0) - low) or 1.0
+        pairs = zip(contenders, logs, strict=True)
+        return [(-value, contender.value + self.allowance * ((value - low) / span)) for contender, value in pairs]
 
     def _front(self, contenders: Sequence[Contender], size: Size, found: SearchOutcome) -> tuple[SearchOutcome, ...]:
         """The most accurate network, then the others of the front that add most to its hyper-volume."""
@@ -250,7 +242,6 @@ def _fronts(logs: Sequence[float], heights: Sequence[float], number: int) -> lis
 
 
 def _even(logs: Sequence[float], number: int) -> list[int]:
-    """Places that are spread evenly over the sizes."""
     left, chosen = list(range(len(logs))), list[int]()
     low, high = min(logs, default=0.0), max(logs, default=0.0)
     for turn in range(min(number, len(logs))):
@@ -261,5 +252,4 @@ def _even(logs: Sequence[float], number: int) -> list[int]:
 
 
 def _below(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """A reference point below all points."""
     return min(x for x, _ in points) - 0.1, min(y for _, y in points) - 0.1

@@ -89,8 +89,9 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
     trials: list[Trial] = []
     values = [torch.zeros(0, dtype=torch.float64)]
     for record in records:
-        own = [trial for trial in record.trials if _is_usable(trial, space)]
-        own.sort(key=lambda trial: trial.trained)
+        usable = [t for t in record.trials if t.scored and isfinite(t.value) and 0 < t.trained < inf]
+        usable = [trial for trial in usable if space.recorded("", trial.architecture) is not None]
+        own = sorted(usable, key=lambda trial: trial.trained)
         while own:
             near = [trial for trial in own if log10(trial.trained) <= log10(own[0].trained) + NEAR]
             own = own[len(near) :]
@@ -98,15 +99,6 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
                 trials += near
                 values.append(rank_gaussian(torch.tensor([trial.value for trial in near], dtype=torch.float64)))
     return trials, torch.cat(values)
-
-
-def _is_usable(trial: Trial, space: ChoiceSpace) -> bool:
-    return (
-        trial.scored
-        and isfinite(trial.value)
-        and 0 < trial.trained < inf
-        and space.recorded("", trial.architecture) is not None
-    )
 
 
 def _known(trial: Trial, recorded: str, space: ChoiceSpace) -> Trial | None:

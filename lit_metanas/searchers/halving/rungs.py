@@ -56,9 +56,9 @@ class Contender:
     def changed(self, query: Query, estimator: Estimator) -> Contender:
         """A contender for another query, with the weights of this one if the estimator allows that."""
         other = Contender.of(query)
-        if not estimator.inherits(other.recipe, self.recipe):
-            return other
-        return replace(self, architecture=other.architecture, recipe=other.recipe)
+        if estimator.inherits(other.recipe, self.recipe):
+            return replace(self, architecture=other.architecture, recipe=other.recipe)
+        return other
 
 
 @dataclass
@@ -81,8 +81,8 @@ class Race:
 
     def refusal(self, query: Query) -> str | None:
         """Why the space cannot build a query's architecture or the estimator cannot score it; None if they can."""
-        own = self.space.violation(query.architecture)
-        return own or self.estimator.refusal(query.architecture, dict(query.recipe))
+        one = query.architecture
+        return self.space.violation(one) or self.estimator.refusal(one, dict(query.recipe))
 
     def train(self, contenders: Sequence[Contender], flops: float, power: float = 0.0) -> list[Contender]:
         """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
@@ -116,11 +116,10 @@ class Race:
                 planned += price
                 started = estimator.submit(contender.architecture, fidelity=fidelity, start=contender.weights)
                 begun.append((contender, started, price, repeated))
-        done = [scored for training in begun if (scored := self._end(*training)) is not None]
-        return sorted(done, key=lambda contender: -contender.value)
+        done = [self._end(*training) for training in begun]
+        return sorted(filter(None, done), key=lambda contender: -contender.value)
 
     def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
-        """The contender with its score; None if it fails."""
         try:
             score = started.result()
             if isnan(score.value):
@@ -137,45 +136,16 @@ class Race:
         return replace(contender, value=score.value, weights=score.weights, trained=trained)
 
     def _note(self, contender: Contender, value: float, *, failure: str = "", trained: float = 0.0) -> None:
-        """Add a trial to the record."""
-        recipe = dict(contender.recipe)
         self.record.trials.append(
-            Trial(contender.architecture, value, self.budget.spent, failure=failure, recipe=recipe, trained=trained)
+            Trial(
+                contender.architecture,
+                value,
+                self.budget.spent,
+                failure=failure,
+                recipe={**contender.recipe},
+                trained=trained,
+            )
         )
-
-    def fill_up(
-        self,
-        contenders: Sequence[Contender],
-        number: int,
-        train: Mapping[str, Sequence[RecipeValue]],
-        recipe_mutations: float,
-        parents: int,
-    ) -> list[Contender]:
-        """Fill a rung up to ``number`` contenders with new mutants of the first ``parents`` in turn."""
-        turns = cycle(contenders[:parents])
-        origins: dict[Query, Contender] = {}
-
-        def mutant() -> Query:
-            parent = next(turns)
-            query = self._mutant(parent, train, recipe_mutations)
-            origins.setdefault(query, parent)
-            return query
-
-        known = self.tried | {contender.query for contender in contenders}
-        mutants = draw_new(mutant, number - len(contenders), refusal=self.refusal, known=known)
-        return [*contenders, *(origins[mutant].changed(mutant, self.estimator) for mutant in mutants)]
-
-    def _mutant(self, parent: Contender, train: Mapping[str, Sequence[RecipeValue]], recipe_mutations: float) -> Query:
-        """Another value of a field in ``train``, with probability ``recipe_mutations``; otherwise another label."""
-        generator = self.generator
-        if not train or bool(torch.rand((), generator=generator) >= recipe_mutations):
-            other = mutate(self.space, parent.architecture, generator, whole_groups=WHOLE_GROUPS)
-            return Query.of(other, parent.recipe)
-        name = list(train)[below(len(train), generator)]
-        recipe = {**parent.recipe}
-        if others := [value for value in train[name] if value != recipe.get(name)]:
-            recipe[name] = others[below(len(others), generator)]
-        return Query.of(parent.architecture, recipe)
 
     def finish(self, contenders: Sequence[Contender], *, further: bool) -> SearchOutcome:
         """The first contender, trained ``further`` with the rest of the budget or as it is."""
@@ -193,7 +163,9 @@ class Race:
             )
         winner = contenders[0]
         if further:
-            winner, *_ = [*self.train([winner], _remaining(budget)), winner]
+            assert budget.flops is not None
+            # If this training fails, or nothing is left for it, the winner stays as it is.
+            winner, *_ = [*self.train([winner], budget.flops - budget.spent.flops), winner]
         return SearchOutcome(
             winner.architecture,
             winner.weights,
@@ -204,24 +176,15 @@ class Race:
         )
 
 
-def _remaining(budget: Budget) -> float:
-    assert budget.flops is not None
-    return budget.flops - budget.spent.flops
-
-
 def _once(cost: Cost, repeated: bool) -> Cost:
     """A cost without its query, if the same query was paid for before."""
-    if repeated:
-        return replace(cost, queries=0)
-    return cost
+    return replace(cost, queries=0) if repeated else cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
     """The package's own files of records, by name, because its next version may have other files."""
     own = [file for path in made.records if (file := record_file(path)) != Path(path)]
-    if not own:
-        return {}
-    return {"records": settings_of(own)}
+    return {"records": settings_of(own)} if own else {}
 
 
 @keeps_arguments(_package_records)
@@ -318,7 +281,7 @@ class Halving(Searcher):
             SearchRecord(problem, objectives=objectives),
             torch.Generator().manual_seed(seed),
             self._known(problem, space),
-            _remaining(budget),
+            budget.flops - budget.spent.flops,
         )
 
     def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
@@ -326,21 +289,44 @@ class Halving(Searcher):
         read = [record for path in self.records for record in read_record_lines(path)]
         known = fitting(read, space)
         if read and not known:
-            files = ", ".join(self.records)
             warnings.warn(
-                f"The records in {files} have no trial in {space.name}: give records of searches in it.", stacklevel=2
+                f"The records in {', '.join(self.records)} have no trial in {space.name}: give records of searches in "
+                "it.",
+                stacklevel=2,
             )
         return [record for record in known if record.task_id != problem]
 
     def _next_rung(self, race: Race, survivors: Sequence[Contender], number: int, best: Contender) -> list[Contender]:
-        """Survivors, after the first rung ``best`` with an untried value of a later field, and mutants."""
-        parents, train = len(survivors), self.train
+        """Survivors, after the first rung ``best`` with an untried value of a later field, and their new mutants."""
+        turns, train = cycle(survivors), self.train
         if self.later and race.entered and number > len(survivors):
             untried = self._untried(best, race)
             survivors = [*survivors, *untried]
             if not untried:
                 train = {**self.train, **self.later}
-        return race.fill_up(survivors, number, train, self.recipe_mutations, parents)
+        origins: dict[Query, Contender] = {}
+
+        def mutant() -> Query:
+            parent = next(turns)
+            query = self._mutant(race, parent, train)
+            origins.setdefault(query, parent)
+            return query
+
+        known = race.tried | {contender.query for contender in survivors}
+        mutants = draw_new(mutant, number - len(survivors), refusal=race.refusal, known=known)
+        return [*survivors, *(origins[mutant].changed(mutant, race.estimator) for mutant in mutants)]
+
+    def _mutant(self, race: Race, parent: Contender, train: Mapping[str, Sequence[RecipeValue]]) -> Query:
+        """Another value of a field in ``train``, with probability ``recipe_mutations``; otherwise another label."""
+        generator = race.generator
+        if not train or torch.rand((), generator=generator) >= self.recipe_mutations:
+            other = mutate(race.space, parent.architecture, generator, whole_groups=WHOLE_GROUPS)
+            return Query.of(other, parent.recipe)
+        name = list(train)[below(len(train), generator)]
+        recipe = {**parent.recipe}
+        if others := [value for value in train[name] if value != recipe.get(name)]:
+            recipe[name] = others[below(len(others), generator)]
+        return Query.of(parent.architecture, recipe)
 
     def _untried(self, best: Contender, race: Race) -> list[Contender]:
         """The best so far with the next value of a later field that no query has had, if there is one."""

@@ -93,21 +93,16 @@ class SuccessiveHalving(Halving):
     def _first_rung(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
-        changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
-        pairs = zip(covers, changes, strict=True)
-        promised = [Query.of(query.architecture, changed) for query, changed in pairs]
-        named = [Query.of(one, {}) for one in named_networks(space, self.first)]
+        promised = [query.having(lambda name, value: name not in self.keep) for query in covers]
+        named = map(Query, named_networks(space, self.first))
         first = list(dict.fromkeys([*promised, *named]))[: self.candidates]
+
+        def draw() -> Query:
+            recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
+            return Query.of(space.sample(generator), recipe)
+
         number = self.candidates - len(first)
-
-        def refusal(query: Query) -> str | None:
-            return space.violation(query.architecture)
-
-        return [*first, *draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)]
-
-    def _draw(self, space: SearchSpace, generator: torch.Generator) -> Query:
-        recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
-        return Query.of(space.sample(generator), recipe)
+        return [*first, *draw_new(draw, number, refusal=lambda query: space.violation(query.architecture), known=first)]
 
 
 class EvolvingHalving(Halving):
@@ -187,13 +182,10 @@ class EvolvingHalving(Halving):
     ) -> SearchOutcome:
         """Evolve; see the base class."""
         race = self._begin(estimator, space, budget, seed, problem)
-        fields = [*self.train, *self.later]
-        recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
+        recipe = {name: estimator.settings[name] for name in (*self.train, *self.later) if name in estimator.settings}
         contenders = self._first_parents(space, self._promised(race, recipe), recipe)
         for number, share, survivors in zip(self.candidates, self.rungs, self.survivors, strict=True):
-            begun: set[Query] = set()
-            if race.entered or self.first:
-                begun = {contender.query for contender in contenders}
+            begun = {contender.query for contender in contenders if race.entered or self.first}
             rung = self._next_rung(race, contenders, number, contenders[0])
             ranked = race.train(rung, share * race.total)
             if not ranked:
@@ -212,7 +204,6 @@ class EvolvingHalving(Halving):
         return [best, *(each for each in ranked if each is not best)]
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
-        """The contenders of the first rung before its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
@@ -226,10 +217,10 @@ class EvolvingHalving(Halving):
 
     def _promised(self, race: Race, recipe: RecipeFields) -> list[Query]:
         """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""
-        fields = {name: set(values) for name, values in self.train.items()}
+        allowed = {(name, value) for name, values in self.train.items() for value in values}
         queries: list[Query] = []
         if all(trial.trained for record in race.known for trial in record.trials):
             queries = promising(race.known, race.space, race.total)
         queries = queries or covering(race.known, race.space, self.proposals)
-        fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
+        fitting = [each for each in queries if allowed.issuperset(each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))

@@ -1,12 +1,13 @@
-"""The account of a study: the known architectures, the cost so far, and the record."""
+"""The account of a study: objectives, queries, the cost so far, and the record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
 from typing import Any, NamedTuple
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.estimators.estimator import Estimator
@@ -14,6 +15,92 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.training.recipes import Recipe
+
+RECIPE_PREFIX = "train."
+"""Prefix of a study's parameters that are numbers of a recipe."""
+
+SCORE = "accuracy"
+"""The estimator's score among the objectives."""
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """Objectives and constraints of a study."""
+
+    objectives: tuple[str, ...]  # ``accuracy``, then measures that should be small
+    constraints: Mapping[str, float]  # the largest value of each named measure
+
+    def __post_init__(self) -> None:
+        if self.objectives[:1] != (SCORE,) or len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(
+                f"The objectives {', '.join(self.objectives) or '(none)'} must be '{SCORE}' followed by measures, "
+                "each once."
+            )
+        for name, limit in self.constraints.items():
+            if not limit > 0:
+                raise ValueError(f"The constraint {name} <= {limit} cannot be met: give a limit above 0.")
+
+    @property
+    def required_measures(self) -> tuple[str, ...]:
+        """The measures that each architecture needs."""
+        return tuple(dict.fromkeys((*self.objectives[1:], *self.constraints)))
+
+    def check(self, estimator: Estimator) -> None:
+        """Refuse measures that the estimator does not know."""
+        known = estimator.measures
+        for name in self.required_measures:
+            if name not in known:
+                raise ValueError(
+                    f"{type(estimator).__name__} does not know the {name} of an architecture: take objectives and "
+                    f"constraints from {', '.join(known) or 'another estimator, as it knows none'}."
+                )
+
+    def violation(self, measures: Mapping[str, float]) -> str:
+        """The constraints that are not met, in words; empty if all are met."""
+        return ", ".join(
+            f"{name} is {measures[name]:g}, above {limit:g}"
+            for name, limit in self.constraints.items()
+            if measures[name] > limit
+        )
+
+
+@dataclass(frozen=True)
+class RecipeRange:
+    """The values that one number of a recipe may take, both ends included."""
+
+    low: float
+    high: float
+    log: bool = False  # whether values are drawn evenly over orders of magnitude
+
+    def __post_init__(self) -> None:
+        if not -inf < self.low <= self.high < inf or (self.log and self.low <= 0):
+            scale = " (log)" if self.log else ""
+            raise ValueError(
+                f"The range from {self.low} to {self.high}{scale} is empty or reaches 0: give low <= high, both "
+                "finite, and for a logarithmic one low > 0."
+            )
+
+
+def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
+    """Refuse ranges that no recipe can have."""
+    for name, given in ranges.items():
+        for bound in (given.low, given.high):
+            Recipe().replace({name: bound})
+            if isinstance(asdict(Recipe())[name], int) and bound != int(bound):
+                raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is not: give whole bounds.")
+
+
+def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, RecipeValue]:
+    """Ask a trial for a value of each range, under the prefix ``train.``; whole numbers if the recipe has them."""
+    defaults = asdict(Recipe())
+    values: dict[str, RecipeValue] = {}
+    for name, given in ranges.items():
+        if isinstance(defaults[name], int):
+            values[name] = trial.suggest_int(RECIPE_PREFIX + name, int(given.low), int(given.high), log=given.log)
+        else:
+            values[name] = trial.suggest_float(RECIPE_PREFIX + name, given.low, given.high, log=given.log)
+    return values
 
 
 class Query(NamedTuple):
@@ -27,11 +114,13 @@ class Query(NamedTuple):
         """A query that is equal for equal values, in any order."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
+    def having(self, wanted: Callable[[str, RecipeValue], bool]) -> Query:
+        """The query with those fields of its recipe that are wanted, by name and value."""
+        return Query(self.architecture, tuple(pair for pair in self.recipe if wanted(*pair)))
+
     def under(self, estimator: Estimator) -> Estimator:
         """The estimator with the query's recipe."""
-        if not self.recipe:
-            return estimator
-        return estimator.with_recipe(dict(self.recipe))
+        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
 
 
 def trial_attributes(
@@ -57,11 +146,6 @@ class Reservation:
     architecture: Architecture
     recipe: dict[str, RecipeValue]
 
-    @property
-    def query(self) -> Query:
-        """The query that is scored."""
-        return Query.of(self.architecture, self.recipe)
-
 
 @dataclass(frozen=True)
 class Refusal:
@@ -72,9 +156,8 @@ class Refusal:
 
     def stands(self, budget: Budget) -> bool:
         """Whether this budget, which may be larger by now, cannot pay it either."""
-        limits = (budget.queries, budget.flops)
-        totals = map(sum, zip(self.needed, self.spent, strict=True))
-        return any(limit is not None and total > limit for total, limit in zip(totals, limits, strict=True))
+        needed, spent = (Cost(queries=queries, flops=flops) for queries, flops in (self.needed, self.spent))
+        return not Budget(queries=budget.queries, flops=budget.flops).affords(needed + spent)
 
 
 @dataclass(frozen=True)
@@ -104,8 +187,8 @@ class Kept:
                 raise ValueError("its cost is negative")
             if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
                 raise ValueError("its reservation is negative")
-            scored = trial.state == TrialState.COMPLETE
-            if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
+            lacks_score = trial.state == TrialState.COMPLETE and not trial.values
+            if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")
             if not all(isinstance(name, str) for name in trial.params):
                 raise ValueError("the name of a parameter is no text")
@@ -140,12 +223,11 @@ class Ledger:
                 self._enter(trial)
                 self._read.add(trial.number)
 
-    def is_best(self, query: Query) -> bool:
-        """Whether the search would choose this query now."""
-        if query not in self.known:
-            return False  # other processes had given this trial up
+    @property
+    def best(self) -> Query:
+        """The query that the search would choose now; ValueError without a score."""
         best = self.record.best
-        return Query.of(best.architecture, best.recipe) == query
+        return Query.of(best.architecture, best.recipe)
 
     def _enter(self, trial: FrozenTrial) -> None:
         kept = Kept.of_trial(trial)

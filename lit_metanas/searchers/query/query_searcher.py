@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -17,12 +18,16 @@ from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.searchers.query.ledger import Ledger, Query
-from lit_metanas.searchers.query.objectives import SCORE, Objectives, RecipeRange, check_ranges
-from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
-from lit_metanas.searchers.query.study_record import describe_study
-from lit_metanas.searchers.query.trial_loop import Limits, TrialLoop
-from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
+from lit_metanas.searchers.query.ledger import SCORE, Ledger, Objectives, RecipeRange, check_ranges
+from lit_metanas.searchers.query.study import (
+    WorkerGroup,
+    describe_study,
+    open_storage,
+    open_study,
+    quiet_optuna,
+    shared_storage,
+)
+from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import check_positive
@@ -116,9 +121,7 @@ class QuerySearcher(Searcher):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the searches that the sampler learned from."""
-        if isinstance(self.sampler, HistorySampler):
-            return self.sampler.meta_cost
-        return Cost()
+        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
@@ -162,7 +165,7 @@ class QuerySearcher(Searcher):
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
                 storage=storage,
-                directions=self._goal.directions,
+                directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(self.objectives) - 1)],
                 settings={**self._settings(space, estimator), "examples": examples},
             )
             record = SearchRecord(
@@ -175,8 +178,7 @@ class QuerySearcher(Searcher):
             )
             describe_study(study, record)
             group = None
-            if self.worker is not None:
-                assert isinstance(storage, RDBStorage)
+            if self.worker is not None and isinstance(storage, RDBStorage):
                 group = WorkerGroup(study, storage, self.heartbeat)
             loop = TrialLoop(
                 study=study,
@@ -188,16 +190,20 @@ class QuerySearcher(Searcher):
                 goal=self._goal,
                 fidelity=self.fidelity,
                 ranges=self.train,
-                limits=Limits(self.trials or inf, self.patience, self.refusals, self.failures),
+                trials=self.trials or inf,
+                patience=self.patience,
+                refusals=self.refusals,
+                failures=self.failures,
                 group=group,
             )
             loop.run()
-            if group is None and storage is not None:  # other processes may still work in a shared study
-                _delete_unpaid(study, storage)
+            trials = study.get_trials(deepcopy=False)
+            # So that a search with a larger budget starts anew; other processes may still work in a shared study.
+            if storage and group is None and trials and all("refusal" in trial.user_attrs for trial in trials):
+                optuna.delete_study(study_name=study.study_name, storage=storage)
         return replace(_outcome(loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
-        """The settings that a stored study must share with this search."""
         return {
             "space": settings_of(space),
             "estimator": {"name": type(estimator).__name__, **estimator.settings},
@@ -210,20 +216,11 @@ class QuerySearcher(Searcher):
 
 
 def _examples(task: Task) -> str:
-    """A digest of the examples that a search reads."""
-    splits = [split for split in (task.train, task.val) if split is not None]
+    splits = (split for split in (task.train, task.val) if split is not None)
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
-def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
-    """Delete a study whose trials all cost too much, so that a search with a larger budget starts anew."""
-    trials = study.get_trials(deepcopy=False)
-    if trials and all("refusal" in trial.user_attrs for trial in trials):
-        optuna.delete_study(study_name=study.study_name, storage=storage)
-
-
 def _outcome(loop: TrialLoop) -> SearchOutcome:
-    """The best architecture, with its trained weights if the estimator trains."""
     ledger, record = loop.ledger, loop.ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         if ledger.refused:
@@ -237,11 +234,8 @@ def _outcome(loop: TrialLoop) -> SearchOutcome:
             f"the last one failed because: {ledger.reason}. Loosen the constraints, or give the search a larger budget "
             "or more patience."
         )
-    best = record.best
-    chosen = Query.of(best.architecture, best.recipe)
+    best, chosen = record.best, ledger.best
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
-        weights = None
-        if chosen in ledger.trained:
-            weights = loop.train_again(chosen)
+        weights = loop.train_again(chosen) if chosen in ledger.trained else None
     return SearchOutcome(best.architecture, weights, record, best.recipe, untried=len(ledger.untried))

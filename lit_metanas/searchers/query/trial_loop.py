@@ -21,23 +21,20 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
 from lit_metanas.records.plain import to_plain
-from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
-from lit_metanas.searchers.query.objectives import Objectives, RecipeRange, suggest_recipe
-from lit_metanas.searchers.query.worker_group import WorkerGroup, trial_id
+from lit_metanas.searchers.query.ledger import (
+    Ledger,
+    Objectives,
+    Query,
+    RecipeRange,
+    Refusal,
+    suggest_recipe,
+    trial_attributes,
+)
+from lit_metanas.searchers.query.study import WorkerGroup, trial_id
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 ScoredQuery = tuple[Query, dict[str, Tensor] | None]
 """A query that was scored, and its weights if the estimator gives any."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The ends of a search, other than its budget."""
-
-    trials: float  # most trials, free ones counted
-    patience: int  # trials in a row at no cost
-    refusals: int  # architectures in a row that cost too much
-    failures: int  # trainings in a row that fail
 
 
 @dataclass
@@ -56,7 +53,10 @@ class TrialLoop:
     goal: Objectives
     fidelity: float
     ranges: Mapping[str, RecipeRange]
-    limits: Limits
+    trials: float  # most of them, free ones counted
+    patience: int  # trials in a row at no cost that end the search
+    refusals: int  # architectures in a row that cost too much, likewise
+    failures: int  # trainings in a row that fail, likewise
     group: WorkerGroup | None  # the other processes, if there are any
     trained: ScoredQuery | None = None  # the best query, if scored by this process
     _failures: int = field(default=0, init=False)  # in a row so far
@@ -65,9 +65,10 @@ class TrialLoop:
     def run(self) -> None:
         """Run until the end; with other processes, until all have finished."""
         with suppress(Exhausted):
-            self.ledger.read(self._all())
+            trials = self.study.get_trials(deepcopy=False)
+            self.ledger.read(trials)
             if self.group is None:
-                self._left = [trial for trial in self._all() if trial.state == TrialState.RUNNING]
+                self._left = [trial for trial in trials if trial.state == TrialState.RUNNING]
             self._rounds()
             while self.group is not None and self.group.wait(self.ledger) and self._open():
                 self._rounds()
@@ -85,16 +86,11 @@ class TrialLoop:
                 self._one()
 
     def _open(self) -> bool:
-        ledger, limits = self.ledger, self.limits
-        within = ledger.free < limits.patience and ledger.refused < limits.refusals
-        return within and ledger.finished < limits.trials and not ledger.over
-
-    def _all(self) -> list[FrozenTrial]:
-        trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        return trials
+        ledger = self.ledger
+        is_hopeful = ledger.free < self.patience and ledger.refused < self.refusals
+        return is_hopeful and ledger.finished < self.trials and not ledger.over
 
     def _one(self) -> None:
-        """Ask one trial, score it, and enter its result."""
         # A new copy for each trial: samplers have a memory, and should see only the stored trials.
         self.study.sampler = deepcopy(self.sampler)
         reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
@@ -106,8 +102,9 @@ class TrialLoop:
                 shared.enter_context(suppress(UpdateFinishedTrialError))
                 shared.enter_context(self.group.beating(trial))
             scored = self._draw(trial)
-        self.ledger.read(self._all())
-        if scored is not None and self.ledger.is_best(scored[0]):
+        self.ledger.read(self.study.get_trials(deepcopy=False))
+        # Other processes may have given the trial up, and then its query is not known.
+        if scored is not None and scored[0] in self.ledger.known and scored[0] == self.ledger.best:
             self.trained = scored
 
     def _next(self) -> optuna.Trial:
@@ -138,12 +135,12 @@ class TrialLoop:
         return None
 
     def _score(self, trial: optuna.Trial, query: Query) -> ScoredQuery | None:
-        """Measure, and score if the constraints are met and the budget pays."""
         planned, begin = Cost(), perf_counter()
         measures: dict[str, float] = {}
         try:
             estimator = query.under(self.estimator)
-            measures = self.goal.measure(estimator, query.architecture)
+            known = estimator.measures
+            measures = {name: float(known[name](query.architecture)) for name in self.goal.required_measures}
             self._constrain(trial, measures)
             if reason := self.goal.violation(measures):
                 self._finish(trial, TrialState.PRUNED, {"constraint": reason})
@@ -158,8 +155,15 @@ class TrialLoop:
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
-            cost = planned + Cost(seconds=perf_counter() - begin)
-            self._fail(trial, query, reason_of(error), trial_attributes(query, cost, measures))
+            # The training is charged in full: how far it came is unknown.
+            cost, reason = planned + Cost(seconds=perf_counter() - begin), reason_of(error)
+            self._finish(trial, TrialState.FAIL, {**trial_attributes(query, cost, measures), "failure": reason})
+            self._failures += 1
+            if self._failures >= self.failures:
+                raise FailedWorkError(
+                    f"The search was stopped after {number_of(self._failures, 'failure')} in a row, the last of "
+                    f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
+                ) from error
             return None
         self._failures = 0
         cost = replace(score.cost, seconds=perf_counter() - begin)
@@ -169,36 +173,31 @@ class TrialLoop:
 
     def _pays(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
         """Whether the budget pays; a trial that costs too much is pruned. Exhausted if nothing is left."""
-        others = Cost()
-        if self.group is not None:
-            others = self.group.reserve(trial, query, planned, self.ledger)
+        others = self.group.reserve(trial, query, planned, self.ledger) if self.group else Cost()
         budget = self.ledger.budget
         if query in self.ledger.known or budget.affords(others + planned):
             return True
         spent, facts = budget.spent, {"unpaid": "the budget does not pay for it"}
         too_dear = not budget.affords(planned)
         if too_dear:
-            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
-            facts["refusal"] = to_plain(refusal)
+            facts["refusal"] = to_plain(Refusal((planned.queries, planned.flops), (spent.queries, spent.flops)))
         if not too_dear or budget.used_up:
             self._finish(trial, TrialState.FAIL, facts)
             raise Exhausted
         if budget.flops is not None:
-            left = budget.flops - spent.flops
-            facts["unpaid"] = f"it costs {planned.flops:,} FLOPs, and the budget has {left:,} left"
+            facts["unpaid"] = (
+                f"it costs {planned.flops:,} FLOPs, and the budget has {budget.flops - spent.flops:,} left"
+            )
         self._finish(trial, TrialState.PRUNED, {**trial_attributes(query), **facts})
         return False
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
         """Report a query's measures to samplers that heed constraints."""
-        if not measures:
-            return
-        for name, excess in self.goal.excess(measures).items():
-            if name not in trial.constraints:  # a resumed trial may have it
-                trial.set_constraint(name, excess)
+        for name, limit in self.goal.constraints.items():
+            if name in measures and name not in trial.constraints:  # a resumed trial may have it
+                trial.set_constraint(name, measures[name] / limit - 1)  # the excess as a share; 0 or less is fine
 
     def _values(self, score: float, measures: Mapping[str, float]) -> list[float]:
-        """The values of a trial, one an objective."""
         return [score, *(measures[name] for name in self.goal.objectives[1:])]
 
     def _repeat(self, trial: optuna.Trial, query: Query) -> None:
@@ -209,20 +208,12 @@ class TrialLoop:
         if known.failure:
             self._finish(trial, TrialState.FAIL, {**facts, "failure": known.failure})
         elif lacking := [name for name in self.goal.objectives[1:] if name not in known.measures]:
-            what = f"A finished trial of {query.architecture} has no '{lacking[0]}'"
-            raise ValueError(f"{what}: give another storage, or another name in 'study'.")
+            raise ValueError(
+                f"A finished trial of {query.architecture} has no '{lacking[0]}': give another storage, or another "
+                "name in 'study'."
+            )
         else:
             self._finish(trial, TrialState.COMPLETE, facts, self._values(known.value, known.measures))
-
-    def _fail(self, trial: optuna.Trial, query: Query, reason: str, facts: Mapping[str, Any]) -> None:
-        """Keep the reason, and charge the training in full; FailedWorkError after too many in a row."""
-        self._finish(trial, TrialState.FAIL, {**facts, "failure": reason})
-        self._failures += 1
-        if self._failures >= self.limits.failures:
-            raise FailedWorkError(
-                f"The search was stopped after {number_of(self._failures, 'failure')} in a row, the last of "
-                f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
-            )
 
     def _finish(
         self,
@@ -253,10 +244,9 @@ def reseed(sampler: BaseSampler, *numbers: int) -> None:
 def _generators(sampler: BaseSampler) -> Iterator[np.random.RandomState | np.random.Generator]:
     """Walk the attributes of a sampler, in their order, for numpy's generators."""
     for value in vars(sampler).values():
-        if isinstance(value, BaseSampler):
-            yield from _generators(value)
-            continue
         # Optuna wraps its generator into an object with a property that makes it at first use.
         generator = getattr(value, "rng", value)
-        if isinstance(generator, np.random.RandomState | np.random.Generator):
+        if isinstance(value, BaseSampler):
+            yield from _generators(value)
+        elif isinstance(generator, np.random.RandomState | np.random.Generator):
             yield generator

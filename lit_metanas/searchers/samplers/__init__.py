@@ -1,6 +1,6 @@
 """Optuna samplers."""
 
-from lit_metanas.searchers.samplers.evolution import RegularisedEvolution
+from lit_metanas.searchers.samplers.history_sampler import RegularisedEvolution
 from lit_metanas.searchers.samplers.meta_sampler import MetaSampler
 from lit_metanas.searchers.samplers.portfolio_sampler import PortfolioSampler
 

@@ -1,4 +1,4 @@
-"""The history of a study, and samplers that keep no other state."""
+"""Samplers that know only the history of a study, of which the simplest is regularised evolution."""
 
 from __future__ import annotations
 
@@ -17,31 +17,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, can_have, other_value, values_by_label
-from lit_metanas.searchers.samplers.identities import Identities
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.searchers.mutation import (
+    FRUITLESS_DRAWS,
+    Identities,
+    any_value,
+    can_have,
+    other_value,
+    values_by_label,
+)
+from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 CHANCES = 2
 """Parameters count as tried after so many failures: a single one may be the machine's fault."""
-
-
-class TrialGenerator:
-    """Gives each trial a generator that is a function of the seed and the trial's number."""
-
-    # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets the
-    # state of ``rng`` for each trial gets draws from that state.
-    def __init__(self, seed: int | None = None) -> None:
-        self.rng = np.random.default_rng(seed)
-        self._own = self.rng.bit_generator.state
-
-    def of(self, number: int, name: str = "") -> np.random.Generator:
-        """The generator of one trial, or of one parameter in it."""
-        state = self.rng.bit_generator.state
-        if state != self._own:
-            return self.rng
-        return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
 
 
 class History:
@@ -91,18 +80,12 @@ class History:
     def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
         """Give one active parameter another value, in one of the sets that stand for the same architecture."""
         parameters = self._identities.equivalent(parameters, lambda number: int(generator.integers(number)))
-        if not (names := self._open(parameters)):
+        active = parameters.keys() - self._identities(parameters).inactive
+        names = [name for name, kind in self.distributions.items() if name in active and not kind.single()]
+        if not names:
             return parameters
         name = names[int(generator.integers(len(names)))]
         return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
-
-    def _open(self, parameters: Mapping[str, Any]) -> list[str]:
-        inactive = self._identities(parameters).inactive
-        return [
-            name
-            for name, kind in self.distributions.items()
-            if name in parameters and name not in inactive and not kind.single()
-        ]
 
 
 @keeps_arguments()
@@ -114,7 +97,8 @@ class HistorySampler(BaseSampler, ABC):
     # architectures are never proposed.
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self.space, self.prefix = space, prefix
-        self._generator = TrialGenerator(seed)
+        self._rng = np.random.default_rng(seed)
+        self._first_state = self._rng.bit_generator.state
         self._identities = Identities(space, prefix)
         self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to running trials of this process
 
@@ -172,7 +156,7 @@ class HistorySampler(BaseSampler, ABC):
         for key in {key for key in self._proposals if key[0] == study.study_name} - running:
             self._proposals.pop(key, None)
         history = History(trials, study.direction, trial, search_space, self._identities)
-        proposal = dict(self.propose(study, trial, history, self._generator.of(trial.number)))
+        proposal = dict(self.propose(study, trial, history, self._draws(trial.number)))
         self._proposals[study.study_name, trial.number] = proposal
         later = {*self._identities.choices, *(proposal.keys() - search_space.keys())}
         return {name: value for name, value in proposal.items() if name not in later}
@@ -181,7 +165,7 @@ class HistorySampler(BaseSampler, ABC):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The proposed value, or else any value that the parameter can have."""
-        generator = self._generator.of(trial.number, param_name)
+        generator = self._draws(trial.number, param_name)
         proposed = self._proposals.get((study.study_name, trial.number), {}).get(param_name)
         if (choice := self._identities.choices.get(param_name)) is not None:
             values = values_by_label(param_distribution, choice)
@@ -193,5 +177,66 @@ class HistorySampler(BaseSampler, ABC):
             return proposed
         return any_value(param_distribution, generator)
 
+    def _draws(self, number: int, name: str = "") -> np.random.Generator:
+        """The generator of one trial, or of one parameter in it: a function of the seed and the trial's number."""
+        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets
+        # the state for each trial, as ``reseed`` does, gets draws from that state.
+        state = self._rng.bit_generator.state
+        if state != self._first_state:
+            return self._rng
+        return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
+
     def reseed_rng(self) -> None:
         """Do nothing: trials never share their draws, whatever their worker."""
+
+
+class RegularisedEvolution(HistorySampler):
+    """Mutates the best of a random sample of the youngest trials (Real et al. 2019, Algorithm 1).
+
+    The population is the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
+    drawn with replacement. A child has one changed parameter. Trials that violate constraints rank behind those that do
+    not. Unlike in the paper, a child that was already tried is drawn again, and after many fruitless draws the whole
+    parameter set.
+
+    Args:
+        population: number of members; as many trials at the start are drawn at random.
+        sample: number of members from which the parent is the best.
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
+            parameters are its choices, and any others.
+        prefix: of the parameters that are the space's choices.
+
+    Example:
+        >>> evolution = lm.searchers.RegularisedEvolution(population=2, sample=1)
+        >>> method = lm.searchers.QuerySearcher(sampler=evolution, trials=3)
+    """
+
+    def __init__(
+        self,
+        *,
+        population: int = 20,
+        sample: int = 5,
+        seed: int | None = None,
+        space: ChoiceSpace | None = None,
+        prefix: str = PREFIX,
+    ) -> None:
+        check_positive("RegularisedEvolution", {"population": population, "sample": sample})
+        super().__init__(seed=seed, space=space, prefix=prefix)
+        self.population = population
+        self.sample = sample
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """A child of the population, or at the start a random draw."""
+        if len(history.completed) < self.population:
+            return history.draw(generator)
+        # By number, as the clocks of several machines differ.
+        members = sorted(history.completed, key=lambda one: one.number)[-self.population :]
+        ranks = [history.rank(member) for member in members]
+        for _ in range(FRUITLESS_DRAWS):
+            sample = generator.integers(len(members), size=self.sample).tolist()
+            child = history.mutant(members[min(sample, key=ranks.__getitem__)].params, generator)
+            if history.is_new(child):
+                return child
+        return history.draw(generator)

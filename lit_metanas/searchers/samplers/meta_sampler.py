@@ -1,23 +1,200 @@
-"""The sampler that learned from earlier searches."""
+"""The sampler that learned from earlier searches, and the order of its candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import cycle, islice
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.statistics import rank_gaussian
+from lit_metanas.searchers.mutation import mutate
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice, Tried
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-from lit_metanas.spaces.encodings import Encoding, OneHotEncoding
-from lit_metanas.surrogates.meta_surrogate import MetaSurrogate
-from lit_metanas.surrogates.transfer import TransferSurrogate
+from lit_metanas.spaces.encodings import Encoding, OneHotEncoding, draw_buildable
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement
+from lit_metanas.surrogates.meta_surrogate import MetaSurrogate, read_surrogate
+from lit_metanas.surrogates.transfer import TransferSurrogate, combine_predictions, evidence_weights, portfolio
+
+DRAWN_ANEW = 500
+"""Number of architectures of a large space that are drawn for each proposal."""
+MUTANTS = 500
+"""Number of further ones that are mutated from good architectures, once or twice."""
+PARENTS = 10
+REFIT = 10
+"""The kernel's parameters are fitted again after so many scores."""
+CONTEXT = 250
+"""Most scores that the process takes, the best half and the latest, which bounds time and memory."""
+FAR_APART = 32
+"""Number of first architectures that are chosen far from one another."""
+
+UNEXPLAINED = 0.6
+"""Share of a process's deviation that remains when sources give its mean; the best of 0.3, 0.6 and 1 in development."""
+
+
+class CandidatePool:
+    """Architectures with their features ``(n, d)`` and the predictions of the sources ``(sources, n)``."""
+
+    def __init__(self, architectures: Sequence[Architecture], features: Tensor, sources: Tensor) -> None:
+        self.architectures, self.features, self.sources = architectures, features.double(), sources
+        self._places = {architecture: place for place, architecture in enumerate(architectures)}
+
+    def __contains__(self, architecture: Architecture) -> bool:
+        return architecture in self._places
+
+    def places(self, architectures: Sequence[Architecture]) -> list[int]:
+        """Where some of its architectures stand."""
+        return [self._places[one] for one in architectures]
+
+
+class Tried(NamedTuple):
+    """The architectures of a study, in the order of their trials."""
+
+    architectures: Sequence[Architecture]
+    scores: Tensor  # (n,), higher is better, on any scale
+    pending: Sequence[Architecture]  # without a score yet
+
+    def among(self, pool: CandidatePool) -> Tried:
+        """Those in a pool; a study may also have architectures that the space cannot build."""
+        found = [place for place, one in enumerate(self.architectures) if one in pool]
+        architectures = [self.architectures[place] for place in found]
+        return Tried(architectures, self.scores[found], [one for one in self.pending if one in pool])
+
+
+class SurrogateChoice:
+    """Orders architectures by their expected improvement; ``source`` is a checkpoint, a surrogate or None."""
+
+    # What it keeps only saves time, so copies share it, and a pickled one starts without.
+
+    def __init__(self, encoding: Encoding, source: str | TransferSurrogate | None) -> None:
+        self.encoding, self.source = encoding, source
+        self._fitted: tuple[object, Tensor] | None = None  # the kernel's parameters, and what they were fitted to
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.encoding, self.source)
+
+    @cached_property
+    def surrogate(self) -> TransferSurrogate:
+        """The surrogate of the source, or one without sources."""
+        if isinstance(self.source, TransferSurrogate):
+            return self.source
+        if self.source is not None:
+            return read_surrogate(self.source, self.encoding)
+        kernel = GroupedKernel.of(self.encoding.candidates.features, self.encoding.groups)
+        return TransferSurrogate(kernel, (), kernel.prior.mean)
+
+    @cached_property
+    def elite(self) -> list[Architecture]:
+        """The best architectures of the sources, as far as the space has them."""
+        space = self.encoding.space
+        labels = {choice.name: space.proposed_labels(choice) for choice in space.choices}
+        best = dict.fromkeys(architecture for source in self.surrogate.sources for architecture in source.elite)
+        # The records may be of a larger space with further labels.
+        return [one for one in best if all(label in labels[name] for name, label in one.items())]
+
+    @cached_property
+    def first_pool(self) -> CandidatePool:
+        """All architectures of a small space; of a large one drawn ones and the best of the sources."""
+        candidates = self.encoding.candidates
+        if not candidates.whole:
+            return self._pool([*self.elite, *candidates.architectures])
+        means = self.surrogate.source_means(candidates.features)
+        return CandidatePool(candidates.architectures, candidates.features, means)
+
+    def first(self, number: int) -> list[Architecture]:
+        """The first architectures of a task: a portfolio, then the best by the mean of the sources."""
+        pool, sources = self.first_pool, self.surrogate.sources
+        weights = torch.ones(len(sources), dtype=torch.float64) / len(sources)
+        found = dict.fromkeys(portfolio(pool.sources, weights, number))
+        # The deviation is that of the process before it has scores, as if the chosen ones had their expected scores, so
+        # that the next lies elsewhere ("kriging believer", Ginsbourger et al. 2010).
+        expected, parameters = weights @ pool.sources, self.surrogate.prior.mean
+        wanted = min(number, len(expected))
+        while len(found) < wanted:
+            deviation = UNEXPLAINED * self._deviation(parameters, pool, list(found))
+            ordered = by_improvement(expected, deviation, float(expected.max()))
+            more = 1 if len(found) < FAR_APART else wanted - len(found)
+            found |= dict.fromkeys(islice((place for place in ordered if place not in found), more))
+        return [pool.architectures[place] for place in found]
+
+    def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
+        """All candidates, the most promising first, after at least two scores; tried ones are among them."""
+        pool = self.first_pool
+        if not self.encoding.candidates.whole:
+            order = tried.scores.argsort(descending=True, stable=True).tolist()
+            best = [tried.architectures[place] for place in order[:PARENTS]]
+            drawn = self._drawn([*best, *self.elite[:PARENTS]], draw)
+            pool = self._pool([*tried.architectures, *tried.pending, *self.elite, *drawn])
+        mean, deviation = self._prediction(tried.among(pool), pool)
+        best_score = float(rank_gaussian(tried.scores).max())
+        return (pool.architectures[place] for place in by_improvement(mean, deviation, best_score))
+
+    def _pool(self, architectures: Sequence[Architecture]) -> CandidatePool:
+        own = tuple(dict.fromkeys(architectures))
+        features = self.encoding(own)
+        return CandidatePool(own, features, self.surrogate.source_means(features))
+
+    def _drawn(self, parents: Sequence[Architecture], draw: np.random.Generator) -> list[Architecture]:
+        space = self.encoding.space
+        generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
+        mutants = []
+        for number, parent in zip(range(MUTANTS), cycle(parents), strict=False):
+            mutant = mutate(space, parent, generator)
+            if number % 2 == 0:
+                mutant = mutate(space, mutant, generator)
+            mutants.append(mutant)
+        built = [one for one in mutants if space.violation(one) is None]
+        return [*built, *draw_buildable(space, DRAWN_ANEW, generator)]
+
+    def _prediction(self, tried: Tried, pool: CandidatePool) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the rank-Gaussian score of each candidate, shape ``(n,)``, as of the surrogate."""
+        base, later = self._split_places(tried.scores)
+        parameters = self._fit([tried.architectures[place] for place in base], tried.scores[base], pool)
+        values = rank_gaussian(tried.scores)[[*base, *later]]
+        places = pool.places([tried.architectures[place] for place in [*base, *later]])
+        own = GaussianProcess(self.surrogate.kernel, parameters, pool.features[places], values)(pool.features)
+        mean = combine_predictions(own.mean, evidence_weights(values, pool.sources[:, places]), pool.sources)
+        if not tried.pending:
+            return mean, own.deviation
+        # "Kriging believer" again: the pending scores are taken as expected, and keep the mean.
+        return mean, self._deviation(parameters, pool, [*places, *pool.places(tried.pending)])
+
+    def _deviation(self, parameters: Tensor, pool: CandidatePool, places: Sequence[int]) -> Tensor:
+        """The deviation of all candidates if some have a score, whatever that is."""
+        process = GaussianProcess(self.surrogate.kernel, parameters, pool.features[places], torch.zeros(len(places)))
+        return process(pool.features).deviation
+
+    def _split_places(self, scores: Tensor) -> tuple[list[int], list[int]]:
+        """Places of the scores that fit the parameters, and of the later ones."""
+        number = fitted = len(scores)
+        if number >= REFIT:
+            fitted -= number % REFIT
+        base = set(range(fitted))
+        if fitted > CONTEXT:
+            half = CONTEXT // 2
+            best = scores[:fitted].argsort(descending=True, stable=True)[:half].tolist()
+            latest = [place for place in reversed(range(fitted)) if place not in set(best)]
+            base = {*best, *latest[: CONTEXT - half]}
+        return sorted(base), list(range(fitted, number))
+
+    def _fit(self, architectures: Sequence[Architecture], scores: Tensor, pool: CandidatePool) -> Tensor:
+        """The kernel's parameters; the last ones if nothing that fits them has changed."""
+        values = rank_gaussian(scores)
+        key = (tuple(architectures), tuple(values.tolist()))
+        if self._fitted is None or self._fitted[0] != key:
+            self._fitted = key, self.surrogate.fit(pool.features[pool.places(architectures)], values)
+        return self._fitted[1]
 
 
 class MetaSampler(HistorySampler):
@@ -96,7 +273,9 @@ class MetaSampler(HistorySampler):
             wanted = self._choice.next(tried, generator)
         elif self._choice.surrogate.sources:
             wanted = self._choice.first(max(self.first, asked + 1))
-        skipped = self._deciding(trial, history)
+        # Earlier trials of other workers that have no architecture yet are about to take the most promising ones.
+        running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
+        skipped = sum(self._identities.choices.keys().isdisjoint(one.params) for one in running)
         for architecture in wanted:
             parameters = self.labelled(architecture, self._choice.encoding.space)
             if history.is_new(parameters):
@@ -105,11 +284,6 @@ class MetaSampler(HistorySampler):
                 skipped -= 1
         return history.draw(generator)
 
-    def _deciding(self, trial: FrozenTrial, history: History) -> int:
-        """The number of earlier trials of other workers that are about to take the most promising architectures."""
-        running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
-        return sum(self._identities.choices.keys().isdisjoint(one.params) for one in running)
-
     def _collect_tried(self, history: History) -> Tried:
         """The study's scores; only their order counts, and constraints come before scores."""
         completed = [(trial, found) for trial in history.completed if (found := self._architecture(trial)) is not None]
@@ -117,9 +291,8 @@ class MetaSampler(HistorySampler):
         places = {key: place for place, key in enumerate(sorted(set(keys), reverse=True))}
         running = [trial for trial in history.trials if trial.state == TrialState.RUNNING]
         pending = [found for trial in running if (found := self._architecture(trial)) is not None]
-        scores = torch.tensor([float(places[key]) for key in keys], dtype=torch.float64)
+        scores = torch.tensor([places[key] for key in keys], dtype=torch.float64)
         return Tried([architecture for _, architecture in completed], scores, pending)
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
-        """The architecture of a trial; None if it is not known yet, or not of the space."""
         return self._identities(trial.params).architecture

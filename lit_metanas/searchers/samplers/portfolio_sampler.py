@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import starmap
 from math import nan
 from typing import Any, Self
 
@@ -14,11 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord, best_trials, by_task, cost_of
+from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
-from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.searchers.query.objectives import RECIPE_PREFIX
+from lit_metanas.searchers.query.ledger import RECIPE_PREFIX, Query
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -39,19 +39,16 @@ class SourceScores:
         tasks: dict[str, dict[Query, float]] = {}
         for name, own in by_task(records).items():
             best = best_trials(own, lambda trial: Query.of(space.canonical(trial.architecture), trial.recipe))
-            values = {member: trial.value for member, trial in best.items()}
-            if values and min(values.values()) < max(values.values()):
-                tasks[name] = values
-        self.members = tuple(dict.fromkeys(member for own in tasks.values() for member in own))
-        self.places: dict[Architecture, list[int]] = {}  # the members of each architecture
+            values = [trial.value for trial in best.values()]
+            low, high = min(values, default=0.0), max(values, default=0.0)
+            if low < high:
+                tasks[name] = {member: (trial.value - low) / (high - low) for member, trial in best.items()}
+        self.members = tuple(dict.fromkeys(member for heights in tasks.values() for member in heights))
+        self.places: dict[Architecture | None, list[int]] = {}  # the members of each architecture
         for place, member in enumerate(self.members):
             self.places.setdefault(member.architecture, []).append(place)
-        self.scores = torch.full((len(tasks), len(self.members)), nan, dtype=torch.float64)  # NaN if not tried
-        places = {member: place for place, member in enumerate(self.members)}
-        for row, scores in enumerate(tasks.values()):
-            low, high = min(scores.values()), max(scores.values())
-            for member, value in scores.items():
-                self.scores[row, places[member]] = (value - low) / (high - low)
+        scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
+        self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
 
     @property
@@ -91,10 +88,8 @@ def agreement(scores: Tensor, tried: Tensor, values: Tensor) -> Tensor:
 def order_members(scores: Tensor, weights: Tensor, tried: Tensor) -> list[int]:
     """Places of all members, first those that add most to the weighted mean over sources of the best so far."""
     known = scores.nan_to_num(nan=0.0)  # an unknown member counts as a source's worst
-    best = known.new_zeros(len(known))
-    if len(tried):
-        best = known[:, tried].amax(1)
-    gains = weights @ (known - best[:, None]).clamp(min=0)
+    best = torch.cat([known.new_zeros(len(known), 1), known[:, tried]], dim=1).amax(1, keepdim=True)
+    gains = weights @ (known - best).clamp(min=0)
     means = weights @ known
     return sorted(range(len(gains)), key=lambda place: (-float(gains[place]), -float(means[place]), place))
 
@@ -160,9 +155,7 @@ class PortfolioSampler(HistorySampler):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the portfolio's searches and of the other sampler's; searches that both use count twice."""
-        if self.then is None:
-            return self.sources.cost
-        return self.sources.cost + self.then.meta_cost
+        return self.sources.cost + self.then.meta_cost if self.then else self.sources.cost
 
     def portfolio(self, number: int) -> list[Architecture]:
         """The first networks on a new task."""
@@ -199,20 +192,16 @@ class PortfolioSampler(HistorySampler):
             return []
         asked = history.distributions if history.completed else None
         members = order_members(self.sources.scores, weights, tried)
-        wanted = (self._parameters(self.sources.members[place], asked) for place in members)
-        return (parameters for parameters in wanted if parameters)
+        return filter(None, (self._parameters(self.sources.members[place], asked) for place in members))
 
     def _places(self, trial: FrozenTrial) -> list[int]:
         """The members that a trial tried: those with its architecture and its numbers of a recipe."""
-        architecture = self._identities(trial.params).architecture
-        if architecture is None:
-            return []
+        places = self.sources.places.get(self._identities(trial.params).architecture, [])
 
-        def same(place: int) -> bool:
-            recipe = self.sources.members[place].recipe
-            return all(trial.params.get(RECIPE_PREFIX + name, value) == value for name, value in recipe)
+        def agrees(name: str, value: RecipeValue) -> bool:
+            return bool(trial.params.get(RECIPE_PREFIX + name, value) == value)
 
-        return [place for place in self.sources.places.get(architecture, []) if same(place)]
+        return [place for place in places if all(starmap(agrees, self.sources.members[place].recipe))]
 
     def _parameters(self, member: Query, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
         """A member as parameters that the study asks for (``known``), or none if it cannot have the recipe."""

@@ -11,7 +11,7 @@ import unflushed  # noqa: F401
 from query_toys import DIGITS, Digits, Sums, search
 
 from lit_metanas.records import Budget
-from lit_metanas.searchers.query import worker_group
+from lit_metanas.searchers.query import study
 from lit_metanas.spaces import Choice
 
 # A server imports once what takes seconds, and forks for each process.
@@ -59,7 +59,7 @@ def tell_of_the_first_pause(pipe):
             pipe.send(words.pop())
         time.sleep(seconds)
 
-    worker_group.time = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+    study.time = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
 
 
 def work(pipe, *given):
