@@ -39,7 +39,7 @@ def score_trees(known: Known) -> None:
     looks = TREES_ROUNDS * features.size * ensembles
     if TREES_FLOPS * looks > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return
-    known.show("scoring boosted trees")
+    known.budget.begin("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
         predictions = _by_trees(task, features, made.unscaled(val.inputs), known.job.options.seed)

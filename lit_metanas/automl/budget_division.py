@@ -9,9 +9,7 @@ from math import ceil
 from statistics import fmean
 from time import perf_counter, process_time
 
-import torch
-
-from lit_metanas.automl.budget_plan import BudgetPlan, Shares, part_of_search, rounded
+from lit_metanas.automl.budget_plan import BudgetPlan, Shares, most_that_fits, part_of_search, rounded
 from lit_metanas.automl.candidates import Beginning, Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.views import View
@@ -19,11 +17,11 @@ from lit_metanas.estimators.training_estimator import first_weights, validation_
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, score
+from lit_metanas.training.child import Child, chosen_child, fit_child, score
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import StepEnded, submit, workers_now
@@ -142,22 +140,12 @@ def faster_precision(
 
 
 def _train_in(child: Child, part: Split, precision: str) -> None:
-    """Train a network for an epoch."""
     fit_child(child, part, seed=0, precision=precision)
 
 
 def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe) -> Child:
-    """A new network, which leaves no trace in the caller's random state."""
-    with torch.random.fork_rng(devices=[]):
-        return Child(
-            space=space,
-            architecture=architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=recipe,
-            weights=first_weights(space, task.shape, 0),
-            objective=task.objective,
-        )
+    fresh = SearchOutcome(architecture, first_weights(space, task.shape, 0), SearchRecord(task.id))
+    return chosen_child(task, space, fresh, recipe, 0)
 
 
 def _training_pace(child: Child, train: Split, seconds: float, precision: str) -> float:
@@ -167,44 +155,40 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
         part = train.portion(examples)
-        child.train()
         begin = perf_counter()
-        cost = fit_child(child, part, seed=0, precision=precision)
-        taken = perf_counter() - begin
-        if taken >= seconds / 2:
+        cost = fit_child(child.train(), part, seed=0, precision=precision)
+        if (taken := perf_counter() - begin) >= seconds / 2:
             return cost.flops / taken
         batches *= 2
 
 
 def divide(begun: Beginning) -> BudgetPlan:
     """Divide the minutes or FLOPs between the search and everything after it."""
-    options = begun.job.options
-    if options.minutes is not None:
-        return _divided_minutes(begun, options.minutes)
-    precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
-    return replace(_divided_flops(begun), precision=precision)
-
-
-def _divided_flops(begun: Beginning) -> BudgetPlan:
-    given, usual, shares = _spendable(begun), begun.job.views.usual, begun.shares
-    first, last = (begun.epoch_of(begun.timed[0], usual, part) for part in (usual.task.train, usual.learned))
-    more = 1.005  # so that rounded FLOPs are enough
-    match given:
-        case search, training:
-            plan = BudgetPlan(search, training, expected=training, shares=shares)
-            enough, least = search >= first, f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
+    minutes, views, precision = begun.job.options.minutes, begun.job.views, begun.job.options.precision
+    parts = (views.usual.task.train, views.usual.learned)
+    first, last = (begun.epoch_of(begun.timed[0], views.usual, part) for part in parts)
+    # The mean of several networks: after a tiny first one, nearly all would go to the search.
+    epoch = begun.epoch * len(parts[1]) / len(parts[0])
+    if minutes is not None:
+        return _divided_minutes(begun, minutes, epoch, first, last)
+    training, more = None, 1.005  # so that rounded FLOPs are enough
+    match _spendable(begun):
+        case search, expected:
+            training, enough = expected, search >= first
+            least = f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
         case both, *_:
-            # The mean of several networks: after a tiny first one, nearly all would go to the search.
-            epoch = begun.epoch * len(usual.learned) / len(usual.task.train)
             search = search_part(begun, both, epoch=epoch, trial=begun.trial_flops, single=last)
-            plan = BudgetPlan(search, None, expected=both - search, shares=shares)
-            enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
+            expected, enough = both - search, search >= first and both >= 2 * last
+            least = f"{2 * ceil(more * last):.3g}"
     if not enough:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-    return plan
+    if precision == AUTO_PRECISION:
+        precision = PRECISION_OF_FLOPS
+    return BudgetPlan(search, training, expected=expected, shares=begun.shares, precision=precision)
 
 
-def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
+def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
+    """Divide minutes by a measured pace; an epoch of a network, and of the first and last training of the first one."""
     job, usual, shares = begun.job, begun.job.views.usual, begun.shares
     networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
     precision, moment_seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
@@ -214,14 +198,12 @@ def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
     prepared_seconds = perf_counter() - job.began
     ending_seconds = _ending(begun, begun.timed[0], usual, pace)
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
-    epoch_seconds = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
+    epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = begun.trial_flops / (workers * pace.flops)
-    parts = (usual.task.train, usual.learned)
-    first_seconds, last_seconds = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
     least_seconds = first_seconds + pace.building + pace.scoring * begun.scored_examples
     wanted_seconds = search_part(begun, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
-    search = max(search_flops(begun, pace, search_seconds, workers), float(ceil(first_seconds * pace.flops)))
+    search = max(search_flops(begun, pace, search_seconds, workers), float(first))
     if left_seconds - search_seconds < last_seconds:
         needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
         raise ValueError(
@@ -262,29 +244,21 @@ def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, 
 
 def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of views."""
-    views, trial = len(begun.job.views.labels[1:]), begun.trial_flops
     around = pace.building + pace.scoring * begun.scored_examples
-    low, high = 0.0, workers * pace.flops * seconds
-    for _ in range(50):
-        middle = (low + high) / 2
-        numbers, taken = begun.rung_sizes(middle, trial), 0.0
-        for number, share in zip(numbers, begun.rung_shares(numbers), strict=True):
-            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
-        taken += min(views, len(numbers) - 1) * begun.job.reading  # a view comes in with each rung after the first
-        if taken <= seconds:
-            low = middle
-        else:
-            high = middle
-    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
+
+    def fits(flops: float) -> bool:
+        numbers = begun.rungs(flops)
+        shares = zip(numbers, begun.rung_shares(numbers), strict=True)
+        taken = (ceil(one / workers) * (share * flops / one / pace.flops + around) for one, share in shares)
+        views = min(len(begun.job.views.labels[1:]), len(numbers) - 1)  # one comes in with each rung after the first
+        return sum(taken) + views * begun.job.reading <= seconds
+
+    flops = most_that_fits(fits, workers * pace.flops * seconds)
+    return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
 
 
-def settle_threads(known: Known) -> None:
-    """Keep in the plan how many threads torch has in the last training and in those of linear models."""
-    known.plan = replace(known.plan, threads=_threads_of(known))
-
-
-def _threads_of(known: Known) -> int:
-    """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
+def threads_after_search(known: Known) -> int:
+    """Torch's threads in the trainings after the search: what the options say, or of minutes one or all, as it pays."""
     job, plan, network, most = known.job, known.plan, known.found_network, workers_now()
     options = job.options
     if options.threads != AUTO_THREADS:
@@ -340,13 +314,6 @@ def limited_flops(known: Known, flops: float) -> float:
         return flops
     planned = max(plan.shares.longest, plan.expected / begun.epoch)
     return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))
-
-
-def settle(known: Known, flops: float) -> None:
-    """Keep what everything after the search may spend, in the plan and for the progress."""
-    known.plan = replace(known.plan, training=flops)
-    known.job.keep(known.plan)
-    known.budget.follow(flops)
 
 
 def _flops_of_seconds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -95,6 +96,20 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+FRONT_POINTS = 6
+"""Networks of a front at most."""
+
+FRONT_TRIALS = 4
+"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
+
+
+def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
+    """The number of candidates in each rung of a search for a front: half of all begin."""
+    number = sum(rungs_of(flops, trial))
+    left = number // 2
+    return (number - left, *(part for part in (left - left // 2, left // 2) if part))
+
+
 def part_of_search(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
 
@@ -104,6 +119,18 @@ def part_of_search(budget: float, *, epoch: float, trial: float, share: float, l
     if rungs_of(part, trial) == (1,):
         return single
     return part
+
+
+def most_that_fits(fits: Callable[[float], bool], most: float) -> float:
+    """The most that fits, up to ``most``, by bisection."""
+    low, high = 0.0, most
+    for _ in range(60):
+        middle = (low + high) / 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def rounded(flops: float) -> float:

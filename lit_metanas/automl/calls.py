@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -110,32 +110,24 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     ``began`` is the clock when the minutes began. With ``from_shell`` the repeat text is a shell command, not a Python
     call.
     """
-    if began is None:
-        began = perf_counter()
-    options = _checked(options)
-    if options.student:
-        return teacher_and_student(options, began=began, from_shell=from_shell)
-    with open_job(options, began) as job:
-        finished = job.folder and job.folder.finished(job.views)
-        result = finished or _found(job)
-        result = _with_command(result, job.options, from_shell)
-        if job.folder is not None:
-            _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
-        if options.wandb is not None and finished is None and not result.stopped:
-            _log(result, options.wandb, options)
-    return result
-
-
-def _checked(options: AutoOptions) -> AutoOptions:
-    """The options, once it is known that this machine can do what they ask for."""
+    began = perf_counter() if began is None else began
     check_workers("auto", options.workers)
     check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)
     if options.onnx:
         check_onnx_installed()
     if options.threads is None:
-        return replace(options, threads=torch.get_num_threads())
-    return options
+        options = replace(options, threads=torch.get_num_threads())
+    if options.student:
+        return teacher_and_student(options, began=began, from_shell=from_shell)
+    with open_job(options, began) as job:
+        finished = job.folder and job.folder.finished(job.views)
+        result = _with_command(finished or _found(job), job.options, from_shell)
+        if job.folder is not None:
+            _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
+        if options.wandb is not None and finished is None and not result.stopped:
+            _log(result, options.wandb, options)
+    return result
 
 
 def _found(job: Job) -> SearchResult:
@@ -175,20 +167,20 @@ def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool)
     assert options.output is not None
     teacher = own_folder(own_path(options.output, "output"), TEACHER)
     options.say(f"first a teacher without limits, in '{teacher}', and then its student.")
+
+    def part(share: float, **changes: Any) -> AutoOptions:
+        """The same with a share of the budget."""
+        if options.minutes is not None:
+            return replace(options, student=False, minutes=share * options.minutes, **changes)
+        return replace(options, student=False, flops=tuple(share * flops for flops in options.parts), **changes)  # type: ignore[arg-type]
+
     limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
-    own = replace(options, student=False, unlabelled=None, output=teacher, onnx=False, **limits)
-    found = run_auto(_part(own, SHARES.teacher), began=began, from_shell=from_shell)
+    own = part(SHARES.teacher, unlabelled=None, output=teacher, onnx=False, **limits)
+    found = run_auto(own, began=began, from_shell=from_shell)
     if found.stopped:
         return found
-    student = replace(options, student=False, encoders=None, teacher=teacher)
-    return run_auto(_part(student, 1 - SHARES.teacher), began=perf_counter(), from_shell=from_shell)
-
-
-def _part(options: AutoOptions, share: float) -> AutoOptions:
-    """The same with a share of the budget."""
-    if options.minutes is not None:
-        return replace(options, minutes=share * options.minutes)
-    return replace(options, flops=tuple(share * flops for flops in options.parts))  # type: ignore[arg-type]
+    own = part(1 - SHARES.teacher, encoders=None, teacher=teacher)
+    return run_auto(own, began=perf_counter(), from_shell=from_shell)
 
 
 def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) -> SearchResult:
@@ -256,12 +248,6 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
-def _keys(keys: Mapping[str, tuple[Any, object]]) -> Iterator[Parameter]:
-    """The keys of a verb, by type and default."""
-    for name, (kind, default) in keys.items():
-        yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-
-
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
     options = AutoOptions(**given)
@@ -288,7 +274,7 @@ def auto_verb(*, began: float, **given: Any) -> None:
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
 
 
-_sign(auto_verb, _keys(shell_options(output="model")))
+_sign(auto_verb, shell_options(output="model"))
 
 
 DISTIL = """Search and train a small network that learns from an exported model.
@@ -342,4 +328,10 @@ def distil_verb(*, began: float, model: str, **given: Any) -> None:
     auto_verb(began=began, teacher=model, **given)
 
 
-_sign(distil_verb, _keys({"model": (str, Parameter.empty), **shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)}))
+_sign(
+    distil_verb,
+    (
+        Parameter("model", Parameter.KEYWORD_ONLY, annotation=str),
+        *shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER),
+    ),
+)

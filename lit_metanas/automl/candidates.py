@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -12,10 +12,20 @@ import torch
 from torch import nn
 
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.budget_plan import LEAST_FIRST, MOST_FIRST, BudgetPlan, Shares, epochs_of_a_trial, rungs_of
+from lit_metanas.automl.budget_plan import (
+    FRONT_POINTS,
+    FRONT_TRIALS,
+    LEAST_FIRST,
+    MOST_FIRST,
+    BudgetPlan,
+    Shares,
+    epochs_of_a_trial,
+    front_rungs,
+    rungs_of,
+)
 from lit_metanas.automl.options import NO_ENCODER
 from lit_metanas.automl.reading.job import Job, ViewEstimator
-from lit_metanas.automl.reading.views import JoinedView, View, without_preprocessing
+from lit_metanas.automl.reading.views import View, without_preprocessing
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import validation_part
@@ -54,10 +64,6 @@ class Beginning:
     searched_fields: Mapping[str, Sequence[RecipeValue]]  # of the recipe
     records: Sequence[SearchRecord] = ()  # of other tasks, each trial with all these fields
     member_epochs: int = 0  # see ``Kind``
-    rung_sizes: Callable[[float, float], tuple[int, ...]] = rungs_of  # by the search's FLOPs and those of a trial
-    points: int = 1  # networks that are trained, tested and written after the search
-    candidates: Sequence[Architecture] = ()  # those of the first rung, if the timed networks are not like them
-    trials_for_one: float = 1  # candidates that share the FLOPs of one usual first training
     shares: Shares = field(default_factory=lambda: budget_plan.SHARES)
 
     @cached_property
@@ -68,8 +74,21 @@ class Beginning:
     @cached_property
     def trial_flops(self) -> float:
         """Training FLOPs of the first training of a candidate."""
-        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size) / self.trials_for_one
-        return self._mean_epoch(self.candidates or self.timed) * epochs
+        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size)
+        if self.points == 1 or not self.first:
+            return self.epoch * epochs
+        # The timed networks are not like those of all sizes that a front begins with.
+        return self._mean_epoch([query.architecture for query in self.first]) * (epochs / FRONT_TRIALS)
+
+    @property
+    def points(self) -> int:
+        """Networks that are trained, tested and written after the search, at most."""
+        return 1 if self.job.options.pareto is None else FRONT_POINTS
+
+    def rungs(self, flops: float) -> tuple[int, ...]:
+        """The number of candidates in each rung of a search of so many FLOPs."""
+        sizes = rungs_of if self.points == 1 else front_rungs
+        return sizes(flops, self.trial_flops)
 
     @property
     def scored_examples(self) -> int:
@@ -212,12 +231,12 @@ class Candidate:
     """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
 
     found: SearchOutcome  # its architecture and weights; of a mean the network's
-    view: View
+    view: View  # its data; of a mean those of both
     value: float  # validation score
     recipe: Recipe
     features: str = ""  # what a linear model is linear in
+    network: Candidate | None = None  # the network of a mean, alone
     linear: Candidate | None = None  # the linear model of a mean
-    joined: JoinedView | None = None  # the data of a mean
 
     def describe(self) -> str:
         """A linear model's features and score."""
@@ -281,7 +300,6 @@ class Known:
     plan: BudgetPlan
     budget: ToldBudget
     scored: BestSoFar  # networks of the search
-    show: Callable[[str], None] = lambda name: None  # shows what begins
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
     linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
@@ -315,6 +333,12 @@ class Known:
     def left(self) -> float:
         """What is left of the settled FLOPs after the search, less those of models that are not returned."""
         return (self.plan.training or 0) - self.lost_cost.flops
+
+    def settle(self, flops: float) -> None:
+        """Keep what everything after the search may spend, in the plan and for the progress."""
+        self.plan = replace(self.plan, training=flops)
+        self.job.keep(self.plan)
+        self.budget.follow(flops)
 
     def count(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed, and show it as progress."""

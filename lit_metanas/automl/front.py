@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.automl.budget_plan import rungs_of
+from lit_metanas.automl.budget_plan import FRONT_POINTS, most_that_fits
 from lit_metanas.automl.candidates import Beginning, Candidate, Known, begin
 from lit_metanas.automl.last_training import LastTrainingError, train_fully, train_linear_fully
 from lit_metanas.automl.linear_models import describe_both
@@ -21,12 +21,6 @@ from lit_metanas.spaces.architecture import Architecture
 MOST_BEGUN = 24
 """Networks that a search begins with."""
 
-POINTS = 6
-"""Networks of a front at most."""
-
-FRONT_TRIALS = 4
-"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
-
 
 def begin_front(job: Job) -> Beginning:
     """Begin with networks of all sizes, or with the front that records predict."""
@@ -34,15 +28,7 @@ def begin_front(job: Job) -> Beginning:
     generator = torch.Generator().manual_seed(job.options.seed)
     method = FrontHalving(measure=job.options.pareto or "", train=begun.searched_fields, first=begun.first[:1])
     first = method.first_rung(begun.records, limited.within, limited.measures, MOST_BEGUN, generator)
-    return replace(
-        begun,
-        first=first,
-        candidates=[query.architecture for query in first],
-        trials_for_one=FRONT_TRIALS if first else 1,
-        points=POINTS,
-        member_epochs=0,
-        rung_sizes=front_rungs,
-    )
+    return replace(begun, first=first, member_epochs=0)
 
 
 def searcher_of_front(begun: Beginning, numbers: Sequence[int]) -> FrontHalving:
@@ -51,7 +37,7 @@ def searcher_of_front(begun: Beginning, numbers: Sequence[int]) -> FrontHalving:
         measure=begun.job.options.pareto or "",
         candidates=numbers,
         rungs=begun.rung_shares(numbers),
-        points=POINTS,
+        points=FRONT_POINTS,
         allowance=begun.job.examples**-0.5,  # two standard errors, at most
         train=begun.searched_fields,
         later=begun.job.views.choice,
@@ -65,14 +51,15 @@ def train_front(known: Known, best: Candidate | None) -> None:
     A network that is too slow now is left out. ``best`` is the best linear model, if there is any.
     """
     network, last_epoch = known.found_network, known.begun.last_epoch
-    within = [one for one in known.front if one.too_slow is None]
-    front = [network, *(one for one in within if _name(one) != _name(network))]
+    own = network.found.architecture, network.view.label
+    others = [one for one in known.front if (one.found.architecture, one.view.label) != own]
+    front = [network, *(one for one in others if one.too_slow is None)]
     linear = linear_front(known, front, known.left - last_epoch(network.found))
     left = known.left - sum(one.last_cost.flops for one in linear)
-    front = front[: max(1, POINTS - len(linear))]
+    front = front[: max(1, FRONT_POINTS - len(linear))]
     epochs, failed = shared_epochs([last_epoch(one.found) for one in front], left, known.plan.shares.longest), ""
     for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
-        known.show(f"training network {place} of {len(epochs)}")
+        known.budget.begin(f"training network {place} of {len(epochs)}")
         try:
             train_fully(known, one, number)
         except LastTrainingError as error:  # as without memory, which a smaller network may need less of
@@ -82,7 +69,7 @@ def train_front(known: Known, best: Candidate | None) -> None:
         raise LastTrainingError(failed)
     sentences = [] if best is None else [describe_both(best, network)]
     for model in linear:
-        known.show("training a linear model")
+        known.budget.begin("training a linear model")
         trained, failure = train_linear_fully(known, model)
         known.trained += filter(None, [trained])
         how = ": it is on the front"
@@ -99,19 +86,19 @@ def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list
     """The linear models on a front of networks, without those that a point of it equals in size and score.
 
     A linear model never removes a network of another size: the network has been trained only briefly. But the last
-    networks make room if there are more than ``POINTS`` models. ``flops`` pay for the last trainings.
+    networks make room if there are more than ``FRONT_POINTS`` models. ``flops`` pay for the last trainings.
     """
-    points = [_point(known.job, one) for one in (*front, *known.linear)]
+    measure, models = known.job.options.pareto or "", (*front, *known.linear)
+    # What is to be large: minus the measure, and the validation score.
+    points = [(-one.view.limited.measures[measure](one.found.architecture), one.value) for one in models]
     chosen: dict[Architecture, Candidate] = {}
     for place in non_dominated(points):
-        if place < len(front) or points.index(points[place]) < place:
-            continue
-        model = known.linear[place - len(front)]
-        if model.found.architecture in chosen:
-            continue
-        flops -= model.last_cost.flops
-        if flops >= 0:
-            chosen[model.found.architecture] = model
+        model = models[place]
+        known_before = place < len(front) or points.index(points[place]) < place or model.found.architecture in chosen
+        if not known_before:
+            flops -= model.last_cost.flops
+            if flops >= 0:
+                chosen[model.found.architecture] = model
     return [*chosen.values()]
 
 
@@ -121,46 +108,22 @@ def returned_front(ranked: Sequence[SearchResult], measure: str) -> list[SearchR
     return [best_of[size] for size in sorted(best_of)]
 
 
-def _point(job: Job, one: Candidate) -> tuple[float, float]:
-    """What is to be large: minus the measure, and the validation score."""
-    return -one.view.limited.measures[job.options.pareto or ""](one.found.architecture), one.value
-
-
-def _name(one: Candidate) -> tuple[Architecture, str]:
-    """What distinguishes a network of the front from others."""
-    return one.found.architecture, one.view.label
-
-
-def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search for a front: half of all begin."""
-    number = sum(rungs_of(flops, trial))
-    first = (number + 1) // 2
-    left = number - first
-    return (first, *(part for part in (left - left // 2, left // 2) if part))
-
-
 def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
     """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
 
     Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
     ``longest``. The last networks are left out if they cannot be paid for.
     """
-    number = len(epochs)
-    while number > 1 and sum(epochs[:number]) > flops:
-        number -= 1
-    own = epochs[:number]
+    own = list(epochs)
+    while len(own) > 1 and sum(own) > flops:
+        own.pop()
+    if longest * sum(own) <= flops:
+        return [longest] * len(own)
 
     def divided(factor: float) -> list[int]:
         return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
 
-    low, high = 0.0, longest * max(own) ** 0.5
-    if longest * sum(own) <= flops:
-        return divided(high)
-    for _ in range(60):
-        middle = (low + high) / 2
-        spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
-        if spent <= flops:
-            low = middle
-        else:
-            high = middle
-    return divided(low)
+    def fits(factor: float) -> bool:
+        return sum(number * cost for number, cost in zip(divided(factor), own, strict=True)) <= flops
+
+    return divided(most_that_fits(fits, longest * max(own) ** 0.5))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, islice
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_division import flops_after_search, limited_flops, settle
+from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import train_linear_fully
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import joined
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
@@ -26,6 +27,7 @@ from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import chosen_child, judge
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
 LINEAR_DECAYS = (0.3, 3.0, 0.01)
@@ -152,65 +154,39 @@ class LinearTrainings:
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
 
-@dataclass(frozen=True)
-class TrainedSteps:
-    """What was decided before the short trainings of linear models, and how long they took."""
+def train_linear(known: Known) -> float:
+    """Train linear models, as many as can be paid for; returns the FLOPs of everything after the search.
 
-    models: LinearTrainings
-    number: int  # steps that are paid for; see `LinearTrainings`
-    planned: float  # FLOPs of everything after the search, by which the number was decided
-    epoch: float  # FLOPs of an epoch of the network's last training
-    longest: float  # seconds of the longest step
-
-
-def train_linear(known: Known) -> TrainedSteps | None:
-    """Train linear models, as many as can be paid for; returns what `settle_rest` needs to know of them.
-
-    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, what is left is
-    known only after these trainings, so what the plan expects decides how many there are.
+    An epoch of the network, and the last training of the best linear model, must be left. The FLOPs, of which the
+    linear models have spent some, are changed a little to pay for just as many of them: given as such, they repeat the
+    result.
     """
     job, plan, network = known.job, known.plan, known.found_network
     if job.linear_views is None:
-        return None
-    planned = plan.expected if _is_measured(known) else flops_after_search(known)
-    models, epoch = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found)
+        return limited_flops(known, flops_after_search(known))
+    # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
+    measured = job.options.minutes is not None and not plan.settled
+    planned = plan.expected if measured else flops_after_search(known)
+    models, epoch, longest = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
-        known.show("training linear models")
-    longest = 0.0
+        known.budget.begin("training linear models")
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
             longest = max(longest, cost.seconds)
-    return TrainedSteps(models, number, planned, epoch, longest)
-
-
-def settle_rest(known: Known, steps: TrainedSteps | None) -> None:
-    """Settle what everything after the search may spend; the linear models have spent some of it already.
-
-    It is changed a little to pay for just as many linear models as were trained: given as FLOPs, it repeats the result.
-    """
-    if steps is None:
-        settle(known, limited_flops(known, flops_after_search(known)))
-        return
-    flops = steps.planned
-    if _is_measured(known):
+    if measured:
         # The last training of a linear model that is averaged takes longer than it counts.
-        later = steps.longest * (steps.models.examples_ratio * known.job.kind.averages_linear)
+        later = longest * models.examples_ratio * job.kind.averages_linear
         # These are the FLOPs from now on; the linear models' were spent after the search, too.
-        wanted = known.lost_cost.flops + flops_after_search(known, later=later)
+        flops = known.lost_cost.flops + flops_after_search(known, later=later)
     else:
-        wanted = limited_flops(known, flops)
-    if wanted != flops:
-        flops = steps.models.nearest(wanted, epoch=steps.epoch, number=steps.number)
-    settle(known, flops)
-
-
-def _is_measured(known: Known) -> bool:
-    """Whether a clock says what is left after the search."""
-    return known.job.options.minutes is not None and not known.plan.settled
+        flops = limited_flops(known, planned)
+    if flops == planned:
+        return flops
+    return models.nearest(flops, epoch=epoch, number=number)
 
 
 def compare(known: Known, best: Candidate) -> Candidate:
@@ -229,7 +205,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
             chosen = means[0]
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
-        known.show("training the linear model")
+        known.budget.begin("training the linear model")
         trained, failure = train_linear_fully(known, best)
         known.sentence += ending(failure, "both were")
         if trained is None:
@@ -245,12 +221,12 @@ def compare(known: Known, best: Candidate) -> Candidate:
         epochs = int(spare / known.begun.epoch_of(network.found.architecture, view, view.task.train))
         if chosen is network or epochs < 1:
             break
-        known.show("training the best network on, as a linear model is better so far")
+        known.budget.begin("training the best network on, as a linear model is better so far")
         network = train_on(known, network, epochs)
         chosen = best_of([network, best], examples)
     known.sentence = describe_both(best, network, chosen)
     if chosen is best:
-        known.show("training the linear model")
+        known.budget.begin("training the linear model")
     else:
         known.sentence += ": the network was taken"
     return chosen
@@ -278,17 +254,16 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
     if job.options.pareto or not view.limited.members(found.architecture, 1, linear.measured):
         return []
     with suppress(*FAILURES):
-        joined = job.views.joined(view, linear.view)
-        if joined is None:
+        if (both := joined(view, linear.view)) is None:
             return []
-        val, seed = validation_part(joined.view.task), job.options.seed
+        val, seed = validation_part(both.task), job.options.seed
         own, other = (
             chosen_child(one.view.task, one.view.limited.space, one.found, Recipe(), seed).network
             for one in (network, linear)
         )
-        both = joined.network(own, other).to(val.inputs.device).eval()
-        value = judge(both, val, joined.view.task.goal).value
-        return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
+        mean = WithLinear(own, other, both.steps).to(val.inputs.device).eval()
+        value = judge(mean, val, both.task.goal).value
+        return [replace(network, view=both, value=value, network=network, linear=linear)]
     return []
 
 

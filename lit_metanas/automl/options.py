@@ -230,9 +230,10 @@ class AutoOptions:
             if getattr(self, name) is not None and NO_ENCODER in (self.encoders or ()):
                 raise ValueError(f"auto: '{name}' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
-            known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
-            wrong = printable(str(self.pareto), 40)
-            raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+            raise ValueError(
+                f"auto: no front can be made for pareto = '{printable(str(self.pareto), 40)}': give "
+                f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}."
+            )
         if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
             raise ValueError(
                 f"auto: wandb = '{printable(str(self.wandb), 40)}' must be a project's name, without /\\#?%:."
@@ -260,9 +261,7 @@ class AutoOptions:
     @property
     def given_threads(self) -> int:
         """The number of threads; 1 if it is to be found, or is that of the caller."""
-        if isinstance(self.threads, int):
-            return self.threads
-        return 1
+        return self.threads if isinstance(self.threads, int) else 1
 
     @property
     def read_as(self) -> dict[str, Any]:
@@ -282,9 +281,8 @@ class AutoOptions:
         for one in fields(self)[1:]:
             value = getattr(self, one.name)
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
-            if usual or one.name in given or one.name in _NOT_REPEATED:
-                continue
-            given[one.name] = word_of(one.name, value, from_shell)
+            if not usual and one.name not in (*given, *_NOT_REPEATED):
+                given[one.name] = word_of(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
         verb, model = "auto", list[str]()
         if self.teacher is not None:
@@ -305,34 +303,34 @@ def shared(name: str) -> Any:
     return field(default=one.default, metadata=one.metadata)
 
 
-def shell_options(without: Collection[str] = (), **defaults: object) -> dict[str, tuple[Any, object]]:
-    """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
-    found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
-    found["data"] = (str, Parameter.empty)
-    found |= {name: (found[name][0], value) for name, value in defaults.items()}
-    return {name: one for name, one in found.items() if name not in without}
+def shell_options(without: Collection[str] = (), **defaults: object) -> list[Parameter]:
+    """The keys of the shell with type and default, which may be given; an empty one must be given by the user."""
+    defaults = {"data": Parameter.empty, **defaults}
+    return [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults.get(name, one.default), annotation=kind)
+        for name, one in AutoOptions.__dataclass_fields__.items()
+        if (kind := one.metadata.get("shell")) and name not in without
+    ]
 
 
 def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, str]:
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
-    ends = {name: default_text(default) for name, (_, default) in shell_options(without, **defaults).items()}
-    return {name: f"{lines[name]}{end}" for name, end in ends.items()}
+    keys = shell_options(without, **defaults)
+    return {one.name: f"{lines[one.name]}{default_text(one.default)}" for one in keys}
 
 
 def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
-    chosen = [one for one in fields(AutoOptions) if one.name not in without]
-    return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
+    lines = (f"{one.name}: {one.metadata['help']}." for one in fields(AutoOptions) if one.name not in without)
+    return text.format(options="\n        ".join(lines))
 
 
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
         return ()
-    numbers = (flops,)
-    if isinstance(flops, tuple | list):
-        numbers = tuple(flops)
+    numbers = several(flops)
     if len(numbers) > 2:
         raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
     return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)

@@ -14,7 +14,7 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.reading.views import View, Views
+from lit_metanas.automl.reading.views import View, Views, joined
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
@@ -42,7 +42,7 @@ from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
-from lit_metanas.training.ensembles import build_network
+from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, check_export_place
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.export.onnx_program import ONNX
@@ -240,11 +240,11 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
         return network, view
     linear = linear_space_of(result.linear)
     other = views.in_space(linear).labelled(result.linear_view)
-    if (joined := views.joined(view, other)) is None:
+    if (both := joined(view, other)) is None:
         raise ValueError(f"'{STATE}' has a linear model that reads other examples")
     with torch.random.fork_rng(devices=[]):
         model = build_network(linear, result.linear, other.task.shape, task.way)
-    return joined.network(network, model), joined.view
+    return WithLinear(network, model, both.steps), both
 
 
 def kept_sample(path: Path) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import nan
 
 from lit_metanas.automl.boosted_trees import describe_trees, score_trees
-from lit_metanas.automl.budget_division import divide, settle_threads
+from lit_metanas.automl.budget_division import divide, threads_after_search
 from lit_metanas.automl.candidates import Beginning, Candidate, Known, Trained, begin, best_of, network_of
 from lit_metanas.automl.front import begin_front, returned_front, searcher_of_front, train_front
 from lit_metanas.automl.last_training import (
@@ -19,7 +19,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, settle_rest, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
@@ -41,26 +41,23 @@ def run_stages(job: Job) -> SearchResult:
     whole_front = job.options.pareto is not None
     begun = begin_front(job) if whole_front else begin(job)
     known, searcher = plan_budget(begun)
-    with show_progress(known.budget, job.options.progress) as show:
-        known.show = show
+    with show_progress(known.budget, job.options.progress):
         try:
             run_search(known, searcher)
             score_trees(known)
-            settle_threads(known)
-            settle_rest(known, train_linear(known))
-            if whole_front:
-                train_front(known, known.best_linear)
-            else:
-                train_one(known, known.best_linear)
+            known.plan = replace(known.plan, threads=threads_after_search(known))
+            known.settle(train_linear(known))
+            train = train_front if whole_front else train_one
+            train(known, known.best_linear)
         except KeyboardInterrupt:
             known.stopped = True
         except LastTrainingError as error:
             known.stopped, known.failure = True, str(error)
             warnings.warn(f"{known.failure}: the best so far is taken.", stacklevel=2)
         if known.stopped:
-            known.show(f"{TESTING} the best so far")
+            known.budget.begin(f"{TESTING} the best so far")
             take_best(known)
-        known.show(TESTING)
+        known.budget.begin(TESTING)
         return collect(known, [tested(known, one) for one in known.trained])
 
 
@@ -70,7 +67,7 @@ def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     made = (job.folder and job.folder.plan) or divide(begun)
     job.keep(made)
     begun = replace(begun, shares=made.shares)  # a search that goes on keeps its shares
-    numbers = begun.rung_sizes(made.search, begun.trial_flops)
+    numbers = begun.rungs(made.search)
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
     searcher = searcher_of_one(begun, numbers) if job.options.pareto is None else searcher_of_front(begun, numbers)
@@ -99,7 +96,7 @@ def searcher_of_one(begun: Beginning, numbers: Sequence[int]) -> Halving:
 def run_search(known: Known, searcher: Halving) -> None:
     """Search a network, or a front of them."""
     job = known.job
-    known.show(SEARCHING)
+    known.budget.begin(SEARCHING)
     # With several views the estimator knows which networks are above a limit.
     space = job.views.space if job.views.labels else job.views.usual.limited.within
     # The searcher charges `known.budget`, which is shared: `known.budget.spent` is then what the search has cost.
@@ -139,7 +136,7 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         measures = known.averaged.candidate.measured
     members = known.begun.members(chosen.found, left, linear_measures=measures)
     if members == 1:
-        known.show("training the chosen network")
+        known.budget.begin("training the chosen network")
     epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
     train_fully(known, chosen, epochs, members)
 
@@ -180,12 +177,12 @@ def take_best(known: Known) -> None:
 def tested(known: Known, one: Trained) -> SearchResult:
     """Test a trained network once, and collect everything that is known of it."""
     job, plan, network = known.job, known.plan, known.found_network
-    candidate, view = one.candidate, one.candidate.view
-    linear, linear_view, size, learned = None, "", None, view
-    if candidate.linear is not None and candidate.joined is not None:
-        linear, linear_view = candidate.linear.found.architecture, candidate.joined.linear.label
-        size = candidate.joined.size(candidate.found.architecture, linear, members_of(one.child.network))
-        learned = candidate.joined.networks
+    candidate, view, learned = one.candidate, one.candidate.view, one.candidate.network or one.candidate
+    linear, linear_view, size = None, "", None
+    if candidate.linear is not None:
+        linear, linear_view = candidate.linear.found.architecture, candidate.linear.view.label
+        networks = members_of(one.child.network)
+        size = learned.view.size(candidate.found.architecture, networks) + candidate.linear.view.size(linear)
     space = job.views.usual.limited.within
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     untried = network.found.untried if candidate.features else candidate.found.untried
@@ -194,7 +191,7 @@ def tested(known: Known, one: Trained) -> SearchResult:
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),
-        learned=len(view.task.train if one.held_out else learned.learned),
+        learned=len(view.task.train if one.held_out else learned.view.learned),
         cost=known.budget.spent,
         training_cost=one.cost,
         meta_cost=cost_of(known.begun.records) + job.views.meta_cost,

@@ -64,7 +64,7 @@ def configuration_schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "seed_everything": {"type": ["boolean", "integer"]},
     }
-    options = {name: made.of(kind) for name, (kind, _) in shell_options().items()}
+    options = {one.name: made.of(one.annotation) for one in shell_options()}
     kinds = {
         "fit, validate, test or search": _object(values),
         "auto": _object(options, shell_help()),

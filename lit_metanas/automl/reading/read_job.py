@@ -17,7 +17,7 @@ from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, Network
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.reading.model_start import ModelStart, read_start
-from lit_metanas.automl.reading.teacher import Lesson, ReadUnder, Teacher
+from lit_metanas.automl.reading.teacher import Teacher
 from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -99,23 +99,34 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
-        ways = other_ways(options.data, task, **options.read_as, reading=reading)
-        read = partial(_under, options, task, reading)
+        read_as = {**options.read_as, "reading": reading}
+        ways, given = other_ways(options.data, task, **read_as), task
+
+        def read(prepared: Any) -> Task:
+            """Read the same data under another preprocessing."""
+            return read_under(options.data, given, prepared, **read_as).trainable()
+
         if encoders:
             kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
         space = options.space or kind.space(task.shape, task.goal)
         space.check_shape(task.shape)
         space.check_objective(task.goal)
+        more: dict[str, Any] = {"linear": [kind.linear_view], "encoded": encoders}
         # Examples of a group that is learned from would say too little of new ones.
-        sets_apart = isinstance(task.goal, Regression) and options.group is None
-        lesson = teacher and _lesson(teacher, task, kind, read, options)
-        more: dict[str, Any] = {"sets_apart": sets_apart, "encoded": encoders, "lesson": lesson}
-        views = Views(task, ways, space, options.limits, start, linear=[kind.linear_view], **more)
+        more["sets_apart"] = isinstance(task.goal, Regression) and options.group is None
+        if teacher is not None:
+            asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
+            lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
+            also = f", also what it says of {further}" if (further := lesson.describe()) else ""
+            options.say(f"learns from '{teacher.place}'{also}.")
+        views = Views(task, ways, space, options.limits, start, **more)
         views.read_encoded()
         if start is not None:
             options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         elif not encoders and options.limits.given:
-            views = _fitting(options, views)
+            usual, views = views.usual.label, views.fitting()
+            if views.usual.label != usual:
+                options.say(f"no network for {usual} is within the limits: begins with {views.usual.label}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
             linear = views.in_space(kind.linear_space())
@@ -153,37 +164,14 @@ def _read_task(
     return task, options
 
 
-def _lesson(teacher: Teacher, task: Task, kind: Kind, read: ReadUnder, options: AutoOptions) -> Lesson:
-    """What a teacher says of the examples, reported in a sentence."""
-    lesson = teacher.lesson(task, kind, read, data=options.data, unlabelled=options.unlabelled, seed=options.seed)
-    also = f", also what it says of {further}" if (further := lesson.describe()) else ""
-    options.say(f"learns from '{teacher.place}'{also}.")
-    return lesson
-
-
-def _fitting(options: AutoOptions, views: Views) -> Views:
-    """Views of which the usual one has a network within the limits, if any has."""
-    found = views.fitting()
-    if found is not views:
-        options.say(f"no network for {views.usual.label} is within the limits: begins with {found.usual.label}.")
-    return found
-
-
-def _under(options: AutoOptions, task: Task, reading: FileReading, prepared: Any) -> Task:
-    """The same data under another preprocessing."""
-    return read_under(options.data, task, prepared, **options.read_as, reading=reading).trainable()
-
-
 def _describe(task: Task, options: AutoOptions) -> Kind:
     """Check a task, report what it is, and warn of copies; returns the kind of its data."""
     check_task(task)
     kind = kind_of(task, options.kind)
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
-    text = describe_given(task, kind, grouped=options.group is not None)
-    read_as = options.read_as
-    columns = describe_columns(options.data, kind, options.group, read_as["label"], options.test_by, options.exclude)
-    options.say(text + columns)
+    text, label = describe_given(task, kind, grouped=options.group is not None), options.read_as["label"]
+    options.say(text + describe_columns(options.data, kind, options.group, label, options.test_by, options.exclude))
     classes = option_words("objective", "classification")
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say(f"targets are numbers: regression; give {classes} for classes.")
@@ -210,9 +198,7 @@ def _settings(
     reading: FileReading,
 ) -> dict[str, Any]:
     """What decides the result, as plain values."""
-    sample: dict[str, Any] = {}
-    if reading.sampled:
-        sample[READ_SHARE] = reading.share
+    sample: dict[str, Any] = {READ_SHARE: reading.share} if reading.sampled else {}
     return sample | {
         "task": task_settings(views.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
@@ -238,9 +224,7 @@ def _start_settings(start: str | os.PathLike[str] | None) -> Any:
     """The content of a start as plain values."""
     if start is None:
         return None
-    if os.path.isdir(start):
-        return settings_of(os.path.join(start, WEIGHTS))
-    return settings_of(os.fspath(start))
+    return settings_of(os.path.join(start, WEIGHTS) if os.path.isdir(start) else os.fspath(start))
 
 
 def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
@@ -290,31 +274,23 @@ def with_encoders(
 
 def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
     """The features of the examples of a task."""
-    seconds = inf
-    if options.minutes is not None:
-        seconds = SHARES.encoding * 60 * options.minutes
-    raw = read(encoder.prepared).trainable()
+    raw = read(encoder.prepared)
     train = replace(raw.train, weights=task.train.weights)
+    seconds = SHARES.encoding * 60 * (options.minutes or inf)
     return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
 
 
 def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
     """Refuse an encoder that alone is above a limit."""
-    sizes: dict[str, Any] = {
-        "parameters": encoder.cost.parameters,
-        "flops": encoder.cost.flops,
-        "size": encoder.size,
-        "latency": 0.0,
-    }
-    if sizes["size"] > LARGEST_PROGRAM:
+    if encoder.size > LARGEST_PROGRAM:
         raise ValueError(
-            f"The encoder '{printable(encoder.name, 60)}' has {sizes['size']:,} bytes of weights, and an exported "
+            f"The encoder '{printable(encoder.name, 60)}' has {encoder.size:,} bytes of weights, and an exported "
             f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
         )
-    for name, most in limits.given.items():
-        if sizes[name] > most:
+    for name, own in (("parameters", encoder.cost.parameters), ("flops", encoder.cost.flops), ("size", encoder.size)):
+        if own > (most := limits.given.get(name, inf)):
             raise ValueError(
-                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {sizes[name]:,} of "
-                f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
+                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {own:,} of {most:,.0f}. "
+                f"Raise the limit, give a smaller encoder, or let it teach a small network, by "
                 f"{option_words('student', True)}."
             )
