@@ -9,7 +9,7 @@ from math import ceil
 from statistics import fmean
 from time import perf_counter, process_time
 
-from lit_metanas.automl.budget_plan import BudgetPlan, Shares, most_that_fits, part_of_search, rounded
+from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
 from lit_metanas.automl.candidates import Beginning, Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.views import View
@@ -63,13 +63,6 @@ class Pace:
         if not flops or seconds <= 0:
             return self
         return replace(self, flops=2 / (1 / self.flops + seconds / flops))
-
-    def writing_seconds(self, task: Task, architecture: Architecture) -> float:
-        """The approximate seconds for export and report of a network."""
-        shape, read = task.shape, 0
-        if isinstance(shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
-            read = shape.steps
-        return self.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
 
 
 def measure_pace(
@@ -191,7 +184,7 @@ def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int,
     """Divide minutes by a measured pace; an epoch of a network, and of the first and last training of the first one."""
     job, usual, shares = begun.job, begun.job.views.usual, begun.shares
     networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
-    precision, moment_seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
+    precision, moment_seconds, workers = job.options.precision, shares.moment_of(minutes) / 2, workers_now()
     if precision == AUTO_PRECISION:
         precision = faster_precision(*networks, seconds=moment_seconds)
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
@@ -266,7 +259,7 @@ def threads_after_search(known: Known) -> int:
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
     if options.minutes is None or plan.settled or most == 1 or timed:
         return plan.threads
-    seconds = _moment(plan.shares, options.minutes)
+    seconds = plan.shares.moment_of(options.minutes)
     networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
@@ -281,11 +274,10 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
         return plan.training
     if minutes is None:
         return rounded(sum(_spendable(begun)) - known.budget.spent.flops)
-    network, workers, moment = known.found_network, workers_now(), _moment(plan.shares, minutes)
-    found, view = network.found, network.view
-    label = begun.job.views.label_of
-    same = (spent for spent in known.scored.spent if (spent[0], label(spent[1])) == (found.architecture, view.label))
-    before = [cost for *_, cost in same]
+    found, view, label = known.found_network.found, known.found_network.view, begun.job.views.label_of
+    workers, moment = workers_now(), plan.shares.moment_of(minutes)
+    own = found.architecture, view.label
+    before = [cost for one, recipe, cost in known.scored.spent if (one, label(recipe)) == own]
     networks = (view.task, view.limited.space, [found.architecture], begun.recipe_of(found))
     measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
@@ -324,7 +316,7 @@ def _flops_of_seconds(
     ``alone`` are FLOPs a second of one network that is trained alone, ``together`` those of each of the members that
     so many workers train side by side. ``ending`` are seconds that each member but the first takes in addition.
     """
-    flops = list[float]()
+    most = 0.0
     for number in range(1, begun.shares.members + 1):
         pace, rounds = alone if number == 1 else together, ceil(number / workers)
         own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
@@ -332,16 +324,16 @@ def _flops_of_seconds(
         if affordable > number:  # whose last round would take longer
             own = (1 - 1e-5) * begun.least_flops(found, number + 1)
         if affordable >= number:
-            flops.append(own)
-    return max(flops)
+            most = max(most, own)
+    return most
 
 
 def _ending(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
-    """Seconds for everything but search and training: building, testing and writing."""
-    writing = (begun.job.folder is not None) * pace.writing_seconds(view.task, architecture)
-    return begun.points * (pace.building + pace.scoring * len(view.task.test) + writing)
-
-
-def _moment(shares: Shares, minutes: float) -> float:
-    """Seconds for which networks are trained to measure a pace."""
-    return min(max(shares.moment * 60 * minutes, shares.shortest_moment), shares.longest_moment)
+    """Seconds for everything but search and training: building, testing, and writing export and report."""
+    task, seconds = view.task, pace.building + pace.scoring * len(view.task.test)
+    if begun.job.folder is not None:
+        writing = WRITING + WRITING_A_STEP * (task.goal.steps or 0)
+        if isinstance(task.shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
+            writing += READING_A_STEP * task.shape.steps
+        seconds += pace.waiting * writing
+    return begun.points * seconds

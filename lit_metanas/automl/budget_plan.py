@@ -40,6 +40,10 @@ class Shares:
     least_trained: float = 0.25  # of the search's planned seconds, which the last training gets even if that was slow
     most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs
 
+    def moment_of(self, minutes: float) -> float:
+        """Seconds for which networks are trained to measure a pace."""
+        return min(max(self.moment * 60 * minutes, self.shortest_moment), self.longest_moment)
+
 
 SHARES = Shares()
 """The shares of every new plan."""

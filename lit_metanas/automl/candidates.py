@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -143,13 +143,18 @@ def begin(job: Job) -> Beginning:
     """Begin with the first networks of the kind of data and those that cover all tasks on record, in turn."""
     options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
-    space = views.usual.limited.within
     searched_fields = kind.recipes(job.task.goal)
     recipe = Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
-    usual = {name: value for name, value in asdict(recipe).items() if name in searched_fields}
-    read = [record for path in options.records for record in read_record_lines(path)]
-    records = [_whole(one, searched_fields) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
-    first = _under_the_usual_view(job, records, searched_fields, usual)
+    usual, defaults = (
+        {name: value for name, value in asdict(one).items() if name in searched_fields} for one in (recipe, Recipe())
+    )
+    read = [record for path in options.records for record in read_record_lines(path) if record.task_id != job.task.id]
+    # Fields that a recorded trial lacks had their default.
+    records = [
+        replace(one, trials=[replace(trial, recipe={**defaults, **trial.recipe}) for trial in one.trials])
+        for one in fitting(read, views.usual.limited.within)
+    ]
+    first = _under_the_usual_view(job, records, usual)
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
@@ -162,15 +167,13 @@ def begin(job: Job) -> Beginning:
     return Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
 
 
-def _under_the_usual_view(
-    job: Job, records: Sequence[SearchRecord], searched_fields: Collection[str], usual: RecipeFields
-) -> list[Query]:
+def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
     """The networks of the kind of data and of records, under the usual preprocessing."""
     views, limited = job.views, job.views.usual.limited
     recorded = covering(records, limited.within, MOST_FIRST, WORTH_A_TRIAL)
     by_kind = views.named(views.usual.label, job.kind.first)
     named = [Query.of(one, usual) for one in named_networks(limited.within, by_kind)]
-    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in searched_fields}) for one in recorded]
+    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in usual}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
@@ -188,15 +191,13 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
 
 def _behind_encoders(job: Job, usual: RecipeFields, recipe: Recipe) -> Iterator[list[Query]]:
     """The first networks for the features of each encoder that is not the usual preprocessing."""
-    views = job.views
-    refusal = ViewEstimator(views, job.options.seed, recipe).refusal
+    views, refusal = job.views, ViewEstimator(job.views, job.options.seed, recipe).refusal
+    own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
     for label in views.encoded:
-        if label == views.usual.label:
-            continue
-        own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
-        fields, heads = {**usual, **own, PREPROCESSING: label}, views.named(label, EncodedRows.first)
-        found = named_networks(views.space_of(label), heads)
-        yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
+        if label != views.usual.label:
+            fields = {**usual, **own, PREPROCESSING: label}
+            found = named_networks(views.space_of(label), views.named(label, EncodedRows.first))
+            yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
 
 
 def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
@@ -220,12 +221,6 @@ def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
     )
 
 
-def _whole(record: SearchRecord, searched_fields: Collection[str]) -> SearchRecord:
-    """A record whose trials have all searched fields of the recipe; missing ones had their default."""
-    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched_fields}
-    return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
-
-
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
@@ -240,10 +235,8 @@ class Candidate:
 
     def describe(self) -> str:
         """A linear model's features and score."""
-        features = self.features
-        if self.view.label:
-            features += f" ({self.view.label})"
-        return f"of {features}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
+        label = f" ({self.view.label})" * bool(self.view.label)
+        return f"of {self.features}{label}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
 
     @property
     def too_slow(self) -> str | None:
@@ -268,10 +261,8 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
     A mean is taken unless another candidate leads it by a standard error of so many examples.
     """
     best = max((one for one in candidates if one.linear is None), key=lambda one: one.value)
-    for mean in candidates:
-        if mean.linear is not None and not clearly_above(best.value, mean.value, examples):
-            return mean
-    return best
+    means = (one for one in candidates if one.linear is not None)
+    return next((mean for mean in means if not clearly_above(best.value, mean.value, examples)), best)
 
 
 def network_of(begun: Beginning, found: SearchOutcome) -> Candidate:

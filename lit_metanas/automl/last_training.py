@@ -40,8 +40,7 @@ def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, 
     """Train a linear model on all but the test part; returns it, or None and why that failed."""
     begin, view, cost, seed = perf_counter(), model.view, model.last_cost, known.job.options.seed
     try:
-        fresh = replace(model.found, weights=None)
-        child = chosen_child(view.task, view.limited.space, fresh, model.recipe, seed)
+        child = chosen_child(view.task, view.limited.space, replace(model.found, weights=None), model.recipe, seed)
         with torch_threads(known.plan.threads):
             cost = fit_child(child, view.learned, seed=seed)
         check_finite(child.network)
@@ -60,27 +59,26 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
     network is as the search trained it. If one fails, those before it are kept.
     """
     network = _mirrored(known.job, chosen.network or chosen)
-    finished, diverged, failure, held = list[Trained](), list[str](), "", ExitStack()
-    if members == 1:
-        held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
-        held.enter_context(torch_threads(known.plan.threads))
-    trainings = list[_Member]()
+    finished, diverged, failure, trainings = list[Trained](), list[str](), "", list[_Member]()
     try:
-        for member in range(members):
-            trainings.append(_Member(known, network, epochs, member, of=members))
-        for member, training in enumerate(trainings, start=1):
-            if members > 1:
-                known.budget.begin(f"training network {member} of {members}")
-            one = training.result()
-            if (reason := divergence(one)) is None:
-                finished.append(one)
-            else:
-                diverged.append(reason)
-                known.lose(one.cost)
+        with ExitStack() as held:
+            if members == 1:
+                held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
+                held.enter_context(torch_threads(known.plan.threads))
+            for member in range(members):
+                trainings.append(_Member(known, network, epochs, member, of=members))
+            for member, training in enumerate(trainings, start=1):
+                if members > 1:
+                    known.budget.begin(f"training network {member} of {members}")
+                one = training.result()
+                if (reason := divergence(one)) is None:
+                    finished.append(one)
+                else:
+                    diverged.append(reason)
+                    known.lose(one.cost)
     except FAILURES as error:
         failure = printable(reason_of(error), 200)
     finally:  # an interrupt leaves those that have finished
-        held.close()
         for training in trainings[len(finished) + len(diverged) :]:
             known.lose(training.give_up())
         if finished:
@@ -91,14 +89,14 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
         raise LastTrainingError(f"On task '{network.view.task.id}' the last training failed ({failure})")
     if finished:
         return
-    searched = as_scored(known.job, network)
+    searched, end = as_scored(known.job, network), "the network is as the search trained it"
     if searched is not None:
-        warnings.warn(f"{diverged[0]}: the network is as the search trained it.", stacklevel=3)
         known.trained.append(with_linear(known, chosen, searched))
     elif known.trained:
-        warnings.warn(f"{diverged[0]}: this network is left out.", stacklevel=3)
+        end = "this network is left out"
     else:
         raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
+    warnings.warn(f"{diverged[0]}: {end}.", stacklevel=3)
 
 
 def _mirrored(job: Job, network: Candidate) -> Candidate:

@@ -54,15 +54,13 @@ class LinearTrainings:
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
         assert job.linear_views is not None
         self.views, self.kind, self.share = job.linear_views, job.kind, plan.shares.linear
-        self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
-        examples, space = self.examples, self.views.space
+        self.examples = examples = len(self.views.usual.task.train)
+        space, batch = self.views.space, Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
-        self.solved: SolvedModels | None = None
-        self.tried: int | None = None
-        if isinstance(space, SolvedModels):
-            self.solved, self.decays, self.tried = space, space.decays, space.tried
-            epochs = space.passes(examples)
+        self.solved = space if isinstance(space, SolvedModels) else None
+        if self.solved is not None:
+            self.decays, epochs = self.solved.decays, self.solved.passes(examples)
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
@@ -93,12 +91,12 @@ class LinearTrainings:
         """The trainings of the first steps; a failed one gives None."""
         scored, first = list[Candidate](), self.decays[0]
         steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        for architecture, decay in [*steps, *((None, decay) for decay in self.decays[1:])][:number]:
-            if architecture is None:
-                if not scored:
-                    return
-                architecture = max(scored, key=lambda one: one.value).found.architecture
-            model, cost = self._train(architecture, decay)
+        steps += ((None, decay) for decay in self.decays[1:])
+        for architecture, decay in steps[:number]:
+            if architecture is None and not scored:
+                return
+            best = architecture or max(scored, key=lambda one: one.value).found.architecture
+            model, cost = self._train(best, decay)
             scored += filter(None, [model])
             yield model, cost
 
@@ -108,13 +106,13 @@ class LinearTrainings:
         begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
-            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(self._view)
-            fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
+            view, cost = self.views.of(self._view), score.cost
+            fields: dict[str, RecipeValue] = {"learning_rate": LINEAR_RATE, "weight_decay": decay}
             fields |= self.views.changes(view)
             found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
             (label,) = architecture.values()
-            model = Candidate(found, view, score.value, trained, self.kind.features[label])
-            cost = score.cost
+            recipe = replace(self.recipe, weight_decay=decay)
+            model = Candidate(found, view, score.value, recipe, self.kind.features[label])
         return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
 
     @cached_property
@@ -122,7 +120,7 @@ class LinearTrainings:
         """The models that are within the limits, as many of them as are tried."""
         known = self.views.space.architectures()
         within = (one for one in known if self._estimator.refusal(one, self._view) is None)
-        return [*islice(within, self.tried)]
+        return [*islice(within, None if self.solved is None else self.solved.tried)]
 
     @cached_property
     def _steps(self) -> Sequence[tuple[float, float]]:
@@ -202,7 +200,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
     if chosen is best:
         promised = _promised(known, network)
         if means and promised > best.value:  # the weights of both are learned once the network is trained
-            chosen = means[0]
+            (chosen,) = means
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
         known.budget.begin("training the linear model")
@@ -234,12 +232,10 @@ def compare(known: Known, best: Candidate) -> Candidate:
 
 def _promised(known: Known, network: Candidate) -> float:
     """The score that a network has after its last training, by its scores in the search."""
-    query = Query.of(network.found.architecture, network.found.recipe)
-    trials = [one for one in network.found.record.trials if one.scored]
-    curve = [(one.trained, one.value) for one in trials if Query.of(one.architecture, one.recipe) == query]
-    if not curve:
-        return network.value
-    return forecast(curve, curve[-1][0] + known.left)
+    query, trials = Query.of(network.found.architecture, network.found.recipe), network.found.record.trials
+    own = (one for one in trials if one.scored and Query.of(one.architecture, one.recipe) == query)
+    curve = [(one.trained, one.value) for one in own]
+    return forecast(curve, curve[-1][0] + known.left) if curve else network.value
 
 
 def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:

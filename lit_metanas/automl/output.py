@@ -82,9 +82,10 @@ class OutputFolder:
         self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
         check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, ERRORS, EXAMPLE_ROWS, *EXPORTED))
+        teacher = [TEACHER] * (self.settings.get(TEACHER) is not None)  # was trained first
         if (path / STATE).is_file():
             self._read_state(path / STATE)
-        elif any(not self._is_own(entry) for entry in path.iterdir()):
+        elif any(not entry.name.startswith(".") and entry.name not in teacher for entry in path.iterdir()):
             raise ValueError(f"'{writable(str(path))}' holds other files: give an 'output' that is empty or new.")
         for folder in self._networks():
             check_files(folder, EXPORTED)
@@ -92,10 +93,6 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
-
-    def _is_own(self, entry: Path) -> bool:
-        """Whether a new search may find an entry: a hidden one, or the folder of the teacher that was trained first."""
-        return entry.name.startswith(".") or (entry.name == TEACHER and self.settings.get(TEACHER) is not None)
 
     @property
     def trainings(self) -> Path:
@@ -170,8 +167,7 @@ class OutputFolder:
     def _read_state(self, file: Path) -> None:
         kept = _state_in(file)
         before = kept["settings"]
-        others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
-        if others:
+        if others := [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]:
             raise ValueError(
                 f"'{writable(str(self.path))}' holds the result of other data or settings ({', '.join(others)}): give "
                 "another 'output', or delete this one."
@@ -203,14 +199,16 @@ class OutputFolder:
             if folder.name not in result.front_names:
                 remove_files(folder, EXPORTED_NAMES)
         heading, *rows = result.front_table()
-        lines = markdown_lines([heading, ("---",) * len(heading), *rows])
         table, figure = FRONT_FILES
         save(draw_tested(result), self.front / figure)
         metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
-        title = f"# {metric} against {MEASURED.get(result.traded, result.traded)}"
-        caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
-        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front]({figure})\n"
-        write_whole(self.front / table, text)
+        parts = [
+            f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
+            FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small"),
+            markdown_lines([heading, ("---",) * len(heading), *rows]),
+            f"![Front]({figure})\n",
+        ]
+        write_whole(self.front / table, "\n\n".join(parts))
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": self._done}
@@ -221,10 +219,14 @@ class OutputFolder:
         network, view = _fresh_network(result, views)
         network = whole_network(view.task, network)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
-        objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        result = replace(result, network=network, objective=objective)
-        return replace(result, preprocessing=seen.preprocessing, tested=seen.test)
+        seen = seen_task(view.task)
+        return replace(
+            result,
+            network=network.to(view.task.train.inputs.device).eval(),
+            objective=read_description(folder / DESCRIPTION).objective,  # with what it learned of validation examples
+            preprocessing=seen.preprocessing,
+            tested=seen.test,
+        )
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
@@ -236,13 +238,12 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
-    if result.linear is None:
-        return network, view
-    linear = linear_space_of(result.linear)
-    other = views.in_space(linear).labelled(result.linear_view)
-    if (both := joined(view, other)) is None:
-        raise ValueError(f"'{STATE}' has a linear model that reads other examples")
-    with torch.random.fork_rng(devices=[]):
+        if result.linear is None:
+            return network, view
+        linear = linear_space_of(result.linear)
+        other = views.in_space(linear).labelled(result.linear_view)
+        if (both := joined(view, other)) is None:
+            raise ValueError(f"'{STATE}' has a linear model that reads other examples")
         model = build_network(linear, result.linear, other.task.shape, task.way)
     return WithLinear(network, model, both.steps), both
 
@@ -253,9 +254,7 @@ def kept_sample(path: Path) -> float | None:
         return None
     check_files(path, [STATE])
     found = _state_in(path / STATE)["settings"].get(READ_SHARE, 1.0)
-    if isinstance(found, float) and 0 < found <= 1:
-        return found
-    return None
+    return found if isinstance(found, float) and 0 < found <= 1 else None
 
 
 def _state_in(file: Path) -> dict[str, Any]:

@@ -207,19 +207,18 @@ class AutoEstimator(BaseEstimator):
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
-        shared_options = ("threads", "workers", "progress")
+        shared_options = ("flops", "threads", "workers", "progress", "precision")
         more: dict[str, Any] = {"seed": seed, **{name: getattr(self, name) for name in shared_options}}
-        flops = self.flops
-        if self.minutes is None and not isinstance(flops, tuple | list):
-            space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
-            precision = PRECISION_OF_FLOPS if self.precision == AUTO_PRECISION else self.precision
-            return search(task, space, method=method, flops=flops, recipe=self.recipe, precision=precision, **more)
+        if self.minutes is None and not isinstance(self.flops, tuple | list):
+            if self.precision == AUTO_PRECISION:
+                more["precision"] = PRECISION_OF_FLOPS
+            space = self._space(kind, task.shape, task.goal)
+            return search(task, space, method=deepcopy(self.method), recipe=self.recipe, **more)
         budget = "two flops" if self.minutes is None else "minutes"
         for name in ("flops", "recipe", "method"):
             if getattr(self, name) is not None and name not in budget:
                 raise ValueError(f"{type(self).__name__}: {budget} decide {name}, too: give one of them.")
-        more |= {"minutes": self.minutes, "flops": flops, "precision": self.precision, "class_weight": None}
-        return auto(task, space=deepcopy(self.space), **more)
+        return auto(task, space=deepcopy(self.space), minutes=self.minutes, class_weight=None, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
@@ -260,7 +259,7 @@ class AutoEstimator(BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
             first = second = self.shape_
-            made, steps = self.preprocessing_, None
+            made, steps, outputs = self.preprocessing_, None, self.objective_.outputs
             if isinstance(made, JoinedTokens):
                 first, second = made.first.shape, made.second.shape
                 steps = first.steps, second.steps
@@ -268,11 +267,10 @@ class AutoEstimator(BaseEstimator):
             if self.space_ not in (own.name, linear.name):
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
             space = own if self.space_ == own.name else linear
-            outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
-            network = build_network(space, architecture, first, outputs, ensemble=ensemble)
+            network = build_network(space, architecture, first, outputs, ensemble=state.get("ensemble_", 1))
             if (averaged := state.get("linear_")) is not None:
-                linear = linear_space_of(averaged)
-                network = WithLinear(network, build_network(linear, averaged, second, outputs), steps)
+                model = build_network(linear_space_of(averaged), averaged, second, outputs)
+                network = WithLinear(network, model, steps)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
@@ -303,8 +301,7 @@ class AutoEstimator(BaseEstimator):
             validate_data(self, X, skip_check_array=True)
             return as_table(X, names=column_names(X), name="X"), y
         if kind == "rows":
-            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **more)
-            return X, y
+            return tuple(validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **more))
         if kind == "texts":
             checked_texts(X, "X")
         return self._checked_examples(X, kind), y
@@ -349,10 +346,11 @@ def divided_examples(
             made = usual_tokens(train)
     if made is not None:
         inputs = [made.encode(own) for own in inputs]
-    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided[:2], strict=True))
-    if weights is not None:
-        own, other = (torch.from_numpy(weights)[places] for places, _ in divided[:2])
-        learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
+    each = weights if weights is None else torch.from_numpy(weights)
+    learned, chosen = (
+        Split(own, targets, weights=None if each is None else each[places])
+        for own, (places, targets) in zip(inputs, divided[:2], strict=True)
+    )
     return learned, chosen, made, raw
 
 
