@@ -4,7 +4,7 @@
 ``budget_division`` divides it before the search, and its ``settle`` keeps what is left after it. A call goes through
 these modules. Each takes what is known, and adds to it (``Known`` in ``candidates``):
 
-1. read: ``reading.read_job.open_job`` makes a ``Job`` of the data.
+1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
 3. search: ``stages.run_search``; ``boosted_trees.score_trees`` then scores a rival on rows.
 4. compare: ``linear_models`` trains linear models, settles the rest of the budget, and compares.

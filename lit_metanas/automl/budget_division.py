@@ -106,7 +106,6 @@ def _measured(
     precision: str,
     step_ended: StepEnded,
 ) -> Pace:
-    """A pace as the work of a process."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = val.spread(MOST_SCORED)
     began, worked = perf_counter(), process_time()

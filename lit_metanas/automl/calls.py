@@ -27,8 +27,7 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.read_job import open_job
+from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
@@ -95,7 +94,6 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
 def _sign(
     function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty, text: str = ""
 ) -> None:
-    """Give a function a signature, and a docstring if there is a text."""
     vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
     if text:
         function.__doc__ = text

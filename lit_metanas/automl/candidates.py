@@ -24,7 +24,8 @@ from lit_metanas.automl.budget_plan import (
     rungs_of,
 )
 from lit_metanas.automl.options import NO_ENCODER
-from lit_metanas.automl.reading.job import Job, ViewEstimator
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.view_estimator import ViewEstimator
 from lit_metanas.automl.reading.views import View, without_preprocessing
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import BestSoFar
@@ -35,6 +36,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
+from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
@@ -48,6 +50,9 @@ MOST_EPOCHS = 100_000
 
 WORTH_A_TRIAL = 0.02
 """The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best."""
+
+MOST_OF_A_FRONT = 24
+"""Networks that the search of a front begins with."""
 
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace."""
@@ -164,7 +169,14 @@ def begin(job: Job) -> Beginning:
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
-    return Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
+    begun = Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
+    if options.pareto is None:
+        return begun
+    # A front begins with networks of all sizes, or with the front that records predict; each point is one network.
+    method = FrontHalving(measure=options.pareto, train=searched_fields, first=begun.first[:1])
+    limited, generator = views.usual.limited, torch.Generator().manual_seed(options.seed)
+    sizes = method.first_rung(records, limited.within, limited.measures, MOST_OF_A_FRONT, generator)
+    return replace(begun, first=sizes, member_epochs=0)
 
 
 def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
@@ -314,11 +326,6 @@ class Known:
         """The network that the search found, with what `compare` may have trained on; only after the search."""
         assert self.network is not None
         return self.network
-
-    @property
-    def best_linear(self) -> Candidate | None:
-        """The best linear model by its short training, if there is any."""
-        return max(self.linear, key=lambda one: one.value, default=None)
 
     @property
     def left(self) -> float:

@@ -146,7 +146,6 @@ class _Member:
 def _fit(
     child: Child, part: Split | Portion, seed: int, precision: str, step_ended: StepEnded
 ) -> tuple[dict[str, Tensor], Cost]:
-    """Train a child as the work of a process."""
     cost = fit_child(child, part, seed=seed, epoch_ended=step_ended, precision=precision)
     return child.network.state_dict(), cost
 

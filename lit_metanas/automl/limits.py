@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from math import log
 from pathlib import Path
@@ -167,18 +167,24 @@ def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, n
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, architecture, task.shape, task.way, ensemble=networks)
     seen = seen_task(task)
+    export = partial(
+        export_child,
+        whole_network(task, network),
+        architecture=architecture.to_json(),
+        classes=task.goal.names(task.classes),
+        shape=seen.shape,
+        preprocessing=seen.preprocessing,
+        objective=task.goal,
+    )
+    return float(program_bytes(export))
+
+
+def program_bytes(export: Callable[[str], None]) -> int:
+    """The size of the program that is exported to a folder, which is removed."""
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the export itself warns
-        export_child(
-            whole_network(task, network),
-            folder,
-            architecture=architecture.to_json(),
-            classes=task.goal.names(task.classes),
-            shape=seen.shape,
-            preprocessing=seen.preprocessing,
-            objective=task.goal,
-        )
-        return float((Path(folder) / PROGRAM).stat().st_size)
+        export(folder)
+        return (Path(folder) / PROGRAM).stat().st_size
 
 
 def _plain(name: str, value: float) -> str:

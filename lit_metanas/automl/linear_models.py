@@ -101,7 +101,6 @@ class LinearTrainings:
             yield model, cost
 
     def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
-        """Train a model on the train part."""
         estimator = self._estimator.with_recipe({"weight_decay": decay})
         begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
         with suppress(*FAILURES):

@@ -258,7 +258,6 @@ def kept_sample(path: Path) -> float | None:
 
 
 def _state_in(file: Path) -> dict[str, Any]:
-    """The state of a search, with its settings."""
     kept = read_json(file, "delete the folder, or give another 'output'")
     if not isinstance(kept, dict) or not isinstance(kept.get("settings"), dict):
         raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")

@@ -209,7 +209,6 @@ class Views:
         return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
 
     def _given(self, label: str) -> Task:
-        """The data as they were read, under a preprocessing."""
         return self.labelled(label).given
 
     def of(self, recipe: RecipeFields) -> View:

@@ -119,7 +119,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Of the classes, as texts."""
         return tuple(str(label) for label in self.classes_)
 
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:

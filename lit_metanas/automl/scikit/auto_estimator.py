@@ -168,7 +168,6 @@ class AutoEstimator(BaseEstimator):
         )
 
     def _check_fitted(self) -> None:
-        """Raise NotFittedError before ``fit``."""
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
@@ -370,7 +369,6 @@ def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, A
 
 
 def _taken(X: Any, places: NDArray[np.int64]) -> Any:
-    """Some of the checked examples."""
     if isinstance(X, list):
         return [X[place] for place in places]
     return X.taken(places) if isinstance(X, RawTable) else X[places]

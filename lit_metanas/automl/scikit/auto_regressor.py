@@ -104,5 +104,4 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Of the targets."""
         return self.targets_
