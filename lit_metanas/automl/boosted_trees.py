@@ -20,8 +20,8 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.tasks.task import Task
 
+# Rounds of boosted trees, and the FLOPs that last as long as one of their looks at a number, as measured on tables.
 TREES_ROUNDS, TREES_FLOPS = 100, 50
-"""Rounds of boosted trees, and the FLOPs that last as long as one of their looks at a number, as measured on tables."""
 
 
 def score_trees(known: Known) -> None:

@@ -26,21 +26,19 @@ from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import StepEnded, submit, workers_now
 
-MOST_SCORED = 100
-"""Examples whose scoring is timed."""
+MOST_SCORED = 100  # examples whose scoring is timed
 
+# Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
+# reads: the exported program has all steps, one behind the other.
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
-"""Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
-reads: the exported program has all steps, one behind the other."""
 
+# How many times as fast several threads must be: below that, measurements of a moment differ by chance.
 CLEARLY_FASTER = 1.2
-"""How many times as fast several threads must be: below that, measurements of a moment differ by chance."""
 
+# The networks that are trained to compare precisions, and the steps of each training.
 PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
-"""The networks that are trained to compare precisions, and the steps of each training."""
 
-RECURRENT = "gru"
-"""The label of recurrent operations."""
+RECURRENT = "gru"  # the label of recurrent operations
 
 
 @dataclass(frozen=True)

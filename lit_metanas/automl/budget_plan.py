@@ -45,8 +45,7 @@ class Shares:
         return min(max(self.moment * 60 * minutes, self.shortest_moment), self.longest_moment)
 
 
-SHARES = Shares()
-"""The shares of every new plan."""
+SHARES = Shares()  # the shares of every new plan
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,15 @@ class BudgetPlan:
         return self.training is not None
 
 
+# The usual first training of a candidate: so many epochs, and at least so many steps.
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
-"""The usual first training of a candidate: so many epochs, and at least so many steps."""
 
+# The first networks: so many even if each has only that part of its usual first training, and so many at most.
 LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
-"""The first networks: so many even if each has only that part of its usual first training, and so many at most."""
 
+# Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
+# That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
 FIRST_NETWORKS = 1.8
-"""Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
-
-That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
-"""
 
 
 def epochs_of_a_trial(examples: int, batch: int) -> float:
@@ -100,11 +97,10 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-FRONT_POINTS = 6
-"""Networks of a front at most."""
+FRONT_POINTS = 6  # networks of a front at most
 
+# Candidates of a search for a front per candidate of another search: its first trainings are shorter.
 FRONT_TRIALS = 4
-"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
 
 
 def front_rungs(flops: float, trial: float) -> tuple[int, ...]:

@@ -168,9 +168,8 @@ def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool)
 
     def part(share: float, **changes: Any) -> AutoOptions:
         """The same with a share of the budget."""
-        if options.minutes is not None:
-            return replace(options, student=False, minutes=share * options.minutes, **changes)
-        return replace(options, student=False, flops=tuple(share * flops for flops in options.parts), **changes)  # type: ignore[arg-type]
+        minutes, flops = options.minutes and share * options.minutes, tuple(share * one for one in options.parts)
+        return replace(options, student=False, minutes=minutes, flops=flops or None, **changes)  # type: ignore[arg-type]
 
     limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
     own = part(SHARES.teacher, unlabelled=None, output=teacher, onnx=False, **limits)

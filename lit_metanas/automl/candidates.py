@@ -45,17 +45,13 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Child, recipe_cost
 from lit_metanas.training.recipes import Recipe
 
-MOST_EPOCHS = 100_000
-"""Epochs in the usual recipe; every training replaces them by its own."""
+MOST_EPOCHS = 100_000  # epochs in the usual recipe; every training replaces them by its own
 
+# The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best.
 WORTH_A_TRIAL = 0.02
-"""The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best."""
 
-MOST_OF_A_FRONT = 24
-"""Networks that the search of a front begins with."""
-
-TIMED_NETWORKS = 4
-"""Networks that are trained for a moment, to measure the pace."""
+MOST_OF_A_FRONT = 24  # networks that the search of a front begins with
+TIMED_NETWORKS = 4  # networks that are trained for a moment, to measure the pace
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,8 +28,8 @@ from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_ke
 from lit_metanas.training.ensembles import Ensemble, WithLinear, linear_factor
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
+# The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none.
 SEEDS_APART = 1_000_003
-"""The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
 
 
 class LastTrainingError(Exception):

@@ -22,22 +22,18 @@ from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, 
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
 
-DRIVERS = {"latency": "flops", "size": "parameters"}
-"""Measures that take long, each with the measure that drives it."""
+DRIVERS = {"latency": "flops", "size": "parameters"}  # measures that take long, each with the measure that drives it
 
+# How much of a measure a network has.
 AMOUNTS = {
     "parameters": "has {} parameters",
     "flops": "has {} multiply-adds",
     "latency": "takes {}",
     "size": "is {} as exported",
 }
-"""How much of a measure a network has."""
 
-NUMBER_BYTES = 4
-"""Bytes of a number in an exported program."""
-
-FEWER = 0.7
-"""The share of its parameters or multiply-adds that the next network has, if one is above a limit."""
+NUMBER_BYTES = 4  # bytes of a number in an exported program
+FEWER = 0.7  # the share of its parameters or multiply-adds that the next network has, if one is above a limit
 
 
 class NoNetworkWithinError(ValueError):

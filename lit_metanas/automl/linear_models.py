@@ -30,17 +30,16 @@ from lit_metanas.training.child import chosen_child, judge
 from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
+# Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows.
 LINEAR_DECAYS = (0.3, 3.0, 0.01)
-"""Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows."""
 
+# Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass.
 LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
-"""Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass."""
 
-LINEAR_RATE = 1e-2
-"""Learning rate of linear models."""
+LINEAR_RATE = 1e-2  # learning rate of linear models
 
+# A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary.
 FLOPS_OF_A_PARAMETER = 10
-"""A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
 
 
 class LinearTrainings:

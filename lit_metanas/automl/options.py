@@ -29,38 +29,28 @@ if TYPE_CHECKING:
     from lit_metanas.spaces.space import SearchSpace
     from lit_metanas.tasks.labels import Groups
 
-MINUTES = 10.0
-"""The budget without minutes and FLOPs."""
+MINUTES = 10.0  # the budget without minutes and FLOPs
 
+# Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with.
 MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
-"""Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with."""
 
+# What precision='auto' means with FLOPs: no clock decides then, so that the same FLOPs repeat a run.
 PRECISION_OF_FLOPS = "32-true"
-"""What precision='auto' means with FLOPs: no clock decides then, so that the same FLOPs repeat a run."""
 
-STUDENT_SIZE = "500kB"
-"""The size of a network with a teacher, if no limit is given."""
+STUDENT_SIZE = "500kB"  # the size of a network with a teacher, if no limit is given
+TEACHER = "teacher"  # the folder of a teacher that is trained first, in the output of its student
+STUDENT_FOLDER = "student"  # where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does
 
-TEACHER = "teacher"
-"""The folder of a teacher that is trained first, in the output of its student."""
-
-STUDENT_FOLDER = "student"
-"""Where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does."""
-
+# The options that ``distil`` has not.
 NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "download")
-"""The options that ``distil`` has not."""
 
-MEASURES = ("parameters", "flops", "latency")
-"""What accuracy can be traded against."""
+MEASURES = ("parameters", "flops", "latency")  # what accuracy can be traded against
 
+# The options that say how data are read.
 READ_AS = ["kind", "test", "group", "label", "min_per_class", "objective", "shape", "window", "test_by", "exclude"]
-"""The options that say how data are read."""
 
-AUTO_THREADS = "auto"
-"""The number of threads that is found for a network."""
-
-NO_ENCODER = "none"
-"""Among encoders, what stands for the networks without one."""
+AUTO_THREADS = "auto"  # the number of threads that is found for a network
+NO_ENCODER = "none"  # among encoders, what stands for the networks without one
 
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
 

@@ -47,30 +47,21 @@ from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, chec
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.export.onnx_program import ONNX
 
-METHOD = "auto"
-"""The method's name in tables."""
-
-MOST_MEMBERS = 1000
-"""Networks of an ensemble that a file may name; more would fill the memory."""
-
-FRONT_FILES = ("front.md", "front.png")
-"""The files of a front, next to the folders of its networks."""
+METHOD = "auto"  # the method's name in tables
+MOST_MEMBERS = 1000  # networks of an ensemble that a file may name; more would fill the memory
+FRONT_FILES = ("front.md", "front.png")  # the files of a front, next to the folders of its networks
 
 FRONT_CAPTION = (
     "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
     "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
-READ_DATA = "data"
-"""The setting that is a digest of the data as they were read."""
-
-READ_SHARE = "sample"
-"""The setting that is the share of the files which were read; there is none if all were."""
+READ_DATA = "data"  # the setting that is a digest of the data as they were read
+READ_SHARE = "sample"  # the setting that is the share of the files which were read; there is none if all were
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
-EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
-"""The names of the files of a front's network."""
+EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))  # the names of the files of a front's network
 
 
 class OutputFolder:

@@ -57,11 +57,10 @@ from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.task_start import TaskStart
 from lit_metanas.training.workers import number_of_workers, worker_processes
 
+# So many files of a folder, or bytes of a table, take a while to read; a sentence says so.
 MANY_FILES, MANY_BYTES = 5_000, 4_000_000
-"""So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
 
-Ways = dict[str, Callable[[], Task]]
-"""What makes the task of each preprocessing, by its label."""
+Ways = dict[str, Callable[[], Task]]  # what makes the task of each preprocessing, by its label
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,8 +34,8 @@ from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
+# How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
-"""How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model."""
 
 
 @dataclass(frozen=True)

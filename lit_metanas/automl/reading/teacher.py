@@ -37,14 +37,10 @@ from lit_metanas.training.child import evidence_of, scores_of
 from lit_metanas.training.encoders.encoder import multiply_adds
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
-PART = (0.3, 0.7)
-"""The least and the largest share of a text in a recombined one."""
+PART = (0.3, 0.7)  # the least and the largest share of a text in a recombined one
+TEXTS = "texts"  # the kind of data of which examples are recombined
 
-TEXTS = "texts"
-"""The kind of data of which examples are recombined."""
-
-ReadUnder = Callable[[Any], Task]
-"""Reads the data by another preprocessing, or images by another shape."""
+ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
 
 
 @dataclass(frozen=True, eq=False)

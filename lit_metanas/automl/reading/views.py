@@ -31,17 +31,16 @@ from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
 from lit_metanas.training.task_start import TaskStart
 
+# Validation examples, at most half of them, that the first network of an ensemble does not learn from.
 MOST_CALIBRATING = 300
-"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
 
-VIEWS_KEPT = 2
-"""Views in memory at a time, apart from the usual one."""
+VIEWS_KEPT = 2  # views in memory at a time, apart from the usual one
 
+# The families of networks for the examples themselves, and for features of encoders, if both are searched.
 OWN_FAMILY, HEAD_FAMILY = "own", "heads"
-"""The families of networks for the examples themselves, and for features of encoders, if both are searched."""
 
+# One in so many examples to learn from is set apart, if there are then at least so many.
 EVERY_APART, FEWEST_APART = 5, 20
-"""One in so many examples to learn from is set apart, if there are then at least so many."""
 
 
 def set_apart(task: Task) -> tuple[Task, Split | None]:

@@ -53,7 +53,9 @@ from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.recipes import Recipe
 
 try:
-    from sklearn.base import BaseEstimator
+    from sklearn.base import BaseEstimator, clone
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 except ImportError:  # an estimator says so when one is made
     BaseEstimator = type("BaseEstimator", (), {})
 
@@ -97,9 +99,6 @@ class AutoEstimator(BaseEstimator):
             ValueError: see the class.
             KeyboardInterrupt: see the class.
         """
-        from sklearn.base import clone
-        from sklearn.utils.validation import check_consistent_length
-
         kind, names, weights = kind_of_examples(X), [str(name) for name in getattr(y, "columns", ())], None
         if kind == "texts":
             check_no_files(X)
@@ -108,7 +107,10 @@ class AutoEstimator(BaseEstimator):
         check_consistent_length(X, y)
         if sample_weight is not None:
             X, y, groups, weights = with_weight(X, y, groups, sample_weight)
-        seed, examples = self._drawn_seed(), self._examples(y, kind, groups, names)
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        examples = self._examples(y, kind, groups, names)
         parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
         if not len(parts[1][0]):
             raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
@@ -156,7 +158,7 @@ class AutoEstimator(BaseEstimator):
         Raises:
             NotFittedError: ``fit`` was not called.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         export_child(
             self.network_,
             folder,
@@ -167,22 +169,9 @@ class AutoEstimator(BaseEstimator):
             objective=self.objective_,
         )
 
-    def _check_fitted(self) -> None:
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-
     def __sklearn_is_fitted__(self) -> bool:
         """Whether a fit was finished; one that failed may leave what scikit-learn notes of the examples."""
         return "network_" in vars(self)
-
-    def _drawn_seed(self) -> int:
-        """The seed of a fit; a ValueError names a parameter that is out of its range."""
-        from sklearn.utils import check_random_state
-
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
-        return int(check_random_state(self.random_state).randint(2**31))
 
     def _learn(self, task: Task, kind: str, seed: int) -> SearchResult:
         """Search, and train what was found on all examples; one that fails leaves an earlier fit as it was."""
@@ -227,9 +216,8 @@ class AutoEstimator(BaseEstimator):
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        made: Any = network.double() if self.kind_ == "rows" else network
-        scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
-        return scoring
+        network = network.double() if self.kind_ == "rows" else network
+        return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __getstate__(self) -> dict[str, Any]:
         """Arguments and plain values; weights as an archive of tensors alone."""
@@ -282,7 +270,7 @@ class AutoEstimator(BaseEstimator):
 
     def _scores_of(self, X: Any) -> Tensor:
         """The network's scores of new examples, shape ``(n, outputs)``."""
-        self._check_fitted()
+        check_is_fitted(self)
         if (kind := kind_of_examples(X)) != self.kind_:
             raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
         inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
@@ -294,8 +282,6 @@ class AutoEstimator(BaseEstimator):
 
     def _checked_pair(self, X: Any, y: Any, kind: ExampleKind, **more: Any) -> tuple[Any, Any]:
         """Examples to learn from; and ``y``, of rows of numbers as scikit-learn checks it."""
-        from sklearn.utils.validation import validate_data
-
         if kind == "rows" and is_mixed(X):
             validate_data(self, X, skip_check_array=True)
             return as_table(X, names=column_names(X), name="X"), y
@@ -307,8 +293,6 @@ class AutoEstimator(BaseEstimator):
 
     def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
         """New rows as an array of so many columns, images as a tensor, or a list of texts."""
-        from sklearn.utils.validation import validate_data
-
         if kind == "rows" and is_mixed(X):
             return validate_data(self, X, reset=False, skip_check_array=True)
         if kind == "rows":
@@ -334,17 +318,12 @@ def divided_examples(
     if kind == "rows":
         X = as_table(X, names=columns, name="X")
     train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
-    raw: tuple[Any, ...] = (train, val, val)
     made: Preprocessing | None = None
-    match kind:
-        case "images":
-            inputs, raw = [*map(in_unit_range, inputs)], ()
-        case "rows":
-            made = replace(usual_rows(train), names=columns).fitted(train)
-        case "texts":
-            made = usual_tokens(train)
-    if made is not None:
-        inputs = [made.encode(own) for own in inputs]
+    if kind == "images":
+        inputs, raw = [*map(in_unit_range, inputs)], tuple[Any, ...]()
+    else:
+        made = replace(usual_rows(train), names=columns).fitted(train) if kind == "rows" else usual_tokens(train)
+        inputs, raw = [made.encode(own) for own in inputs], (train, val, val)
     each = weights if weights is None else torch.from_numpy(weights)
     learned, chosen = (
         Split(own, targets, weights=None if each is None else each[places])
