@@ -123,10 +123,9 @@ def faster_precision(
     task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
 ) -> str:
     """The precision in which some networks are trained fastest: see ``by_timing``."""
-    children = [_fresh_child(task, space, one, replace(recipe, epochs=1)) for one in architectures[:PRECISION_NETWORKS]]
-    part = task.train.spread(PRECISION_STEPS * recipe.batch_size)
-    trainings = [partial(_train_in, child, part) for child in children]
-    return by_timing(trainings, part.inputs.device, seconds=seconds)
+    part, short = task.train.spread(PRECISION_STEPS * recipe.batch_size), replace(recipe, epochs=1)
+    children = (_fresh_child(task, space, one, short) for one in architectures[:PRECISION_NETWORKS])
+    return by_timing([partial(_train_in, child, part) for child in children], part.inputs.device, seconds=seconds)
 
 
 def _train_in(child: Child, part: Split, precision: str) -> None:
@@ -224,8 +223,7 @@ def _spendable(begun: Beginning) -> tuple[float, ...]:
 def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds; ``single`` if only one candidate is paid for."""
     shares, views = begun.shares, begun.job.views
-    members = views.usual.limited.members(begun.timed[0], shares.members)
-    longest = max(shares.longest, members * begun.member_epochs)
+    longest = max(shares.longest, begun.member_epochs * views.usual.limited.members(begun.timed[0], shares.members))
     found = part_of_search(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
     if views.usual.label not in views.encoded:
         return found

@@ -235,10 +235,9 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
 
         place = log_search(result, project, folder=options.output or ".")
     except Exception as error:  # whatever W&B or the network raise
-        reason = " ".join(str(error).split()).rstrip(".")
         warnings.warn(
-            f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "
-            "unset WANDB_MODE to keep the run on this machine. The result is complete.",
+            f"Weights & Biases got nothing of this search ({printable(' '.join(str(error).split()).rstrip('.'), 200)}):"
+            " log in by `wandb login`, or unset WANDB_MODE to keep the run on this machine. The result is complete.",
             stacklevel=4,
         )
         return

@@ -275,8 +275,7 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
 
 def network_of(begun: Beginning, found: SearchOutcome) -> Candidate:
     """A network of the search as a candidate."""
-    recipe = replace(begun.recipe_of(found), epochs=1)
-    return Candidate(found, begun.job.views.of(found.recipe), found.value, recipe)
+    return Candidate(found, begun.job.views.of(found.recipe), found.value, replace(begun.recipe_of(found), epochs=1))
 
 
 @dataclass(frozen=True, eq=False)

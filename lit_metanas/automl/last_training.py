@@ -152,10 +152,10 @@ def _fit(
 
 def _ensemble_of(members: Sequence[Trained]) -> Trained:
     """Networks of one architecture as a single one, with the cost of all."""
-    first = members[0]
-    if len(members) > 1:
+    first, *others = members
+    if others:
         first.child.network = Ensemble([one.child.network for one in members])
-    return replace(first, cost=sum((one.cost for one in members), Cost()))
+    return replace(first, cost=sum((one.cost for one in others), first.cost))
 
 
 def divergence(one: Trained) -> str | None:

@@ -55,6 +55,15 @@ NO_ENCODER = "none"  # among encoders, what stands for the networks without one
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
 
 
+# How each limit is read; a ValueError names one that is out of its range.
+_LIMITS: dict[str, Callable[[Any], float]] = {
+    "parameters": partial(positive, "max_parameters"),
+    "flops": partial(positive, "max_flops"),
+    "latency": seconds_of,
+    "size": bytes_of,
+}
+
+
 @dataclass(frozen=True)
 class NetworkLimits:
     """The most that a network may have; None is no limit."""
@@ -65,22 +74,10 @@ class NetworkLimits:
     size: float | None = None  # bytes of the exported program
     threads: int = 1  # torch's in that forward pass
 
-    @classmethod
-    def of(cls, options: AutoOptions) -> NetworkLimits:
-        """The limits among the options; a ValueError names one that is out of its range."""
-        given: dict[str, tuple[Any, Callable[[Any], float]]] = {
-            "parameters": (options.max_parameters, partial(positive, "max_parameters")),
-            "flops": (options.max_flops, partial(positive, "max_flops")),
-            "latency": (options.max_latency, seconds_of),
-            "size": (options.max_size, bytes_of),
-        }
-        limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
-        return cls(**limits, threads=options.given_threads)
-
     @property
     def settings(self) -> dict[str, float | None]:
         """All limits by name, without the threads, which are an option of their own."""
-        return {name: getattr(self, name) for name in ("parameters", "flops", "latency", "size")}
+        return {name: getattr(self, name) for name in _LIMITS}
 
     @property
     def given(self) -> dict[str, float]:
@@ -197,13 +194,14 @@ class AutoOptions:
     def __post_init__(self) -> None:
         if self.minutes is not None and self.flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
-        if self.minutes is None and self.flops is None:
-            self.minutes = MINUTES
-        if self.minutes is not None:
-            self.minutes = positive("auto: minutes", self.minutes, MOST_MINUTES)
+        if self.flops is None:
+            given = MINUTES if self.minutes is None else self.minutes
+            self.minutes = positive("auto: minutes", given, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self._check_student()
-        self.limits = NetworkLimits.of(self)
+        limits = {name: getattr(self, f"max_{name}") for name in _LIMITS}
+        read = {name: _LIMITS[name](value) for name, value in limits.items() if value is not None}
+        self.limits = NetworkLimits(**read, threads=self.given_threads)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         if self.sample is not None:

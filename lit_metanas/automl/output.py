@@ -143,10 +143,9 @@ class OutputFolder:
             ]
             return replace(self._with_network(result, self.path, views), front=tuple(front))
         except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
-            cause = str(error).rstrip(".")
             raise ValueError(
-                f"'{self.path}' has a finished search that cannot be read ({cause}): delete the folder, or give "
-                "another 'output'."
+                f"'{self.path}' has a finished search that cannot be read ({str(error).rstrip('.')}): delete the "
+                "folder, or give another 'output'."
             ) from error
 
     def without_onnx(self, result: SearchResult) -> list[tuple[Path, SearchResult]]:

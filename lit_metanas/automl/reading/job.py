@@ -197,9 +197,8 @@ def _read_task(
     before = None if start is None else start.made_before
     task = read_given(options.data, **options.read_as, start=before, reading=reading)
     if reading.sampled:
-        all_of_them = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
-        number = f"{len(reading.sampled):,} of {reading.found:,} files"
-        options.say(f"reads {number}, the same share of each class{all_of_them}.")
+        end = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
+        options.say(f"reads {len(reading.sampled):,} of {reading.found:,} files, the same share of each class{end}.")
         return task, replace(options, sample=reading.share)
     if options.sample not in (None, 1):
         raise ValueError(

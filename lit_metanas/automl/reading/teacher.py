@@ -74,8 +74,7 @@ class Lesson:
         return replace(task, train=join_parts(task.train, more))
 
     def _with(self, part: Split, name: str) -> Split:
-        outputs = self.parts[name].to(part.labels.device)
-        return replace(part, labels=self.objective.targets(part.labels, outputs))
+        return replace(part, labels=self.objective.targets(part.labels, self.parts[name].to(part.labels.device)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +109,8 @@ class Teacher:
             inputs = _inputs(known, further)
             digest = tensor_digest(inputs)
             outputs = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
-        number = sum(map(len, parts.values())) + len(further)
-        flops = number * multiply_adds(self.model.network, self.model.shape)
-        cost = Cost(images=number, flops=flops, seconds=perf_counter() - begin)
+        number, each = sum(map(len, parts.values())) + len(further), multiply_adds(self.model.network, self.model.shape)
+        cost = Cost(images=number, flops=number * each, seconds=perf_counter() - begin)
         return Lesson(Distillation(task.goal), parts, cost, further, digest, outputs, len(texts))
 
     def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:

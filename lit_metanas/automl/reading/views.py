@@ -49,8 +49,7 @@ def set_apart(task: Task) -> tuple[Task, Split | None]:
     if number < FEWEST_APART:
         return task, None
     places = task.train.spread_places(number)
-    rest = task.train.at(task.train.places_but(places))
-    return replace(task, train=rest), task.train.at(places)
+    return replace(task, train=task.train.at(task.train.places_but(places))), task.train.at(places)
 
 
 @dataclass(frozen=True, eq=False)

@@ -336,8 +336,10 @@ def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, A
     """The examples that have a weight, with their labels, groups and weights."""
     weights = np.asarray(sample_weight, dtype=np.float32)
     if weights.shape != (len(y),):
-        given = " x ".join(map(str, weights.shape))
-        raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
+        raise ValueError(
+            f"sample_weight has the shape {' x '.join(map(str, weights.shape))}, and there are {len(y)} examples: give "
+            "one number each."
+        )
     (kept,) = weights.nonzero()
     if not len(kept) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("sample_weight has numbers that are negative or not finite, or zeros alone: give others.")
