@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil
 
 from lit_metanas.training.precision import FLOAT32
 
@@ -80,11 +79,6 @@ LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
 # Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
 # That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
 FIRST_NETWORKS = 1.8
-
-
-def epochs_of_a_trial(examples: int, batch: int) -> float:
-    """The usual first training of a candidate on so many examples, in epochs."""
-    return max(EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL / ceil(examples / batch))
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain, zip_longest
-from math import inf
+from math import ceil, inf
 
 import torch
 from torch import nn
@@ -19,7 +19,6 @@ from lit_metanas.automl.budget_plan import (
     MOST_FIRST,
     BudgetPlan,
     Shares,
-    epochs_of_a_trial,
     front_rungs,
     rungs_of,
 )
@@ -75,7 +74,8 @@ class Beginning:
     @cached_property
     def trial_flops(self) -> float:
         """Training FLOPs of the first training of a candidate."""
-        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size)
+        steps = ceil(len(self.job.task.train) / self.recipe.batch_size)  # of an epoch
+        epochs = max(budget_plan.EPOCHS_OF_A_TRIAL, budget_plan.STEPS_OF_A_TRIAL / steps)
         if self.points == 1 or not self.first:
             return self.epoch * epochs
         # The timed networks are not like those of all sizes that a front begins with.

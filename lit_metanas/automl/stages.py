@@ -180,9 +180,7 @@ def train_front(known: Known, best: Candidate | None) -> None:
         known.budget.begin("training a linear model")
         trained, failure = train_linear_fully(known, model)
         known.trained += filter(None, [trained])
-        how = ": it is on the front"
-        if failure:
-            how = f": its last training failed ({failure})"
+        how = f": its last training failed ({failure})" if failure else ": it is on the front"
         if model is best:
             sentences[0] += how
         else:
@@ -202,11 +200,11 @@ def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list
     chosen: dict[Architecture, Candidate] = {}
     for place in non_dominated(points):
         model = models[place]
-        known_before = place < len(front) or points.index(points[place]) < place or model.found.architecture in chosen
-        if not known_before:
-            flops -= model.last_cost.flops
-            if flops >= 0:
-                chosen[model.found.architecture] = model
+        if place < len(front) or points.index(points[place]) < place or model.found.architecture in chosen:
+            continue
+        flops -= model.last_cost.flops
+        if flops >= 0:
+            chosen[model.found.architecture] = model
     return [*chosen.values()]
 
 
@@ -289,9 +287,7 @@ def tested(known: Known, one: Trained) -> SearchResult:
         precision=plan.precision,
         size=size,
     )
-    budget = None
-    if not known.stopped and plan.training is not None:
-        budget = (plan.search, plan.training)
+    budget = None if known.stopped or plan.training is None else (plan.search, plan.training)
     return replace(
         result,
         view=view.label,
@@ -314,8 +310,8 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
     if traded:
         ranked.sort(key=lambda one: one.val_score, reverse=True)
         # Of each size the best; a network and a linear model may be of one size.
-        best_of = {getattr(one, traded): one for one in reversed(ranked)}
-        front = [best_of[size] for size in sorted(best_of)]
+        by_size = {getattr(one, traded): one for one in reversed(ranked)}
+        front = [by_size[size] for size in sorted(by_size)]
     first, returned = ranked[0], [ranked[0], *front]
     unreturned = known.lost_cost.flops + sum(one.training_cost.flops for one in ranked if one not in returned)
     if first.space == known.job.views.space.name:  # which goes on from the weights that it was compared with

@@ -120,7 +120,7 @@ def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
     begun = beginning()
     assert begun.rung_shares((1,)) == [1.0]
     assert begun.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
-    assert replace(begun, points=2).rung_shares((3, 1)) == [0.75, 0.25]
+    assert beginning(pareto="flops").rung_shares((3, 1)) == [0.75, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
