@@ -1,7 +1,8 @@
 """One call: data in, a searched and trained network out.
 
 ``calls`` holds the calls, and ``options`` what a user may say. ``budget_plan`` has all shares of the budget;
-``budget_division`` divides it before the search, and says what is left after it. A call goes through these modules. Each takes what is known, and adds to it (``Known`` in ``candidates``):
+``budget_division`` divides it before the search, and says what is left after it. A call goes through
+these modules. Each takes what is known, and adds to it (``Known`` in ``candidates``):
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
