@@ -108,7 +108,8 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     ``began`` is the clock when the minutes began. With ``from_shell`` the repeat text is a shell command, not a Python
     call.
     """
-    began = perf_counter() if began is None else began
+    if began is None:
+        began = perf_counter()
     check_workers("auto", options.workers)
     check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)

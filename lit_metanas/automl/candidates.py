@@ -88,8 +88,9 @@ class Beginning:
 
     def rungs(self, flops: float) -> tuple[int, ...]:
         """The number of candidates in each rung of a search of so many FLOPs."""
-        sizes = rungs_of if self.points == 1 else front_rungs
-        return sizes(flops, self.trial_flops)
+        if self.points == 1:
+            return rungs_of(flops, self.trial_flops)
+        return front_rungs(flops, self.trial_flops)
 
     @property
     def scored_examples(self) -> int:

@@ -57,9 +57,11 @@ class LinearTrainings:
         space, batch = self.views.space, Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
-        self.solved = space if isinstance(space, SolvedModels) else None
-        if self.solved is not None:
-            self.decays, epochs = self.solved.decays, self.solved.passes(examples)
+        self.solved: SolvedModels | None = None
+        self.tried: int | None = None
+        if isinstance(space, SolvedModels):
+            self.solved, self.decays, self.tried = space, space.decays, space.tried
+            epochs = space.passes(examples)
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
@@ -118,7 +120,7 @@ class LinearTrainings:
         """The models that are within the limits, as many of them as are tried."""
         known = self.views.space.architectures()
         within = (one for one in known if self._estimator.refusal(one, self._view) is None)
-        return [*islice(within, None if self.solved is None else self.solved.tried)]
+        return [*islice(within, self.tried)]
 
     @cached_property
     def _steps(self) -> Sequence[tuple[float, float]]:
@@ -233,7 +235,9 @@ def _promised(known: Known, network: Candidate) -> float:
     query, trials = Query.of(network.found.architecture, network.found.recipe), network.found.record.trials
     own = (one for one in trials if one.scored and Query.of(one.architecture, one.recipe) == query)
     curve = [(one.trained, one.value) for one in own]
-    return forecast(curve, curve[-1][0] + known.left) if curve else network.value
+    if not curve:
+        return network.value
+    return forecast(curve, curve[-1][0] + known.left)
 
 
 def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:

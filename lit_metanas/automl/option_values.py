@@ -100,4 +100,6 @@ def word_of(name: str, value: object, from_shell: bool) -> str:
 
 def key_words(name: str, value: str) -> list[str]:
     """A key and its value as words of a command; one word if the value looks like a key."""
-    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
+    if value.startswith("-"):
+        return [f"--{name}={value}"]
+    return [f"--{name}", value]

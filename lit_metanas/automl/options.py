@@ -194,9 +194,10 @@ class AutoOptions:
     def __post_init__(self) -> None:
         if self.minutes is not None and self.flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
-        if self.flops is None:
-            given = MINUTES if self.minutes is None else self.minutes
-            self.minutes = positive("auto: minutes", given, MOST_MINUTES)
+        if self.minutes is None and self.flops is None:
+            self.minutes = MINUTES
+        if self.minutes is not None:
+            self.minutes = positive("auto: minutes", self.minutes, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self._check_student()
         limits = {name: getattr(self, f"max_{name}") for name in _LIMITS}
@@ -249,7 +250,9 @@ class AutoOptions:
     @property
     def given_threads(self) -> int:
         """The number of threads; 1 if it is to be found, or is that of the caller."""
-        return self.threads if isinstance(self.threads, int) else 1
+        if isinstance(self.threads, int):
+            return self.threads
+        return 1
 
     @property
     def read_as(self) -> dict[str, Any]:

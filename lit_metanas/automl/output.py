@@ -244,7 +244,9 @@ def kept_sample(path: Path) -> float | None:
         return None
     check_files(path, [STATE])
     found = _state_in(path / STATE)["settings"].get(READ_SHARE, 1.0)
-    return found if isinstance(found, float) and 0 < found <= 1 else None
+    if isinstance(found, float) and 0 < found <= 1:
+        return found
+    return None
 
 
 def _state_in(file: Path) -> dict[str, Any]:

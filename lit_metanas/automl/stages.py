@@ -180,7 +180,9 @@ def train_front(known: Known, best: Candidate | None) -> None:
         known.budget.begin("training a linear model")
         trained, failure = train_linear_fully(known, model)
         known.trained += filter(None, [trained])
-        how = f": its last training failed ({failure})" if failure else ": it is on the front"
+        how = ": it is on the front"
+        if failure:
+            how = f": its last training failed ({failure})"
         if model is best:
             sentences[0] += how
         else:
@@ -287,7 +289,9 @@ def tested(known: Known, one: Trained) -> SearchResult:
         precision=plan.precision,
         size=size,
     )
-    budget = None if known.stopped or plan.training is None else (plan.search, plan.training)
+    budget = None
+    if not known.stopped and plan.training is not None:
+        budget = (plan.search, plan.training)
     return replace(
         result,
         view=view.label,

@@ -242,7 +242,9 @@ def _settings(
     reading: FileReading,
 ) -> dict[str, Any]:
     """What decides the result, as plain values."""
-    sample: dict[str, Any] = {READ_SHARE: reading.share} if reading.sampled else {}
+    sample: dict[str, Any] = {}
+    if reading.sampled:
+        sample[READ_SHARE] = reading.share
     return sample | {
         "task": task_settings(views.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
@@ -267,7 +269,9 @@ def _settings(
 def _start_settings(start: str | os.PathLike[str] | None) -> Any:
     if start is None:
         return None
-    return settings_of(os.path.join(start, WEIGHTS) if os.path.isdir(start) else os.fspath(start))
+    if os.path.isdir(start):
+        return settings_of(os.path.join(start, WEIGHTS))
+    return settings_of(os.fspath(start))
 
 
 def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:

@@ -176,7 +176,9 @@ class Views:
 
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        return self._start_weights if architecture == self.start_architecture else self.weights
+        if architecture == self.start_architecture:
+            return self._start_weights
+        return self.weights
 
     def fitting(self) -> Views:
         """The same, with a preprocessing under which a network is within the limits as the usual one.
@@ -290,7 +292,9 @@ class Views:
         limited, whole = LimitedSpace(self.space_of(label), self.limits, task), task
         if self.lesson is not None:
             whole = self.lesson.taught(task)
-        learned, apart = set_apart(whole) if self.sets_apart else (whole, None)
+        learned, apart = whole, None
+        if self.sets_apart:
+            learned, apart = set_apart(whole)
         if self.lesson is not None:
             learned, whole = map(self.lesson.with_further, (learned, whole))
         return View(label, learned, limited, task, whole, apart)

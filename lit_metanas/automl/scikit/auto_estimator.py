@@ -319,16 +319,20 @@ def divided_examples(
         X = as_table(X, names=columns, name="X")
     train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
     made: Preprocessing | None = None
-    if kind == "images":
-        inputs, raw = [*map(in_unit_range, inputs)], tuple[Any, ...]()
-    else:
-        made = replace(usual_rows(train), names=columns).fitted(train) if kind == "rows" else usual_tokens(train)
-        inputs, raw = [made.encode(own) for own in inputs], (train, val, val)
-    each = weights if weights is None else torch.from_numpy(weights)
-    learned, chosen = (
-        Split(own, targets, weights=None if each is None else each[places])
-        for own, (places, targets) in zip(inputs, divided[:2], strict=True)
-    )
+    raw: tuple[Any, ...] = (train, val, val)
+    match kind:
+        case "images":
+            inputs, raw = [*map(in_unit_range, inputs)], ()
+        case "rows":
+            made = replace(usual_rows(train), names=columns).fitted(train)
+        case "texts":
+            made = usual_tokens(train)
+    if made is not None:
+        inputs = [made.encode(own) for own in inputs]
+    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided[:2], strict=True))
+    if weights is not None:
+        own, other = (torch.from_numpy(weights)[places] for places, _ in divided[:2])
+        learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
     return learned, chosen, made, raw
 
 
