@@ -1,14 +1,14 @@
 """One call: data in, a searched and trained network out.
 
 ``calls`` holds the calls, and ``options`` what a user may say. ``budget_plan`` has all shares of the budget;
-``budget_division`` divides it before the search, and its ``settle`` keeps what is left after it. A call goes through
+``budget_division`` divides it before the search, and says what is left after it. A call goes through
 these modules. Each takes what is known, and adds to it (``Known`` in ``candidates``):
 
-1. read: ``reading.read_job.open_job`` makes a ``Job`` of the data.
+1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
 3. search: ``stages.run_search``; ``boosted_trees.score_trees`` then scores a rival on rows.
-4. compare: ``linear_models`` trains linear models, settles the rest of the budget, and compares.
-5. train and test: ``stages`` with ``last_training``, or ``front``.
+4. compare: ``linear_models`` trains linear models, says what the rest of the budget is, and compares.
+5. train and test: ``stages`` (``train_one`` or ``train_front``) with ``last_training``.
 6. write: ``output``.
 """
 

@@ -20,26 +20,23 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.tasks.task import Task
 
+# Rounds of boosted trees, and the FLOPs that last as long as one of their looks at a number, as measured on tables.
 TREES_ROUNDS, TREES_FLOPS = 100, 50
-"""Rounds of boosted trees, and the FLOPs that last as long as one of their looks at a number, as measured on tables."""
 
 
 def score_trees(known: Known) -> None:
     """Score gradient-boosted trees of scikit-learn on the validation part of rows, if they cost little."""
     task, plan = known.job.task, known.plan
     goal, made = task.goal, task.preprocessing
-    if not isinstance(goal, Classification | SeveralLabels | Regression) or not isinstance(made, Columns):
-        return
-    if find_spec("sklearn") is None:
+    answers = Classification | SeveralLabels | Regression
+    if not isinstance(goal, answers) or not isinstance(made, Columns) or find_spec("sklearn") is None:
         return
     features, val = made.unscaled(task.train.inputs), validation_part(task)
-    ensembles = goal.outputs  # of trees
-    if isinstance(goal, Classification) and goal.outputs == 2:
-        ensembles = 1
-    looks = TREES_ROUNDS * features.size * ensembles
-    if TREES_FLOPS * looks > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
+    ensembles = goal.outputs - (isinstance(goal, Classification) and goal.outputs == 2)  # two classes need one
+    flops = TREES_FLOPS * TREES_ROUNDS * features.size * ensembles
+    if flops > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return
-    known.show("scoring boosted trees")
+    known.budget.begin("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
         predictions = _by_trees(task, features, made.unscaled(val.inputs), known.job.options.seed)
@@ -48,15 +45,13 @@ def score_trees(known: Known) -> None:
 
 
 def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
-    """What boosted trees predict for the rows that are asked."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     targets, weights = task.train.labels.cpu().numpy(), task.train.weights
     given = {} if weights is None else {"sample_weight": weights.cpu().numpy()}
 
     def predicted(trees: Any, column: Any, said: str = "predict_proba") -> list[Any]:
-        found: list[Any] = getattr(trees(random_state=seed).fit(features, column, **given), said)(asked).tolist()
-        return found
+        return list(getattr(trees(random_state=seed).fit(features, column, **given), said)(asked).tolist())
 
     if isinstance(task.goal, Classification):
         said = torch.zeros(len(asked), task.way, dtype=torch.float64)

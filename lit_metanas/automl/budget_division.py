@@ -9,9 +9,7 @@ from math import ceil
 from statistics import fmean
 from time import perf_counter, process_time
 
-import torch
-
-from lit_metanas.automl.budget_plan import BudgetPlan, Shares, part_of_search, rounded
+from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
 from lit_metanas.automl.candidates import Beginning, Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.views import View
@@ -19,30 +17,28 @@ from lit_metanas.estimators.training_estimator import first_weights, validation_
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, score
+from lit_metanas.training.child import Child, chosen_child, fit_child, score
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import StepEnded, submit, workers_now
 
-MOST_SCORED = 100
-"""Examples whose scoring is timed."""
+MOST_SCORED = 100  # examples whose scoring is timed
 
+# Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
+# reads: the exported program has all steps, one behind the other.
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
-"""Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
-reads: the exported program has all steps, one behind the other."""
 
+# How many times as fast several threads must be: below that, measurements of a moment differ by chance.
 CLEARLY_FASTER = 1.2
-"""How many times as fast several threads must be: below that, measurements of a moment differ by chance."""
 
+# The networks that are trained to compare precisions, and the steps of each training.
 PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
-"""The networks that are trained to compare precisions, and the steps of each training."""
 
-RECURRENT = "gru"
-"""The label of recurrent operations."""
+RECURRENT = "gru"  # the label of recurrent operations
 
 
 @dataclass(frozen=True)
@@ -65,13 +61,6 @@ class Pace:
         if not flops or seconds <= 0:
             return self
         return replace(self, flops=2 / (1 / self.flops + seconds / flops))
-
-    def writing_seconds(self, task: Task, architecture: Architecture) -> float:
-        """The approximate seconds for export and report of a network."""
-        shape, read = task.shape, 0
-        if isinstance(shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
-            read = shape.steps
-        return self.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
 
 
 def measure_pace(
@@ -115,7 +104,6 @@ def _measured(
     precision: str,
     step_ended: StepEnded,
 ) -> Pace:
-    """A pace as the work of a process."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = val.spread(MOST_SCORED)
     began, worked = perf_counter(), process_time()
@@ -135,29 +123,18 @@ def faster_precision(
     task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
 ) -> str:
     """The precision in which some networks are trained fastest: see ``by_timing``."""
-    children = [_fresh_child(task, space, one, replace(recipe, epochs=1)) for one in architectures[:PRECISION_NETWORKS]]
-    part = task.train.spread(PRECISION_STEPS * recipe.batch_size)
-    trainings = [partial(_train_in, child, part) for child in children]
-    return by_timing(trainings, part.inputs.device, seconds=seconds)
+    part, short = task.train.spread(PRECISION_STEPS * recipe.batch_size), replace(recipe, epochs=1)
+    children = (_fresh_child(task, space, one, short) for one in architectures[:PRECISION_NETWORKS])
+    return by_timing([partial(_train_in, child, part) for child in children], part.inputs.device, seconds=seconds)
 
 
 def _train_in(child: Child, part: Split, precision: str) -> None:
-    """Train a network for an epoch."""
     fit_child(child, part, seed=0, precision=precision)
 
 
 def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe) -> Child:
-    """A new network, which leaves no trace in the caller's random state."""
-    with torch.random.fork_rng(devices=[]):
-        return Child(
-            space=space,
-            architecture=architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=recipe,
-            weights=first_weights(space, task.shape, 0),
-            objective=task.objective,
-        )
+    fresh = SearchOutcome(architecture, first_weights(space, task.shape, 0), SearchRecord(task.id))
+    return chosen_child(task, space, fresh, recipe, 0)
 
 
 def _training_pace(child: Child, train: Split, seconds: float, precision: str) -> float:
@@ -167,61 +144,55 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
         part = train.portion(examples)
-        child.train()
         begin = perf_counter()
-        cost = fit_child(child, part, seed=0, precision=precision)
-        taken = perf_counter() - begin
-        if taken >= seconds / 2:
+        cost = fit_child(child.train(), part, seed=0, precision=precision)
+        if (taken := perf_counter() - begin) >= seconds / 2:
             return cost.flops / taken
         batches *= 2
 
 
 def divide(begun: Beginning) -> BudgetPlan:
     """Divide the minutes or FLOPs between the search and everything after it."""
-    options = begun.job.options
-    if options.minutes is not None:
-        return _divided_minutes(begun, options.minutes)
-    precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
-    return replace(_divided_flops(begun), precision=precision)
-
-
-def _divided_flops(begun: Beginning) -> BudgetPlan:
-    given, usual, shares = _spendable(begun), begun.job.views.usual, begun.shares
-    first, last = (begun.epoch_of(begun.timed[0], usual, part) for part in (usual.task.train, usual.learned))
-    more = 1.005  # so that rounded FLOPs are enough
-    match given:
-        case search, training:
-            plan = BudgetPlan(search, training, expected=training, shares=shares)
-            enough, least = search >= first, f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
+    minutes, views, precision = begun.job.options.minutes, begun.job.views, begun.job.options.precision
+    parts = (views.usual.task.train, views.usual.learned)
+    first, last = (begun.epoch_of(begun.timed[0], views.usual, part) for part in parts)
+    # The mean of several networks: after a tiny first one, nearly all would go to the search.
+    epoch = begun.epoch * len(parts[1]) / len(parts[0])
+    if minutes is not None:
+        return _divided_minutes(begun, minutes, epoch, first, last)
+    training, more = None, 1.005  # so that rounded FLOPs are enough
+    match _spendable(begun):
+        case search, expected:
+            training, enough = expected, search >= first
+            least = f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
         case both, *_:
-            # The mean of several networks: after a tiny first one, nearly all would go to the search.
-            epoch = begun.epoch * len(usual.learned) / len(usual.task.train)
             search = search_part(begun, both, epoch=epoch, trial=begun.trial_flops, single=last)
-            plan = BudgetPlan(search, None, expected=both - search, shares=shares)
-            enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
+            expected, enough = both - search, search >= first and both >= 2 * last
+            least = f"{2 * ceil(more * last):.3g}"
     if not enough:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-    return plan
+    if precision == AUTO_PRECISION:
+        precision = PRECISION_OF_FLOPS
+    return BudgetPlan(search, training, expected=expected, shares=begun.shares, precision=precision)
 
 
-def _divided_minutes(begun: Beginning, minutes: float) -> BudgetPlan:
+def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
+    """Divide minutes by a measured pace; an epoch of a network, and of the first and last training of the first one."""
     job, usual, shares = begun.job, begun.job.views.usual, begun.shares
     networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
-    precision, moment_seconds, workers = job.options.precision, _moment(shares, minutes) / 2, workers_now()
+    precision, moment_seconds, workers = job.options.precision, shares.moment_of(minutes) / 2, workers_now()
     if precision == AUTO_PRECISION:
         precision = faster_precision(*networks, seconds=moment_seconds)
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
     prepared_seconds = perf_counter() - job.began
     ending_seconds = _ending(begun, begun.timed[0], usual, pace)
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
-    epoch_seconds = begun.epoch * len(usual.learned) / len(usual.task.train) / pace.flops
+    epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = begun.trial_flops / (workers * pace.flops)
-    parts = (usual.task.train, usual.learned)
-    first_seconds, last_seconds = (begun.epoch_of(begun.timed[0], usual, part) / pace.flops for part in parts)
     least_seconds = first_seconds + pace.building + pace.scoring * begun.scored_examples
     wanted_seconds = search_part(begun, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
-    search = max(search_flops(begun, pace, search_seconds, workers), float(ceil(first_seconds * pace.flops)))
+    search = max(search_flops(begun, pace, search_seconds, workers), float(first))
     if left_seconds - search_seconds < last_seconds:
         needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
         raise ValueError(
@@ -252,8 +223,7 @@ def _spendable(begun: Beginning) -> tuple[float, ...]:
 def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds; ``single`` if only one candidate is paid for."""
     shares, views = begun.shares, begun.job.views
-    members = views.usual.limited.members(begun.timed[0], shares.members)
-    longest = max(shares.longest, members * begun.member_epochs)
+    longest = max(shares.longest, begun.member_epochs * views.usual.limited.members(begun.timed[0], shares.members))
     found = part_of_search(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
     if views.usual.label not in views.encoded:
         return found
@@ -262,29 +232,21 @@ def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, 
 
 def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of views."""
-    views, trial = len(begun.job.views.labels[1:]), begun.trial_flops
     around = pace.building + pace.scoring * begun.scored_examples
-    low, high = 0.0, workers * pace.flops * seconds
-    for _ in range(50):
-        middle = (low + high) / 2
-        numbers, taken = begun.rung_sizes(middle, trial), 0.0
-        for number, share in zip(numbers, begun.rung_shares(numbers), strict=True):
-            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
-        taken += min(views, len(numbers) - 1) * begun.job.reading  # a view comes in with each rung after the first
-        if taken <= seconds:
-            low = middle
-        else:
-            high = middle
-    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
+
+    def fits(flops: float) -> bool:
+        numbers = begun.rungs(flops)
+        shares = zip(numbers, begun.rung_shares(numbers), strict=True)
+        taken = (ceil(one / workers) * (share * flops / one / pace.flops + around) for one, share in shares)
+        views = min(len(begun.job.views.labels[1:]), len(numbers) - 1)  # one comes in with each rung after the first
+        return sum(taken) + views * begun.job.reading <= seconds
+
+    flops = most_that_fits(fits, workers * pace.flops * seconds)
+    return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
 
 
-def settle_threads(known: Known) -> None:
-    """Keep in the plan how many threads torch has in the last training and in those of linear models."""
-    known.plan = replace(known.plan, threads=_threads_of(known))
-
-
-def _threads_of(known: Known) -> int:
-    """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
+def threads_after_search(known: Known) -> int:
+    """Torch's threads in the trainings after the search: what the options say, or of minutes one or all, as it pays."""
     job, plan, network, most = known.job, known.plan, known.found_network, workers_now()
     options = job.options
     if options.threads != AUTO_THREADS:
@@ -292,7 +254,7 @@ def _threads_of(known: Known) -> int:
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
     if options.minutes is None or plan.settled or most == 1 or timed:
         return plan.threads
-    seconds = _moment(plan.shares, options.minutes)
+    seconds = plan.shares.moment_of(options.minutes)
     networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
@@ -307,11 +269,10 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
         return plan.training
     if minutes is None:
         return rounded(sum(_spendable(begun)) - known.budget.spent.flops)
-    network, workers, moment = known.found_network, workers_now(), _moment(plan.shares, minutes)
-    found, view = network.found, network.view
-    label = begun.job.views.label_of
-    same = (spent for spent in known.scored.spent if (spent[0], label(spent[1])) == (found.architecture, view.label))
-    before = [cost for *_, cost in same]
+    found, view, label = known.found_network.found, known.found_network.view, begun.job.views.label_of
+    workers, moment = workers_now(), plan.shares.moment_of(minutes)
+    own = found.architecture, view.label
+    before = [cost for one, recipe, cost in known.scored.spent if (one, label(recipe)) == own]
     networks = (view.task, view.limited.space, [found.architecture], begun.recipe_of(found))
     measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
@@ -342,13 +303,6 @@ def limited_flops(known: Known, flops: float) -> float:
     return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))
 
 
-def settle(known: Known, flops: float) -> None:
-    """Keep what everything after the search may spend, in the plan and for the progress."""
-    known.plan = replace(known.plan, training=flops)
-    known.job.keep(known.plan)
-    known.budget.follow(flops)
-
-
 def _flops_of_seconds(
     begun: Beginning, found: SearchOutcome, seconds: float, alone: float, together: float, workers: int, ending: float
 ) -> float:
@@ -357,7 +311,7 @@ def _flops_of_seconds(
     ``alone`` are FLOPs a second of one network that is trained alone, ``together`` those of each of the members that
     so many workers train side by side. ``ending`` are seconds that each member but the first takes in addition.
     """
-    flops = list[float]()
+    most = 0.0
     for number in range(1, begun.shares.members + 1):
         pace, rounds = alone if number == 1 else together, ceil(number / workers)
         own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
@@ -365,16 +319,16 @@ def _flops_of_seconds(
         if affordable > number:  # whose last round would take longer
             own = (1 - 1e-5) * begun.least_flops(found, number + 1)
         if affordable >= number:
-            flops.append(own)
-    return max(flops)
+            most = max(most, own)
+    return most
 
 
 def _ending(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
-    """Seconds for everything but search and training: building, testing and writing."""
-    writing = (begun.job.folder is not None) * pace.writing_seconds(view.task, architecture)
-    return begun.points * (pace.building + pace.scoring * len(view.task.test) + writing)
-
-
-def _moment(shares: Shares, minutes: float) -> float:
-    """Seconds for which networks are trained to measure a pace."""
-    return min(max(shares.moment * 60 * minutes, shares.shortest_moment), shares.longest_moment)
+    """Seconds for everything but search and training: building, testing, and writing export and report."""
+    task, seconds = view.task, pace.building + pace.scoring * len(view.task.test)
+    if begun.job.folder is not None:
+        writing = WRITING + WRITING_A_STEP * (task.goal.steps or 0)
+        if isinstance(task.shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
+            writing += READING_A_STEP * task.shape.steps
+        seconds += pace.waiting * writing
+    return begun.points * seconds

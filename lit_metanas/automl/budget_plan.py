@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil
 
 from lit_metanas.training.precision import FLOAT32
 
@@ -39,9 +39,12 @@ class Shares:
     least_trained: float = 0.25  # of the search's planned seconds, which the last training gets even if that was slow
     most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs
 
+    def moment_of(self, minutes: float) -> float:
+        """Seconds for which networks are trained to measure a pace."""
+        return min(max(self.moment * 60 * minutes, self.shortest_moment), self.longest_moment)
 
-SHARES = Shares()
-"""The shares of every new plan."""
+
+SHARES = Shares()  # the shares of every new plan
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,15 @@ class BudgetPlan:
         return self.training is not None
 
 
+# The usual first training of a candidate: so many epochs, and at least so many steps.
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
-"""The usual first training of a candidate: so many epochs, and at least so many steps."""
 
+# The first networks: so many even if each has only that part of its usual first training, and so many at most.
 LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
-"""The first networks: so many even if each has only that part of its usual first training, and so many at most."""
 
+# Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
+# That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
 FIRST_NETWORKS = 1.8
-"""Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
-
-That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
-"""
-
-
-def epochs_of_a_trial(examples: int, batch: int) -> float:
-    """The usual first training of a candidate on so many examples, in epochs."""
-    return max(EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL / ceil(examples / batch))
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
@@ -95,6 +91,19 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+FRONT_POINTS = 6  # networks of a front at most
+
+# Candidates of a search for a front per candidate of another search: its first trainings are shorter.
+FRONT_TRIALS = 4
+
+
+def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
+    """The number of candidates in each rung of a search for a front: half of all begin."""
+    number = sum(rungs_of(flops, trial))
+    left = number // 2
+    return (number - left, *(part for part in (left - left // 2, left // 2) if part))
+
+
 def part_of_search(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
 
@@ -104,6 +113,18 @@ def part_of_search(budget: float, *, epoch: float, trial: float, share: float, l
     if rungs_of(part, trial) == (1,):
         return single
     return part
+
+
+def most_that_fits(fits: Callable[[float], bool], most: float) -> float:
+    """The most that fits, up to ``most``, by bisection."""
+    low, high = 0.0, most
+    for _ in range(60):
+        middle = (low + high) / 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def rounded(flops: float) -> float:

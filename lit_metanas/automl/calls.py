@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -27,8 +27,7 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.read_job import open_job
+from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
@@ -95,7 +94,6 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
 def _sign(
     function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty, text: str = ""
 ) -> None:
-    """Give a function a signature, and a docstring if there is a text."""
     vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
     if text:
         function.__doc__ = text
@@ -112,30 +110,23 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     """
     if began is None:
         began = perf_counter()
-    options = _checked(options)
-    if options.student:
-        return teacher_and_student(options, began=began, from_shell=from_shell)
-    with open_job(options, began) as job:
-        finished = job.folder and job.folder.finished(job.views)
-        result = finished or _found(job)
-        result = _with_command(result, job.options, from_shell)
-        if job.folder is not None:
-            _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
-        if options.wandb is not None and finished is None and not result.stopped:
-            _log(result, options.wandb, options)
-    return result
-
-
-def _checked(options: AutoOptions) -> AutoOptions:
-    """The options, once it is known that this machine can do what they ask for."""
     check_workers("auto", options.workers)
     check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)
     if options.onnx:
         check_onnx_installed()
     if options.threads is None:
-        return replace(options, threads=torch.get_num_threads())
-    return options
+        options = replace(options, threads=torch.get_num_threads())
+    if options.student:
+        return teacher_and_student(options, began=began, from_shell=from_shell)
+    with open_job(options, began) as job:
+        finished = job.folder and job.folder.finished(job.views)
+        result = _with_command(finished or _found(job), job.options, from_shell)
+        if job.folder is not None:
+            _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
+        if options.wandb is not None and finished is None and not result.stopped:
+            _log(result, options.wandb, options)
+    return result
 
 
 def _found(job: Job) -> SearchResult:
@@ -175,20 +166,19 @@ def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool)
     assert options.output is not None
     teacher = own_folder(own_path(options.output, "output"), TEACHER)
     options.say(f"first a teacher without limits, in '{teacher}', and then its student.")
+
+    def part(share: float, **changes: Any) -> AutoOptions:
+        """The same with a share of the budget."""
+        minutes, flops = options.minutes and share * options.minutes, tuple(share * one for one in options.parts)
+        return replace(options, student=False, minutes=minutes, flops=flops or None, **changes)  # type: ignore[arg-type]
+
     limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))
-    own = replace(options, student=False, unlabelled=None, output=teacher, onnx=False, **limits)
-    found = run_auto(_part(own, SHARES.teacher), began=began, from_shell=from_shell)
+    own = part(SHARES.teacher, unlabelled=None, output=teacher, onnx=False, **limits)
+    found = run_auto(own, began=began, from_shell=from_shell)
     if found.stopped:
         return found
-    student = replace(options, student=False, encoders=None, teacher=teacher)
-    return run_auto(_part(student, 1 - SHARES.teacher), began=perf_counter(), from_shell=from_shell)
-
-
-def _part(options: AutoOptions, share: float) -> AutoOptions:
-    """The same with a share of the budget."""
-    if options.minutes is not None:
-        return replace(options, minutes=share * options.minutes)
-    return replace(options, flops=tuple(share * flops for flops in options.parts))  # type: ignore[arg-type]
+    own = part(1 - SHARES.teacher, encoders=None, teacher=teacher)
+    return run_auto(own, began=perf_counter(), from_shell=from_shell)
 
 
 def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) -> SearchResult:
@@ -246,20 +236,13 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
 
         place = log_search(result, project, folder=options.output or ".")
     except Exception as error:  # whatever W&B or the network raise
-        reason = " ".join(str(error).split()).rstrip(".")
         warnings.warn(
-            f"Weights & Biases got nothing of this search ({printable(reason, 200)}): log in by `wandb login`, or "
-            "unset WANDB_MODE to keep the run on this machine. The result is complete.",
+            f"Weights & Biases got nothing of this search ({printable(' '.join(str(error).split()).rstrip('.'), 200)}):"
+            " log in by `wandb login`, or unset WANDB_MODE to keep the run on this machine. The result is complete.",
             stacklevel=4,
         )
         return
     options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
-
-
-def _keys(keys: Mapping[str, tuple[Any, object]]) -> Iterator[Parameter]:
-    """The keys of a verb, by type and default."""
-    for name, (kind, default) in keys.items():
-        yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
 def auto_verb(*, began: float, **given: Any) -> None:
@@ -288,7 +271,7 @@ def auto_verb(*, began: float, **given: Any) -> None:
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
 
 
-_sign(auto_verb, _keys(shell_options(output="model")))
+_sign(auto_verb, shell_options(output="model"))
 
 
 DISTIL = """Search and train a small network that learns from an exported model.
@@ -342,4 +325,10 @@ def distil_verb(*, began: float, model: str, **given: Any) -> None:
     auto_verb(began=began, teacher=model, **given)
 
 
-_sign(distil_verb, _keys({"model": (str, Parameter.empty), **shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)}))
+_sign(
+    distil_verb,
+    (
+        Parameter("model", Parameter.KEYWORD_ONLY, annotation=str),
+        *shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER),
+    ),
+)

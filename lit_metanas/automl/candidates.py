@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain, zip_longest
-from math import inf
+from math import ceil, inf
 
 import torch
 from torch import nn
 
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.budget_plan import LEAST_FIRST, MOST_FIRST, BudgetPlan, Shares, epochs_of_a_trial, rungs_of
+from lit_metanas.automl.budget_plan import (
+    FRONT_POINTS,
+    FRONT_TRIALS,
+    LEAST_FIRST,
+    MOST_FIRST,
+    BudgetPlan,
+    Shares,
+    front_rungs,
+    rungs_of,
+)
 from lit_metanas.automl.options import NO_ENCODER
-from lit_metanas.automl.reading.job import Job, ViewEstimator
-from lit_metanas.automl.reading.views import JoinedView, View, without_preprocessing
+from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.view_estimator import ViewEstimator
+from lit_metanas.automl.reading.views import View, without_preprocessing
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import validation_part
@@ -25,6 +35,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
+from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
@@ -33,14 +44,13 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Child, recipe_cost
 from lit_metanas.training.recipes import Recipe
 
-MOST_EPOCHS = 100_000
-"""Epochs in the usual recipe; every training replaces them by its own."""
+MOST_EPOCHS = 100_000  # epochs in the usual recipe; every training replaces them by its own
 
+# The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best.
 WORTH_A_TRIAL = 0.02
-"""The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best."""
 
-TIMED_NETWORKS = 4
-"""Networks that are trained for a moment, to measure the pace."""
+MOST_OF_A_FRONT = 24  # networks that the search of a front begins with
+TIMED_NETWORKS = 4  # networks that are trained for a moment, to measure the pace
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +64,6 @@ class Beginning:
     searched_fields: Mapping[str, Sequence[RecipeValue]]  # of the recipe
     records: Sequence[SearchRecord] = ()  # of other tasks, each trial with all these fields
     member_epochs: int = 0  # see ``Kind``
-    rung_sizes: Callable[[float, float], tuple[int, ...]] = rungs_of  # by the search's FLOPs and those of a trial
-    points: int = 1  # networks that are trained, tested and written after the search
-    candidates: Sequence[Architecture] = ()  # those of the first rung, if the timed networks are not like them
-    trials_for_one: float = 1  # candidates that share the FLOPs of one usual first training
     shares: Shares = field(default_factory=lambda: budget_plan.SHARES)
 
     @cached_property
@@ -68,8 +74,23 @@ class Beginning:
     @cached_property
     def trial_flops(self) -> float:
         """Training FLOPs of the first training of a candidate."""
-        epochs = epochs_of_a_trial(len(self.job.task.train), self.recipe.batch_size) / self.trials_for_one
-        return self._mean_epoch(self.candidates or self.timed) * epochs
+        steps = ceil(len(self.job.task.train) / self.recipe.batch_size)  # of an epoch
+        epochs = max(budget_plan.EPOCHS_OF_A_TRIAL, budget_plan.STEPS_OF_A_TRIAL / steps)
+        if self.points == 1 or not self.first:
+            return self.epoch * epochs
+        # The timed networks are not like those of all sizes that a front begins with.
+        return self._mean_epoch([query.architecture for query in self.first]) * (epochs / FRONT_TRIALS)
+
+    @property
+    def points(self) -> int:
+        """Networks that are trained, tested and written after the search, at most."""
+        return 1 if self.job.options.pareto is None else FRONT_POINTS
+
+    def rungs(self, flops: float) -> tuple[int, ...]:
+        """The number of candidates in each rung of a search of so many FLOPs."""
+        if self.points == 1:
+            return rungs_of(flops, self.trial_flops)
+        return front_rungs(flops, self.trial_flops)
 
     @property
     def scored_examples(self) -> int:
@@ -124,13 +145,18 @@ def begin(job: Job) -> Beginning:
     """Begin with the first networks of the kind of data and those that cover all tasks on record, in turn."""
     options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
-    space = views.usual.limited.within
     searched_fields = kind.recipes(job.task.goal)
     recipe = Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
-    usual = {name: value for name, value in asdict(recipe).items() if name in searched_fields}
-    read = [record for path in options.records for record in read_record_lines(path)]
-    records = [_whole(one, searched_fields) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
-    first = _under_the_usual_view(job, records, searched_fields, usual)
+    usual, defaults = (
+        {name: value for name, value in asdict(one).items() if name in searched_fields} for one in (recipe, Recipe())
+    )
+    read = [record for path in options.records for record in read_record_lines(path) if record.task_id != job.task.id]
+    # Fields that a recorded trial lacks had their default.
+    records = [
+        replace(one, trials=[replace(trial, recipe={**defaults, **trial.recipe}) for trial in one.trials])
+        for one in fitting(read, views.usual.limited.within)
+    ]
+    first = _under_the_usual_view(job, records, usual)
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
@@ -140,18 +166,23 @@ def begin(job: Job) -> Beginning:
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
-    return Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
+    begun = Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
+    if options.pareto is None:
+        return begun
+    # A front begins with networks of all sizes, or with the front that records predict; each point is one network.
+    method = FrontHalving(measure=options.pareto, train=searched_fields, first=begun.first[:1])
+    limited, generator = views.usual.limited, torch.Generator().manual_seed(options.seed)
+    sizes = method.first_rung(records, limited.within, limited.measures, MOST_OF_A_FRONT, generator)
+    return replace(begun, first=sizes, member_epochs=0)
 
 
-def _under_the_usual_view(
-    job: Job, records: Sequence[SearchRecord], searched_fields: Collection[str], usual: RecipeFields
-) -> list[Query]:
+def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
     """The networks of the kind of data and of records, under the usual preprocessing."""
     views, limited = job.views, job.views.usual.limited
     recorded = covering(records, limited.within, MOST_FIRST, WORTH_A_TRIAL)
     by_kind = views.named(views.usual.label, job.kind.first)
     named = [Query.of(one, usual) for one in named_networks(limited.within, by_kind)]
-    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in searched_fields}) for one in recorded]
+    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in usual}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
@@ -169,15 +200,13 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
 
 def _behind_encoders(job: Job, usual: RecipeFields, recipe: Recipe) -> Iterator[list[Query]]:
     """The first networks for the features of each encoder that is not the usual preprocessing."""
-    views = job.views
-    refusal = ViewEstimator(views, job.options.seed, recipe).refusal
+    views, refusal = job.views, ViewEstimator(job.views, job.options.seed, recipe).refusal
+    own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
     for label in views.encoded:
-        if label == views.usual.label:
-            continue
-        own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
-        fields, heads = {**usual, **own, PREPROCESSING: label}, views.named(label, EncodedRows.first)
-        found = named_networks(views.space_of(label), heads)
-        yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
+        if label != views.usual.label:
+            fields = {**usual, **own, PREPROCESSING: label}
+            found = named_networks(views.space_of(label), views.named(label, EncodedRows.first))
+            yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
 
 
 def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
@@ -201,30 +230,22 @@ def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
     )
 
 
-def _whole(record: SearchRecord, searched_fields: Collection[str]) -> SearchRecord:
-    """A record whose trials have all searched fields of the recipe; missing ones had their default."""
-    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched_fields}
-    return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
-
-
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
 
     found: SearchOutcome  # its architecture and weights; of a mean the network's
-    view: View
+    view: View  # its data; of a mean those of both
     value: float  # validation score
     recipe: Recipe
     features: str = ""  # what a linear model is linear in
+    network: Candidate | None = None  # the network of a mean, alone
     linear: Candidate | None = None  # the linear model of a mean
-    joined: JoinedView | None = None  # the data of a mean
 
     def describe(self) -> str:
         """A linear model's features and score."""
-        features = self.features
-        if self.view.label:
-            features += f" ({self.view.label})"
-        return f"of {features}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
+        label = f" ({self.view.label})" * bool(self.view.label)
+        return f"of {self.features}{label}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
 
     @property
     def too_slow(self) -> str | None:
@@ -249,16 +270,13 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
     A mean is taken unless another candidate leads it by a standard error of so many examples.
     """
     best = max((one for one in candidates if one.linear is None), key=lambda one: one.value)
-    for mean in candidates:
-        if mean.linear is not None and not clearly_above(best.value, mean.value, examples):
-            return mean
-    return best
+    means = (one for one in candidates if one.linear is not None)
+    return next((mean for mean in means if not clearly_above(best.value, mean.value, examples)), best)
 
 
 def network_of(begun: Beginning, found: SearchOutcome) -> Candidate:
     """A network of the search as a candidate."""
-    recipe = replace(begun.recipe_of(found), epochs=1)
-    return Candidate(found, begun.job.views.of(found.recipe), found.value, recipe)
+    return Candidate(found, begun.job.views.of(found.recipe), found.value, replace(begun.recipe_of(found), epochs=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +299,6 @@ class Known:
     plan: BudgetPlan
     budget: ToldBudget
     scored: BestSoFar  # networks of the search
-    show: Callable[[str], None] = lambda name: None  # shows what begins
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
     linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
@@ -307,14 +324,15 @@ class Known:
         return self.network
 
     @property
-    def best_linear(self) -> Candidate | None:
-        """The best linear model by its short training, if there is any."""
-        return max(self.linear, key=lambda one: one.value, default=None)
-
-    @property
     def left(self) -> float:
         """What is left of the settled FLOPs after the search, less those of models that are not returned."""
         return (self.plan.training or 0) - self.lost_cost.flops
+
+    def settle(self, flops: float) -> None:
+        """Keep what everything after the search may spend, in the plan and for the progress."""
+        self.plan = replace(self.plan, training=flops)
+        self.job.keep(self.plan)
+        self.budget.follow(flops)
 
     def count(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed, and show it as progress."""

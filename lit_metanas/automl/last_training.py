@@ -25,11 +25,11 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
-from lit_metanas.training.ensembles import Ensemble, linear_factor
+from lit_metanas.training.ensembles import Ensemble, WithLinear, linear_factor
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
+# The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none.
 SEEDS_APART = 1_000_003
-"""The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
 
 
 class LastTrainingError(Exception):
@@ -40,8 +40,7 @@ def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, 
     """Train a linear model on all but the test part; returns it, or None and why that failed."""
     begin, view, cost, seed = perf_counter(), model.view, model.last_cost, known.job.options.seed
     try:
-        fresh = replace(model.found, weights=None)
-        child = chosen_child(view.task, view.limited.space, fresh, model.recipe, seed)
+        child = chosen_child(view.task, view.limited.space, replace(model.found, weights=None), model.recipe, seed)
         with torch_threads(known.plan.threads):
             cost = fit_child(child, view.learned, seed=seed)
         check_finite(child.network)
@@ -59,28 +58,27 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
     validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
     network is as the search trained it. If one fails, those before it are kept.
     """
-    network = _mirrored(known.job, replace(chosen, view=known.job.views.of(chosen.found.recipe)))
-    finished, diverged, failure, held = list[Trained](), list[str](), "", ExitStack()
-    if members == 1:
-        held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
-        held.enter_context(torch_threads(known.plan.threads))
-    trainings = list[_Member]()
+    network = _mirrored(known.job, chosen.network or chosen)
+    finished, diverged, failure, trainings = list[Trained](), list[str](), "", list[_Member]()
     try:
-        for member in range(members):
-            trainings.append(_Member(known, network, epochs, member, of=members))
-        for member, training in enumerate(trainings, start=1):
-            if members > 1:
-                known.show(f"training network {member} of {members}")
-            one = training.result()
-            if (reason := divergence(one)) is None:
-                finished.append(one)
-            else:
-                diverged.append(reason)
-                known.lose(one.cost)
+        with ExitStack() as held:
+            if members == 1:
+                held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
+                held.enter_context(torch_threads(known.plan.threads))
+            for member in range(members):
+                trainings.append(_Member(known, network, epochs, member, of=members))
+            for member, training in enumerate(trainings, start=1):
+                if members > 1:
+                    known.budget.begin(f"training network {member} of {members}")
+                one = training.result()
+                if (reason := divergence(one)) is None:
+                    finished.append(one)
+                else:
+                    diverged.append(reason)
+                    known.lose(one.cost)
     except FAILURES as error:
         failure = printable(reason_of(error), 200)
     finally:  # an interrupt leaves those that have finished
-        held.close()
         for training in trainings[len(finished) + len(diverged) :]:
             known.lose(training.give_up())
         if finished:
@@ -91,14 +89,14 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
         raise LastTrainingError(f"On task '{network.view.task.id}' the last training failed ({failure})")
     if finished:
         return
-    searched = as_scored(known.job, network)
+    searched, end = as_scored(known.job, network), "the network is as the search trained it"
     if searched is not None:
-        warnings.warn(f"{diverged[0]}: the network is as the search trained it.", stacklevel=3)
         known.trained.append(with_linear(known, chosen, searched))
     elif known.trained:
-        warnings.warn(f"{diverged[0]}: this network is left out.", stacklevel=3)
+        end = "this network is left out"
     else:
         raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
+    warnings.warn(f"{diverged[0]}: {end}.", stacklevel=3)
 
 
 def _mirrored(job: Job, network: Candidate) -> Candidate:
@@ -148,17 +146,16 @@ class _Member:
 def _fit(
     child: Child, part: Split | Portion, seed: int, precision: str, step_ended: StepEnded
 ) -> tuple[dict[str, Tensor], Cost]:
-    """Train a child as the work of a process."""
     cost = fit_child(child, part, seed=seed, epoch_ended=step_ended, precision=precision)
     return child.network.state_dict(), cost
 
 
 def _ensemble_of(members: Sequence[Trained]) -> Trained:
     """Networks of one architecture as a single one, with the cost of all."""
-    first = members[0]
-    if len(members) > 1:
+    first, *others = members
+    if others:
         first.child.network = Ensemble([one.child.network for one in members])
-    return replace(first, cost=sum((one.cost for one in members), Cost()))
+    return replace(first, cost=sum((one.cost for one in others), first.cost))
 
 
 def divergence(one: Trained) -> str | None:
@@ -183,37 +180,32 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
     """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
-    if one.joined is None or one.linear is None:
-        scored = as_scored(job, one)
-        return None if scored is None else scored.child.network
-    own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
-    linear = _scored_network(job, one.linear)
-    return own and linear and one.joined.network(own, linear)
+    if one.network is not None and one.linear is not None:
+        own, linear = _scored_network(job, one.network), _scored_network(job, one.linear)
+        return own and linear and WithLinear(own, linear, one.view.steps)
+    scored = as_scored(job, one)
+    return None if scored is None else scored.child.network
 
 
 def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
     """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
-    linear, joined = known.averaged, chosen.joined
-    if linear is None or joined is None:
+    linear = known.averaged
+    if linear is None or chosen.linear is None:
         return one
-    factor = _factor(known.job, chosen, one)
-    one.child.network = joined.network(one.child.network, linear.child.network, factor)
+    factor = _factor(known.job, one, chosen.linear)
+    one.child.network = WithLinear(one.child.network, linear.child.network, chosen.view.steps, factor)
     held_out = one.held_out and linear.held_out
     return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=held_out, factor=factor)
 
 
-def _factor(job: Job, chosen: Candidate, one: Trained) -> float:
-    """How much the linear part of a mean counts, by examples that neither part has learned from; 1 if not known."""
-    joined, goal = chosen.joined, chosen.view.task.goal
-    if one.honest is None or joined is None or chosen.linear is None or isinstance(goal, Regression):
+def _factor(job: Job, one: Trained, linear: Candidate) -> float:
+    """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
+    network, other, goal = one.honest, _scored_network(job, linear), one.candidate.view.task.goal
+    if network is None or other is None or isinstance(goal, Regression):
         return 1.0
-    linear = _scored_network(job, chosen.linear)
-    if linear is None:
-        return 1.0
-    views, networks = (joined.networks, joined.linear), (one.honest, linear)
-    parts = [view.calibrating[0] for view in views]
-    own, other = (scores_of(net.eval(), part, goal) for net, part in zip(networks, parts, strict=True))
-    return linear_factor(own, other, lambda scores: goal.losses(scores, parts[0].labels))
+    parts = [view.calibrating[0] for view in (one.candidate.view, linear.view)]
+    own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, other), parts, strict=True))
+    return linear_factor(own, added, lambda both: goal.losses(both, parts[0].labels))
 
 
 def calibrated(job: Job, one: Trained) -> Objective:
@@ -232,9 +224,9 @@ def calibrated(job: Job, one: Trained) -> Objective:
         return plain
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
-        if candidate.joined is not None and candidate.linear is not None:
+        if candidate.linear is not None:
             linear = _scored_network(job, candidate.linear)
-            network = linear and candidate.joined.network(network, linear, one.factor)
+            network = linear and WithLinear(network, linear, candidate.view.steps, one.factor)
     elif not one.held_out:
         network = _scored_network(job, candidate)
     if network is None:

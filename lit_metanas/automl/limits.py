@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from math import log
 from pathlib import Path
@@ -17,20 +17,23 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
 
-DRIVERS = {"latency": "flops", "size": "parameters"}
-"""Measures that take long, each with the measure that drives it."""
+DRIVERS = {"latency": "flops", "size": "parameters"}  # measures that take long, each with the measure that drives it
 
-NUMBER_BYTES = 4
-"""Bytes of a number in an exported program."""
+# How much of a measure a network has.
+AMOUNTS = {
+    "parameters": "has {} parameters",
+    "flops": "has {} multiply-adds",
+    "latency": "takes {}",
+    "size": "is {} as exported",
+}
 
-FEWER = 0.7
-"""The share of its parameters or multiply-adds that the next network has, if one is above a limit."""
+NUMBER_BYTES = 4  # bytes of a number in an exported program
+FEWER = 0.7  # the share of its parameters or multiply-adds that the next network has, if one is above a limit
 
 
 class NoNetworkWithinError(ValueError):
@@ -48,17 +51,13 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._measured = partial(_seconds, space, task)
         self._bytes = cache(partial(exported_bytes, space, task))
+        self._seconds = partial(_seconds, space, task, limits.threads)
         own, encoder = cache(partial(space.cost, shape=task.shape, way=task.way)), encoder_cost(task)
-
-        def cost(architecture: Architecture) -> NetworkCost:
-            return own(architecture) + encoder
-
         self.measures: Mapping[str, Measure] = {
-            "parameters": lambda architecture: cost(architecture).parameters,
-            "flops": lambda architecture: cost(architecture).flops,
-            "latency": cache(self._timed),
+            "parameters": lambda architecture: (own(architecture) + encoder).parameters,
+            "flops": lambda architecture: (own(architecture) + encoder).flops,
+            "latency": cache(self._seconds),
             "size": self._bytes,
         }
         self.within = space.limited(self._excess) if limits.given else space
@@ -70,14 +69,13 @@ class LimitedSpace:
         found = complete(self.space, known)
         if self.space.violation(found) is not None:
             generator = torch.Generator().manual_seed(0)
-            found = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)[0]
+            (found,) = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)
         kept: dict[str, float] = {}
         for name, limit in self.limits.given.items():
             found = self._reduced(found, name, limit, kept)
             if (value := self.measures[name](found)) > limit:
-                others = "".join(f" and max_{other}" for other in kept)
-                within = f"max_{name} = {_plain(name, limit)}{others}"
-                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, self._amount(name, value))
+                within = " and max_".join([f"max_{name} = {_plain(name, limit)}", *kept])
+                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, _amount(name, value))
             kept[name] = limit
         return found
 
@@ -106,39 +104,24 @@ class LimitedSpace:
         """A network's value of each limited measure."""
         return {name: self.measures[name](architecture) for name in self.limits.given}
 
-    def _timed(self, architecture: Architecture) -> float:
-        with torch_threads(self.limits.threads):
-            return self._measured(architecture)
-
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():
             if name == "size" and (least := NUMBER_BYTES * self.measures["parameters"](architecture)) > limit:
                 return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
-            measure = self._timed if fresh and name == "latency" else self.measures[name]
+            measure = self._seconds if fresh and name == "latency" else self.measures[name]
             if (value := measure(architecture)) > limit:
-                return f"it {self._amount(name, value)}, and the limit is {_plain(name, limit)}"
+                return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
         return None
-
-    def _amount(self, name: str, value: float) -> str:
-        text = _plain(name, value)
-        match name:
-            case "latency":
-                return f"takes {text}"
-            case "size":
-                return f"is {text} as exported"
-            case "flops":
-                return f"has {text} multiply-adds"
-        return f"has {text} {name}"
 
     def _reduced(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
         """An architecture within a limit, or the nearest; one that takes long to measure is reduced by its driver."""
         driver = DRIVERS.get(name)
         if driver is None:
             return self._smaller(one, name, limit, kept)
+        measure = self.measures[driver]
         while self.measures[name](one) > limit:
-            before = self.measures[driver](one)
-            other = self._smaller(one, driver, FEWER * before, kept)
-            if self.measures[driver](other) >= before:
+            other = self._smaller(one, driver, FEWER * measure(one), kept)
+            if measure(other) >= measure(one):
                 break
             one = other
         return one
@@ -168,11 +151,11 @@ class LimitedSpace:
                         yield other
 
 
-def _seconds(space: SearchSpace, task: Task, architecture: Architecture) -> float:
+def _seconds(space: SearchSpace, task: Task, threads: int, architecture: Architecture) -> float:
     """The latency of a network, with the encoder in front if there is one; measured anew in each call."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch_threads(threads):
         network = whole_network(task, space.child(architecture, task.shape, task.way))
-    return latency(network.to(task.train.inputs.device), seen_task(task).shape)
+        return latency(network.to(task.train.inputs.device), seen_task(task).shape)
 
 
 def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, networks: int = 1) -> float:
@@ -180,24 +163,31 @@ def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, n
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, architecture, task.shape, task.way, ensemble=networks)
     seen = seen_task(task)
+    export = partial(
+        export_child,
+        whole_network(task, network),
+        architecture=architecture.to_json(),
+        classes=task.goal.names(task.classes),
+        shape=seen.shape,
+        preprocessing=seen.preprocessing,
+        objective=task.goal,
+    )
+    return float(program_bytes(export))
+
+
+def program_bytes(export: Callable[[str], None]) -> int:
+    """The size of the program that is exported to a folder, which is removed."""
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the export itself warns
-        export_child(
-            whole_network(task, network),
-            folder,
-            architecture=architecture.to_json(),
-            classes=task.goal.names(task.classes),
-            shape=seen.shape,
-            preprocessing=seen.preprocessing,
-            objective=task.goal,
-        )
-        return float((Path(folder) / PROGRAM).stat().st_size)
+        export(folder)
+        return (Path(folder) / PROGRAM).stat().st_size
 
 
 def _plain(name: str, value: float) -> str:
-    match name:
-        case "latency":
-            return f"{1000 * value:.3g} ms"
-        case "size":
-            return f"{value:,.0f} bytes"
-    return f"{value:,.0f}"
+    if name == "latency":
+        return f"{1000 * value:.3g} ms"
+    return f"{value:,.0f}{' bytes' * (name == 'size')}"
+
+
+def _amount(name: str, value: float) -> str:
+    return AMOUNTS[name].format(_plain(name, value))

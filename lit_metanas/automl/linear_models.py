@@ -5,17 +5,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, islice
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_division import flops_after_search, limited_flops, settle
+from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import train_linear_fully
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.reading.views import joined
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
@@ -26,19 +27,19 @@ from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import chosen_child, judge
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
+# Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows.
 LINEAR_DECAYS = (0.3, 3.0, 0.01)
-"""Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows."""
 
+# Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass.
 LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
-"""Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass."""
 
-LINEAR_RATE = 1e-2
-"""Learning rate of linear models."""
+LINEAR_RATE = 1e-2  # learning rate of linear models
 
+# A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary.
 FLOPS_OF_A_PARAMETER = 10
-"""A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
 
 
 class LinearTrainings:
@@ -52,8 +53,8 @@ class LinearTrainings:
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
         assert job.linear_views is not None
         self.views, self.kind, self.share = job.linear_views, job.kind, plan.shares.linear
-        self.examples, batch = len(self.views.usual.task.train), Recipe().batch_size
-        examples, space = self.examples, self.views.space
+        self.examples = examples = len(self.views.usual.task.train)
+        space, batch = self.views.space, Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
         self.solved: SolvedModels | None = None
@@ -91,28 +92,27 @@ class LinearTrainings:
         """The trainings of the first steps; a failed one gives None."""
         scored, first = list[Candidate](), self.decays[0]
         steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        for architecture, decay in [*steps, *((None, decay) for decay in self.decays[1:])][:number]:
-            if architecture is None:
-                if not scored:
-                    return
-                architecture = max(scored, key=lambda one: one.value).found.architecture
-            model, cost = self._train(architecture, decay)
+        steps += ((None, decay) for decay in self.decays[1:])
+        for architecture, decay in steps[:number]:
+            if architecture is None and not scored:
+                return
+            best = architecture or max(scored, key=lambda one: one.value).found.architecture
+            model, cost = self._train(best, decay)
             scored += filter(None, [model])
             yield model, cost
 
     def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
-        """Train a model on the train part."""
         estimator = self._estimator.with_recipe({"weight_decay": decay})
         begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
-            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(self._view)
-            fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
+            view, cost = self.views.of(self._view), score.cost
+            fields: dict[str, RecipeValue] = {"learning_rate": LINEAR_RATE, "weight_decay": decay}
             fields |= self.views.changes(view)
             found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
             (label,) = architecture.values()
-            model = Candidate(found, view, score.value, trained, self.kind.features[label])
-            cost = score.cost
+            recipe = replace(self.recipe, weight_decay=decay)
+            model = Candidate(found, view, score.value, recipe, self.kind.features[label])
         return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
 
     @cached_property
@@ -152,65 +152,39 @@ class LinearTrainings:
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
 
-@dataclass(frozen=True)
-class TrainedSteps:
-    """What was decided before the short trainings of linear models, and how long they took."""
+def train_linear(known: Known) -> float:
+    """Train linear models, as many as can be paid for; returns the FLOPs of everything after the search.
 
-    models: LinearTrainings
-    number: int  # steps that are paid for; see `LinearTrainings`
-    planned: float  # FLOPs of everything after the search, by which the number was decided
-    epoch: float  # FLOPs of an epoch of the network's last training
-    longest: float  # seconds of the longest step
-
-
-def train_linear(known: Known) -> TrainedSteps | None:
-    """Train linear models, as many as can be paid for; returns what `settle_rest` needs to know of them.
-
-    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, what is left is
-    known only after these trainings, so what the plan expects decides how many there are.
+    An epoch of the network, and the last training of the best linear model, must be left. The FLOPs, of which the
+    linear models have spent some, are changed a little to pay for just as many of them: given as such, they repeat the
+    result.
     """
     job, plan, network = known.job, known.plan, known.found_network
     if job.linear_views is None:
-        return None
-    planned = plan.expected if _is_measured(known) else flops_after_search(known)
-    models, epoch = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found)
+        return limited_flops(known, flops_after_search(known))
+    # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
+    measured = job.options.minutes is not None and not plan.settled
+    planned = plan.expected if measured else flops_after_search(known)
+    models, epoch, longest = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
-        known.show("training linear models")
-    longest = 0.0
+        known.budget.begin("training linear models")
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
             longest = max(longest, cost.seconds)
-    return TrainedSteps(models, number, planned, epoch, longest)
-
-
-def settle_rest(known: Known, steps: TrainedSteps | None) -> None:
-    """Settle what everything after the search may spend; the linear models have spent some of it already.
-
-    It is changed a little to pay for just as many linear models as were trained: given as FLOPs, it repeats the result.
-    """
-    if steps is None:
-        settle(known, limited_flops(known, flops_after_search(known)))
-        return
-    flops = steps.planned
-    if _is_measured(known):
+    if measured:
         # The last training of a linear model that is averaged takes longer than it counts.
-        later = steps.longest * (steps.models.examples_ratio * known.job.kind.averages_linear)
+        later = longest * models.examples_ratio * job.kind.averages_linear
         # These are the FLOPs from now on; the linear models' were spent after the search, too.
-        wanted = known.lost_cost.flops + flops_after_search(known, later=later)
+        flops = known.lost_cost.flops + flops_after_search(known, later=later)
     else:
-        wanted = limited_flops(known, flops)
-    if wanted != flops:
-        flops = steps.models.nearest(wanted, epoch=steps.epoch, number=steps.number)
-    settle(known, flops)
-
-
-def _is_measured(known: Known) -> bool:
-    """Whether a clock says what is left after the search."""
-    return known.job.options.minutes is not None and not known.plan.settled
+        flops = limited_flops(known, planned)
+    if flops == planned:
+        return flops
+    return models.nearest(flops, epoch=epoch, number=number)
 
 
 def compare(known: Known, best: Candidate) -> Candidate:
@@ -226,10 +200,10 @@ def compare(known: Known, best: Candidate) -> Candidate:
     if chosen is best:
         promised = _promised(known, network)
         if means and promised > best.value:  # the weights of both are learned once the network is trained
-            chosen = means[0]
+            (chosen,) = means
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
-        known.show("training the linear model")
+        known.budget.begin("training the linear model")
         trained, failure = train_linear_fully(known, best)
         known.sentence += ending(failure, "both were")
         if trained is None:
@@ -246,12 +220,12 @@ def compare(known: Known, best: Candidate) -> Candidate:
         epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break
-        known.show("training the best network on, as a linear model is better so far")
+        known.budget.begin("training the best network on, as a linear model is better so far")
         network = train_on(known, network, epochs)
         chosen = best_of([network, best], examples)
     known.sentence = describe_both(best, network, chosen)
     if chosen is best:
-        known.show("training the linear model")
+        known.budget.begin("training the linear model")
     else:
         known.sentence += ": the network was taken"
     return chosen
@@ -259,9 +233,9 @@ def compare(known: Known, best: Candidate) -> Candidate:
 
 def _promised(known: Known, network: Candidate) -> float:
     """The score that a network has after its last training, by its scores in the search."""
-    query = Query.of(network.found.architecture, network.found.recipe)
-    trials = [one for one in network.found.record.trials if one.scored]
-    curve = [(one.trained, one.value) for one in trials if Query.of(one.architecture, one.recipe) == query]
+    query, trials = Query.of(network.found.architecture, network.found.recipe), network.found.record.trials
+    own = (one for one in trials if one.scored and Query.of(one.architecture, one.recipe) == query)
+    curve = [(one.trained, one.value) for one in own]
     if not curve:
         return network.value
     return forecast(curve, curve[-1][0] + known.left)
@@ -279,17 +253,16 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
     if job.options.pareto or not view.limited.members(found.architecture, 1, linear.measured):
         return []
     with suppress(*FAILURES):
-        joined = job.views.joined(view, linear.view)
-        if joined is None:
+        if (both := joined(view, linear.view)) is None:
             return []
-        val, seed = validation_part(joined.view.task), job.options.seed
+        val, seed = validation_part(both.task), job.options.seed
         own, other = (
             chosen_child(one.view.task, one.view.limited.space, one.found, Recipe(), seed).network
             for one in (network, linear)
         )
-        both = joined.network(own, other).to(val.inputs.device).eval()
-        value = judge(both, val, joined.view.task.goal).value
-        return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
+        mean = WithLinear(own, other, both.steps).to(val.inputs.device).eval()
+        value = judge(mean, val, both.task.goal).value
+        return [replace(network, view=both, value=value, network=network, linear=linear)]
     return []
 
 

@@ -28,7 +28,6 @@ def bytes_of(size: float | str, name: str = "") -> float:
 
 
 def _measured(given: object, units: dict[str, float], wrong: str, begin: str = "") -> float:
-    """A number above 0, with a unit."""
     try:
         number, unit = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-zA-Zµ]*)\s*", str(given)).groups()  # type: ignore[union-attr]
         found = float(number) * units[unit.lower()]

@@ -29,40 +29,39 @@ if TYPE_CHECKING:
     from lit_metanas.spaces.space import SearchSpace
     from lit_metanas.tasks.labels import Groups
 
-MINUTES = 10.0
-"""The budget without minutes and FLOPs."""
+MINUTES = 10.0  # the budget without minutes and FLOPs
 
+# Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with.
 MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
-"""Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with."""
 
+# What precision='auto' means with FLOPs: no clock decides then, so that the same FLOPs repeat a run.
 PRECISION_OF_FLOPS = "32-true"
-"""What precision='auto' means with FLOPs: no clock decides then, so that the same FLOPs repeat a run."""
 
-STUDENT_SIZE = "500kB"
-"""The size of a network with a teacher, if no limit is given."""
+STUDENT_SIZE = "500kB"  # the size of a network with a teacher, if no limit is given
+TEACHER = "teacher"  # the folder of a teacher that is trained first, in the output of its student
+STUDENT_FOLDER = "student"  # where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does
 
-TEACHER = "teacher"
-"""The folder of a teacher that is trained first, in the output of its student."""
-
-STUDENT_FOLDER = "student"
-"""Where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does."""
-
+# The options that ``distil`` has not.
 NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "download")
-"""The options that ``distil`` has not."""
 
-MEASURES = ("parameters", "flops", "latency")
-"""What accuracy can be traded against."""
+MEASURES = ("parameters", "flops", "latency")  # what accuracy can be traded against
 
+# The options that say how data are read.
 READ_AS = ["kind", "test", "group", "label", "min_per_class", "objective", "shape", "window", "test_by", "exclude"]
-"""The options that say how data are read."""
 
-AUTO_THREADS = "auto"
-"""The number of threads that is found for a network."""
-
-NO_ENCODER = "none"
-"""Among encoders, what stands for the networks without one."""
+AUTO_THREADS = "auto"  # the number of threads that is found for a network
+NO_ENCODER = "none"  # among encoders, what stands for the networks without one
 
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
+
+
+# How each limit is read; a ValueError names one that is out of its range.
+_LIMITS: dict[str, Callable[[Any], float]] = {
+    "parameters": partial(positive, "max_parameters"),
+    "flops": partial(positive, "max_flops"),
+    "latency": seconds_of,
+    "size": bytes_of,
+}
 
 
 @dataclass(frozen=True)
@@ -75,22 +74,10 @@ class NetworkLimits:
     size: float | None = None  # bytes of the exported program
     threads: int = 1  # torch's in that forward pass
 
-    @classmethod
-    def of(cls, options: AutoOptions) -> NetworkLimits:
-        """The limits among the options; a ValueError names one that is out of its range."""
-        given: dict[str, tuple[Any, Callable[[Any], float]]] = {
-            "parameters": (options.max_parameters, partial(positive, "max_parameters")),
-            "flops": (options.max_flops, partial(positive, "max_flops")),
-            "latency": (options.max_latency, seconds_of),
-            "size": (options.max_size, bytes_of),
-        }
-        limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
-        return cls(**limits, threads=options.given_threads)
-
     @property
     def settings(self) -> dict[str, float | None]:
         """All limits by name, without the threads, which are an option of their own."""
-        return {name: getattr(self, name) for name in ("parameters", "flops", "latency", "size")}
+        return {name: getattr(self, name) for name in _LIMITS}
 
     @property
     def given(self) -> dict[str, float]:
@@ -213,7 +200,9 @@ class AutoOptions:
             self.minutes = positive("auto: minutes", self.minutes, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self._check_student()
-        self.limits = NetworkLimits.of(self)
+        limits = {name: getattr(self, f"max_{name}") for name in _LIMITS}
+        read = {name: _LIMITS[name](value) for name, value in limits.items() if value is not None}
+        self.limits = NetworkLimits(**read, threads=self.given_threads)
         if self.shape is not None:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         if self.sample is not None:
@@ -230,9 +219,10 @@ class AutoOptions:
             if getattr(self, name) is not None and NO_ENCODER in (self.encoders or ()):
                 raise ValueError(f"auto: '{name}' is for one kind of input: leave 'none' out of 'encoders', or it.")
         if self.pareto is not None and self.pareto not in MEASURES:
-            known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
-            wrong = printable(str(self.pareto), 40)
-            raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+            raise ValueError(
+                f"auto: no front can be made for pareto = '{printable(str(self.pareto), 40)}': give "
+                f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}."
+            )
         if self.wandb is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", str(self.wandb)):
             raise ValueError(
                 f"auto: wandb = '{printable(str(self.wandb), 40)}' must be a project's name, without /\\#?%:."
@@ -282,9 +272,8 @@ class AutoOptions:
         for one in fields(self)[1:]:
             value = getattr(self, one.name)
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
-            if usual or one.name in given or one.name in _NOT_REPEATED:
-                continue
-            given[one.name] = word_of(one.name, value, from_shell)
+            if not usual and one.name not in (*given, *_NOT_REPEATED):
+                given[one.name] = word_of(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
         verb, model = "auto", list[str]()
         if self.teacher is not None:
@@ -305,34 +294,34 @@ def shared(name: str) -> Any:
     return field(default=one.default, metadata=one.metadata)
 
 
-def shell_options(without: Collection[str] = (), **defaults: object) -> dict[str, tuple[Any, object]]:
-    """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
-    found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
-    found["data"] = (str, Parameter.empty)
-    found |= {name: (found[name][0], value) for name, value in defaults.items()}
-    return {name: one for name, one in found.items() if name not in without}
+def shell_options(without: Collection[str] = (), **defaults: object) -> list[Parameter]:
+    """The keys of the shell with type and default, which may be given; an empty one must be given by the user."""
+    defaults = {"data": Parameter.empty, **defaults}
+    return [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults.get(name, one.default), annotation=kind)
+        for name, one in AutoOptions.__dataclass_fields__.items()
+        if (kind := one.metadata.get("shell")) and name not in without
+    ]
 
 
 def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, str]:
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
-    ends = {name: default_text(default) for name, (_, default) in shell_options(without, **defaults).items()}
-    return {name: f"{lines[name]}{end}" for name, end in ends.items()}
+    keys = shell_options(without, **defaults)
+    return {one.name: f"{lines[one.name]}{default_text(one.default)}" for one in keys}
 
 
 def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
-    chosen = [one for one in fields(AutoOptions) if one.name not in without]
-    return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
+    lines = (f"{one.name}: {one.metadata['help']}." for one in fields(AutoOptions) if one.name not in without)
+    return text.format(options="\n        ".join(lines))
 
 
 def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
         return ()
-    numbers = (flops,)
-    if isinstance(flops, tuple | list):
-        numbers = tuple(flops)
+    numbers = several(flops)
     if len(numbers) > 2:
         raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
     return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)

@@ -14,7 +14,7 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.reading.views import View, Views
+from lit_metanas.automl.reading.views import View, Views, joined
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
@@ -42,35 +42,26 @@ from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import seen_task, whole_network
-from lit_metanas.training.ensembles import build_network
+from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import EXPORTED, WEIGHTS, check_export_place
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.export.onnx_program import ONNX
 
-METHOD = "auto"
-"""The method's name in tables."""
-
-MOST_MEMBERS = 1000
-"""Networks of an ensemble that a file may name; more would fill the memory."""
-
-FRONT_FILES = ("front.md", "front.png")
-"""The files of a front, next to the folders of its networks."""
+METHOD = "auto"  # the method's name in tables
+MOST_MEMBERS = 1000  # networks of an ensemble that a file may name; more would fill the memory
+FRONT_FILES = ("front.md", "front.png")  # the files of a front, next to the folders of its networks
 
 FRONT_CAPTION = (
     "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
     "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
-READ_DATA = "data"
-"""The setting that is a digest of the data as they were read."""
-
-READ_SHARE = "sample"
-"""The setting that is the share of the files which were read; there is none if all were."""
+READ_DATA = "data"  # the setting that is a digest of the data as they were read
+READ_SHARE = "sample"  # the setting that is the share of the files which were read; there is none if all were
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
-EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
-"""The names of the files of a front's network."""
+EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))  # the names of the files of a front's network
 
 
 class OutputFolder:
@@ -82,9 +73,10 @@ class OutputFolder:
         self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
         check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, ERRORS, EXAMPLE_ROWS, *EXPORTED))
+        teacher = [TEACHER] * (self.settings.get(TEACHER) is not None)  # was trained first
         if (path / STATE).is_file():
             self._read_state(path / STATE)
-        elif any(not self._is_own(entry) for entry in path.iterdir()):
+        elif any(not entry.name.startswith(".") and entry.name not in teacher for entry in path.iterdir()):
             raise ValueError(f"'{writable(str(path))}' holds other files: give an 'output' that is empty or new.")
         for folder in self._networks():
             check_files(folder, EXPORTED)
@@ -92,10 +84,6 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
-
-    def _is_own(self, entry: Path) -> bool:
-        """Whether a new search may find an entry: a hidden one, or the folder of the teacher that was trained first."""
-        return entry.name.startswith(".") or (entry.name == TEACHER and self.settings.get(TEACHER) is not None)
 
     @property
     def trainings(self) -> Path:
@@ -155,10 +143,9 @@ class OutputFolder:
             ]
             return replace(self._with_network(result, self.path, views), front=tuple(front))
         except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
-            cause = str(error).rstrip(".")
             raise ValueError(
-                f"'{self.path}' has a finished search that cannot be read ({cause}): delete the folder, or give "
-                "another 'output'."
+                f"'{self.path}' has a finished search that cannot be read ({str(error).rstrip('.')}): delete the "
+                "folder, or give another 'output'."
             ) from error
 
     def without_onnx(self, result: SearchResult) -> list[tuple[Path, SearchResult]]:
@@ -170,8 +157,7 @@ class OutputFolder:
     def _read_state(self, file: Path) -> None:
         kept = _state_in(file)
         before = kept["settings"]
-        others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
-        if others:
+        if others := [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]:
             raise ValueError(
                 f"'{writable(str(self.path))}' holds the result of other data or settings ({', '.join(others)}): give "
                 "another 'output', or delete this one."
@@ -203,14 +189,16 @@ class OutputFolder:
             if folder.name not in result.front_names:
                 remove_files(folder, EXPORTED_NAMES)
         heading, *rows = result.front_table()
-        lines = markdown_lines([heading, ("---",) * len(heading), *rows])
         table, figure = FRONT_FILES
         save(draw_tested(result), self.front / figure)
         metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
-        title = f"# {metric} against {MEASURED.get(result.traded, result.traded)}"
-        caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
-        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front]({figure})\n"
-        write_whole(self.front / table, text)
+        parts = [
+            f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
+            FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small"),
+            markdown_lines([heading, ("---",) * len(heading), *rows]),
+            f"![Front]({figure})\n",
+        ]
+        write_whole(self.front / table, "\n\n".join(parts))
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": self._done}
@@ -221,10 +209,14 @@ class OutputFolder:
         network, view = _fresh_network(result, views)
         network = whole_network(view.task, network)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        network, seen = network.to(view.task.train.inputs.device).eval(), seen_task(view.task)
-        objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
-        result = replace(result, network=network, objective=objective)
-        return replace(result, preprocessing=seen.preprocessing, tested=seen.test)
+        seen = seen_task(view.task)
+        return replace(
+            result,
+            network=network.to(view.task.train.inputs.device).eval(),
+            objective=read_description(folder / DESCRIPTION).objective,  # with what it learned of validation examples
+            preprocessing=seen.preprocessing,
+            tested=seen.test,
+        )
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
@@ -236,15 +228,14 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
     with torch.random.fork_rng(devices=[]):
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
-    if result.linear is None:
-        return network, view
-    linear = linear_space_of(result.linear)
-    other = views.in_space(linear).labelled(result.linear_view)
-    if (joined := views.joined(view, other)) is None:
-        raise ValueError(f"'{STATE}' has a linear model that reads other examples")
-    with torch.random.fork_rng(devices=[]):
+        if result.linear is None:
+            return network, view
+        linear = linear_space_of(result.linear)
+        other = views.in_space(linear).labelled(result.linear_view)
+        if (both := joined(view, other)) is None:
+            raise ValueError(f"'{STATE}' has a linear model that reads other examples")
         model = build_network(linear, result.linear, other.task.shape, task.way)
-    return joined.network(network, model), joined.view
+    return WithLinear(network, model, both.steps), both
 
 
 def kept_sample(path: Path) -> float | None:
@@ -259,7 +250,6 @@ def kept_sample(path: Path) -> float | None:
 
 
 def _state_in(file: Path) -> dict[str, Any]:
-    """The state of a search, with its settings."""
     kept = read_json(file, "delete the folder, or give another 'output'")
     if not isinstance(kept, dict) or not isinstance(kept.get("settings"), dict):
         raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")

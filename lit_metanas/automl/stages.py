@@ -8,9 +8,9 @@ from dataclasses import replace
 from math import nan
 
 from lit_metanas.automl.boosted_trees import describe_trees, score_trees
-from lit_metanas.automl.budget_division import divide, settle_threads
+from lit_metanas.automl.budget_division import divide, threads_after_search
+from lit_metanas.automl.budget_plan import most_that_fits
 from lit_metanas.automl.candidates import Beginning, Candidate, Known, Trained, begin, best_of, network_of
-from lit_metanas.automl.front import begin_front, returned_front, searcher_of_front, train_front
 from lit_metanas.automl.last_training import (
     LastTrainingError,
     as_scored,
@@ -19,7 +19,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, settle_rest, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
@@ -29,7 +29,9 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome, cost_of
-from lit_metanas.searchers.halving import EvolvingHalving, Halving
+from lit_metanas.records.statistics import non_dominated
+from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.ensembles import members_of
 
 
@@ -38,29 +40,24 @@ def run_stages(job: Job) -> SearchResult:
 
     After Ctrl-C, SIGTERM or a failed last training, the best so far is tested instead.
     """
-    whole_front = job.options.pareto is not None
-    begun = begin_front(job) if whole_front else begin(job)
-    known, searcher = plan_budget(begun)
-    with show_progress(known.budget, job.options.progress) as show:
-        known.show = show
+    known, searcher = plan_budget(begin(job))
+    with show_progress(known.budget, job.options.progress):
         try:
             run_search(known, searcher)
             score_trees(known)
-            settle_threads(known)
-            settle_rest(known, train_linear(known))
-            if whole_front:
-                train_front(known, known.best_linear)
-            else:
-                train_one(known, known.best_linear)
+            known.plan = replace(known.plan, threads=threads_after_search(known))
+            known.settle(train_linear(known))
+            train = train_one if job.options.pareto is None else train_front
+            train(known, max(known.linear, key=lambda one: one.value, default=None))
         except KeyboardInterrupt:
             known.stopped = True
         except LastTrainingError as error:
             known.stopped, known.failure = True, str(error)
             warnings.warn(f"{known.failure}: the best so far is taken.", stacklevel=2)
         if known.stopped:
-            known.show(f"{TESTING} the best so far")
+            known.budget.begin(f"{TESTING} the best so far")
             take_best(known)
-        known.show(TESTING)
+        known.budget.begin(TESTING)
         return collect(known, [tested(known, one) for one in known.trained])
 
 
@@ -70,10 +67,10 @@ def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     made = (job.folder and job.folder.plan) or divide(begun)
     job.keep(made)
     begun = replace(begun, shares=made.shares)  # a search that goes on keeps its shares
-    numbers = begun.rung_sizes(made.search, begun.trial_flops)
+    numbers = begun.rungs(made.search)
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
-    searcher = searcher_of_one(begun, numbers) if job.options.pareto is None else searcher_of_front(begun, numbers)
+    searcher = searcher_of(begun, numbers)
     budget = ToldBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / begun.epoch))
@@ -81,17 +78,29 @@ def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
     return Known(begun, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
 
-def searcher_of_one(begun: Beginning, numbers: Sequence[int]) -> Halving:
-    """The searcher of a single network."""
+def searcher_of(begun: Beginning, numbers: Sequence[int]) -> Halving:
+    """The searcher of a single network, or of a front, with so many candidates in each rung."""
+    views, shares = begun.job.views, begun.rung_shares(numbers)
+    if begun.points > 1:
+        return FrontHalving(
+            measure=begun.job.options.pareto or "",
+            candidates=numbers,
+            rungs=shares,
+            points=begun.points,
+            allowance=begun.job.examples**-0.5,  # two standard errors, at most
+            train=begun.searched_fields,
+            later=views.choice,
+            first=begun.first[: numbers[0]],
+        )
     return EvolvingHalving(
         first=begun.first,
         candidates=numbers,
-        rungs=begun.rung_shares(numbers),
+        rungs=shares,
         # A third of each rung, if it has four or more, are new: changes of those that were best before.
         survivors=[*(number - number // 3 * (number > 3) for number in numbers[1:]), 1],
         finish=False,
         train={name: list(values) for name, values in begun.searched_fields.items()},
-        later=begun.job.views.choice,
+        later=views.choice,
         examples=begun.job.examples,
     )
 
@@ -99,7 +108,7 @@ def searcher_of_one(begun: Beginning, numbers: Sequence[int]) -> Halving:
 def run_search(known: Known, searcher: Halving) -> None:
     """Search a network, or a front of them."""
     job = known.job
-    known.show(SEARCHING)
+    known.budget.begin(SEARCHING)
     # With several views the estimator knows which networks are above a limit.
     space = job.views.space if job.views.labels else job.views.usual.limited.within
     # The searcher charges `known.budget`, which is shared: `known.budget.spent` is then what the search has cost.
@@ -139,9 +148,87 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         measures = known.averaged.candidate.measured
     members = known.begun.members(chosen.found, left, linear_measures=measures)
     if members == 1:
-        known.show("training the chosen network")
+        known.budget.begin("training the chosen network")
     epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
     train_fully(known, chosen, epochs, members)
+
+
+def train_front(known: Known, best: Candidate | None) -> None:
+    """Train each network of the front, the most accurate one first, and the linear models that are on it, too.
+
+    A network that is too slow now is left out. ``best`` is the best linear model, if there is any.
+    """
+    network, last_epoch = known.found_network, known.begun.last_epoch
+    own = network.found.architecture, network.view.label
+    others = [one for one in known.front if (one.found.architecture, one.view.label) != own]
+    front = [network, *(one for one in others if one.too_slow is None)]
+    linear = linear_front(known, front, known.left - last_epoch(network.found))
+    left = known.left - sum(one.last_cost.flops for one in linear)
+    front = front[: max(1, known.begun.points - len(linear))]
+    epochs, failed = shared_epochs([last_epoch(one.found) for one in front], left, known.plan.shares.longest), ""
+    for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
+        known.budget.begin(f"training network {place} of {len(epochs)}")
+        try:
+            train_fully(known, one, number)
+        except LastTrainingError as error:  # as without memory, which a smaller network may need less of
+            failed = str(error)
+            warnings.warn(f"{failed}: this network is left out.", stacklevel=2)
+    if failed and not known.trained:
+        raise LastTrainingError(failed)
+    sentences = [] if best is None else [describe_both(best, network)]
+    for model in linear:
+        known.budget.begin("training a linear model")
+        trained, failure = train_linear_fully(known, model)
+        known.trained += filter(None, [trained])
+        how = ": it is on the front"
+        if failure:
+            how = f": its last training failed ({failure})"
+        if model is best:
+            sentences[0] += how
+        else:
+            sentences.append(f"{model.describe()}{how}")
+    known.sentence = "; ".join(sentences)
+
+
+def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list[Candidate]:
+    """The linear models on a front of networks, without those that a point of it equals in size and score.
+
+    A linear model never removes a network of another size: the network has been trained only briefly. But the last
+    networks make room if there are more models than a front has points. ``flops`` pay for the last trainings.
+    """
+    measure, models = known.job.options.pareto or "", (*front, *known.linear)
+    # What is to be large: minus the measure, and the validation score.
+    points = [(-one.view.limited.measures[measure](one.found.architecture), one.value) for one in models]
+    chosen: dict[Architecture, Candidate] = {}
+    for place in non_dominated(points):
+        model = models[place]
+        if place < len(front) or points.index(points[place]) < place or model.found.architecture in chosen:
+            continue
+        flops -= model.last_cost.flops
+        if flops >= 0:
+            chosen[model.found.architecture] = model
+    return [*chosen.values()]
+
+
+def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
+    """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
+
+    Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
+    ``longest``. The last networks are left out if they cannot be paid for.
+    """
+    own = list(epochs)
+    while len(own) > 1 and sum(own) > flops:
+        own.pop()
+    if longest * sum(own) <= flops:
+        return [longest] * len(own)
+
+    def divided(factor: float) -> list[int]:
+        return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
+
+    def fits(factor: float) -> bool:
+        return sum(number * cost for number, cost in zip(divided(factor), own, strict=True)) <= flops
+
+    return divided(most_that_fits(fits, longest * max(own) ** 0.5))
 
 
 def take_best(known: Known) -> None:
@@ -180,12 +267,12 @@ def take_best(known: Known) -> None:
 def tested(known: Known, one: Trained) -> SearchResult:
     """Test a trained network once, and collect everything that is known of it."""
     job, plan, network = known.job, known.plan, known.found_network
-    candidate, view = one.candidate, one.candidate.view
-    linear, linear_view, size, learned = None, "", None, view
-    if candidate.linear is not None and candidate.joined is not None:
-        linear, linear_view = candidate.linear.found.architecture, candidate.joined.linear.label
-        size = candidate.joined.size(candidate.found.architecture, linear, members_of(one.child.network))
-        learned = candidate.joined.networks
+    candidate, view, learned = one.candidate, one.candidate.view, one.candidate.network or one.candidate
+    linear, linear_view, size = None, "", None
+    if candidate.linear is not None:
+        linear, linear_view = candidate.linear.found.architecture, candidate.linear.view.label
+        networks = members_of(one.child.network)
+        size = learned.view.size(candidate.found.architecture, networks) + candidate.linear.view.size(linear)
     space = job.views.usual.limited.within
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     untried = network.found.untried if candidate.features else candidate.found.untried
@@ -194,7 +281,7 @@ def tested(known: Known, one: Trained) -> SearchResult:
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),
-        learned=len(view.task.train if one.held_out else learned.learned),
+        learned=len(view.task.train if one.held_out else learned.view.learned),
         cost=known.budget.spent,
         training_cost=one.cost,
         meta_cost=cost_of(known.begun.records) + job.views.meta_cost,
@@ -226,7 +313,9 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
     ranked, front, traded = list(results), list[SearchResult](), known.job.options.pareto or ""
     if traded:
         ranked.sort(key=lambda one: one.val_score, reverse=True)
-        front = returned_front(ranked, traded)
+        # Of each size the best; a network and a linear model may be of one size.
+        by_size = {getattr(one, traded): one for one in reversed(ranked)}
+        front = [by_size[size] for size in sorted(by_size)]
     first, returned = ranked[0], [ranked[0], *front]
     unreturned = known.lost_cost.flops + sum(one.training_cost.flops for one in ranked if one not in returned)
     if first.space == known.job.views.space.name:  # which goes on from the weights that it was compared with

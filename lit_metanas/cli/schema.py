@@ -66,7 +66,7 @@ def configuration_schema() -> Schema:
     }
     kinds = {
         "fit, validate, test or search": _object(values),
-        "auto": _object({name: made.of(kind) for name, (kind, _) in shell_options().items()}, shell_help()),
+        "auto": _object({one.name: made.of(one.annotation) for one in shell_options()}, shell_help()),
         "run": made.fields(run, KEYS["run"], without=["execute"]),
         "predict": made.fields(predict, KEYS["predict"]),
         "report": made.fields(report),

@@ -11,8 +11,8 @@ import torch
 from auto_toys import paced
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_division, front, last_training
-from lit_metanas.automl.budget_plan import BudgetPlan
+from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl.budget_plan import FRONT_POINTS, BudgetPlan
 from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearTrainings
 from lit_metanas.automl.options import AutoOptions
@@ -168,7 +168,7 @@ def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arra
     given: dict[str, Any] = {"flops": (1e8, 5e8), "pareto": "flops", "output": tmp_path / "out"}
     found = call(sides, **given)
     assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
-    assert 1 < len(found.front) <= front.POINTS
+    assert 1 < len(found.front) <= FRONT_POINTS
     linear = [one for one in found.front if one.space == "LinearSpace"]
     assert len(linear) == 2 < len(found.front)
     assert found.val_score == max(one.val_score for one in found.front)

@@ -13,12 +13,12 @@ from auto_toys import paced, same_weights
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import Pace, divide, search_flops
-from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
+from lit_metanas.automl.budget_plan import SHARES, front_rungs, part_of_search, rungs_of
 from lit_metanas.automl.candidates import Beginning
-from lit_metanas.automl.front import front_rungs, shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.reading.views import Views
+from lit_metanas.automl.stages import shared_epochs
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
 
@@ -120,7 +120,7 @@ def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
     begun = beginning()
     assert begun.rung_shares((1,)) == [1.0]
     assert begun.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
-    assert replace(begun, points=2).rung_shares((3, 1)) == [0.75, 0.25]
+    assert beginning(pareto="flops").rung_shares((3, 1)) == [0.75, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.job import ViewEstimator
+from lit_metanas.automl.reading.view_estimator import ViewEstimator
 from lit_metanas.automl.reading.views import Views
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images.image_kind import ImageKind

@@ -5,8 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from lit_metanas.estimators import NASBenchGraphTable
-from lit_metanas.estimators import nas_bench_tables as module
+from lit_metanas.estimators import NASBenchGraphTable, nas_bench_tables as module
 from lit_metanas.spaces import NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 

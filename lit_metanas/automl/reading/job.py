@@ -1,31 +1,66 @@
-"""A call of ``auto`` once its data have been read, and what trains its candidates."""
+"""The data of a call of ``auto``: they are read, described, and made ready for a search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from torch import Tensor
-
-from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.model_start import ModelStart
+from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
+from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
+from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
+from lit_metanas.automl.reading.model_start import ModelStart, read_start
 from lit_metanas.automl.reading.teacher import Teacher
-from lit_metanas.automl.reading.views import View, Views, without_preprocessing
-from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
-from lit_metanas.inputs.shapes import TokenShape
-from lit_metanas.kinds.kind import Kind
-from lit_metanas.records.budget import TRAINING_PASSES, Cost
-from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.task import Task
+from lit_metanas.automl.reading.view_estimator import ViewEstimator
+from lit_metanas.automl.reading.views import Views
+from lit_metanas.comparisons.single_task import undisturbed
+from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.inputs.example_memory import ExampleMemory
+from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.io.files import own_path
+from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.settings import settings_of
+from lit_metanas.io.text import option_words, printable, writable
+from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.given_data import (
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    read_given,
+    read_under,
+)
+from lit_metanas.kinds.kind import Kind, kind_of
+from lit_metanas.kinds.raw_digest import raw_digest
+from lit_metanas.kinds.rows.row_kind import EncodedRows
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.records.record_lines import record_file
+from lit_metanas.tasks.class_balance import balanced_task
+from lit_metanas.tasks.splits import warn_of_copies
+from lit_metanas.tasks.task import Task, check_task, warn_of_data
+from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
+from lit_metanas.training.export.exported_program import WEIGHTS
+from lit_metanas.training.export.program import LARGEST_PROGRAM
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.step_time import step_seconds
+from lit_metanas.training.task_start import TaskStart
+from lit_metanas.training.workers import number_of_workers, worker_processes
+
+# So many files of a folder, or bytes of a table, take a while to read; a sentence says so.
+MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+
+Ways = dict[str, Callable[[], Task]]  # what makes the task of each preprocessing, by its label
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,78 +105,238 @@ class Job:
             self.folder.keep(plan)
 
 
-class ViewEstimator(Estimator):
-    """Validation score of a child network that is trained under the preprocessing which a recipe names."""
+def check_paths(options: AutoOptions, output: Path | None) -> None:
+    """Refuse data that are not there, and an output among them, before it is made; report much to read."""
+    for name, given in (("data", options.data), ("test", options.test)):
+        if not isinstance(given, str | os.PathLike):
+            continue
+        path, shown = existing_path(given, name), writable(str(given))
+        if output is not None and path.resolve() in output.resolve().parents and not (output / STATE).exists():
+            raise ValueError(
+                f"The output '{writable(str(output))}' would lie in the data, '{shown}', and may be read with them: "
+                f"give another {option_words('output')}."
+            )
+        if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+            options.say(f"reading {files:,} files in '{shown}'.")
+        if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
+            options.say(f"reading {size / 1e6:.1f} MB of '{shown}'.")
 
-    def __init__(self, views: Views, seed: int, recipe: Recipe, *, precision: str = FLOAT32) -> None:
-        self.views = views
-        self.seed = seed
-        self.recipe = recipe
-        self.precision = precision
-        self.label = views.usual.label
 
-    @property
-    def settings(self) -> RecipeFields:
-        """The recipe, with the preprocessing if there is a choice, and the precision if it is not float32."""
-        settings: dict[str, RecipeValue] = asdict(self.recipe)
-        if self.precision != FLOAT32:
-            settings["precision"] = self.precision
-        if self.views.labels:
-            settings[PREPROCESSING] = self.label
-        return settings
+@contextmanager
+def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
+    """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
+    start = None if options.start is None else read_start(options.start)
+    teacher = None if options.teacher is None else Teacher.read(options.teacher)
+    output = None if options.output is None else own_path(options.output, "output")
+    check_paths(options, output)
+    with ExitStack() as held:
+        if output is not None:
+            held.enter_context(directory_lock(output, "auto", "output"))
+        begin, reading = perf_counter(), _reading(options, output, began)
+        task, options = _read_task(options, reading, start)
+        task, why = balanced_task(task, options.metric, options.class_weight)
+        seconds, kind = perf_counter() - begin, _describe(task, options)
+        if why:
+            options.say(why)
+        encoders = read_encoders(options, kind, task)
+        flops = inf if options.minutes is not None else sum(options.parts)
+        held.enter_context(undisturbed(task, 1))
+        workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
+        held.enter_context(worker_processes(workers))
+        task = task.trainable()
+        read_as = {**options.read_as, "reading": reading}
+        ways, given = other_ways(options.data, task, **read_as), task
 
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """Those of networks for inputs of this preprocessing."""
-        return self._view.limited.measures
+        def read(prepared: Any) -> Task:
+            """Read the same data under another preprocessing."""
+            return read_under(options.data, given, prepared, **read_as).trainable()
 
-    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
-        if (foreign := self.views.space_of(self.views.label_of(recipe)).violation(architecture)) is not None:
-            return foreign
-        try:
-            return self.views.of(recipe).limited.within.violation(architecture)
-        except FAILURES as error:
-            return reason_of(error)
+        if encoders:
+            kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
+        space = options.space or kind.space(task.shape, task.goal)
+        space.check_shape(task.shape)
+        space.check_objective(task.goal)
+        more: dict[str, Any] = {"linear": [kind.linear_view], "encoded": encoders}
+        # Examples of a group that is learned from would say too little of new ones.
+        more["sets_apart"] = isinstance(task.goal, Regression) and options.group is None
+        if teacher is not None:
+            asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
+            lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
+            also = f", also what it says of {further}" if (further := lesson.describe()) else ""
+            options.say(f"learns from '{teacher.place}'{also}.")
+        views = Views(task, ways, space, options.limits, start, **more)
+        views.read_encoded()
+        if start is not None:
+            options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
+        elif not encoders and options.limits.given:
+            usual, views = views.usual.label, views.fitting()
+            if views.usual.label != usual:
+                options.say(f"no network for {usual} is within the limits: begins with {views.usual.label}.")
+        linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
+        if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
+            linear = views.in_space(kind.linear_space())
+        settings = _settings(options, kind, views, linear, encoders, reading)
+        folder = None if output is None else OutputFolder(output, settings)
+        goes_on = start if isinstance(start, ModelStart) else None
+        yield Job(options, kind, views, linear, folder, began, seconds, read, goes_on, teacher)
 
-    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Not from a network that reads other tokens or features: its weights are worth no more than new ones."""
-        labels = {self.views.label_of(recipe), self.views.label_of(parent)}
-        other = isinstance(self.views.usual.task.shape, TokenShape) or not labels.isdisjoint(self.views.encoded)
-        return len(labels) == 1 or not other
 
-    def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
-        """The same under a changed recipe, or another preprocessing."""
-        other = copy(self)
-        other.label = str(changes.get(PREPROCESSING, self.label))
-        if other.label not in (self.views.usual.label, *self.views.labels):
-            raise ValueError(f"There is no preprocessing '{other.label}': take one of {', '.join(self.views.labels)}.")
-        other.recipe = self.recipe.replace(without_preprocessing(changes))
-        return other
+def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
+    """What reads files: all, or with minutes as many as there is time for."""
+    share, seconds = options.sample, 60 * (options.minutes or inf)
+    if share is None and output is not None:
+        share = kept_sample(output)
+    memory = ExampleMemory(options.memory_bytes, output)
+    return FileReading(memory, share, until=began + SHARES.reading * seconds, least=SHARES.least_reading * seconds)
 
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """The cost of a training on inputs of this preprocessing."""
-        return self._estimator.cost(architecture, fidelity)
 
-    def table_pace(self, architecture: Architecture) -> float:
-        """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
-        task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
-        precision = self.precision
-        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
-        flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
-        return max(flops, 1) / max(seconds, 1e-9)
+def _read_task(
+    options: AutoOptions, reading: FileReading, start: TaskStart | ModelStart | None
+) -> tuple[Task, AutoOptions]:
+    """The task, and the options with the share of the files that was read, if that was chosen."""
+    before = None if start is None else start.made_before
+    task = read_given(options.data, **options.read_as, start=before, reading=reading)
+    if reading.sampled:
+        end = f"; {option_words('sample', 1)} reads all, and takes longer" * (options.sample is None)
+        options.say(f"reads {len(reading.sampled):,} of {reading.found:,} files, the same share of each class{end}.")
+        return task, replace(options, sample=reading.share)
+    if options.sample not in (None, 1):
+        raise ValueError(
+            f"auto: sample = {options.sample:g} is a share of files of images or sounds, and the data are none: leave "
+            "it out, or give fewer examples."
+        )
+    return task, options
 
-    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate, by default from the weights that there are for the network, if any."""
-        if start is None:
-            start = self.views.weights_of(architecture)
-        return self._estimator(architecture, fidelity=fidelity, start=start)
 
-    @property
-    def _view(self) -> View:
-        return self.views.labelled(self.label)
+def _describe(task: Task, options: AutoOptions) -> Kind:
+    """Check a task, report what it is, and warn of copies; returns the kind of its data."""
+    check_task(task)
+    kind = kind_of(task, options.kind)
+    if not kind.holds(task):
+        raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
+    text, label = describe_given(task, kind, grouped=options.group is not None), options.read_as["label"]
+    options.say(text + describe_columns(options.data, kind, options.group, label, options.test_by, options.exclude))
+    classes = option_words("objective", "classification")
+    if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
+        options.say(f"targets are numbers: regression; give {classes} for classes.")
+    found = options.objective is None and isinstance(options.data, str | os.PathLike)  # by the look of a column
+    if isinstance(task.goal, SeveralLabels) and found and "," not in (options.label or ""):
+        most = int(task.train.labels.sum(1).argmax())
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
+        options.say(
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give {classes} if these are one "
+            "class."
+        )
+    warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    for sentence in kind.caveats(task):
+        warn_of_data(sentence)
+    return kind
 
-    @property
-    def _estimator(self) -> TrainingEstimator:
-        view = self._view
-        return TrainingEstimator(view.task, view.limited.space, self.seed, self.recipe, precision=self.precision)
+
+def _settings(
+    options: AutoOptions,
+    kind: Kind,
+    views: Views,
+    linear: Views | None,
+    encoders: Mapping[str, Encoder],
+    reading: FileReading,
+) -> dict[str, Any]:
+    """What decides the result, as plain values."""
+    sample: dict[str, Any] = {}
+    if reading.sampled:
+        sample[READ_SHARE] = reading.share
+    return sample | {
+        "task": task_settings(views.usual.given),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
+        "preprocessings": list(views.labels),
+        "space": settings_of(views.space),
+        "start": _start_settings(options.start),
+        TEACHER: _start_settings(options.teacher),
+        "unlabelled": views.lesson and views.lesson.digest,
+        "encoders": [one.digest for one in encoders.values()] or None,
+        "linear_models": None if linear is None else settings_of(linear.space),
+        "limits": views.limits.settings,
+        "pareto": options.pareto,
+        "minutes": options.minutes,
+        "flops": list(options.parts),
+        "records": [settings_of(record_file(path)) for path in options.records],
+        "seed": options.seed,
+        "threads": options.threads,
+        "precision": options.precision,
+    }
+
+
+def _start_settings(start: str | os.PathLike[str] | None) -> Any:
+    if start is None:
+        return None
+    if os.path.isdir(start):
+        return settings_of(os.path.join(start, WEIGHTS))
+    return settings_of(os.fspath(start))
+
+
+def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
+    """The encoders that a call gives, by their labels; ``none`` is left out."""
+    found = dict[str, Encoder]()
+    for given in options.encoders or ():
+        if given == NO_ENCODER:
+            continue
+        one = given
+        if not isinstance(given, Encoder):
+            one = read_encoder(given, side=options.shape, download=options.download)
+        if kind.name not in one.kinds:
+            raise ValueError(
+                f"The encoder '{printable(one.name, 60)}' is for {' and '.join(one.kinds)}, and the data are "
+                f"{kind.noun}: leave it out."
+            )
+        one = one.heard_as(task.preprocessing)
+        _check_limits(one, options.limits)
+        if one.name in found or one.name == NO_ENCODER:
+            raise ValueError(f"Two encoders are called '{printable(one.name, 60)}': rename the file of one.")
+        if one.about:
+            options.say(f"the encoder '{one.name}' was taken for {one.about}.")
+        found[one.name] = one
+    return found
+
+
+def with_encoders(
+    options: AutoOptions,
+    kind: Kind,
+    task: Task,
+    ways: Ways,
+    encoders: Mapping[str, Encoder],
+    read: Callable[[Any], Task],
+) -> tuple[Kind, Task, Ways]:
+    """The kind and the task that a search begins with, and the task of each preprocessing, those of encoders last.
+
+    Without ``none`` among the encoders, networks are searched for their features alone. ``read`` gives the task under
+    another preprocessing.
+    """
+    made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
+    if NO_ENCODER in options.encoders:
+        own = {label or NO_ENCODER: way for label, way in ways.items()}
+        return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
+    first = next(iter(made.values()))()
+    return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
+
+
+def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
+    raw = read(encoder.prepared)
+    train = replace(raw.train, weights=task.train.weights)
+    seconds = SHARES.encoding * 60 * (options.minutes or inf)
+    return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
+
+
+def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
+    """Refuse an encoder that alone is above a limit."""
+    if encoder.size > LARGEST_PROGRAM:
+        raise ValueError(
+            f"The encoder '{printable(encoder.name, 60)}' has {encoder.size:,} bytes of weights, and an exported "
+            f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
+        )
+    for name, own in (("parameters", encoder.cost.parameters), ("flops", encoder.cost.flops), ("size", encoder.size)):
+        if own > (most := limits.given.get(name, inf)):
+            raise ValueError(
+                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {own:,} of {most:,.0f}. "
+                f"Raise the limit, give a smaller encoder, or let it teach a small network, by "
+                f"{option_words('student', True)}."
+            )

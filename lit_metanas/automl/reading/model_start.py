@@ -34,8 +34,8 @@ from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
+# How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
-"""How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,7 @@ class ModelStart:
         if isinstance(goal, Classification):  # of which the metric may compare probabilities
             goal = replace(goal, way=task.way, metric=result.metric, shift=None)
         before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
-        after = judge(result.network, result.tested, result.objective)
-        gain = after.ahead_of(before)
+        gain = judge(result.network, result.tested, result.objective).ahead_of(before)
         return (
             f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "
             f"this one is {100 * gain.value:+.1f} ± {100 * gain.half:.1f} points ahead, pair by pair. If the earlier "

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.automl.limits import program_bytes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import latency
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
@@ -37,14 +37,10 @@ from lit_metanas.training.child import evidence_of, scores_of
 from lit_metanas.training.encoders.encoder import multiply_adds
 from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
 
-PART = (0.3, 0.7)
-"""The least and the largest share of a text in a recombined one."""
+PART = (0.3, 0.7)  # the least and the largest share of a text in a recombined one
+TEXTS = "texts"  # the kind of data of which examples are recombined
 
-TEXTS = "texts"
-"""The kind of data of which examples are recombined."""
-
-ReadUnder = Callable[[Any], Task]
-"""Reads the data by another preprocessing, or images by another shape."""
+ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +62,7 @@ class Lesson:
 
     def taught(self, task: Task) -> Task:
         """The task, under whatever preprocessing, with what the teacher says of the examples that are learned from."""
-        train, val = self._with(task.train, "train"), task.val
-        if val is not None:
-            val = self._with(val, "val")
+        train, val = self._with(task.train, "train"), task.val and self._with(task.val, "val")
         return replace(task, objective=self.objective, train=train, val=val)
 
     def with_further(self, task: Task) -> Task:
@@ -80,8 +74,7 @@ class Lesson:
         return replace(task, train=join_parts(task.train, more))
 
     def _with(self, part: Split, name: str) -> Split:
-        outputs = self.parts[name].to(part.labels.device)
-        return replace(part, labels=self.objective.targets(part.labels, outputs))
+        return replace(part, labels=self.objective.targets(part.labels, self.parts[name].to(part.labels.device)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,39 +102,34 @@ class Teacher:
         named = {"train": known.train, "val": known.val, "test": known.test}
         parts = {name: self._outputs(part, columns) for name, part in named.items() if part is not None}
         further = [] if unlabelled is None else self._new_ones(unlabelled, kind, known)
-        texts = recombined(self._texts(data, kind, known), seed)
-        if texts:
+        if texts := recombined(self._texts(data, kind, known), seed):
             further = [*further, *texts]
         digest, outputs = None, None
         if len(further):
             inputs = _inputs(known, further)
             digest = tensor_digest(inputs)
             outputs = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
-        number = sum(map(len, parts.values())) + len(further)
-        flops = number * multiply_adds(self.model.network, self.model.shape)
-        cost = Cost(images=number, flops=flops, seconds=perf_counter() - begin)
+        number, each = sum(map(len, parts.values())) + len(further), multiply_adds(self.model.network, self.model.shape)
+        cost = Cost(images=number, flops=number * each, seconds=perf_counter() - begin)
         return Lesson(Distillation(task.goal), parts, cost, further, digest, outputs, len(texts))
 
     def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
         """This model and its student on the same test examples."""
         assert result.tested is not None
-        goal = result.objective
-        agreement = Distillation(goal)
+        goal, truth, agreement = result.objective, result.tested.labels, Distillation(result.objective)
         by_teacher = agreement.targets(None, lesson.parts["test"])
-        own = evidence_of(result.network, result.tested, goal)
-        after = goal.judge(own, result.tested.labels)
-        said = agreement.answers(by_teacher)
+        own, said = evidence_of(result.network, result.tested, goal), agreement.answers(by_teacher)
         if isinstance(goal, Classification):  # of which the metric may compare probabilities
             said = replace(goal, temperature=1.0).evidence(lesson.parts["test"])
-        before = goal.judge(said, result.tested.labels)
-        gain = after.ahead_of(before)
+        before = goal.judge(said, truth)
+        gain = goal.judge(own, truth).ahead_of(before)
         return TeacherComparison(
             place=self.place,
             score=before.value,
             ahead=gain.value,
             half=gain.half,
             agreement=agreement.judge(own, by_teacher).value,
-            sizes=(_program_bytes(result), self.size),
+            sizes=(program_bytes(result.export), self.size),
             latencies=(result.latency, latency(self.model.network, self.model.shape)),
             cost=lesson.cost,
             further=lesson.describe(),
@@ -150,14 +138,12 @@ class Teacher:
     def _columns(self, task: Task, kind: Kind) -> list[int]:
         """The place of each of a task's outputs among the model's."""
         model, names = self.model, task.goal.names(task.classes)
-        wanted = model.goal.kind
-        if wanted != task.goal.kind or model.noun not in (kind.noun, "examples"):
+        if model.goal.kind != task.goal.kind or model.noun not in (kind.noun, "examples"):
             raise ValueError(
-                f"The model in '{self.place}' is for {wanted} of {model.noun}, and task '{task.id}' is {task.goal.kind}"
-                f" of {kind.noun}: give a model that was trained on such data."
+                f"The model in '{self.place}' is for {model.goal.kind} of {model.noun}, and task '{task.id}' is "
+                f"{task.goal.kind} of {kind.noun}: give a model that was trained on such data."
             )
-        others = [*(set(names) - {*model.classes}), *({*model.classes} - set(names))]
-        if others:
+        if others := {*names} ^ {*model.classes}:
             shown = first_few([f"'{printable(name, 40)}'" for name in sorted(others)])
             raise ValueError(
                 f"The model in '{self.place}' and task '{task.id}' have not the same {task.goal.named}: {shown} only "
@@ -185,15 +171,9 @@ class Teacher:
 
     def _outputs(self, part: Split, columns: list[int]) -> Tensor:
         """Scores of classes, or numbers, in the order of the task's outputs, shape ``(n, outputs)``, on the CPU."""
-        goal = self.model.goal
-
-        def own(inputs: Tensor) -> Tensor:
-            scores = self.model.scores(inputs)
-            if isinstance(goal, Classification):
-                return scores
-            return goal.values(scores)
-
-        return scores_of(own, part, goal)[:, columns].float()
+        goal, scores = self.model.goal, self.model.scores
+        said = scores if isinstance(goal, Classification) else lambda inputs: goal.values(scores(inputs))
+        return scores_of(said, part, goal)[:, columns].float()
 
     def _texts(self, data: Any, kind: Kind, known: Task) -> list[str]:
         """The texts to learn from as they were given; none of other data, and where they cannot be found again."""
@@ -201,23 +181,22 @@ class Teacher:
         if kind.name == TEXTS and isinstance(data, str | os.PathLike):
             with suppress(OSError, ValueError), warnings.catch_warnings():  # a table's column of another name
                 warnings.simplefilter("ignore")  # the task has warned of texts that are left out
-                given = [example for _, example in read_new_examples([os.fspath(data)], kind.name).examples]
+                given = _read(data, kind)
         elif kind.name == TEXTS and isinstance(data, tuple | list):
             given = list(map(str, data[0]))
         if not given:
             return []
         # There are texts to choose by and to test with among them.
-        learned = set(digests(known.train.inputs))
+        learned = {*digests(known.train.inputs)}
         return [text for text, one in zip(given, digests(_inputs(known, given)), strict=True) if one in learned]
 
     def _new_ones(self, given: Any, kind: Kind, known: Task) -> Any:
         """Unlabelled examples without those that are chosen by or tested with."""
         if isinstance(given, str | os.PathLike):
-            given = [example for _, example in read_new_examples([os.fspath(given)], kind.name).examples]
+            given = _read(given, kind)
         judged = {one for part in (known.val, known.test) if part is not None for one in digests(part.inputs)}
-        kept = list[int]()
-        if len(given):
-            kept = [place for place, one in enumerate(digests(_inputs(known, given))) if one not in judged]
+        own = digests(_inputs(known, given)) if len(given) else []
+        kept = [place for place, one in enumerate(own) if one not in judged]
         if not kept:
             raise ValueError(
                 f"There are no unlabelled {kind.noun} but those that are chosen by or tested with: give others, or "
@@ -228,12 +207,8 @@ class Teacher:
         return [given[place] for place in kept]
 
 
-def _program_bytes(result: SearchResult) -> int:
-    """The size of the program that a result is exported as."""
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the export itself warns
-        result.export(folder)
-        return (Path(folder) / PROGRAM).stat().st_size
+def _read(path: str | os.PathLike[str], kind: Kind) -> list[Any]:
+    return [example for _, example in read_new_examples([os.fspath(path)], kind.name).examples]
 
 
 def check_unchanged(task: Task, before: Task) -> None:

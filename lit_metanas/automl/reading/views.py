@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
@@ -29,20 +29,18 @@ from lit_metanas.spaces.union import UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
-from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.task_start import TaskStart
 
+# Validation examples, at most half of them, that the first network of an ensemble does not learn from.
 MOST_CALIBRATING = 300
-"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
 
-VIEWS_KEPT = 2
-"""Views in memory at a time, apart from the usual one."""
+VIEWS_KEPT = 2  # views in memory at a time, apart from the usual one
 
+# The families of networks for the examples themselves, and for features of encoders, if both are searched.
 OWN_FAMILY, HEAD_FAMILY = "own", "heads"
-"""The families of networks for the examples themselves, and for features of encoders, if both are searched."""
 
+# One in so many examples to learn from is set apart, if there are then at least so many.
 EVERY_APART, FEWEST_APART = 5, 20
-"""One in so many examples to learn from is set apart, if there are then at least so many."""
 
 
 def set_apart(task: Task) -> tuple[Task, Split | None]:
@@ -51,8 +49,7 @@ def set_apart(task: Task) -> tuple[Task, Split | None]:
     if number < FEWEST_APART:
         return task, None
     places = task.train.spread_places(number)
-    rest = task.train.at(task.train.places_but(places))
-    return replace(task, train=rest), task.train.at(places)
+    return replace(task, train=task.train.at(task.train.places_but(places))), task.train.at(places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +62,7 @@ class View:
     given: Task  # the data as they were read
     whole: Task  # as ``task``, before examples were set apart
     apart: Split | None = None  # examples that no candidate has learned from or was chosen by
+    steps: tuple[int, int] | None = None  # tokens of an input for networks, and then for a linear model; see `joined`
 
     @cached_property
     def learned(self) -> Split:
@@ -86,22 +84,21 @@ class View:
         return NetworkCost(networks * one.parameters, networks * one.flops)
 
 
-@dataclass(frozen=True, eq=False)
-class JoinedView:
-    """The data for networks that are averaged with a linear model."""
-
-    view: View  # of both
-    networks: View
-    linear: View
-    steps: tuple[int, int] | None  # tokens of an input that each takes; None if both take the same
-
-    def network(self, networks: nn.Module, linear: nn.Module, factor: float = 1.0) -> WithLinear:
-        """Networks and a linear model as one; the scores of the latter are multiplied."""
-        return WithLinear(networks, linear, self.steps, factor)
-
-    def size(self, architecture: Architecture, linear: Architecture, number: int) -> NetworkCost:
-        """The cost of so many networks of an architecture, and of a linear model."""
-        return self.networks.size(architecture, number) + self.linear.size(linear)
+def joined(view: View, linear: View) -> View | None:
+    """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
+    if view.label == linear.label:
+        return view
+    if isinstance(view.task, EncodedTask):
+        task: Task | None = with_tokens(view.task, linear.task)
+    else:
+        task = joined_task(view.task, linear.task)
+    if task is None:
+        return None
+    steps, apart = (view.task.shape[-1], linear.task.shape[-1]), view.apart
+    if apart is not None and linear.apart is not None:
+        others = joined_task(replace(view.task, train=apart), replace(linear.task, train=linear.apart))
+        apart = None if others is None else others.train
+    return replace(view, task=task, given=task, whole=task, apart=apart, steps=steps)
 
 
 class Views:
@@ -141,16 +138,14 @@ class Views:
         if 0 < len(self.encoded) < len(ways):
             self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
-        self.sets_apart = sets_apart
-        self.limits = limits
+        self.sets_apart, self.limits = sets_apart, limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
         self.start_architecture: Architecture | None = None  # the network of an exported model that is the start
         self._start_weights: dict[str, Tensor] = {}
         if start is not None:  # networks take inputs as before, linear models those that suit them
             suited = {label: way for label, way in ways.items() if label in linear}
-            usual = list(ways.items())[:1] if suited else []
-            ways = {**dict(usual), **suited}
+            ways = suited and {**dict([*ways.items()][:1]), **suited}
         self.labels = tuple(label for label in ways if label and label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
@@ -161,16 +156,14 @@ class Views:
 
     def _begin_with(self, start: TaskStart | ModelStart) -> None:
         """Take the weights of a start; a network that is not within the limits is left out."""
-        task = self.usual.task
-        device = task.train.inputs.device
-        self.meta_cost = start.cost
+        task, self.meta_cost = self.usual.task, start.cost
         with torch.random.fork_rng(devices=[]):
             if not isinstance(start, ModelStart):
-                self.weights = _on(start.for_task(self.space, task), device)
+                self.weights = _on(start.for_task(self.space, task), task)
             elif network := start.network(self.space, task):
                 architecture, weights = network
                 if self.usual.limited.within.violation(architecture) is None:
-                    self.start_architecture, self._start_weights = architecture, _on(weights, device)
+                    self.start_architecture, self._start_weights = architecture, _on(weights, task)
 
     @property
     def beginning(self) -> str:
@@ -216,12 +209,14 @@ class Views:
         return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
 
     def _given(self, label: str) -> Task:
-        """The data as they were read, under a preprocessing."""
         return self.labelled(label).given
 
     def of(self, recipe: RecipeFields) -> View:
         """The view that a recipe names, or the usual one."""
-        label = self.label_of(recipe)
+        return self.labelled(self.label_of(recipe))
+
+    def labelled(self, label: str) -> View:
+        """The view of a label, which is made if it is not in memory."""
         if label == self.usual.label:
             return self.usual
         if label not in self._ways:
@@ -230,21 +225,22 @@ class Views:
             raise ValueError(self._failed[label])
         view = self._kept.pop(label, None) or self._made(label)
         self._kept[label] = view  # the last one that was asked for
-        while len(large := [one for one in self._kept if one not in self.encoded]) > VIEWS_KEPT:
-            del self._kept[large[0]]
+        for large in [one for one in self._kept if one not in self.encoded][:-VIEWS_KEPT]:
+            del self._kept[large]
         return view
 
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a view, which is not made for that."""
-        if not self._families:
-            return self.space
-        return self._families[HEAD_FAMILY if label in self.encoded else OWN_FAMILY]
+        return self._families.get(self._family(label), self.space)
 
     def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """Labels of networks for inputs of a view as the space has them."""
         if not self._families:
             return [*map(dict, networks)]
-        return [in_family(HEAD_FAMILY if label in self.encoded else OWN_FAMILY, one) for one in networks]
+        return [in_family(self._family(label), one) for one in networks]
+
+    def _family(self, label: str) -> str:
+        return HEAD_FAMILY if label in self.encoded else OWN_FAMILY
 
     def read_encoded(self) -> None:
         """Make the features of all encoders; one that fails is left out, with a warning."""
@@ -264,26 +260,6 @@ class Views:
     def label_of(self, recipe: RecipeFields) -> str:
         """The label of the view that a recipe names; the view is not made for that."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
-
-    def joined(self, view: View, linear: View) -> JoinedView | None:
-        """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
-        if view.label == linear.label:
-            return JoinedView(view, view, linear, None)
-        if isinstance(view.task, EncodedTask):
-            task: Task | None = with_tokens(view.task, linear.task)
-        else:
-            task = joined_task(view.task, linear.task)
-        if task is None:
-            return None
-        both, steps = replace(view, task=task, given=task, whole=task), (view.task.shape[-1], linear.task.shape[-1])
-        if view.apart is not None and linear.apart is not None:
-            others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
-            both = replace(both, apart=None if others is None else others.train)
-        return JoinedView(both, view, linear, steps)
-
-    def labelled(self, label: str) -> View:
-        """The view of a label; the usual one without a choice."""
-        return self.of({PREPROCESSING: label})
 
     @property
     def choice(self) -> dict[str, list[RecipeValue]]:
@@ -313,18 +289,19 @@ class Views:
         return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
-        given, limited, apart = task, LimitedSpace(self.space_of(label), self.limits, task), None
+        limited, whole = LimitedSpace(self.space_of(label), self.limits, task), task
         if self.lesson is not None:
-            task = self.lesson.taught(given)
-        whole = task
+            whole = self.lesson.taught(task)
+        learned, apart = whole, None
         if self.sets_apart:
-            task, apart = set_apart(whole)
+            learned, apart = set_apart(whole)
         if self.lesson is not None:
-            task, whole = self.lesson.with_further(task), self.lesson.with_further(whole)
-        return View(label, task, limited, given, whole, apart)
+            learned, whole = map(self.lesson.with_further, (learned, whole))
+        return View(label, learned, limited, task, whole, apart)
 
 
-def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+def _on(weights: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
+    device = task.train.inputs.device
     return {name: tensor.to(device) for name, tensor in weights.items()}
 
 

@@ -20,6 +20,8 @@ from lit_metanas.tasks.labels import Groups, label_list
 
 try:
     from sklearn.base import ClassifierMixin
+    from sklearn.utils.multiclass import check_classification_targets, type_of_target
+    from sklearn.utils.validation import check_array, column_or_1d
 except ImportError:  # `AutoClassifier` says so when one is made
     ClassifierMixin = type("ClassifierMixin", (), {})
 
@@ -103,8 +105,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         scores = self._scores_of(X)
         if isinstance(self.objective_, SeveralLabels):
             return self.objective_.chosen(self.objective_.predictions(scores)).long().numpy()
-        best = scores.argmax(1).numpy()
-        found: NDArray[Any] = self.classes_[best]
+        found: NDArray[Any] = self.classes_[scores.argmax(1).numpy()]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -119,14 +120,10 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Of the classes, as texts."""
         return tuple(str(label) for label in self.classes_)
 
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
         """Examples and labels, as many of both; several labels have two dimensions."""
-        from sklearn.utils.multiclass import check_classification_targets, type_of_target
-        from sklearn.utils.validation import check_array, column_or_1d
-
         rows = len(getattr(y, "shape", ())) == 2 or (
             isinstance(y, list) and bool(y) and isinstance(y[0], list | np.ndarray)
         )

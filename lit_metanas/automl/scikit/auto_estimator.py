@@ -53,7 +53,9 @@ from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.recipes import Recipe
 
 try:
-    from sklearn.base import BaseEstimator
+    from sklearn.base import BaseEstimator, clone
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 except ImportError:  # an estimator says so when one is made
     BaseEstimator = type("BaseEstimator", (), {})
 
@@ -97,9 +99,6 @@ class AutoEstimator(BaseEstimator):
             ValueError: see the class.
             KeyboardInterrupt: see the class.
         """
-        from sklearn.base import clone
-        from sklearn.utils.validation import check_consistent_length
-
         kind, names, weights = kind_of_examples(X), [str(name) for name in getattr(y, "columns", ())], None
         if kind == "texts":
             check_no_files(X)
@@ -108,7 +107,10 @@ class AutoEstimator(BaseEstimator):
         check_consistent_length(X, y)
         if sample_weight is not None:
             X, y, groups, weights = with_weight(X, y, groups, sample_weight)
-        seed, examples = self._drawn_seed(), self._examples(y, kind, groups, names)
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        examples = self._examples(y, kind, groups, names)
         parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
         if not len(parts[1][0]):
             raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
@@ -156,7 +158,7 @@ class AutoEstimator(BaseEstimator):
         Raises:
             NotFittedError: ``fit`` was not called.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         export_child(
             self.network_,
             folder,
@@ -167,23 +169,9 @@ class AutoEstimator(BaseEstimator):
             objective=self.objective_,
         )
 
-    def _check_fitted(self) -> None:
-        """Raise NotFittedError before ``fit``."""
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-
     def __sklearn_is_fitted__(self) -> bool:
         """Whether a fit was finished; one that failed may leave what scikit-learn notes of the examples."""
         return "network_" in vars(self)
-
-    def _drawn_seed(self) -> int:
-        """The seed of a fit; a ValueError names a parameter that is out of its range."""
-        from sklearn.utils import check_random_state
-
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
-        return int(check_random_state(self.random_state).randint(2**31))
 
     def _learn(self, task: Task, kind: str, seed: int) -> SearchResult:
         """Search, and train what was found on all examples; one that fails leaves an earlier fit as it was."""
@@ -207,19 +195,18 @@ class AutoEstimator(BaseEstimator):
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
-        shared_options = ("threads", "workers", "progress")
+        shared_options = ("flops", "threads", "workers", "progress", "precision")
         more: dict[str, Any] = {"seed": seed, **{name: getattr(self, name) for name in shared_options}}
-        flops = self.flops
-        if self.minutes is None and not isinstance(flops, tuple | list):
-            space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
-            precision = PRECISION_OF_FLOPS if self.precision == AUTO_PRECISION else self.precision
-            return search(task, space, method=method, flops=flops, recipe=self.recipe, precision=precision, **more)
+        if self.minutes is None and not isinstance(self.flops, tuple | list):
+            if self.precision == AUTO_PRECISION:
+                more["precision"] = PRECISION_OF_FLOPS
+            space = self._space(kind, task.shape, task.goal)
+            return search(task, space, method=deepcopy(self.method), recipe=self.recipe, **more)
         budget = "two flops" if self.minutes is None else "minutes"
         for name in ("flops", "recipe", "method"):
             if getattr(self, name) is not None and name not in budget:
                 raise ValueError(f"{type(self).__name__}: {budget} decide {name}, too: give one of them.")
-        more |= {"minutes": self.minutes, "flops": flops, "precision": self.precision, "class_weight": None}
-        return auto(task, space=deepcopy(self.space), **more)
+        return auto(task, space=deepcopy(self.space), minutes=self.minutes, class_weight=None, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
@@ -229,9 +216,8 @@ class AutoEstimator(BaseEstimator):
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        made: Any = network.double() if self.kind_ == "rows" else network
-        scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
-        return scoring
+        network = network.double() if self.kind_ == "rows" else network
+        return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __getstate__(self) -> dict[str, Any]:
         """Arguments and plain values; weights as an archive of tensors alone."""
@@ -260,7 +246,7 @@ class AutoEstimator(BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
             first = second = self.shape_
-            made, steps = self.preprocessing_, None
+            made, steps, outputs = self.preprocessing_, None, self.objective_.outputs
             if isinstance(made, JoinedTokens):
                 first, second = made.first.shape, made.second.shape
                 steps = first.steps, second.steps
@@ -268,11 +254,10 @@ class AutoEstimator(BaseEstimator):
             if self.space_ not in (own.name, linear.name):
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
             space = own if self.space_ == own.name else linear
-            outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
-            network = build_network(space, architecture, first, outputs, ensemble=ensemble)
+            network = build_network(space, architecture, first, outputs, ensemble=state.get("ensemble_", 1))
             if (averaged := state.get("linear_")) is not None:
-                linear = linear_space_of(averaged)
-                network = WithLinear(network, build_network(linear, averaged, second, outputs), steps)
+                model = build_network(linear_space_of(averaged), averaged, second, outputs)
+                network = WithLinear(network, model, steps)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
@@ -285,7 +270,7 @@ class AutoEstimator(BaseEstimator):
 
     def _scores_of(self, X: Any) -> Tensor:
         """The network's scores of new examples, shape ``(n, outputs)``."""
-        self._check_fitted()
+        check_is_fitted(self)
         if (kind := kind_of_examples(X)) != self.kind_:
             raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
         inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
@@ -297,22 +282,17 @@ class AutoEstimator(BaseEstimator):
 
     def _checked_pair(self, X: Any, y: Any, kind: ExampleKind, **more: Any) -> tuple[Any, Any]:
         """Examples to learn from; and ``y``, of rows of numbers as scikit-learn checks it."""
-        from sklearn.utils.validation import validate_data
-
         if kind == "rows" and is_mixed(X):
             validate_data(self, X, skip_check_array=True)
             return as_table(X, names=column_names(X), name="X"), y
         if kind == "rows":
-            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **more)
-            return X, y
+            return tuple(validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **more))
         if kind == "texts":
             checked_texts(X, "X")
         return self._checked_examples(X, kind), y
 
     def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
         """New rows as an array of so many columns, images as a tensor, or a list of texts."""
-        from sklearn.utils.validation import validate_data
-
         if kind == "rows" and is_mixed(X):
             return validate_data(self, X, reset=False, skip_check_array=True)
         if kind == "rows":
@@ -338,8 +318,8 @@ def divided_examples(
     if kind == "rows":
         X = as_table(X, names=columns, name="X")
     train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
-    raw: tuple[Any, ...] = (train, val, val)
     made: Preprocessing | None = None
+    raw: tuple[Any, ...] = (train, val, val)
     match kind:
         case "images":
             inputs, raw = [*map(in_unit_range, inputs)], ()
@@ -360,8 +340,10 @@ def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, A
     """The examples that have a weight, with their labels, groups and weights."""
     weights = np.asarray(sample_weight, dtype=np.float32)
     if weights.shape != (len(y),):
-        given = " x ".join(map(str, weights.shape))
-        raise ValueError(f"sample_weight has the shape {given}, and there are {len(y)} examples: give one number each.")
+        raise ValueError(
+            f"sample_weight has the shape {' x '.join(map(str, weights.shape))}, and there are {len(y)} examples: give "
+            "one number each."
+        )
     (kept,) = weights.nonzero()
     if not len(kept) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("sample_weight has numbers that are negative or not finite, or zeros alone: give others.")
@@ -372,7 +354,6 @@ def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, A
 
 
 def _taken(X: Any, places: NDArray[np.int64]) -> Any:
-    """Some of the checked examples."""
     if isinstance(X, list):
         return [X[place] for place in places]
     return X.taken(places) if isinstance(X, RawTable) else X[places]

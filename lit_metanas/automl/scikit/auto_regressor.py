@@ -61,7 +61,8 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        numbers: NDArray[np.float64] = self._goal.values(self._scores_of(X)).numpy()
+        scores = self._scores_of(X)
+        numbers: NDArray[np.float64] = self._goal.values(scores).numpy()
         return numbers[:, 0] if self._flat else numbers
 
     def predict_interval(self, X: Any) -> NDArray[np.float64]:
@@ -98,11 +99,9 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
 
     @property
     def _goal(self) -> Regression:
-        self._check_fitted()
         assert isinstance(self.objective_, Regression)
         return self.objective_
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Of the targets."""
         return self.targets_

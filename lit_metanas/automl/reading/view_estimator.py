@@ -1,0 +1,97 @@
+"""What trains the candidates of a call of ``auto``, each under a preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import asdict
+
+from torch import Tensor
+
+from lit_metanas.automl.reading.views import View, Views, without_preprocessing
+from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.records.budget import TRAINING_PASSES, Cost
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.training.precision import FLOAT32
+from lit_metanas.training.recipes import Recipe
+from lit_metanas.training.step_time import step_seconds
+
+
+class ViewEstimator(Estimator):
+    """Validation score of a child network that is trained under the preprocessing which a recipe names."""
+
+    def __init__(self, views: Views, seed: int, recipe: Recipe, *, precision: str = FLOAT32) -> None:
+        self.views = views
+        self.seed = seed
+        self.recipe = recipe
+        self.precision = precision
+        self.label = views.usual.label
+
+    @property
+    def settings(self) -> RecipeFields:
+        """The recipe, with the preprocessing if there is a choice, and the precision if it is not float32."""
+        settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.precision != FLOAT32:
+            settings["precision"] = self.precision
+        if self.views.labels:
+            settings[PREPROCESSING] = self.label
+        return settings
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Those of networks for inputs of this preprocessing."""
+        return self._view.limited.measures
+
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
+        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
+        if (foreign := self.views.space_of(self.views.label_of(recipe)).violation(architecture)) is not None:
+            return foreign
+        try:
+            return self.views.of(recipe).limited.within.violation(architecture)
+        except FAILURES as error:
+            return reason_of(error)
+
+    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
+        """Not from a network that reads other tokens or features: its weights are worth no more than new ones."""
+        labels = {self.views.label_of(recipe), self.views.label_of(parent)}
+        other = isinstance(self.views.usual.task.shape, TokenShape) or not labels.isdisjoint(self.views.encoded)
+        return len(labels) == 1 or not other
+
+    def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
+        """The same under a changed recipe, or another preprocessing."""
+        other = copy(self)
+        other.label = str(changes.get(PREPROCESSING, self.label))
+        if other.label not in (self.views.usual.label, *self.views.labels):
+            raise ValueError(f"There is no preprocessing '{other.label}': take one of {', '.join(self.views.labels)}.")
+        other.recipe = self.recipe.replace(without_preprocessing(changes))
+        return other
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """The cost of a training on inputs of this preprocessing."""
+        return self._estimator.cost(architecture, fidelity)
+
+    def table_pace(self, architecture: Architecture) -> float:
+        """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
+        task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
+        precision = self.precision
+        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
+        flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
+        return max(flops, 1) / max(seconds, 1e-9)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Train and validate, by default from the weights that there are for the network, if any."""
+        if start is None:
+            start = self.views.weights_of(architecture)
+        return self._estimator(architecture, fidelity=fidelity, start=start)
+
+    @property
+    def _view(self) -> View:
+        return self.views.labelled(self.label)
+
+    @property
+    def _estimator(self) -> TrainingEstimator:
+        view = self._view
+        return TrainingEstimator(view.task, view.limited.space, self.seed, self.recipe, precision=self.precision)
