@@ -66,7 +66,7 @@ class EpisodeScores:
         dropout = inner_loop.steps > 0
         for episode in map(Episode.trainable, episodes):
             generator = task_generator(self.seed, EVALUATION, self.number(trainer))
-            scores, _ = evaluate(
+            scores = evaluate(
                 learner, inner_loop, parameters, episode, generator, support_dropout=dropout, progress=progress
             )
             right = int((scores.argmax(1) == episode.query.labels).sum())
