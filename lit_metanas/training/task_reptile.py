@@ -26,15 +26,16 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import EpisodeScores
-from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
-from lit_metanas.training.task_start import (
+from lit_metanas.training.meta_weights import (
     OUTPUT_WEIGHTS,
     SUPERNET_WEIGHTS,
     TASKS_KEY,
     TaskStart,
     Vocabularies,
-    start_entry,
+    labels_by_choice,
+    plain_entry,
 )
+from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
 from lit_metanas.training.trainers import apart_from_caller
 
 FIRST_JUDGED = EVALUATION - 1
@@ -295,7 +296,8 @@ class TaskReptile(OuterTraining):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights are for and what they cost, as plain values."""
-        entry = start_entry(self.space, self.shape, self.vocabularies, self.cost())
+        entry = plain_entry(TaskStart.schema, labels_by_choice(self.space), self.shape, self.cost())
+        entry |= {"space": self.space.name, "vocabularies": self.vocabularies.to_plain()}
         checkpoint[TASKS_KEY] = {**entry, "own": asdict(self.account)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

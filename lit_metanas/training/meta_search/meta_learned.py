@@ -28,16 +28,10 @@ from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.meta_search.meta_checkpoint import (
-    META_KEY,
-    MetaCheckpoint,
-    check_data,
-    meta_entry,
-    read_meta_checkpoint,
-    resumable,
-)
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint, check_data
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
 from lit_metanas.training.meta_search.training_state import RunningStatistics
+from lit_metanas.training.meta_weights import labels_by_choice
 from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
 
 
@@ -116,7 +110,7 @@ class MetaLearned(OuterTraining):
         self._start: MetaCheckpoint | None = None
         self._inputs = UNKNOWN_INPUTS
         if start is not None:
-            self._start = read_meta_checkpoint(start)
+            self._start = MetaCheckpoint.read(start)
             self._inputs = self._start.inputs
         self._random_state: Tensor | None = None
         if shape is None:
@@ -189,13 +183,25 @@ class MetaLearned(OuterTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()
-        logits, statistics = self.logits.tree(), self.statistics.values
-        checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost(), self._inputs)
+        content = MetaCheckpoint(
+            weights={},  # which are in the checkpoint as those of the module
+            labels=labels_by_choice(self.space),
+            shape=self.shape,
+            cost=self.cost(),
+            logits=self.logits.tree(),
+            statistics=self.statistics.values,
+            derived=self.architecture(),
+            inputs=self._inputs,
+        )
+        checkpoint[META_KEY] = content.entry()
         checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore statistics and account."""
-        found = resumable(checkpoint)
+        found = MetaCheckpoint.of(checkpoint)
+        entry = checkpoint[META_KEY]
+        if "own" not in entry:
+            raise ValueError("The checkpoint holds start weights, not a run to resume: give it as the model's start.")
         self._take_inputs_from(found)
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
@@ -204,7 +210,6 @@ class MetaLearned(OuterTraining):
         validate_anew(checkpoint)
         trainer = self._trainer_or_none()
         world = getattr(trainer, "world_size", 1)
-        entry = checkpoint[META_KEY]
         try:
             self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
