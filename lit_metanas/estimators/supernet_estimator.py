@@ -23,7 +23,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 
 class SupernetEstimator(Estimator):
@@ -136,7 +136,7 @@ def _find_parameters(
 ) -> tuple[Mapping[str, Tensor], Cost]:
     """The supernet's parameters from either argument, and the cost of their meta-training, if known."""
     if start is not None and weights is None:
-        checkpoint = read_meta_checkpoint(start)
+        checkpoint = MetaCheckpoint.read(start)
         checkpoint.check_task(task)
         return checkpoint.parameters(space, task.shape).weights, checkpoint.cost
     if weights is None or start is not None:

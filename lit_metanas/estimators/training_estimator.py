@@ -19,9 +19,9 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, score, training_cost
+from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe, images_an_epoch
-from lit_metanas.training.task_start import read_task_start
 
 
 class TrainingEstimator(Estimator):
@@ -72,7 +72,7 @@ class TrainingEstimator(Estimator):
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
         self.precision = by_flags(precision, task.train.inputs.device)
-        self._start = None if start is None else read_task_start(start)
+        self._start = None if start is None else TaskStart.read(start)
         if self._start is not None:
             self._initial  # noqa: B018 (weights that do not fit are refused before a search begins)
 

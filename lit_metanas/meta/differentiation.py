@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import float32
-from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors
+from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors, stack_rows
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.operations import differentiated_twice
 from lit_metanas.tasks.task import Episode, Split
@@ -33,13 +33,11 @@ class Differentiation:
 
     def __call__(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
         """Give the gradients of a function's first value by name (zeros if unused), and the function's second value."""
-        precise: AbstractContextManager[object] = nullcontext()
-        if self.second_order and at:
-            precise = float32(next(iter(at.values())).device)
-        with precise:
-            if self.functional:
-                return self._by_torch_func(function, at)
-            return self._by_autograd(function, at)
+        differentiate = self._by_torch_func if self.functional else self._by_autograd
+        if not self.second_order or not at:
+            return differentiate(function, at)
+        with float32(next(iter(at.values())).device):
+            return differentiate(function, at)
 
     def _by_torch_func(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
         # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
@@ -52,9 +50,7 @@ class Differentiation:
         # The least memory at first order.
         keep = self.second_order
         leaves = {name: _leaf(value, keep) for name, value in at.items()}
-        twice: AbstractContextManager[object] = nullcontext()
-        if keep:
-            twice = differentiated_twice()
+        twice: AbstractContextManager[object] = differentiated_twice() if keep else nullcontext()
         with torch.enable_grad(), twice:
             loss, further = function(leaves)
         if not leaves or not loss.requires_grad:
@@ -115,13 +111,13 @@ def mean_vmap(
 ) -> tuple[Parameters, Metrics]:
     """As ``mean_loop``, under ``vmap``; ``function`` must differentiate with ``torch.func``."""
     first = episodes[0]
-    if any(_shape(episode) != _shape(first) for episode in episodes):
+    if len({(each.way, each.support.inputs.shape, each.query.inputs.shape) for each in episodes}) > 1:
         raise ValueError(
             "Episodes of different ways, shots or image sizes cannot be stacked by task_map 'vmap': use 'loop'."
         )
     parts = [(e.support.inputs, e.support.labels, e.query.inputs, e.query.labels) for e in episodes]
     data = tuple(torch.stack(each) for each in zip(*parts, strict=True))
-    noise = TaskNoise(*(_stack([getattr(one, field) for one in noises]) for field in TaskNoise._fields))
+    noise = TaskNoise(*(stack_rows(list(rows), data[0].device) for rows in zip(*noises, strict=True)))
 
     def one(data: tuple[Tensor, ...], noise: TaskNoise) -> tuple[Parameters, Metrics]:
         support, query = Split(data[0], data[1]), Split(data[2], data[3])
@@ -139,11 +135,3 @@ def _finite(gradients: Parameters, loss: Tensor) -> Tensor:
     """1 if a task's loss and gradient are finite, else 0, as a scalar of the loss's type."""
     values = torch.cat([value.reshape(-1) for value in (*gradients.flat().values(), loss)])
     return (values.abs().amax() < math.inf).to(loss.dtype)  # amax gives NaN if there is one, and NaN < inf is false
-
-
-def _shape(episode: Episode) -> tuple[int, torch.Size, torch.Size]:
-    return episode.way, episode.support.inputs.shape, episode.query.inputs.shape
-
-
-def _stack(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

@@ -12,9 +12,6 @@ from torch.nn.functional import normalize
 from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
 
-_LOG_SCALE = "log_scale"
-"""The parameter of ``PrototypeHead`` that ``PrototypeLinearHead`` starts from."""
-
 
 @keeps_arguments()
 class Head(ABC):
@@ -56,9 +53,8 @@ class Head(ABC):
             way: number of classes.
         """
 
-    @abstractmethod
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
-        """Score features.
+        """Score features; by default by a linear map, ``weight`` and ``bias`` of the head.
 
         Args:
             head: the head from ``start``, or after adaptation.
@@ -70,6 +66,7 @@ class Head(ABC):
         Returns:
             Scores (logits of a cross-entropy), shape ``(m, way)``.
         """
+        return features @ head["weight"].T + head["bias"]
 
 
 def prototypes(features: Tensor, labels: Tensor, way: int) -> Tensor:
@@ -107,9 +104,7 @@ class LinearHead(Head):
         Raises:
             ValueError: the number of classes is unknown.
         """
-        rows = self.way
-        if rows is None:
-            rows = way
+        rows = self.way or way
         if rows is None:
             raise ValueError("LinearHead does not know the number of classes: give it as 'way'.")
         weight = (2 * torch.rand(rows, features, generator=generator) - 1) / features**0.5
@@ -124,10 +119,6 @@ class LinearHead(Head):
         if way != (rows := len(meta["bias"])):
             raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
         return meta
-
-    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
-        """Apply the linear map."""
-        return features @ head["weight"].T + head["bias"]
 
 
 class PrototypeHead(Head):
@@ -158,6 +149,8 @@ class PrototypeHead(Head):
         self.scale = scale
         self.learned = learned
         self.unit = unit
+        # Two names, as a scale that was learned for angles does not fit distances.
+        self._name = "log_unit_scale" if unit else "log_scale"
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
         """The logarithm of the scale, shape ``()``, if it is learned."""
@@ -167,9 +160,7 @@ class PrototypeHead(Head):
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """The scale, if it is learned."""
-        if not self.learned:
-            return {}
-        return meta
+        return meta if self.learned else {}
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
@@ -180,12 +171,6 @@ class PrototypeHead(Head):
             return -scale * squared_distances(features, prototypes(support, labels, way))
         means = normalize(prototypes(normalize(support, dim=-1), labels, way), dim=-1)
         return -scale * squared_distances(normalize(features, dim=-1), means)
-
-    @property
-    def _name(self) -> str:
-        if self.unit:
-            return "log_unit_scale"
-        return _LOG_SCALE
 
 
 class PrototypeLinearHead(Head):
@@ -213,11 +198,7 @@ class PrototypeLinearHead(Head):
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """Weight ``(way, features)`` and bias ``(way,)`` from the class means."""
         scale: float | Tensor = self.scale
-        if _LOG_SCALE in meta:
-            scale = meta[_LOG_SCALE].exp()
+        if "log_scale" in meta:
+            scale = meta["log_scale"].exp()
         means = prototypes(support, labels, way)
         return {"weight": 2 * scale * means, "bias": -scale * means.square().sum(-1)}
-
-    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
-        """Apply the linear map."""
-        return features @ head["weight"].T + head["bias"]

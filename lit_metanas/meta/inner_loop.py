@@ -1,18 +1,19 @@
-"""The inner loop: adaptation of weights, logits and head to one task."""
+"""Inner loops: adaptation of weights, logits and head to one task."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.differentiation import Differentiation, TensorFunction
-from lit_metanas.meta.learner import Adapted, Group, Learner, Parameters, TaskNoise, Tensors, noise_row
+from lit_metanas.meta.learner import Group, Learner, Parameters, TaskNoise, Tensors, noise_row
 from lit_metanas.records.budget import TRAINING_PASSES
-from lit_metanas.tasks.task import Episode
+from lit_metanas.tasks.task import Episode, Split
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Adaptation:
     def flops(self, parameters: Parameters, images: list[int]) -> int:
         """Training cost of the images of successive steps: 3 x forward multiply-adds x images, by the logits alone."""
         # The support set that makes the head's start is added to the first step.
-        learner = self.learner
-        counts = list(images)
+        learner, counts = self.learner, list(images)
         if learner.head.starts_from_support:
             counts[0] += len(self.episode.support)
         mixtures = (learner.mixture(parameters.logits, self.noise, step, self.progress) for step in range(len(counts)))
@@ -48,11 +48,16 @@ class InnerLoop(ABC):
         restart: whether the relaxation's progress runs from 0 to 1 inside every task (MetaNAS's soft pruning) instead
             of following the outer schedule.
 
+    Attributes:
+        groups: the parts of the tree that move.
+
     Example:
         >>> loop: lm.meta.InnerLoop = lm.meta.JointInnerLoop(steps=2)
         >>> loop.groups
         ('weights', 'logits', 'head')
     """
+
+    groups: tuple[Group, ...]
 
     def __init__(
         self,
@@ -69,11 +74,6 @@ class InnerLoop(ABC):
         self.logit_learning_rate = logit_learning_rate
         self.restart = restart
 
-    @property
-    @abstractmethod
-    def groups(self) -> tuple[Group, ...]:
-        """The parts of the tree that move."""
-
     @abstractmethod
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Move a task's own tree (``Learner.start``) for ``steps`` steps."""
@@ -87,8 +87,8 @@ class InnerLoop(ABC):
         start = self.progress(0, adaptation.progress)
         return self.run(adaptation.learner.start(parameters, adaptation.episode, adaptation.noise, start), adaptation)
 
-    def judge(self, parameters: Parameters, adaptation: Adaptation) -> tuple[Adapted, Tensor]:
-        """The state of an adapted tree, and its query scores, shape ``(queries, way)``."""
+    def judge(self, parameters: Parameters, adaptation: Adaptation) -> Tensor:
+        """The query scores of an adapted tree, shape ``(queries, way)``."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
         end = self.progress(self.steps, adaptation.progress)
         mixture = learner.mixture(parameters.logits, noise, self.steps, end)
@@ -142,13 +142,10 @@ class NoInnerLoop(InnerLoop):
         0
     """
 
+    groups = ()
+
     def __init__(self) -> None:
         super().__init__(steps=0)
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """Nothing moves."""
-        return ()
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Return the tree."""
@@ -185,12 +182,10 @@ class JointInnerLoop(InnerLoop):
             logit_learning_rate=logit_learning_rate,
             restart=restart,
         )
-        self._groups = _check_groups(groups)
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The parts that move."""
-        return self._groups
+        known = get_args(Group)
+        if not groups or not set(groups) <= set(known):
+            raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
+        self.groups = tuple(group for group in known if group in groups)
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Step jointly."""
@@ -199,12 +194,125 @@ class JointInnerLoop(InnerLoop):
         return parameters
 
 
-def _check_groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """The groups in the tree's order; ValueError for an unknown one, or none."""
-    known = get_args(Group)
-    if not groups or not set(groups) <= set(known):
-        raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
-    return tuple(group for group in known if group in groups)
+class HeadInnerLoop(InnerLoop):
+    """Adapt the head on features that are computed once (Raghu et al. 2020, ANIL).
+
+    The support set's mixture and dropout masks are therefore the same in all steps.
+
+    Args:
+        steps: number of steps.
+        learning_rate: of the head.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+
+    Example:
+        >>> lm.meta.HeadInnerLoop(steps=5).groups
+        ('head',)
+    """
+
+    groups = ("head",)
+
+    def __init__(self, *, steps: int, learning_rate: float = 0.1, restart: bool = False) -> None:
+        super().__init__(steps=steps, learning_rate=learning_rate, restart=restart)
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Embed the support set once, then step on the head."""
+        learner, noise, support = adaptation.learner, adaptation.noise, adaptation.episode.support
+        mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
+        features = learner.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
+        if not adaptation.differentiate.second_order:
+            features = features.detach()
+
+        def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
+            head = parameters.with_tensors(moving).head
+            scores = learner.head_scores(head, features, features, support, adaptation.episode.way)
+            value = cross_entropy(scores, support.labels)
+            return value, value.detach()
+
+        for _ in range(self.steps):
+            parameters = self.descend(loss, parameters, adaptation, self.groups)
+        return parameters
+
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The support set before the first step, and nothing later."""
+        if step:
+            return 0
+        return len(episode.support)
+
+
+class AlternatingInnerLoop(InnerLoop):
+    """In each step logits move, then weights and head under the new logits (Elsken et al. 2020, MetaNAS, Section 3.2).
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights and head.
+        logit_learning_rate: of logits.
+        logit_split: share of each class's support examples that logits move on, while weights move on the others; 0
+            moves both on the whole support set.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
+
+    Example:
+        >>> lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01).restart
+        True
+    """
+
+    groups = ("weights", "logits", "head")
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        logit_split: float = 0.0,
+        restart: bool = True,
+    ) -> None:
+        super().__init__(
+            steps=steps,
+            learning_rate=learning_rate,
+            logit_learning_rate=logit_learning_rate,
+            restart=restart,
+        )
+        if not 0 <= logit_split < 1:
+            raise ValueError(f"logit_split {logit_split} is outside [0, 1): give the share of the support for logits.")
+        self.logit_split = logit_split
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Move the logits, then weights and head, in each step."""
+        moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
+        parts = (adaptation, adaptation)
+        if self.logit_split:
+            first, second = self._split(adaptation.episode)
+            parts = _part(adaptation, first), _part(adaptation, second)
+        for step in range(self.steps):
+            for groups, part in zip(moving, parts, strict=True):
+                parameters = self.step(parameters, part, groups, step)
+        return parameters
+
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The whole support set once for logits and once for weights, or each half of it."""
+        if self.logit_split:
+            return len(episode.support)
+        return len(episode.support) * 2
+
+    def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
+        """Positions of the logits' and of the weights' examples, the same share of every class."""
+        cut = max(1, round(self.logit_split * episode.shot))
+        if cut >= episode.shot:
+            raise ValueError(
+                f"logit_split {self.logit_split} leaves no support example for weights at {episode.shot} shot: "
+                "give 0 or more shots."
+            )
+        places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
+        by_class = places.view(episode.way, -1)  # the examples of a support set lie class by class
+        return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
+
+
+def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:
+    """The adaptation with some examples of the support set, and their dropout noise."""
+    episode, noise = adaptation.episode, adaptation.noise
+    part = replace(episode, train=Split(episode.support.inputs[members], episode.support.labels[members]))
+    rows = {name: value[:, members] for name, value in noise.support.items()}
+    return replace(adaptation, episode=part, noise=noise._replace(support=rows))
 
 
 def evaluate(
@@ -216,7 +324,7 @@ def evaluate(
     *,
     support_dropout: bool = False,
     progress: float = 1.0,
-) -> tuple[Tensor, Adapted]:
+) -> Tensor:
     """Adapt to one episode and score its query set without dropout: scores, shape ``(queries, way)``, without graph."""
     noise = learner.draw_noise(
         parameters.logits,
@@ -228,5 +336,4 @@ def evaluate(
     )
     with torch.no_grad():
         adaptation = Adaptation(learner, episode, noise, progress)
-        state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
-    return scores, state
+        return inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)

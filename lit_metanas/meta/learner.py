@@ -89,14 +89,6 @@ BatchNorm = Literal["transductive", "support", "running"]
 """The source of the query set's batch-norm statistics."""
 
 
-class Adapted(NamedTuple):
-    """An adapted learner, ready to score the query set."""
-
-    parameters: Parameters  # the adapted tree; `head` is the task's own
-    support: Tensor  # features of the support set, shape `(n, features)`; empty unless the head compares
-    statistics: dict[str, Tensor]  # batch-norm means and variances of the support set, in the mode `support`
-
-
 @dataclass(frozen=True)
 class Learner:
     """A supernet with a relaxation and a head. It holds no state: parameters come as arguments.
@@ -149,9 +141,9 @@ class Learner:
         support = [self.supernet.draw_noise(len(episode.support), generator) for _ in range(steps + 1)]
         query = self.supernet.draw_noise(len(episode.query), generator)
         # All numbers are drawn in any case, so that a switch does not change the others.
-        noise = TaskNoise(_stack(rows, device), {}, {})
+        noise = TaskNoise(stack_rows(rows, device), {}, {})
         if support_dropout:
-            noise = noise._replace(support=_stack(support, device))
+            noise = noise._replace(support=stack_rows(support, device))
         if query_dropout:
             noise = noise._replace(query={name: value.to(device) for name, value in query.items()})
         return noise
@@ -188,7 +180,7 @@ class Learner:
 
     @property
     def looks_again(self) -> bool:
-        """Whether ``conclude`` embeds the support set: the head compares with it, or batch-norm reads it."""
+        """Whether ``judge`` embeds the support set: the head compares with it, or batch-norm reads it."""
         return self.head.compares or self.batch_norm == "support"
 
     @cached_property
@@ -215,53 +207,31 @@ class Learner:
         features = self.features(parameters.weights, support.inputs, mixture, noise=noise)
         return cross_entropy(self.head_scores(parameters.head, features, features, support, way), support.labels)
 
-    def conclude(self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Adapted:
-        """Embed the support set once more under the adapted tree, if head or batch-norm need it.
+    def judge(self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Tensor:
+        """Scores of the query set by an adapted tree, whose head is the task's own, shape ``(queries, way)``.
 
-        Dropout is on if it is on for the query set.
+        The support set is embedded again if the head or batch-norm needs it, with dropout if the query set has it.
         """
-        # Recorded only if it is read: batch-norm that also gives its statistics takes twice the time.
-        record: dict[str, Tensor] | None = None
-        if self.batch_norm == "support":
-            record = {}
-        inputs = episode.support.inputs
-        features = torch.empty(0, device=inputs.device)
-        if self.looks_again:
-            dropout: dict[str, Tensor] = {}
-            if noise.query:
-                dropout = noise_row(noise.support, -1)
-            features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
-        return Adapted(parameters, features, record or {})
-
-    def judge(
-        self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture
-    ) -> tuple[Adapted, Tensor]:
-        """The state of an adapted tree, and its scores of the query set, shape ``(queries, way)``.
-
-        Support and query set are embedded together, which is faster, if neither is normalised by itself.
-        """
-        if self.batch_norm != "running" or not self.head.compares or (noise.query and not noise.support):
-            state = self.conclude(parameters, episode, noise, mixture)
-            return state, self.scores(state, episode, noise, mixture)
         support, query = episode.support, episode.query
-        dropped = noise_row(noise.support, -1)
-        dropout = {name: torch.cat([dropped[name], value]) for name, value in noise.query.items()}
-        inputs = join_inputs([support.inputs, query.inputs])
-        features = self.features(parameters.weights, inputs, mixture, noise=dropout)
-        compared, asked = features.split([len(support), len(query)])
-        scores = self.head_scores(parameters.head, asked, compared, support, episode.way)
-        return Adapted(parameters, compared, {}), scores
+        dropout: Tensors = {}
+        if noise.query:
+            dropout = noise_row(noise.support, -1)
+        if self.batch_norm == "running" and self.head.compares and dropout.keys() == noise.query.keys():
+            # Neither set is normalised by itself: it is faster to embed both together.
+            joined = {name: torch.cat([dropout[name], value]) for name, value in noise.query.items()}
+            inputs = join_inputs([support.inputs, query.inputs])
+            features = self.features(parameters.weights, inputs, mixture, noise=joined)
+            compared, asked = features.split([len(support), len(query)])
+        else:
+            # Recorded only if it is read: batch-norm that also gives its statistics takes twice the time.
+            statistics: Tensors | None = {} if self.batch_norm == "support" else None
+            compared = torch.empty(0, device=support.inputs.device)
+            if self.looks_again:
+                compared = self.features(parameters.weights, support.inputs, mixture, noise=dropout, record=statistics)
+            asked = self.features(parameters.weights, query.inputs, mixture, noise=noise.query, statistics=statistics)
+        return self.head_scores(parameters.head, asked, compared, support, episode.way)
 
-    def scores(self, adapted: Adapted, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Tensor:
-        """Scores of the query set, shape ``(queries, way)``, under the mixture that ``conclude`` had."""
-        tree, support, statistics = adapted
-        features = self.features(
-            tree.weights, episode.query.inputs, mixture, noise=noise.query, statistics=statistics or None
-        )
-        return self.head_scores(tree.head, features, support, episode.support, episode.way)
 
-
-def _stack(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
-    if len(rows) == 1:
-        return {name: value.unsqueeze(0).to(device) for name, value in rows[0].items()}
+def stack_rows(rows: list[Tensors], device: torch.device) -> Tensors:
+    """Tensors of the same names, stacked by name."""
     return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}

@@ -19,9 +19,8 @@ from lit_metanas.meta.differentiation import (
     uses_vmap,
 )
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
+from lit_metanas.meta.inner_loop import Adaptation, AlternatingInnerLoop, HeadInnerLoop, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
-from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode
 
@@ -79,10 +78,7 @@ class MetaGradient(ABC):
             adaptation = Adaptation(learner, episode, noise, progress)
             return self.task_gradient(inner_loop, parameters, adaptation, functional)
 
-        mean = mean_loop
-        if functional:
-            mean = mean_vmap
-        return mean(one, episodes, noises)
+        return (mean_vmap if functional else mean_loop)(one, episodes, noises)
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Raise ValueError if head, relaxation and inner loop do not suit this meta-gradient."""
@@ -152,7 +148,7 @@ class MAML(MetaGradient):
 
         def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
             adapted = inner_loop.adapt(parameters.with_tensors(values), task)
-            scores = inner_loop.judge(adapted, task)[1]
+            scores = inner_loop.judge(adapted, task)
             return cross_entropy(scores, labels, label_smoothing=smoothing), scores.detach()
 
         gradients, scores = Differentiation(functional)(query_loss, parameters.flat())
@@ -277,7 +273,7 @@ class Reptile(MetaGradient):
         task = replace(adaptation, differentiate=Differentiation(functional))
         with torch.no_grad():
             adapted = inner_loop.adapt(parameters, task)
-            scores = inner_loop.judge(adapted, task)[1]
+            scores = inner_loop.judge(adapted, task)
             gradients = Parameters(
                 {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
                 {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},

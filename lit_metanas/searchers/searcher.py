@@ -23,7 +23,7 @@ from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 
 @keeps_arguments()
@@ -145,15 +145,17 @@ class MetaSearchedArchitecture(Searcher):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the meta-training."""
-        return read_meta_checkpoint(self.start).cost
+        return MetaCheckpoint.read(self.start).cost
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        return read_meta_checkpoint(self.start) if self.inherit else None
+        if self.inherit:
+            return MetaCheckpoint.read(self.start)
+        return None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Derive the architecture, and embed the train part once; ValueError if the checkpoint does not fit."""
-        checkpoint = read_meta_checkpoint(self.start)
+        checkpoint = MetaCheckpoint.read(self.start)
         try:
             architecture = checkpoint.derive(space)
         except ValueError as error:

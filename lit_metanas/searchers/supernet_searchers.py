@@ -24,7 +24,7 @@ from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, read_parameters
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
@@ -66,7 +66,9 @@ class SupernetSearcher(Searcher, Generic[Module]):
         self.callbacks = tuple(callbacks)
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        return read_meta_checkpoint(self.start) if isinstance(self.start, str) else None
+        if isinstance(self.start, str):
+            return MetaCheckpoint.read(self.start)
+        return None
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on."""

@@ -34,8 +34,8 @@ from lit_metanas.training.recipes import (
 )
 from lit_metanas.training.trainers import apart_from_caller
 
-MOST_SCORES = 1 << 26
-"""The most scores kept in memory at a time."""
+MOST_SCORES, SCORED_AT_ONCE = 1 << 26, 500
+"""The most scores kept in memory at a time, and the most examples that a network scores at once."""
 
 
 def examples_at_once(objective: Objective, most: int) -> int:
@@ -46,26 +46,23 @@ def examples_at_once(objective: Objective, most: int) -> int:
 @torch.no_grad()
 def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Tensor:
     """A network's scores of a split's examples, some at once."""
-    return torch.cat([network(part) for part in _parts(split, objective, 500)])
+    return torch.cat([network(part) for part in _parts(split, objective)])
 
 
-def judge(scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500) -> Judged:
+def judge(scores: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Judged:
     """How good a network is on a split's examples; ``scores`` maps inputs to its scores."""
-    return objective.judge(evidence_of(scores, split, objective, batch_size=batch_size), split.labels)
+    return objective.judge(evidence_of(scores, split, objective), split.labels)
 
 
 @torch.no_grad()
-def evidence_of(
-    scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
-) -> list[Any]:
+def evidence_of(scores: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> list[Any]:
     """What the metric compares with the targets of a split's examples."""
-    parts = _parts(split, objective, batch_size)
-    return [each for part in parts for each in objective.evidence(scores(part))]
+    return [each for part in _parts(split, objective) for each in objective.evidence(scores(part))]
 
 
-def _parts(split: Split, objective: Objective, most: int) -> Iterator[Tensor]:
+def _parts(split: Split, objective: Objective) -> Iterator[Tensor]:
     """A split's inputs as networks take them, some at once."""
-    return map(as_floats, split.inputs.split(examples_at_once(objective, most)))
+    return map(as_floats, split.inputs.split(examples_at_once(objective, SCORED_AT_ONCE)))
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
@@ -157,9 +154,7 @@ class Child(nn.Module):
         self.recipe = recipe or Recipe()
         check_changes(self.recipe, as_shape(shape), self.objective)
         self.network: nn.Module = space.child(self.architecture, shape, way, weights)
-        self.average: WeightAverage | None = None
-        if self.recipe.average:
-            self.average = WeightAverage(self.network)
+        self.average = WeightAverage(self.network) if self.recipe.average else None
         self.colours = False  # whether augmentation may change them: only if all images lie in [0, 1]
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -220,9 +215,6 @@ class Child(nn.Module):
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
     """The chosen network before its training; weights that it does not inherit are a function of the seed."""
-    weights = None
-    if recipe.inherit:
-        weights = found.weights
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Child(
@@ -231,15 +223,14 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
             shape=task.shape,
             way=task.way,
             recipe=recipe,
-            weights=weights,
+            weights=found.weights if recipe.inherit else None,
             objective=task.objective,
         )
 
 
 def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
     """Cost of training a child on ``images`` images, with repetition."""
-    flops = space.cost(architecture, shape, way).flops
-    return Cost(images=images, flops=TRAINING_PASSES * flops * images)
+    return Cost(images=images, flops=TRAINING_PASSES * space.cost(architecture, shape, way).flops * images)
 
 
 def recipe_cost(
@@ -251,10 +242,8 @@ def recipe_cost(
     *,
     epochs: int | None = None,
 ) -> Cost:
-    """Cost of training a child on a part of a task by a recipe, for its epochs or another number of them."""
-    if epochs is None:
-        epochs = recipe.epochs
-    images = images_an_epoch(len(part), recipe.batch_size) * epochs
+    """Cost of training a child on a part of a task by a recipe, for its epochs or another number, at least 1."""
+    images = images_an_epoch(len(part), recipe.batch_size) * (epochs or recipe.epochs)
     return training_cost(space, architecture, task.shape, task.way, images=images)
 
 
@@ -327,9 +316,9 @@ def _fit(
     return replace(cost, steps=epochs * len(loader))
 
 
-def score(child: Child, split: Split, *, batch_size: int = 500) -> float:
+def score(child: Child, split: Split) -> float:
     """The child's metric on a split, in evaluation mode, such as the accuracy."""
-    return judge(child.eval(), split, child.objective, batch_size=batch_size).value
+    return judge(child.eval(), split, child.objective).value
 
 
 LEAST_KEPT = 0.8

@@ -1,27 +1,36 @@
-"""Meta-trained weights in checkpoints: how they are read, and whether they fit a model."""
+"""Weights that were meta-trained on many tasks: how checkpoints hold them, and whether they fit a model or a task."""
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
+from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import describe_foreign, finite_tensor, load_plain
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.kind import MadeBefore
+from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import read_field
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import inherit
+from lit_metanas.tasks.task import Task
 
+TASKS_KEY = "lit_metanas_tasks"
+SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
+"""How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
 
-class _NewerError(ValueError):
-    """A checkpoint of a newer version."""
+LARGEST_INPUT = 1 << 26
+"""Numbers of an input, and tokens of a vocabulary, that a checkpoint may be for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,39 +53,33 @@ class MetaWeights(ABC):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a checkpoint onto the CPU; no code in it is executed."""
-        file, fix = Path(path), f"give one that `fit` of {cls.writer} wrote"
+        """Read a checkpoint that ``fit`` of ``writer`` wrote, onto the CPU; no code in it is executed."""
+        file = Path(path)
         if not file.is_file():
-            raise FileNotFoundError(f"There is no checkpoint '{file}': {fix}.")
-        try:
-            return cls._of(load_plain(file), f"'{file}'")
-        except _NewerError:
-            raise
-        except DAMAGED:
-            words = describe_foreign(file, otherwise=f"is damaged or was not written by {cls.writer}")
-            raise ValueError(f"'{file}' {words}: {fix}.") from None
+            raise FileNotFoundError(f"There is no checkpoint '{file}': give one that `fit` of {cls.writer} wrote.")
+        content: Mapping[str, Any] = {}
+        with suppress(*DAMAGED):
+            content = load_plain(file)
+        otherwise = f"is damaged or was not written by {cls.writer}"
+        return cls._of(content, f"'{file}'", lambda: describe_foreign(file, otherwise=otherwise))
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Self:
         """The content of a whole checkpoint, from which a model goes on."""
-        what = "is damaged"
-        if cls.key not in checkpoint:
-            what = f"was not written by {cls.writer}"
-        try:
-            return cls._of(checkpoint, "The checkpoint")
-        except _NewerError:
-            raise
-        except DAMAGED:
-            raise ValueError(f"The checkpoint {what}: give one that `fit` of {cls.writer} wrote.") from None
+        what = "is damaged" if cls.key in checkpoint else f"was not written by {cls.writer}"
+        return cls._of(checkpoint, "The checkpoint", lambda: what)
 
     @classmethod
-    def _of(cls, checkpoint: Mapping[str, Any], name: str) -> Self:
-        entry = checkpoint[cls.key]
-        if type(entry["schema"]) is not int:
-            raise ValueError("its schema is not a number")
-        if entry["schema"] > cls.schema:
-            raise _NewerError(f"{name} was written by a newer version of lit_metanas: upgrade.")
-        return cls.parse(entry, checkpoint["state_dict"])
+    def _of(cls, checkpoint: Mapping[str, Any], name: str, what: Callable[[], str]) -> Self:
+        try:
+            entry = checkpoint[cls.key]
+            if type(entry["schema"]) is not int:
+                raise ValueError("its schema is not a number")
+            if entry["schema"] <= cls.schema:
+                return cls.parse(entry, checkpoint["state_dict"])
+        except DAMAGED:
+            raise ValueError(f"{name} {what()}: give one that `fit` of {cls.writer} wrote.") from None
+        raise ValueError(f"{name} was written by a newer version of lit_metanas: upgrade.")
 
     def check_shape(self, shape: Shape) -> None:
         """Raise ValueError unless inputs have a shape."""
@@ -124,3 +127,102 @@ def weights_within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     """The finite tensors of a checkpoint's state whose names begin with a prefix, without it."""
     inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return {name: finite_tensor(value, *value.shape) for name, value in inside.items()}
+
+
+@dataclass(frozen=True)
+class Vocabularies:
+    """What the numbers mean that go into a network and come out, so that its weights suit no other meaning."""
+
+    inputs: InputMeaning = UNKNOWN_INPUTS
+    outputs: InputMeaning = UNKNOWN_INPUTS  # of tasks whose networks write texts
+
+    @classmethod
+    def of(cls, task: Task) -> Vocabularies:
+        """Those of a task."""
+        return cls(InputMeaning.of(task.preprocessing), InputMeaning.of(task.goal.written_by))
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:
+        """The inverse of ``to_plain``."""
+        return cls(InputMeaning.from_plain(plain["inputs"]), InputMeaning.from_plain(plain["outputs"]))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For checkpoints; see ``InputMeaning``."""
+        return {"inputs": self.inputs.to_plain(), "outputs": self.outputs.to_plain()}
+
+    def difference(self, other: Vocabularies) -> str | None:
+        """Where two differ, as a part of a sentence; None where they do not."""
+        if self.inputs.digest != other.inputs.digest:
+            return "another vocabulary or preprocessing of inputs"
+        if self.outputs.digest != other.outputs.digest:
+            return "another vocabulary of outputs"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStart(MetaWeights):
+    """Meta-trained weights, and what they are for."""
+
+    key, schema, writer = TASKS_KEY, 2, "TaskReptile"
+
+    outputs: dict[str, Tensor]  # the classifier, and the vectors of written tokens, by the names that children inherit
+    vocabularies: Vocabularies
+    space: str  # its name
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
+        """The content of an entry and a state dict."""
+        weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
+        if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
+            raise ValueError("there are no weights, or their numbers of outputs are none or several")
+        if not all(value.ndim for value in outputs.values()):
+            raise ValueError("an output has no weights")
+        plain, space = read_plain(entry), read_field(str, entry["space"], "its space")
+        size = math.prod(plain["shape"])
+        if isinstance(plain["shape"], TokenShape | TextRowShape):
+            size = max(plain["shape"])
+        if size > LARGEST_INPUT:
+            raise ValueError("an input is too large")
+        vocabularies = Vocabularies.from_plain(entry["vocabularies"])
+        return cls(weights=weights, outputs=outputs, vocabularies=vocabularies, space=space, **plain)
+
+    @property
+    def made_before(self) -> MadeBefore:
+        """What made the inputs that the weights were trained on."""
+        made = self.vocabularies
+        return MadeBefore(self.shape, made.inputs.preprocessing, made.outputs.preprocessing)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Raise ValueError unless the weights are for a space."""
+        if self.space != space.name:
+            raise ValueError(
+                f"The checkpoint is of the search space {printable(self.space, 60)}, the model of {space.name}: give "
+                "one of that space."
+            )
+        self.check_candidates(space)
+
+    @property
+    def way(self) -> int:
+        """The number of outputs."""
+        return next(len(value) for value in self.outputs.values())
+
+    def check_sizes(self, own: Mapping[str, Tensor]) -> None:
+        """Raise ValueError unless all weights of a model are here in their shapes; they may lie on the meta device."""
+        theirs = {**self.weights, **self.outputs}
+        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
+            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
+
+    def for_task(self, space: SearchSpace, task: Task) -> dict[str, Tensor]:
+        """The weights that children of a space inherit for a task; a classifier only where it has as many outputs."""
+        self.check_space(space)
+        if (what := self.vocabularies.difference(Vocabularies.of(task))) is not None:
+            sizes = ""
+            if not same_shape(self.shape, task.shape):
+                sizes = f" ({describe_shape(self.shape)}, not {describe_shape(task.shape)})"
+            raise ValueError(
+                f"The checkpoint was meta-trained with {what} than task '{task.id}' has{sizes}: give the task the "
+                "preprocessing of the checkpoint's tasks, or the search no 'start'."
+            )
+        self.check_shape(task.shape)
+        weights = inherit(self.weights, dict(space.supernet(task.shape).named_parameters()))
+        return weights | {name: value for name, value in self.outputs.items() if len(value) == task.way}

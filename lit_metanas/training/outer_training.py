@@ -1,4 +1,4 @@
-"""The outer loop of a meta-training: its budget, its end, its account, and tasks that it leaves out."""
+"""The outer loop of a meta-training: budget, end, account, tasks that it leaves out, and what processes exchange."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
-from torch import Tensor
+from torch import Tensor, distributed
 
 from lit_metanas.io.text import short_number
+from lit_metanas.meta.differentiation import Metrics
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain
+
+_SHIFTS = (0, 16, 32, 48)
+"""FLOPs travel as numbers of 16 bits, whose sums over up to 256 processes float32 holds exactly."""
 
 
 @dataclass
@@ -50,32 +56,26 @@ class Account:
 class OuterTraining(LightningModule):
     """A module that is built for its data, and trained until a budget of FLOPs is spent or the Trainer ends it."""
 
-    flops: float | None
-    skipped: int  # how many tasks without a finite loss may be left out
-    seed: int
     outer_steps: Tensor
     spent: Tensor  # FLOPs
 
-    def count_from_zero(self) -> None:
-        """Make the counters, which checkpoints hold."""
+    def __init__(self, *, flops: float | None, skipped: int, seed: int) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"{name}: seed is {short_number(seed)}; give a number from 0, below 2**63.")
+        if flops is not None and not flops > 0:
+            raise ValueError(f"{name}: flops is {flops}; give a positive number, or leave it out to train for epochs.")
+        if skipped < 0:
+            raise ValueError(
+                f"{name}: skipped is {short_number(skipped)}; give the number of tasks that may be left out, or 0."
+            )
+        self.flops, self.skipped, self.seed = flops, skipped, seed
+        self.automatic_optimization = False
         self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
         self.account = Account()
         self.signalled = self.any_signalled = False
-
-    def check_limits(self) -> None:
-        """Raise ValueError if the budget, the number of tasks left out or the seed is out of its range."""
-        name = type(self).__name__
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"{name}: seed is {short_number(self.seed)}; give a number from 0, below 2**63.")
-        if self.flops is not None and not self.flops > 0:
-            raise ValueError(
-                f"{name}: flops is {self.flops}; give a positive number, or leave it out to train for epochs."
-            )
-        if self.skipped < 0:
-            raise ValueError(
-                f"{name}: skipped is {short_number(self.skipped)}; give the number of tasks that may be left out, or 0."
-            )
 
     @property
     def built(self) -> bool:
@@ -152,3 +152,66 @@ def validate_anew(checkpoint: dict[str, Any]) -> None:
         progress["current"] = dict.fromkeys(current, 0)
         # One begun batch: to Lightning a validation to finish.
         progress["total"] = {**dict.fromkeys(progress["total"], 0), "ready": 1, "started": 1}
+
+
+class OuterMean(NamedTuple):
+    """One outer step's gradient and metrics, the same on all processes."""
+
+    gradients: Parameters  # mean over the finite tasks; zeros where there is none
+    metrics: Metrics  # of the finite tasks in their order, as `MetaGradient` gives them
+    finite: Tensor  # which of all tasks have a finite loss and gradient, shape (tasks,)
+    flops: int  # sum over all tasks
+    signalled: bool  # whether any process had a signal
+
+
+def outer_mean(
+    gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
+) -> OuterMean:
+    """The mean over the finite tasks of all processes, which have as many tasks each."""
+    # `gradients` are the sum over this process's finite tasks, divided by the number of all of them.
+    world, rank, losses = trainer.world_size, trainer.global_rank, metrics["losses"]
+    # Half precision could not hold the FLOPs, nor the sum of many gradients.
+    dtype = torch.promote_types(losses.dtype, torch.float32)
+    rows: Metrics = {}
+    for name, value in metrics.items():
+        rows[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
+        rows[name][rank::world] = value
+    if world > 1:
+        tensors = gradients.flat()
+        numbers = torch.tensor([*(flops >> shift & 0xFFFF for shift in _SHIFTS), signalled]).to(losses.device, dtype)
+        parts = [*tensors.values(), *rows.values(), numbers]
+        message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
+        distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
+        *pieces, sums = message.split([part.numel() for part in parts])
+        means = zip(tensors.items(), pieces, strict=False)
+        gradients = gradients.with_tensors({k: (piece / world).view_as(own).to(own) for (k, own), piece in means})
+        rows = dict(zip(rows, pieces[len(tensors) :], strict=True))
+        *flops_parts, signals = sums.tolist()
+        flops = sum(int(part) << shift for part, shift in zip(flops_parts, _SHIFTS, strict=True))
+        signalled = signals > 0
+    finite = rows.pop("finite") > 0
+    if not bool(finite.all()):
+        scale = len(finite) / max(1, int(finite.sum()))
+        gradients = gradients.map(lambda value: value * scale)
+        rows = {name: value[finite] for name, value in rows.items()}
+    return OuterMean(gradients, rows, finite, flops, signalled)
+
+
+class EpisodeScores:
+    """One score an episode, brought into the episodes' order over all processes."""
+
+    def __init__(self) -> None:
+        self.mine: list[float] = []  # episode `i` of process `rank` is number `i * world_size + rank`
+
+    def number(self, trainer: Trainer) -> int:
+        """The number of this process's next episode."""
+        return len(self.mine) * trainer.world_size + trainer.global_rank
+
+    def gather(self, trainer: Trainer) -> list[float]:
+        """The scores of all processes, of which some may have judged an episode fewer, in the episodes' order."""
+        world, rank = trainer.world_size, trainer.global_rank
+        numbered: list[Any] = [[(place * world + rank, score) for place, score in enumerate(self.mine)]]
+        if world > 1:
+            (own,), numbered = numbered, [None] * world
+            distributed.all_gather_object(numbered, own)
+        return [score for _, score in sorted(chain(*numbered))]

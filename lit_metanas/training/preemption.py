@@ -77,14 +77,22 @@ class Preemption(Callback):
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over from Lightning, which restores at the end what was before."""
-        self._take_over(trainer)
+        if not _gets_signals():
+            return
+        if "SLURM_JOB_ID" in os.environ:
+            _handle(self._note, trainer, signal.SIGUSR1)
+        _handle(self._note, trainer, signal.SIGTERM)
+        before = signal.getsignal(signal.SIGINT)
+        if self._interrupt is None and callable(before):
+            self._interrupt = before  # elsewhere it is ignored, as in a job in the background
+            signal.signal(signal.SIGINT, lambda number, frame: self._note_interrupt(trainer))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take them over here, where no validation comes first; note a checkpoint that is of another training."""
         path, self._others = self.checkpoint(trainer), None
         if trainer.ckpt_path is None and path.exists():
             self._others = path, path.stat().st_mtime_ns
-        self._take_over(trainer)
+        self.on_sanity_check_start(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End at SIGTERM, unless this is part of a training."""
@@ -116,28 +124,15 @@ class Preemption(Callback):
         requeues = trainer.strategy.reduce_boolean_decision(signal.SIGUSR1 in self._received, all=False)
         if requeues and trainer.is_global_zero:
             _requeue(path.exists() and not self.is_anothers(path))
-        raise _stop(how_to_go_on(trainer), trainer)
+        raise _stop(trainer)
 
     def checkpoint(self, trainer: Trainer) -> Path:
         """Where the checkpoint is written."""
-        if self.path:
-            return Path(self.path)
-        return _last_checkpoint(trainer)
+        return Path(self.path or _last_checkpoint(trainer))
 
     def is_anothers(self, path: Path) -> bool:
         """Whether this is the checkpoint that another training had left when this one began."""
         return self._others == (path, path.stat().st_mtime_ns)
-
-    def _take_over(self, trainer: Trainer) -> None:
-        if not _gets_signals():
-            return
-        if "SLURM_JOB_ID" in os.environ:
-            _handle(self._note, trainer, signal.SIGUSR1)
-        _handle(self._note, trainer, signal.SIGTERM)
-        before = signal.getsignal(signal.SIGINT)
-        if self._interrupt is None and callable(before):
-            self._interrupt = before  # elsewhere it is ignored, as in a job in the background
-            signal.signal(signal.SIGINT, lambda number, frame: self._note_interrupt(trainer))
 
     def _note_interrupt(self, trainer: Trainer) -> None:
         self._give_back()
@@ -214,14 +209,12 @@ def _end(trainer: Trainer, number: int) -> None:
     signal.signal(number, signal.SIG_IGN)  # one is enough
     if trainer.strategy.launcher is not None:
         trainer.strategy.launcher.kill(number)
-    raise _stop(how_to_go_on(trainer), trainer)
+    raise _stop(trainer)
 
 
-def _stop(goes_on: str, trainer: Trainer) -> SIGTERMException:
+def _stop(trainer: Trainer) -> SIGTERMException:
     """The end of this process, with a sentence on the first one of each machine."""
-    if trainer.local_rank:
-        return SIGTERMException(1)
-    return SIGTERMException(f"Stopped by a signal; {goes_on}.")
+    return SIGTERMException(1 if trainer.local_rank else f"Stopped by a signal; {how_to_go_on(trainer)}.")
 
 
 def _requeue(stands: bool) -> None:
@@ -233,7 +226,5 @@ def _requeue(stands: bool) -> None:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError) as error:
         reason = " ".join(str(getattr(error, "stderr", "") or error).split())
-        begin = f"Job {job} has no checkpoint yet, and"
-        if stands:
-            begin = f"The checkpoint is written, but job {job}"
+        begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"
         raise ChildProcessError(f"{begin} could not be requeued ({reason}): submit it again.") from None

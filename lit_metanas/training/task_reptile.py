@@ -24,17 +24,16 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
-from lit_metanas.training.collectives import outer_mean
-from lit_metanas.training.meta_search.meta_learned import EpisodeScores
-from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
-from lit_metanas.training.task_start import (
+from lit_metanas.training.meta_weights import (
     OUTPUT_WEIGHTS,
     SUPERNET_WEIGHTS,
     TASKS_KEY,
     TaskStart,
     Vocabularies,
-    start_entry,
+    labels_by_choice,
+    plain_entry,
 )
+from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, outer_mean, validate_anew
 from lit_metanas.training.trainers import apart_from_caller
 
 FIRST_JUDGED = EVALUATION - 1
@@ -188,7 +187,7 @@ class TaskReptile(OuterTraining):
         skipped: int = 20,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(flops=flops, skipped=skipped, seed=seed)
         least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 2)}
         least["val_architectures"] = (val_architectures, 1)
         for name, (value, bound) in least.items():
@@ -197,18 +196,14 @@ class TaskReptile(OuterTraining):
         for name, rate in {"inner_rate": inner_rate, "epsilon": epsilon}.items():
             if not rate > 0:
                 raise ValueError(f"TaskReptile: {name} is {rate}; give a positive number.")
-        self.flops, self.skipped, self.seed = flops, skipped, seed
-        self.check_limits()
-        self.automatic_optimization = False
         self.space = space
         self.inner = InnerTraining(space, inner_steps, inner_rate, batch_size)
         self.epsilon = epsilon
         self.val_architectures = val_architectures
         self.register_module("supernet", None)
         self.register_module("outputs", None)
-        self.count_from_zero()
         self.vocabularies = Vocabularies()
-        self._scores = EpisodeScores(seed)
+        self._scores = EpisodeScores()
 
     def _build(self, shape: Shape, way: int) -> None:
         """Make the weights, a function of the seed."""
@@ -295,7 +290,8 @@ class TaskReptile(OuterTraining):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights are for and what they cost, as plain values."""
-        entry = start_entry(self.space, self.shape, self.vocabularies, self.cost())
+        entry = plain_entry(TaskStart.schema, labels_by_choice(self.space), self.shape, self.cost())
+        entry |= {"space": self.space.name, "vocabularies": self.vocabularies.to_plain()}
         checkpoint[TASKS_KEY] = {**entry, "own": asdict(self.account)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -128,17 +128,6 @@ def quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _quietly(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
-    """A method of Lightning's Trainer, without what it says on every run."""
-
-    @wraps(method)
-    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
-        with quiet_lightning():
-            return method(*args, **kwargs)
-
-    return run
-
-
 def _from_checkpoint(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
     """A method of a Trainer that says in one sentence from which checkpoint a training cannot go on."""
 
@@ -215,15 +204,14 @@ class Trainer(pytorch.Trainer):
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
-        given: list[Callback] = _as_list(callbacks)
+        own: list[Callback] = [_Defaults(threads), *_as_list(callbacks)]
         plugged: list[Plugin] = _as_list(plugins)
-        own = [_Defaults(threads), *given]
-        stoppable = any(isinstance(each, Preemption) for each in given)
+        stoppable = any(isinstance(each, Preemption) for each in own)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
             plugged.append(AtomicCheckpointIO())
-        timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in given)
+        timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in own)
         self._ends_otherwise = timed or max_epochs == -1
         if max_epochs is None:
             max_epochs = -1
@@ -243,23 +231,22 @@ class Trainer(pytorch.Trainer):
         self.threads = threads
         self.begun = False
 
-    fit = _from_checkpoint(_quietly(pytorch.Trainer.fit))
-    validate = _quietly(pytorch.Trainer.validate)
-    test = _quietly(pytorch.Trainer.test)
-    predict = _quietly(pytorch.Trainer.predict)
+    # They stay Lightning's own methods, whose arguments are those of the command line.
+    fit = _from_checkpoint(quiet_lightning()(pytorch.Trainer.fit))
+    validate = quiet_lightning()(pytorch.Trainer.validate)
+    test = quiet_lightning()(pytorch.Trainer.test)
+    predict = quiet_lightning()(pytorch.Trainer.predict)
 
     def check_end(self, model: LightningModule) -> None:
         """Raise ValueError if nothing ends a training: no limit, and no budget of a model with ``ends_by_itself``."""
         itself = getattr(model, "ends_by_itself", None)
         if itself or self.max_epochs != -1 or self.max_steps != -1:
             return
-        what = f"Nothing ends the training of {type(model).__name__}"
-        if itself is False:
-            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-        if not self._ends_otherwise:
-            raise ValueError(
-                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-            )
+        fix = "the model's flops, or the Trainer's max_epochs or max_steps."
+        if itself is None:
+            fix = "the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
+        if itself is False or not self._ends_otherwise:
+            raise ValueError(f"Nothing ends the training of {type(model).__name__}: set {fix}")
 
     def search(
         self, model: LightningModule, datamodule: LightningDataModule | None = None, ckpt_path: str | None = None

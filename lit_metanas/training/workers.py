@@ -109,8 +109,9 @@ class _Process(Submitted[_T]):
             message = pickle.loads(self.pipe.recv_bytes())  # noqa: S301 (of our own process)
         except (EOFError, OSError):
             self._process.join()
-            self.seconds = perf_counter() - self._begun
-            self._answer = None, RuntimeError(f"its process died ({_how(self._process.exitcode)})")
+            self.seconds, code = perf_counter() - self._begun, self._process.exitcode
+            how = f"exit code {code}" if code >= 0 else f"killed by signal {-code}, as for want of memory"
+            self._answer = None, RuntimeError(f"its process died ({how})")
         else:
             if message is None:
                 self._step_ended()
@@ -224,8 +225,9 @@ def check_workers(owner: str, workers: object) -> None:
     """Refuse a number of workers that is out of its range; ``owner`` begins the message."""
     whole = isinstance(workers, Integral) and not isinstance(workers, bool)
     if workers != AUTO_WORKERS and not (whole and 1 <= workers <= MOST_PROCESSES):  # type: ignore[operator]
-        shown = short_value(workers)
-        raise ValueError(f"{owner}: workers is {shown}; give 1 to {MOST_PROCESSES}, or '{AUTO_WORKERS}'.")
+        raise ValueError(
+            f"{owner}: workers is {short_value(workers)}; give 1 to {MOST_PROCESSES}, or '{AUTO_WORKERS}'."
+        )
 
 
 def number_of_workers(workers: int | str, *, flops: float, device: torch.device) -> int:
@@ -306,10 +308,3 @@ def _sendable(error: BaseException) -> BaseException:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-def _how(code: int) -> str:
-    """How a process ended."""
-    if code < 0:
-        return f"killed by signal {-code}, as for want of memory"
-    return f"exit code {code}"

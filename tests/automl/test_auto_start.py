@@ -17,7 +17,7 @@ from lit_metanas.automl import last_training, linear_models
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.training.task_start import Vocabularies, read_task_start
+from lit_metanas.training.meta_weights import TaskStart, Vocabularies
 
 TASK = Stripes(1, first=70)[0]
 ONE_TRIAL, TRIALS = (2e4, 4e4), (4e5, 1e5)
@@ -120,7 +120,7 @@ def test_images_are_brought_to_the_shape_of_the_start(
 
 
 def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Path) -> None:
-    start = read_task_start(usual)
+    start = TaskStart.read(usual)
     assert read_given(images, start=start.made_before).shape == (1, 8, 8)
     rows = (np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
     for data in (texts, rows, TASK):

@@ -21,7 +21,7 @@ from lit_metanas.io.locks import _in_use
 from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import read_results
 from lit_metanas.searchers.query.study import open_storage, open_study
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
@@ -70,7 +70,7 @@ def system_says(number: int) -> Callable[[], str | None]:
 SAID: dict[str, Callable[[], object]] = {
     "a checkpoint is truncated": lambda: check_checkpoint(bad("last.ckpt")),
     "a checkpoint would execute code": hostile_checkpoint,
-    "start weights are damaged": lambda: read_meta_checkpoint(bad("start.ckpt")),
+    "start weights are damaged": lambda: MetaCheckpoint.read(bad("start.ckpt")),
     "`results.json`": lambda: read_results(bad("results.json")),
     "what a search keeps": damaged_pair,
     "an image is damaged": lambda: read_image(bad("cat.png"), (1, 8, 8)),

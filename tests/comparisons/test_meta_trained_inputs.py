@@ -10,7 +10,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.kinds import stored_preprocessing
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
 FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
@@ -93,7 +93,7 @@ def searched(
 
 def test_a_checkpoint_keeps_the_vocabulary_of_its_source(of_texts: str) -> None:
     source = Sentences("red")
-    assert read_meta_checkpoint(of_texts).inputs.preprocessing == source.preprocessing
+    assert MetaCheckpoint.read(of_texts).inputs.preprocessing == source.preprocessing
     assert lm.MetaSearchedArchitecture(of_texts).preprocessing == source.preprocessing
     assert lm.MetaSearchedArchitecture(of_texts, inherit=False).preprocessing is None
 
@@ -205,4 +205,4 @@ def test_a_damaged_description_of_inputs_is_told(inputs: object, of_texts: str, 
     content[META_KEY]["inputs"] = inputs
     torch.save(content, tmp_path / "bad.ckpt")
     with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by MetaSearch"):
-        read_meta_checkpoint(tmp_path / "bad.ckpt")
+        MetaCheckpoint.read(tmp_path / "bad.ckpt")

@@ -20,7 +20,7 @@ from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
@@ -84,7 +84,7 @@ def end_state(folder):
     (record,) = read_record_lines(folder / "records.jsonl")
     (chosen,) = read_architectures(folder / "architectures.json")
     untimed = [replace(trial, cost=replace(trial.cost, seconds=0.0)) for trial in record.trials]
-    checkpoint = read_meta_checkpoint(folder / "start.ckpt")
+    checkpoint = MetaCheckpoint.read(folder / "start.ckpt")
     weights = {name: tensor.tolist() for name, tensor in checkpoint.weights.items()}
     assert sorted(file.name for file in folder.iterdir()) == [
         ".change.lock", ".search.lock", "architectures.json", "finished.json", "recipe.yaml", "records.jsonl",

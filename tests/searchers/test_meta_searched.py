@@ -11,7 +11,8 @@ from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
 from lit_metanas.spaces import LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entry
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint
+from lit_metanas.training.meta_weights import labels_by_choice
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))
@@ -25,7 +26,11 @@ def checkpoint(tmp_path):
     logits = {c.name: 5 * F.one_hot(torch.tensor(len(c.labels) - 1), len(c.labels)).float() for c in SPACE.choices}
     state = {f"supernet.{name}": value for name, value in supernet.state_dict().items()}
     path = tmp_path / "meta.ckpt"
-    torch.save({"state_dict": state, META_KEY: meta_entry(SPACE, SHAPE, logits, {}, Cost(flops=123))}, path)
+    content = MetaCheckpoint(
+        weights={}, labels=labels_by_choice(SPACE), shape=SHAPE, cost=Cost(flops=123), logits=logits, statistics={},
+        derived=SPACE.derive(logits),
+    )  # fmt: skip
+    torch.save({"state_dict": state, META_KEY: content.entry()}, path)
     return str(path), supernet
 
 

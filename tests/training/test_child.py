@@ -100,7 +100,7 @@ def test_the_account_is_what_was_computed(examples, seen, steps):
     assert cost == Cost(steps=3 * steps, images=3 * seen, flops=3 * counter.total)
 
 
-def test_accuracy_against_a_plain_loop():
+def test_accuracy_against_a_plain_loop(monkeypatch):
     one = child(recipe=Recipe(epochs=20, batch_size=8))
     fit_child(one, split(), seed=0)
     test = split(31, seed=4)
@@ -109,7 +109,8 @@ def test_accuracy_against_a_plain_loop():
     with torch.no_grad():
         for image, label in zip(test.inputs, test.labels, strict=True):
             right += int(one.network(image[None]).argmax()) == int(label)
-    assert score(one, test, batch_size=7) == right / 31
+    assert score(one, test) == right / 31
+    monkeypatch.setattr("lit_metanas.training.child.SCORED_AT_ONCE", 7)
     assert score(one, test) == right / 31
     assert right > 20
 

@@ -16,7 +16,6 @@ from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
-    read_meta_checkpoint,
     read_parameters,
     write_meta_checkpoint,
 )
@@ -47,7 +46,7 @@ def resume(path, **options):
 
 def test_a_checkpoint_tells_everything(saved):
     model, path = saved
-    found = read_meta_checkpoint(path)
+    found = MetaCheckpoint.read(path)
     assert found.architecture() == dict(model.space.derive(model.logits.tree()))
     assert found.shape == SHAPE
     assert found.cost == model.cost()
@@ -100,7 +99,7 @@ def test_a_start_is_written_and_read(tmp_path):
         head=head,
     )  # fmt: skip
     write_meta_checkpoint(tmp_path / "start.ckpt", written)
-    read = read_meta_checkpoint(tmp_path / "start.ckpt")
+    read = MetaCheckpoint.read(tmp_path / "start.ckpt")
     assert read.architecture() == {"a": "y"}
     assert torch.equal(read.weights["layers.0.scale"], weights["layers.0.scale"])
     assert (read.labels, read.shape, read.cost) == (written.labels, written.shape, written.cost)

@@ -9,7 +9,7 @@ import torch
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLinearHead
-from lit_metanas.meta.inner_loop import evaluate
+from lit_metanas.meta.inner_loop import Adaptation, evaluate
 from lit_metanas.meta.learner import task_generator
 from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
@@ -175,10 +175,12 @@ def test_adaptation_works_in_a_test_whatever_the_mode(inference_mode):
     for index in range(6):
         episode = data.stream("test")[0, index]
         generator = task_generator(0, -1, index)
-        scores, adapted = evaluate(learner, model.inner_loop, model.meta_parameters(), episode, generator)
+        before = model.meta_parameters()
+        scores = evaluate(learner, model.inner_loop, before, episode, generator)
         expected.append((scores.argmax(1) == episode.query.labels).double().mean().item())
-        before = model.meta_parameters().weights
-        assert any(not torch.equal(value, before[name]) for name, value in adapted.parameters.weights.items())
+        noise = learner.draw_noise(before.logits, episode, generator, steps=model.inner_loop.steps)
+        adapted = model.inner_loop.adapt(before, Adaptation(learner, episode, noise)).weights
+        assert any(not torch.equal(value, before.weights[name]) for name, value in adapted.items())
     assert model.test_values == pytest.approx(expected, abs=1e-12)
     trainer.validate(model, data, verbose=False)
     trainer.fit(model, data)  # the parameters are still trainable

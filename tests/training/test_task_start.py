@@ -8,8 +8,8 @@ from lightning.pytorch import Callback
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.training.task_start import TASKS_KEY, TaskStart, Vocabularies, read_task_start
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import TASKS_KEY, TaskStart, Vocabularies
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)
 
@@ -79,7 +79,7 @@ def texts(tmp_path_factory):
 
 def test_a_start_tells_everything(texts):
     model, path = texts
-    found = read_task_start(path)
+    found = TaskStart.read(path)
     theirs = {**found.weights, **found.outputs}
     assert all(torch.equal(value, theirs[name]) for name, value in model.weights().items())
     assert {"head.weight", "head.bias", "embedding.weight"} == found.outputs.keys()
@@ -212,7 +212,7 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
     with pytest.raises(ValueError, match="was written by a newer version of lit_metanas: upgrade"):
         run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "newer.ckpt"))
     with pytest.raises(ValueError, match="is damaged or was not written by MetaSearch"):
-        read_meta_checkpoint(images[1])
+        MetaCheckpoint.read(images[1])
     content.pop(TASKS_KEY)
     torch.save(content, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="The checkpoint was not written by TaskReptile: give one that `fit`"):

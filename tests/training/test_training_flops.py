@@ -27,7 +27,7 @@ from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.meta.learner import task_generator
 from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training.collectives import outer_mean
+from lit_metanas.training.outer_training import outer_mean
 
 SPACE = LayeredSpace(
     kernels=(1, 3, 5), depths=(1, 2, 3), widths=(3, 6), skips=("none", "residual"), dropouts=(0.0, 0.2)

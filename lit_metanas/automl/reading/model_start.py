@@ -32,7 +32,7 @@ from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import evidence_of, judge
 from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
-from lit_metanas.training.task_start import TaskStart, read_task_start
+from lit_metanas.training.meta_weights import TaskStart
 
 # How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
@@ -145,6 +145,6 @@ def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
             "that `fit` of TaskReptile wrote."
         )
     if Path(path).is_file():
-        return read_task_start(path)
+        return TaskStart.read(path)
     model, weights = load(path), read_weights(Path(path) / WEIGHTS)
     return ModelStart(writable(os.fspath(path)), model, weights, read_description(Path(path) / DESCRIPTION).objective)

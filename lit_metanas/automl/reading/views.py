@@ -29,7 +29,7 @@ from lit_metanas.spaces.union import UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
-from lit_metanas.training.task_start import TaskStart
+from lit_metanas.training.meta_weights import TaskStart
 
 # Validation examples, at most half of them, that the first network of an ensemble does not learn from.
 MOST_CALIBRATING = 300

@@ -46,8 +46,8 @@ class MetaCheckpoint(MetaWeights):
         plain, inputs, derived = read_plain(entry), UNKNOWN_INPUTS, None
         if entry.get("derived") is not None:
             derived = read_field(Architecture, entry["derived"], "its architecture")
-        if _INPUTS in entry:
-            inputs = InputMeaning.from_plain(entry[_INPUTS])
+        if "inputs" in entry:
+            inputs = InputMeaning.from_plain(entry["inputs"])
         logits = {name: finite_tensor(entry["logits"][name], len(own)) for name, own in plain["labels"].items()}
         return cls(
             weights=weights_within(state, "supernet."),
@@ -80,6 +80,15 @@ class MetaCheckpoint(MetaWeights):
             cost=cost,
             head=head,
         )
+
+    def entry(self) -> dict[str, Any]:
+        """What goes into a checkpoint under ``META_KEY``, but for the weights: plain values and tensors only."""
+        entry = plain_entry(self.schema, self.labels, self.shape, self.cost)
+        if self.derived is not None:
+            entry["derived"] = self.derived.to_json()
+        if self.inputs.digest:  # not of images
+            entry["inputs"] = self.inputs.to_plain()
+        return {**entry, "logits": _detach(self.logits), "statistics": _detach(self.statistics)}
 
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
@@ -139,64 +148,14 @@ class MetaCheckpoint(MetaWeights):
         for choice in space.choices:
             theirs = self.labels[choice.name]
             logits[choice.name] = self.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
-        return Parameters(weights, logits, _cut_head(self.head, supernet.features))
-
-
-def _cut_head(head: Mapping[str, Tensor], features: int) -> dict[str, Tensor]:
-    """A head's parameters; of weights ``(way, features)`` with a bias ``(way,)`` those of the first features."""
-    cut = dict(head)
-    if cut.keys() == {"weight", "bias"} and cut["weight"].ndim == 2:
-        cut["weight"] = cut["weight"][:, :features].clone()
-    return cut
-
-
-_INPUTS = "inputs"
-"""Under this name the entry has what made the inputs, unless these are images."""
-
-
-def meta_entry(
-    space: SearchSpace,
-    shape: Shape,
-    logits: Mapping[str, Tensor],
-    statistics: Mapping[str, Tensor],
-    cost: Cost,
-    inputs: InputMeaning = UNKNOWN_INPUTS,
-) -> dict[str, Any]:
-    """The entry that goes into the checkpoint under ``META_KEY``: plain values and tensors only."""
-    return _entry(
-        MetaCheckpoint(
-            weights={},
-            labels=labels_by_choice(space),
-            shape=shape,
-            cost=cost,
-            logits=dict(logits),
-            statistics=dict(statistics),
-            derived=space.derive(logits),
-            inputs=inputs,
-        )
-    )
-
-
-def _entry(content: MetaCheckpoint) -> dict[str, Any]:
-    """All of the entry but what a run adds to go on from."""
-    entry = plain_entry(content.schema, content.labels, content.shape, content.cost)
-    if content.derived is not None:
-        entry["derived"] = content.derived.to_json()
-    if content.inputs.digest:
-        entry[_INPUTS] = content.inputs.to_plain()
-    return {**entry, "logits": _detach(content.logits), "statistics": _detach(content.statistics)}
+        head = dict(self.head)
+        if head.keys() == {"weight", "bias"} and head["weight"].ndim == 2:  # (way, features), of a linear head
+            head["weight"] = head["weight"][:, : supernet.features].clone()
+        return Parameters(weights, logits, head)
 
 
 def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
-
-
-def resumable(content: Mapping[str, Any]) -> MetaCheckpoint:
-    """The content of a whole checkpoint, from which a model goes on; ValueError for a mere start."""
-    checkpoint = MetaCheckpoint.of(content)
-    if "own" not in content[META_KEY]:
-        raise ValueError("The checkpoint holds start weights, not a run to resume: give it as the model's start.")
-    return checkpoint
 
 
 def check_data(inputs: InputMeaning, preprocessing: Preprocessing | None) -> None:
@@ -208,23 +167,18 @@ def check_data(inputs: InputMeaning, preprocessing: Preprocessing | None) -> Non
         )
 
 
-def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
-    """Read a checkpoint that ``fit`` of ``MetaSearch`` wrote, onto the CPU; no code in it is executed."""
-    return MetaCheckpoint.read(path)
-
-
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, task: Task) -> Parameters:
     """The meta-trained weights and logits of a checkpoint, cut to ``space``, to start a task's search from."""
-    checkpoint = read_meta_checkpoint(path)
+    checkpoint = MetaCheckpoint.read(path)
     checkpoint.check_task(task)
     return checkpoint.parameters(space, task.shape)
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
-    """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
+    """Write, atomically, what ``MetaCheckpoint.read`` reads: a start for ``MetaSearch``, not a run to resume."""
     named = {
         **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
         **{f"head.{name}": value for name, value in checkpoint.head.items()},
     }
     with replacing(path) as temporary:
-        torch.save({META_KEY: _entry(checkpoint), "state_dict": _detach(named)}, temporary)
+        torch.save({META_KEY: checkpoint.entry(), "state_dict": _detach(named)}, temporary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
@@ -27,56 +27,11 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.meta_search.meta_checkpoint import (
-    META_KEY,
-    MetaCheckpoint,
-    check_data,
-    meta_entry,
-    read_meta_checkpoint,
-    resumable,
-)
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint, check_data
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
 from lit_metanas.training.meta_search.training_state import RunningStatistics
-from lit_metanas.training.outer_training import Account, OuterTraining, validate_anew
-
-
-class EpisodeScores:
-    """One score an episode, brought into the episodes' order over all processes."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.mine: list[float] = []  # episode `i` of process `rank` is number `i * world_size + rank`
-
-    def number(self, trainer: Trainer) -> int:
-        """The number of this process's next episode."""
-        return len(self.mine) * trainer.world_size + trainer.global_rank
-
-    def judge(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episodes: Sequence[Episode],
-        trainer: Trainer,
-        progress: float = 1.0,
-    ) -> None:
-        """Adapt to each of this process's next episodes, outside of inference mode, and add its score."""
-        # Dropout is a part of adaptation, but not of a mere look at the support set.
-        dropout = inner_loop.steps > 0
-        for episode in map(Episode.trainable, episodes):
-            generator = task_generator(self.seed, EVALUATION, self.number(trainer))
-            scores, _ = evaluate(
-                learner, inner_loop, parameters, episode, generator, support_dropout=dropout, progress=progress
-            )
-            right = int((scores.argmax(1) == episode.query.labels).sum())
-            self.mine.append(right / len(episode.query))
-
-    def gather(self, trainer: Trainer) -> list[float]:
-        """The scores of all processes, of which some may have judged an episode fewer, in the episodes' order."""
-        world, rank = trainer.world_size, trainer.global_rank
-        numbered = [(place * world + rank, score) for place, score in enumerate(self.mine)]
-        return [score for _, score in sorted(gather_lists(numbered))]
+from lit_metanas.training.meta_weights import labels_by_choice
+from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, validate_anew
 
 
 class MetaLearned(OuterTraining):
@@ -98,25 +53,26 @@ class MetaLearned(OuterTraining):
         prior_strength: float,
         start: str | None,
         task_architectures: AdaptedLogits | None,
+        flops: float | None,
+        skipped: int,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.space, self.inner_loop, self.seed, self.task_architectures = space, inner_loop, seed, task_architectures
+        super().__init__(flops=flops, skipped=skipped, seed=seed)
+        self.space, self.inner_loop, self.task_architectures = space, inner_loop, task_architectures
         if task_architectures is not None:
             task_architectures.check(inner_loop)
         self.test_values: list[float] = []  # one accuracy a test episode, of all processes, in the episodes' order
-        self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
+        self._derived, self._one_hot, self._relaxed = (EpisodeScores() for _ in range(3))
         self._protocol: Protocol | None = None
         # The order of a checkpoint's tensors is this one, whenever the modules are built.
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
         self.register_module("head", None)
-        self.count_from_zero()
         self._parts = relaxation, head, batch_norm
         self._start: MetaCheckpoint | None = None
         self._inputs = UNKNOWN_INPUTS
         if start is not None:
-            self._start = read_meta_checkpoint(start)
+            self._start = MetaCheckpoint.read(start)
             self._inputs = self._start.inputs
         self._random_state: Tensor | None = None
         if shape is None:
@@ -189,13 +145,25 @@ class MetaLearned(OuterTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()
-        logits, statistics = self.logits.tree(), self.statistics.values
-        checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost(), self._inputs)
+        content = MetaCheckpoint(
+            weights={},  # which are in the checkpoint as those of the module
+            labels=labels_by_choice(self.space),
+            shape=self.shape,
+            cost=self.cost(),
+            logits=self.logits.tree(),
+            statistics=self.statistics.values,
+            derived=self.architecture(),
+            inputs=self._inputs,
+        )
+        checkpoint[META_KEY] = content.entry()
         checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore statistics and account."""
-        found = resumable(checkpoint)
+        found = MetaCheckpoint.of(checkpoint)
+        entry = checkpoint[META_KEY]
+        if "own" not in entry:
+            raise ValueError("The checkpoint holds start weights, not a run to resume: give it as the model's start.")
         self._take_inputs_from(found)
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
@@ -204,7 +172,6 @@ class MetaLearned(OuterTraining):
         validate_anew(checkpoint)
         trainer = self._trainer_or_none()
         world = getattr(trainer, "world_size", 1)
-        entry = checkpoint[META_KEY]
         try:
             self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
@@ -272,45 +239,7 @@ class MetaLearned(OuterTraining):
         }
 
     def on_validation_epoch_start(self) -> None:
-        """Take the batch-norm statistics of the derived architecture from the last training tasks."""
-        self._start_evaluation()
-
-    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
-        self._evaluate_derived(batch)
-        if self.logits.open:
-            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
-            self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
-            self._evaluate(batch, Derived(self.space), self._one_hot, None)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
-        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
-        for suffix, scores in logged.items():
-            key = f"val/accuracy{suffix}"
-            if values := scores.gather(self.trainer):
-                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
-                if not suffix:
-                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
-
-    def on_test_epoch_start(self) -> None:
-        """Forget earlier scores."""
-        self._start_evaluation()
-
-    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """Judge the derived architecture."""
-        if batch:  # of the last one a process may have no episode
-            self._protocol = Protocol("episodes", batch[0].way, batch[0].shot, self.learner.batch_norm)
-        self._evaluate_derived(batch)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
-        self.test_values = self._derived.gather(self.trainer)
-        interval = t_interval(self.test_values)
-        self.log("test/accuracy", interval.mean, sync_dist=True)
-        self.log("test/ci95", interval.half, sync_dist=True)
-
-    def _start_evaluation(self) -> None:
+        """Forget earlier scores, and take batch-norm statistics and images from the last training tasks."""
         for scores in (self._derived, self._relaxed, self._one_hot):
             scores.mine.clear()
         self.refresh_statistics()
@@ -323,36 +252,63 @@ class MetaLearned(OuterTraining):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
         if own is not None:
             with torch.inference_mode(False):
-                trained = MetaTrained(
-                    space=self.space,
-                    learner=self.learner,
-                    inner_loop=self.inner_loop,
-                    parameters=self.meta_parameters(),
-                    images=images,
-                    seed=self.seed,
-                )
-                own.begin(trained)
+                parameters = self.meta_parameters()
+                own.begin(MetaTrained(self.space, self.learner, self.inner_loop, parameters, images, self.seed))
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
+        self._evaluate(batch, self._derived, Derived(self.space), self.statistics.values)
+        if self.logits.open:
+            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
+            self._evaluate(batch, self._relaxed, self.learner.relaxation, None)
+            self._evaluate(batch, self._one_hot, Derived(self.space), None)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
+        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
+        for suffix, scores in logged.items():
+            if values := scores.gather(self.trainer):
+                self.log(f"val/accuracy{suffix}", sum(values) / len(values), prog_bar=not suffix, sync_dist=True)
+                if not suffix:
+                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
+
+    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture."""
+        if batch:  # of the last one a process may have no episode
+            self._protocol = Protocol("episodes", batch[0].way, batch[0].shot, self.learner.batch_norm)
+        self._evaluate(batch, self._derived, Derived(self.space), self.statistics.values)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
+        self.test_values = self._derived.gather(self.trainer)
+        interval = t_interval(self.test_values)
+        self.log("test/accuracy", interval.mean, sync_dist=True)
+        self.log("test/ci95", interval.half, sync_dist=True)
 
     def _evaluate(
-        self, batch: list[Episode], relaxation: Relaxation, scores: EpisodeScores, statistics: dict[str, Tensor] | None
+        self, batch: list[Episode], scores: EpisodeScores, relaxation: Relaxation, statistics: dict[str, Tensor] | None
     ) -> None:
-        learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
+        """Adapt to each episode, under an architecture of its own if it is to have one, and add its accuracy."""
+        # While it is trained, a relaxation is somewhere in its schedule; elsewhere it is at its end.
+        progress = self.progress if self.trainer.state.fn == TrainerFn.FITTING else 1.0
+        learner, inner_loop = replace(self.learner, relaxation=relaxation, statistics=statistics), self.inner_loop
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer, self._reached())
-
-    def _reached(self) -> float:
-        """Where in its schedule a relaxation is that is being trained; elsewhere at its end."""
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return 1.0
-        return float(getattr(self, "progress", 1.0))
-
-    def _evaluate_derived(self, batch: list[Episode]) -> None:
-        architectures = self.task_architectures
-        if architectures is None:
-            self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
-            return
-        with torch.inference_mode(False), torch.enable_grad():
+            parameters = self.meta_parameters()
             for episode in map(Episode.trainable, batch):
-                learner, parameters = architectures.take(episode, self._derived.number(self.trainer))
-                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)
+                number = scores.number(self.trainer)
+                if self.task_architectures is not None and scores is self._derived:
+                    learner, parameters = self.task_architectures.take(episode, number)
+                found = evaluate(
+                    learner,
+                    inner_loop,
+                    parameters,
+                    episode,
+                    task_generator(self.seed, EVALUATION, number),
+                    support_dropout=inner_loop.steps > 0,  # a part of adaptation, but not of a mere look at the set
+                    progress=progress,
+                )
+                right = int((found.argmax(1) == episode.query.labels).sum())
+                scores.mine.append(right / len(episode.query))

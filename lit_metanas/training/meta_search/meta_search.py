@@ -28,9 +28,9 @@ from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
-from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
+from lit_metanas.training.outer_training import outer_mean
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -129,17 +129,16 @@ class MetaSearch(MetaLearned):
             prior_strength=schedule.prior_strength,
             start=start,
             task_architectures=task_architectures,
+            flops=flops,
+            skipped=skipped,
             seed=seed,
         )
-        self.flops, self.skipped = flops, skipped
-        self.check_limits()
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(
                 f"MetaSearch: gradient_clip is {gradient_clip}; give a positive number, or leave it out not to clip."
             )
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
-        self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PrototypeLoss()
         self.meta_gradient.check(head, relaxation, self.inner_loop)
         self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer

@@ -17,7 +17,6 @@ from lit_metanas.relaxations.relaxation import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, embed_and_record
 from lit_metanas.tasks.task import Episode
-from lit_metanas.training.collectives import gather_rows
 
 
 class RunningStatistics:
@@ -87,7 +86,8 @@ class RunningStatistics:
         if trainer.world_size == 1:
             return mine
         device = trainer.strategy.root_device
-        return list(gather_rows(torch.stack([task.to(device) for task in mine]), trainer))
+        gathered = trainer.strategy.all_gather(torch.stack([task.to(device) for task in mine]))
+        return list(gathered.transpose(0, 1).flatten(0, 1))  # task `i` of process `rank` is number `i * world + rank`
 
     def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
