@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lit_metanas.kinds.file_reading import Source as Source
     from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource
+    from lit_metanas.kinds.images.array_tasks import DatasetSource as DatasetSource
     from lit_metanas.kinds.images.array_tasks import task_from_arrays as task_from_arrays
-    from lit_metanas.kinds.images.dataset_tasks import DatasetSource as DatasetSource
-    from lit_metanas.kinds.images.dataset_tasks import task_from_dataset as task_from_dataset
+    from lit_metanas.kinds.images.array_tasks import task_from_dataset as task_from_dataset
     from lit_metanas.kinds.images.folders import FolderTask as FolderTask
     from lit_metanas.kinds.images.folders import ImageFolder as ImageFolder
     from lit_metanas.kinds.images.glyphs import Glyphs as Glyphs
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.texts.vocabularies import Words as Words
 
 _NAMES = {
-    "images.array_tasks": "ArraySource task_from_arrays",
-    "images.dataset_tasks": "DatasetSource task_from_dataset",
+    "images.array_tasks": "ArraySource DatasetSource task_from_arrays task_from_dataset",
     "images.folders": "FolderTask ImageFolder",
     "images.glyphs": "Glyphs",
     "images.image_files": "ImageAugmentation",

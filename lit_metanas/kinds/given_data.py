@@ -18,8 +18,7 @@ from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.given_pairs import contents_of, labelled_pair
-from lit_metanas.kinds.images.array_tasks import task_from_arrays
-from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
+from lit_metanas.kinds.images.array_tasks import task_from_arrays, task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
 from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
 from lit_metanas.kinds.texts.table_files import is_table_file, read_whole_rows, tables_in

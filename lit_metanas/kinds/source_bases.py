@@ -48,9 +48,8 @@ class ClassExamples(ABC):
         self._name = name
         self._sizes = sizes
         self._read: dict[str, Tensor] = {}
-        owner = type(self).__name__
         self._classes = class_subsets(
-            [*sizes], lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun
+            [*sizes], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
         )
 
     @abstractmethod
@@ -85,7 +84,7 @@ class ComputedSource(TaskSource):
 
     dtype: ClassVar[torch.dtype]  # of the kept examples
 
-    def __init__(self, seed: int, cache: str | None, pool: int) -> None:
+    def __init__(self, seed: int = 0, cache: str | None = None, pool: int = 20) -> None:
         check_range(type(self).__name__, seed=(seed, 0), pool=(pool, 1, ORDINARY_EXAMPLES))
         self.seed = seed
         self.cache = Path(cache) if cache else cache_folder()
@@ -146,9 +145,7 @@ class ComputedSource(TaskSource):
         else:
             keys = zip(owners.tolist(), chosen.tolist(), strict=True)
             found = torch.stack([self._block((own, held_out, at // BLOCK_SIZE))[at % BLOCK_SIZE] for own, at in keys])
-        if found.is_floating_point():
-            return found.float()
-        return found
+        return found.float() if found.is_floating_point() else found
 
     def _block(self, block: BlockKey) -> Tensor:
         if block not in self._blocks:
@@ -176,6 +173,5 @@ def read_kept(file: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor 
         examples = torch.from_numpy(arrays["examples"])
     except (ValueError, KeyError, TypeError):  # NumPy has types that torch lacks
         return None
-    if examples.shape != shape or examples.dtype != dtype:
-        return None
-    return examples
+    fits = examples.shape == shape and examples.dtype == dtype
+    return examples if fits else None
