@@ -16,8 +16,8 @@ from lit_metanas.kinds.images.image_files import ImageAugmentation
 
 NO_AUGMENTATION = "none"
 
+# Masks of bands, and masks of steps, in each series.
 MASKS = 2
-"""Of the bands, and of the steps, of a series."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class _Strength:
     noise: float  # standard deviation of what is added to rows, as a share of their columns'
 
 
+# Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015).
+# Moves by a tenth, as of Warden (2018), took digits of a new speaker from 68.4 to 72.3 % and environmental sounds from
+# 88.1 to 89.5 on inner folds; by half these had 90.5, and the digits 64.3.
 _STRENGTHS: Mapping[str, _Strength] = {
     "light": _Strength(
         {"turn": 10.0, "scale": 0.15, "move": 0.1, "colour": 0.2},
@@ -42,14 +45,9 @@ _STRENGTHS: Mapping[str, _Strength] = {
         bands=27 / 80, steps=0.2, moves=0.5, tokens=0.3, noise=0.3,
     ),
 }  # fmt: skip
-"""Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015).
 
-Moves by a tenth, as of Warden (2018), took digits of a new speaker from 68.4 to 72.3 % and environmental sounds from
-88.1 to 89.5 on inner folds; by half these had 90.5, and the digits 64.3.
-"""
-
+# The augmentations of a recipe, each stronger than the one before.
 AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
-"""What a recipe may have, each stronger than the one before."""
 
 
 def colours_can_change(inputs: Tensor) -> bool:

@@ -18,18 +18,18 @@ from lit_metanas.tasks.labels import is_missing
 ISO = "ISO 8601"
 _ISO_BEGINS = re.compile(r"\d{4}-\d\d-\d\d")
 _DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+# How dates are written. A date that fits several forms is read by the first of them.
 DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
-"""How dates are written; of one that may be read in two ways the first is taken."""
 
 
 _TRAIN, _VAL, _TEST = range(3)
 
+# The words by which a column names the parts of a task, in small letters.
 PART_NAMES: Mapping[str, int] = {
     **dict.fromkeys(("train", "training", "learn", "false", "no", "0"), _TRAIN),
     **dict.fromkeys(("val", "valid", "validation", "dev"), _VAL),
     **dict.fromkeys(("test", "testing", "eval", "holdout", "true", "yes", "1"), _TEST),
 }
-"""How a column names parts, in small letters, by the order of a task's parts."""
 
 
 def read_date(text: str, form: str) -> datetime | None:

@@ -31,21 +31,21 @@ from lit_metanas.io.text import first_few, writable
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
+# Files that a process or thread takes at once, and the number of files from which on processes are worth their start.
 TAKEN_AT_ONCE, MANY_TO_READ = 16, 500
-"""Files that a process or thread takes at once, and the number from which on processes are worth their start."""
 
+# The first files are not timed, since they load what reads them; so many after them are.
 FIRST_FILES, TIMED_FILES = 16, 256
-"""Files that are read before the clock is looked at, since the first one loads what reads it; and while it runs."""
 
+# The share of the files is rounded to this, so that a person can copy it.
 SHARE_STEP = 0.001
-"""What the share of the files is rounded to, as a person can copy it."""
 
+# Files of each class, and groups with such files, that are read even if there is no time.
 FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
-"""Files of a class, and groups with such, that are read even if there is no time."""
 
 
+# Makes an input of a file; one that is unreadable is a ValueError.
 FileReader: TypeAlias = Callable[[Path], Tensor]
-"""Makes an input of a file; one that is unreadable is a ValueError."""
 
 _Found: TypeAlias = NDArray[Any] | ValueError
 

@@ -32,11 +32,11 @@ from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
 
+# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
-"""A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records."""
 
+# The kind of labelled examples in memory.
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
-"""The kind of labelled examples in memory."""
 
 
 def read_given(

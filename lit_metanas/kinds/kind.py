@@ -26,12 +26,13 @@ from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
+# What is searched of a recipe.
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
-"""What is searched of a recipe."""
 
+# The entry points by which other packages offer kinds.
 GROUP = "lit_metanas.kinds"
-"""The entry points by which other packages offer kinds."""
 
+# The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed.
 BUILT_IN = {
     "images": "images.image_kind.ImageKind",
     "sounds": "sounds.sound_kinds.SoundKind",
@@ -43,13 +44,12 @@ BUILT_IN = {
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
 }
-"""The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed."""
 
+# Bytes that the examples may take under any preprocessing, unless they usually take more.
 MOST_BYTES = 1 << 30
-"""Memory that the examples may take under a preprocessing, where they do not usually take more."""
 
+# Preprocessings to choose from, by label: that of the task comes first. Images have shapes in their place.
 Prepared: TypeAlias = Mapping[str, Any]
-"""Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
 _TO_LEARN_FROM = ("train", "training")
+# Names of folders and tables that hold a part of the examples each; the first one with labels is tested.
 _TO_TEST = ("test", "testing", "eval", "val", "valid", "validation", "dev")
-"""Names of folders and tables that hold a part of the examples each; the first one with labels is tested."""
 
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

@@ -34,11 +34,11 @@ from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Split, Task
 
+# Usual names of the column of files, whatever their case; they count where some of its cells name no file.
 FILE_COLUMNS = ("file", "path", "filename")
-"""Names of the column of files, where some in it are none; whatever their case."""
 
+# The column that names the speaker of a sound.
 SPEAKER = "speaker"
-"""The column of who speaks in sounds."""
 
 
 def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path | None = None) -> str | None:

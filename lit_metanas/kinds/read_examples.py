@@ -15,14 +15,14 @@ from lit_metanas.io.text import MOST_NAMED, number_of, writable
 from lit_metanas.kinds.kind import Kind, kind_named
 from lit_metanas.tasks.task import warn_of_data
 
+# New examples that are read and predicted at once.
 EXAMPLES_A_BATCH = 64
-"""New examples that are read and predicted at once."""
 
+# This file is standard input: a text a line, a table, or the name of an image or a sound a line.
 STANDARD_INPUT = "-"
-"""Named as a file, it is standard input: a text a line, a table, or the name of an image or a sound a line."""
 
+# Bytes of standard input.
 LARGEST_PIPED = 1 << 28
-"""Bytes of standard input."""
 
 
 class NewFile(NamedTuple):

@@ -19,16 +19,16 @@ from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
+# Examples of a class: those of episodes and of train and validation parts, and those of test parts alone.
 ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
-"""Examples of a class: those of episodes and of train and validation parts, and those of test parts alone."""
 
+# Examples of a class that are computed together, so that none depends on which others are asked for with it.
 BLOCK_SIZE = 20
-"""Examples of a class that are computed together, so that none depends on which others are asked for with it."""
 
 _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than that of one
 
+# The place of a class among all, whether its examples are held out, and which of their blocks it is.
 BlockKey: TypeAlias = tuple[int, bool, int]
-"""The place of a class among all, whether its examples are held out, and which of their blocks it is."""
 
 
 class ClassExamples(ABC):
@@ -145,7 +145,9 @@ class ComputedSource(TaskSource):
         else:
             keys = zip(owners.tolist(), chosen.tolist(), strict=True)
             found = torch.stack([self._block((own, held_out, at // BLOCK_SIZE))[at % BLOCK_SIZE] for own, at in keys])
-        return found.float() if found.is_floating_point() else found
+        if found.is_floating_point():
+            return found.float()
+        return found
 
     def _block(self, block: BlockKey) -> Tensor:
         if block not in self._blocks:
@@ -173,5 +175,6 @@ def read_kept(file: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor 
         examples = torch.from_numpy(arrays["examples"])
     except (ValueError, KeyError, TypeError):  # NumPy has types that torch lacks
         return None
-    fits = examples.shape == shape and examples.dtype == dtype
-    return examples if fits else None
+    if examples.shape != shape or examples.dtype != dtype:
+        return None
+    return examples

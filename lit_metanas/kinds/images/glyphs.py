@@ -23,17 +23,17 @@ from lit_metanas.tasks.source import Subset
 if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
+# Side of a master image in pixels: twice the side of an instance.
 CANVAS = 56
-"""Side of a master image in pixels: twice the side of an instance."""
 _BOX = 40
 _LOOK_ALIKE = 0.92
 
+# How strongly instances are distorted: the largest angle in degrees; the smallest size, as a share of the largest; the
+# largest changes of the ratio of width to height, of the horizontal shift a unit of height, and of the place.
 ROTATION, SMALLEST, STRETCH, SHEAR, SHIFT = 22.0, 0.55, 0.35, 0.4, 0.2
-"""How strongly instances are distorted: the largest angle in degrees; the smallest size, as a share of the largest; the
-largest changes of the ratio of width to height, of the horizontal shift a unit of height, and of the place."""
 
+# Standard deviation of the elastic displacement, as a share of half the image's side, and its knots a side.
 WARP, WARP_KNOTS = 0.11, 5
-"""Standard deviation of the elastic displacement, as a share of half the image's side, and its knots a side."""
 
 # The first word or words of the Unicode names of a script's letters. In this order look-alikes are dropped.
 _PREFIXES = {
@@ -60,12 +60,12 @@ _STIX = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIt
 _COMPUTER_MODERN = ("cmr10", "cmb10", "cmmi10", "cmss10", "cmti10", "cmtt10")  # trusted for ASCII only
 FACES = _SANS + _MONO + _SERIF + _STIX + _COMPUTER_MODERN
 
+# The scripts of each subset.
 SCRIPTS: dict[Subset, tuple[str, ...]] = {
     "train": ("Canadian Aboriginal", "Latin", "Cyrillic", "Arabic", "Tifinagh"),
     "val": ("Armenian", "Lao", "N'Ko", "Ogham"),
     "test": ("Georgian", "Greek", "Hebrew", "Old Italic", "Lisu", "Coptic"),
 }
-"""The scripts of each subset."""
 
 _VERSION = 2  # raise whenever the same arguments give other images
 

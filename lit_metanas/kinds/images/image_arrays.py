@@ -14,12 +14,12 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import ImageShape, Shape, image_shape
 
+# Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``.
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
-"""Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
 
 
+# Images of different shapes are brought to this one, in files and in memory.
 USUAL_IMAGE = ImageShape(3, 32, 32)
-"""Of images of different shapes, in files and in memory."""
 
 Channels: TypeAlias = Literal["first", "last"]
 
@@ -129,8 +129,8 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     return images
 
 
+# Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601).
 GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
 
 
 def fit_images(images: Tensor, shape: Shape) -> Tensor:

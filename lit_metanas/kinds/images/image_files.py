@@ -22,14 +22,14 @@ from lit_metanas.kinds.images.image_arrays import GREY, over_white
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.task import Episode, Split
 
+# Bytes of an image file, and pixels of an image.
 LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
-"""Bytes of an image file, and pixels of an image."""
 
+# The formats of the suffixes. Pillow finds formats by their first bytes, and for some of them starts other programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Those of the suffixes. Pillow tells formats by their first bytes, and for some it starts other programs."""
 
+# How the names of image files end, in small letters.
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-"""How the names of image files end, in small letters."""
 
 
 class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)

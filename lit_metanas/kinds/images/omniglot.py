@@ -19,15 +19,15 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
 from lit_metanas.tasks.source import Subset, TaskSource
 
+# Background alphabets that are kept for meta-validation: 151 characters.
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
-"""Background alphabets that are kept for meta-validation: 151 characters."""
 
 _SIDE = 28
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 _TURNS = ("", "/rot090", "/rot180", "/rot270")
 
+# Alphabet, name and images ``(drawers, 28, 28)`` of each character, by ``background`` and ``evaluation``.
 _Drawn: TypeAlias = dict[str, list[tuple[str, str, Tensor]]]
-"""Alphabet, name and images ``(drawers, 28, 28)`` of the characters of ``background`` and ``evaluation``."""
 
 
 @dataclass(frozen=True)

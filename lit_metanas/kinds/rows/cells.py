@@ -19,27 +19,27 @@ from lit_metanas.kinds.dates import DATE_FORMS, read_date
 from lit_metanas.tasks.labels import MISSING, hardly_repeat, is_missing
 from lit_metanas.tasks.number_targets import are_measures
 
+# Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these.
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
-"""Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
 
 CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
 
+# Characters of a cell that are read: the rest distinguishes no two categories.
 LONGEST_CELL = 200
-"""Characters of a cell that are read: what follows tells no two categories apart."""
 
+# Numbers next to a few texts are codes of categories if there are at most so many different ones.
 CODES = 12
-"""Different values up to which numbers next to a few texts are codes of categories."""
 
+# The largest share of other cells with which a column still counts as one of numbers or dates.
 STRAYS = 0.1
-"""The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
 
 _LIKE_A_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])")
 
+# What is wrong with a text in a column of numbers.
 NO_NUMBER = "no finite number: give numbers with a point and without a unit, and leave gaps empty."
-"""What is wrong with a text in a column of numbers."""
 
+# Booleans as files write them, in small letters, and their numbers.
 TRUTH = {"true": 1.0, "false": 0.0}
-"""Booleans as files write them, in small letters, and their numbers."""
 
 
 class CellError(ValueError):

@@ -20,19 +20,19 @@ from lit_metanas.kinds.dates import DATE_FORMS, ISO, read_date
 from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.records.plain import to_plain
 
+# How far a value is from the mean at most; one that is farther counts as this far.
 MOST_DEVIATIONS = 1000.0
-"""How far a value is from the mean at most; one that is farther counts as this far."""
 
+# The normal scores of the quantiles that are kept of a column.
 NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
-"""Of the quantiles that are kept of a column."""
 
+# Rows that a category has at least: all rarer ones together are one category.
 LEAST_OF_A_CATEGORY = 2
-"""Rows that a category has at least; all rarer ones are taken for one."""
 
 PARTS_OF_A_DATE = 4
 
+# How a gap, and a category that is rare or new, are shown.
 SHOWN_GAP, SHOWN_RARE = "?", "rare"
-"""How a gap, and a category that is rare or new, are shown."""
 
 
 @dataclass(frozen=True)

@@ -30,22 +30,22 @@ from lit_metanas.records.plain import from_plain
 
 Scale: TypeAlias = Literal["pieces", "quantiles", "standardised", "together"]
 
+# The kinds of columns, by the names that files give them.
 COLUMN_KINDS: dict[str, type[TableColumn]] = {
     each.kind: each
     for each in (UnusedColumn, NumberColumn, QuantileColumn, PiecewiseColumn, CategoryColumn, DateColumn)
 }
-"""By the names that files give them."""
 
 SCALES: tuple[Scale, ...] = ("pieces", "quantiles", "standardised", "together")
 
+# Categories of a column, and pieces of one of numbers, at most.
 MOST_CATEGORIES, MOST_PIECES = 256, 16
-"""Categories of a column, and pieces of one of numbers, at most."""
 
+# Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces.
 MOST_OF_A_ROW, MOST_INPUTS = 1 << 12, 1 << 26
-"""Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces."""
 
+# In so many rows, whole numbers that all differ and leave few out count the rows.
 LEAST_COUNTED = 50
-"""Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
 
 
 @dataclass(frozen=True)

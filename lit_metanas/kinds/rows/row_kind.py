@@ -29,8 +29,8 @@ from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
+# A network soon learns fewer rows than this by heart.
 FEW_ROWS = 1000
-"""Rows to learn from up to which they are soon learned by heart."""
 
 READER = {"text.depth": "1", "text.width": "64", "text.skip": "residual"}
 

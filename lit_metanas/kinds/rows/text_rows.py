@@ -21,8 +21,8 @@ from lit_metanas.kinds.texts.text_tables import are_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.vocabularies import Words
 
+# What stands between the texts of several columns.
 JOINED_BY = "\n"
-"""What stands between the texts of several columns."""
 
 
 @dataclass(frozen=True)

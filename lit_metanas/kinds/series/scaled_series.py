@@ -20,14 +20,14 @@ from lit_metanas.io.text import number_of, printable, short_value
 from lit_metanas.kinds.rows.column_kinds import NumberColumn
 from lit_metanas.kinds.series.series_files import SeriesValues, read_series_file
 
+# Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
+# names; or a CSV file.
 RawSeries: TypeAlias = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | str | Path
-"""Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
-names; or a CSV file."""
 
+# Steps of an input, whose cost grows with them: neighbours of longer series are averaged.
 LONGEST_INPUT = 512
-"""Of an input, whose cost grows with its steps: neighbours of longer series are averaged."""
+# How far a value is from the mean at most; one that is farther counts as this far.
 MOST_DEVIATION = 100.0
-"""How far a value is from the mean at most; one that is farther counts as this far."""
 
 
 @dataclass(frozen=True)

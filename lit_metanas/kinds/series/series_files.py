@@ -25,8 +25,8 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 
+# Of a series, shape ``(channels, steps)``, NaN where a value is missing.
 SeriesValues: TypeAlias = NDArray[np.float64]
-"""Of a series, shape ``(channels, steps)``, NaN where a value is missing."""
 
 SERIES_TABLES = (".csv", ".tsv")
 ARCHIVE_SUFFIX = ".ts"
@@ -42,8 +42,8 @@ ID_COLUMNS = (
     "recording_id",
     "unit",
 )
+# Names by which columns are found, whatever their case.
 TIME_COLUMNS = ("time", "timestamp", "t", "step", "date", "datetime")
-"""Names by which columns are found, whatever their case."""
 
 
 @dataclass(frozen=True)

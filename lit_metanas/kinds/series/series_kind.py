@@ -27,11 +27,12 @@ from lit_metanas.spaces.any_input.rocket_space import LEVELS
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
+# Convolutions along time.
 STEP_LAYERS: Mapping[str, str] = {
     "operation": "conv_5", "depth": "3", "width": "64", "activation": "ReLU", "dropout": "0.2", "pool": "max",
     "readout": "max", "skip": "residual",
 }  # fmt: skip
-"""Convolutions along time."""
+# Networks of different structure. Those that did best on a validation part of spoken vowels come first.
 SERIES_NETWORKS: tuple[Mapping[str, str], ...] = (
     STEP_LAYERS,
     {**STEP_LAYERS, "operation": "inception", "readout": "mean"},  # as InceptionTime, with pooling
@@ -39,10 +40,9 @@ SERIES_NETWORKS: tuple[Mapping[str, str], ...] = (
     {**STEP_LAYERS, "operation": "gru", "depth": "2"},
     {**STEP_LAYERS, "operation": "sep_conv_7", "readout": "attention"},
 )
-"""Of different structure, those first that did best on a validation part of spoken vowels."""
 
+# Inputs of so many steps are also tried with half as many.
 FINEST_HALVED = 32
-"""Steps of inputs that are also tried with half as many."""
 
 
 class SeriesKind(Kind):
