@@ -18,7 +18,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -48,13 +48,6 @@ FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
 FileReader: TypeAlias = Callable[[Path], Tensor]
 
 _Found: TypeAlias = NDArray[Any] | ValueError
-
-
-class ReadFiles(NamedTuple):
-    """Inputs in the order of their files, and the files of each class."""
-
-    inputs: Tensor  # (n, ...)
-    files: dict[str, list[Path]]
 
 
 @dataclass
@@ -95,36 +88,34 @@ class FileReading:
 
     def inputs(
         self,
-        classes: Mapping[str, Sequence[Path]],
+        files: Sequence[Path],
         read: FileReader,
         noun: str,
         *,
         skip_unreadable: bool,
         counted: bool = False,
-    ) -> ReadFiles:
-        """The inputs of all files; unreadable ones are left out, with a warning."""
+    ) -> tuple[Tensor, list[Path]]:
+        """The inputs ``(n, ...)`` of all files that can be read, and these files; a warning names the others."""
         # Where files are `counted` by what reads them, threads read them, and no processes.
-        files = [*chain.from_iterable(classes.values())]
-        inputs, kept, unreadable = torch.zeros(0), list[bool](), list[str]()
+        inputs, readable, unreadable = torch.zeros(0), list[Path](), list[str]()
         with _readers(len(files), counted) as taken:
             for file, found in zip(files, taken(read, files), strict=True):
-                kept.append(not isinstance(found, ValueError))
                 if isinstance(found, ValueError):
                     unreadable.append(f"'{writable(str(file))}'")
                     if not skip_unreadable or len(unreadable) == len(files):
                         raise found
                     continue
                 row = torch.from_numpy(found)
-                if not len(inputs):
+                if not readable:
                     inputs = self.memory.empty(len(files), *row.shape, dtype=row.dtype)
-                inputs[len(kept) - len(unreadable) - 1] = row
+                inputs[len(readable)] = row
+                readable.append(file)
         if unreadable:
-            verb = "is" if len(unreadable) == 1 else "are"
-            number = f"{len(unreadable)} of {len(files)} {noun}"
-            warn_of_data(f"{number} cannot be read and {verb} left out: {first_few(unreadable)}.")
-        left = iter(kept)
-        readable = {name: [file for file in own if next(left)] for name, own in classes.items()}
-        return ReadFiles(inputs[: sum(kept)], readable)
+            verb = ("is", "are")[len(unreadable) > 1]
+            warn_of_data(
+                f"{len(unreadable)} of {len(files)} {noun} cannot be read and {verb} left out: {first_few(unreadable)}."
+            )
+        return inputs[: len(readable)], readable
 
     def _affordable(self, files: Sequence[Path], read: FileReader, number: int, counted: bool) -> float:
         """The share of so many files that can be read in time."""

@@ -59,8 +59,7 @@ def read_given(
     """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded."""
     # Inputs are made by `prepared`, or as those of the meta-trained weights `start` were, or else as usual, images with
     # sides of `shape` pixels, and sounds taken in windows of `window` seconds. Files are read by `reading`.
-    own = {"shape": shape, "window": window}
-    asked = [name for name, value in own.items() if value is not None]
+    asked = [name for name, value in (("shape", shape), ("window", window)) if value is not None]
     if asked and start is not None:
         raise ValueError(f"'start' keeps the preprocessing of its model: leave '{asked[0]}' out.")
     if test_by is not None:
@@ -80,8 +79,16 @@ def read_given(
                 raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
             task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
         elif isinstance(data, str | os.PathLike):
-            source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
-            source = replace(source, prepared=prepared, test_by=test_by, reading=reading)
+            source = replace(
+                _source(data, test, group),
+                label=label,
+                targets=targets,
+                side=shape,
+                window=window,
+                prepared=prepared,
+                test_by=test_by,
+                reading=reading,
+            )
             task = _of_path(data, source, named, asked, min_per_class, start)
         elif named is None or named.labelled:
             if test_by is not None:
@@ -245,9 +252,14 @@ def _remade(task: Task, prepared: Any) -> Task:
     def remade(part: Split, raw: Any) -> Split:
         return replace(part, inputs=made.encode(raw).to(device))
 
-    val = task.val and remade(task.val, val)
-    other = replace(task, vocabulary=vocabulary_of(made.shape), preprocessing=made)
-    return replace(other, train=remade(task.train, train), val=val, test=remade(task.test, test))
+    return replace(
+        task,
+        train=remade(task.train, train),
+        val=task.val and remade(task.val, val),
+        test=remade(task.test, test),
+        vocabulary=vocabulary_of(made.shape),
+        preprocessing=made,
+    )
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
@@ -290,12 +302,14 @@ def describe_columns(
 def _task_itself(
     data: Task | TaskCollection, *, test: Given | None, group: str | Groups | None, min_per_class: int | None
 ) -> Task:
-    if min_per_class is not None:
-        raise ValueError("A task has its classes: leave 'min_per_class' out, or give it to what makes the task.")
-    if test is not None:
-        raise ValueError("A task has its own test part: leave 'test' out.")
-    if group is not None:
-        raise ValueError("A task is divided already: leave 'group' out, or give it to what makes the task.")
+    refused = {
+        "A task has its classes: leave 'min_per_class' out, or give it to what makes the task.": min_per_class,
+        "A task has its own test part: leave 'test' out.": test,
+        "A task is divided already: leave 'group' out, or give it to what makes the task.": group,
+    }
+    for message, value in refused.items():
+        if value is not None:
+            raise ValueError(message)
     if isinstance(data, Task):
         return data
     if len(data) != 1:

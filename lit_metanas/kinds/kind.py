@@ -26,9 +26,6 @@ from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
-# What is searched of a recipe.
-LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
-
 # The entry points by which other packages offer kinds.
 GROUP = "lit_metanas.kinds"
 
@@ -200,9 +197,12 @@ class Kind(ABC):
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""
-        found: dict[str, Sequence[RecipeValue]] = {"learning_rate": LEARNING_RATES, "weight_decay": WEIGHT_DECAYS}
+        found: dict[str, Sequence[RecipeValue]] = {
+            "learning_rate": [3e-3, 1e-2, 3e-2],
+            "weight_decay": [1e-3, 1e-2, 1e-1],
+        }
         if objective.smooths:
-            found["label_smoothing"] = SMOOTHINGS
+            found["label_smoothing"] = [0.0, 0.1]
         if objective.augmentable:
             found["augmentation"] = list(AUGMENTATIONS)
         return found
@@ -306,9 +306,8 @@ class Kind(ABC):
 @cache  # what is installed is looked up once
 def known_kinds() -> tuple[Kind, ...]:
     """The kinds of this package, and those that other packages offer as entry points."""
-    own = [f"{__package__}.{path}" for path in BUILT_IN.values()]
     offered = [each.value.replace(":", ".") for each in entry_points(group=GROUP)]
-    return tuple(map(_made, (*own, *offered)))
+    return tuple(map(_made, [*(f"{__package__}.{path}" for path in BUILT_IN.values()), *offered]))
 
 
 def kind_named(name: str) -> Kind:
@@ -318,10 +317,10 @@ def kind_named(name: str) -> Kind:
     if "." in name:
         return _made(name)
     known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
-    if name in known:
-        return known[name]
-    others = f"give one of {', '.join(known)}, or the path of a class."
-    raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+    if name not in known:
+        others = f"give one of {', '.join(known)}, or the path of a class."
+        raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+    return known[name]
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:
@@ -337,14 +336,12 @@ def kind_of(task: Task, named: str | None = None) -> Kind:
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
     """The preprocessings under which the examples of a task take no more memory than usual, or than is allowed."""
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
-    each = task.train.inputs.element_size() * examples
-    most = max(MOST_BYTES, each * _numbers(task.shape))
-    shapes: dict[str, Any] = {label: getattr(one, "shape", one) for label, one in prepared.items()}
-    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
 
+    def size(made: Any) -> int:
+        return task.train.inputs.element_size() * examples * prod(input_size(getattr(made, "shape", made)))
 
-def _numbers(shape: Shape) -> int:
-    return prod(input_size(shape))
+    most = max(MOST_BYTES, size(task.shape))
+    return {label: one for label, one in prepared.items() if size(one) <= most}
 
 
 def _made(path: str) -> Kind:

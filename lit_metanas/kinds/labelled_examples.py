@@ -137,8 +137,9 @@ class LabelledExamples(ABC):
         """Refuse a class without examples to learn from, as all may be in given parts."""
         for name, count in zip(self.names, counts.tolist(), strict=True):
             if not count:
-                culprit = printable(self._culprit(name))
-                raise ValueError(f"{culprit} has no example to learn from: add some, or leave it out.")
+                raise ValueError(
+                    f"{printable(self._culprit(name))} has no example to learn from: add some, or leave it out."
+                )
 
     def _culprit(self, name: str) -> str:
         """A class in messages, with the file that has it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -147,9 +147,9 @@ class ListedFiles:
             if file in files:
                 raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")
             files[file] = where
-        groups = None if group is None else column_groups(rows, place, group)
         if group is None and SPEAKER in names:
-            groups = column_groups(rows, place, SPEAKER)
+            group = SPEAKER
+        groups = None if group is None else column_groups(rows, place, group)
         labels = label_texts(rows, place, column, targets)
         return cls(f"'{place}'", [*files], labels, groups, [*files.values()], column)
 
@@ -161,16 +161,16 @@ class ListedFiles:
             found.setdefault(label, []).append(file)
         return found
 
-    def taken(self, files: Collection[Path]) -> Self:
+    def taken(self, files: set[Path]) -> Self:
         """Those of some files."""
-        kept = {*files}
-        places = [place for place, file in enumerate(self.files) if file in kept]
-
-        def of(values: Sequence[Any]) -> list[Any]:
-            return [values[place] for place in places]
-
-        groups, where = self.groups and of(self.groups), self.where and of(self.where)
-        return type(self)(self.place, of(self.files), of(self.labels), groups, where, self.column)
+        kept = [file in files for file in self.files]
+        return replace(
+            self,
+            files=[*compress(self.files, kept)],
+            labels=[*compress(self.labels, kept)],
+            groups=self.groups and [*compress(self.groups, kept)],
+            where=[*compress(self.where, kept)],
+        )
 
     def read(
         self,
@@ -187,9 +187,9 @@ class ListedFiles:
         classes = self.classes if targets == "classification" else {"": self.files}
         groups = dict(zip(self.files, self.groups or (), strict=self.groups is not None))
         sampled = reading.sample(classes, read, groups, further=further, counted=counted)
-        files = self.taken([*chain.from_iterable(sampled.values())]).files
-        inputs, kept = reading.inputs({"": files}, read, noun, skip_unreadable=skip_unreadable, counted=counted)
-        return self.taken(kept[""]), inputs
+        files = self.taken({*chain.from_iterable(sampled.values())}).files  # in their own order
+        inputs, kept = reading.inputs(files, read, noun, skip_unreadable=skip_unreadable, counted=counted)
+        return self.taken({*kept}), inputs
 
 
 def task_of_files(

@@ -65,8 +65,7 @@ class TableColumn:
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes, as JSON holds them."""
-        plain: dict[str, Any] = to_plain(self)
-        return {"kind": self.kind, **plain}
+        return {"kind": self.kind, **to_plain(self)}
 
 
 @dataclass(frozen=True)
@@ -302,16 +301,17 @@ class DateColumn(TableColumn):
     def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled parts of dates; the means of a gap."""
         found = parts_of_dates(cells, self.form)
-        means = [part.mean for part in self.parts]
-        filled = np.where(np.isnan(found), means, found)
+        filled = np.where(np.isnan(found), [part.mean for part in self.parts], found)
         scaled = [part.scaled(numbers) for part, numbers in zip(self.parts, filled.T, strict=True)]
         return np.concatenate(scaled, axis=1), np.isnan(found[:, 0])
 
     def show(self, inputs: NDArray[np.float64]) -> list[str]:
         """Year, month, day of the week and hour."""
-        parts = [part.unscaled(inputs[:, place : place + 1]) for place, part in enumerate(self.parts)]
-        rows = np.stack(parts, axis=1).tolist()
-        return [f"{year:.0f}-{month:02.0f}, day {day + 1:.0f}, {hour:.0f} h" for year, month, day, hour in rows]
+        parts = [part.unscaled(inputs[:, place : place + 1]).tolist() for place, part in enumerate(self.parts)]
+        return [
+            f"{year:.0f}-{month:02.0f}, day {day + 1:.0f}, {hour:.0f} h"
+            for year, month, day, hour in zip(*parts, strict=True)
+        ]
 
 
 def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
@@ -332,10 +332,9 @@ def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> t
     known = numbers[~np.isnan(numbers)]
     if not len(known):
         return (0.0,) * len(shares)
-    # Halved, since the difference of two large numbers is infinite.
-    found = 2 * np.quantile(known / 2, shares)
-    # A quantile between two neighbours may be rounded below the one before.
-    return tuple(np.maximum.accumulate(found).tolist())
+    # Halved, since the difference of two large numbers is infinite; and a quantile between two neighbours may be
+    # rounded below the one before.
+    return tuple(np.maximum.accumulate(2 * np.quantile(known / 2, shares)).tolist())
 
 
 def check_rising(owner: str, knots: Sequence[float], number: int | None = None) -> None:

@@ -74,8 +74,7 @@ class TextRows(Preprocessing):
     @property
     def shape(self) -> TextRowShape:
         """The numbers of all columns but the text's, and its tokens."""
-        tokens = (self.tokens or Words()).shape
-        return TextRowShape(self.columns.shape.numbers, *tokens)
+        return TextRowShape(self.columns.shape.numbers, *(self.tokens or Words()).shape)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -132,8 +131,12 @@ class TextRows(Preprocessing):
     def to_plain(self) -> dict[str, Any]:
         """The names and places, and what makes numbers and tokens."""
         assert self.tokens is not None
-        parts = {"columns": self.columns.to_plain(), "tokens": self.tokens.described()}
-        return {"names": list(self.names), "places": list(self.places), **parts}
+        return {
+            "names": list(self.names),
+            "places": list(self.places),
+            "columns": self.columns.to_plain(),
+            "tokens": self.tokens.described(),
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -154,14 +157,9 @@ class TextRows(Preprocessing):
         return RawTable([own for place, own in enumerate(table.columns) if place not in self.places], len(table))
 
     def _read(self, table: RawTable) -> list[str]:
-        """The text of each row."""
-        return joined_texts([table.columns[place] for place in self.places])
-
-
-def joined_texts(columns: Sequence[ColumnCells]) -> list[str]:
-    """The texts of each row, one behind the other; empty where there are gaps alone."""
-    rows = zip(*(cells.values.tolist() for cells in columns), strict=True)
-    return [JOINED_BY.join(str(cell).strip() for cell in row if not is_gap(cell)) for row in rows]
+        """The texts of each row, one behind the other; empty where there are gaps alone."""
+        rows = zip(*(table.columns[place].values.tolist() for place in self.places), strict=True)
+        return [JOINED_BY.join(str(cell).strip() for cell in row if not is_gap(cell)) for row in rows]
 
 
 def holds_texts(cells: ColumnCells) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
+from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.kinds.texts.labelled_text import checked_text, read_utf8
 from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, read_rows
 from lit_metanas.kinds.texts.text_tables import (
@@ -168,7 +168,7 @@ def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> Serie
 
 
 def _numbers(name: str, values: Sequence[object], where: Sequence[str], place: str) -> NDArray[np.float64]:
-    return ColumnCells(name, objects_of(values), where, f"'{place}'").numbers()
+    return ColumnCells(name, np.fromiter(values, object), where, f"'{place}'").numbers()
 
 
 def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
