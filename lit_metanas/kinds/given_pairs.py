@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from lit_metanas.io.text import hint, printable
-from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
-from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
+from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
 from lit_metanas.kinds.kind import known_kinds
 from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.labelled_text import LONGEST_RAW_TEXT, read_utf8

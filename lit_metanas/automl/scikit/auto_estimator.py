@@ -27,7 +27,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.given_data import ExampleKind, kind_of_examples
 from lit_metanas.kinds.given_pairs import check_no_files
-from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.image_files import image_tensor
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.labelled_examples import LabelledExamples
 from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.inputs.batches import in_unit_range
-from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor, one_shape, pixels_of
+from lit_metanas.kinds.images.image_files import Channels, Images, image_tensor, one_shape, pixels_of
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows

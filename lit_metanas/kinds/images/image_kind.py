@@ -16,8 +16,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.folders import FolderTask
-from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE, fit_images
-from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
+from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, fit_images, read_image, shorter_side
 from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
