@@ -97,15 +97,15 @@ def augment(
     if not isinstance(shape, TextRowShape):
         return add_noise(inputs, strength.noise, generator)
     numbers, tokens = shape.split(inputs)
-    changed = hide_tokens(tokens, strength.tokens, generator)
+    changed = hide_tokens(tokens, strength.tokens, generator)  # before noise is drawn
     return torch.cat([add_noise(numbers, strength.noise, generator), changed.to(inputs)], 1)
 
 
 def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
     """Mix each example with another one of its batch: mixup (Zhang et al. 2018)."""
     # torch's Beta distribution takes no generator.
-    draw = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
-    weight = float(draw.beta(concentration, concentration))
+    seed = int(torch.randint(1 << 62, (), generator=generator))
+    weight = float(np.random.default_rng(seed).beta(concentration, concentration))
     others = torch.randperm(len(inputs), generator=generator).to(inputs.device)
     return inputs[others].lerp(inputs, weight), others, weight
 
@@ -238,8 +238,7 @@ class ImageAugmentation(EpisodeAugmentation):
         elif self.zoom < 1:
             images = self._place(images, draws[:4])
         if self.flip:
-            mirrored = draws[4] < self.flip
-            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+            images = torch.where((draws[4] < self.flip)[:, None, None, None], images.flip(-1), images)
         if self.colour:
             images = self._colour(images, draws[5:])
         if self.cover:
@@ -274,9 +273,11 @@ class ImageAugmentation(EpisodeAugmentation):
         stretch = ((2 * draws[1] - 1) * most).exp()
         width, height = side * stretch, side / stretch
         none = torch.zeros_like(side)
-        across = torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1)
-        down = torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1)
-        placed = torch.stack([across, down], dim=1)
+        rows = (
+            torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1),
+            torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1),
+        )
+        placed = torch.stack(rows, dim=1)
         if more is not None:
             placed = placed @ self._turned(more, images.shape[3] / images.shape[2])
         grid = affine_grid(placed, list(images.shape), align_corners=False)
@@ -317,18 +318,11 @@ class ImageAugmentation(EpisodeAugmentation):
         # values are cut off at 0 and 1 once, where torchvision does it after each.
         factors = 1 + self.colour * (2 * draws - 1)
         brightness, contrast, saturation = factors[..., None, None, None].unbind()
-        grey = _brightness(images)
-        constant = brightness * (1 - contrast) * grey.mean((2, 3), keepdim=True)
         whole = brightness * contrast
-        if images.shape[1] == 3:
-            constant = constant + whole * (1 - saturation) * grey
-            whole = whole * saturation
-        return torch.addcmul(constant, images, whole).clamp_(0, 1)
-
-
-def _brightness(images: Tensor) -> Tensor:
-    """How bright each pixel is: shape ``(n, channels, height, width)`` to ``(n, 1, height, width)``."""
-    if images.shape[1] != 3:
-        return images.mean(1, keepdim=True)
-    red, green, blue = (value * images[:, place, None] for place, value in enumerate(GREY))
-    return red + green + blue
+        if images.shape[1] != 3:
+            constant = brightness * (1 - contrast) * images.mean(1, keepdim=True).mean((2, 3), keepdim=True)
+            return torch.addcmul(constant, images, whole).clamp_(0, 1)
+        red, green, blue = (value * images[:, place, None] for place, value in enumerate(GREY))
+        grey = red + green + blue
+        constant = brightness * (1 - contrast) * grey.mean((2, 3), keepdim=True) + whole * (1 - saturation) * grey
+        return torch.addcmul(constant, images, whole * saturation).clamp_(0, 1)

@@ -254,7 +254,17 @@ class Kind(ABC):
         """
         if not self.class_files:
             raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
-        return [(str(file), file) for path in paths for file in self._files(Path(path))]
+        found = list[Path]()
+        for path in map(Path, paths):
+            if path.is_dir():  # with all sub-folders but hidden ones
+                found += files_in(path, self.class_files, deep=True)
+            elif path.exists():
+                found.append(path)
+            else:
+                raise FileNotFoundError(
+                    f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
+                )
+        return [(str(file), file) for file in found]
 
     def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
         """The labels of the new examples of a file, in their order; none where it has none, as by default.
@@ -265,16 +275,6 @@ class Kind(ABC):
             numbers: whether numbers are predicted.
         """
         return []
-
-    def _files(self, path: Path) -> list[Path]:
-        """A file itself, or all of a folder and its sub-folders but hidden ones."""
-        if path.is_dir():
-            return files_in(path, self.class_files, deep=True)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
-            )
-        return [path]
 
     def lists(self, folder: Path) -> bool:
         """Whether a table in a folder says of files in it, and in its sub-folders, what they are; by default never."""

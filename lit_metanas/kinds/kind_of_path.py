@@ -86,7 +86,13 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
     inner = _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files])
     if inner is not None:
         return inner
-    claims, reasons = _claims(kinds, path, group)
+    claims, reasons = list[Kind](), list[ValueError]()
+    for kind in kinds:
+        try:
+            if kind.claims(path, group):
+                claims.append(kind)
+        except ValueError as error:  # of one that nearly claims it, and says what is wrong
+            reasons.append(error)
     if len(claims) == 1:
         return claims[0]
     if claims:
@@ -107,18 +113,6 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
     if any(files_in(folder, kind.class_files, True) for folder in folders_in(path) for kind in kinds):
         fix += f"; if each has sub-folders of groups, say group='{FOLDER}'"
     raise ValueError(f"{place} has no sub-folders with {known}: {fix}.")
-
-
-def _claims(kinds: Sequence[Kind], path: Path, group: str | None) -> tuple[list[Kind], list[ValueError]]:
-    """The kinds that claim a path, and why others, which nearly do, cannot read it."""
-    claims, reasons = list[Kind](), list[ValueError]()
-    for kind in kinds:
-        try:
-            if kind.claims(path, group):
-                claims.append(kind)
-        except ValueError as error:
-            reasons.append(error)
-    return claims, reasons
 
 
 def _kind_of_class_folders(root: Path, group: str | None, kinds: Sequence[Kind]) -> Kind | None:

@@ -49,16 +49,15 @@ def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path
     for name in columns_of(rows):
         if all(Path(str(row.get(name))).suffix.lower() in suffixes for _, row in rows):
             return name
-    below: dict[str, Path] | None = None
-    for name in columns_of(rows):
-        values = {str(row.get(name)).strip() for _, row in rows}
-        if len(values) < len(rows) or table is None:  # a file has one row
-            continue
-        if below is None:
-            below = files_by_name(table, suffixes)
-        if values <= below.keys():
-            return name
-    return None
+
+    def values(name: str) -> set[str]:
+        return {str(row.get(name)).strip() for _, row in rows}
+
+    different = [name for name in columns_of(rows) if len(values(name)) == len(rows)]  # as a file has one row
+    if table is None or not different:
+        return None
+    below = files_by_name(table, suffixes)
+    return next((name for name in different if values(name) <= below.keys()), None)
 
 
 def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = None) -> dict[str, Path]:
@@ -226,15 +225,15 @@ def task_of_files(
         min_per_class=least,
         place=own.place,
     )
-    given, given_in, (train, val, test) = None, "", shares
+    given, given_in = None, ""
     if tested is not None:
         other, others = tested.read(reading, read, noun, targets, **options)
-        given, given_in, train, test = (others, other.labels), other.place, None, 0.0
+        given, given_in, shares = (others, other.labels), other.place, (None, shares[1], 0.0)
         places, _ = examples.tested(other.labels, len(others), name=other.place, learned=own.place)
         named = [other.files[place] for place in places]
         if other.groups is not None:
             tell_shared_groups(other.place, own.groups, other.groups)
-    divided = examples.divided(train=train, val=val, test=test, seed=seed)
+    divided = examples.divided(shares, seed)
     if tested is None:
         named = [own.files[place] for place in divided[2][0].tolist()]
     rows = arranged(inputs, [places for places, _ in divided])

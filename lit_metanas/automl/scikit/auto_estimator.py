@@ -109,7 +109,7 @@ class AutoEstimator(BaseEstimator):
         if sample_weight is not None:
             X, y, groups, weights = with_weight(X, y, groups, sample_weight)
         seed, examples = self._drawn_seed(), self._examples(y, kind, groups, names)
-        parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
+        parts = examples.divided((None, self.validation_fraction, 0.0), seed)
         if not len(parts[1][0]):
             raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))

@@ -92,15 +92,16 @@ def task_from_arrays(
     if is_table(X):
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table: leave it out.")
-        shares = (None, val, test)
-        return task_of_rows(id, X, y, shares=shares, seed=seed, tested=tested, preprocessing=preprocessing, **divided)
+        return task_of_rows(
+            id, X, y, shares=(None, val, test), seed=seed, tested=tested, preprocessing=preprocessing, **divided
+        )
     if preprocessing is not None:
         raise ValueError("preprocessing is for a table, and X holds images: leave it out.")
     images = image_tensor(X, channels=channels)
     labelled = labelled_examples(len(images), y, noun="images", **divided)
     parts = [
         Split(in_unit_range(images[places]), labels.to(images.device))
-        for places, labels in labelled.divided(val=val, test=test, seed=seed)
+        for places, labels in labelled.divided((None, val, test), seed)
     ]
     if tested is None:
         return labelled.task(id, parts)

@@ -168,8 +168,7 @@ def distorted(masters: Tensor, generator: np.random.Generator) -> Tensor:
     waves = F.interpolate(knots, size=(side, side), mode="bicubic", align_corners=True)
     grid = grid + WARP * waves.permute(0, 2, 3, 1)
     warped = F.grid_sample(inked[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    small = F.avg_pool2d(warped, 2)[:, 0]
-    return small.clamp(0, 1).mul(255).round().to(torch.uint8)
+    return F.avg_pool2d(warped, 2)[:, 0].clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
 def _stroked(masters: Tensor, amount: Tensor) -> Tensor:
@@ -177,8 +176,7 @@ def _stroked(masters: Tensor, amount: Tensor) -> Tensor:
     amount = amount[:, None, None]
     dilated = F.max_pool2d(masters[:, None], 3, stride=1, padding=1)[:, 0]
     eroded = -F.max_pool2d(-masters[:, None], 3, stride=1, padding=1)[:, 0]
-    blended = masters + amount.clamp(min=0) * (dilated - masters) + amount.clamp(max=0) * (masters - eroded)
-    return blended.clamp(0, 1)
+    return (masters + amount.clamp(min=0) * (dilated - masters) + amount.clamp(max=0) * (masters - eroded)).clamp(0, 1)
 
 
 def _affine(u: Tensor) -> Tensor:

@@ -104,8 +104,7 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
     images = _copied(images, name)
     if images.dtype != torch.uint8:
         if images.dtype != torch.bool and not images.is_floating_point():
-            kind = str(images.dtype).removeprefix("torch.")
-            raise ValueError(f"{name} holds {kind}: give uint8 from 0 to 255 or floats in [0, 1].")
+            raise ValueError(f"{name} holds {str(images.dtype)[6:]}: give uint8 from 0 to 255 or floats in [0, 1].")
         images = images.float()
         _check_range(images, name)
     return _channels_first(images, channels, name).contiguous()
@@ -139,8 +138,9 @@ def pixels_of(image: Any, place: str) -> Tensor:
         return torch.from_numpy(image.copy())
     if isinstance(image, Tensor):
         return image.detach()
-    kind = type(image).__name__
-    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
+    raise ValueError(
+        f"{place} begins with a {type(image).__name__}, not with an image: give tensors, arrays or Pillow's images."
+    )
 
 
 def one_shape(images: Sequence[Tensor], name: str) -> Tensor:
@@ -191,8 +191,7 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
         )
     if channels is None:
         usual = [place for place in (1, 3) if shape[place] in (1, 3)]
-        smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
-        places = usual or smallest
+        places = usual or [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
         if len(places) != 1:
             raise ValueError(
                 f"{name} has shape {shape}, in which the channels may come first or last: say channels='first' or "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -26,13 +25,10 @@ from lit_metanas.spaces import PatchSpace
 from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
 from lit_metanas.tasks.task import Task
 
-# Shares of the images that a table names to choose by, and to test on.
-VAL, TEST = 0.2, 0.2
-
 # Images whose pixels are looked at before they are read.
 FEW = 20
 
-# Images whose shorter side has so many pixels are also tried at half the size.
+# Images whose shorter side has so many pixels or more are also tried at half the size.
 SMALLEST_HALVED = 16
 
 # Images a step, by the number of images to learn from that it suits at most; and for more than those.
@@ -99,7 +95,6 @@ class ImageKind(Kind):
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table; grey images are read with one channel."""
         shape, reading = source.prepared, source.reading or FileReading()
-        source = replace(source, reading=reading)
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if table_of_files(source.path, SUFFIXES) is not None:
@@ -111,7 +106,7 @@ class ImageKind(Kind):
                 listings[1] if listings[1:] else None,
                 partial(read_image, shape=shape or USUAL_IMAGE),
                 self.noun,
-                shares=(None, VAL, TEST),
+                shares=(None, 0.2, 0.2),  # as those of FolderTask
                 least=source.least,
                 targets=source.targets,
                 reading=reading,

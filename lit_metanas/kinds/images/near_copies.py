@@ -31,8 +31,7 @@ def near_copies(images: Tensor, others: Tensor) -> Tensor:
     # colour are like no other.
     known = torch.cat([_normalised(part) for part in others.split(COMPARED_AT_ONCE)])
     at_once = max(1, min(COMPARED_AT_ONCE, PAIRS_AT_ONCE // max(1, len(known))))
-    parts = (_normalised(part) for part in images.split(at_once))
-    return torch.cat([(part @ known.T).amax(1) >= ALIKE for part in parts])
+    return torch.cat([(_normalised(part) @ known.T).amax(1) >= ALIKE for part in images.split(at_once)])
 
 
 def describe_near_copies(task: Task) -> list[str]:

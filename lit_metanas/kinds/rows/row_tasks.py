@@ -192,8 +192,7 @@ def task_of_rows(
         min_per_class=min_per_class,
         place=place,
     )
-    train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=parts)
+    divided = labelled.divided(shares, seed, parts)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
     splits = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
     given, shown = None, table

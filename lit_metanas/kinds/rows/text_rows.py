@@ -60,10 +60,11 @@ class TextRows(Preprocessing):
     kind: ClassVar[str] = "rows with text"
 
     def __post_init__(self) -> None:
-        """Look at names and places."""
-        whole = all(isinstance(place, int) and place >= 0 for place in self.places)
-        texts = all(isinstance(name, str) for name in self.names)
-        if not whole or not texts or any(len(set(own)) < len(own) for own in (self.names, self.places)):
+        if (
+            not all(isinstance(place, int) and place >= 0 for place in self.places)
+            or not all(isinstance(name, str) for name in self.names)
+            or any(len(set(own)) < len(own) for own in (self.names, self.places))
+        ):
             raise ValueError("TextRows: a column's name or place stands twice, or is none: give each its own.")
         number = len(self.names)
         if self.columns.columns:

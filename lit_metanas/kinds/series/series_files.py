@@ -192,8 +192,8 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
         numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
         if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
-        known = checked_text(label, "label", where, place) if labelled else ""
-        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=known))
+        label = checked_text(label, "label", where, place) if labelled else ""
+        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=label))
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
     return found

@@ -173,8 +173,7 @@ class SeriesTask(SingleTask):
         first, second = self.path, None if test_path is None else Path(test_path)
         if second is None and (pair := archive_pair(first)) is not None:
             first, second = pair
-        names = self.preprocessing.names
-        self._series = read_series(first, id, label, group, names)
+        self._series = read_series(first, id, label, group, self.preprocessing.names)
         self._tested: list[RecordedSeries] | None = None
         if second is not None:
             self.shares = None, val, 0.0
@@ -215,8 +214,7 @@ def _task(
     tested: tuple[Sequence[SeriesValues], Labels] | None,
 ) -> Task:
     """A task of series, with inputs by a preprocessing that is fitted on the train part."""
-    train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed)
+    divided = labelled.divided(shares, seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]
     every = [*series, *(tested[0] if tested is not None else ())]
     made = preprocessing.reaching(max(one.shape[1] for one in every)).fitted(own[0])
@@ -225,9 +223,8 @@ def _task(
     if tested is not None:
         given = made.encode(tested[0]), tested[1]
     if missing := sum(int(np.isnan(one).sum()) for one in every):
-        values = sum(one.size for one in every)
-        place = labelled.place
-        warn_of_data(f"{place}: {missing:,} of {values:,} values are missing, and are interpolated in time.")
+        number = f"{missing:,} of {sum(one.size for one in every):,}"
+        warn_of_data(f"{labelled.place}: {number} values are missing, and are interpolated in time.")
     return labelled.task(id, parts, given, preprocessing=made)
 
 
@@ -310,15 +307,13 @@ class SeriesKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The series of CSV files, of long tables and of files of the UCR archive."""
-        files = [file for path in paths for file in self._files(Path(path))]
-        found = [one for file in files for one in read_series(file, labelled=False)]
+        found = [one for _, file in super().new_examples(paths) for one in read_series(file, labelled=False)]
         # The channels of an archive have no names.
         return [(one.where, dict(zip(one.names, one.values, strict=False)) or one.values) for one in found]
 
     def describe(self, task: Task) -> str:
         """How many channels and steps they have."""
-        if not isinstance(task.preprocessing, ScaledSeries):
-            return ""
         made = task.preprocessing
-        channels = number_of(len(made.means), "channel")
-        return f", of {channels} and up to {number_of(made.steps * made.every, 'step')}"
+        if not isinstance(made, ScaledSeries):
+            return ""
+        return f", of {number_of(len(made.means), 'channel')} and up to {number_of(made.steps * made.every, 'step')}"
