@@ -242,7 +242,6 @@ def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
 
 
 def _remade(task: Task, prepared: Any) -> Task:
-    """The same task with inputs that another preprocessing makes of its raw examples."""
     train, val, test = task.raw
     known, device = train, task.train.inputs.device
     if isinstance(train, list):  # n-grams of validation texts alone count once these are learned from
@@ -289,9 +288,8 @@ def describe_columns(
     """Which columns of a table the labels and texts were found in, and which rows are tested; else empty."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    path, divided = Path(data), ""
-    if (parts := parts_in(path)) is not None:
-        path = parts.train
+    parts, divided = parts_in(Path(data)), ""
+    path = Path(data) if parts is None else parts.train
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):

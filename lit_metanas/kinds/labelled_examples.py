@@ -82,7 +82,6 @@ class LabelledExamples(ABC):
         """Some places by what is divided alike, such as the examples of a class."""
 
     def _drawn(self, places: Sequence[int], **shares: Any) -> list[list[int]]:
-        """The places of each part, drawn of some."""
         return split_examples(self._strata(places), culprit=self._culprit, groups=self._groups, **shares)
 
     def task(

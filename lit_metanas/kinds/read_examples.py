@@ -94,7 +94,6 @@ def _files(kind: Kind, paths: Sequence[Path]) -> Iterator[NewFile]:
 
 
 def _examples(kind: Kind, file: NewFile, *, several: bool) -> list[tuple[str, Any]]:
-    """The examples of a file."""
     found = kind.new_examples([str(file.path)])
     if kind.class_files and file.root is not None and all(isinstance(one, str) for _, one in found):
         text = " ".join(one for _, one in found)  # a text, as in class folders

@@ -140,8 +140,7 @@ class ComputedSource(TaskSource):
         places = [self._place(subset, index) for index in class_indices]
         owners = np.repeat(places, [len(own) for own in instances])
         if not len(chosen) or (not held_out and chosen.max() < self.pool):
-            rows = torch.from_numpy(owners * self.pool + chosen)
-            found = self._kept().flatten(0, 1).index_select(0, rows)
+            found = self._kept().flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
         else:
             keys = zip(owners.tolist(), chosen.tolist(), strict=True)
             found = torch.stack([self._block((own, held_out, at // BLOCK_SIZE))[at % BLOCK_SIZE] for own, at in keys])

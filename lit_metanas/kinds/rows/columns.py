@@ -227,7 +227,6 @@ def learned_table(
 
 
 def _read_column(plain: object) -> TableColumn:
-    """A stored column."""
     if not isinstance(plain, Mapping) or (kind := COLUMN_KINDS.get(str(plain.get("kind")))) is None:
         raise ValueError(f"Columns: a stored column is none of {', '.join(COLUMN_KINDS)}.")
     return from_plain(kind, {name: value for name, value in plain.items() if name != "kind"}, "a stored column")

@@ -135,7 +135,6 @@ class TableTask(SingleTask):
                 tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 
     def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
-        """Labels as texts, or as numbers."""
         if self.targets == "regression":
             return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
         warn_of_missing(labels, place, "row")
