@@ -172,9 +172,8 @@ class ImageKind(Kind):
 
     def describe_columns(self, source: Source) -> str:
         """The pixels that the files have."""
-        if not (side := _side(source)):
-            return ""
-        return f" The shorter side of the files has about {side} pixels."
+        side = _side(source)
+        return f" The shorter side of the files has about {side} pixels." * bool(side)
 
     def as_before(self, made: MadeBefore, place: str) -> ImageShape | None:
         """The shape of the images."""

@@ -154,7 +154,6 @@ class TextRows(Preprocessing):
         return cls(tuple(names), Columns.from_plain(columns), tokens_from_plain(plain.get("tokens")), tuple(places))
 
     def _others(self, table: RawTable) -> RawTable:
-        """All columns but the text's."""
         return RawTable([own for place, own in enumerate(table.columns) if place not in self.places], len(table))
 
     def _read(self, table: RawTable) -> list[str]:
