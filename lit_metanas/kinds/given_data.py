@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -17,7 +17,7 @@ from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
-from lit_metanas.kinds.given_pairs import contents_of, labelled_pair
+from lit_metanas.kinds.given_pairs import Given, contents_of, kind_of_examples, labelled_pair
 from lit_metanas.kinds.images.array_tasks import task_from_arrays, task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
 from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
@@ -31,12 +31,6 @@ from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
-
-# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
-Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
-
-# The kind of labelled examples in memory.
-ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 
 
 def read_given(
@@ -329,20 +323,3 @@ def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
     parts = parts_in(Path(data)) if isinstance(data, str | os.PathLike) else None
     return bool(parts and parts.test) or test is not None or isinstance(data, Task | TaskCollection)
-
-
-def kind_of_examples(X: Any) -> ExampleKind:
-    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table."""
-    dimensions = _dimensions(X)
-    if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
-        return "texts"
-    if dimensions in (3, 4):
-        return "images"
-    return "rows"
-
-
-def _dimensions(value: Any) -> int:
-    """Of an array, or of lists within each other, by the first of each."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
-        return 1 + _dimensions(value[0])
-    return int(getattr(value, "ndim", 0))

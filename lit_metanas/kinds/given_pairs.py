@@ -9,9 +9,10 @@ from datetime import date
 from itertools import islice
 from numbers import Number
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
@@ -20,6 +21,13 @@ from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
 from lit_metanas.tasks.labels import Groups, hardly_repeat
+from lit_metanas.tasks.task import Task, TaskCollection
+
+# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
+Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
+
+# The kind of labelled examples in memory.
+ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 
 
 def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
@@ -140,3 +148,20 @@ def _is_file(text: str | os.PathLike[str]) -> bool:
         return Path(text).is_file()
     except (OSError, ValueError):  # of a long text
         return False
+
+
+def kind_of_examples(X: Any) -> ExampleKind:
+    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table."""
+    dimensions = _dimensions(X)
+    if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
+        return "texts"
+    if dimensions in (3, 4):
+        return "images"
+    return "rows"
+
+
+def _dimensions(value: Any) -> int:
+    """Of an array, or of lists within each other, by the first of each."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
+        return 1 + _dimensions(value[0])
+    return int(getattr(value, "ndim", 0))

@@ -269,6 +269,7 @@ class SeriesKind(Kind):
         """Of a file or folder."""
         return SeriesTask(
             str(source.path),
+            label=source.label,
             test_path=source.test_path,
             group=source.group,
             preprocessing=source.prepared,
