@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -31,13 +31,13 @@ _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than 
 BlockKey: TypeAlias = tuple[int, bool, int]
 
 
-class ClassExamples(ABC):
+class ClassExamples:
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
     def __init__(
         self,
         name: str,
-        sizes: Mapping[str, int],
+        members: Mapping[str, Any],
         lists: Mapping[Subset, Sequence[str] | None],
         *,
         fractions: tuple[float, float, float],
@@ -46,15 +46,16 @@ class ClassExamples(ABC):
         noun: str = "class",
     ) -> None:
         self._name = name
-        self._sizes = sizes
+        self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
-            [*sizes], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
+            [*members], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
         )
 
-    @abstractmethod
     def _read_class(self, name: str) -> Tensor:
-        """All examples of a class, shape ``(n, *shape)``."""
+        """All examples of a class, shape ``(n, *shape)``: its members, if those are not files."""
+        found: Tensor = self._members[name]
+        return found
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ class ClassExamples(ABC):
         """Return how many examples a class has; none is held out."""
         if held_out:
             return 0
-        return self._sizes[self._classes[subset][class_index]]
+        return len(self._members[self._classes[subset][class_index]])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return examples of one class, shape ``(n, *shape)``; the whole class stays in memory."""

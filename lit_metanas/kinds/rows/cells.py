@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, TypeAlias
@@ -75,23 +76,20 @@ class ColumnCells:
 
     def numbers(self) -> NDArray[np.float64]:
         """The cells as numbers, NaN where there is a gap."""
-        values: NDArray[np.float64] = self.resolved().values
-        if values.dtype.kind == "f":
-            return values
-        row = next(row for row, value in enumerate(self.values) if read_number(value) is None)
-        raise self.refusal(row, NO_NUMBER)
+        if self.values.dtype.kind == "f":
+            return self.values
+        found = np.empty(len(self.values))
+        for row, value in enumerate(self.values):
+            if (number := read_number(value)) is None:
+                raise self.refusal(row, NO_NUMBER)
+            found[row] = number
+        return found
 
     def resolved(self) -> ColumnCells:
         """The same as an array of numbers, if all cells are such, so that they are read once."""
-        if self.values.dtype.kind == "f":
-            return self
-        found = np.empty(len(self.values))
-        for row, value in enumerate(self.values):
-            number = read_number(value)
-            if number is None:
-                return self
-            found[row] = number
-        return replace(self, values=found)
+        with suppress(CellError):
+            return replace(self, values=self.numbers())
+        return self
 
     def texts(self) -> list[str]:
         """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap."""
@@ -240,11 +238,11 @@ def read_number(value: Any) -> float | None:
             return None
     elif is_missing(value):
         return math.nan
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         found = float(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
+        if math.isfinite(found):
+            return found
+    return None
 
 
 def _place_of(row: int, where: Sequence[str] | None) -> str:

@@ -146,8 +146,6 @@ class Columns(Preprocessing):
         found = np.zeros((len(table), self.shape.numbers), dtype=np.float32)
         begin = 0
         for column, cells in zip(self.columns, table.columns, strict=True):
-            if not column.width:
-                continue
             found[:, begin : begin + column.values], absent = column.encode(replace(cells, name=column.name))
             begin += column.width
             if column.gaps:

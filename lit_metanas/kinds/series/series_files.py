@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, checked_text, read_rows, read_utf8
 from lit_metanas.kinds.texts.text_tables import (
@@ -86,14 +87,11 @@ def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", gro
 
 
 def read_class_folders(root: Path, group: str | None, names: Sequence[str] = ()) -> list[RecordedSeries]:
-    """The series of a folder with a folder of CSV files for each class."""
-    classes = class_folders(root, SERIES_TABLES, "series", group is not None)
-    groups, found = file_groups(root, classes, group), list[RecordedSeries]()
-    for label, files in classes.items():
-        for file in files:
-            one = read_series_file(file, names, label, groups.get(file, ""))
-            names = names or one.names
-            found.append(one)
+    """The series of a folder with a folder of CSV files for each class: all have the channels of the first one."""
+    listed, found = ListedFiles.of_folders(root, SERIES_TABLES, "series", group), list[RecordedSeries]()
+    for file, label, own in zip(listed.files, listed.labels, listed.groups or repeat(""), strict=False):
+        found.append(read_series_file(file, names, label, own))
+        names = found[0].names
     return found
 
 

@@ -292,7 +292,7 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
             raise ValueError(f"{sounds.place} has {len(self._words)} different labels: give files of two or more.")
         super().__init__(
             self.root.resolve().name,
-            {word: len(self._words[word]) for word in sorted(self._words)},
+            {word: self._words[word] for word in sorted(self._words)},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
