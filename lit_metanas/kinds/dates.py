@@ -76,8 +76,7 @@ def parts_by_column(rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, c
             raise ValueError(f"{called} holds no '{absent[0]}': name rows of both parts.")
         return ColumnParts(named, f" Tested are the rows that column '{printable(column, 40)}' names.")
     written = [*texts.values()]
-    keys = _sortable(written)
-    if keys is None:
+    if (keys := _sortable(written)) is None:
         at, wrong = next((at, text) for at, text in texts.items() if text.lower() not in PART_NAMES)
         raise ValueError(
             f"{called} holds '{printable(wrong, 40)}' at {at}: write train, val or test; or dates in one form, or "

@@ -123,11 +123,18 @@ def _of_path(
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
     _check_own(own, asked)
-    made = source.prepared if start is None else own.as_before(start, str(data))
+    made = _asked(own, source.prepared, start, str(data))
     task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
+
+
+def _asked(kind: Kind, prepared: Any, start: MadeBefore | None, place: str) -> Any:
+    """What makes inputs: as those of the meta-trained weights ``start`` were made, if there are such."""
+    if start is None:
+        return prepared
+    return kind.as_before(start, place)
 
 
 def _check_own(kind: Kind, asked: Sequence[str]) -> None:
@@ -142,11 +149,12 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
     if group is not None and not isinstance(group, str):
         raise ValueError("'group' must be the name of a column, 'folder' or a regular expression, of a path's files.")
     path = existing_path(data)
-    if test is None and (parts := parts_in(path)) is not None:
-        if parts.left_out:
-            warn_of_data(f"Of '{writable(str(path))}' is left out: {parts.left_out}.")
-        return Source(parts.train, parts.test, group)
-    return Source(path, None if test is None else existing_path(test, "test"), group)
+    if test is not None:
+        return Source(path, existing_path(test, "test"), group)
+    parts = parts_in(path)
+    if parts.left_out:
+        warn_of_data(f"Of '{writable(str(path))}' is left out: {parts.left_out}.")
+    return Source(parts.train, parts.test, group)
 
 
 def _has_table(path: Path) -> bool:
@@ -184,15 +192,15 @@ def _in_memory(
         examples = contents_of(examples, side)
         tested: tuple[Any, Any] = (None, None)
         if test is not None:
-            shown = labelled_pair("test", test, label, group)
-            tested = contents_of(shown.examples, side), shown.labels
+            shown, answers, _ = labelled_pair("test", test, label, group)
+            tested = contents_of(shown, side), answers
         if named is not None:
-            asked = prepared if start is None else named.as_before(start, "data")
+            asked = _asked(named, prepared, start, "data")
             found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
             if found is not None:
                 return found
         if kind_of_examples(examples) == "texts":
-            made = prepared if start is None else kind_named("texts").as_before(start, "data")
+            made = _asked(kind_named("texts"), prepared, start, "data")
             return task_from_texts(examples, labels, *tested, preprocessing=made, **divided)
         task = task_from_arrays(examples, labels, *tested, preprocessing=prepared, **divided)
     own = kind_of(task)
@@ -274,7 +282,7 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
 def describe_columns(
     data: Given,
     kind: Kind,
-    group: str | Groups | None,
+    group: Any,
     label: str | None = None,
     test_by: str | None = None,
     exclude: Sequence[str] | None = None,
@@ -282,13 +290,12 @@ def describe_columns(
     """Which columns of a table the labels and texts were found in, and which rows are tested; else empty."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    parts, divided = parts_in(Path(data)), ""
-    path = Path(data) if parts is None else parts.train
+    path, divided, left_out = parts_in(Path(data)).train, "", [*(exclude or ())]
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
-    with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
-        column = group if isinstance(group, str) else None
-        return kind.describe_columns(Source(path, group=column, label=label)) + divided
+        left_out.append(test_by)
+    with excluding(left_out):
+        return kind.describe_columns(Source(path, group=group, label=label)) + divided
 
 
 def _task_itself(
@@ -321,5 +328,6 @@ def existing_path(given: Given, key: str = "data") -> Path:
 
 def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
-    parts = parts_in(Path(data)) if isinstance(data, str | os.PathLike) else None
-    return bool(parts and parts.test) or test is not None or isinstance(data, Task | TaskCollection)
+    if isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None:
+        return True
+    return test is not None or isinstance(data, Task | TaskCollection)

@@ -31,24 +31,25 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 class GivenParts(NamedTuple):
-    """The parts of the examples that a folder has."""
+    """The parts of the examples that a path has; of one without parts, the path itself is to learn from."""
 
     train: Path
-    test: Path | None  # if one has labels
+    test: Path | None = None  # if one has labels
     left_out: str = ""  # why others are not read, as a sentence
 
 
-def parts_in(path: Path) -> GivenParts | None:
-    """The folders or tables in a folder that are called ``train`` and ``test``, or so; None elsewhere."""
+def parts_in(path: Path) -> GivenParts:
+    """The folders or tables in a folder that are called ``train`` and ``test``, or so."""
+    whole = GivenParts(path)
     if not path.is_dir() or any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds()):
-        return None
+        return whole
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
-        return None
+        return whole
     if (tables := _among(tables_in(path), _lacking_columns)) is not None:
         return tables
     learned = [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)]
-    return _among(learned, _lacking_labels)
+    return _among(learned, _lacking_labels) or whole
 
 
 def _called(part: Path) -> str:
@@ -152,7 +153,9 @@ def raw_digest(
     reading: FileReading | None = None,
 ) -> str | None:
     """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals."""
-    digest = hashlib.sha256()
+    digest, sampled = hashlib.sha256(), set[Path]()
+    if reading is not None:
+        sampled = reading.sampled  # empty if all files were read
     for given in (data, test):
         if given is None:
             continue
@@ -160,7 +163,7 @@ def raw_digest(
             with excluding(exclude or ()):
                 files = list(_files_read(Path(given), kind, deep=group is not None))
             for name, file in files:
-                if reading is not None and reading.leaves_out(file) and file.suffix.lower() in kind.class_files:
+                if sampled and file not in sampled and file.suffix.lower() in kind.class_files:
                     continue
                 digest.update(json.dumps([name, _content(file)]).encode())
         elif is_pair(given) and kind_of_examples(given[0]) == "texts":
@@ -184,8 +187,8 @@ def _files_read(path: Path, kind: Kind, *, deep: bool) -> Iterator[tuple[str, Pa
     if not path.is_dir():
         yield "", path
         return
-    parts = parts_in(path)
-    for part in (path,) if parts is None else (parts.train, parts.test):
+    train, test, _ = parts_in(path)
+    for part in (train, test):
         if part is not None:
             files = kind.files_of(part, deep) if part.is_dir() else [part]
             yield from ((file.relative_to(path).as_posix(), file) for file in sorted(files))

@@ -100,8 +100,8 @@ def task_from_arrays(
     ]
     if tested is None:
         return labelled.task(id, parts)
-    shown = in_unit_range(image_tensor(tested[0], channels=channels, name="X_test"))
-    return labelled.task(id, parts, (shown, tested[1]))
+    shown = image_tensor(tested[0], channels=channels, name="X_test")
+    return labelled.task(id, parts, (in_unit_range(shown), tested[1]))
 
 
 def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) -> dict[str, Tensor]:

@@ -112,11 +112,6 @@ class FolderTask(SingleTask):
         if self._shape is None:
             self._shape = image_shape(shape)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the class folders, in the order of their labels."""
-        return tuple(self._listing.classes)
-
     def make(self) -> Task:
         """Read the images and split them."""
         return self.in_eight_bits().with_inputs(as_floats)

@@ -48,7 +48,7 @@ class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """Read one image as uint8 of a shape: one channel gives grey, three colour; transparent pixels lie over white."""
     channels, height, width = shape
-    mode, name = "L" if channels == 1 else "RGB", writable(str(file))
+    mode, name = {1: "L"}.get(channels, "RGB"), writable(str(file))
     try:
         with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
             if image.width * image.height > MOST_IMAGE_PIXELS:

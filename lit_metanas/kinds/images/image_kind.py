@@ -207,6 +207,7 @@ def _listed(source: Source, path: Path) -> ListedFiles:
         table,
         SUFFIXES,
         "images",
+        folder=table.parent,
         label=source.label,
         group=source.group,
         targets=source.targets,
@@ -244,7 +245,7 @@ def describe_near_copies(task: Task) -> list[str]:
     number = sum(own not in equal for own in digests(test.inputs[found]))
     if not number:
         return []
-    compared = "" if len(test) == len(task.test) else " that were compared"
+    compared = " that were compared" * (len(test) < len(task.test))
     return [
         f"{place}: {number:,} of the {len(test):,} images to test{compared} are nearly the same as one "
         "that is learned from, so the score may be too good; remove copies, or keep series together by 'group'."

@@ -117,7 +117,7 @@ class RawTable:
 
     def taken(self, rows: NDArray[np.int64]) -> RawTable:
         """Some of the rows."""
-        where = [self.columns[0].at(row) for row in rows.tolist()] if self.columns else []
+        where = [cells.at(row) for cells in self.columns[:1] for row in rows.tolist()]
         return RawTable([replace(cells, values=cells.values[rows], where=where) for cells in self.columns], len(rows))
 
 
@@ -154,13 +154,12 @@ def as_table(
     keys = list(names) or [""] * len(columns)
     if len(keys) != len(columns):
         raise ValueError(f"{name} has {len(columns)} columns, and {len(keys)} names were given: name each once.")
-    number = len(columns[0]) if columns else len(given)
     return RawTable(
         [
             ColumnCells(key, _values(column, name, place), where, name, place + 1).resolved()
             for place, (key, column) in enumerate(zip(keys, columns, strict=True))
         ],
-        number,
+        len(rows),
     )
 
 

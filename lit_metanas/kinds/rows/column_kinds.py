@@ -290,9 +290,8 @@ class DateColumn(TableColumn):
     @classmethod
     def fitted(cls, cells: ColumnCells, form: str) -> Self:
         """With the means and deviations of the parts of dates."""
-        found = parts_of_dates(cells, form)
-        parts = tuple(NumberColumn.fitted("", part) for part in found.T)
-        return cls(cells.name, bool(np.isnan(found).any()), form, parts)
+        parts = tuple(NumberColumn.fitted("", part) for part in parts_of_dates(cells, form).T)
+        return cls(cells.name, parts[0].gaps, form, parts)
 
     def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled parts of dates; the means of a gap."""

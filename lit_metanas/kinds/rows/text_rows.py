@@ -126,8 +126,7 @@ class TextRows(Preprocessing):
         """The cells of each row, and behind them the text."""
         assert self.tokens is not None
         numbers, tokens = self.shape.split(inputs)
-        shown = zip(self.columns.show(numbers), self.tokens.show(tokens), strict=True)
-        return [f"{cells}: {text}" for cells, text in shown]
+        return list(map("{}: {}".format, self.columns.show(numbers), self.tokens.show(tokens)))
 
     def to_plain(self) -> dict[str, Any]:
         """The names and places, and what makes numbers and tokens."""

@@ -185,8 +185,8 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
     for where, line in lines[begin + 1 :]:
         channels = line.split(":")
         label = channels.pop() if classes else ""
-        parts = [own.split(",") for own in channels]
-        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
+        parts = enumerate((own.split(",") for own in channels), 1)
+        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in parts]
         if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
         label = checked_text(label, "label", where, place) if labelled else ""

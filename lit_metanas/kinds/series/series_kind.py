@@ -100,7 +100,8 @@ def task_from_series(
     drawn = X_test is None
     if X_test is None or y_test is None:
         X_test, y_test = (), ()
-    test *= drawn
+    else:
+        test = 0.0
     check_shares("task_from_series", val=val, test=test, drawn=drawn, seed=seed)
     series, tested = (
         [series_array(one, f"{name}[{at}]") for at, one in enumerate(given)]
@@ -205,9 +206,8 @@ class SeriesTask(SingleTask):
             for own in (self._series, self._tested)
         )
         place = f"'{writable(str(self.path))}'"
-        task = _task(self.path.resolve().stem, *series, tested=tested, place=place, **self._options)
-        named = self._tested or self._series
-        return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
+        where = [one.where for one in self._tested or self._series]
+        return _task(self.path.resolve().stem, *series, tested=tested, place=place, where=where, **self._options)
 
 
 def _task(
@@ -219,6 +219,7 @@ def _task(
     shares: tuple[float | None, float, float],
     seed: int,
     preprocessing: ScaledSeries | None,
+    where: Sequence[str] = (),
     **labelled_as: Any,
 ) -> Task:
     """A task of series, with inputs by a preprocessing that is fitted on the train part; none may be `tested`."""
@@ -234,7 +235,7 @@ def _task(
     if missing := sum(int(np.isnan(one).sum()) for one in every):
         number = f"{missing:,} of {sum(one.size for one in every):,}"
         warn_of_data(f"{labelled.place}: {number} values are missing, and are interpolated in time.")
-    return labelled.task(id, parts, given, preprocessing=made)
+    return labelled.task(id, parts, given, preprocessing=made, names=where)
 
 
 class SeriesKind(Kind):
