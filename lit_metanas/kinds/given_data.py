@@ -30,7 +30,7 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
-from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
+from lit_metanas.tasks.task import Task, TaskCollection, warn_of_data
 
 
 def read_given(
@@ -244,23 +244,12 @@ def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
 
 
 def _remade(task: Task, prepared: Any) -> Task:
-    train, val, test = task.raw
-    known, device = train, task.train.inputs.device
-    if isinstance(train, list):  # n-grams of validation texts alone count once these are learned from
-        known = [*train, *val]
-    made = prepared.fitted(known)
-
-    def remade(part: Split, raw: Any) -> Split:
-        return replace(part, inputs=made.encode(raw).to(device))
-
-    return replace(
-        task,
-        train=remade(task.train, train),
-        val=task.val and remade(task.val, val),
-        test=remade(task.test, test),
-        vocabulary=vocabulary_of(made.shape),
-        preprocessing=made,
-    )
+    known, val, _ = task.raw
+    if isinstance(known, list):  # n-grams of validation texts alone count once these are learned from
+        known = [*known, *val]
+    made, raw = prepared.fitted(known), iter([own for own in task.raw if len(own)])  # in the order of the parts
+    remade = task.with_inputs(lambda inputs: made.encode(next(raw)).to(inputs.device))
+    return replace(remade, vocabulary=vocabulary_of(made.shape), preprocessing=made)
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:

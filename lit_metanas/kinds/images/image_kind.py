@@ -242,8 +242,7 @@ def describe_near_copies(task: Task) -> list[str]:
     if not bool(found.any()):
         return []
     equal = {own for part in learned for own in digests(part)}
-    number = sum(own not in equal for own in digests(test.inputs[found]))
-    if not number:
+    if not (number := sum(own not in equal for own in digests(test.inputs[found]))):
         return []
     compared = " that were compared" * (len(test) < len(task.test))
     return [

@@ -81,7 +81,7 @@ def read_series(
 def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", group: str = "") -> RecordedSeries:
     """The series of a CSV file, with a column for each channel; those of these names, if they are given."""
     place, rows = writable(str(file)), list(read_rows(file))
-    wanted = tuple(names) or tuple(_channels(free_columns(rows, place), place))
+    wanted = tuple(names or _channels(free_columns(rows, place), place))
     check_columns(rows, place, **{f"channel {number}": name for number, name in enumerate(wanted, 1)})
     return RecordedSeries(place, _values(rows, wanted, place), wanted, label, group)
 
