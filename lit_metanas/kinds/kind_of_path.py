@@ -82,8 +82,9 @@ def _lacking_columns(table: Path, train: Path) -> str:
 
 def _lacking_labels(folder: Path, train: Path) -> str:
     """Says that a folder has neither class folders nor files with a table of their classes; empty where it has."""
-    listed = any(kind.lists(folder) and files_in(folder, kind.class_files) for kind in known_kinds())
-    return "" if folders_in(folder) or listed else "labels"
+    if folders_in(folder) or any(kind.lists(folder) and files_in(folder, kind.class_files) for kind in known_kinds()):
+        return ""
+    return "labels"
 
 
 def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kind:

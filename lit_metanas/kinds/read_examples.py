@@ -72,7 +72,7 @@ def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numb
         count, own = len(list(group)), list[str]()
         if not numbers and file.root is not None:
             folder = file.path.relative_to(file.root).parts[0]
-            own = [folder] * count if folder in classes else []
+            own = [folder for _ in range(count) if folder in classes]
         if not own:
             own = kind_named(kind).new_labels(file.path, classes, numbers=numbers)
         labels += own if len(own) == count else [""] * count

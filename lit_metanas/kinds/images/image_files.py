@@ -132,8 +132,7 @@ def pixels_of(image: Any, place: str) -> Tensor:
     if isinstance(image, Image.Image):
         if image.mode[0] in "IF":
             raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
-        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-        image = np.asarray(over_white(image, mode))
+        image = np.asarray(over_white(image, {"1": "L", "L": "L", "LA": "L"}.get(image.mode, "RGB")))
     if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
         return torch.from_numpy(image.copy())
     if isinstance(image, Tensor):
