@@ -63,8 +63,8 @@ def labelled_pair(
             f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, f'it has {listed(names)}.')}"
         )
     labels, others = list(columns[found]), [each for each in columns if each != found]
-    if isinstance(group, str) and group in names and group != found:
-        others.remove(group)
+    if isinstance(group, str) and group in names:
+        others = [each for each in others if each != group]
         group = list(columns[group])
     if wrong := next((each for each in others if len(columns[each]) != len(labels)), None):
         raise ValueError(

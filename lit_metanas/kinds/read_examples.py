@@ -79,9 +79,9 @@ def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numb
     return labels
 
 
-def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
-    """Examples in lists of so many."""
-    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
+def in_batches(examples: Sequence[Any]) -> list[Sequence[Any]]:
+    """Examples in lists of ``EXAMPLES_A_BATCH``."""
+    return [examples[at : at + EXAMPLES_A_BATCH] for at in range(0, len(examples), EXAMPLES_A_BATCH)]
 
 
 def _files(kind: Kind, paths: Sequence[Path]) -> Iterator[NewFile]:

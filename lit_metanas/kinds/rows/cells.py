@@ -23,8 +23,6 @@ from lit_metanas.tasks.number_targets import are_measures
 # Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these.
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 
-CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
-
 # Characters of a cell that are read: the rest distinguishes no two categories.
 LONGEST_CELL = 200
 
@@ -260,7 +258,7 @@ def _check_columns(names: Iterable[str], found: Container[str], where: str) -> N
         )
 
 
-def kind_of_cells(cells: ColumnCells) -> CellKind:
+def kind_of_cells(cells: ColumnCells) -> Literal["numbers", "dates", "categories", "texts", "gaps"]:
     """What a column holds."""
     if cells.values.dtype.kind == "f":
         return "gaps" if np.isnan(cells.values).all() else "numbers"

@@ -145,7 +145,7 @@ class ScaledSeries(Preprocessing):
         Raises:
             ValueError: an attribute is missing, unknown or out of its range.
         """
-        found = from_plain(cls, plain, "the stored preprocessing")
+        found = from_plain(cls, plain, "ScaledSeries: the stored preprocessing")
         if not found.means or not found.steps or not found.every:
             raise ValueError("ScaledSeries: the stored preprocessing was never fitted.")
         return found
