@@ -219,8 +219,8 @@ def _side(source: Source) -> int:
     if table_of_files(source.path, SUFFIXES) is not None:
         firsts = [_listed(source, source.path).files[:FEW]]
     else:
-        folders = folders_in(source.path) if source.path.is_dir() else []
-        firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]
+        deep = source.group is not None
+        firsts = [files_in(folder, SUFFIXES, deep)[:1] for folder in folders_in(source.path)]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
 

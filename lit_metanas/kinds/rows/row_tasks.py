@@ -231,7 +231,8 @@ def find_row_columns(
 ) -> tuple[str, list[str]]:
     """The column of labels, and those of numbers; refuses a first line that seems to be a row of values."""
     free = free_columns(rows, place, label=label, group=group)
-    label = usual_column(free, LABEL_COLUMNS) if label is None else label
+    if label is None:
+        label = usual_column(free, LABEL_COLUMNS)
     if label is None:
         others = [name for name in free if name not in (columns or ())]
         named = [name for name in others if not all(is_plain_number(row.get(name)) for _, row in rows)]

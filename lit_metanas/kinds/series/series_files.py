@@ -189,7 +189,8 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
         numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in parts]
         if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
-        label = checked_text(label, "label", where, place) if labelled else ""
+        if labelled:
+            label = checked_text(label, "label", where, place)
         found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=label))
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
