@@ -25,7 +25,7 @@ from lit_metanas.automl.option_values import (
 from lit_metanas.io.text import plain_number, printable
 
 if TYPE_CHECKING:
-    from lit_metanas.kinds.given_data import Given
+    from lit_metanas.kinds.given_pairs import Given
     from lit_metanas.spaces.space import SearchSpace
     from lit_metanas.tasks.labels import Groups
 

@@ -41,6 +41,7 @@ class _Strength:
 # Moves by a tenth, as of Warden (2018), took digits of a new speaker from 68.4 to 72.3 % and environmental sounds from
 # 88.1 to 89.5 on inner folds; by half these had 90.5, and the digits 64.3.
 _STRENGTHS: Mapping[str, _Strength] = {
+    NO_AUGMENTATION: _Strength({}, bands=0, steps=0, moves=0, tokens=0, noise=0),
     "light": _Strength(
         {"turn": 10.0, "scale": 0.15, "move": 0.1, "colour": 0.2},
         bands=15 / 80, steps=0.2, moves=0.1, tokens=0.1, noise=0.1,
@@ -52,7 +53,7 @@ _STRENGTHS: Mapping[str, _Strength] = {
 }  # fmt: skip
 
 # The augmentations of a recipe, each stronger than the one before.
-AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
+AUGMENTATIONS = (*_STRENGTHS,)
 
 
 def colours_can_change(inputs: Tensor) -> bool:
@@ -78,8 +79,9 @@ def augment(
     # are mirrored, without augmentation, too. Series are moved in time if they are `moving`: no answer has a place
     # or an order in them. The `shape` of an input is only needed where its last numbers are tokens of a text. The
     # generator is on the CPU.
+    strength = _STRENGTHS[augmentation]
     if inputs.dim() == 4:
-        change = dict(_STRENGTHS[augmentation].images) if augmentation != NO_AUGMENTATION else {}
+        change = dict(strength.images)
         if not colours:
             change.pop("colour", None)
         if not change and not mirror:
@@ -87,7 +89,6 @@ def augment(
         return ImageAugmentation(flip=0.5 * mirror, **change)(inputs, generator)
     if augmentation == NO_AUGMENTATION:
         return inputs
-    strength = _STRENGTHS[augmentation]
     if inputs.dim() == 3:
         if moving:
             inputs = move_series(inputs, strength.moves, generator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -37,23 +38,11 @@ PART_NAMES: Mapping[str, int] = {
 
 def read_date(text: str, form: str) -> datetime | None:
     """A date in a form; None of anything else."""
-    try:
+    with suppress(ValueError):
         if form != ISO:
             return datetime.strptime(text, form)
         if _ISO_BEGINS.match(text):
             return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    return None
-
-
-def read_dates(texts: Sequence[str]) -> list[datetime] | None:
-    """Texts as dates that can be compared, if all are written in one form; those without a time zone are of UTC."""
-    for form in DATE_FORMS:
-        found = [read_date(text, form) for text in texts]
-        dates = [date if date.tzinfo else date.replace(tzinfo=UTC) for date in found if date is not None]
-        if texts and len(dates) == len(texts):
-            return dates
     return None
 
 
@@ -83,13 +72,11 @@ def parts_by_column(rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, c
         texts[at] = str(value).strip()
     if all(text.lower() in PART_NAMES for text in texts.values()):
         named = {at: PART_NAMES[text.lower()] for at, text in texts.items()}
-        if not {_TRAIN, _TEST} <= {*named.values()}:
-            absent = "test" if _TRAIN in named.values() else "train"
-            raise ValueError(f"{called} holds no '{absent}': name rows of both parts.")
+        if absent := [name for name in ("train", "test") if PART_NAMES[name] not in named.values()]:
+            raise ValueError(f"{called} holds no '{absent[0]}': name rows of both parts.")
         return ColumnParts(named, f" Tested are the rows that column '{printable(column, 40)}' names.")
     written = [*texts.values()]
-    keys = _sortable(written)
-    if keys is None:
+    if (keys := _sortable(written)) is None:
         at, wrong = next((at, text) for at, text in texts.items() if text.lower() not in PART_NAMES)
         raise ValueError(
             f"{called} holds '{printable(wrong, 40)}' at {at}: write train, val or test; or dates in one form, or "
@@ -103,14 +90,17 @@ def parts_by_column(rows: Sequence[tuple[str, Mapping[str, Any]]], place: str, c
 
 
 def _sortable(texts: Sequence[str]) -> NDArray[Any] | None:
-    """Texts as numbers that grow with time, if all are dates or all are numbers."""
-    if (dates := read_dates(texts)) is not None:
-        return np.array([date.timestamp() for date in dates])
-    try:
+    """Texts as numbers that grow with time, if all are dates in one form or all are finite numbers."""
+    for form in DATE_FORMS:
+        dates = [date for text in texts if (date := read_date(text, form)) is not None]
+        if len(dates) == len(texts):
+            # Dates without a time zone are of UTC: those of the machine's would depend on the machine.
+            return np.array([date.replace(tzinfo=date.tzinfo or UTC).timestamp() for date in dates])
+    with suppress(ValueError):
         found = np.array([float(text) for text in texts])
-    except ValueError:
-        return None
-    return found if np.isfinite(found).all() else None
+        if np.isfinite(found).all():
+            return found
+    return None
 
 
 def _borders(keys: NDArray[Any], called: str) -> tuple[float, float]:

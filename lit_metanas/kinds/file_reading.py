@@ -82,10 +82,6 @@ class FileReading:
             self.found += len(files)
         return {name: [file for file in own if file in chosen] for name, own in classes.items()}
 
-    def leaves_out(self, file: Path) -> bool:
-        """Whether others were read in its place."""
-        return bool(self.sampled) and file not in self.sampled
-
     def inputs(
         self,
         files: Sequence[Path],

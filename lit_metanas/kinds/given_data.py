@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -17,7 +17,7 @@ from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
-from lit_metanas.kinds.given_pairs import contents_of, labelled_pair
+from lit_metanas.kinds.given_pairs import Given, contents_of, kind_of_examples, labelled_pair
 from lit_metanas.kinds.images.array_tasks import task_from_arrays, task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
 from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
@@ -30,13 +30,7 @@ from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
-from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
-
-# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
-Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
-
-# The kind of labelled examples in memory.
-ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
+from lit_metanas.tasks.task import Task, TaskCollection, warn_of_data
 
 
 def read_given(
@@ -129,11 +123,18 @@ def _of_path(
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
     _check_own(own, asked)
-    made = source.prepared if start is None else own.as_before(start, str(data))
+    made = _asked(own, source.prepared, start, str(data))
     task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
+
+
+def _asked(kind: Kind, prepared: Any, start: MadeBefore | None, place: str) -> Any:
+    """What makes inputs: as those of the meta-trained weights ``start`` were made, if there are such."""
+    if start is None:
+        return prepared
+    return kind.as_before(start, place)
 
 
 def _check_own(kind: Kind, asked: Sequence[str]) -> None:
@@ -148,11 +149,12 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
     if group is not None and not isinstance(group, str):
         raise ValueError("'group' must be the name of a column, 'folder' or a regular expression, of a path's files.")
     path = existing_path(data)
-    if test is None and (parts := parts_in(path)) is not None:
-        if parts.left_out:
-            warn_of_data(f"Of '{writable(str(path))}' is left out: {parts.left_out}.")
-        return Source(parts.train, parts.test, group)
-    return Source(path, None if test is None else existing_path(test, "test"), group)
+    if test is not None:
+        return Source(path, existing_path(test, "test"), group)
+    parts = parts_in(path)
+    if parts.left_out:
+        warn_of_data(f"Of '{writable(str(path))}' is left out: {parts.left_out}.")
+    return Source(parts.train, parts.test, group)
 
 
 def _has_table(path: Path) -> bool:
@@ -190,15 +192,15 @@ def _in_memory(
         examples = contents_of(examples, side)
         tested: tuple[Any, Any] = (None, None)
         if test is not None:
-            shown = labelled_pair("test", test, label, group)
-            tested = contents_of(shown.examples, side), shown.labels
+            shown, answers, _ = labelled_pair("test", test, label, group)
+            tested = contents_of(shown, side), answers
         if named is not None:
-            asked = prepared if start is None else named.as_before(start, "data")
+            asked = _asked(named, prepared, start, "data")
             found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
             if found is not None:
                 return found
         if kind_of_examples(examples) == "texts":
-            made = prepared if start is None else kind_named("texts").as_before(start, "data")
+            made = _asked(kind_named("texts"), prepared, start, "data")
             return task_from_texts(examples, labels, *tested, preprocessing=made, **divided)
         task = task_from_arrays(examples, labels, *tested, preprocessing=prepared, **divided)
     own = kind_of(task)
@@ -242,23 +244,12 @@ def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
 
 
 def _remade(task: Task, prepared: Any) -> Task:
-    train, val, test = task.raw
-    known, device = train, task.train.inputs.device
-    if isinstance(train, list):  # n-grams of validation texts alone count once these are learned from
-        known = [*train, *val]
-    made = prepared.fitted(known)
-
-    def remade(part: Split, raw: Any) -> Split:
-        return replace(part, inputs=made.encode(raw).to(device))
-
-    return replace(
-        task,
-        train=remade(task.train, train),
-        val=task.val and remade(task.val, val),
-        test=remade(task.test, test),
-        vocabulary=vocabulary_of(made.shape),
-        preprocessing=made,
-    )
+    known, val, _ = task.raw
+    if isinstance(known, list):  # n-grams of validation texts alone count once these are learned from
+        known = [*known, *val]
+    made, raw = prepared.fitted(known), iter([own for own in task.raw if len(own)])  # in the order of the parts
+    remade = task.with_inputs(lambda inputs: made.encode(next(raw)).to(inputs.device))
+    return replace(remade, vocabulary=vocabulary_of(made.shape), preprocessing=made)
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
@@ -280,7 +271,7 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
 def describe_columns(
     data: Given,
     kind: Kind,
-    group: str | Groups | None,
+    group: Any,
     label: str | None = None,
     test_by: str | None = None,
     exclude: Sequence[str] | None = None,
@@ -288,13 +279,12 @@ def describe_columns(
     """Which columns of a table the labels and texts were found in, and which rows are tested; else empty."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    parts, divided = parts_in(Path(data)), ""
-    path = Path(data) if parts is None else parts.train
+    path, divided, left_out = parts_in(Path(data)).train, "", [*(exclude or ())]
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
-    with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
-        column = group if isinstance(group, str) else None
-        return kind.describe_columns(Source(path, group=column, label=label)) + divided
+        left_out.append(test_by)
+    with excluding(left_out):
+        return kind.describe_columns(Source(path, group=group, label=label)) + divided
 
 
 def _task_itself(
@@ -327,22 +317,6 @@ def existing_path(given: Given, key: str = "data") -> Path:
 
 def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
-    parts = parts_in(Path(data)) if isinstance(data, str | os.PathLike) else None
-    return bool(parts and parts.test) or test is not None or isinstance(data, Task | TaskCollection)
-
-
-def kind_of_examples(X: Any) -> ExampleKind:
-    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table."""
-    dimensions = _dimensions(X)
-    if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
-        return "texts"
-    if dimensions in (3, 4):
-        return "images"
-    return "rows"
-
-
-def _dimensions(value: Any) -> int:
-    """Of an array, or of lists within each other, by the first of each."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
-        return 1 + _dimensions(value[0])
-    return int(getattr(value, "ndim", 0))
+    if isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None:
+        return True
+    return test is not None or isinstance(data, Task | TaskCollection)

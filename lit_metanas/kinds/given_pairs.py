@@ -9,9 +9,10 @@ from datetime import date
 from itertools import islice
 from numbers import Number
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
@@ -20,6 +21,13 @@ from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
 from lit_metanas.tasks.labels import Groups, hardly_repeat
+from lit_metanas.tasks.task import Task, TaskCollection
+
+# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
+Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
+
+# The kind of labelled examples in memory.
+ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 
 
 def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
@@ -27,16 +35,10 @@ def is_pair(given: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(given, tuple | list) and len(given) == 2 and not has_names(given)
 
 
-class GivenPair(NamedTuple):
-    """Examples with their labels, and perhaps what says which belong together."""
-
-    examples: Any
-    labels: Any
-    group: Groups | None = None
-
-
-def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups | None = None) -> GivenPair:
-    """A pair as it is, or of columns: those of a data frame, of lists by name or of records; one may be the groups."""
+def labelled_pair(
+    name: str, given: Any, label: str | None = None, group: Groups | None = None
+) -> tuple[Any, Any, Groups | None]:
+    """Examples, labels and groups: of a pair, or of the columns of a data frame, of lists by name or of records."""
     columns = _columns(given)
     if columns is None and is_pair(given):
         if label is not None:
@@ -44,36 +46,37 @@ def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups
                 f"label = '{printable(label, 40)}' names a column, and the labels are the second part of the pair: "
                 "leave it out."
             )
-        return GivenPair(given[0], given[1], group)
+        return given[0], given[1], group
     if columns is None:
         raise ValueError(
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, a data frame, "
             "records, or a pair of examples and labels, such as (X, y)."
         )
     if hasattr(given, "target") and {"data", "target"} <= {*columns}:  # of scikit-learn's data sets
-        return GivenPair(given["data"], given["target"], group)
+        return given["data"], given["target"], group
     names = [each for each in columns if isinstance(each, str)]
     found = usual_column(names, LABEL_COLUMNS) if label is None else label
     if found is None:
         raise ValueError(f"'{name}' has the columns {listed(names)}: name that of the labels by 'label'.")
     if found not in names:
-        fix = hint(found, names, f"it has {listed(names)}.")
-        raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {fix}")
-    own = group if isinstance(group, str) and group in names else None
-    labels, others = list(columns[found]), [each for each in columns if each not in (found, own)]
-    if own is not None:
-        group = list(columns[own])
+        raise ValueError(
+            f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, f'it has {listed(names)}.')}"
+        )
+    labels, others = list(columns[found]), [each for each in columns if each != found]
+    if isinstance(group, str) and group in names:
+        others = [each for each in others if each != group]
+        group = list(columns[group])
     if wrong := next((each for each in others if len(columns[each]) != len(labels)), None):
         raise ValueError(
             f"Column '{printable(str(wrong), 40)}' of '{name}' has {len(columns[wrong])} values for {len(labels)} "
             "labels: give as many."
         )
     if len(others) == 1 and not _are_cells(list(columns[others[0]])):
-        return GivenPair(list(columns[others[0]]), labels, group)
+        return list(columns[others[0]]), labels, group
     if hasattr(given, "columns"):
-        return GivenPair(given[others], labels, group)
+        return given[others], labels, group
     rows = zip(*(columns[each] for each in others), strict=True)
-    return GivenPair([dict(zip(others, row, strict=True)) for row in rows], labels, group)
+    return [dict(zip(others, row, strict=True)) for row in rows], labels, group
 
 
 def _are_cells(column: Sequence[Any]) -> bool:
@@ -120,8 +123,9 @@ def name_files(examples: Any) -> bool:
         return False
     first = list(islice(examples, 3))
     suffixes = {suffix for kind in known_kinds() for suffix in kind.class_files}
+    # A long text is no file to `os.path`, and an error to `Path`.
     return bool(first) and all(
-        isinstance(each, str | os.PathLike) and Path(each).suffix.lower() in suffixes and _is_file(each)
+        isinstance(each, str | os.PathLike) and Path(each).suffix.lower() in suffixes and os.path.isfile(each)
         for each in first
     )
 
@@ -135,8 +139,18 @@ def check_no_files(texts: Sequence[Any]) -> None:
         )
 
 
-def _is_file(text: str | os.PathLike[str]) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # of a long text
-        return False
+def kind_of_examples(X: Any) -> ExampleKind:
+    """The kind of labelled examples in memory: texts if one of them is a text, images, or else rows of a table."""
+    dimensions = _dimensions(X)
+    if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
+        return "texts"
+    if dimensions in (3, 4):
+        return "images"
+    return "rows"
+
+
+def _dimensions(value: Any) -> int:
+    """Of an array, or of lists within each other, by the first of each."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
+        return 1 + _dimensions(value[0])
+    return int(getattr(value, "ndim", 0))

@@ -318,8 +318,8 @@ def kind_named(name: str) -> Kind:
         return _made(name)
     known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
     if name not in known:
-        others = f"give one of {', '.join(known)}, or the path of a class."
-        raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+        fix = hint(name, known, f"give one of {', '.join(known)}, or the path of a class.")
+        raise ValueError(f"There is no kind '{name}': {fix}")
     return known[name]
 
 

@@ -1,17 +1,24 @@
-"""The kind of data that a path holds, and the folders of its parts."""
+"""The kind of data that a path holds, the folders of its parts, and a digest of its files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from lit_metanas.io.class_folders import FOLDER, files_in, folders_in
+from lit_metanas.io.class_folders import FOLDER, excluding, files_in, folders_in
+from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import first_few, number_of, printable, writable
+from lit_metanas.kinds.file_reading import FileReading
+from lit_metanas.kinds.given_pairs import Given, is_pair, kind_of_examples
 from lit_metanas.kinds.kind import Kind, kind_named, known_kinds
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.table_files import FOREIGN_TABLES, read_rows, tables_in
+from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
@@ -24,24 +31,25 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 class GivenParts(NamedTuple):
-    """The parts of the examples that a folder has."""
+    """The parts of the examples that a path has; of one without parts, the path itself is to learn from."""
 
     train: Path
-    test: Path | None  # if one has labels
+    test: Path | None = None  # if one has labels
     left_out: str = ""  # why others are not read, as a sentence
 
 
-def parts_in(path: Path) -> GivenParts | None:
-    """The folders or tables in a folder that are called ``train`` and ``test``, or so; None elsewhere."""
+def parts_in(path: Path) -> GivenParts:
+    """The folders or tables in a folder that are called ``train`` and ``test``, or so."""
+    whole = GivenParts(path)
     if not path.is_dir() or any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds()):
-        return None
+        return whole
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
-        return None
+        return whole
     if (tables := _among(tables_in(path), _lacking_columns)) is not None:
         return tables
     learned = [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)]
-    return _among(learned, _lacking_labels)
+    return _among(learned, _lacking_labels) or whole
 
 
 def _called(part: Path) -> str:
@@ -74,8 +82,9 @@ def _lacking_columns(table: Path, train: Path) -> str:
 
 def _lacking_labels(folder: Path, train: Path) -> str:
     """Says that a folder has neither class folders nor files with a table of their classes; empty where it has."""
-    listed = any(kind.lists(folder) and files_in(folder, kind.class_files) for kind in known_kinds())
-    return "" if folders_in(folder) or listed else "labels"
+    if folders_in(folder) or any(kind.lists(folder) and files_in(folder, kind.class_files) for kind in known_kinds()):
+        return ""
+    return "labels"
 
 
 def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kind:
@@ -134,3 +143,53 @@ def _kind_of_class_folders(root: Path, group: str | None, kinds: Sequence[Kind])
     strays = [f"'{writable(str(file))}'" for name, own in files.items() if name != main for file in chain(*own)]
     warn_of_data(f"{place} holds {main}, and other files are left out: {first_few(strays)}.")
     return kind_named(main)
+
+
+def raw_digest(
+    data: Given,
+    kind: Kind,
+    test: Given | None,
+    group: str | Groups | None,
+    exclude: Sequence[str] | None = None,
+    reading: FileReading | None = None,
+) -> str | None:
+    """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals."""
+    digest, sampled = hashlib.sha256(), set[Path]()
+    if reading is not None:
+        sampled = reading.sampled  # empty if all files were read
+    for given in (data, test):
+        if given is None:
+            continue
+        if isinstance(given, str | os.PathLike):
+            with excluding(exclude or ()):
+                files = list(_files_read(Path(given), kind, deep=group is not None))
+            for name, file in files:
+                if sampled and file not in sampled and file.suffix.lower() in kind.class_files:
+                    continue
+                digest.update(json.dumps([name, _content(file)]).encode())
+        elif is_pair(given) and kind_of_examples(given[0]) == "texts":
+            digest.update(json.dumps(list(map(str, given[0]))).encode())
+        else:
+            return None
+    return digest.hexdigest()
+
+
+def _content(file: Path) -> str | None:
+    """A digest of a file; None where it cannot be read, as one that was left out."""
+    try:
+        with open_regular(file) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (OSError, ValueError):
+        return None
+
+
+def _files_read(path: Path, kind: Kind, *, deep: bool) -> Iterator[tuple[str, Path]]:
+    """The files that examples of a kind are read of, each with its name in the folder; of a file that itself."""
+    if not path.is_dir():
+        yield "", path
+        return
+    train, test, _ = parts_in(path)
+    for part in (train, test):
+        if part is not None:
+            files = kind.files_of(part, deep) if part.is_dir() else [part]
+            yield from ((file.relative_to(path).as_posix(), file) for file in sorted(files))

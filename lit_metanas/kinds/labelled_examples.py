@@ -58,7 +58,7 @@ class LabelledExamples(ABC):
         self.place = place
         self._groups = group_names(group, number, noun)
         self._kept = [*range(number)]  # the places of those that are not left out, in the order of the parts
-        self._tested: list[int] = []
+        self.test_places: list[int] = []
         self._read(labels, number, classes, min_per_class)
 
     @abstractmethod
@@ -78,7 +78,7 @@ class LabelledExamples(ABC):
                 parts[:2] = self._drawn(parts[0], train=None, val=share, test=0.0, seed=seed)[:2]
         else:
             parts = self._drawn(self._kept, train=train, val=val, test=test, seed=seed)
-        self._tested = parts[2]
+        self.test_places = parts[2]
         places = [torch.tensor(part, dtype=torch.int64) for part in parts]
         return [(own, self.targets[own]) for own in places]
 
@@ -96,17 +96,18 @@ class LabelledExamples(ABC):
         tested: tuple[Tensor, Labels] | None = None,
         tested_in: str = "X_test",
         preprocessing: Preprocessing | None = None,
-        test_names: Sequence[str] = (),
+        names: Sequence[str] = (),
     ) -> Task:
         """A task of the parts; inputs and labels of a given test part stay in their order."""
-        parts, places = list(parts), self._tested
+        # The `names` are of the examples that the test part is taken of: places stand for them in its order.
+        parts = list(parts)
         if tested is not None:
             inputs, labels = tested
             called = {}
             if tested_in.startswith("'"):
                 called = {"name": tested_in, "learned": self.place}
-            places, targets = self.tested(labels, len(inputs), **called)
-            parts[2] = Split(inputs[places], targets.to(inputs.device))
+            self.test_places, targets = self.tested(labels, len(inputs), **called)
+            parts[2] = Split(inputs[self.test_places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
         train, val, test = parts
         task = Task(
@@ -118,7 +119,7 @@ class LabelledExamples(ABC):
             classes=tuple(self.names),
             vocabulary=None if preprocessing is None else vocabulary_of(preprocessing.shape),
             preprocessing=preprocessing,
-            test_names=tuple(test_names) or tuple(map(str, places)),
+            test_names=tuple(names[place] if names else str(place) for place in self.test_places),
             objective=self._objective(train.labels),
         )
         check_task(task)
@@ -251,8 +252,8 @@ class NumberedExamples(LabelledExamples):
     def _strata(self, places: Sequence[int]) -> dict[str, list[int]]:
         if self._groups is not None:  # which may have similar numbers alone
             return {"": [*places]}
-        quantiles = strata_of(self.targets[places])
-        return {str(number): [places[at] for at in own.tolist()] for number, own in enumerate(quantiles)}
+        quantiles = enumerate(strata_of(self.targets[places]))
+        return {str(number): [places[at] for at in own.tolist()] for number, own in quantiles}
 
     def tested(
         self, labels: Labels, number: int, *, name: str = "y_test", learned: str = "y"
@@ -286,8 +287,9 @@ def labelled_examples(
     place: str = "X",
 ) -> LabelledExamples:
     """Examples by class, by set of classes or by number, as ``targets`` says, or as their labels look."""
-    learned = _LEARNED[targets or _seem(labels, number, noun)]
-    return learned(number, labels, noun=noun, classes=classes, group=group, min_per_class=min_per_class, place=place)
+    return _LEARNED[targets or _seem(labels, number, noun)](
+        number, labels, noun=noun, classes=classes, group=group, min_per_class=min_per_class, place=place
+    )
 
 
 def _seem(labels: Labels, number: int, noun: str) -> Targets:

@@ -41,7 +41,7 @@ FILE_COLUMNS = ("file", "path", "filename")
 SPEAKER = "speaker"
 
 
-def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path | None = None) -> str | None:
+def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path) -> str | None:
     """The column that names files which end in one of some suffixes; None where there is none.
 
     Such as lie in the folder of the ``table``, or in its sub-folders, may be named without their ending.
@@ -54,19 +54,18 @@ def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path
         return {str(row.get(name)).strip() for _, row in rows}
 
     different = [name for name in columns_of(rows) if len(values(name)) == len(rows)]  # as a file has one row
-    if table is None or not different:
+    if not different:
         return None
-    below = files_by_name(table, suffixes)
+    below = files_by_name(table, table.parent, suffixes)
     return next((name for name in different if values(name) <= below.keys()), None)
 
 
-def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = None) -> dict[str, Path]:
-    """The files of a table's folder and of its sub-folders by their names, with their ending and without it.
+def files_by_name(table: Path, folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
+    """The files of a folder and of its sub-folders by their names, with their ending and without it.
 
     Those of the folder itself, and of the sub-folder called as the table, such as ``train``, are meant before others. A
     name that stands for several is left out.
     """
-    folder = table.parent if folder is None else folder
     own = table.name.lower().partition(".")[0]
     near, others = dict[str, list[Path]](), dict[str, list[Path]]()
     for each in (folder, *sorted(folders_in(folder))):
@@ -80,7 +79,7 @@ def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = 
 
 def table_of_files(path: Path, suffixes: Collection[str]) -> Path | None:
     """The table that names files: the path itself, or the only one of a folder that does; None without one."""
-    tables = [path] if is_table_file(path) else []
+    tables = [*filter(is_table_file, [path])]
     if path.is_dir() and (files_in(path, suffixes) or len(folders_in(path)) == 1):
         tables = tables_in(path)
     found = list[Path]()
@@ -119,16 +118,15 @@ class ListedFiles:
         suffixes: Collection[str],
         noun: str,
         *,
-        root: Path | None = None,
+        folder: Path,
         label: str | None = None,
         group: str | None = None,
         targets: Targets | None = None,
     ) -> Self:
-        """Those of a table; names of files are relative to ``root``, by default the table's folder."""
+        """Those of a table; names of files are relative to a folder."""
         rows, place = table_rows(table, label), writable(str(table))
         check_columns(rows, place, label=label, group=group)
         names = columns_of(rows)
-        folder = table.parent if root is None else root
         named = file_column(rows, suffixes, table) or usual_column(names, FILE_COLUMNS)
         free = [name for name in names if name not in (named, group, SPEAKER)]
         column = label or usual_column(free, LABEL_COLUMNS) or only(free)
@@ -141,7 +139,7 @@ class ListedFiles:
         for where, row in rows:
             at, name = f"{where.capitalize()} of '{place}'", str(row.get(named) or "").strip()
             if not (folder / name).is_file():
-                below = below or files_by_name(table, suffixes, folder)
+                below = below or files_by_name(table, folder, suffixes)
             file = below.get(name) or file_within(folder, name, at, suffixes, noun)
             if file in files:
                 raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")
@@ -208,7 +206,7 @@ def task_of_files(
     counted: bool = False,
 ) -> Task:
     """The task of listed files; ``read`` makes an input of one, and may count them."""
-    targets, reading, named = learned_as(listing.labels, targets), reading or FileReading(), list[Path]()
+    targets, reading = learned_as(listing.labels, targets), reading or FileReading()
     options: Any = {"skip_unreadable": skip_unreadable, "counted": counted}
     further = len(tested.files) if tested is not None else 0
     own, inputs = listing.read(reading, read, noun, targets, further, **options)
@@ -225,17 +223,13 @@ def task_of_files(
         min_per_class=least,
         place=own.place,
     )
-    given, given_in = None, ""
+    given, shown = None, own
     if tested is not None:
-        other, others = tested.read(reading, read, noun, targets, **options)
-        given, given_in, shares = (others, other.labels), other.place, (None, shares[1], 0.0)
-        places, _ = examples.tested(other.labels, len(others), name=other.place, learned=own.place)
-        named = [other.files[place] for place in places]
-        if other.groups is not None:
-            tell_shared_groups(other.place, own.groups, other.groups)
+        shown, others = tested.read(reading, read, noun, targets, **options)
+        given, shares = (others, shown.labels), (None, shares[1], 0.0)
+        if shown.groups is not None:
+            tell_shared_groups(shown.place, own.groups, shown.groups)
     divided = examples.divided(shares, seed)
-    if tested is None:
-        named = [own.files[place] for place in divided[2][0].tolist()]
     rows = arranged(inputs, [places for places, _ in divided])
     parts = [Split(part, targets) for part, (_, targets) in zip(rows, divided, strict=True)]
-    return examples.task(id, parts, given, given_in, preprocessing, [writable(str(file)) for file in named])
+    return examples.task(id, parts, given, shown.place, preprocessing, [writable(str(file)) for file in shown.files])

@@ -72,16 +72,16 @@ def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numb
         count, own = len(list(group)), list[str]()
         if not numbers and file.root is not None:
             folder = file.path.relative_to(file.root).parts[0]
-            own = [folder] * count if folder in classes else []
+            own = [folder for _ in range(count) if folder in classes]
         if not own:
             own = kind_named(kind).new_labels(file.path, classes, numbers=numbers)
         labels += own if len(own) == count else [""] * count
     return labels
 
 
-def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
-    """Examples in lists of so many."""
-    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
+def in_batches(examples: Sequence[Any]) -> list[Sequence[Any]]:
+    """Examples in lists of ``EXAMPLES_A_BATCH``."""
+    return [examples[at : at + EXAMPLES_A_BATCH] for at in range(0, len(examples), EXAMPLES_A_BATCH)]
 
 
 def _files(kind: Kind, paths: Sequence[Path]) -> Iterator[NewFile]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -31,13 +32,13 @@ _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than 
 BlockKey: TypeAlias = tuple[int, bool, int]
 
 
-class ClassExamples(ABC):
+class ClassExamples:
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
     def __init__(
         self,
         name: str,
-        sizes: Mapping[str, int],
+        members: Mapping[str, Any],
         lists: Mapping[Subset, Sequence[str] | None],
         *,
         fractions: tuple[float, float, float],
@@ -46,15 +47,16 @@ class ClassExamples(ABC):
         noun: str = "class",
     ) -> None:
         self._name = name
-        self._sizes = sizes
+        self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
-            [*sizes], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
+            [*members], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
         )
 
-    @abstractmethod
     def _read_class(self, name: str) -> Tensor:
-        """All examples of a class, shape ``(n, *shape)``."""
+        """All examples of a class, shape ``(n, *shape)``: its members, if those are not files."""
+        found: Tensor = self._members[name]
+        return found
 
     @property
     def name(self) -> str:
@@ -69,7 +71,7 @@ class ClassExamples(ABC):
         """Return how many examples a class has; none is held out."""
         if held_out:
             return 0
-        return self._sizes[self._classes[subset][class_index]]
+        return len(self._members[self._classes[subset][class_index]])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return examples of one class, shape ``(n, *shape)``; the whole class stays in memory."""
@@ -87,9 +89,8 @@ class ComputedSource(TaskSource):
     def __init__(self, seed: int = 0, cache: str | None = None, pool: int = 20) -> None:
         check_range(type(self).__name__, seed=(seed, 0), pool=(pool, 1, ORDINARY_EXAMPLES))
         self.seed = seed
-        self.cache = Path(cache) if cache else cache_folder()
+        self.cache = Path(cache or cache_folder())
         self.pool = pool
-        self._pools: Tensor | None = None
         self._blocks: dict[BlockKey, Tensor] = {}
 
     @property
@@ -140,7 +141,7 @@ class ComputedSource(TaskSource):
         places = [self._place(subset, index) for index in class_indices]
         owners = np.repeat(places, [len(own) for own in instances])
         if not len(chosen) or (not held_out and chosen.max() < self.pool):
-            found = self._kept().flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
+            found = self._kept.flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
         else:
             keys = zip(owners.tolist(), chosen.tolist(), strict=True)
             found = torch.stack([self._block((own, held_out, at // BLOCK_SIZE))[at % BLOCK_SIZE] for own, at in keys])
@@ -153,15 +154,15 @@ class ComputedSource(TaskSource):
             self._blocks[block] = self._computed([block])
         return self._blocks[block]
 
+    @cached_property
     def _kept(self) -> Tensor:
         """The kept examples, ``(classes, pool, *shape)``; computed first where the file is missing or damaged."""
-        if self._pools is None:
-            self._pools = self._read()
-        if self._pools is None:
+        found = self._read()
+        if found is None:
             self.prepare()
-            self._pools = self._read()
-        assert self._pools is not None
-        return self._pools
+            found = self._read()
+        assert found is not None
+        return found
 
     def _read(self) -> Tensor | None:
         return read_kept(self.cache_file, (self._number(), self.pool, *self.shape), self.dtype)

@@ -12,7 +12,7 @@ from PIL import Image
 import lit_metanas as lm
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.raw_digest import raw_digest
+from lit_metanas.kinds.kind_of_path import raw_digest
 
 ROWS = [f"please {verb} the paper {number} times,{verb}ing" for verb in ("fold", "cut") for number in range(20)]
 SPACE = lm.SequenceSpace(operations=("conv_3",), depths=(1, 2), widths=(4, 8), dropouts=(0.0,), readouts=("max",))

@@ -13,7 +13,7 @@ from PIL import Image
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.given_data import describe_columns, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
-from lit_metanas.kinds.raw_digest import raw_digest
+from lit_metanas.kinds.kind_of_path import raw_digest
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageEnhance
 
 import lit_metanas as lm
-from lit_metanas.kinds.images import near_copies as compared
-from lit_metanas.kinds.images.near_copies import ALIKE, SIDE, describe_near_copies, near_copies
+from lit_metanas.kinds.images import image_kind as compared
+from lit_metanas.kinds.images.image_kind import ALIKE, SIDE, describe_near_copies, near_copies
 
 
 def scene(seed: int) -> Image.Image:

@@ -90,6 +90,13 @@ def test_all_files_hold_the_same_series(tmp_path: Path) -> None:
     assert [len(part) for part in (arrays.train, arrays.val, arrays.test)] == [16, 4, 4]
 
 
+def test_a_named_column_of_labels_is_that_of_a_long_table(tmp_path: Path) -> None:
+    table = as_table(tmp_path)
+    table.write_text(table.read_text().replace("label", "state", 1))
+    task = read_given(table, kind="series", label="state")
+    assert (task.classes, task.shape.features) == (("fast", "slow"), 3)
+
+
 def slow_input(series: Series, made: ScaledSeries) -> Series:
     """What a series becomes, number by number."""
     steps = max(at + 1 for row in series for at, value in enumerate(row) if not math.isnan(value))

@@ -40,7 +40,7 @@ from lit_metanas.kinds.given_data import (
     read_under,
 )
 from lit_metanas.kinds.kind import Kind, kind_of
-from lit_metanas.kinds.raw_digest import raw_digest
+from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression

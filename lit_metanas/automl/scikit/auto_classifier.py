@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lit_metanas.automl.options import shared
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.given_data import ExampleKind
+from lit_metanas.kinds.given_pairs import ExampleKind
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, LabelledExamples, LabelSetExamples
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.tasks.class_balance import ClassWeight

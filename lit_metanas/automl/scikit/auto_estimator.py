@@ -25,8 +25,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.given_data import ExampleKind, kind_of_examples
-from lit_metanas.kinds.given_pairs import check_no_files
+from lit_metanas.kinds.given_pairs import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_files import image_tensor
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.labelled_examples import LabelledExamples

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
-from lit_metanas.kinds.given_data import ExampleKind
+from lit_metanas.kinds.given_pairs import ExampleKind
 from lit_metanas.kinds.labelled_examples import LabelledExamples, NumberedExamples
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import Groups

@@ -83,12 +83,7 @@ def task_from_arrays(
     if X_test is not None and y_test is not None:
         tested, test = (X_test, y_test), 0.0
     check_shares("task_from_arrays", val=val, test=test, drawn=tested is None, seed=seed)
-    divided: dict[str, Any] = {
-        "classes": classes,
-        "group": group,
-        "min_per_class": min_per_class,
-        "targets": targets,
-    }
+    divided: Any = {"classes": classes, "group": group, "min_per_class": min_per_class, "targets": targets}
     if is_table(X):
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table: leave it out.")
@@ -105,8 +100,8 @@ def task_from_arrays(
     ]
     if tested is None:
         return labelled.task(id, parts)
-    shown = in_unit_range(image_tensor(tested[0], channels=channels, name="X_test"))
-    return labelled.task(id, parts, (shown, tested[1]))
+    shown = image_tensor(tested[0], channels=channels, name="X_test")
+    return labelled.task(id, parts, (in_unit_range(shown), tested[1]))
 
 
 def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) -> dict[str, Tensor]:
@@ -164,15 +159,11 @@ class ArraySource(ClassExamples, TaskSource):
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
         self._shape = images.shape[1], images.shape[2], images.shape[3]
-        self._members = images_by_class(images, y, classes)
-        listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
+        listed: dict[Subset, Any] = {"train": train, "val": val, "test": test}
         super().__init__(
             name,
-            {each: len(own) for each, own in self._members.items()},
-            {
-                subset: None if one is None else [str(plain_label(label)) for label in one]
-                for subset, one in listed.items()
-            },
+            images_by_class(images, y, classes),
+            {subset: one and [str(plain_label(label)) for label in one] for subset, one in listed.items()},
             fractions=fractions,
             seed=seed,
             place=name,
@@ -182,9 +173,6 @@ class ArraySource(ClassExamples, TaskSource):
     def shape(self) -> tuple[int, int, int]:
         """Shape of one image: ``(channels, height, width)``."""
         return self._shape
-
-    def _read_class(self, name: str) -> Tensor:
-        return self._members[name]
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from lit_metanas.inputs.batches import as_floats
@@ -87,14 +87,16 @@ class FolderTask(SingleTask):
         check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
         self._shape = shape and (shape[0], shape[1], shape[2])
-        self.shares = train, val, test
-        self.seed = seed
-        self.skip_unreadable = skip_unreadable
-        self.min_per_class = min_per_class
         self._listing = ListedFiles.of_folders(self.root, SUFFIXES, "images", group)
-        self._tested: ListedFiles | None = None
+        self._options: dict[str, Any] = {
+            "tested": None,
+            "shares": (train, val, test),
+            "seed": seed,
+            "least": min_per_class,
+            "skip_unreadable": skip_unreadable,
+        }
         if test_root is not None:
-            self._tested = ListedFiles.of_folders(Path(test_root), SUFFIXES, "images", group)
+            self._options["tested"] = ListedFiles.of_folders(Path(test_root), SUFFIXES, "images", group)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -110,11 +112,6 @@ class FolderTask(SingleTask):
         if self._shape is None:
             self._shape = image_shape(shape)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the class folders, in the order of their labels."""
-        return tuple(self._listing.classes)
-
     def make(self) -> Task:
         """Read the images and split them."""
         return self.in_eight_bits().with_inputs(as_floats)
@@ -124,14 +121,10 @@ class FolderTask(SingleTask):
         return task_of_files(
             self.root.resolve().name,
             self._listing,
-            self._tested,
-            partial(read_image, shape=self.shape),
-            "images",
-            shares=self.shares,
-            seed=self.seed,
-            least=self.min_per_class,
+            read=partial(read_image, shape=self.shape),
+            noun="images",
             reading=reading,
-            skip_unreadable=self.skip_unreadable,
+            **self._options,
         )
 
 
@@ -179,15 +172,15 @@ class ImageFolder(ClassExamples, TaskSource):
         path = self.root = Path(root)
         self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
-        self._members: Mapping[str, Tensor | list[Path]]
+        members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():
             name, noun = path.stem, "class"
-            self._members = _stored_images(path, self._shape)
+            members = _stored_images(path, self._shape)
         else:
-            self._members = class_folders(path, SUFFIXES, "images")
+            members = class_folders(path, SUFFIXES, "images")
         super().__init__(
             name,
-            {name: len(each) for name, each in self._members.items()},
+            members,
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -201,8 +194,9 @@ class ImageFolder(ClassExamples, TaskSource):
         return self._shape
 
     def _read_class(self, name: str) -> Tensor:
-        members = self._members[name]
-        return members if isinstance(members, Tensor) else read_images(members, self.shape)
+        if isinstance(self._members[name], Tensor):
+            return super()._read_class(name)
+        return read_images(self._members[name], self.shape)
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -212,11 +206,12 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
     labels = arrays.get("labels", arrays.get("label"))
     if labels is None or "images" not in arrays:
         raise ValueError(f"'{file}' has the arrays {', '.join(map(repr, arrays))}: {fix}.")
-    names = arrays.get("class_names")
-    if names is not None:
-        names = np.char.decode(names.reshape(-1), "utf-8", "replace") if names.dtype.kind == "S" else names.reshape(-1)
+    names: list[str] | None = None
+    if "class_names" in arrays:
+        texts = arrays["class_names"].reshape(-1).tolist()
+        names = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in texts]
     try:
-        members = images_by_class(image_tensor(arrays["images"]), labels, None if names is None else names.tolist())
+        members = images_by_class(image_tensor(arrays["images"]), labels, names)
     except ValueError as error:
         raise ValueError(
             f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"

@@ -48,7 +48,7 @@ class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """Read one image as uint8 of a shape: one channel gives grey, three colour; transparent pixels lie over white."""
     channels, height, width = shape
-    mode, name = "L" if channels == 1 else "RGB", writable(str(file))
+    mode, name = {1: "L"}.get(channels, "RGB"), writable(str(file))
     try:
         with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
             if image.width * image.height > MOST_IMAGE_PIXELS:
@@ -132,8 +132,7 @@ def pixels_of(image: Any, place: str) -> Tensor:
     if isinstance(image, Image.Image):
         if image.mode[0] in "IF":
             raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
-        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-        image = np.asarray(over_white(image, mode))
+        image = np.asarray(over_white(image, {"1": "L", "L": "L", "LA": "L"}.get(image.mode, "RGB")))
     if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
         return torch.from_numpy(image.copy())
     if isinstance(image, Tensor):

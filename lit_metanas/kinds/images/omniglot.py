@@ -141,9 +141,8 @@ class Omniglot(TaskSource):
         drawn = self._read_file() if self.root.is_file() else self._read_folder()
         background, test = (sorted(drawn[split], key=lambda one: one[:2]) for split in _FOLDERS)
         known = {alphabet for alphabet, *_ in background}
-        for alphabet in self.validation_alphabets:
-            if alphabet not in known:
-                raise ValueError(f"{self.root} has no background alphabet {alphabet!r} for validation.")
+        if absent := [alphabet for alphabet in self.validation_alphabets if alphabet not in known]:
+            raise ValueError(f"{self.root} has no background alphabet {absent[0]!r} for validation.")
         val = [one for one in background if one[0] in self.validation_alphabets]
         train = [one for one in background if one[0] not in self.validation_alphabets]
         return {

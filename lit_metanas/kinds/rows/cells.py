@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, TypeAlias
@@ -21,8 +22,6 @@ from lit_metanas.tasks.number_targets import are_measures
 
 # Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these.
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
-
-CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
 
 # Characters of a cell that are read: the rest distinguishes no two categories.
 LONGEST_CELL = 200
@@ -75,23 +74,20 @@ class ColumnCells:
 
     def numbers(self) -> NDArray[np.float64]:
         """The cells as numbers, NaN where there is a gap."""
-        values: NDArray[np.float64] = self.resolved().values
-        if values.dtype.kind == "f":
-            return values
-        row = next(row for row, value in enumerate(self.values) if read_number(value) is None)
-        raise self.refusal(row, NO_NUMBER)
+        if self.values.dtype.kind == "f":
+            return self.values
+        found = np.empty(len(self.values))
+        for row, value in enumerate(self.values):
+            if (number := read_number(value)) is None:
+                raise self.refusal(row, NO_NUMBER)
+            found[row] = number
+        return found
 
     def resolved(self) -> ColumnCells:
         """The same as an array of numbers, if all cells are such, so that they are read once."""
-        if self.values.dtype.kind == "f":
-            return self
-        found = np.empty(len(self.values))
-        for row, value in enumerate(self.values):
-            number = read_number(value)
-            if number is None:
-                return self
-            found[row] = number
-        return replace(self, values=found)
+        with suppress(CellError):
+            return replace(self, values=self.numbers())
+        return self
 
     def texts(self) -> list[str]:
         """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap."""
@@ -119,7 +115,7 @@ class RawTable:
 
     def taken(self, rows: NDArray[np.int64]) -> RawTable:
         """Some of the rows."""
-        where = [self.columns[0].at(row) for row in rows.tolist()] if self.columns else []
+        where = [cells.at(row) for cells in self.columns[:1] for row in rows.tolist()]
         return RawTable([replace(cells, values=cells.values[rows], where=where) for cells in self.columns], len(rows))
 
 
@@ -156,13 +152,12 @@ def as_table(
     keys = list(names) or [""] * len(columns)
     if len(keys) != len(columns):
         raise ValueError(f"{name} has {len(columns)} columns, and {len(keys)} names were given: name each once.")
-    number = len(columns[0]) if columns else len(given)
     return RawTable(
         [
             ColumnCells(key, _values(column, name, place), where, name, place + 1).resolved()
             for place, (key, column) in enumerate(zip(keys, columns, strict=True))
         ],
-        number,
+        len(rows),
     )
 
 
@@ -240,11 +235,11 @@ def read_number(value: Any) -> float | None:
             return None
     elif is_missing(value):
         return math.nan
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         found = float(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
+        if math.isfinite(found):
+            return found
+    return None
 
 
 def _place_of(row: int, where: Sequence[str] | None) -> str:
@@ -263,7 +258,7 @@ def _check_columns(names: Iterable[str], found: Container[str], where: str) -> N
         )
 
 
-def kind_of_cells(cells: ColumnCells) -> CellKind:
+def kind_of_cells(cells: ColumnCells) -> Literal["numbers", "dates", "categories", "texts", "gaps"]:
     """What a column holds."""
     if cells.values.dtype.kind == "f":
         return "gaps" if np.isnan(cells.values).all() else "numbers"

@@ -131,9 +131,9 @@ class NumberColumn(ScaledColumn):
         known = np.concatenate([numbers[~np.isnan(numbers)] for numbers in columns])
         # Divided before they are squared and added, since that of large numbers is infinite.
         scale = float(np.abs(known).max(initial=0.0)) or 1.0
-        shares = known / scale
-        mean = float(shares.mean()) if len(shares) else 0.0
-        deviation = float(np.sqrt(((shares - mean) ** 2).mean())) if len(shares) else 0.0
+        shares = known / scale if len(known) else np.zeros(1)
+        mean = float(shares.mean())
+        deviation = float(np.sqrt(((shares - mean) ** 2).mean()))
         # A constant that is no sum of powers of two has a deviation by rounding.
         size = 1.0 if deviation <= 1e-12 else max(deviation * scale, float(np.finfo(np.float64).tiny))
         return cls(name, any(bool(np.isnan(numbers).any()) for numbers in columns), mean * scale, size)
@@ -285,18 +285,13 @@ class DateColumn(TableColumn):
         if self.form not in DATE_FORMS or len(self.parts) != self.values:
             raise ValueError(f"DateColumn: the form is none of {', '.join(DATE_FORMS)}, or a part is missing.")
 
-    @property
-    def values(self) -> int:
-        """Of each part one."""
-        return PARTS_OF_A_DATE
+    values: ClassVar[int] = PARTS_OF_A_DATE
 
     @classmethod
     def fitted(cls, cells: ColumnCells, form: str) -> Self:
         """With the means and deviations of the parts of dates."""
-        found = parts_of_dates(cells, form)
-        return cls(
-            cells.name, bool(np.isnan(found).any()), form, tuple(NumberColumn.fitted("", part) for part in found.T)
-        )
+        parts = tuple(NumberColumn.fitted("", part) for part in parts_of_dates(cells, form).T)
+        return cls(cells.name, parts[0].gaps, form, parts)
 
     def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled parts of dates; the means of a gap."""
@@ -321,7 +316,7 @@ def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
         if not text:
             continue
         if (date := read_date(text, form)) is None:
-            example = "2026-01-31" if form == ISO else datetime(2026, 1, 31, 14, 30).strftime(form)
+            example = datetime(2026, 1, 31, 14, 30).strftime({ISO: "%Y-%m-%d"}.get(form, form))
             raise cells.refusal(row, f"no date in the form of '{example}': write it so, or leave it empty.")
         found[row] = date.year, date.month, date.weekday(), date.hour
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ COLUMN_KINDS: dict[str, type[TableColumn]] = {
     for each in (UnusedColumn, NumberColumn, QuantileColumn, PiecewiseColumn, CategoryColumn, DateColumn)
 }
 
-SCALES: tuple[Scale, ...] = ("pieces", "quantiles", "standardised", "together")
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 # Categories of a column, and pieces of one of numbers, at most.
 MOST_CATEGORIES, MOST_PIECES = 256, 16
@@ -146,8 +146,6 @@ class Columns(Preprocessing):
         found = np.zeros((len(table), self.shape.numbers), dtype=np.float32)
         begin = 0
         for column, cells in zip(self.columns, table.columns, strict=True):
-            if not column.width:
-                continue
             found[:, begin : begin + column.values], absent = column.encode(replace(cells, name=column.name))
             begin += column.width
             if column.gaps:

@@ -114,7 +114,7 @@ class TableTask(SingleTask):
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         labels = label_texts(rows, place, self.label, targets)
         self.targets = learned_as(labels, targets)
-        groups = None if group is None else column_groups(rows, place, group)
+        groups = group and column_groups(rows, place, group)
         self._labelled = table_of(rows, place, self.columns), self._read(labels, rows, place)
         self._options: dict[str, Any] = {
             "shares": (train, val, test),
@@ -123,14 +123,15 @@ class TableTask(SingleTask):
             "min_per_class": min_per_class,
             "preprocessing": preprocessing,
             "parts": [parts[where] for where, _ in rows if parts],
+            "where": [where for where, _ in rows],
         }
         if test_path is not None:
             tested, there = table_rows(Path(test_path), self.label), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
             own = self._read(label_texts(tested, there, self.label, self.targets), tested, there)
-            given = table_of(tested, there, self.columns), own
-            self._options |= {"shares": (None, val, 0.0), "tested": given, "tested_in": f"'{there}'"}
+            given = {"tested": (table_of(tested, there, self.columns), own), "tested_in": f"'{there}'"}
+            self._options |= {"shares": (None, val, 0.0), "where": [where for where, _ in tested], **given}
             if group is not None:
                 tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 
@@ -142,7 +143,7 @@ class TableTask(SingleTask):
 
     def make(self) -> Task:
         """Split the rows and make inputs of them."""
-        task = task_of_rows(
+        return task_of_rows(
             self.path.resolve().stem,
             *self._labelled,
             targets=self.targets,
@@ -151,8 +152,6 @@ class TableTask(SingleTask):
             place=f"'{writable(str(self.path))}'",
             **self._options,
         )
-        table, _ = self._options.get("tested", self._labelled)
-        return replace(task, test_names=tuple(table.columns[0].at(int(place)) for place in task.test_names))
 
 
 def task_of_rows(
@@ -172,10 +171,12 @@ def task_of_rows(
     tested_in: str = "X_test",
     preprocessing: Columns | TextRows | None = None,
     parts: Sequence[int] = (),
+    where: Sequence[str] = (),
 ) -> Task:
     """A task of labelled rows, each class or quantile split by the shares of train, val and test part, or as given."""
     # Tables of pandas may have the columns' `names` in another order. Messages call the rows `place`, and those of a
-    # given test part `tested_in`. Inputs are made by a preprocessing that is fitted on the train part.
+    # given test part `tested_in`. Results call rows by `where` they stand: those of the given test part, or else all.
+    # Inputs are made by a preprocessing that is fitted on the train part.
     names = (preprocessing and preprocessing.names) or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
     made = preprocessing or usual_rows(table)
@@ -198,11 +199,11 @@ def task_of_rows(
     if tested is not None:
         shown = as_table(tested[0], names=names, name="X_test")
         given = columns.encode(shown), tested[1]
-    task = labelled.task(id, splits, given, tested_in, columns)
+    task = labelled.task(id, splits, given, tested_in, columns, where)
     if not isinstance(columns, TextRows):  # nobody asks for other inputs of numbers
         return task
     learned = (table.taken(places.numpy()) for places, _ in divided[:2])
-    return replace(task, raw=(*learned, shown.taken(np.array([int(place) for place in task.test_names]))))
+    return replace(task, raw=(*learned, shown.taken(np.array(labelled.test_places))))
 
 
 def is_table(X: Any) -> bool:
@@ -230,9 +231,11 @@ def find_row_columns(
 ) -> tuple[str, list[str]]:
     """The column of labels, and those of numbers; refuses a first line that seems to be a row of values."""
     free = free_columns(rows, place, label=label, group=group)
-    label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
-        named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
+        label = usual_column(free, LABEL_COLUMNS)
+    if label is None:
+        others = [name for name in free if name not in (columns or ())]
+        named = [name for name in others if not all(is_plain_number(row.get(name)) for _, row in rows)]
         nameless = has_line_of_names(place) and all(is_plain_number(name) for name in {*free} - {*named})
         if free and not named and nameless:
             raise NamelessColumnsError(place)
@@ -294,7 +297,3 @@ def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> Ra
     where, place = [each for each, _ in rows], f"'{place}'"
     values = {name: np.fromiter((row.get(name) for _, row in rows), object, len(rows)) for name in columns}
     return RawTable([ColumnCells(name, own, where, place).resolved() for name, own in values.items()], len(rows))
-
-
-def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
-    return all(is_plain_number(row.get(name)) for _, row in rows)

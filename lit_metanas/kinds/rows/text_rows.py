@@ -91,10 +91,10 @@ class TextRows(Preprocessing):
         table = as_table(rows, names=self.names)
         found = self.located(table)
         names = tuple(name for place, name in enumerate(self.names) if place not in found.places)
-        columns = replace(self.columns, names=names).fitted(found._others(table))
-        texts = found._read(table)
-        tokens = usual_tokens(texts) if self.tokens is None else self.tokens.fitted(texts)
-        return replace(found, columns=columns, tokens=tokens)
+        columns, texts = replace(self.columns, names=names).fitted(found._others(table)), found._read(table)
+        if self.tokens is None:
+            return replace(found, columns=columns, tokens=usual_tokens(texts))
+        return replace(found, columns=columns, tokens=self.tokens.fitted(texts))
 
     def located(self, table: RawTable) -> Self:
         """The same with the places of the columns of a table that hold texts, unless it has places.
@@ -126,8 +126,7 @@ class TextRows(Preprocessing):
         """The cells of each row, and behind them the text."""
         assert self.tokens is not None
         numbers, tokens = self.shape.split(inputs)
-        shown = zip(self.columns.show(numbers), self.tokens.show(tokens), strict=True)
-        return [f"{cells}: {text}" for cells, text in shown]
+        return list(map("{}: {}".format, self.columns.show(numbers), self.tokens.show(tokens)))
 
     def to_plain(self) -> dict[str, Any]:
         """The names and places, and what makes numbers and tokens."""

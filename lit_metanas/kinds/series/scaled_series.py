@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -16,9 +16,11 @@ from torch import Tensor
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.text import number_of, printable, short_value
+from lit_metanas.inputs.tokens import check_range
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.rows.column_kinds import NumberColumn
 from lit_metanas.kinds.series.series_files import SeriesValues, read_series_file
+from lit_metanas.records.plain import from_plain, to_plain
 
 # Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
 # names; or a CSV file.
@@ -72,14 +74,9 @@ class ScaledSeries(Preprocessing):
                 f"ScaledSeries has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} and "
                 f"{number_of(len(self.deviations), 'deviation')}: give one a channel."
             )
-        if not all(type(one) in (int, float) and math.isfinite(one) for one in (*self.means, *self.deviations)):
-            raise ValueError("ScaledSeries: a mean or deviation is no finite number.")
-        if any(one <= 0 for one in self.deviations):
-            raise ValueError("ScaledSeries: a deviation is not above 0.")
-        for name in ("steps", "every"):
-            value = getattr(self, name)
-            if type(value) is not int or not 0 <= value <= 1 << 24:
-                raise ValueError(f"ScaledSeries: {name} = {short_value(value)} must be a whole number from 0 on.")
+        if not all(map(math.isfinite, self.means)) or not all(0 < one < math.inf for one in self.deviations):
+            raise ValueError("ScaledSeries: a mean is no finite number, or a deviation is not above 0.")
+        check_range("ScaledSeries", steps=(self.steps, 0, 1 << 24), every=(self.every, 0, 1 << 24))
 
     @property
     def shape(self) -> SeriesShape:
@@ -138,7 +135,8 @@ class ScaledSeries(Preprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -147,12 +145,7 @@ class ScaledSeries(Preprocessing):
         Raises:
             ValueError: an attribute is missing, unknown or out of its range.
         """
-        lists = ("names", "means", "deviations")
-        known = {field.name for field in fields(cls)}
-        if set(plain) != known or not all(isinstance(plain[name], list) for name in lists):
-            raise ValueError("ScaledSeries: the stored preprocessing has not its names, means, deviations and steps.")
-        read: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in plain.items()}
-        found = cls(**read)
+        found = from_plain(cls, plain, "ScaledSeries: the stored preprocessing")
         if not found.means or not found.steps or not found.every:
             raise ValueError("ScaledSeries: the stored preprocessing was never fitted.")
         return found

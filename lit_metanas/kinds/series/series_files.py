@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, checked_text, read_rows, read_utf8
 from lit_metanas.kinds.texts.text_tables import (
@@ -80,20 +81,17 @@ def read_series(
 def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", group: str = "") -> RecordedSeries:
     """The series of a CSV file, with a column for each channel; those of these names, if they are given."""
     place, rows = writable(str(file)), list(read_rows(file))
-    wanted = tuple(names) or tuple(_channels(free_columns(rows, place), place))
+    wanted = tuple(names or _channels(free_columns(rows, place), place))
     check_columns(rows, place, **{f"channel {number}": name for number, name in enumerate(wanted, 1)})
     return RecordedSeries(place, _values(rows, wanted, place), wanted, label, group)
 
 
 def read_class_folders(root: Path, group: str | None, names: Sequence[str] = ()) -> list[RecordedSeries]:
-    """The series of a folder with a folder of CSV files for each class."""
-    classes = class_folders(root, SERIES_TABLES, "series", group is not None)
-    groups, found = file_groups(root, classes, group), list[RecordedSeries]()
-    for label, files in classes.items():
-        for file in files:
-            one = read_series_file(file, names, label, groups.get(file, ""))
-            names = names or one.names
-            found.append(one)
+    """The series of a folder with a folder of CSV files for each class: all have the channels of the first one."""
+    listed, found = ListedFiles.of_folders(root, SERIES_TABLES, "series", group), list[RecordedSeries]()
+    for file, label, own in zip(listed.files, listed.labels, listed.groups or repeat(""), strict=False):
+        found.append(read_series_file(file, names, label, own))
+        names = found[0].names
     return found
 
 
@@ -187,11 +185,12 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
     for where, line in lines[begin + 1 :]:
         channels = line.split(":")
         label = channels.pop() if classes else ""
-        parts = [own.split(",") for own in channels]
-        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
+        parts = enumerate((own.split(",") for own in channels), 1)
+        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in parts]
         if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
-        label = checked_text(label, "label", where, place) if labelled else ""
+        if labelled:
+            label = checked_text(label, "label", where, place)
         found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=label))
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")

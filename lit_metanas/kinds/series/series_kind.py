@@ -13,7 +13,7 @@ from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
-from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
+from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,
@@ -97,15 +97,29 @@ def task_from_series(
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
-    tested = None
-    if X_test is not None and y_test is not None:
-        tested, test = ([series_array(one, f"X_test[{at}]") for at, one in enumerate(X_test)], y_test), 0.0
-    check_shares("task_from_series", val=val, test=test, drawn=tested is None, seed=seed)
-    series = [series_array(one, f"X[{at}]") for at, one in enumerate(X)]
-    labelled = labelled_examples(
-        len(series), y, noun="series", targets=targets, classes=classes, group=group, min_per_class=min_per_class
+    drawn = X_test is None
+    if X_test is None or y_test is None:
+        X_test, y_test = (), ()
+    else:
+        test = 0.0
+    check_shares("task_from_series", val=val, test=test, drawn=drawn, seed=seed)
+    series, tested = (
+        [series_array(one, f"{name}[{at}]") for at, one in enumerate(given)]
+        for name, given in (("X", X), ("X_test", X_test))
     )
-    return _task(id, series, labelled, (None, val, test), seed, preprocessing or ScaledSeries(), tested)
+    return _task(
+        id,
+        series,
+        y,
+        tested=(tested, y_test),
+        shares=(None, val, test),
+        seed=seed,
+        preprocessing=preprocessing,
+        targets=targets,
+        classes=classes,
+        group=group,
+        min_per_class=min_per_class,
+    )
 
 
 class SeriesTask(SingleTask):
@@ -164,68 +178,64 @@ class SeriesTask(SingleTask):
     ) -> None:
         check_shares("SeriesTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares: tuple[float | None, float, float] = train, val, test
-        self.seed = seed
-        self.group = group
-        self.preprocessing = preprocessing or ScaledSeries()
-        self.min_per_class = min_per_class
-        self.targets = targets
-        first, second = self.path, None if test_path is None else Path(test_path)
-        if second is None and (pair := archive_pair(first)) is not None:
-            first, second = pair
-        self._series = read_series(first, id, label, group, self.preprocessing.names)
-        self._tested: list[RecordedSeries] | None = None
+        made = preprocessing or ScaledSeries()
+        first, second = archive_pair(self.path) or (self.path, None)
+        if test_path is not None:
+            first, second = self.path, Path(test_path)
+        self._series = read_series(first, id, label, group, made.names)
+        self._tested = list[RecordedSeries]()
+        groups = [one.group for one in self._series]
+        self._options: dict[str, Any] = {
+            "shares": (train, val, test),
+            "seed": seed,
+            "preprocessing": replace(made, names=self._series[0].names),
+            "group": group and groups,
+            "min_per_class": min_per_class,
+            "targets": targets,
+        }
         if second is not None:
-            self.shares = None, val, 0.0
+            self._options["shares"] = None, val, 0.0
             self._tested = read_series(second, id, label, group, self._series[0].names)
             if group is not None:
-                groups = [[one.group for one in own] for own in (self._series, self._tested)]
-                tell_shared_groups(f"'{writable(str(second))}'", *groups)
+                tell_shared_groups(f"'{writable(str(second))}'", groups, [one.group for one in self._tested])
 
     def make(self) -> Task:
         """Split the series and make inputs of them."""
-        place, own = f"'{writable(str(self.path))}'", self._series
-        labelled = labelled_examples(
-            len(own),
-            [one.label for one in own],
-            noun="series",
-            targets=self.targets,
-            group=None if self.group is None else [one.group for one in own],
-            min_per_class=self.min_per_class,
-            place=place,
+        series, tested = (
+            ([series_array(one.values, one.where) for one in own], [one.label for one in own])
+            for own in (self._series, self._tested)
         )
-        tested = None
-        if self._tested is not None:
-            tested = [series_array(one.values, one.where) for one in self._tested], [one.label for one in self._tested]
-        series = [series_array(one.values, one.where) for one in own]
-        made = replace(self.preprocessing, names=own[0].names)
-        task = _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
-        named = self._tested or own
-        return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
+        place = f"'{writable(str(self.path))}'"
+        where = [one.where for one in self._tested or self._series]
+        return _task(self.path.resolve().stem, *series, tested=tested, place=place, where=where, **self._options)
 
 
 def _task(
     id: str,
     series: Sequence[SeriesValues],
-    labelled: LabelledExamples,
+    labels: Labels,
+    *,
+    tested: tuple[Sequence[SeriesValues], Labels],
     shares: tuple[float | None, float, float],
     seed: int,
-    preprocessing: ScaledSeries,
-    tested: tuple[Sequence[SeriesValues], Labels] | None,
+    preprocessing: ScaledSeries | None,
+    where: Sequence[str] = (),
+    **labelled_as: Any,
 ) -> Task:
-    """A task of series, with inputs by a preprocessing that is fitted on the train part."""
+    """A task of series, with inputs by a preprocessing that is fitted on the train part; none may be `tested`."""
+    labelled = labelled_examples(len(series), labels, noun="series", **labelled_as)
     divided = labelled.divided(shares, seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]
-    every = [*series, *(tested[0] if tested is not None else ())]
-    made = preprocessing.reaching(max(one.shape[1] for one in every)).fitted(own[0])
+    every = [*series, *tested[0]]
+    made = (preprocessing or ScaledSeries()).reaching(max(one.shape[1] for one in every)).fitted(own[0])
     parts = [Split(made.encode(part), targets) for part, (_, targets) in zip(own, divided, strict=True)]
     given = None
-    if tested is not None:
+    if tested[0]:
         given = made.encode(tested[0]), tested[1]
     if missing := sum(int(np.isnan(one).sum()) for one in every):
         number = f"{missing:,} of {sum(one.size for one in every):,}"
         warn_of_data(f"{labelled.place}: {number} values are missing, and are interpolated in time.")
-    return labelled.task(id, parts, given, preprocessing=made)
+    return labelled.task(id, parts, given, preprocessing=made, names=where)
 
 
 class SeriesKind(Kind):
@@ -269,6 +279,7 @@ class SeriesKind(Kind):
         """Of a file or folder."""
         return SeriesTask(
             str(source.path),
+            label=source.label,
             test_path=source.test_path,
             group=source.group,
             preprocessing=source.prepared,

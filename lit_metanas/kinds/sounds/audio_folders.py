@@ -42,7 +42,7 @@ def listed_sounds(
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
         found = ListedFiles.of_table(
-            Path(table), SOUND_SUFFIXES, "sounds", root=root, label=label, group=group, targets=targets
+            Path(table), SOUND_SUFFIXES, "sounds", folder=root, label=label, group=group, targets=targets
         )
     check_readable(found.files)
     if not tested and group is None and len({*(found.groups or ())}) < FEWEST_SPEAKERS:
@@ -292,7 +292,7 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
             raise ValueError(f"{sounds.place} has {len(self._words)} different labels: give files of two or more.")
         super().__init__(
             self.root.resolve().name,
-            {word: len(self._words[word]) for word in sorted(self._words)},
+            {word: self._words[word] for word in sorted(self._words)},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,

@@ -257,8 +257,8 @@ def _task_of_texts(
         counted = [*counted, *raw[1]]
     made = preprocessing.fitted(counted) if preprocessing else usual_tokens(counted)
     splits = [Split(made.encode(part), own) for part, own in zip(raw, learned, strict=True)]
-    task = labelled.task(id, splits, None, preprocessing=made, test_names=raw[2])
-    return replace(task, raw=tuple(raw))
+    task = labelled.task(id, splits, None, preprocessing=made)
+    return replace(task, raw=tuple(raw), test_names=tuple(raw[2]))
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
