@@ -46,7 +46,7 @@ STOPPED = "SIGTERMException"
 _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
-    "configs": "lit_metanas.cli.shipped_configurations",
+    "configs": "lit_metanas.cli.configuration_files",
     "schema": "lit_metanas.cli.schema",
 }
 """The modules of the verbs that are functions of the same name."""

@@ -23,7 +23,7 @@ from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_fil
 from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed, new_texts
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.objectives import Objective
-from lit_metanas.objectives.span import NOWHERE, Span
+from lit_metanas.objectives.step_objectives import NOWHERE, Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, tell_repeats

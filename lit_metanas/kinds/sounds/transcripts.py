@@ -16,10 +16,9 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.objectives.transcription import Transcription
-from lit_metanas.tasks.group_dealing import deal_groups
+from lit_metanas.objectives.step_objectives import Transcription
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 _Said: TypeAlias = tuple[Path, list[str]]  # a recording, and the words that are said in it
