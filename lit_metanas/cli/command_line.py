@@ -123,8 +123,9 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         given: dict[str, object] = {}
         if verb == "run":
             given["execute"] = partial(execute, debug=debug, suggests=False)
-        function = getattr(import_module(_MODULES[verb]), verb)
-        _call(function, verb, _with_operand(rest, _BARE.get(verb)), **given)
+        if verb in _BARE and rest and not rest[0].startswith("-"):
+            rest[0] = f"--{_BARE[verb]}={rest[0]}"
+        _call(getattr(import_module(_MODULES[verb]), verb), verb, rest, **given)
 
 
 def _help(verb: str, args: list[str]) -> str | None:
@@ -154,7 +155,7 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
     with _collecting_nothing(before="lit_metanas.cli.program"):
         from lit_metanas.cli.experiment.run import leave_process_group
         from lit_metanas.cli.program import Program
-        from lit_metanas.cli.run_directory import own_run
+        from lit_metanas.cli.run_output import own_run
         from lit_metanas.io import tune_allocator
 
     tune_allocator()
@@ -220,13 +221,6 @@ def _with_examples(args: list[str]) -> list[str]:
     if bare:
         words = [f"--model={bare[0]}", f"--examples={json.dumps(bare[1:])}", *words]
     return words
-
-
-def _with_operand(args: list[str], key: str | None) -> list[str]:
-    """The word right after a verb with its key."""
-    if key is None or not args or args[0].startswith("-"):
-        return args
-    return [f"--{key}={args[0]}", *args[1:]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

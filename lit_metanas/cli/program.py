@@ -19,16 +19,24 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import ReplicaCheck, ResultsFile
-from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
 from lit_metanas.cli.errors import UsageError, describe, find_own_modules, last_name, public_names
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside, wandb_in
+from lit_metanas.cli.run_output import (
+    CostAnnouncement,
+    SaveConfig,
+    csv_logger,
+    end_of_evaluation,
+    end_of_fit,
+    end_of_search,
+    set_checkpoints_aside,
+    wandb_in,
+)
 from lit_metanas.cli.verbs import MODELS, TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
@@ -219,7 +227,9 @@ class Program(LightningCLI):
         lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
-                callbacks = [*callbacks, last_epoch(root)]
+                # Keeps `checkpoints/last.ckpt`, replaced whenever an epoch is complete.
+                each_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+                callbacks = [*callbacks, ModelCheckpoint(root / "checkpoints", filename="last", **each_epoch)]
             else:
                 kwargs["enable_checkpointing"] = False
             if fits and runs and not goes_on:

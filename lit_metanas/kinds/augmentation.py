@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape
-from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds.images.image_files import ImageAugmentation
 
 NO_AUGMENTATION = "none"

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import UNKNOWN, UNKNOWN_SHOWN, Preprocessing, TextPreprocessing, split_words
 from lit_metanas.inputs.shapes import PADDING, TokenShape, describe_shape
-from lit_metanas.inputs.tokens import UNKNOWN, UNKNOWN_SHOWN, TextPreprocessing, split_words
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
 

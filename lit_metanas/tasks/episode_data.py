@@ -10,9 +10,8 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, check_range
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.checkpoints import FIX
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import number_of

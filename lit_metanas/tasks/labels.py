@@ -23,11 +23,6 @@ ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
 
 
-def label_list(labels: Labels, number: int, *, name: str = "y", noun: str = "images") -> list[Hashable]:
-    """One label for each of so many examples, as plain values; messages call them ``name``."""
-    return _plain_values(labels, number, name, noun, "label")
-
-
 def group_names(values: Groups | None, number: int, noun: str, *, name: str = "group") -> list[str] | None:
     """The group of each of so many examples in memory as a text; None without groups."""
     if values is None:
@@ -37,11 +32,13 @@ def group_names(values: Groups | None, number: int, noun: str, *, name: str = "g
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
-    return [str(value).strip() for value in _plain_values(values, number, name, noun, "group")]
+    return [str(value).strip() for value in label_list(values, number, name=name, noun=noun, what="group")]
 
 
-def _plain_values(values: Any, number: int, name: str, noun: str, what: str) -> list[Hashable]:
-    """The values of a sequence, an array or a column of pandas, one for each example."""
+def label_list(
+    values: Any, number: int, *, name: str = "y", noun: str = "images", what: str = "label"
+) -> list[Hashable]:
+    """The labels of a sequence, an array or a column of pandas, one for each example; messages call them ``name``."""
     one, called = f"give one {what} {one_of(noun)}", what.capitalize()
     shape = tuple(getattr(values, "shape", (0,)))
     if len(shape) != 1:  # also of a table of pandas with a single column

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.pairs.parallel_texts import Parts, TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
+from lit_metanas.inputs.preprocessing import word_places
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.inputs.tokens import word_places
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable

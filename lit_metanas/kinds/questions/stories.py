@@ -9,8 +9,8 @@ from random import Random
 
 import torch
 
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.task import Split, Task, TaskCollection

@@ -90,16 +90,13 @@ def _named(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         raise ValueError(f"There is no sound '{writable(os.fspath(path))}': give the path of a sound file.") from None
     except DAMAGED as error:
+        # `error_string` is soundfile's.
+        of_system, of_soundfile = getattr(error, "strerror", None), getattr(error, "error_string", None)
+        text = of_system or of_soundfile or str(error) or type(error).__name__
+        cause = writable(text.splitlines()[0].rstrip("."))[:200]
         raise ValueError(
-            f"'{writable(os.fspath(path))}' is not a readable sound ({_cause(error)}): replace or remove it."
+            f"'{writable(os.fspath(path))}' is not a readable sound ({cause}): replace or remove it."
         ) from None
-
-
-def _cause(error: Exception) -> str:
-    """Why a file cannot be read, in a few words."""
-    of_system, of_soundfile = getattr(error, "strerror", None), getattr(error, "error_string", None)
-    text = of_system or of_soundfile or str(error) or type(error).__name__
-    return writable(text.splitlines()[0].rstrip("."))[:200]
 
 
 def _read_wav(stream: IO[bytes], most: Callable[[int], int]) -> Recording | None:

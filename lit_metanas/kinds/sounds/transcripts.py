@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from lit_metanas.inputs.tokens import split_words
+from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lit_metanas.inputs.preprocessing import TextPreprocessing
 from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared

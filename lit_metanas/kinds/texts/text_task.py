@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.tokens import TextPreprocessing, split_words
+from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.table_files import checked_row, checked_texts, text_key

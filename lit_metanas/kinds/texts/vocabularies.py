@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import (
+from lit_metanas.inputs.preprocessing import (
     MOST_TOKEN_STEPS,
     MOST_VOCABULARY,
     UNKNOWN,
@@ -26,6 +25,7 @@ from lit_metanas.inputs.tokens import (
     plain_numbers,
     split_words,
 )
+from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.io.text import composed, is_text
 
 
