@@ -108,7 +108,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "--version":
         print(f"lit-metanas {__version__}")
     elif verb not in VERBS:
-        what = "option" if verb.startswith("-") else "verb"
+        what = ("verb", "option")[verb.startswith("-")]
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
     elif (text := _help(verb, rest)) is not None:
         print(text, end="")

@@ -130,7 +130,7 @@ def describe_known(error: Exception) -> str | None:
     """A sentence on an error that a user can do something about; None for any other."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        where = f": '{error.filename}'" if error.filename else ""
+        where = f": '{error.filename}'" * bool(error.filename)
         if fix := _FIXES.get(error.errno or 0):
             return f"{error.strerror}{where}: {fix}"
         return f"{error.strerror}{where}."
@@ -147,8 +147,7 @@ def describe_known(error: Exception) -> str | None:
             "`wandb login`, fix the network, or keep the run here with --trainer.logger.init_args.offline true."
         )
     if is_out_of_memory(error):
-        reason = describe(error).rstrip(": ")
-        return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
+        return f"Out of memory ({describe(error).rstrip(': ')}): give fewer or smaller examples, or smaller batches or networks."
     if _is_lost(error):
         return (
             f"Another process has ended ({shorten(text, 200)}): see what it said; `fit` goes on with --ckpt_path and "

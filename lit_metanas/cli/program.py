@@ -228,8 +228,10 @@ class Program(LightningCLI):
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
                 # Keeps `checkpoints/last.ckpt`, replaced whenever an epoch is complete.
-                each_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-                callbacks = [*callbacks, ModelCheckpoint(root / "checkpoints", filename="last", **each_epoch)]
+                last = ModelCheckpoint(
+                    root / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+                )
+                callbacks = [*callbacks, last]
             else:
                 kwargs["enable_checkpointing"] = False
             if fits and runs and not goes_on:

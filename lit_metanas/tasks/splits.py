@@ -214,7 +214,7 @@ def _report_lacking(subset: Subset, lacking: Sequence[str], classes: int, culpri
         raise ValueError(f"{first} has too few groups to be learned and tested: add some.")
     said = f"There are too few groups for a {subset} part, which is empty"
     if len(lacking) < classes:
-        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+        more = f" and {len(lacking) - 1} more" * bool(lacking[1:])
         said = f"{first} has too few groups for the {subset} part, which is without it{more}"
     warn_of_data(f"{said}: add examples of other groups.")
 

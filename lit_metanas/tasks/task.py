@@ -184,7 +184,7 @@ class Task:
 
     def shape_of(self, inputs: Tensor) -> KindShape:
         """Shape of one of some inputs, shape ``(n, ...)``."""
-        made = None if self.preprocessing is None else self.preprocessing.shape
+        made = getattr(self.preprocessing, "shape", None)
         # Which of their numbers are tokens, inputs do not say.
         if isinstance(made, TextRowShape) and tuple(inputs.shape[1:]) == input_size(made):
             return made

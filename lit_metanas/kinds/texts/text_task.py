@@ -257,8 +257,7 @@ def _task_of_texts(
         counted = [*counted, *raw[1]]
     made = preprocessing.fitted(counted) if preprocessing else usual_tokens(counted)
     splits = [Split(made.encode(part), own) for part, own in zip(raw, learned, strict=True)]
-    task = labelled.task(id, splits, None, preprocessing=made, test_names=raw[2])
-    return replace(task, raw=tuple(raw))
+    return replace(labelled.task(id, splits, None, preprocessing=made, test_names=raw[2]), raw=tuple(raw))
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
@@ -266,5 +265,6 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
     # Punctuation marks are no words here.
     counts = Counter(word for text in texts for word in set(split_words(text)) if any(map(str.isalnum, word)))
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
-    usual = Words() if 2 * shared >= len(texts) else Characters()
-    return usual.fitted(texts)
+    if 2 * shared >= len(texts):
+        return Words().fitted(texts)
+    return Characters().fitted(texts)
