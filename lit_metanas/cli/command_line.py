@@ -137,7 +137,7 @@ def _help(verb: str, args: list[str]) -> str | None:
 
 
 def _prepared(module: str, name: str) -> Callable[..., None]:
-    """A function of a module that loads torch, which is called on a user's data."""
+    """A function or class of a module that loads torch, and works on a user's data."""
     with _collecting_nothing(before=module):
         function: Callable[..., None] = getattr(import_module(module), name)
         from lit_metanas.io import tune_allocator
@@ -152,17 +152,14 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)
         warnings.formatwarning = _one_sentence
-    with _collecting_nothing(before="lit_metanas.cli.program"):
-        from lit_metanas.cli.experiment.run import leave_process_group
-        from lit_metanas.cli.program import Program
-        from lit_metanas.cli.run_output import own_run
-        from lit_metanas.io import tune_allocator
+    program = _prepared("lit_metanas.cli.program", "Program")
+    from lit_metanas.cli.experiment.run import leave_process_group
+    from lit_metanas.cli.run_output import own_run
 
-    tune_allocator()
     # The parser's help is the whole one.
     words = ["--help" if word == "--help-all" else word for word in args]
     with own_run():
-        Program([verb, *words], suggests=suggests)
+        program([verb, *words], suggests=suggests)
     leave_process_group()
 
 

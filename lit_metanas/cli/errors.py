@@ -147,7 +147,8 @@ def describe_known(error: Exception) -> str | None:
             "`wandb login`, fix the network, or keep the run here with --trainer.logger.init_args.offline true."
         )
     if is_out_of_memory(error):
-        return f"Out of memory ({describe(error).rstrip(': ')}): give fewer or smaller examples, or smaller batches or networks."
+        reason = describe(error).rstrip(": ")
+        return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
     if _is_lost(error):
         return (
             f"Another process has ended ({shorten(text, 200)}): see what it said; `fit` goes on with --ckpt_path and "

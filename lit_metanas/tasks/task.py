@@ -103,9 +103,12 @@ def join_parts(*parts: Split) -> Split:
     inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
     weights = None
     if any(part.weights is not None for part in parts):
-        ones = (torch.ones(len(part), device=part.labels.device) for part in parts)
-        pairs = zip(ones, (part.weights for part in parts), strict=True)
-        weights = torch.cat([one if own is None else own for one, own in pairs])
+        weights = torch.cat(
+            [
+                torch.ones(len(part), device=part.labels.device) if part.weights is None else part.weights
+                for part in parts
+            ]
+        )
     joined = in_one_piece(inputs)
     if joined is None:
         joined = join_inputs(inputs)

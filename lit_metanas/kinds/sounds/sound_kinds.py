@@ -157,7 +157,7 @@ class TranscriptKind(SoundKind):
             _transcript_table(source.path),
             features=source.prepared,
             test_root=source.test_path,
-            test_table=source.test and _transcript_table(source.test),
+            test_table=None if source.test is None else _transcript_table(source.test),
             group=source.group,
         )[0]
 
@@ -210,7 +210,7 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
     table = table_of_files(path, SOUND_SUFFIXES)
     if table is None and not any(files_in(folder, SOUND_SUFFIXES, deep) for folder in folders_in(path)):
         table = sound_table(path)
-    return str(path), table and str(table)
+    return str(path), None if table is None else str(table)
 
 
 def _transcript_table(root: Path) -> str:
