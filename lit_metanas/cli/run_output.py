@@ -104,7 +104,7 @@ def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: b
     """The loggers, those of W&B made anew: by default with their files in the run's directory, and its name and id."""
     if isinstance(loggers, list):
         return [wandb_in(root, verb, *pair, goes_on=goes_on) for pair in zip(loggers, configured, strict=True)]
-    if type(loggers) is not WandbLogger:
+    if type(loggers) is not WandbLogger:  # a subclass may take other arguments
         return loggers
     given = {**configured.init_args.as_dict(), **(configured.get("dict_kwargs") or {})}
     given = {name: value for name, value in given.items() if value is not None}

@@ -85,6 +85,7 @@ def _one_against_rest(function: str, said: Tensor, meant: Tensor, *, of_all: boo
         meant = F.one_hot(meant, said.shape[1])
         if said.shape[1] == 2:
             said, meant = said[:, 1:], meant[:, 1:]
+    # torchmetrics has 0 for a class without examples, which would lower the mean.
     measure, most = _of("classification", function), len(meant) + of_all
     found = [measure(*pair) for pair in zip(said.T, meant.int().T, strict=True) if 0 < int(pair[1].sum()) < most]
     return sum(found) / len(found) if found else math.nan

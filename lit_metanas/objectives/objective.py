@@ -61,6 +61,7 @@ class Judged:
             return math.nan
         squares = (self.right - self.value * self.whole) ** 2
         variance = float(squares.sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
+        # The normal distribution's quantile of 97.5 %.
         return 1.959964 * math.sqrt(variance)
 
     def ahead_of(self, other: Judged) -> Judged:

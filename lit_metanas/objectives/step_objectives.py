@@ -49,6 +49,8 @@ class Span(Objective):
     """
 
     kind: ClassVar[str] = "span"
+    metric: ClassVar[str] = "span F1"
+    outputs: ClassVar[int] = 3  # nothing, start and end
     scored: ClassVar[Scored] = "step"
     noun: ClassVar[str] = "answers"
     hub_tasks: ClassVar[Mapping[str, str]] = {"": "question-answering"}
@@ -73,16 +75,6 @@ class Span(Objective):
         if type(longest) is not int or not 1 <= longest <= LONGEST_ANSWER:
             raise ValueError(f"its longest answer is not from 1 to {LONGEST_ANSWER}")
         return cls(longest)
-
-    @property
-    def metric(self) -> str:
-        """F1 of steps."""
-        return "span F1"
-
-    @property
-    def outputs(self) -> int:
-        """Nothing, start and end."""
-        return 3
 
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean of the cross-entropies of start and end over the steps, shape ``(n, steps, 3)``.

@@ -73,7 +73,7 @@ class StepTasks(RankedData):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuse to go on with steps of another size where nobody asked for it."""
         before = isinstance(state_dict, dict) and state_dict.get("tasks_in_step")
-        if type(before) is not int or before < 1:
+        if type(before) is not int or before < 1:  # True is an int, too
             raise ValueError(
                 f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
             )

@@ -166,6 +166,7 @@ def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords)
         begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
         for one in group:
             before = len(preprocessing.begin(one.question))
+            # From the first word that ends behind the answer's begin to the last one that begins before its end.
             first = before + bisect_right(ends, one.starts[0])
             last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
             spans.append((first, last) if last < preprocessing.words.steps else (NOWHERE, NOWHERE))
@@ -237,6 +238,7 @@ def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], see
     """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
+    # By the middle of each passage on a line of all: sizes differ from the shares by less than one.
     parts = np.searchsorted(np.cumsum(shares[:-1]) * len(passages), np.arange(len(passages)) + 0.5, side="right")
     part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

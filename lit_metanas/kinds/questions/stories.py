@@ -146,6 +146,7 @@ class Stories(TaskCollection):
             ValueError: there are not as many different ones.
         """
         name = self.types[index % len(self.types)]
+        # Of a text `Random` takes a digest, the same on each machine; Python's own hashes differ between processes.
         draw = Random(f"{self.seed} {index} {name}")  # noqa: S311 (stories are no secrets)
         words = {name: draw.sample(pool.split(), draw.randint(*most)) for name, (pool, *most) in STORY_WORDS.items()}
         shortest = draw.randint(3, 5)

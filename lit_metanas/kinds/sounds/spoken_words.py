@@ -140,8 +140,7 @@ class SpokenWords(ComputedSource):
         self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False
     ) -> list[Tensor]:
         """Speak the examples that ``inputs`` gives the spectra of: in [-1, 1], float32, at ``SYNTHESIS_RATE``."""
-        word = self._place(subset, class_index)
-        return self._speak([(word, held_out, instance) for instance in instances])
+        return self._speak([(self._place(subset, class_index), held_out, instance) for instance in instances])
 
     @cached_property
     def _words(self) -> list[tuple[str, ...]]:

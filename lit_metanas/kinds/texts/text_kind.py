@@ -86,6 +86,7 @@ class TextKind(Kind):
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
         usual = task.preprocessing
+        # Where the last step holds a token, the text was cut off, or just fits.
         long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
         found: dict[str, Any] = {}
         if isinstance(usual, Characters):

@@ -88,6 +88,7 @@ class TextTask(SingleTask):
         found, parts = labelled_texts(self.path, text, label, group, test_by)
         several = learned_as_sets([row.label for row in found], targets)
         rows = [checked_row(row, place, unlabelled=several) for row in found]
+        # The sort is stable: the split of a class depends on the order of its own texts alone.
         rows.sort(key=lambda row: row.label)
         self._labelled = [row.text for row in rows], [row.label for row in rows]
         self._options: dict[str, Any] = {
@@ -220,6 +221,7 @@ def _task_of_texts(
         given = [*label_sets(labels, len(texts), separator=separator, name="labels", noun="texts")]
     else:
         given = label_list(labels, len(texts), name="labels", noun="texts")
+    # Of those that repeat, the first one stays.
     first: dict[tuple[Hashable, str], int] = {}
     for at, (label, text) in enumerate(zip(given, texts, strict=True)):
         first.setdefault((label, text_key(text)), at)

@@ -94,6 +94,7 @@ class CountedTokens(VocabularyTokens):
         if self.vocabulary:
             return self
         counts: Counter[str] = Counter()
+        # A passage stands once for each of its questions, one behind the other: it is split once.
         for text, repeated in groupby(texts):
             times = sum(1 for _ in repeated)
             for token, number in Counter(self.split(text)).items():
