@@ -21,12 +21,12 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import (
+    AGREED,
     LONGEST_SENTENCE,
     UsageError,
     exit_code,
     find_own_modules,
     is_first_process,
-    is_reported_elsewhere,
     near_miss,
     nobody_reads,
     sentence_about,
@@ -87,7 +87,8 @@ def main(args: list[str] | None = None) -> int:
         sentence = sentence_about(error)
         if debug or sentence is None:
             raise
-        if not is_reported_elsewhere(error):
+        # Of an error that all processes agree on, the first one says the sentence.
+        if type(error).__name__ != AGREED or is_first_process():
             print(f"lit-metanas: {sentence}", file=sys.stderr)
         return exit_code(error)
     finally:

@@ -96,11 +96,6 @@ def _is_own(file: str) -> bool:
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
-def last_name(class_path: str) -> str:
-    """The name of a class without its module."""
-    return class_path.rpartition(".")[2]
-
-
 def public_names() -> dict[str, object]:
     """What all rooms export, by its name; this imports every room."""
     rooms = [importlib.import_module(f"lit_metanas.{room}") for room in lit_metanas.ROOMS]
@@ -199,11 +194,6 @@ def nobody_reads(error: BaseException) -> bool:
     os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end
     os.close(nowhere)
     return True
-
-
-def is_reported_elsewhere(error: Exception) -> bool:
-    """Whether the first process on this machine is known to say the same."""
-    return type(error).__name__ == AGREED and not is_first_process()
 
 
 def is_first_process() -> bool:

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import ReplicaCheck, ResultsFile
 from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
-from lit_metanas.cli.errors import UsageError, describe, find_own_modules, last_name, public_names
+from lit_metanas.cli.errors import UsageError, describe, find_own_modules, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.run_output import (
     CostAnnouncement,
@@ -296,7 +296,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     seed = chosen.get("seed_everything")
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
-    model = last_name(str(chosen.model.class_path))
+    model = str(chosen.model.class_path).rpartition(".")[2]
     right = next((each for each, models in MODELS.items() if model in models), verb)
     if verb and (right == "search") != (verb == "search"):  # what `fit` takes, `validate` and `test` take, too
         raise UsageError(f"{model} is for `lit-metanas {right}`, not for `{verb}`.")
