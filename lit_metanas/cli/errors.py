@@ -131,6 +131,7 @@ def describe_known(error: Exception) -> str | None:
         return f"{error.strerror}{where}."
     if isinstance(error, UsageError | ValueError | OSError) or type(error).__name__ in SELF_EXPLAINING:
         return text
+    # torch raises no type of its own here.
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
         return (
             "The checkpoint does not fit the configured model: give the configuration that it was trained with "

@@ -112,6 +112,7 @@ def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: b
         given["save_dir"] = str(root)
     if RUN_NAME not in os.environ:
         given.setdefault("name", f"{root} {verb}")
+    # The first process alone writes to W&B.
     first = getattr(rank_zero_only, "rank", 0) == 0
     if first and RUN_ID not in os.environ and not {"version", "id"} & given.keys():
         given["id"] = run_id(root / f"wandb.{verb}.id", goes_on=goes_on)

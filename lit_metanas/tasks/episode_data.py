@@ -193,7 +193,7 @@ class EpisodeDataModule(StepTasks):
         for name, value in {"way": way, "query": query, "augmentation": augmentation}.items():
             if value is not None:
                 setattr(other, name, value)
-        other._loaders = []
+        other._loaders = []  # else the copy would end the workers of the original
         other._require_ranges()
         return other
 

@@ -88,6 +88,7 @@ def check_shares(
     """Refuse shares that leave nothing to learn from or to test, or a negative seed. ``train`` None is the rest."""
     if train is None:
         train = 1 - val - test
+    # Sums of decimals are not exact.
     fits = train > 1e-6 and val >= 0 and test >= 0 and train + val + test <= 1 + 1e-6
     if not fits or (drawn and not test):
         raise ValueError(

@@ -111,6 +111,7 @@ class LogMel(Preprocessing):
         }
         for name, (noun, types, low, high) in bounds.items():
             value = getattr(self, name)
+            # By its very type: True is an int, too.
             if type(value) not in types or not low <= value <= high:
                 raise ValueError(
                     f"LogMel: {name.strip('_')} = {short_value(value)} must be {noun} from {low:.7g} to {high:.7g}."

@@ -129,6 +129,7 @@ class SpokenWords(ComputedSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached spectra; its name tells all that they depend on."""
+        # A version of numpy may draw other numbers.
         told = repr((np.__version__, self.seed, self.words, self.pool, self.features))
         return self.cache / f"spoken-words-v{_VERSION}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.npz"
 

@@ -159,6 +159,7 @@ class TranscriptTask(HasFeatures, SingleTask):
 def _words(sounds: ListedFiles) -> list[_Said]:
     """The words of the transcripts, in small letters and without punctuation, by the files' names."""
     found = list[_Said]()
+    # In the order of names: the split does not depend on that of the table.
     for file, text in sorted(zip(sounds.files, sounds.labels, strict=True)):
         words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
         if not words:
