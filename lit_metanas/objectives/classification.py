@@ -250,10 +250,6 @@ class Classification(ClassProbabilities):
         own = probabilities.double().gather(1, targets[:, None])[:, 0]
         return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
 
-    def answers(self, targets: Tensor) -> list[int]:
-        """The classes."""
-        return targets.tolist()
-
     def show(self, predictions: Sequence[int], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the classes, or their numbers where they have none."""
         names = self.names(examples.classes)

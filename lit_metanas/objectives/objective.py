@@ -306,9 +306,11 @@ class Objective(ABC):
         """
         return {}
 
-    @abstractmethod
     def answers(self, targets: Tensor) -> list[Any]:
-        """The predictions that would be right."""
+        """The predictions that would be right: by default the targets, those of several numbers as tuples."""
+        if targets.dim() == 1:
+            return targets.tolist()
+        return list(map(tuple, targets.tolist()))
 
     @abstractmethod
     def show(self, predictions: Sequence[Any], inputs: Tensor, examples: Examples) -> list[str]:

@@ -111,10 +111,6 @@ class Span(Objective):
         first = best.argmax(1)
         return self.answers(torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1))
 
-    def answers(self, targets: Tensor) -> list[tuple[int, int]]:
-        """The first and last steps."""
-        return [(start, end) for start, end in targets.tolist()]
-
     def show(self, predictions: Sequence[tuple[int, int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The words of the steps, or their numbers where nothing makes words of them; see ``QuestionWords.answers``."""
         if examples.preprocessing is None:

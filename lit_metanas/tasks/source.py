@@ -9,9 +9,8 @@ from typing import Literal
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.inputs.batches import join_inputs
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
 
 Subset = Literal["train", "val", "test"]

@@ -17,8 +17,7 @@ from lit_metanas.inputs.example_memory import in_one_piece
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives import Classification, Objective
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
