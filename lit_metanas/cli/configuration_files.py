@@ -31,6 +31,39 @@ BASE = "base"
 _CLASSES = ("--model", "--data")
 """Options that name a class, which a configuration may give arguments to without naming it."""
 
+CONFIGS = (Path(lit_metanas.__file__).parent / "configs").resolve()
+"""The folder of the shipped configurations; in a clone it is the one at the root."""
+
+USES = {
+    "experiments": "run {}",
+    "fit": "fit -c {}",
+    "search": "search -c {}",
+    "amortised": "search -c {}",
+    "protocols": "fit -c conv4 -c {}",
+    "recipes": "fit -c conv4 -c {}",
+    "loggers": "fit -c meta_search -c {}",
+    "cluster": "fit -c meta_search -c {}",
+    "spaces": "fit -c meta_search --model.space {}",
+    "sources": "fit -c conv4 --data.source {}",
+}
+"""For each folder of configurations how the command line usually takes one, by its name."""
+
+_EPISODES = ("fit", "protocols", "recipes", "loggers", "cluster")
+_FOLDERS = {
+    "run": ("experiments",),
+    "fit": _EPISODES,
+    "validate": _EPISODES,
+    "test": _EPISODES,
+    "search": ("search", "amortised", "protocols", "loggers"),
+}
+"""For each verb the folders in which a name is looked for first."""
+
+_PARTS = {"space": "spaces", "source": "sources", "tasks": "sources"}
+"""The folder of what a key takes, by the last word of the key."""
+
+_INLINE = re.compile(r"[{\[\n]")
+_FIELDS = ("Command", "Result", "Takes")
+
 
 def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     """A command line with its configurations, as ``--config=FILE``, before its keys, each behind those that it is over.
@@ -147,40 +180,6 @@ def check_file(path: Path, whole: bool = False) -> Any:
     if whole and not isinstance(tree, dict):
         raise UsageError(f"'{path}' holds no keys: it takes a mapping of keys and values.")
     return tree
-
-
-CONFIGS = (Path(lit_metanas.__file__).parent / "configs").resolve()
-"""The folder of the shipped configurations; in a clone it is the one at the root."""
-
-USES = {
-    "experiments": "run {}",
-    "fit": "fit -c {}",
-    "search": "search -c {}",
-    "amortised": "search -c {}",
-    "protocols": "fit -c conv4 -c {}",
-    "recipes": "fit -c conv4 -c {}",
-    "loggers": "fit -c meta_search -c {}",
-    "cluster": "fit -c meta_search -c {}",
-    "spaces": "fit -c meta_search --model.space {}",
-    "sources": "fit -c conv4 --data.source {}",
-}
-"""For each folder of configurations how the command line usually takes one, by its name."""
-
-_EPISODES = ("fit", "protocols", "recipes", "loggers", "cluster")
-_FOLDERS = {
-    "run": ("experiments",),
-    "fit": _EPISODES,
-    "validate": _EPISODES,
-    "test": _EPISODES,
-    "search": ("search", "amortised", "protocols", "loggers"),
-}
-"""For each verb the folders in which a name is looked for first."""
-
-_PARTS = {"space": "spaces", "source": "sources", "tasks": "sources"}
-"""The folder of what a key takes, by the last word of the key."""
-
-_INLINE = re.compile(r"[{\[\n]")
-_FIELDS = ("Command", "Result", "Takes")
 
 
 @cache

@@ -143,7 +143,7 @@ def class_metrics(way: int) -> dict[str, ChoiceMetric]:
         names |= {f"{begin}{_plain(function)}" for begin in ("binary", "multiclass")}
         measure = _of("classification", f"multiclass_{function}", **size)
         found.append(ChoiceMetric(name, frozenset(names), measure, macro=True))
-    task = "binary" if two else "multiclass"
+    task = ("multiclass", "binary")[two]
     for name, names, function in (
         ("AUROC", {"rocauc", "rocaucovr"}, "auroc"),
         ("average precision", {"prauc"}, "average_precision"),

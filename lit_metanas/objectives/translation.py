@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -118,9 +118,7 @@ class Translation(Objective):
 
     @property
     def _shape(self) -> TokenShape:
-        shape = self.target.shape
-        assert isinstance(shape, TokenShape)
-        return shape
+        return cast(TokenShape, self.target.shape)  # which the constructor has looked at
 
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean cross-entropy of each token of a text, and of its end, unless it fills all steps."""

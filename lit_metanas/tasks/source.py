@@ -106,7 +106,7 @@ class TaskSource(ABC):
 def check_source(source: object) -> None:
     """Refuse what is no source of tasks, such as a data set of torch's."""
     if not isinstance(source, TaskSource):
-        call = "DatasetSource(...)" if isinstance(source, Dataset) else "ArraySource(images, labels)"
+        call = ("ArraySource(images, labels)", "DatasetSource(...)")[isinstance(source, Dataset)]
         raise ValueError(
             f"source is a {type(source).__name__}, which is not a source of tasks: make one by lm.kinds.{call}."
         )

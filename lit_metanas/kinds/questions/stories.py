@@ -230,7 +230,7 @@ def _counting(world: _World, length: int) -> Asked:
 def _yes_or_no(world: _World, length: int) -> Asked:
     person = world.play(length, moves=1.0)
     place = world.draw.choice([world.at[person], world.any_of("places")])
-    answer = "yes" if world.at[person] == place else "no"
+    answer = ("no", "yes")[world.at[person] == place]
     return Asked(f"is {person} in the {place}?", tuple(world.sentences), answer)
 
 
