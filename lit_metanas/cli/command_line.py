@@ -212,6 +212,7 @@ def _place_of_data(args: list[str]) -> int | None:
 def _with_examples(args: list[str]) -> list[str]:
     """``predict EXPORTED PATH ... [--csv]`` with their keys."""
     words = [word for word in args if word != "--csv"]
+    # A dash alone stands for the standard input.
     bare = list(takewhile(lambda word: not word.startswith("-") or word == "-", words))
     words = words[len(bare) :]
     if "--csv" in args:

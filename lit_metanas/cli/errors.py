@@ -66,7 +66,7 @@ def describe(error: BaseException) -> str:
 def chain_of(error: BaseException) -> list[BaseException]:
     """An error, that because of which it was raised, and so on."""
     chain = [error]
-    for each in chain:
+    for each in chain:  # which grows meanwhile
         reason = each.__cause__
         if reason is None and not each.__suppress_context__:
             reason = each.__context__

@@ -100,6 +100,7 @@ def _import_fault(name: str) -> Exception | None:
         if module:
             import_module(module)
     except Exception as error:  # a user's module may raise anything
+        # It is no fault that there is no such module, but one that it imports another one that is absent.
         if not isinstance(error, ModuleNotFoundError) or not f"{module}.".startswith(f"{error.name}."):
             return error
     return None
