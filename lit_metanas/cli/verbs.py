@@ -65,7 +65,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "methods": "names, for phases of each method, and what stands for what in them",
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
-        "jobs": "how many seeds run side by side (default: one for each core)",
+        "jobs": "how many steps run side by side (default: one for each core)",
     },
     "predict": {
         "model": "the folder of an exported network; may be the first word (must be given)",
@@ -143,6 +143,7 @@ PHASE = {
     "config": "configurations, relative to the file that names them",
     "args": "further arguments of the command",
     "per_seed": "once for each seed, or once (default: true)",
+    "needs": "names of the earlier phases that it needs (default: all)",
     "only_with": "an input, without which the phase is left out",
     "only_without": "an input, with which the phase is left out",
 }

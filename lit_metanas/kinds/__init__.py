@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 from lit_metanas.io.packages import lazy_names
 
 if TYPE_CHECKING:
+    from lit_metanas.kinds.augmentation import ImageAugmentation as ImageAugmentation
     from lit_metanas.kinds.file_reading import Source as Source
-    from lit_metanas.kinds.images.array_tasks import ArraySource as ArraySource, task_from_arrays as task_from_arrays
-    from lit_metanas.kinds.images.dataset_tasks import (
+    from lit_metanas.kinds.images.array_tasks import (
+        ArraySource as ArraySource,
         DatasetSource as DatasetSource,
+        task_from_arrays as task_from_arrays,
         task_from_dataset as task_from_dataset,
     )
     from lit_metanas.kinds.images.folders import FolderTask as FolderTask, ImageFolder as ImageFolder
     from lit_metanas.kinds.images.glyphs import Glyphs as Glyphs
-    from lit_metanas.kinds.images.image_files import ImageAugmentation as ImageAugmentation
     from lit_metanas.kinds.images.omniglot import Omniglot as Omniglot
     from lit_metanas.kinds.kind import Kind as Kind
     from lit_metanas.kinds.pairs.number_words import NumberWords as NumberWords
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.rows.row_tasks import TableTask as TableTask
     from lit_metanas.kinds.rows.text_rows import TextRows as TextRows
     from lit_metanas.kinds.series.scaled_series import ScaledSeries as ScaledSeries
-    from lit_metanas.kinds.series.series_tasks import SeriesTask as SeriesTask, task_from_series as task_from_series
+    from lit_metanas.kinds.series.series_kind import SeriesTask as SeriesTask, task_from_series as task_from_series
     from lit_metanas.kinds.sounds.audio_folders import AudioFolder as AudioFolder, AudioFolderTask as AudioFolderTask
     from lit_metanas.kinds.sounds.log_mel import LogMel as LogMel
     from lit_metanas.kinds.sounds.spoken_words import SpokenWords as SpokenWords
@@ -40,11 +41,10 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.texts.vocabularies import Characters as Characters, NGrams as NGrams, Words as Words
 
 _NAMES = {
-    "images.array_tasks": "ArraySource task_from_arrays",
-    "images.dataset_tasks": "DatasetSource task_from_dataset",
+    "augmentation": "ImageAugmentation",
+    "images.array_tasks": "ArraySource DatasetSource task_from_arrays task_from_dataset",
     "images.folders": "FolderTask ImageFolder",
     "images.glyphs": "Glyphs",
-    "images.image_files": "ImageAugmentation",
     "images.omniglot": "Omniglot",
     "kind": "Kind",
     "file_reading": "Source",
@@ -57,7 +57,7 @@ _NAMES = {
     "rows.row_tasks": "TableTask",
     "rows.text_rows": "TextRows",
     "series.scaled_series": "ScaledSeries",
-    "series.series_tasks": "SeriesTask task_from_series",
+    "series.series_kind": "SeriesTask task_from_series",
     "sounds.audio_folders": "AudioFolder AudioFolderTask",
     "sounds.log_mel": "LogMel",
     "sounds.spoken_words": "SpokenWords",

@@ -18,7 +18,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -31,30 +31,23 @@ from lit_metanas.io.text import first_few, writable
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
 
+# Files that a process or thread takes at once, and the number of files from which on processes are worth their start.
 TAKEN_AT_ONCE, MANY_TO_READ = 16, 500
-"""Files that a process or thread takes at once, and the number from which on processes are worth their start."""
 
+# The first files are not timed, since they load what reads them; so many after them are.
 FIRST_FILES, TIMED_FILES = 16, 256
-"""Files that are read before the clock is looked at, since the first one loads what reads it; and while it runs."""
 
+# The share of the files is rounded to this, so that a person can copy it.
 SHARE_STEP = 0.001
-"""What the share of the files is rounded to, as a person can copy it."""
 
+# Files of each class, and groups with such files, that are read even if there is no time.
 FEWEST_SAMPLED, FEWEST_GROUPS = 10, 3
-"""Files of a class, and groups with such, that are read even if there is no time."""
 
 
+# Makes an input of a file; one that is unreadable is a ValueError.
 FileReader: TypeAlias = Callable[[Path], Tensor]
-"""Makes an input of a file; one that is unreadable is a ValueError."""
 
 _Found: TypeAlias = NDArray[Any] | ValueError
-
-
-class ReadFiles(NamedTuple):
-    """Inputs in the order of their files, and the files of each class."""
-
-    inputs: Tensor  # (n, ...)
-    files: dict[str, list[Path]]
 
 
 @dataclass
@@ -95,36 +88,34 @@ class FileReading:
 
     def inputs(
         self,
-        classes: Mapping[str, Sequence[Path]],
+        files: Sequence[Path],
         read: FileReader,
         noun: str,
         *,
         skip_unreadable: bool,
         counted: bool = False,
-    ) -> ReadFiles:
-        """The inputs of all files; unreadable ones are left out, with a warning."""
+    ) -> tuple[Tensor, list[Path]]:
+        """The inputs ``(n, ...)`` of all files that can be read, and these files; a warning names the others."""
         # Where files are `counted` by what reads them, threads read them, and no processes.
-        files = [*chain.from_iterable(classes.values())]
-        inputs, kept, unreadable = torch.zeros(0), list[bool](), list[str]()
+        inputs, readable, unreadable = torch.zeros(0), list[Path](), list[str]()
         with _readers(len(files), counted) as taken:
             for file, found in zip(files, taken(read, files), strict=True):
-                kept.append(not isinstance(found, ValueError))
                 if isinstance(found, ValueError):
                     unreadable.append(f"'{writable(str(file))}'")
                     if not skip_unreadable or len(unreadable) == len(files):
                         raise found
                     continue
                 row = torch.from_numpy(found)
-                if not len(inputs):
+                if not readable:
                     inputs = self.memory.empty(len(files), *row.shape, dtype=row.dtype)
-                inputs[len(kept) - len(unreadable) - 1] = row
+                inputs[len(readable)] = row
+                readable.append(file)
         if unreadable:
-            verb = "is" if len(unreadable) == 1 else "are"
-            number = f"{len(unreadable)} of {len(files)} {noun}"
-            warn_of_data(f"{number} cannot be read and {verb} left out: {first_few(unreadable)}.")
-        left = iter(kept)
-        readable = {name: [file for file in own if next(left)] for name, own in classes.items()}
-        return ReadFiles(inputs[: sum(kept)], readable)
+            verb = ("is", "are")[len(unreadable) > 1]
+            warn_of_data(
+                f"{len(unreadable)} of {len(files)} {noun} cannot be read and {verb} left out: {first_few(unreadable)}."
+            )
+        return inputs[: len(readable)], readable
 
     def _affordable(self, files: Sequence[Path], read: FileReader, number: int, counted: bool) -> float:
         """The share of so many files that can be read in time."""

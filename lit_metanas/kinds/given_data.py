@@ -18,8 +18,7 @@ from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.given_pairs import contents_of, labelled_pair
-from lit_metanas.kinds.images.array_tasks import task_from_arrays
-from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
+from lit_metanas.kinds.images.array_tasks import task_from_arrays, task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of, within_memory
 from lit_metanas.kinds.kind_of_path import kind_of_path, parts_in
 from lit_metanas.kinds.texts.table_files import is_table_file, read_whole_rows, tables_in
@@ -33,11 +32,11 @@ from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
 
+# A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
-"""A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records."""
 
+# The kind of labelled examples in memory.
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
-"""The kind of labelled examples in memory."""
 
 
 def read_given(
@@ -60,8 +59,7 @@ def read_given(
     """The task of what was given to ``auto``, split as the task's class splits it, without what is excluded."""
     # Inputs are made by `prepared`, or as those of the meta-trained weights `start` were, or else as usual, images with
     # sides of `shape` pixels, and sounds taken in windows of `window` seconds. Files are read by `reading`.
-    own = {"shape": shape, "window": window}
-    asked = [name for name, value in own.items() if value is not None]
+    asked = [name for name, value in (("shape", shape), ("window", window)) if value is not None]
     if asked and start is not None:
         raise ValueError(f"'start' keeps the preprocessing of its model: leave '{asked[0]}' out.")
     if test_by is not None:
@@ -81,8 +79,16 @@ def read_given(
                 raise ValueError(f"A task has its inputs: leave '{asked[0]}' out, or give it to what makes the task.")
             task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
         elif isinstance(data, str | os.PathLike):
-            source = replace(_source(data, test, group), label=label, targets=targets, side=shape, window=window)
-            source = replace(source, prepared=prepared, test_by=test_by, reading=reading)
+            source = replace(
+                _source(data, test, group),
+                label=label,
+                targets=targets,
+                side=shape,
+                window=window,
+                prepared=prepared,
+                test_by=test_by,
+                reading=reading,
+            )
             task = _of_path(data, source, named, asked, min_per_class, start)
         elif named is None or named.labelled:
             if test_by is not None:
@@ -236,7 +242,6 @@ def read_under(data: Given, task: Task, prepared: Any, **given: Any) -> Task:
 
 
 def _remade(task: Task, prepared: Any) -> Task:
-    """The same task with inputs that another preprocessing makes of its raw examples."""
     train, val, test = task.raw
     known, device = train, task.train.inputs.device
     if isinstance(train, list):  # n-grams of validation texts alone count once these are learned from
@@ -246,9 +251,14 @@ def _remade(task: Task, prepared: Any) -> Task:
     def remade(part: Split, raw: Any) -> Split:
         return replace(part, inputs=made.encode(raw).to(device))
 
-    val = task.val and remade(task.val, val)
-    other = replace(task, vocabulary=vocabulary_of(made.shape), preprocessing=made)
-    return replace(other, train=remade(task.train, train), val=val, test=remade(task.test, test))
+    return replace(
+        task,
+        train=remade(task.train, train),
+        val=task.val and remade(task.val, val),
+        test=remade(task.test, test),
+        vocabulary=vocabulary_of(made.shape),
+        preprocessing=made,
+    )
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
@@ -278,9 +288,8 @@ def describe_columns(
     """Which columns of a table the labels and texts were found in, and which rows are tested; else empty."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    path, divided = Path(data), ""
-    if (parts := parts_in(path)) is not None:
-        path = parts.train
+    parts, divided = parts_in(Path(data)), ""
+    path = Path(data) if parts is None else parts.train
     if test_by is not None:
         divided = parts_by_column(list(read_whole_rows(path)), writable(str(path)), test_by).told
     with excluding([*(exclude or ()), *([test_by] if test_by else [])]):
@@ -291,12 +300,14 @@ def describe_columns(
 def _task_itself(
     data: Task | TaskCollection, *, test: Given | None, group: str | Groups | None, min_per_class: int | None
 ) -> Task:
-    if min_per_class is not None:
-        raise ValueError("A task has its classes: leave 'min_per_class' out, or give it to what makes the task.")
-    if test is not None:
-        raise ValueError("A task has its own test part: leave 'test' out.")
-    if group is not None:
-        raise ValueError("A task is divided already: leave 'group' out, or give it to what makes the task.")
+    refused = {
+        "A task has its classes: leave 'min_per_class' out, or give it to what makes the task.": min_per_class,
+        "A task has its own test part: leave 'test' out.": test,
+        "A task is divided already: leave 'group' out, or give it to what makes the task.": group,
+    }
+    for message, value in refused.items():
+        if value is not None:
+            raise ValueError(message)
     if isinstance(data, Task):
         return data
     if len(data) != 1:

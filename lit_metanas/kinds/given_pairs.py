@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from lit_metanas.io.text import hint, printable
-from lit_metanas.kinds.images.image_arrays import USUAL_IMAGE
-from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
+from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
 from lit_metanas.kinds.kind import known_kinds
 from lit_metanas.kinds.rows.cells import has_names
 from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
@@ -58,8 +57,8 @@ def labelled_pair(name: str, given: Any, label: str | None = None, group: Groups
     if found is None:
         raise ValueError(f"'{name}' has the columns {listed(names)}: name that of the labels by 'label'.")
     if found not in names:
-        known = f"it has {listed(names)}."
-        raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {hint(found, names, known)}")
+        fix = hint(found, names, f"it has {listed(names)}.")
+        raise ValueError(f"'{name}' has no column '{printable(found, 40)}': {fix}")
     own = group if isinstance(group, str) and group in names else None
     labels, others = list(columns[found]), [each for each in columns if each not in (found, own)]
     if own is not None:

@@ -26,12 +26,10 @@ from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
-LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
-"""What is searched of a recipe."""
-
+# The entry points by which other packages offer kinds.
 GROUP = "lit_metanas.kinds"
-"""The entry points by which other packages offer kinds."""
 
+# The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed.
 BUILT_IN = {
     "images": "images.image_kind.ImageKind",
     "sounds": "sounds.sound_kinds.SoundKind",
@@ -43,13 +41,12 @@ BUILT_IN = {
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.squad.QuestionKind",
 }
-"""The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed."""
 
+# Bytes that the examples may take under any preprocessing, unless they usually take more.
 MOST_BYTES = 1 << 30
-"""Memory that the examples may take under a preprocessing, where they do not usually take more."""
 
+# Preprocessings to choose from, by label: that of the task comes first. Images have shapes in their place.
 Prepared: TypeAlias = Mapping[str, Any]
-"""Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
 
 @dataclass(frozen=True)
@@ -200,9 +197,12 @@ class Kind(ABC):
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""
-        found: dict[str, Sequence[RecipeValue]] = {"learning_rate": LEARNING_RATES, "weight_decay": WEIGHT_DECAYS}
+        found: dict[str, Sequence[RecipeValue]] = {
+            "learning_rate": [3e-3, 1e-2, 3e-2],
+            "weight_decay": [1e-3, 1e-2, 1e-1],
+        }
         if objective.smooths:
-            found["label_smoothing"] = SMOOTHINGS
+            found["label_smoothing"] = [0.0, 0.1]
         if objective.augmentable:
             found["augmentation"] = list(AUGMENTATIONS)
         return found
@@ -254,7 +254,17 @@ class Kind(ABC):
         """
         if not self.class_files:
             raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
-        return [(str(file), file) for path in paths for file in self._files(Path(path))]
+        found = list[Path]()
+        for path in map(Path, paths):
+            if path.is_dir():  # with all sub-folders but hidden ones
+                found += files_in(path, self.class_files, deep=True)
+            elif path.exists():
+                found.append(path)
+            else:
+                raise FileNotFoundError(
+                    f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
+                )
+        return [(str(file), file) for file in found]
 
     def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
         """The labels of the new examples of a file, in their order; none where it has none, as by default.
@@ -265,16 +275,6 @@ class Kind(ABC):
             numbers: whether numbers are predicted.
         """
         return []
-
-    def _files(self, path: Path) -> list[Path]:
-        """A file itself, or all of a folder and its sub-folders but hidden ones."""
-        if path.is_dir():
-            return files_in(path, self.class_files, deep=True)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
-            )
-        return [path]
 
     def lists(self, folder: Path) -> bool:
         """Whether a table in a folder says of files in it, and in its sub-folders, what they are; by default never."""
@@ -306,9 +306,8 @@ class Kind(ABC):
 @cache  # what is installed is looked up once
 def known_kinds() -> tuple[Kind, ...]:
     """The kinds of this package, and those that other packages offer as entry points."""
-    own = [f"{__package__}.{path}" for path in BUILT_IN.values()]
     offered = [each.value.replace(":", ".") for each in entry_points(group=GROUP)]
-    return tuple(map(_made, (*own, *offered)))
+    return tuple(map(_made, [*(f"{__package__}.{path}" for path in BUILT_IN.values()), *offered]))
 
 
 def kind_named(name: str) -> Kind:
@@ -318,10 +317,10 @@ def kind_named(name: str) -> Kind:
     if "." in name:
         return _made(name)
     known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
-    if name in known:
-        return known[name]
-    others = f"give one of {', '.join(known)}, or the path of a class."
-    raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+    if name not in known:
+        others = f"give one of {', '.join(known)}, or the path of a class."
+        raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+    return known[name]
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:
@@ -337,14 +336,12 @@ def kind_of(task: Task, named: str | None = None) -> Kind:
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
     """The preprocessings under which the examples of a task take no more memory than usual, or than is allowed."""
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
-    each = task.train.inputs.element_size() * examples
-    most = max(MOST_BYTES, each * _numbers(task.shape))
-    shapes: dict[str, Any] = {label: getattr(one, "shape", one) for label, one in prepared.items()}
-    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
 
+    def size(made: Any) -> int:
+        return task.train.inputs.element_size() * examples * prod(input_size(getattr(made, "shape", made)))
 
-def _numbers(shape: Shape) -> int:
-    return prod(input_size(shape))
+    most = max(MOST_BYTES, size(task.shape))
+    return {label: one for label, one in prepared.items() if size(one) <= most}
 
 
 def _made(path: str) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +16,8 @@ from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
 _TO_LEARN_FROM = ("train", "training")
+# Names of folders and tables that hold a part of the examples each; the first one with labels is tested.
 _TO_TEST = ("test", "testing", "eval", "val", "valid", "validation", "dev")
-"""Names of folders and tables that hold a part of the examples each; the first one with labels is tested."""
 
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -86,12 +86,17 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
     inner = _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files])
     if inner is not None:
         return inner
-    claims, reasons = _claims(kinds, path, group)
+    claims, reasons = list[Kind](), list[ValueError]()
+    for kind in kinds:
+        try:
+            if kind.claims(path, group):
+                claims.append(kind)
+        except ValueError as error:  # of one that nearly claims it, and says what is wrong
+            reasons.append(error)
     if len(claims) == 1:
         return claims[0]
     if claims:
-        names = " and ".join(kind.name for kind in claims)
-        raise ValueError(f"{place} may hold {names}: say by 'kind' which are meant.")
+        raise ValueError(f"{place} may hold {' and '.join(one.name for one in claims)}: say by 'kind' which are meant.")
     if reasons:
         raise reasons[0]
     if path.suffix.lower() in FOREIGN_TABLES:
@@ -104,23 +109,10 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
             "with a sub-folder of images, sounds or text files for each class."
         )
     known = ", ".join(f"{kind.name} ({' '.join(sorted(kind.class_files))})" for kind in kinds if kind.class_files)
-    deep = any(files_in(folder, kind.class_files, True) for folder in folders_in(path) for kind in kinds)
     fix = "give a folder with one for each class"
-    if deep:
+    if any(files_in(folder, kind.class_files, True) for folder in folders_in(path) for kind in kinds):
         fix += f"; if each has sub-folders of groups, say group='{FOLDER}'"
     raise ValueError(f"{place} has no sub-folders with {known}: {fix}.")
-
-
-def _claims(kinds: Sequence[Kind], path: Path, group: str | None) -> tuple[list[Kind], list[ValueError]]:
-    """The kinds that claim a path, and why others, which nearly do, cannot read it."""
-    claims, reasons = list[Kind](), list[ValueError]()
-    for kind in kinds:
-        try:
-            if kind.claims(path, group):
-                claims.append(kind)
-        except ValueError as error:
-            reasons.append(error)
-    return claims, reasons
 
 
 def _kind_of_class_folders(root: Path, group: str | None, kinds: Sequence[Kind]) -> Kind | None:
@@ -128,24 +120,17 @@ def _kind_of_class_folders(root: Path, group: str | None, kinds: Sequence[Kind])
     folders = folders_in(root) if root.is_dir() else []
     files = {kind.name: [files_in(folder, kind.class_files, group is not None) for folder in folders] for kind in kinds}
     found, place = [kind for kind in kinds if any(files[kind.name])], f"'{writable(str(root))}'"
-    if not found:
-        return None
-    if len(found) == 1:
-        return found[0]
-    main = _main_kind(files)
-    if main is None:
+    if len(found) < 2:
+        return next(iter(found), None)
+    # The kind of most files is meant if it alone has two classes that can be divided: the few others are strays.
+    main = max(files, key=lambda name: sum(map(len, files[name])))
+    divided = {name: sum(len(own) >= FEWEST_OF_A_CLASS for own in inner) for name, inner in files.items()}
+    if [name for name, classes in divided.items() if classes > 1] != [main]:
         *others, last = [number_of(sum(map(len, files[kind.name])), kind.name.removesuffix("s")) for kind in found]
-        both = f"{', '.join(others)} and {last}"
-        raise ValueError(f"{place} holds {both}: say by 'kind' which are meant, such as kind='{found[0].name}'.")
+        raise ValueError(
+            f"{place} holds {', '.join(others)} and {last}: say by 'kind' which are meant, such as "
+            f"kind='{found[0].name}'."
+        )
     strays = [f"'{writable(str(file))}'" for name, own in files.items() if name != main for file in chain(*own)]
     warn_of_data(f"{place} holds {main}, and other files are left out: {first_few(strays)}.")
     return kind_named(main)
-
-
-def _main_kind(files: Mapping[str, Sequence[Sequence[Path]]]) -> str | None:
-    """The kind of most files, if it alone has two classes that can be divided: few others are strays. Else None."""
-    divided = {kind: sum(len(own) >= FEWEST_OF_A_CLASS for own in folders) for kind, folders in files.items()}
-    most = max(files, key=lambda kind: sum(map(len, files[kind])))
-    if [kind for kind, classes in divided.items() if classes > 1] == [most]:
-        return most
-    return None

@@ -56,6 +56,7 @@ class LabelledExamples(ABC):
         self.noun = noun
         self.place = place
         self._groups = group_names(group, number, noun)
+        self._kept = [*range(number)]  # the places of those that are not left out, in the order of the parts
         self._tested: list[int] = []
         self._read(labels, number, classes, min_per_class)
 
@@ -64,32 +65,27 @@ class LabelledExamples(ABC):
         """Set names and targets by the labels."""
 
     def divided(
-        self, *, train: float | None = None, val: float, test: float, seed: int, given: Sequence[int] = ()
+        self, shares: tuple[float | None, float, float], seed: int, given: Sequence[int] = ()
     ) -> list[tuple[Tensor, Tensor]]:
-        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
+        """Places and targets of the train, val and test part, by their shares; train's is None for all that is left."""
         # The part of each example may be `given`: 0, 1 or 2. If none is in the val part, some to learn from are drawn.
-        kept = self._kept()
+        train, val, test = shares
         if given:
-            parts = [[place for place in kept if given[place] == part] for part in range(3)]
+            parts = [[place for place in self._kept if given[place] == part] for part in range(3)]
             if val and not parts[1]:
                 share = min(val * len(given) / max(1, len(parts[0])), 0.5)
                 parts[:2] = self._drawn(parts[0], train=None, val=share, test=0.0, seed=seed)[:2]
         else:
-            parts = self._drawn(kept, train=train, val=val, test=test, seed=seed)
+            parts = self._drawn(self._kept, train=train, val=val, test=test, seed=seed)
         self._tested = parts[2]
         places = [torch.tensor(part, dtype=torch.int64) for part in parts]
         return [(own, self.targets[own]) for own in places]
-
-    def _kept(self) -> list[int]:
-        """The places of the examples that are not left out, in the order of the parts."""
-        return [*range(len(self.targets))]
 
     @abstractmethod
     def _strata(self, places: Sequence[int]) -> dict[str, list[int]]:
         """Some places by what is divided alike, such as the examples of a class."""
 
     def _drawn(self, places: Sequence[int], **shares: Any) -> list[list[int]]:
-        """The places of each part, drawn of some."""
         return split_examples(self._strata(places), culprit=self._culprit, groups=self._groups, **shares)
 
     def task(
@@ -141,8 +137,9 @@ class LabelledExamples(ABC):
         """Refuse a class without examples to learn from, as all may be in given parts."""
         for name, count in zip(self.names, counts.tolist(), strict=True):
             if not count:
-                culprit = printable(self._culprit(name))
-                raise ValueError(f"{culprit} has no example to learn from: add some, or leave it out.")
+                raise ValueError(
+                    f"{printable(self._culprit(name))} has no example to learn from: add some, or leave it out."
+                )
 
     def _culprit(self, name: str) -> str:
         """A class in messages, with the file that has it."""
@@ -162,12 +159,10 @@ class ClassifiedExamples(LabelledExamples):
             members[self._named[label]].append(at)
         self.strata = large_classes(members, least, self.place)
         self.names = tuple(self.strata)
+        self._kept = [place for own in self.strata.values() for place in own]
         self.targets = torch.full((number,), -1)  # of those that are left out
         for index, own in enumerate(self.strata.values()):
             self.targets[list(own)] = index
-
-    def _kept(self) -> list[int]:
-        return [place for own in self.strata.values() for place in own]
 
     def _strata(self, places: Sequence[int]) -> dict[str, list[int]]:
         within = {*places}
@@ -298,16 +293,9 @@ def _seem(labels: Labels, number: int, noun: str) -> Targets:
     """What labels are learned as, by their look."""
     if are_label_sets(labels):
         return "several labels"
-    if _are_several(labels):
-        return "regression"
+    if len(getattr(labels, "shape", ())) == 2:
+        with suppress(ValueError):  # of names
+            columns = number_targets(labels, len(labels)).T.tolist()
+            if len(columns) > 1 and all(map(are_numbers, columns)):
+                return "regression"
     return learned_as(label_list(labels, number, noun=noun), None)
-
-
-def _are_several(labels: Labels) -> bool:
-    """Whether examples have several numbers each."""
-    if len(getattr(labels, "shape", ())) != 2:
-        return False
-    with suppress(ValueError):  # of names
-        columns = number_targets(labels, len(labels)).T.tolist()
-        return len(columns) > 1 and all(map(are_numbers, columns))
-    return False

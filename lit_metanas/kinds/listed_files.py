@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,11 +34,11 @@ from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Split, Task
 
+# Usual names of the column of files, whatever their case; they count where some of its cells name no file.
 FILE_COLUMNS = ("file", "path", "filename")
-"""Names of the column of files, where some in it are none; whatever their case."""
 
+# The column that names the speaker of a sound.
 SPEAKER = "speaker"
-"""The column of who speaks in sounds."""
 
 
 def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path | None = None) -> str | None:
@@ -49,16 +49,15 @@ def file_column(rows: Sequence[TableRow], suffixes: Collection[str], table: Path
     for name in columns_of(rows):
         if all(Path(str(row.get(name))).suffix.lower() in suffixes for _, row in rows):
             return name
-    below: dict[str, Path] | None = None
-    for name in columns_of(rows):
-        values = {str(row.get(name)).strip() for _, row in rows}
-        if len(values) < len(rows) or table is None:  # a file has one row
-            continue
-        if below is None:
-            below = files_by_name(table, suffixes)
-        if values <= below.keys():
-            return name
-    return None
+
+    def values(name: str) -> set[str]:
+        return {str(row.get(name)).strip() for _, row in rows}
+
+    different = [name for name in columns_of(rows) if len(values(name)) == len(rows)]  # as a file has one row
+    if table is None or not different:
+        return None
+    below = files_by_name(table, suffixes)
+    return next((name for name in different if values(name) <= below.keys()), None)
 
 
 def files_by_name(table: Path, suffixes: Collection[str], folder: Path | None = None) -> dict[str, Path]:
@@ -147,9 +146,9 @@ class ListedFiles:
             if file in files:
                 raise ValueError(f"{at} names '{printable(name, 200)}' again: leave one of the lines out.")
             files[file] = where
-        groups = None if group is None else column_groups(rows, place, group)
         if group is None and SPEAKER in names:
-            groups = column_groups(rows, place, SPEAKER)
+            group = SPEAKER
+        groups = None if group is None else column_groups(rows, place, group)
         labels = label_texts(rows, place, column, targets)
         return cls(f"'{place}'", [*files], labels, groups, [*files.values()], column)
 
@@ -161,16 +160,16 @@ class ListedFiles:
             found.setdefault(label, []).append(file)
         return found
 
-    def taken(self, files: Collection[Path]) -> Self:
+    def taken(self, files: set[Path]) -> Self:
         """Those of some files."""
-        kept = {*files}
-        places = [place for place, file in enumerate(self.files) if file in kept]
-
-        def of(values: Sequence[Any]) -> list[Any]:
-            return [values[place] for place in places]
-
-        groups, where = self.groups and of(self.groups), self.where and of(self.where)
-        return type(self)(self.place, of(self.files), of(self.labels), groups, where, self.column)
+        kept = [file in files for file in self.files]
+        return replace(
+            self,
+            files=[*compress(self.files, kept)],
+            labels=[*compress(self.labels, kept)],
+            groups=self.groups and [*compress(self.groups, kept)],
+            where=[*compress(self.where, kept)],
+        )
 
     def read(
         self,
@@ -187,9 +186,9 @@ class ListedFiles:
         classes = self.classes if targets == "classification" else {"": self.files}
         groups = dict(zip(self.files, self.groups or (), strict=self.groups is not None))
         sampled = reading.sample(classes, read, groups, further=further, counted=counted)
-        files = self.taken([*chain.from_iterable(sampled.values())]).files
-        inputs, kept = reading.inputs({"": files}, read, noun, skip_unreadable=skip_unreadable, counted=counted)
-        return self.taken(kept[""]), inputs
+        files = self.taken({*chain.from_iterable(sampled.values())}).files  # in their own order
+        inputs, kept = reading.inputs(files, read, noun, skip_unreadable=skip_unreadable, counted=counted)
+        return self.taken({*kept}), inputs
 
 
 def task_of_files(
@@ -226,15 +225,15 @@ def task_of_files(
         min_per_class=least,
         place=own.place,
     )
-    given, given_in, (train, val, test) = None, "", shares
+    given, given_in = None, ""
     if tested is not None:
         other, others = tested.read(reading, read, noun, targets, **options)
-        given, given_in, train, test = (others, other.labels), other.place, None, 0.0
+        given, given_in, shares = (others, other.labels), other.place, (None, shares[1], 0.0)
         places, _ = examples.tested(other.labels, len(others), name=other.place, learned=own.place)
         named = [other.files[place] for place in places]
         if other.groups is not None:
             tell_shared_groups(other.place, own.groups, other.groups)
-    divided = examples.divided(train=train, val=val, test=test, seed=seed)
+    divided = examples.divided(shares, seed)
     if tested is None:
         named = [own.files[place] for place in divided[2][0].tolist()]
     rows = arranged(inputs, [places for places, _ in divided])

@@ -15,14 +15,14 @@ from lit_metanas.io.text import MOST_NAMED, number_of, writable
 from lit_metanas.kinds.kind import Kind, kind_named
 from lit_metanas.tasks.task import warn_of_data
 
+# New examples that are read and predicted at once.
 EXAMPLES_A_BATCH = 64
-"""New examples that are read and predicted at once."""
 
+# This file is standard input: a text a line, a table, or the name of an image or a sound a line.
 STANDARD_INPUT = "-"
-"""Named as a file, it is standard input: a text a line, a table, or the name of an image or a sound a line."""
 
+# Bytes of standard input.
 LARGEST_PIPED = 1 << 28
-"""Bytes of standard input."""
 
 
 class NewFile(NamedTuple):
@@ -94,7 +94,6 @@ def _files(kind: Kind, paths: Sequence[Path]) -> Iterator[NewFile]:
 
 
 def _examples(kind: Kind, file: NewFile, *, several: bool) -> list[tuple[str, Any]]:
-    """The examples of a file."""
     found = kind.new_examples([str(file.path)])
     if kind.class_files and file.root is not None and all(isinstance(one, str) for _, one in found):
         text = " ".join(one for _, one in found)  # a text, as in class folders

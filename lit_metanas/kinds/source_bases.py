@@ -19,16 +19,16 @@ from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
+# Examples of a class: those of episodes and of train and validation parts, and those of test parts alone.
 ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
-"""Examples of a class: those of episodes and of train and validation parts, and those of test parts alone."""
 
+# Examples of a class that are computed together, so that none depends on which others are asked for with it.
 BLOCK_SIZE = 20
-"""Examples of a class that are computed together, so that none depends on which others are asked for with it."""
 
 _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than that of one
 
+# The place of a class among all, whether its examples are held out, and which of their blocks it is.
 BlockKey: TypeAlias = tuple[int, bool, int]
-"""The place of a class among all, whether its examples are held out, and which of their blocks it is."""
 
 
 class ClassExamples(ABC):
@@ -48,9 +48,8 @@ class ClassExamples(ABC):
         self._name = name
         self._sizes = sizes
         self._read: dict[str, Tensor] = {}
-        owner = type(self).__name__
         self._classes = class_subsets(
-            [*sizes], lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun
+            [*sizes], lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=place, noun=noun
         )
 
     @abstractmethod
@@ -85,7 +84,7 @@ class ComputedSource(TaskSource):
 
     dtype: ClassVar[torch.dtype]  # of the kept examples
 
-    def __init__(self, seed: int, cache: str | None, pool: int) -> None:
+    def __init__(self, seed: int = 0, cache: str | None = None, pool: int = 20) -> None:
         check_range(type(self).__name__, seed=(seed, 0), pool=(pool, 1, ORDINARY_EXAMPLES))
         self.seed = seed
         self.cache = Path(cache) if cache else cache_folder()
@@ -141,8 +140,7 @@ class ComputedSource(TaskSource):
         places = [self._place(subset, index) for index in class_indices]
         owners = np.repeat(places, [len(own) for own in instances])
         if not len(chosen) or (not held_out and chosen.max() < self.pool):
-            rows = torch.from_numpy(owners * self.pool + chosen)
-            found = self._kept().flatten(0, 1).index_select(0, rows)
+            found = self._kept().flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
         else:
             keys = zip(owners.tolist(), chosen.tolist(), strict=True)
             found = torch.stack([self._block((own, held_out, at // BLOCK_SIZE))[at % BLOCK_SIZE] for own, at in keys])

@@ -93,5 +93,5 @@ class InputMeaning:
         return found
 
 
+# The meaning of images, and of inputs that nobody described.
 UNKNOWN_INPUTS = InputMeaning()
-"""Of images, and where it is not known."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -160,14 +159,15 @@ class BodySupernet(Supernet):
             if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
                 self._last_kernel = name
         self._features = features
+        self._counted: LayerFlops | None = None
         if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
-            self._count.whole(body)  # which refuses a body that cannot be computed
+            self._layer_flops()  # which refuses a body that cannot be computed
 
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
         if self._features is None:
-            return self._count.features
+            return self._layer_flops().features
         return self._features
 
     def _embed(self, inputs: Tensor) -> Tensor:
@@ -204,13 +204,15 @@ class BodySupernet(Supernet):
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
         with running(ForwardPass(mixture)):
-            return self._count.computed(self.body)
+            return self._layer_flops().computed(self.body)
 
-    @cached_property
-    def _count(self) -> LayerFlops:
-        gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
-        with running(ForwardPass(gates)):
-            return LayerFlops(self.body, self.shape)
+    def _layer_flops(self) -> LayerFlops:
+        # Not a cached property: a module hides the AttributeError of a layer that a property calls.
+        if self._counted is None:
+            gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
+            with running(ForwardPass(gates)):
+                self._counted = LayerFlops(self.body, self.shape)
+        return self._counted
 
     def _channels_last(self) -> bool:
         layer, _, kind = self._last_kernel.rpartition(".")

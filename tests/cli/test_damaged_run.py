@@ -11,7 +11,7 @@ from lit_metanas.cli.experiment.plan import Step, mark, state
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"state": "finished"}', '{"fingerprint": "other", "state": "finished"}'])
 def test_a_damaged_mark_counts_as_none(text, tmp_path):
-    step = Step("fit", tmp_path, ["fit"], 0, "this")
+    step = Step("fit", tmp_path, ["fit"], 0, "this", frozenset())
     mark(step, "finished")
     assert state(step, set()) == "finished"
     (tmp_path / "phase.json").write_text(text)

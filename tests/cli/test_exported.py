@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.images.image_arrays import fit_images
+from lit_metanas.kinds.images.image_files import fit_images
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Exported, export_child, load
 

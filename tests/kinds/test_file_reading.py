@@ -255,6 +255,6 @@ def killed(file: Path) -> torch.Tensor:
 
 def test_a_process_that_is_killed_ends_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_reading, "own_cores", lambda: 2)
-    files = {"a": [Path(str(place)) for place in range(600)]}
+    files = [Path(str(place)) for place in range(600)]
     with pytest.raises(MemoryError, match="a process that read files was killed"):
         FileReading().inputs(files, killed, "images", skip_unreadable=True)

@@ -8,22 +8,19 @@ import torch
 
 from lit_metanas.kinds import Glyphs
 from lit_metanas.kinds.images import glyphs as glyphs_module
-from lit_metanas.kinds.images.glyph_faces import letters, master
-from lit_metanas.kinds.images.glyphs import SCRIPTS
+from lit_metanas.kinds.images.glyphs import SCRIPTS, letters, master
 from lit_metanas.tasks import TaskSource
 
 
 @contextmanager
 def only(chosen):
     """The source has these letters."""
-    clear = [each.cache_clear for each in (glyphs_module._letters_of, glyphs_module._names, glyphs_module._places)]
+    clear = glyphs_module._numbered.cache_clear
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(glyphs_module, "letters", lambda: chosen)
-        for call in clear:
-            call()
+        clear()
         yield chosen
-    for call in clear:
-        call()
+    clear()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.given_data import ExampleKind, kind_of_examples
 from lit_metanas.kinds.given_pairs import check_no_files
-from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.image_files import image_tensor
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.labelled_examples import LabelledExamples
 from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
@@ -110,7 +110,7 @@ class AutoEstimator(BaseEstimator):
             raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
         seed = int(check_random_state(self.random_state).randint(2**31))
         examples = self._examples(y, kind, groups, names)
-        parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
+        parts = examples.divided((None, self.validation_fraction, 0.0), seed)
         if not len(parts[1][0]):
             raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))

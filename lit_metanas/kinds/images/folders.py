@@ -15,8 +15,14 @@ from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders
 from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import images_by_class
-from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
-from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, read_images, require_shape
+from lit_metanas.kinds.images.image_files import (
+    SUFFIXES,
+    fit_images,
+    image_tensor,
+    read_image,
+    read_images,
+    require_shape,
+)
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.source import TaskSource

@@ -1,35 +1,44 @@
-"""Image files, images as tensors, and random changes of these."""
+"""Images as users have them, in files and in memory, brought to one form."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
 
-from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.inputs.shapes import ImageShape, Shape, image_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.files import read_regular
-from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.images.image_arrays import GREY, over_white
-from lit_metanas.tasks.episode_loader import EpisodeAugmentation
-from lit_metanas.tasks.task import Episode, Split
 
+# Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``.
+Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+
+
+# Images of different shapes are brought to this one, in files and in memory.
+USUAL_IMAGE = ImageShape(3, 32, 32)
+
+Channels: TypeAlias = Literal["first", "last"]
+
+# Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601).
+GREY = (0.299, 0.587, 0.114)
+
+# Bytes of an image file, and pixels of an image.
 LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
-"""Bytes of an image file, and pixels of an image."""
 
+# The formats of the suffixes. Pillow finds formats by their first bytes, and for some of them starts other programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Those of the suffixes. Pillow tells formats by their first bytes, and for some it starts other programs."""
 
+# How the names of image files end, in small letters.
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-"""How the names of image files end, in small letters."""
 
 
 class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
@@ -90,171 +99,125 @@ def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
         raise ValueError(f"{owner}: shape = {tuple(shape)} must be (channels, height, width) with 1 or 3 channels.")
 
 
-@keeps_arguments()
-class ImageAugmentation(EpisodeAugmentation):
-    """Mirrors, cuts, turns, moves, recolours and covers images; a pure function of images and a generator.
+def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:
+    """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1]."""
+    images = _copied(images, name)
+    if images.dtype != torch.uint8:
+        if images.dtype != torch.bool and not images.is_floating_point():
+            raise ValueError(f"{name} holds {str(images.dtype)[6:]}: give uint8 from 0 to 255 or floats in [0, 1].")
+        images = images.float()
+        _check_range(images, name)
+    return _channels_first(images, channels, name).contiguous()
 
-    The transforms of torchvision draw once for a whole batch, from the global generator. Here each image has draws of
-    its own, and all are computed together: what changes places is one sampling of the pixels. What comes from outside
-    of an image repeats its border.
 
-    Args:
-        flip: probability that left and right change places.
-        zoom: least share of the area of an image that is cut out, at a random place, and brought to the size of the
-            whole; 1 cuts nothing.
-        colour: brightness, contrast and, of images in colour, saturation are each multiplied by a factor between
-            ``1 - colour`` and ``1 + colour``.
-        turn: most degrees by which an image is turned, to either side.
-        shear: most degrees by which its vertical lines are slanted.
-        scale: it is enlarged or reduced by a factor of up to ``1 + scale``.
-        move: most it is moved along each axis, as a share of its side.
-        cover: most of its area that a rectangle covers, which gets the image's mean colour (DeVries and Taylor 2017;
-            Zhong et al. 2020).
+def _copied(images: Images, name: str) -> Tensor:
+    if isinstance(images, Tensor):
+        return images.detach().clone()
+    pictures = Image.Image | np.ndarray | Tensor
+    if isinstance(images, Sequence) and images and all(isinstance(each, pictures) for each in images):
+        return one_shape([pixels_of(each, f"Image {place} of {name}") for place, each in enumerate(images)], name)
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        raise ValueError(f"{name} holds images of different shapes: resize them to one.") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds {array.dtype}, not numbers: give uint8 or floats in [0, 1].")
+    kept = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
+    # In the machine's byte order, as negative strides and read-only memory are not for torch.
+    return torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
 
-    Raises:
-        ValueError: a number is out of its range.
 
-    Example:
-        >>> augment = lm.kinds.ImageAugmentation(zoom=0.5, colour=0.4)
-        >>> augment(torch.rand(6, 3, 32, 32), torch.Generator().manual_seed(0)).shape
-        torch.Size([6, 3, 32, 32])
-    """
+def pixels_of(image: Any, place: str) -> Tensor:
+    """The pixels of an image of Pillow, of an array or of a tensor, as they are."""
+    if isinstance(image, Image.Image):
+        if image.mode[0] in "IF":
+            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
+        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+        image = np.asarray(over_white(image, mode))
+    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
+        return torch.from_numpy(image.copy())
+    if isinstance(image, Tensor):
+        return image.detach()
+    raise ValueError(
+        f"{place} begins with a {type(image).__name__}, not with an image: give tensors, arrays or Pillow's images."
+    )
 
-    def __init__(
-        self,
-        *,
-        flip: float = 0.5,
-        zoom: float = 1.0,
-        colour: float = 0.0,
-        turn: float = 0.0,
-        shear: float = 0.0,
-        scale: float = 0.0,
-        move: float = 0.0,
-        cover: float = 0.0,
-    ) -> None:
-        shares = {"flip": flip, "colour": colour, "scale": scale, "move": move, "cover": cover}
-        limits = {**dict.fromkeys(shares, 1), "turn": 180, "shear": 45}
-        for name, value in {**shares, "turn": turn, "shear": shear}.items():
-            if not 0 <= value <= limits[name]:
-                raise ValueError(f"ImageAugmentation: {name} is {value}; give a number from 0 to {limits[name]}.")
-        if not 0 < zoom <= 1:
-            raise ValueError(f"ImageAugmentation: zoom is {zoom}; give a share of the area above 0, at most 1.")
-        self.flip = flip
-        self.zoom = zoom
-        self.colour = colour
-        self.turn = turn
-        self.shear = shear
-        self.scale = scale
-        self.move = move
-        self.cover = cover
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change images.
+def one_shape(images: Sequence[Tensor], name: str) -> Tensor:
+    """Images as one tensor; where their shapes differ, all in colour and of the usual size, as those of files are."""
+    if len({(image.shape, image.dtype) for image in images}) == 1:
+        return torch.stack([*images])
+    fitted = []
+    for image in images:
+        layers = _channels_first(image[None], None, name)
+        if layers.dtype != torch.uint8:
+            _check_range(layers.float(), name)
+        fitted.append(fit_images(layers, USUAL_IMAGE))
+    return torch.cat(fitted).mul_(255).round_().byte()
 
-        Args:
-            images: in [0, 1], shape ``(n, channels, height, width)``; without ``colour`` of any values.
-            generator: of what is drawn, on the CPU.
 
-        Returns:
-            Images of the same shape, in [0, 1].
-        """
-        draws = torch.rand(8, len(images), generator=generator).to(images)
-        if self.turn or self.shear or self.scale or self.move:
-            images = self._place(images, draws[:4], torch.rand(5, len(images), generator=generator).to(images))
-        elif self.zoom < 1:
-            images = self._place(images, draws[:4])
-        if self.flip:
-            mirrored = draws[4] < self.flip
-            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        if self.colour:
-            images = self._colour(images, draws[5:])
-        if self.cover:
-            images = self._covered(images, torch.rand(4, len(images), generator=generator).to(images))
-        return images
+def over_white(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to ``L`` or ``RGB``; one with transparent pixels, whose colours nobody sees, lies over white."""
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    layer = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(layer, mask=layer)
+    return white.convert(mode)
 
-    def of_episode(self, episode: Episode, generator: torch.Generator) -> Episode:
-        """Change the images of an episode, each support and query image by itself.
 
-        Args:
-            episode: of images.
-            generator: of what is drawn, on the CPU.
+def _check_range(images: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(images).all()):
+        bad = int((~torch.isfinite(images)).nonzero()[0, 0])
+        raise ValueError(f"{name} has values that are not finite, the first in image {bad}: leave it out or fix it.")
+    if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
+        low, high = float(images.min()), float(images.max())
+        fix = "divide them by 255" if low >= 0 and high <= 255 else "scale them to [0, 1]"
+        if images.dim() == 3 and low < 0:
+            fix += ", or say kind='series' if they are series, (n, channels, steps)"
+        raise ValueError(f"{name} has floats from {low:g} to {high:g}: {fix}.")
 
-        Raises:
-            ValueError: it has no images.
-        """
-        support, query = episode.support, episode.query
-        if support.inputs.dim() != 4:
-            raise ValueError(
-                f"{episode.id} has {describe_shape(episode.shape)}, and ImageAugmentation changes images: leave "
-                "'augmentation' out."
-            )
-        first, second = self(torch.cat([support.inputs, query.inputs]), generator).split([len(support), len(query)])
-        return replace(episode, train=Split(first, support.labels), test=Split(second, query.labels))
 
-    def _place(self, images: Tensor, draws: Tensor, more: Tensor | None = None) -> Tensor:
-        """Cut a part out of each image, and turn, slant, scale and move it."""
-        # Draws in [0, 1), shape `(4, n)`: of area, ratio of the sides and place; and of the rest, `(5, n)`.
-        side = (self.zoom + (1 - self.zoom) * draws[0]).sqrt()
-        # Sides from 3:4 to 4:3, as torchvision's, as far as none becomes longer than the image's.
-        most = torch.minimum(-side.log(), torch.full_like(side, math.log(4 / 3) / 2))
-        stretch = ((2 * draws[1] - 1) * most).exp()
-        width, height = side * stretch, side / stretch
-        none = torch.zeros_like(side)
-        across = torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1)
-        down = torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1)
-        placed = torch.stack([across, down], dim=1)
-        if more is not None:
-            placed = placed @ self._turned(more, images.shape[3] / images.shape[2])
-        grid = affine_grid(placed, list(images.shape), align_corners=False)
-        return grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-    def _turned(self, draws: Tensor, ratio: float) -> Tensor:
-        """Matrices ``(n, 3, 3)`` that turn, slant, scale and move, of images whose width has a ratio to the height."""
-        turn, shear, scale, right, below = (2 * draws - 1).unbind()
-        angle, slant = torch.deg2rad(self.turn * turn), torch.deg2rad(self.shear * shear).tan()
-        factor = (math.log1p(self.scale) * scale).exp()
-        cos, sin = factor * angle.cos(), factor * angle.sin()
-        none = torch.zeros_like(cos)
-        # Both axes are from -1 to 1: one unit is as many times longer as the side is.
-        rows = (
-            torch.stack([cos, (cos * slant - sin) / ratio, 2 * self.move * right], dim=-1),
-            torch.stack([sin * ratio, sin * slant + cos, 2 * self.move * below], dim=-1),
-            torch.stack([none, none, none + 1], dim=-1),
+def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Tensor:
+    shape = tuple(images.shape)
+    if channels not in (None, "first", "last"):
+        raise ValueError(f"channels = {channels!r} must be 'first', 'last' or None.")
+    if len(shape) == 3 and min(shape[1:]) > 0:
+        return images[:, None]
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        raise ValueError(
+            f"{name} has shape {shape}: give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels), or reshape rows of pixels to one of these."
         )
-        return torch.stack(rows, dim=1)
-
-    def _covered(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Cover a rectangle of each image; draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place."""
-        height, width = images.shape[2:]
-        side = (self.cover * draws[0]).sqrt()
-        stretch = ((2 * draws[1] - 1) * torch.minimum(-side.log(), torch.full_like(side, math.log(2) / 2))).exp()
-        hidden = []
-        for places, share, begin in ((height, side / stretch, draws[2]), (width, side * stretch, draws[3])):
-            size = (places * share).round()[:, None]
-            first = (begin[:, None] * (places - size + 1)).floor()
-            place = torch.arange(places, device=images.device)
-            hidden.append((place >= first) & (place < first + size))
-        covered = hidden[0][:, None, :, None] & hidden[1][:, None, None, :]
-        return torch.where(covered, images.mean((2, 3), keepdim=True), images)
-
-    def _colour(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Change brightness, contrast and saturation; draws in [0, 1), shape ``(3, n)``."""
-        # All three are linear in the image, its grey values and their mean. So they are one pass over the pixels, and
-        # values are cut off at 0 and 1 once, where torchvision does it after each.
-        factors = 1 + self.colour * (2 * draws - 1)
-        brightness, contrast, saturation = factors[..., None, None, None].unbind()
-        grey = _brightness(images)
-        constant = brightness * (1 - contrast) * grey.mean((2, 3), keepdim=True)
-        whole = brightness * contrast
-        if images.shape[1] == 3:
-            constant = constant + whole * (1 - saturation) * grey
-            whole = whole * saturation
-        return torch.addcmul(constant, images, whole).clamp_(0, 1)
+    if channels is None:
+        usual = [place for place in (1, 3) if shape[place] in (1, 3)]
+        places = usual or [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
+        if len(places) != 1:
+            raise ValueError(
+                f"{name} has shape {shape}, in which the channels may come first or last: say channels='first' or "
+                "channels='last'."
+            )
+        channels = "first" if places == [1] else "last"
+    if channels == "last":
+        return images.permute(0, 3, 1, 2)
+    return images
 
 
-def _brightness(images: Tensor) -> Tensor:
-    """How bright each pixel is: shape ``(n, channels, height, width)`` to ``(n, 1, height, width)``."""
-    if images.shape[1] != 3:
-        return images.mean(1, keepdim=True)
-    red, green, blue = (value * images[:, place, None] for place, value in enumerate(GREY))
-    return red + green + blue
+def fit_images(images: Tensor, shape: Shape) -> Tensor:
+    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized."""
+    channels, height, width = image_shape(shape)
+    if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
+        raise ValueError(
+            f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
+            "channels, height, width) with 1 or 3 channels."
+        )
+    floats = images.float()
+    if images.dtype == torch.uint8:
+        floats = floats / 255
+    if images.shape[1] < channels:
+        floats = floats.expand(-1, channels, -1, -1)
+    elif images.shape[1] > channels:
+        floats = torch.einsum("nchw,c->nhw", floats, floats.new_tensor(GREY)).unsqueeze(1)
+    if floats.shape[2:] == (height, width):
+        return floats
+    return F.interpolate(floats, (height, width), mode="bilinear", antialias=True).clamp(0, 1)

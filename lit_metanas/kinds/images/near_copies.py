@@ -10,21 +10,19 @@ from lit_metanas.io.text import printable
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Task
 
+# Pixels to either side that are compared: enough to tell scenes apart, too few to see how a file was compressed.
 SIDE = 16
-"""Pixels to either side that are compared: enough to tell scenes apart, too few to see how a file was compressed."""
 
+# The least correlation of near copies.
+# Copies of 150 photographs at half the size, of JPEG's quality 30, or brighter by 30 % had 0.981 or more in 98 of 100
+# cases. Among the 480 nearest pairs of two other sets none had 0.97.
 ALIKE = 0.98
-"""The least correlation of near copies.
 
-Copies of 150 photographs at half the size, of JPEG's quality 30, or brighter by 30 % had 0.981 or more in 98 of 100
-cases. Among the 480 nearest pairs of two other sets none had 0.97.
-"""
-
+# Images that are reduced at once, and pairs that are compared at once: both bound the memory.
 COMPARED_AT_ONCE, PAIRS_AT_ONCE = 1024, 1 << 24
-"""Images that are made small at once, and pairs that are compared at once, which bounds the memory."""
 
+# So many pairs take a few seconds. If there are more, some of the images to test stand for all of them.
 MOST_PAIRS = 1 << 27
-"""Pairs that are compared at most, which takes a few seconds: of more, some images to test stand for all."""
 
 
 def near_copies(images: Tensor, others: Tensor) -> Tensor:
@@ -33,8 +31,7 @@ def near_copies(images: Tensor, others: Tensor) -> Tensor:
     # colour are like no other.
     known = torch.cat([_normalised(part) for part in others.split(COMPARED_AT_ONCE)])
     at_once = max(1, min(COMPARED_AT_ONCE, PAIRS_AT_ONCE // max(1, len(known))))
-    parts = (_normalised(part) for part in images.split(at_once))
-    return torch.cat([(part @ known.T).amax(1) >= ALIKE for part in parts])
+    return torch.cat([(_normalised(part) @ known.T).amax(1) >= ALIKE for part in images.split(at_once)])
 
 
 def describe_near_copies(task: Task) -> list[str]:

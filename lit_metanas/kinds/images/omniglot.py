@@ -19,15 +19,15 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
 from lit_metanas.tasks.source import Subset, TaskSource
 
+# Background alphabets that are kept for meta-validation: 151 characters.
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
-"""Background alphabets that are kept for meta-validation: 151 characters."""
 
 _SIDE = 28
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 _TURNS = ("", "/rot090", "/rot180", "/rot270")
 
+# Alphabet, name and images ``(drawers, 28, 28)`` of each character, by ``background`` and ``evaluation``.
 _Drawn: TypeAlias = dict[str, list[tuple[str, str, Tensor]]]
-"""Alphabet, name and images ``(drawers, 28, 28)`` of the characters of ``background`` and ``evaluation``."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,10 @@ class Omniglot(TaskSource):
                 raise ValueError(f"{self.root} has no background alphabet {alphabet!r} for validation.")
         val = [one for one in background if one[0] in self.validation_alphabets]
         train = [one for one in background if one[0] not in self.validation_alphabets]
-        plain = _TURNS[:1]
         return {
-            "train": _Characters.of(train, _TURNS if self.rotations else plain),
-            "val": _Characters.of(val, plain),
-            "test": _Characters.of(test, plain),
+            "train": _Characters.of(train, _TURNS[: 4 if self.rotations else 1]),
+            "val": _Characters.of(val, _TURNS[:1]),
+            "test": _Characters.of(test, _TURNS[:1]),
         }
 
     def _read_folder(self) -> _Drawn:
@@ -165,8 +164,7 @@ class Omniglot(TaskSource):
                 files = files_in(path, SUFFIXES)
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
-                images = 255 - read_images(files, self.shape)[:, 0]
-                found[split].append((path.parent.name, path.name, images))
+                found[split].append((path.parent.name, path.name, 255 - read_images(files, self.shape)[:, 0]))
         return found
 
     def _read_file(self) -> _Drawn:

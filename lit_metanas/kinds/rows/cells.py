@@ -19,27 +19,27 @@ from lit_metanas.kinds.dates import DATE_FORMS, read_date
 from lit_metanas.tasks.labels import MISSING, hardly_repeat, is_missing
 from lit_metanas.tasks.number_targets import are_measures
 
+# Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these.
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
-"""Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
 
 CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
 
+# Characters of a cell that are read: the rest distinguishes no two categories.
 LONGEST_CELL = 200
-"""Characters of a cell that are read: what follows tells no two categories apart."""
 
+# Numbers next to a few texts are codes of categories if there are at most so many different ones.
 CODES = 12
-"""Different values up to which numbers next to a few texts are codes of categories."""
 
+# The largest share of other cells with which a column still counts as one of numbers or dates.
 STRAYS = 0.1
-"""The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
 
 _LIKE_A_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])")
 
+# What is wrong with a text in a column of numbers.
 NO_NUMBER = "no finite number: give numbers with a point and without a unit, and leave gaps empty."
-"""What is wrong with a text in a column of numbers."""
 
+# Booleans as files write them, in small letters, and their numbers.
 TRUTH = {"true": 1.0, "false": 0.0}
-"""Booleans as files write them, in small letters, and their numbers."""
 
 
 class CellError(ValueError):
@@ -69,8 +69,9 @@ class ColumnCells:
 
     def refusal(self, row: int, what: str) -> CellError:
         """An error that names a cell; ``what`` is a clause about it and its fix."""
-        shown = printable(str(self.values[row]), 40)
-        return CellError(f"{self.called} holds '{shown}' at {self.at(row)}, which is {what}")
+        return CellError(
+            f"{self.called} holds '{printable(str(self.values[row]), 40)}' at {self.at(row)}, which is {what}"
+        )
 
     def numbers(self) -> NDArray[np.float64]:
         """The cells as numbers, NaN where there is a gap."""
@@ -94,12 +95,15 @@ class ColumnCells:
 
     def texts(self) -> list[str]:
         """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap."""
-        found = []
+        found = list[str]()
         for row, value in enumerate(self.values.tolist()):
-            text = _text(value)
-            if text is None:
+            if is_gap(value):
+                value = ""
+            elif isinstance(value, float) and value.is_integer():
+                value = int(value)  # as files write it
+            elif isinstance(value, list | tuple | dict | set | np.ndarray | Tensor):
                 raise self.refusal(row, f"a {type(value).__name__}: give a number or a text.")
-            found.append(text)
+            found.append(str(value).strip()[:LONGEST_CELL])
         return found
 
 
@@ -139,7 +143,7 @@ def as_table(
         needed = [key for key in keys if key not in optional]
         for place, row in enumerate(rows):
             _check_columns(needed, row, _place_of(place, where))
-        columns = [objects_of([row.get(key) for row in rows]) for key in keys]
+        columns = [np.fromiter((row.get(key) for row in rows), object, len(rows)) for key in keys]
     elif hasattr(given, "columns"):
         keys = list(given.columns)
         if names and has_names(rows):
@@ -173,9 +177,8 @@ def has_names(rows: Rows | RawTable) -> bool:
 def is_mixed(rows: Any) -> bool:
     """Whether rows hold anything but numbers and gaps: texts, dates, categories."""
     kinds = [np.asarray(rows[name]) for name in getattr(rows, "columns", ())] or [np.asarray(rows)]
-    words = (each for each in kinds if each.dtype.kind == "O")
     return any(each.dtype.kind in "MSUT" for each in kinds) or any(
-        isinstance(cell, str | date) for each in words for cell in each.flat
+        isinstance(cell, str | date) for each in kinds if each.dtype.kind == "O" for cell in each.flat
     )
 
 
@@ -214,14 +217,6 @@ def _values(column: NDArray[Any], name: str, place: int) -> NDArray[Any]:
     return column.astype(object)
 
 
-def objects_of(values: Sequence[Any]) -> NDArray[Any]:
-    """An array of objects, whatever they are."""
-    found = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        found[place] = value
-    return found
-
-
 def is_gap(value: Any) -> bool:
     """Whether a cell stands for no value."""
     return is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
@@ -252,17 +247,6 @@ def read_number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _text(value: Any) -> str | None:
-    """A cell as a text, empty of a gap; None of what is no single value."""
-    if is_gap(value):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as files write it
-    if isinstance(value, list | tuple | dict | set | np.ndarray | Tensor):
-        return None
-    return str(value).strip()[:LONGEST_CELL]
-
-
 def _place_of(row: int, where: Sequence[str] | None) -> str:
     """Where a row stands; without that its number, counted from 1."""
     if where is None:
@@ -272,8 +256,7 @@ def _place_of(row: int, where: Sequence[str] | None) -> str:
 
 def _check_columns(names: Iterable[str], found: Container[str], where: str) -> None:
     """Refuse rows, called by where they stand, that lack a column."""
-    absent = next((name for name in names if name not in found), None)
-    if absent is not None:
+    if (absent := next((name for name in names if name not in found), None)) is not None:
         raise ValueError(
             f"{where[:1].upper()}{where[1:]} lacks column '{printable(absent, 40)}', which was learned from: add it, "
             "empty where a value is missing."

@@ -20,19 +20,19 @@ from lit_metanas.kinds.dates import DATE_FORMS, ISO, read_date
 from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.records.plain import to_plain
 
+# How far a value is from the mean at most; one that is farther counts as this far.
 MOST_DEVIATIONS = 1000.0
-"""How far a value is from the mean at most; one that is farther counts as this far."""
 
+# The normal scores of the quantiles that are kept of a column.
 NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
-"""Of the quantiles that are kept of a column."""
 
+# Rows that a category has at least: all rarer ones together are one category.
 LEAST_OF_A_CATEGORY = 2
-"""Rows that a category has at least; all rarer ones are taken for one."""
 
 PARTS_OF_A_DATE = 4
 
+# How a gap, and a category that is rare or new, are shown.
 SHOWN_GAP, SHOWN_RARE = "?", "rare"
-"""How a gap, and a category that is rare or new, are shown."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ class TableColumn:
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes, as JSON holds them."""
-        plain: dict[str, Any] = to_plain(self)
-        return {"kind": self.kind, **plain}
+        return {"kind": self.kind, **to_plain(self)}
 
 
 @dataclass(frozen=True)
@@ -302,16 +301,17 @@ class DateColumn(TableColumn):
     def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled parts of dates; the means of a gap."""
         found = parts_of_dates(cells, self.form)
-        means = [part.mean for part in self.parts]
-        filled = np.where(np.isnan(found), means, found)
+        filled = np.where(np.isnan(found), [part.mean for part in self.parts], found)
         scaled = [part.scaled(numbers) for part, numbers in zip(self.parts, filled.T, strict=True)]
         return np.concatenate(scaled, axis=1), np.isnan(found[:, 0])
 
     def show(self, inputs: NDArray[np.float64]) -> list[str]:
         """Year, month, day of the week and hour."""
-        parts = [part.unscaled(inputs[:, place : place + 1]) for place, part in enumerate(self.parts)]
-        rows = np.stack(parts, axis=1).tolist()
-        return [f"{year:.0f}-{month:02.0f}, day {day + 1:.0f}, {hour:.0f} h" for year, month, day, hour in rows]
+        parts = [part.unscaled(inputs[:, place : place + 1]).tolist() for place, part in enumerate(self.parts)]
+        return [
+            f"{year:.0f}-{month:02.0f}, day {day + 1:.0f}, {hour:.0f} h"
+            for year, month, day, hour in zip(*parts, strict=True)
+        ]
 
 
 def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
@@ -332,10 +332,9 @@ def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> t
     known = numbers[~np.isnan(numbers)]
     if not len(known):
         return (0.0,) * len(shares)
-    # Halved, since the difference of two large numbers is infinite.
-    found = 2 * np.quantile(known / 2, shares)
-    # A quantile between two neighbours may be rounded below the one before.
-    return tuple(np.maximum.accumulate(found).tolist())
+    # Halved, since the difference of two large numbers is infinite; and a quantile between two neighbours may be
+    # rounded below the one before.
+    return tuple(np.maximum.accumulate(2 * np.quantile(known / 2, shares)).tolist())
 
 
 def check_rising(owner: str, knots: Sequence[float], number: int | None = None) -> None:

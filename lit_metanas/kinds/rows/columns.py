@@ -30,22 +30,22 @@ from lit_metanas.records.plain import from_plain
 
 Scale: TypeAlias = Literal["pieces", "quantiles", "standardised", "together"]
 
+# The kinds of columns, by the names that files give them.
 COLUMN_KINDS: dict[str, type[TableColumn]] = {
     each.kind: each
     for each in (UnusedColumn, NumberColumn, QuantileColumn, PiecewiseColumn, CategoryColumn, DateColumn)
 }
-"""By the names that files give them."""
 
 SCALES: tuple[Scale, ...] = ("pieces", "quantiles", "standardised", "together")
 
+# Categories of a column, and pieces of one of numbers, at most.
 MOST_CATEGORIES, MOST_PIECES = 256, 16
-"""Categories of a column, and pieces of one of numbers, at most."""
 
+# Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces.
 MOST_OF_A_ROW, MOST_INPUTS = 1 << 12, 1 << 26
-"""Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces."""
 
+# In so many rows, whole numbers that all differ and leave few out count the rows.
 LEAST_COUNTED = 50
-"""Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ class Columns(Preprocessing):
         for column, cells in zip(self.columns, table.columns, strict=True):
             if not column.width:
                 continue
-            named_cells = replace(cells, name=column.name)
-            found[:, begin : begin + column.values], absent = column.encode(named_cells)
+            found[:, begin : begin + column.values], absent = column.encode(replace(cells, name=column.name))
             begin += column.width
             if column.gaps:
                 found[:, begin - 1] = absent
@@ -191,8 +190,11 @@ class Columns(Preprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """The names, the scale, and each column."""
-        columns = [column.to_plain() for column in self.columns]
-        return {"names": list(self.names), "scale": self.scale, "columns": columns}
+        return {
+            "names": list(self.names),
+            "scale": self.scale,
+            "columns": [column.to_plain() for column in self.columns],
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -225,27 +227,25 @@ def learned_table(
 
 
 def _read_column(plain: object) -> TableColumn:
-    """A stored column."""
-    kind = COLUMN_KINDS.get(str(plain.get("kind"))) if isinstance(plain, Mapping) else None
-    if kind is None or not isinstance(plain, Mapping):
+    if not isinstance(plain, Mapping) or (kind := COLUMN_KINDS.get(str(plain.get("kind")))) is None:
         raise ValueError(f"Columns: a stored column is none of {', '.join(COLUMN_KINDS)}.")
     return from_plain(kind, {name: value for name, value in plain.items() if name != "kind"}, "a stored column")
 
 
 def _fitted(cells: ColumnCells, scale: Scale, most: int) -> TableColumn:
     """What is learned of the cells of a column, of which ``most`` numbers are made."""
-    kind = kind_of_cells(cells)
-    if kind == "gaps":
-        return UnusedColumn(cells.name, reason="empty")
-    if kind == "texts":
-        return UnusedColumn(cells.name, reason="texts that hardly repeat")
-    if kind == "dates":
-        return DateColumn.fitted(cells, form_of_dates(cells, cells.texts()))
-    if kind == "categories":
-        categories = CategoryColumn.fitted(cells.name, cells.texts(), min(most, MOST_CATEGORIES))
-        if categories.width > 1:
-            return categories
-        return UnusedColumn(cells.name, reason="constant")
+    match kind_of_cells(cells):
+        case "gaps":
+            return UnusedColumn(cells.name, reason="empty")
+        case "texts":
+            return UnusedColumn(cells.name, reason="texts that hardly repeat")
+        case "dates":
+            return DateColumn.fitted(cells, form_of_dates(cells, cells.texts()))
+        case "categories":
+            categories = CategoryColumn.fitted(cells.name, cells.texts(), min(most, MOST_CATEGORIES))
+            if categories.width > 1:
+                return categories
+            return UnusedColumn(cells.name, reason="constant")
     numbers = cells.numbers()
     known = numbers[~np.isnan(numbers)]
     if len(known) == len(numbers) and known.min() == known.max():

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape, TextRowShape
 from lit_metanas.io.text import first_few, printable, writable
 from lit_metanas.kinds.file_reading import Source
@@ -29,8 +28,8 @@ from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
+# A network soon learns fewer rows than this by heart.
 FEW_ROWS = 1000
-"""Rows to learn from up to which they are soon learned by heart."""
 
 READER = {"text.depth": "1", "text.width": "64", "text.skip": "residual"}
 
@@ -51,7 +50,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
-    preprocessing_class: ClassVar[type[Preprocessing] | None] = Columns
+    preprocessing_class: ClassVar[type[Columns | TextRows]] = Columns
     own_options: ClassVar = ("test_by",)
     features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
 
@@ -70,7 +69,7 @@ class RowKind(Kind):
             source.label,
             test_path=source.test_path,
             group=source.group,
-            preprocessing=source.prepared or self.made(),
+            preprocessing=source.prepared or self.preprocessing_class(),
             min_per_class=source.least,
             targets=source.targets,
             test_by=source.test_by,
@@ -82,11 +81,9 @@ class RowKind(Kind):
         """The task of a table; None of anything else."""
         if not is_table(examples):
             return None
-        return task_from_arrays(examples, labels, *tested, preprocessing=prepared or self.made(), **divided)
-
-    def made(self) -> Columns | TextRows:
-        """What makes inputs of a table, before it is fitted: a text is left out."""
-        return Columns()
+        return task_from_arrays(
+            examples, labels, *tested, preprocessing=prepared or self.preprocessing_class(), **divided
+        )
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """One that keeps a network from learning few rows by heart, as measured on validation parts of seven tables."""
@@ -135,8 +132,8 @@ class RowKind(Kind):
         """The column of labels."""
         if not is_table_file(source.path):
             return ""
-        rows = table_rows(source.path, source.label)
-        label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
+        place, rows = writable(str(source.path)), table_rows(source.path, source.label)
+        label, _ = find_row_columns(rows, place, source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
 
 
@@ -186,10 +183,6 @@ class TextRowKind(RowKind):
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs."""
         return isinstance(task.shape, TextRowShape)
-
-    def made(self) -> Columns | TextRows:
-        """What makes inputs of a table, before it is fitted."""
-        return TextRows()
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """The same for tables of all sizes."""

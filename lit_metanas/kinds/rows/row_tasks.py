@@ -22,7 +22,6 @@ from lit_metanas.kinds.rows.cells import (
     has_names,
     is_plain_number,
     kind_of_cells,
-    objects_of,
 )
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.text_rows import TextRows, holds_texts, usual_rows
@@ -129,14 +128,13 @@ class TableTask(SingleTask):
             tested, there = table_rows(Path(test_path), self.label), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            own = label_texts(tested, there, self.label, self.targets)
-            given = table_of(tested, there, self.columns), self._read(own, tested, there)
+            own = self._read(label_texts(tested, there, self.label, self.targets), tested, there)
+            given = table_of(tested, there, self.columns), own
             self._options |= {"shares": (None, val, 0.0), "tested": given, "tested_in": f"'{there}'"}
             if group is not None:
                 tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 
     def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
-        """Labels as texts, or as numbers."""
         if self.targets == "regression":
             return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
         warn_of_missing(labels, place, "row")
@@ -193,8 +191,7 @@ def task_of_rows(
         min_per_class=min_per_class,
         place=place,
     )
-    train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=parts)
+    divided = labelled.divided(shares, seed, parts)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
     splits = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
     given, shown = None, table
@@ -269,11 +266,11 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
         raise ValueError(
             f"{texts.called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
         )
-    kinds = [kind_of_cells(cells) for cells in table.columns]
+    kinds, first = [kind_of_cells(cells) for cells in table.columns], table.columns[0]
     if not {"numbers", "dates"} & {*kinds} and ("categories" not in kinds or len(kinds) == 1):
-        first = printable(str(table.columns[0].values[0]), 40)
         raise ValueError(
-            f"{table.columns[0].called} holds '{first}': call it 'text' where it is of texts, else say kind='rows'."
+            f"{first.called} holds '{printable(str(first.values[0]), 40)}': call it 'text' where it is of texts, else "
+            "say kind='rows'."
         )
     return label
 
@@ -295,7 +292,7 @@ def seem_rows(rows: Sequence[TableRow], place: str) -> bool:
 def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:
     """The cells of some columns of a table."""
     where, place = [each for each, _ in rows], f"'{place}'"
-    values = {name: objects_of([row.get(name) for _, row in rows]) for name in columns}
+    values = {name: np.fromiter((row.get(name) for _, row in rows), object, len(rows)) for name in columns}
     return RawTable([ColumnCells(name, own, where, place).resolved() for name, own in values.items()], len(rows))
 
 

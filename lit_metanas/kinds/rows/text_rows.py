@@ -20,8 +20,8 @@ from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.text_tokens import tokens_from_plain
 from lit_metanas.kinds.texts.vocabularies import Words
 
+# What stands between the texts of several columns.
 JOINED_BY = "\n"
-"""What stands between the texts of several columns."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class TextRows(Preprocessing):
     kind: ClassVar[str] = "rows with text"
 
     def __post_init__(self) -> None:
-        """Look at names and places."""
-        whole = all(isinstance(place, int) and place >= 0 for place in self.places)
-        texts = all(isinstance(name, str) for name in self.names)
-        if not whole or not texts or any(len(set(own)) < len(own) for own in (self.names, self.places)):
+        if (
+            not all(isinstance(place, int) and place >= 0 for place in self.places)
+            or not all(isinstance(name, str) for name in self.names)
+            or any(len(set(own)) < len(own) for own in (self.names, self.places))
+        ):
             raise ValueError("TextRows: a column's name or place stands twice, or is none: give each its own.")
         number = len(self.names)
         if self.columns.columns:
@@ -73,8 +74,7 @@ class TextRows(Preprocessing):
     @property
     def shape(self) -> TextRowShape:
         """The numbers of all columns but the text's, and its tokens."""
-        tokens = (self.tokens or Words()).shape
-        return TextRowShape(self.columns.shape.numbers, *tokens)
+        return TextRowShape(self.columns.shape.numbers, *(self.tokens or Words()).shape)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -131,8 +131,12 @@ class TextRows(Preprocessing):
     def to_plain(self) -> dict[str, Any]:
         """The names and places, and what makes numbers and tokens."""
         assert self.tokens is not None
-        parts = {"columns": self.columns.to_plain(), "tokens": self.tokens.described()}
-        return {"names": list(self.names), "places": list(self.places), **parts}
+        return {
+            "names": list(self.names),
+            "places": list(self.places),
+            "columns": self.columns.to_plain(),
+            "tokens": self.tokens.described(),
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -149,18 +153,12 @@ class TextRows(Preprocessing):
         return cls(tuple(names), Columns.from_plain(columns), tokens_from_plain(plain.get("tokens")), tuple(places))
 
     def _others(self, table: RawTable) -> RawTable:
-        """All columns but the text's."""
         return RawTable([own for place, own in enumerate(table.columns) if place not in self.places], len(table))
 
     def _read(self, table: RawTable) -> list[str]:
-        """The text of each row."""
-        return joined_texts([table.columns[place] for place in self.places])
-
-
-def joined_texts(columns: Sequence[ColumnCells]) -> list[str]:
-    """The texts of each row, one behind the other; empty where there are gaps alone."""
-    rows = zip(*(cells.values.tolist() for cells in columns), strict=True)
-    return [JOINED_BY.join(str(cell).strip() for cell in row if not is_gap(cell)) for row in rows]
+        """The texts of each row, one behind the other; empty where there are gaps alone."""
+        rows = zip(*(table.columns[place].values.tolist() for place in self.places), strict=True)
+        return [JOINED_BY.join(str(cell).strip() for cell in row if not is_gap(cell)) for row in rows]
 
 
 def holds_texts(cells: ColumnCells) -> bool:

@@ -20,14 +20,14 @@ from lit_metanas.io.text import number_of, printable, short_value
 from lit_metanas.kinds.rows.column_kinds import NumberColumn
 from lit_metanas.kinds.series.series_files import SeriesValues, read_series_file
 
+# Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
+# names; or a CSV file.
 RawSeries: TypeAlias = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | str | Path
-"""Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
-names; or a CSV file."""
 
+# Steps of an input, whose cost grows with them: neighbours of longer series are averaged.
 LONGEST_INPUT = 512
-"""Of an input, whose cost grows with its steps: neighbours of longer series are averaged."""
+# How far a value is from the mean at most; one that is farther counts as this far.
 MOST_DEVIATION = 100.0
-"""How far a value is from the mean at most; one that is farther counts as this far."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ class ScaledSeries(Preprocessing):
     noun: ClassVar[str] = "series"
 
     def __post_init__(self) -> None:
-        """Look at all numbers."""
         if not all(isinstance(name, str) for name in self.names) or len(set(self.names)) < len(self.names):
             raise ValueError("ScaledSeries: a channel's name is no text, or stands twice: give each its own.")
         sizes = {len(part) for part in (self.names, self.means, self.deviations) if part}
@@ -98,10 +97,12 @@ class ScaledSeries(Preprocessing):
         found = self._arrays(series)
         if not found:
             raise ValueError("There are no series to learn from: give some.")
-        reaching = self.reaching(max(one.shape[1] for one in found))
         scales = [NumberColumn.fitted("", channel) for channel in np.concatenate(found, axis=1)]
-        means, deviations = tuple(one.mean for one in scales), tuple(one.deviation for one in scales)
-        return replace(reaching, means=means, deviations=deviations)
+        return replace(
+            self.reaching(max(one.shape[1] for one in found)),
+            means=tuple(one.mean for one in scales),
+            deviations=tuple(one.deviation for one in scales),
+        )
 
     def reaching(self, longest: int) -> Self:
         """The same for series of up to so many steps, unless ``steps`` and ``every`` are known."""
@@ -123,9 +124,11 @@ class ScaledSeries(Preprocessing):
                 )
             with np.errstate(over="ignore"):
                 scaled = (filled(series, self.means).T - np.array(self.means)) / np.array(self.deviations)
-            scaled = self._averaged(scaled.clip(-MOST_DEVIATION, MOST_DEVIATION).T)[:, : self.steps]
-            row[:-1, : scaled.shape[1]] = torch.from_numpy(scaled)
-            row[-1, : scaled.shape[1]] = 1.0
+            starts = np.arange(0, len(scaled), self.every)
+            sums = np.add.reduceat(scaled.clip(-MOST_DEVIATION, MOST_DEVIATION).T, starts, axis=1)
+            averaged = (sums / np.diff(np.append(starts, len(scaled))))[:, : self.steps]  # the last one of fewer steps
+            row[:-1, : averaged.shape[1]] = torch.from_numpy(averaged)
+            row[-1, : averaged.shape[1]] = 1.0
         return inputs
 
     def show(self, inputs: Tensor) -> list[str]:
@@ -153,13 +156,6 @@ class ScaledSeries(Preprocessing):
         if not found.means or not found.steps or not found.every:
             raise ValueError("ScaledSeries: the stored preprocessing was never fitted.")
         return found
-
-    def _averaged(self, series: SeriesValues) -> SeriesValues:
-        """Means of ``every`` neighbouring steps; those at the end are of fewer."""
-        starts = np.arange(0, series.shape[1], self.every)
-        sums = np.add.reduceat(series, starts, axis=1)
-        averaged: SeriesValues = sums / np.diff(np.append(starts, series.shape[1]))
-        return averaged
 
     def _arrays(self, raw: Sequence[RawSeries]) -> list[SeriesValues]:
         """Series as arrays; all have the channels of the first one."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.rows.cells import ColumnCells, objects_of
+from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.kinds.texts.table_files import LARGEST_TABLE, TableRow, checked_text, read_rows, read_utf8
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -24,8 +24,8 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 
+# Of a series, shape ``(channels, steps)``, NaN where a value is missing.
 SeriesValues: TypeAlias = NDArray[np.float64]
-"""Of a series, shape ``(channels, steps)``, NaN where a value is missing."""
 
 SERIES_TABLES = (".csv", ".tsv")
 ARCHIVE_SUFFIX = ".ts"
@@ -41,8 +41,8 @@ ID_COLUMNS = (
     "recording_id",
     "unit",
 )
+# Names by which columns are found, whatever their case.
 TIME_COLUMNS = ("time", "timestamp", "t", "step", "date", "datetime")
-"""Names by which columns are found, whatever their case."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> Serie
 
 
 def _numbers(name: str, values: Sequence[object], where: Sequence[str], place: str) -> NDArray[np.float64]:
-    return ColumnCells(name, objects_of(values), where, f"'{place}'").numbers()
+    return ColumnCells(name, np.fromiter(values, object), where, f"'{place}'").numbers()
 
 
 def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
@@ -191,8 +191,8 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
         numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
         if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
-        known = checked_text(label, "label", where, place) if labelled else ""
-        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=known))
+        label = checked_text(label, "label", where, place) if labelled else ""
+        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=label))
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
     return found

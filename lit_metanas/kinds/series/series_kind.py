@@ -1,4 +1,4 @@
-"""Series of numbers, such as those of sensors, as a kind of data."""
+"""Series of numbers, such as those of sensors, as a kind of data and as one target task."""
 
 from __future__ import annotations
 
@@ -7,31 +7,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from lit_metanas.inputs.shapes import SeriesShape, Shape
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
-from lit_metanas.kinds.series.scaled_series import ScaledSeries
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
+from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,
     SERIES_TABLES,
+    RecordedSeries,
+    SeriesValues,
     archive_pair,
     read_series,
     series_column,
 )
-from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
 from lit_metanas.kinds.texts.table_files import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces import RocketSpace, SearchSpace, SequenceSpace
 from lit_metanas.spaces.any_input.rocket_space import LEVELS
-from lit_metanas.tasks.labels import Labels
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
+from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
+# Convolutions along time.
 STEP_LAYERS: Mapping[str, str] = {
     "operation": "conv_5", "depth": "3", "width": "64", "activation": "ReLU", "dropout": "0.2", "pool": "max",
     "readout": "max", "skip": "residual",
 }  # fmt: skip
-"""Convolutions along time."""
+# Networks of different structure. Those that did best on a validation part of spoken vowels come first.
 SERIES_NETWORKS: tuple[Mapping[str, str], ...] = (
     STEP_LAYERS,
     {**STEP_LAYERS, "operation": "inception", "readout": "mean"},  # as InceptionTime, with pooling
@@ -39,10 +46,186 @@ SERIES_NETWORKS: tuple[Mapping[str, str], ...] = (
     {**STEP_LAYERS, "operation": "gru", "depth": "2"},
     {**STEP_LAYERS, "operation": "sep_conv_7", "readout": "attention"},
 )
-"""Of different structure, those first that did best on a validation part of spoken vowels."""
 
+# Inputs of so many steps are also tried with half as many.
 FINEST_HALVED = 32
-"""Steps of inputs that are also tried with half as many."""
+
+
+def task_from_series(
+    X: Sequence[RawSeries],
+    y: Labels,
+    X_test: Sequence[RawSeries] | None = None,
+    y_test: Labels | None = None,
+    *,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    group: Groups | None = None,
+    min_per_class: int | None = None,
+    targets: Targets | None = None,
+    preprocessing: ScaledSeries | None = None,
+    id: str = "series",
+) -> Task:
+    """Make a target task of series. Each class is split at random by the shares, unless the test part is given.
+
+    Args:
+        X: an array ``(n, channels, steps)``, or a list of arrays ``(channels, steps)`` of any lengths. NaN is a missing
+            value, and NaN in all channels to the end is no part of a series.
+        y: one label a series: numbers, names, or whatever else is hashable.
+        X_test: series of the test part, in the order in which they stay.
+        y_test: their labels.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``X_test`` is not given. What is left is for training.
+        seed: of the split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
+        group: of each of ``X`` which others it belongs to, such as a patient: those of a group go into one part.
+        min_per_class: classes with fewer series are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
+        preprocessing: what makes inputs, fitted on the series to learn from; None takes ``ScaledSeries``.
+        id: the task's name in records and results.
+
+    Raises:
+        ValueError: series or labels are malformed, there are too few of a class, or an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> X, y = [np.random.rand(3, 20 + n) for n in range(20)], ["walk", "run"] * 10
+        >>> task = lm.kinds.task_from_series(X, y)
+        >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
+        (SeriesShape(features=4, steps=39), ('run', 'walk'), 12, 4, 4)
+    """
+    if (X_test is None) != (y_test is None):
+        raise ValueError("X_test and y_test belong together: give both or neither.")
+    tested = None
+    if X_test is not None and y_test is not None:
+        tested, test = ([series_array(one, f"X_test[{at}]") for at, one in enumerate(X_test)], y_test), 0.0
+    check_shares("task_from_series", val=val, test=test, drawn=tested is None, seed=seed)
+    series = [series_array(one, f"X[{at}]") for at, one in enumerate(X)]
+    labelled = labelled_examples(
+        len(series), y, noun="series", targets=targets, classes=classes, group=group, min_per_class=min_per_class
+    )
+    return _task(id, series, labelled, (None, val, test), seed, preprocessing or ScaledSeries(), tested)
+
+
+class SeriesTask(SingleTask):
+    r"""One's own series of numbers, such as those of sensors, as a collection of a single task.
+
+    A path is one of: a folder with a folder of CSV files for each class, a file for each series, a column for each
+    channel; a long table with a row for each step in the order of time, and a column of the series' ids; a file of the
+    UCR archive (``.ts``), or a folder with ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``. Columns of time are not learned
+    from. A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
+
+    Args:
+        path: the file or folder.
+        id: of a long table, the column that says which rows are one series; None finds it by a usual name, such as
+            ``id``.
+        label: its column of labels; None finds it by a usual name, such as ``label``.
+        train: share of each class's series to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report accuracy on.
+        seed: of the random split, at least 0.
+        test_path: the path of the series to report accuracy on, in place of some of ``path``.
+        group: which series belong together, and so into one part: the column of a long table, or of files what
+            ``FolderTask`` takes.
+        preprocessing: what makes inputs, fitted on the series to learn from; None takes ``ScaledSeries``.
+        min_per_class: classes with fewer series are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a file is malformed, there are too few series of a class, the test series have a label of their own,
+            or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> label = ["flat", "up"]
+        >>> rows = [f"{n},{step},{n % 2 * step},{label[n % 2]}" for n in range(10) for step in range(4)]
+        >>> size = Path("slopes.csv").write_text("\n".join(["id,time,height,label", *rows]))
+        >>> task = lm.kinds.SeriesTask("slopes.csv")[0]
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('flat', 'up'), SeriesShape(features=2, steps=4), 6, 2, 2)
+    """
+
+    def __init__(
+        self,
+        path: str,
+        id: str | None = None,
+        label: str | None = None,
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+        test_path: str | None = None,
+        group: str | None = None,
+        preprocessing: ScaledSeries | None = None,
+        min_per_class: int | None = None,
+        targets: Targets | None = None,
+    ) -> None:
+        check_shares("SeriesTask", train=train, val=val, test=test, seed=seed)
+        self.path = Path(path)
+        self.shares: tuple[float | None, float, float] = train, val, test
+        self.seed = seed
+        self.group = group
+        self.preprocessing = preprocessing or ScaledSeries()
+        self.min_per_class = min_per_class
+        self.targets = targets
+        first, second = self.path, None if test_path is None else Path(test_path)
+        if second is None and (pair := archive_pair(first)) is not None:
+            first, second = pair
+        self._series = read_series(first, id, label, group, self.preprocessing.names)
+        self._tested: list[RecordedSeries] | None = None
+        if second is not None:
+            self.shares = None, val, 0.0
+            self._tested = read_series(second, id, label, group, self._series[0].names)
+            if group is not None:
+                groups = [[one.group for one in own] for own in (self._series, self._tested)]
+                tell_shared_groups(f"'{writable(str(second))}'", *groups)
+
+    def make(self) -> Task:
+        """Split the series and make inputs of them."""
+        place, own = f"'{writable(str(self.path))}'", self._series
+        labelled = labelled_examples(
+            len(own),
+            [one.label for one in own],
+            noun="series",
+            targets=self.targets,
+            group=None if self.group is None else [one.group for one in own],
+            min_per_class=self.min_per_class,
+            place=place,
+        )
+        tested = None
+        if self._tested is not None:
+            tested = [series_array(one.values, one.where) for one in self._tested], [one.label for one in self._tested]
+        series = [series_array(one.values, one.where) for one in own]
+        made = replace(self.preprocessing, names=own[0].names)
+        task = _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
+        named = self._tested or own
+        return replace(task, test_names=tuple(named[int(place)].where for place in task.test_names))
+
+
+def _task(
+    id: str,
+    series: Sequence[SeriesValues],
+    labelled: LabelledExamples,
+    shares: tuple[float | None, float, float],
+    seed: int,
+    preprocessing: ScaledSeries,
+    tested: tuple[Sequence[SeriesValues], Labels] | None,
+) -> Task:
+    """A task of series, with inputs by a preprocessing that is fitted on the train part."""
+    divided = labelled.divided(shares, seed)
+    own = [[series[place] for place in places.tolist()] for places, _ in divided]
+    every = [*series, *(tested[0] if tested is not None else ())]
+    made = preprocessing.reaching(max(one.shape[1] for one in every)).fitted(own[0])
+    parts = [Split(made.encode(part), targets) for part, (_, targets) in zip(own, divided, strict=True)]
+    given = None
+    if tested is not None:
+        given = made.encode(tested[0]), tested[1]
+    if missing := sum(int(np.isnan(one).sum()) for one in every):
+        number = f"{missing:,} of {sum(one.size for one in every):,}"
+        warn_of_data(f"{labelled.place}: {number} values are missing, and are interpolated in time.")
+    return labelled.task(id, parts, given, preprocessing=made)
 
 
 class SeriesKind(Kind):
@@ -124,15 +307,13 @@ class SeriesKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The series of CSV files, of long tables and of files of the UCR archive."""
-        files = [file for path in paths for file in self._files(Path(path))]
-        found = [one for file in files for one in read_series(file, labelled=False)]
+        found = [one for _, file in super().new_examples(paths) for one in read_series(file, labelled=False)]
         # The channels of an archive have no names.
         return [(one.where, dict(zip(one.names, one.values, strict=False)) or one.values) for one in found]
 
     def describe(self, task: Task) -> str:
         """How many channels and steps they have."""
-        if not isinstance(task.preprocessing, ScaledSeries):
-            return ""
         made = task.preprocessing
-        channels = number_of(len(made.means), "channel")
-        return f", of {channels} and up to {number_of(made.steps * made.every, 'step')}"
+        if not isinstance(made, ScaledSeries):
+            return ""
+        return f", of {number_of(len(made.means), 'channel')} and up to {number_of(made.steps * made.every, 'step')}"

@@ -242,8 +242,7 @@ def _task_of_texts(
         min_per_class=min_per_class,
         place=place,
     )
-    train, val, test = shares
-    divided = labelled.divided(train=train, val=val, test=test, seed=seed, given=[parts[at] for at in places if parts])
+    divided = labelled.divided(shares, seed, [parts[at] for at in places if parts])
     raw = [[texts[places[at]] for at in own.tolist()] for own, _ in divided]
     learned = [own for _, own in divided]
     if tested is not None:

@@ -25,8 +25,7 @@ from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
-from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.images.image_files import fit_images, image_tensor, read_images
 from lit_metanas.kinds.questions.question_words import QuestionWords
 from lit_metanas.objectives import Classification, Objective, SeveralLabels, Span
 from lit_metanas.objectives.objective import Examples

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from torch.optim import AdamW
 
 from lit_metanas.io.settings import settings_of
-from lit_metanas.kinds.images.image_files import ImageAugmentation
+from lit_metanas.kinds.augmentation import ImageAugmentation
 from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records.record import RecipeFields, RecipeValue
 
