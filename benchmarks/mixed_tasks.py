@@ -31,9 +31,8 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import in_unit_range
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
-from lit_metanas.inputs.tokens import TextPreprocessing
 
 Sizes = tuple[int, int, int]
 """Most examples of a class to learn from, to choose by and to test."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lit_metanas.cli.shipped_configurations import (
+from lit_metanas.cli.configuration_files import (
     CONFIGS,
     USES,
     Shipped,

@@ -12,8 +12,9 @@ these modules. Each takes what is known, and adds to it (``Known`` in ``candidat
 6. write: ``output``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lit_metanas.io.packages import lazy_names
 
 if TYPE_CHECKING:
     from lit_metanas.automl.calls import auto as auto, distil as distil
@@ -31,9 +32,4 @@ _MODULES = {
 
 __all__ = [*_MODULES]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is first asked for: the options alone need no torch, the estimators need scikit-learn."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_names(__name__, _MODULES)  # the options alone need no torch, the estimators need scikit-learn

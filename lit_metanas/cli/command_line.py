@@ -21,12 +21,12 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import (
+    AGREED,
     LONGEST_SENTENCE,
     UsageError,
     exit_code,
     find_own_modules,
     is_first_process,
-    is_reported_elsewhere,
     near_miss,
     nobody_reads,
     sentence_about,
@@ -46,7 +46,7 @@ STOPPED = "SIGTERMException"
 _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
     "report": "lit_metanas.report.report_verb",
-    "configs": "lit_metanas.cli.shipped_configurations",
+    "configs": "lit_metanas.cli.configuration_files",
     "schema": "lit_metanas.cli.schema",
 }
 """The modules of the verbs that are functions of the same name."""
@@ -87,7 +87,8 @@ def main(args: list[str] | None = None) -> int:
         sentence = sentence_about(error)
         if debug or sentence is None:
             raise
-        if not is_reported_elsewhere(error):
+        # Of an error that all processes agree on, the first one says the sentence.
+        if type(error).__name__ != AGREED or is_first_process():
             print(f"lit-metanas: {sentence}", file=sys.stderr)
         return exit_code(error)
     finally:
@@ -108,7 +109,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "--version":
         print(f"lit-metanas {__version__}")
     elif verb not in VERBS:
-        what = "option" if verb.startswith("-") else "verb"
+        what = ("verb", "option")[verb.startswith("-")]
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
     elif (text := _help(verb, rest)) is not None:
         print(text, end="")
@@ -123,8 +124,9 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         given: dict[str, object] = {}
         if verb == "run":
             given["execute"] = partial(execute, debug=debug, suggests=False)
-        function = getattr(import_module(_MODULES[verb]), verb)
-        _call(function, verb, _with_operand(rest, _BARE.get(verb)), **given)
+        if verb in _BARE and rest and not rest[0].startswith("-"):
+            rest[0] = f"--{_BARE[verb]}={rest[0]}"
+        _call(getattr(import_module(_MODULES[verb]), verb), verb, rest, **given)
 
 
 def _help(verb: str, args: list[str]) -> str | None:
@@ -136,7 +138,7 @@ def _help(verb: str, args: list[str]) -> str | None:
 
 
 def _prepared(module: str, name: str) -> Callable[..., None]:
-    """A function of a module that loads torch, which is called on a user's data."""
+    """A function or class of a module that loads torch, and works on a user's data."""
     with _collecting_nothing(before=module):
         function: Callable[..., None] = getattr(import_module(module), name)
         from lit_metanas.io import tune_allocator
@@ -151,17 +153,14 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)
         warnings.formatwarning = _one_sentence
-    with _collecting_nothing(before="lit_metanas.cli.program"):
-        from lit_metanas.cli.experiment.run import leave_process_group
-        from lit_metanas.cli.program import Program
-        from lit_metanas.cli.run_directory import own_run
-        from lit_metanas.io import tune_allocator
+    program = _prepared("lit_metanas.cli.program", "Program")
+    from lit_metanas.cli.experiment.run import leave_process_group
+    from lit_metanas.cli.run_output import own_run
 
-    tune_allocator()
     # The parser's help is the whole one.
     words = ["--help" if word == "--help-all" else word for word in args]
     with own_run():
-        Program([verb, *words], suggests=suggests)
+        program([verb, *words], suggests=suggests)
     leave_process_group()
 
 
@@ -213,6 +212,7 @@ def _place_of_data(args: list[str]) -> int | None:
 def _with_examples(args: list[str]) -> list[str]:
     """``predict EXPORTED PATH ... [--csv]`` with their keys."""
     words = [word for word in args if word != "--csv"]
+    # A dash alone stands for the standard input.
     bare = list(takewhile(lambda word: not word.startswith("-") or word == "-", words))
     words = words[len(bare) :]
     if "--csv" in args:
@@ -220,13 +220,6 @@ def _with_examples(args: list[str]) -> list[str]:
     if bare:
         words = [f"--model={bare[0]}", f"--examples={json.dumps(bare[1:])}", *words]
     return words
-
-
-def _with_operand(args: list[str], key: str | None) -> list[str]:
-    """The word right after a verb with its key."""
-    if key is None or not args or args[0].startswith("-"):
-        return args
-    return [f"--{key}={args[0]}", *args[1:]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

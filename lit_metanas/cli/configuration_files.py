@@ -1,4 +1,4 @@
-"""Configuration files of a command line: those that cannot be read, and those that lie over others.
+"""Configuration files of a command line: the shipped ones, those that lie over others, and those that are no YAML.
 
 A file lies over another one by ``base: FILE``, a path relative to the file that it stands in.
 """
@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
-from os.path import exists, isfile, normpath, samefile
+from os.path import exists, isdir, isfile, normpath, samefile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.shipped_configurations import configuration_path, with_parts
+import lit_metanas
+from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import LISTS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
@@ -26,6 +30,39 @@ BASE = "base"
 
 _CLASSES = ("--model", "--data")
 """Options that name a class, which a configuration may give arguments to without naming it."""
+
+CONFIGS = (Path(lit_metanas.__file__).parent / "configs").resolve()
+"""The folder of the shipped configurations; in a clone it is the one at the root."""
+
+USES = {
+    "experiments": "run {}",
+    "fit": "fit -c {}",
+    "search": "search -c {}",
+    "amortised": "search -c {}",
+    "protocols": "fit -c conv4 -c {}",
+    "recipes": "fit -c conv4 -c {}",
+    "loggers": "fit -c meta_search -c {}",
+    "cluster": "fit -c meta_search -c {}",
+    "spaces": "fit -c meta_search --model.space {}",
+    "sources": "fit -c conv4 --data.source {}",
+}
+"""For each folder of configurations how the command line usually takes one, by its name."""
+
+_EPISODES = ("fit", "protocols", "recipes", "loggers", "cluster")
+_FOLDERS = {
+    "run": ("experiments",),
+    "fit": _EPISODES,
+    "validate": _EPISODES,
+    "test": _EPISODES,
+    "search": ("search", "amortised", "protocols", "loggers"),
+}
+"""For each verb the folders in which a name is looked for first."""
+
+_PARTS = {"space": "spaces", "source": "sources", "tasks": "sources"}
+"""The folder of what a key takes, by the last word of the key."""
+
+_INLINE = re.compile(r"[{\[\n]")
+_FIELDS = ("Command", "Result", "Takes")
 
 
 def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
@@ -143,3 +180,127 @@ def check_file(path: Path, whole: bool = False) -> Any:
     if whole and not isinstance(tree, dict):
         raise UsageError(f"'{path}' holds no keys: it takes a mapping of keys and values.")
     return tree
+
+
+@cache
+def shipped_names() -> tuple[str, ...]:
+    """All names, each with its folder, such as ``fit/meta_search``; those of scripts with their ending."""
+    paths = (path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.suffix in (".yaml", ".sh"))
+    return tuple(sorted(path.removesuffix(".yaml") for path in paths))
+
+
+def path_of_name(name: str) -> Path:
+    """The file of a whole name."""
+    return CONFIGS / (name if name.endswith(".sh") else f"{name}.yaml")
+
+
+def shown_path(path: str) -> str:
+    """A configuration as a user can give it: a shipped one by its name, if the working folder has no file of it."""
+    name = Path(path).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
+    if name in shipped_names() and configuration_path(name) == path:
+        return name
+    return path
+
+
+def with_parts(args: Sequence[str]) -> Iterator[str]:
+    """A command line with the paths of the shipped parts that it names, as in ``--model.space few_shot``."""
+    for before, word in zip(["", *args], args, strict=False):
+        key, equals, value = word.rpartition("=")
+        yield f"{key}{equals}{_part_path(key or before, value)}"
+
+
+def configuration_path(word: str, verb: str = "") -> str:
+    """The path of the configuration that a word names: a file, or else a shipped one; YAML itself stays as it is."""
+    for path in (word, f"{word}.yaml"):
+        if isfile(path):
+            return path
+    if _INLINE.search(word) or (exists(word) and not isdir(word)):
+        return word
+    every = _matching(word)
+    # Of several those of the verb.
+    found = [name for name in every if name.partition("/")[0] in _FOLDERS.get(verb, ())] or every
+    if len(found) > 1:
+        raise UsageError(f"Several configurations have the name '{word}': give one of {', '.join(found)}.")
+    if not found:
+        raise UsageError(f"There is no file or configuration '{shorten(word)}'{_near(word)} See `lit-metanas configs`.")
+    return str(path_of_name(found[0]))
+
+
+def _part_path(key: str, value: str) -> str:
+    """The value of a key, with the path of the shipped part that it names."""
+    folder = _PARTS.get(key.rpartition(".")[2].removeprefix("--"))
+    if folder is None or not key.startswith("--") or isfile(value):
+        return value
+    found = [name for name in _matching(value) if name.startswith(f"{folder}/")]
+    if len(found) != 1:
+        return value
+    return str(path_of_name(found[0]))
+
+
+def _matching(word: str) -> list[str]:
+    parts = _bare(word).split("/")
+    return [name for name in shipped_names() if name.split("/")[-len(parts) :] == parts]
+
+
+def _bare(word: str) -> str:
+    """A word without the ending and the folder that all configurations share."""
+    return re.sub(r"(\.ya?ml)*$", "", word).removeprefix("configs/")
+
+
+def _near(word: str) -> str:
+    """The name that has a word in it, or is most like it, as a sentence ends."""
+    bare, known = _bare(word), [*shipped_names()]
+    if "/" not in bare:
+        known = [name.rpartition("/")[2] for name in known]
+    return near_miss(bare, [name for name in known if bare and bare in name] or known)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What a configuration's first lines say of it."""
+
+    name: str  # with its folder
+    purpose: str
+    command: str  # one that uses it
+    result: str  # empty where none was measured, as are the time and the memory that it takes
+    takes: str
+
+
+def described_in(folder: str) -> list[Shipped]:
+    """What all configurations of a folder say of themselves."""
+    return [described(name) for name in shipped_names() if name.startswith(f"{folder}/")]
+
+
+def described(name: str) -> Shipped:
+    """Read what a configuration says of itself: sentences, the first of which is its purpose, and lines of fields."""
+    lines = path_of_name(name).read_text(encoding="utf-8").splitlines()
+    if lines[0].startswith("#!"):  # of a script
+        del lines[0]
+    comments = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("# "), lines)]
+    fields = {key: value for key, _, value in (line.partition(": ") for line in comments) if key in _FIELDS}
+    text = " ".join(line for line in comments if line.partition(": ")[0] not in _FIELDS)
+    folder, _, short = name.rpartition("/")
+    if len(_matching(short)) > 1:
+        short = name
+    return Shipped(
+        name=name,
+        purpose=re.split(r"(?<=\.) ", text, maxsplit=1)[0],
+        command=fields.get("Command", f"lit-metanas {USES[folder.partition('/')[0]].format(short)}"),
+        result=fields.get("Result", ""),
+        takes=fields.get("Takes", ""),
+    )
+
+
+def configs(name: str = "") -> None:
+    """Print a shipped configuration, or without a name a list of all with what each is for, and what it takes."""
+    if name:
+        print(Path(configuration_path(name)).read_text(encoding="utf-8"), end="")
+        return
+    for folder, use in USES.items():
+        print(f"{folder}: lit-metanas {use.format('NAME')}")
+        for shipped in described_in(folder):
+            begin, text = f"  {shipped.name.partition('/')[2]:<24} ", shipped.purpose
+            if shipped.takes:
+                text += f" ({shipped.takes})"
+            width = shutil.get_terminal_size().columns
+            print(textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * len(begin)))

@@ -66,7 +66,7 @@ def describe(error: BaseException) -> str:
 def chain_of(error: BaseException) -> list[BaseException]:
     """An error, that because of which it was raised, and so on."""
     chain = [error]
-    for each in chain:
+    for each in chain:  # which grows meanwhile
         reason = each.__cause__
         if reason is None and not each.__suppress_context__:
             reason = each.__context__
@@ -94,11 +94,6 @@ def _is_own(file: str) -> bool:
         return False
     folders = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), Path(lit_metanas.__file__).parent)
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
-
-
-def last_name(class_path: str) -> str:
-    """The name of a class without its module."""
-    return class_path.rpartition(".")[2]
 
 
 def public_names() -> dict[str, object]:
@@ -130,12 +125,13 @@ def describe_known(error: Exception) -> str | None:
     """A sentence on an error that a user can do something about; None for any other."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        where = f": '{error.filename}'" if error.filename else ""
+        where = f": '{error.filename}'" * bool(error.filename)
         if fix := _FIXES.get(error.errno or 0):
             return f"{error.strerror}{where}: {fix}"
         return f"{error.strerror}{where}."
     if isinstance(error, UsageError | ValueError | OSError) or type(error).__name__ in SELF_EXPLAINING:
         return text
+    # torch raises no type of its own here.
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
         return (
             "The checkpoint does not fit the configured model: give the configuration that it was trained with "
@@ -199,11 +195,6 @@ def nobody_reads(error: BaseException) -> bool:
     os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end
     os.close(nowhere)
     return True
-
-
-def is_reported_elsewhere(error: Exception) -> bool:
-    """Whether the first process on this machine is known to say the same."""
-    return type(error).__name__ == AGREED and not is_first_process()
 
 
 def is_first_process() -> bool:

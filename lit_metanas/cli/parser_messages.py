@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from lit_metanas.cli.configuration_files import named_files, yaml_files
-from lit_metanas.cli.errors import UsageError, describe, last_name, near_miss, public_names
+from lit_metanas.cli.errors import UsageError, describe, near_miss, public_names
 from lit_metanas.cli.verbs import TRAINER_VERBS, example
 from lit_metanas.io.text import nearest, shorten
 
@@ -82,7 +82,7 @@ def _nearest_key(message: str, keys: Sequence[str]) -> str:
 def _nearest_class(message: str) -> str:
     """The right name of a class that there is not, as the end of a sentence; empty if none is near."""
     absent = (name for name in _names_in(message) if _find_class(name) is None)
-    found = (near_miss(last_name(name), _known_classes(name)) for name in absent)
+    found = (near_miss(name.rpartition(".")[2], _known_classes(name)) for name in absent)
     return next((near for near in found if near != "."), "")
 
 
@@ -100,6 +100,7 @@ def _import_fault(name: str) -> Exception | None:
         if module:
             import_module(module)
     except Exception as error:  # a user's module may raise anything
+        # It is no fault that there is no such module, but one that it imports another one that is absent.
         if not isinstance(error, ModuleNotFoundError) or not f"{module}.".startswith(f"{error.name}."):
             return error
     return None

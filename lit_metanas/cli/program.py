@@ -19,16 +19,24 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import ReplicaCheck, ResultsFile
-from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
-from lit_metanas.cli.errors import UsageError, describe, find_own_modules, last_name, public_names
+from lit_metanas.cli.errors import UsageError, describe, find_own_modules, public_names
 from lit_metanas.cli.parser_messages import usage_error
-from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside, wandb_in
+from lit_metanas.cli.run_output import (
+    CostAnnouncement,
+    SaveConfig,
+    csv_logger,
+    end_of_evaluation,
+    end_of_fit,
+    end_of_search,
+    set_checkpoints_aside,
+    wandb_in,
+)
 from lit_metanas.cli.verbs import MODELS, TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
@@ -219,7 +227,11 @@ class Program(LightningCLI):
         lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
-                callbacks = [*callbacks, last_epoch(root)]
+                # Keeps `checkpoints/last.ckpt`, replaced whenever an epoch is complete.
+                last = ModelCheckpoint(
+                    root / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+                )
+                callbacks = [*callbacks, last]
             else:
                 kwargs["enable_checkpointing"] = False
             if fits and runs and not goes_on:
@@ -284,7 +296,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     seed = chosen.get("seed_everything")
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
-    model = last_name(str(chosen.model.class_path))
+    model = str(chosen.model.class_path).rpartition(".")[2]
     right = next((each for each, models in MODELS.items() if model in models), verb)
     if verb and (right == "search") != (verb == "search"):  # what `fit` takes, `validate` and `test` take, too
         raise UsageError(f"{model} is for `lit-metanas {right}`, not for `{verb}`.")

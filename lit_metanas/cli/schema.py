@@ -226,6 +226,7 @@ def _object(
 
 
 def _any_of(schemas: Sequence[Schema]) -> Schema:
+    # Arguments of several classes may differ in nothing but their texts.
     own = [{key: value for key, value in one.items() if key != "description"} for one in schemas]
     different = [one for place, one in enumerate(own) if one not in own[:place]]
     if not different or {} in different:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import as_floats, step_mask, trim_steps
+from lit_metanas.inputs.preprocessing import UNKNOWN_SHOWN
 from lit_metanas.inputs.shapes import ImageShape
-from lit_metanas.inputs.tokens import UNKNOWN_SHOWN
 from lit_metanas.io.text import printable, shorten
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.records.rows import UNKNOWN_MARK, ShownPrediction

@@ -1,8 +1,7 @@
 """What networks get: the shapes of inputs, their padding, and what makes them of raw examples."""
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, TokenShape, shape_of
-from lit_metanas.inputs.tokens import TextPreprocessing
 
 __all__ = [
     "ImageShape",

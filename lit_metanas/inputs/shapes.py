@@ -122,7 +122,8 @@ KindShape = ImageShape | SeriesShape | TokenShape | RowShape | TextRowShape
 Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""
 
-_KINDS: dict[str, type[SeriesShape | TokenShape | RowShape | TextRowShape]] = {
+_KINDS: dict[str, type[KindShape]] = {
+    "": ImageShape,
     "series": SeriesShape,
     "tokens": TokenShape,
     "row": RowShape,
@@ -211,13 +212,13 @@ def vocabulary_of(shape: Shape) -> int | None:
 def plain_shape(shape: Shape) -> list[int | str]:
     """A shape for JSON and checkpoints: its kind, unless it is an image's, and its numbers."""
     found = as_shape(shape)
-    return [*(name for name, kind in _KINDS.items() if isinstance(found, kind)), *found]
+    return [*(name for name, kind in _KINDS.items() if name and isinstance(found, kind)), *found]
 
 
 def read_shape(plain: Sequence[int | str]) -> KindShape:
     """The inverse of ``plain_shape``."""
     kind, numbers = (plain[0], plain[1:]) if plain and isinstance(plain[0], str) else ("", plain)
-    made = ImageShape if not kind else _KINDS.get(str(kind))
+    made = _KINDS.get(str(kind))
     # A file may hold anything, and true is a whole number to Python.
     whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool) and number >= 0]
     if made is None or len(whole) != len(numbers) or len(whole) != len(made._fields):

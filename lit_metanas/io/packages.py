@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution
 from inspect import isabstract
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +19,17 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
         raise ValueError(
             f"{owner} needs the package {module.partition('.')[0]} ({error}): pip install 'lit-metanas[{extra}]'."
         ) from None
+
+
+def lazy_names(room: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a room, which imports the home of a public name when it is first asked for."""
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        return getattr(import_module(f"{room}.{homes[name]}"), name)
+
+    return find
 
 
 def class_named(path: str, base: type[Named], noun: str, example: str) -> type[Named]:
@@ -57,6 +67,8 @@ def stored_classes(base: type[Named]) -> dict[str, type[Named]]:
 
 def installed_sources(project: str, package: str) -> Path | None:
     """The folder or module file of an installed package such as ``PIL`` of ``pillow``, not imported; None if absent."""
+    from importlib.metadata import PackageNotFoundError, distribution  # a fiftieth of a second, for each --help
+
     try:
         place = Path(str(distribution(project).locate_file(package)))
     except PackageNotFoundError:
@@ -66,6 +78,8 @@ def installed_sources(project: str, package: str) -> Path | None:
 
 def installed_version(project: str) -> str:
     """The version of an installed package; empty where it is absent."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         return distribution(project).version
     except PackageNotFoundError:

@@ -1,7 +1,8 @@
 """Kinds of data: images, sounds, texts, rows, tables, series, pairs, questions; what reads each for a task."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lit_metanas.io.packages import lazy_names
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.augmentation import ImageAugmentation as ImageAugmentation
@@ -70,9 +71,4 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the home of a public name when it is first asked for, so that no other kind of data is loaded."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"lit_metanas.kinds.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)  # so that no other kind of data is loaded

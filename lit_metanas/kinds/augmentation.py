@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape, describe_shape
-from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.kinds.images.image_files import GREY
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation

@@ -16,7 +16,6 @@ from lit_metanas.io.text import printable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
-from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.labels import (
     ClassNames,
     Groups,
@@ -33,7 +32,7 @@ from lit_metanas.tasks.labels import (
 )
 from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.source import SUBSETS
-from lit_metanas.tasks.splits import deal_labels, large_classes, split_examples, warn_of_repeats
+from lit_metanas.tasks.splits import deal_groups, deal_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
 
 

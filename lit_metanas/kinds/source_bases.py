@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.tokens import check_range
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.tasks.source import Subset, TaskSource

@@ -5,8 +5,7 @@ from lit_metanas.objectives.distillation import Distillation
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.objectives.span import Span
-from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives.step_objectives import Span, Transcription
 from lit_metanas.objectives.translation import Translation
 
 __all__ = [

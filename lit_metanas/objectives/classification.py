@@ -184,12 +184,12 @@ class Classification(ClassProbabilities):
         return self._shifted(at_least_float32(scores) / self.temperature).softmax(dim=-1)
 
     def _shifted(self, scores: Tensor) -> Tensor:
-        return scores if self.shift is None else scores + scores.new_tensor(self.shift)
+        return scores + scores.new_tensor(self.shift or 0.0)
 
     def unshifted(self, probabilities: Tensor) -> Tensor:
         """Scores, divided by the temperature, that have these probabilities; the largest is that of the prediction."""
         scores = probabilities.double().clamp(min=torch.finfo(torch.float32).tiny).log()
-        return scores if self.shift is None else scores - scores.new_tensor(self.shift)
+        return scores - scores.new_tensor(self.shift or 0.0)
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
         """With the best temperature for the shift; see ``best_temperature``."""
@@ -249,10 +249,6 @@ class Classification(ClassProbabilities):
         """The negative logarithm of the probability of each example's class, shape ``(n,)``."""
         own = probabilities.double().gather(1, targets[:, None])[:, 0]
         return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
-
-    def answers(self, targets: Tensor) -> list[int]:
-        """The classes."""
-        return targets.tolist()
 
     def show(self, predictions: Sequence[int], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the classes, or their numbers where they have none."""

@@ -151,6 +151,7 @@ class Distillation(Objective):
     def _divided(self, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which true targets are known, these as the goal has them, unknown ones 0, and the teacher's outputs."""
         true, taught = targets[:, : -self.outputs], targets[:, -self.outputs :]
+        # The loss of unknown ones is multiplied by 0, which would leave NaN as it is.
         known, true = ~true[:, 0].isnan(), true.nan_to_num()
         if isinstance(self.goal, Classification):
             true = true[:, 0].long()

@@ -85,6 +85,7 @@ def _one_against_rest(function: str, said: Tensor, meant: Tensor, *, of_all: boo
         meant = F.one_hot(meant, said.shape[1])
         if said.shape[1] == 2:
             said, meant = said[:, 1:], meant[:, 1:]
+    # torchmetrics has 0 for a class without examples, which would lower the mean.
     measure, most = _of("classification", function), len(meant) + of_all
     found = [measure(*pair) for pair in zip(said.T, meant.int().T, strict=True) if 0 < int(pair[1].sum()) < most]
     return sum(found) / len(found) if found else math.nan
@@ -142,7 +143,7 @@ def class_metrics(way: int) -> dict[str, ChoiceMetric]:
         names |= {f"{begin}{_plain(function)}" for begin in ("binary", "multiclass")}
         measure = _of("classification", f"multiclass_{function}", **size)
         found.append(ChoiceMetric(name, frozenset(names), measure, macro=True))
-    task = "binary" if two else "multiclass"
+    task = ("multiclass", "binary")[two]
     for name, names, function in (
         ("AUROC", {"rocauc", "rocaucovr"}, "auroc"),
         ("average precision", {"prauc"}, "average_precision"),

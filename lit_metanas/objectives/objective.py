@@ -61,6 +61,7 @@ class Judged:
             return math.nan
         squares = (self.right - self.value * self.whole) ** 2
         variance = float(squares.sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
+        # The normal distribution's quantile of 97.5 %.
         return 1.959964 * math.sqrt(variance)
 
     def ahead_of(self, other: Judged) -> Judged:
@@ -305,9 +306,11 @@ class Objective(ABC):
         """
         return {}
 
-    @abstractmethod
     def answers(self, targets: Tensor) -> list[Any]:
-        """The predictions that would be right."""
+        """The predictions that would be right: by default the targets, those of several numbers as tuples."""
+        if targets.dim() == 1:
+            return targets.tolist()
+        return list(map(tuple, targets.tolist()))
 
     @abstractmethod
     def show(self, predictions: Sequence[Any], inputs: Tensor, examples: Examples) -> list[str]:

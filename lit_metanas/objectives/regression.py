@@ -169,10 +169,6 @@ class Regression(Objective):
         """The numbers of each example."""
         return self.answers(self.values(scores))
 
-    def answers(self, targets: Tensor) -> list[tuple[float, ...]]:
-        """The targets."""
-        return list(map(tuple, targets.tolist()))
-
     def show(self, predictions: Sequence[tuple[float, ...]], inputs: Tensor, examples: Examples) -> list[str]:
         """The numbers; of several with their names."""
         names = [f"{name} " * (self.outputs > 1) for name in self.names(examples.classes)]

@@ -150,10 +150,6 @@ class SeveralLabels(ClassProbabilities):
         """The probabilities of each example."""
         return self.answers(self.values(scores.cpu().double()))
 
-    def answers(self, targets: Tensor) -> list[tuple[float, ...]]:
-        """Whether an example has each class, as probabilities."""
-        return list(map(tuple, targets.tolist()))
-
     def labels_of(self, prediction: Sequence[float], names: Sequence[str]) -> dict[str, float]:
         """The labels from their thresholds on, with their probabilities, the most probable first."""
         rows = zip(self.names(names), prediction, self.cuts, strict=True)

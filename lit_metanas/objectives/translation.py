@@ -6,15 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import UNKNOWN, UNKNOWN_SHOWN, Preprocessing, TextPreprocessing, split_words
 from lit_metanas.inputs.shapes import PADDING, TokenShape, describe_shape
-from lit_metanas.inputs.tokens import UNKNOWN, UNKNOWN_SHOWN, TextPreprocessing, split_words
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
 
@@ -119,9 +118,7 @@ class Translation(Objective):
 
     @property
     def _shape(self) -> TokenShape:
-        shape = self.target.shape
-        assert isinstance(shape, TokenShape)
-        return shape
+        return cast(TokenShape, self.target.shape)  # which the constructor has looked at
 
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean cross-entropy of each token of a text, and of its end, unless it fills all steps."""

@@ -1,8 +1,8 @@
 """Tasks, episodes, and the sources that they are drawn from; of any kind of data."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lit_metanas.io.packages import lazy_names
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -36,9 +36,4 @@ _DATA_MODULES = {
     "TrainingTaskDataModule": "target_data",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import the data modules, and Lightning with them, when first asked for."""
-    if name not in _DATA_MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_DATA_MODULES[name]}"), name)
+__getattr__ = lazy_names(__name__, _DATA_MODULES)  # the data modules need Lightning

@@ -10,9 +10,8 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, check_range
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.checkpoints import FIX
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import number_of
@@ -74,7 +73,7 @@ class StepTasks(RankedData):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuse to go on with steps of another size where nobody asked for it."""
         before = isinstance(state_dict, dict) and state_dict.get("tasks_in_step")
-        if type(before) is not int or before < 1:
+        if type(before) is not int or before < 1:  # True is an int, too
             raise ValueError(
                 f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
             )
@@ -194,7 +193,7 @@ class EpisodeDataModule(StepTasks):
         for name, value in {"way": way, "query": query, "augmentation": augmentation}.items():
             if value is not None:
                 setattr(other, name, value)
-        other._loaders = []
+        other._loaders = []  # else the copy would end the workers of the original
         other._require_ranges()
         return other
 

@@ -1,12 +1,13 @@
-"""Labels, as users have them, brought to one form: a class of each example, or a set of classes."""
+"""Labels, as users have them, brought to one form: a class of each example, or several; and weights of rare classes."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -14,18 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import number_of, one_of, printable
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.metric_table import BALANCED
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, SeveralLabels
-from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
 Groups: TypeAlias = Labels
 ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
-
-
-def label_list(labels: Labels, number: int, *, name: str = "y", noun: str = "images") -> list[Hashable]:
-    """One label for each of so many examples, as plain values; messages call them ``name``."""
-    return _plain_values(labels, number, name, noun, "label")
 
 
 def group_names(values: Groups | None, number: int, noun: str, *, name: str = "group") -> list[str] | None:
@@ -37,11 +35,13 @@ def group_names(values: Groups | None, number: int, noun: str, *, name: str = "g
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
-    return [str(value).strip() for value in _plain_values(values, number, name, noun, "group")]
+    return [str(value).strip() for value in label_list(values, number, name=name, noun=noun, what="group")]
 
 
-def _plain_values(values: Any, number: int, name: str, noun: str, what: str) -> list[Hashable]:
-    """The values of a sequence, an array or a column of pandas, one for each example."""
+def label_list(
+    values: Any, number: int, *, name: str = "y", noun: str = "images", what: str = "label"
+) -> list[Hashable]:
+    """The labels of a sequence, an array or a column of pandas, one for each example; messages call them ``name``."""
     one, called = f"give one {what} {one_of(noun)}", what.capitalize()
     shape = tuple(getattr(values, "shape", (0,)))
     if len(shape) != 1:  # also of a table of pandas with a single column
@@ -268,3 +268,83 @@ def _checked(label: Any, where: str) -> Hashable:
     if not isinstance(label, Hashable) or is_missing(label) or label == "":
         raise ValueError(f"{where} holds '{printable(str(label), 40)}', which is no name: give a list of names.")
     return label
+
+
+RARE = 1 / 3
+"""A class is rare if it has less than this share of the examples that a class has on average."""
+
+BALANCED_WEIGHT = "balanced"
+"""All classes have the same weight in a training."""
+
+AUTO_WEIGHT = "auto"
+"""All classes have the same weight if networks are chosen by balanced accuracy."""
+
+ClassWeight = Literal["auto", "balanced"] | None
+
+
+def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGHT) -> tuple[Task, str]:
+    """A task with the metric that suits its classes, and examples with the weights that suit the metric."""
+    # The balanced accuracy is taken if the rarest class of the train part is rare, unless a metric is given, or the
+    # task's objective names one; a sentence says so. `balanced` divides the weight of each example by the size of its
+    # class in the train part, with 1 as the mean; `auto` is `balanced` with the balanced accuracy. Or the weight of
+    # each class is given by its name; others have 1. Of several labels, `balanced` gives the examples with each class
+    # the weight of all without it, and `auto` none.
+    if metric is not None and (goal := task.goal.judged_by(metric)) != task.goal:
+        task = replace(task, objective=goal)
+    if isinstance(task.goal, SeveralLabels):
+        return _balanced_sets(task, task.goal, class_weight), ""
+    if not isinstance(task.goal, Classification):
+        if class_weight not in (None, AUTO_WEIGHT):
+            raise ValueError(f"Task '{task.id}' has no classes: leave 'class_weight' out.")
+        return task, ""
+    sizes, sentence = task.train.labels.bincount(minlength=task.way), ""
+    rarest = int(sizes.argmin())
+    if metric is None and task.objective is None and int(sizes[rarest]) < RARE * float(sizes.double().mean()):
+        task = replace(task, objective=task.goal.judged_by(BALANCED))
+        sentence = (
+            f"class '{printable(task.goal.names(task.classes)[rarest], 40)}' has {sizes[rarest]:,} of "
+            f"{len(task.train):,} examples to learn from: networks are chosen by {BALANCED}, the mean recall."
+        )
+    if class_weight == AUTO_WEIGHT:
+        class_weight = BALANCED_WEIGHT if task.goal.metric == BALANCED else None
+    if class_weight is None:
+        return task, sentence
+    if class_weight == BALANCED_WEIGHT:
+        weights = len(task.train) / (task.way * sizes.clamp(min=1).float())
+    else:
+        weights = torch.tensor(_given_weights(task.goal.names(task.classes), class_weight), device=sizes.device)
+    return replace(task, train=_weighted(task.train, weights), val=task.val and _weighted(task.val, weights)), sentence
+
+
+def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:
+    """A task of several labels whose loss has the weights of the classes."""
+    # If they are balanced, the examples with a class together weigh as much as those without it.
+    if class_weight in (None, AUTO_WEIGHT):
+        return task
+    number, with_class = len(task.train), task.train.labels.sum(0).tolist()
+    if class_weight == BALANCED_WEIGHT:
+        weights = [(number / (2 * max(1.0, number - own)), number / (2 * max(1.0, own))) for own in with_class]
+    else:
+        weights = [(1.0, weight) for weight in _given_weights(goal.names(task.classes), class_weight)]
+    return replace(task, objective=replace(goal, weights=tuple(weights)))
+
+
+def _given_weights(names: Sequence[str], class_weight: Any) -> list[float]:
+    """The weight of each class, 1 unless it is given."""
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"class_weight = '{printable(str(class_weight), 40)}' is unknown: give 'balanced', None, or a weight for "
+            "each class."
+        )
+    given = {str(name): float(weight) for name, weight in class_weight.items()}
+    for name, weight in given.items():
+        if name not in names:
+            raise ValueError(f"class_weight has '{printable(name, 40)}', which is none of the classes: leave it out.")
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"class_weight of '{printable(name, 40)}' is {weight:g}: give a number from 0 on.")
+    return [given.get(name, 1.0) for name in names]
+
+
+def _weighted(part: Split, weights: Tensor) -> Split:
+    own = weights[part.labels]
+    return replace(part, weights=own if part.weights is None else own * part.weights)

@@ -150,8 +150,8 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.strip().isascii())):
         return None
     with suppress(ValueError, TypeError, OverflowError):
-        found = float(value)  # type: ignore[arg-type]
-        return found if math.isfinite(found) else None
+        if math.isfinite(found := float(value)):  # type: ignore[arg-type]
+            return found
     return None
 
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import in_unit_range
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, check_range
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection

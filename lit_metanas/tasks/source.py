@@ -9,9 +9,8 @@ from typing import Literal
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.inputs.batches import join_inputs
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
 
 Subset = Literal["train", "val", "test"]
@@ -107,7 +106,7 @@ class TaskSource(ABC):
 def check_source(source: object) -> None:
     """Refuse what is no source of tasks, such as a data set of torch's."""
     if not isinstance(source, TaskSource):
-        call = "DatasetSource(...)" if isinstance(source, Dataset) else "ArraySource(images, labels)"
+        call = ("ArraySource(images, labels)", "DatasetSource(...)")[isinstance(source, Dataset)]
         raise ValueError(
             f"source is a {type(source).__name__}, which is not a source of tasks: make one by lm.kinds.{call}."
         )

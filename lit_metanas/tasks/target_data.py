@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.episode_data import MOST_EPISODES, RankedData, StepTasks
 from lit_metanas.tasks.episode_loader import EpisodeKey, EpisodeLoader, EpisodeSampler

@@ -17,8 +17,7 @@ from lit_metanas.inputs.example_memory import in_one_piece
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TextRowShape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives import Classification, Objective
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
@@ -103,9 +102,12 @@ def join_parts(*parts: Split) -> Split:
     inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
     weights = None
     if any(part.weights is not None for part in parts):
-        ones = (torch.ones(len(part), device=part.labels.device) for part in parts)
-        pairs = zip(ones, (part.weights for part in parts), strict=True)
-        weights = torch.cat([one if own is None else own for one, own in pairs])
+        weights = torch.cat(
+            [
+                torch.ones(len(part), device=part.labels.device) if part.weights is None else part.weights
+                for part in parts
+            ]
+        )
     joined = in_one_piece(inputs)
     if joined is None:
         joined = join_inputs(inputs)
@@ -184,7 +186,7 @@ class Task:
 
     def shape_of(self, inputs: Tensor) -> KindShape:
         """Shape of one of some inputs, shape ``(n, ...)``."""
-        made = None if self.preprocessing is None else self.preprocessing.shape
+        made = getattr(self.preprocessing, "shape", None)
         # Which of their numbers are tokens, inputs do not say.
         if isinstance(made, TextRowShape) and tuple(inputs.shape[1:]) == input_size(made):
             return made

@@ -1,7 +1,8 @@
 """The LightningModules."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lit_metanas.io.packages import lazy_names
 
 if TYPE_CHECKING:
     from lit_metanas.training.child import Child as Child
@@ -49,9 +50,4 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the home of a public name when it is first asked for: an export is read without Lightning."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"lit_metanas.training.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)  # an export is read without Lightning

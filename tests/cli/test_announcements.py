@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tiny
 
-from lit_metanas.cli import announcements
+from lit_metanas.cli import run_output
 from lit_metanas.cli.command_line import main
 from lit_metanas.tasks.episode_data import StepTasks
 
@@ -46,7 +46,7 @@ def test_fit_tells_how_many_tasks_several_processes_take(processes: int, given: 
     data: Any = StepTasks()
     data.tasks_per_step = given
     data.trainer = SimpleNamespace(world_size=processes, datamodule=data)
-    assert announcements._tasks_of_a_step(data.trainer) == line
+    assert run_output._tasks_of_a_step(data.trainer) == line
 
 
 def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

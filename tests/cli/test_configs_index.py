@@ -9,10 +9,9 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.configuration_files import with_bases
+from lit_metanas.cli.configuration_files import USES, Shipped, described, path_of_name, shipped_names, with_bases
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
-from lit_metanas.cli.shipped_configurations import USES, Shipped, described, path_of_name, shipped_names
 from lit_metanas.cli.verbs import TRAINER_VERBS
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.configuration_files import configuration_path, path_of_name, with_parts
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import ConfigPath, Phase, plan
 from lit_metanas.cli.program import Program
-from lit_metanas.cli.shipped_configurations import configuration_path, path_of_name, with_parts
 
 ROOT = Path(__file__).parents[2]
 CONV4 = path_of_name("fit/conv4")

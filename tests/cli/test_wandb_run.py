@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from own_processes import command, environment
 
-from lit_metanas.cli.run_directory import RUN_ID, RUN_NAME, run_id
+from lit_metanas.cli.run_output import RUN_ID, RUN_NAME, run_id
 
 WANDB = ["--trainer.logger=lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline=true"]
 

@@ -13,7 +13,7 @@ from fuzz_tools import CASES, Case, cases, edited, edited_bytes, emptied, ending
 from hypothesis import given
 from PIL import Image
 
-from lit_metanas.cli.run_directory import read_saved
+from lit_metanas.cli.run_output import read_saved
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.kinds import FolderTask
 from lit_metanas.kinds.images.image_files import read_image

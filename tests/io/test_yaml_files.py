@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.run_directory import read_saved
+from lit_metanas.cli.run_output import read_saved
 from lit_metanas.io.yaml_files import MOST_PARTS, YAMLLimit, parse_yaml, read_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -18,8 +18,7 @@ from lit_metanas.objectives import SeveralLabels
 from lit_metanas.objectives.several_labels import best_threshold, label_text, labels_of_text
 from lit_metanas.records import ExampleRow, read_example_rows
 from lit_metanas.records.result_files import write_example_rows
-from lit_metanas.tasks.class_balance import balanced_task
-from lit_metanas.tasks.labels import are_label_sets, label_sets, separator_of
+from lit_metanas.tasks.labels import are_label_sets, balanced_task, label_sets, separator_of
 from lit_metanas.tasks.splits import deal_labels
 
 

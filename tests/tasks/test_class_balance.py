@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 import lit_metanas as lm
-from lit_metanas.tasks.class_balance import balanced_task
+from lit_metanas.tasks.labels import balanced_task
 from lit_metanas.tasks.task import join_parts
 
 

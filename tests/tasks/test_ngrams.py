@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from lit_metanas.inputs.tokens import UNKNOWN, lower_cased, split_words
+from lit_metanas.inputs.preprocessing import UNKNOWN, lower_cased, split_words
 from lit_metanas.kinds import NGrams
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 

@@ -8,7 +8,7 @@ import torch
 
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged
-from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives.step_objectives import Transcription
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.sequence.sequence_network import silenced
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lit_metanas.inputs import TokenShape
-from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.kinds import Characters, ParallelTask
 from lit_metanas.kinds.pairs import parallel_texts
 from lit_metanas.kinds.texts.table_files import text_key

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, strategies as st
 
 import lit_metanas as lm
-from lit_metanas.inputs.tokens import split_words, word_places
+from lit_metanas.inputs.preprocessing import split_words, word_places
 from lit_metanas.kinds.questions.question_words import Asked
 
 STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]

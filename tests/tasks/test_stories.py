@@ -7,7 +7,7 @@ import torch
 from story_solver import solve
 
 import lit_metanas as lm
-from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.kinds.questions.question_words import Asked
 from lit_metanas.kinds.questions.stories import QUESTION_TYPES
 

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.text import bleu_score
 
 import lit_metanas as lm
-from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing
+from lit_metanas.inputs.preprocessing import UNKNOWN, TextPreprocessing
 from lit_metanas.objectives.translation import TextMetric, bleu_scores, chrf_scores
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["ein kleiner hund sieht das haus .", "das haus ist klein ."])

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, strategies as st
 
 from lit_metanas.inputs import TokenShape
+from lit_metanas.inputs.preprocessing import UNKNOWN, split_words
 from lit_metanas.inputs.shapes import PADDING
-from lit_metanas.inputs.tokens import UNKNOWN, split_words
 from lit_metanas.kinds import BytePairs, Characters, TextSource, Words
 from lit_metanas.kinds.texts.text_tokens import SINGLE_BYTES
 from lit_metanas.tasks import check_task, draw_task

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.inputs.shapes import PADDING
-from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds import augmentation
 from lit_metanas.kinds.augmentation import (
     AUGMENTATIONS,

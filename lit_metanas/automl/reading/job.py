@@ -46,7 +46,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record_lines import record_file
-from lit_metanas.tasks.class_balance import balanced_task
+from lit_metanas.tasks.labels import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder

@@ -19,8 +19,8 @@ from torch import Tensor
 from lit_metanas.automl.limits import program_bytes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import latency
+from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
-from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.kind import Kind

@@ -15,8 +15,7 @@ from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_pairs import ExampleKind
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, LabelledExamples, LabelSetExamples
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.tasks.class_balance import ClassWeight
-from lit_metanas.tasks.labels import Groups, label_list
+from lit_metanas.tasks.labels import ClassWeight, Groups, label_list
 
 try:
     from sklearn.base import ClassifierMixin

@@ -42,8 +42,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.class_balance import AUTO_WEIGHT, balanced_task
-from lit_metanas.tasks.labels import Groups
+from lit_metanas.tasks.labels import AUTO_WEIGHT, Groups, balanced_task
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.ensembles import WithLinear, build_network

@@ -18,9 +18,8 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.configuration_files import named_files
+from lit_metanas.cli.configuration_files import configuration_path, named_files, shipped_names, shown_path
 from lit_metanas.cli.errors import UsageError, near_miss
-from lit_metanas.cli.shipped_configurations import configuration_path, shipped_names, shown_path
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json

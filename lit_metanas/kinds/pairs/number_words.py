@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.pairs.parallel_texts import Parts, TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters
@@ -80,6 +80,7 @@ class NumberWords(TaskCollection):
         self.seed = seed
         self._number = tasks or len(self.names)
         numbers = np.random.default_rng(seed).permutation(SPELLED)
+        # The test part comes first, so that it does not depend on the sizes of the others.
         self._test, self._val, self._rest = np.split(numbers, [test, test + val])
 
     @cached_property
@@ -119,9 +120,8 @@ class NumberWords(TaskCollection):
             "val": self._pairs(name, self._val.tolist()),
             "test": self._pairs(name, self._test.tolist()),
         }
-        id = f"numberwords/{self.subset}/{name}" + f"/{draw}" * bool(draw)
         return translation_task(
-            id,
+            f"numberwords/{self.subset}/{name}" + f"/{draw}" * bool(draw),
             parts,
             *self.preprocessings,
             metric="chrF",
@@ -142,9 +142,8 @@ def spelled_languages() -> list[str]:
 
 def spell(numbers: Sequence[int], language: str) -> list[str]:
     """Spell numbers out, as they are counted."""
-    engine = _engine(language)
-    rules = ["spellout-numbering"]
-    return [engine.format_number(number, ruleset_names=rules).text.translate(_INVISIBLE) for number in numbers]
+    spelled = partial(_engine(language).format_number, ruleset_names=["spellout-numbering"])
+    return [spelled(number).text.translate(_INVISIBLE) for number in numbers]
 
 
 @cache

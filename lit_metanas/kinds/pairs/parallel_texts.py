@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.preprocessing import TextPreprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.texts.table_files import (
     LARGEST_TABLE,

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import UNKNOWN, Preprocessing, word_places
 from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import UNKNOWN, word_places
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.texts.vocabularies import Words
 

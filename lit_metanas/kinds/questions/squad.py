@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
+from lit_metanas.inputs.preprocessing import word_places
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.inputs.tokens import word_places
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable
@@ -23,7 +23,7 @@ from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, is_table_fil
 from lit_metanas.kinds.texts.text_tables import free_columns, guess_two, listed, new_texts
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.objectives import Objective
-from lit_metanas.objectives.span import NOWHERE, Span
+from lit_metanas.objectives.step_objectives import NOWHERE, Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, tell_repeats
@@ -166,6 +166,7 @@ def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords)
         begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
         for one in group:
             before = len(preprocessing.begin(one.question))
+            # From the first word that ends behind the answer's begin to the last one that begins before its end.
             first = before + bisect_right(ends, one.starts[0])
             last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
             spans.append((first, last) if last < preprocessing.words.steps else (NOWHERE, NOWHERE))
@@ -237,6 +238,7 @@ def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], see
     """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
+    # By the middle of each passage on a line of all: sizes differ from the shares by less than one.
     parts = np.searchsorted(np.cumsum(shares[:-1]) * len(passages), np.arange(len(passages)) + 0.5, side="right")
     part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

@@ -9,8 +9,8 @@ from random import Random
 
 import torch
 
+from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.task import Split, Task, TaskCollection
@@ -146,6 +146,7 @@ class Stories(TaskCollection):
             ValueError: there are not as many different ones.
         """
         name = self.types[index % len(self.types)]
+        # Of a text `Random` takes a digest, the same on each machine; Python's own hashes differ between processes.
         draw = Random(f"{self.seed} {index} {name}")  # noqa: S311 (stories are no secrets)
         words = {name: draw.sample(pool.split(), draw.randint(*most)) for name, (pool, *most) in STORY_WORDS.items()}
         shortest = draw.randint(3, 5)
@@ -229,7 +230,7 @@ def _counting(world: _World, length: int) -> Asked:
 def _yes_or_no(world: _World, length: int) -> Asked:
     person = world.play(length, moves=1.0)
     place = world.draw.choice([world.at[person], world.any_of("places")])
-    answer = "yes" if world.at[person] == place else "no"
+    answer = ("no", "yes")[world.at[person] == place]
     return Asked(f"is {person} in the {place}?", tuple(world.sentences), answer)
 
 

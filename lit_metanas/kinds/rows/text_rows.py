@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import TextRowShape
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, is_gap
 from lit_metanas.kinds.rows.columns import Columns, learned_table
 from lit_metanas.kinds.texts.text_tables import are_texts

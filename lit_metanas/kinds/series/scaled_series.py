@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.batches import step_mask
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.preprocessing import Preprocessing, check_range
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.rows.column_kinds import NumberColumn
 from lit_metanas.kinds.series.series_files import SeriesValues, read_series_file

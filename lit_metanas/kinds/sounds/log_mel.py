@@ -111,6 +111,7 @@ class LogMel(Preprocessing):
         }
         for name, (noun, types, low, high) in bounds.items():
             value = getattr(self, name)
+            # By its very type: True is an int, too.
             if type(value) not in types or not low <= value <= high:
                 raise ValueError(
                     f"LogMel: {name.strip('_')} = {short_value(value)} must be {noun} from {low:.7g} to {high:.7g}."
@@ -201,6 +202,7 @@ class LogMel(Preprocessing):
             padded, self._transform, self._hop, self._window, window, center=False, return_complex=True
         )[:, :steps]
         energy = spectra.real.square() + spectra.imag.square()
+        # By Parseval's theorem; half of a spectrum is computed, hence the 2.
         bands = self.filters().to(sound) @ (energy * (2 / (self._transform * window.square().sum())))
         values = (bands.clamp(min=self.floor).log() - self.mean) / self.deviation
         if self.centre:
@@ -280,6 +282,7 @@ def features_for(files: Collection[Path], window: float | None = None) -> LogMel
             found.append(read_sound(file, lambda rate: 1))  # all that counts is in its header
     if not found:
         return usual
+    # The length of one of the recordings, not one between two.
     seconds = float(np.quantile([recording.seconds for recording in found], WHOLE_SHARE, method="inverted_cdf"))
     in_memory = max(usual.steps, MOST_USUAL_BYTES // (4 * (usual.bins + 1) * len(files)))
     if window is not None:

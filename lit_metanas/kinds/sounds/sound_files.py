@@ -90,16 +90,13 @@ def _named(path: str | Path) -> Iterator[None]:
     except FileNotFoundError:
         raise ValueError(f"There is no sound '{writable(os.fspath(path))}': give the path of a sound file.") from None
     except DAMAGED as error:
+        # `error_string` is soundfile's.
+        of_system, of_soundfile = getattr(error, "strerror", None), getattr(error, "error_string", None)
+        text = of_system or of_soundfile or str(error) or type(error).__name__
+        cause = writable(text.splitlines()[0].rstrip("."))[:200]
         raise ValueError(
-            f"'{writable(os.fspath(path))}' is not a readable sound ({_cause(error)}): replace or remove it."
+            f"'{writable(os.fspath(path))}' is not a readable sound ({cause}): replace or remove it."
         ) from None
-
-
-def _cause(error: Exception) -> str:
-    """Why a file cannot be read, in a few words."""
-    of_system, of_soundfile = getattr(error, "strerror", None), getattr(error, "error_string", None)
-    text = of_system or of_soundfile or str(error) or type(error).__name__
-    return writable(text.splitlines()[0].rstrip("."))[:200]
 
 
 def _read_wav(stream: IO[bytes], most: Callable[[int], int]) -> Recording | None:
@@ -124,14 +121,14 @@ def _read_wav(stream: IO[bytes], most: Callable[[int], int]) -> Recording | None
             if length > there and length != _STREAMED:
                 raise ValueError(f"it ends after {there} of {length} bytes of samples")
             return _read_samples(stream, min(length, there), described, most)
-        stream.seek(begin + length + length % 2)
+        stream.seek(begin + length + length % 2)  # behind an odd length stands a byte of padding
     raise ValueError("it has no samples")
 
 
 def _read_format(content: bytes) -> tuple[int, int, int, int]:
     """Format, channels, rate and bits of a sample."""
     code, channels, rate, _, block, bits = struct.unpack("<HHIIHH", content[:16])
-    if code == _EXTENSIBLE:
+    if code == _EXTENSIBLE:  # the format is what the identifier of the newer header begins with
         code = int.from_bytes(content[24:26], "little")
     _check(rate, channels)
     if code in (_PCM, _FLOAT) and block * 8 != channels * bits:
@@ -156,9 +153,10 @@ def _read_samples(
     frame = channels * bits // 8
     samples = np.frombuffer(stream.read(min(length // frame, most(rate)) * frame), dtype=kinds[code, bits])
     if (code, bits) == (_PCM, 8):
-        samples = (samples.astype(np.int16) - 128) << 8
+        samples = (samples.astype(np.int16) - 128) << 8  # those of 8 bits alone have no sign
     elif (code, bits) == (_PCM, 24):
         wide = np.zeros((len(samples) // 3, 4), dtype=np.uint8)
+        # Little-endian: the three bytes are the upper ones, so that the sign is right.
         wide[:, 1:] = samples.reshape(-1, 3)
         samples = wide.reshape(-1).view("<i4")
     return Recording(mono(samples.reshape(-1, channels).T), rate, length // frame / rate)

@@ -129,6 +129,7 @@ class SpokenWords(ComputedSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached spectra; its name tells all that they depend on."""
+        # A version of numpy may draw other numbers.
         told = repr((np.__version__, self.seed, self.words, self.pool, self.features))
         return self.cache / f"spoken-words-v{_VERSION}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.npz"
 
@@ -140,8 +141,7 @@ class SpokenWords(ComputedSource):
         self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False
     ) -> list[Tensor]:
         """Speak the examples that ``inputs`` gives the spectra of: in [-1, 1], float32, at ``SYNTHESIS_RATE``."""
-        word = self._place(subset, class_index)
-        return self._speak([(word, held_out, instance) for instance in instances])
+        return self._speak([(self._place(subset, class_index), held_out, instance) for instance in instances])
 
     @cached_property
     def _words(self) -> list[tuple[str, ...]]:

@@ -281,10 +281,11 @@ def _record(speech: Array, voice: Voice, generator: np.random.Generator) -> Arra
     before, after = (generator.uniform(0.01, 0.04, 2) * SYNTHESIS_RATE).astype(int)
     padded = np.concatenate([np.zeros(before), speech, np.zeros(after)])
     echo = generator.normal(0, 1, int(0.2 * SYNTHESIS_RATE))
+    # Of 0.05 to 0.4 s, in which the echo falls by 60 dB: to a thousandth of its amplitude.
     decay = 3 * np.log(10) / (SYNTHESIS_RATE * np.exp(generator.uniform(np.log(0.05), np.log(0.4))))
     echo *= np.exp(-decay * np.arange(len(echo)))
     echo *= 10 ** (-generator.uniform(3, 20) / 20) / np.sqrt(np.square(echo).sum())
-    echo[0] += 1
+    echo[0] += 1  # the sound itself
     size = 1 << (len(padded) + len(echo) - 1).bit_length()
     colour = 10 ** (np.linspace(0, voice.colour, size // 2 + 1) / 20)
     heard = np.fft.irfft(np.fft.rfft(padded, size) * np.fft.rfft(echo, size) * colour, size)[: len(padded)]

@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from lit_metanas.inputs.tokens import split_words
+from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.objectives.transcription import Transcription
-from lit_metanas.tasks.group_dealing import deal_groups
+from lit_metanas.objectives.step_objectives import Transcription
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 _Said: TypeAlias = tuple[Path, list[str]]  # a recording, and the words that are said in it
@@ -160,6 +159,7 @@ class TranscriptTask(HasFeatures, SingleTask):
 def _words(sounds: ListedFiles) -> list[_Said]:
     """The words of the transcripts, in small letters and without punctuation, by the files' names."""
     found = list[_Said]()
+    # In the order of names: the split does not depend on that of the table.
     for file, text in sorted(zip(sounds.files, sounds.labels, strict=True)):
         words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
         if not words:

@@ -105,6 +105,7 @@ def is_table_file(path: Path) -> bool:
         return False
     if _suffix(path) != ".json":
         return _suffix(path) in SUFFIXES_OF_TABLES
+    # Questions in SQuAD's format are JSON, too, but an object.
     read = gzip.open if path.suffix.lower() == ".gz" else open
     with suppress(*DAMAGED), read(path, "rb") as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
@@ -177,6 +178,7 @@ def _content(path: Path, place: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+    # Windows-1252 has a letter for nearly every byte. A zero byte shows that a file is no text.
     with suppress(UnicodeDecodeError):
         found = content.decode("cp1252")
         if "\0" not in found:
@@ -225,6 +227,7 @@ def _separator(content: str) -> str:
 
 def _with_points(rows: Iterator[TableRow]) -> Iterator[TableRow]:
     """Rows in which columns of numbers with decimal commas have points; columns without any comma stay."""
+    # A column decides as a whole, since `1.234` alone may be either.
     listed = list(rows)
     names = [name for name in (listed[0][1] if listed else ()) if _has_commas([row[name] for _, row in listed])]
     for where, row in listed:

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lit_metanas.inputs.preprocessing import TextPreprocessing
 from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
@@ -86,6 +86,7 @@ class TextKind(Kind):
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
         usual = task.preprocessing
+        # Where the last step holds a token, the text was cut off, or just fits.
         long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
         found: dict[str, Any] = {}
         if isinstance(usual, Characters):

@@ -182,21 +182,6 @@ def only(found: Sequence[_Found]) -> _Found | None:
     return found[0] if len(found) == 1 else None
 
 
-def labelled_rows(
-    rows: Sequence[TableRow], place: str, text: str | None = None, label: str | None = None, group: str | None = None
-) -> list[Labelled]:
-    """Texts, labels and perhaps groups of rows, by columns that are named or found; numbers may be labels."""
-    text, label = find_columns(rows, place, text, label, group=group)
-    groups = [""] * len(rows)
-    if group is not None:
-        groups = column_groups(rows, place, group)
-    warn_of_missing((row.get(label) for _, row in rows), place, "text")
-    return [
-        Labelled(where, text_in(row, text), label_text_of(row.get(label, "")), own)
-        for (where, row), own in zip(rows, groups, strict=True)
-    ]
-
-
 def labelled_texts(
     path: Path,
     text: str | None = None,
@@ -206,12 +191,20 @@ def labelled_texts(
 ) -> tuple[list[Labelled], Mapping[str, int]]:
     """The texts of a table or a folder of text files, and parts that a table gives them; see ``TextTask``."""
     if test_by is not None or not path.is_dir():
-        rows, parts = read_divided(path, test_by, label)
-        return labelled_rows(rows, writable(str(path)), text, label, group), parts
+        (rows, parts), place = read_divided(path, test_by, label), writable(str(path))
+        text, label = find_columns(rows, place, text, label, group=group)
+        groups = [""] * len(rows)
+        if group is not None:
+            groups = column_groups(rows, place, group)
+        warn_of_missing((row.get(label) for _, row in rows), place, "text")
+        return [
+            Labelled(where, text_in(row, text), label_text_of(row.get(label, "")), own)
+            for (where, row), own in zip(rows, groups, strict=True)
+        ], parts
     classes = class_folders(path, {".txt"}, "text files", deep=group is not None)
-    groups = file_groups(path, classes, group)
+    group_of = file_groups(path, classes, group)
     found = [
-        Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+        Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, group_of.get(file, ""))
         for name, files in classes.items()
         for file in files
     ]

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.tokens import TextPreprocessing, split_words
+from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.texts.table_files import checked_row, checked_texts, text_key
@@ -89,6 +88,7 @@ class TextTask(SingleTask):
         found, parts = labelled_texts(self.path, text, label, group, test_by)
         several = learned_as_sets([row.label for row in found], targets)
         rows = [checked_row(row, place, unlabelled=several) for row in found]
+        # The sort is stable: the split of a class depends on the order of its own texts alone.
         rows.sort(key=lambda row: row.label)
         self._labelled = [row.text for row in rows], [row.label for row in rows]
         self._options: dict[str, Any] = {
@@ -221,6 +221,7 @@ def _task_of_texts(
         given = [*label_sets(labels, len(texts), separator=separator, name="labels", noun="texts")]
     else:
         given = label_list(labels, len(texts), name="labels", noun="texts")
+    # Of those that repeat, the first one stays.
     first: dict[tuple[Hashable, str], int] = {}
     for at, (label, text) in enumerate(zip(given, texts, strict=True)):
         first.setdefault((label, text_key(text)), at)
@@ -266,5 +267,6 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
     # Punctuation marks are no words here.
     counts = Counter(word for text in texts for word in set(split_words(text)) if any(map(str.isalnum, word)))
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
-    usual = Words() if 2 * shared >= len(texts) else Characters()
-    return usual.fitted(texts)
+    if 2 * shared >= len(texts):
+        return Words().fitted(texts)
+    return Characters().fitted(texts)

@@ -14,16 +14,16 @@ from typing import Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import (
+from lit_metanas.inputs.preprocessing import (
     UNKNOWN,
+    Preprocessing,
     TextPreprocessing,
     check_range,
     lower_cased,
     plain_list,
     plain_numbers,
 )
+from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import composed
 from lit_metanas.kinds.texts.vocabularies import Characters, NGrams, VocabularyTokens, Words

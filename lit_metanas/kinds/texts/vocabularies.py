@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import (
+from lit_metanas.inputs.preprocessing import (
     MOST_TOKEN_STEPS,
     MOST_VOCABULARY,
     UNKNOWN,
@@ -26,6 +25,7 @@ from lit_metanas.inputs.tokens import (
     plain_numbers,
     split_words,
 )
+from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.io.text import composed, is_text
 
 
@@ -94,6 +94,7 @@ class CountedTokens(VocabularyTokens):
         if self.vocabulary:
             return self
         counts: Counter[str] = Counter()
+        # A passage stands once for each of its questions, one behind the other: it is split once.
         for text, repeated in groupby(texts):
             times = sum(1 for _ in repeated)
             for token, number in Counter(self.split(text)).items():

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import shortened
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape, TokenShape, as_shape
-from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice

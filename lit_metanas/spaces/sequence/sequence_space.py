@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import Objective, Scored
-from lit_metanas.objectives.span import Span
+from lit_metanas.objectives.step_objectives import Span
 from lit_metanas.spaces.architecture import (
     check_dropouts,
     check_given,
