@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -59,11 +60,24 @@ class ArchitectureFile(Callback):
             known = ", ".join(sorted(trainer.callback_metrics)) or "none"
             raise ValueError(f"ArchitectureFile monitors '{self.monitor}', which is not logged: use one of {known}.")
         value = float(trainer.callback_metrics[self.monitor])
-        if math.isnan(value) or (self.best is not None and not self._better(value, self.best)):
+        worse = operator.le if self.mode == "max" else operator.ge
+        if math.isnan(value) or (self.best is not None and worse(value, self.best)):
             return
         self.best = value
         if trainer.is_global_zero:
-            write_architectures(self._file(trainer), [self._row(pl_module, value)])
+            module = searching(pl_module, self)
+            row = ArchitectureRow(
+                task_id=self.task_id,
+                method=self.method,
+                space=module.space.name,
+                architecture=module.architecture(),
+                value=value,
+                metric=self.monitor,
+                seed=module.seed,
+                shape=module.shape,
+                cost=module.cost(),
+            )
+            write_architectures(self._file(trainer), [row])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the file to W&B as an artifact."""
@@ -79,29 +93,7 @@ class ArchitectureFile(Callback):
         self.best = state_dict["best"]
 
     def _file(self, trainer: Trainer) -> Path:
-        if self.path is None:
-            return Path(trainer.default_root_dir) / "architectures.json"
-        return Path(self.path)
-
-    def _better(self, value: float, best: float) -> bool:
-        if self.mode == "max":
-            return value > best
-        return value < best
-
-    def _row(self, pl_module: LightningModule, value: float) -> ArchitectureRow:
-        """The architecture with what the module knows about its training."""
-        module = searching(pl_module, self)
-        return ArchitectureRow(
-            task_id=self.task_id,
-            method=self.method,
-            space=module.space.name,
-            architecture=module.architecture(),
-            value=value,
-            metric=self.monitor,
-            seed=module.seed,
-            shape=module.shape,
-            cost=module.cost(),
-        )
+        return Path(self.path or Path(trainer.default_root_dir) / "architectures.json")
 
 
 def keep_architectures(loggers: Iterable[Logger], path: Path) -> None:

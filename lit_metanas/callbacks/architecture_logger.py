@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from lightning.pytorch.loggers.logger import Logger
+from torch import special
 
 from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.callbacks.protocols import searching, validates_fit
-from lit_metanas.callbacks.search_measures import entropy, gap, skip_share
-
-if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
+from lit_metanas.callbacks.skips import skip_share
 
 
 class ArchitectureLogger(Callback):
@@ -61,25 +58,23 @@ class ArchitectureLogger(Callback):
         if self.history is None or not validates_fit(trainer) or not trainer.is_global_zero:
             return
         module = searching(pl_module, self)
-        probabilities = module.probabilities()
+        probabilities, metrics = module.probabilities(), trainer.callback_metrics
         step = trainer.fit_loop.total_batch_idx + 1
         scalars: dict[str, float] = {}
         for name, labels in self.history.labels.items():
             own = probabilities[name].detach().cpu()
             scalars |= {f"arch/{name}/{label}": float(p) for label, p in zip(labels, own, strict=True)}
-            scalars[f"arch/{name}/entropy"] = entropy(own)
+            scalars[f"arch/{name}/entropy"] = float(special.entr(own.double()).sum())
             scalars[f"arch/{name}/argmax"] = float(own.argmax())
-        for key, value in (
-            ("arch/gap", gap(trainer.callback_metrics)),
-            ("arch/skip_share", skip_share(module.space.choices, module.architecture())),
-        ):
-            if value is not None:
-                scalars[key] = value
+        if {"val/accuracy_relaxed", "val/accuracy_one_hot"} <= metrics.keys():
+            scalars["arch/gap"] = float(metrics["val/accuracy_relaxed"]) - float(metrics["val/accuracy_one_hot"])
+        if (share := skip_share(module.space.choices, module.architecture())) is not None:
+            scalars["arch/skip_share"] = share
         for logger in trainer.loggers:
             logger.log_metrics(scalars, step)
-        rows = {name: [float(p) for p in probabilities[name]] for name in self.history.labels}
+        rows = {name: probabilities[name].tolist() for name in self.history.labels}
         self.history.add(Moment(step, float(module.progress), rows))
-        self.history.write(self._file(trainer))
+        self.history.write(self.path or Path(trainer.default_root_dir) / "probabilities.json")
         if self.picture_every and len(self.history.moments) % self.picture_every == 0:
             self._log_pictures(trainer, pl_module, step)
 
@@ -92,19 +87,12 @@ class ArchitectureLogger(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The history, so that a resumed training continues it."""
-        if self.history is None:
-            return {}
-        return self.history.to_json()
+        return self.history.to_json() if self.history else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the checkpoint's history."""
         if state_dict:
             self.history = ProbabilityHistory.from_json(state_dict, "The checkpoint's history of probabilities")
-
-    def _file(self, trainer: Trainer) -> Path:
-        if self.path is None:
-            return Path(trainer.default_root_dir) / "probabilities.json"
-        return Path(self.path)
 
     def _log_pictures(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
         """Draw once, and only if a logger takes pictures."""
@@ -118,9 +106,11 @@ class ArchitectureLogger(Callback):
         pictures = {"arch/architecture": pixels(draw_architecture(module.architecture(), space=type(module.space)))}
         if self.history.labels:
             pictures["arch/probabilities"] = pixels(draw_probabilities(self.history))
-        for logger in takers:
-            for key, picture in pictures.items():
-                _log_picture(logger, key, picture, step)
+        for logger, (key, picture) in product(takers, pictures.items()):
+            if isinstance(logger, WandbLogger):
+                logger.log_image(key, [picture], step)
+            else:
+                logger.experiment.add_image(key, picture, step, dataformats="HWC")
 
 
 def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str]]) -> None:
@@ -130,11 +120,3 @@ def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str
         for label in (*own, "entropy", "argmax"):
             key = f"arch/{name}/{label}".replace(".", r"\.")  # a bare dot would name a part of a metric
             logger.experiment.define_metric(key, step_metric="trainer/global_step", summary="none")
-
-
-def _log_picture(logger: Logger, key: str, picture: NDArray[uint8], step: int) -> None:
-    """Log one picture, shape ``(height, width, 3)``, if the logger takes pictures."""
-    if isinstance(logger, WandbLogger):
-        logger.log_image(key, [picture], step)
-    elif isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_image(key, picture, step, dataformats="HWC")

@@ -79,7 +79,11 @@ def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
 
 def _write(drawn: Figure, file: BinaryIO | Path) -> None:
     """Write the figure, with all that stands around its axes; a letter that no font has becomes a box."""
-    use_fonts(drawn)
+    from matplotlib.text import Text
+
+    for text in drawn.findobj(Text):
+        if isinstance(text, Text) and not text.get_text().isascii():
+            text.set_fontfamily(_fonts())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(file, format="png", bbox_inches="tight")
@@ -184,17 +188,9 @@ def has_letters(text: str) -> bool:
     return text.isascii() or {ord(letter) for letter in text if not letter.isspace()} <= _letters()
 
 
-def use_fonts(drawn: Figure) -> None:
-    """Let matplotlib look for letters of all scripts in the fonts of this machine."""
-    from matplotlib.text import Text
-
-    for text in drawn.findobj(Text):
-        if isinstance(text, Text) and not text.get_text().isascii():
-            text.set_fontfamily(_fonts())
-
-
 @cache
 def _fonts() -> list[str]:
+    """The fonts of this machine in which matplotlib looks for letters of all scripts."""
     from matplotlib.font_manager import fontManager
 
     return [USUAL, *sorted({entry.name for entry in fontManager.ttflist if entry.name.startswith(_FURTHER)})]

@@ -84,8 +84,8 @@ def step_work(space: SearchSpace, architecture: Mapping[str, str], shape: Shape,
     return known[key]
 
 
-_found: WeakKeyDictionary[SearchSpace, dict[tuple[Architecture, tuple[int | str, ...], int], StepWork]]
-_found = WeakKeyDictionary()
+_Key = tuple[Architecture, tuple[int | str, ...], int]
+_found: WeakKeyDictionary[SearchSpace, dict[_Key, StepWork]] = WeakKeyDictionary()
 
 
 def record_work(network: nn.Module, forward: Callable[..., object], *batch: Tensor) -> StepWork:
@@ -171,15 +171,6 @@ def _plain_kind(taken: Sequence[Tensor], made: Tensor) -> str:
     return "plain"
 
 
-def _depthwise_size(sides: Sequence[int], stride: int) -> str:
-    """What the work of a depthwise convolution is called by."""
-    if stride > 1:
-        return "strided"
-    if max(sides) >= LARGE_KERNEL:
-        return "large"
-    return "small"
-
-
 def _convolution_work(
     inputs: Tensor, kernel: Tensor, made: Tensor, *, stride: int, groups: int
 ) -> tuple[str, Mapping[str, float]]:
@@ -188,23 +179,27 @@ def _convolution_work(
     if groups > 1:
         # The gradient of the inputs is computed with margins, which are more than the inputs of small maps.
         margins = prod((one + side - 1) / one for one, side in zip(inputs.shape[2:], sides, strict=True))
-        kind = f"{call} {_depthwise_size(sides, stride)} depthwise"
+        size = "large" if max(sides) >= LARGE_KERNEL else "small"
+        if stride > 1:
+            size = "strided"
+        kind = f"{call} {size} depthwise"
         return call, {
             f"{kind} multiply-adds": made.numel() * channels * taps,
             f"{kind} values": inputs.numel() * margins,
         }
-    kind = f"{call} pointwise" if taps == 1 else f"{call} convolution"
+    kind, inner = "convolution", _lanes(channels)
+    if taps == 1:
+        kind = "pointwise"
     if channels <= FEW_CHANNELS:
         # One channel has no layout, and what is behind it is computed with the channels first.
-        colours = "grey" if channels == 1 else "colour"
-        kind, inner = f"{call} {colours}", channels
-    else:
-        inner = _lanes(channels)
+        kind, inner = "colour", channels
+    if channels == 1:
+        kind = "grey"
     multiply_adds = made.numel() / width * _lanes(width) * inner * taps
     values = made.numel() + inputs.numel()
     if not inputs.requires_grad:  # no gradient of a network's inputs is computed
         multiply_adds, values = multiply_adds * 2 / 3, made.numel()
-    work = {f"{kind} multiply-adds": multiply_adds, f"{kind} values": values}
+    work = {f"{call} {kind} multiply-adds": multiply_adds, f"{call} {kind} values": values}
     if stride > 1:
         work[f"{call} strided values"] = inputs.numel()
     return call, work

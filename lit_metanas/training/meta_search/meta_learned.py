@@ -27,9 +27,8 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
+from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits, MetaTrained, RunningStatistics
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint, check_data
-from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
-from lit_metanas.training.meta_search.training_state import RunningStatistics
 from lit_metanas.training.meta_weights import labels_by_choice
 from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, validate_anew
 

@@ -28,8 +28,8 @@ from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
+from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 from lit_metanas.training.outer_training import outer_mean
 
 LOG_INTERVAL = 0.5
