@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from lit_metanas.callbacks.architecture_file import keep_architectures
+from lit_metanas.callbacks.architecture_logger import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost

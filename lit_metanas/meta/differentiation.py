@@ -62,7 +62,6 @@ class Differentiation:
 
 
 def _leaf(value: Tensor, keep_graph: bool) -> Tensor:
-    """The tensor that a gradient is taken for."""
     if keep_graph and value.requires_grad:
         # A view: a head made from class means would otherwise pass its gradient on to the weights.
         return value.view_as(value)

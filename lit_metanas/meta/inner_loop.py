@@ -281,8 +281,7 @@ class AlternatingInnerLoop(InnerLoop):
         moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
         parts = (adaptation, adaptation)
         if self.logit_split:
-            first, second = self._split(adaptation.episode)
-            parts = _part(adaptation, first), _part(adaptation, second)
+            parts = self._split(adaptation)
         for step in range(self.steps):
             for groups, part in zip(moving, parts, strict=True):
                 parameters = self.step(parameters, part, groups, step)
@@ -294,8 +293,9 @@ class AlternatingInnerLoop(InnerLoop):
             return len(episode.support)
         return len(episode.support) * 2
 
-    def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
-        """Positions of the logits' and of the weights' examples, the same share of every class."""
+    def _split(self, adaptation: Adaptation) -> tuple[Adaptation, Adaptation]:
+        """The adaptation with the logits' and with the weights' examples, the same share of every class."""
+        episode = adaptation.episode
         cut = max(1, round(self.logit_split * episode.shot))
         if cut >= episode.shot:
             raise ValueError(
@@ -304,7 +304,7 @@ class AlternatingInnerLoop(InnerLoop):
             )
         places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
         by_class = places.view(episode.way, -1)  # the examples of a support set lie class by class
-        return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
+        return _part(adaptation, by_class[:, :cut].reshape(-1)), _part(adaptation, by_class[:, cut:].reshape(-1))
 
 
 def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:

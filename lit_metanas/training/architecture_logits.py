@@ -39,8 +39,7 @@ class ArchitectureLogits(nn.Module):
         """Whether any choice has more than one candidate left."""
         if max(self.sizes, default=1) == 1:
             return False
-        left = (~self.pruned).split(self.sizes)
-        return any(int(row.sum()) > 1 for row in left)
+        return any(int(row.sum()) > 1 for row in (~self.pruned).split(self.sizes))
 
     def tree(self) -> dict[str, Tensor]:
         """The logits by choice, each of shape ``(labels,)``, pruned candidates far below all others; detached."""
@@ -53,8 +52,7 @@ class ArchitectureLogits(nn.Module):
 
     def flat(self, tree: Mapping[str, Tensor]) -> Tensor:
         """One vector of a tree's tensors, zero for pruned candidates: a gradient of ``values``."""
-        joined = torch.cat([tree[choice.name] for choice in self.choices])
-        return joined.masked_fill(self.pruned, 0.0)
+        return torch.cat([tree[choice.name] for choice in self.choices]).masked_fill(self.pruned, 0.0)
 
     @torch.no_grad()
     def prune(self, below: float) -> None:

@@ -136,7 +136,6 @@ class _Recorder(TorchDispatchMode):
 
 
 def _tensors(value: object) -> list[Tensor]:
-    """A tensor, or those in a list."""
     several = value if isinstance(value, tuple | list) else (value,)
     return [each for each in several if isinstance(each, Tensor)]
 
@@ -216,8 +215,7 @@ def nominal_rates(precision: str = FLOAT32) -> Mapping[str, float]:
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    rates: Mapping[str, float] = tables[precision]["rates"]
-    return rates
+    return dict(tables[precision]["rates"])
 
 
 def predicted_seconds(work: Mapping[str, float], rates: Mapping[str, float]) -> float:

@@ -272,7 +272,6 @@ def _signals_wait() -> Iterator[None]:
 
 
 def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
-    """Work in a worker process, and answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all, and the main process ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
@@ -293,7 +292,6 @@ def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the main one has died."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

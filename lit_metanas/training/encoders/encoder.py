@@ -183,8 +183,9 @@ class Encoder:
         if has_steps(inputs):  # the longest last: a network leaves out the steps behind the end of a batch
             order = step_mask(inputs).sum(1).argsort(stable=True).cpu()
             inputs = inputs[order]
+        device = next(iter(self.network.state_dict().values()), torch.empty(0)).device
         for part in inputs.split(ENCODED_AT_ONCE):
-            found.append(self.network(as_floats(part).to(self._device)).float().cpu())
+            found.append(self.network(as_floats(part).to(device)).float().cpu())
             whole = (perf_counter() - begin) * len(inputs) / (len(part) + ENCODED_AT_ONCE * (len(found) - 1))
             if whole > seconds:
                 raise ValueError(
@@ -193,10 +194,6 @@ class Encoder:
                     "images a smaller 'shape'."
                 )
         return torch.cat(found)[order.argsort()]
-
-    @property
-    def _device(self) -> torch.device:
-        return next(iter(self.network.state_dict().values()), torch.empty(0)).device
 
     @property
     def _file(self) -> Path:

@@ -60,8 +60,8 @@ class RunningStatistics:
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
         # Those of a checkpoint may lie on another device than later ones.
-        none = blank_inputs(0, self.shape)
-        return torch.cat([inputs_like(task, like) for task in self._all(trainer) or [none]])
+        tasks = self._all(trainer) or [blank_inputs(0, self.shape)]
+        return torch.cat([inputs_like(task, like) for task in tasks])
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
@@ -130,8 +130,8 @@ class MetaTrained:
         if not len(self.images):
             return {}
         mixture = one_hot(self.space.choices, architecture)
-        weights = self.parameters.weights
-        return embed_and_record(self.learner.supernet, weights, mixture, channels_last(self.images))[1]
+        supernet, weights = self.learner.supernet, self.parameters.weights
+        return embed_and_record(supernet, weights, mixture, channels_last(self.images))[1]
 
 
 class AdaptedLogits:

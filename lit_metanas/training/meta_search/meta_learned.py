@@ -101,8 +101,10 @@ class MetaLearned(OuterTraining):
         """Learn from the data module what was not given."""
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
-        shape = getattr(data, "shape", None)
-        self._take_inputs_of(data)
+        shape, made = getattr(data, "shape", None), getattr(data, "preprocessing", None)
+        check_data(self._inputs, made)
+        if made is not None:
+            self._inputs = InputMeaning.of(made)
         if not self.built:
             if shape is None:
                 raise ValueError(
@@ -121,13 +123,6 @@ class MetaLearned(OuterTraining):
         """What made the inputs of the meta-training; None for images, and where that is not known."""
         return self._inputs.preprocessing
 
-    def _take_inputs_of(self, data: object) -> None:
-        """Remember what makes the inputs of a data module."""
-        made = getattr(data, "preprocessing", None)
-        check_data(self._inputs, made)
-        if made is not None:
-            self._inputs = InputMeaning.of(made)
-
     def probabilities(self) -> dict[str, Tensor]:
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
         return self.logits.probabilities()
@@ -144,7 +139,7 @@ class MetaLearned(OuterTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()
-        content = MetaCheckpoint(
+        checkpoint[META_KEY] = MetaCheckpoint(
             weights={},  # which are in the checkpoint as those of the module
             labels=labels_by_choice(self.space),
             shape=self.shape,
@@ -153,8 +148,7 @@ class MetaLearned(OuterTraining):
             statistics=self.statistics.values,
             derived=self.architecture(),
             inputs=self._inputs,
-        )
-        checkpoint[META_KEY] = content.entry()
+        ).entry()
         checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -169,8 +163,7 @@ class MetaLearned(OuterTraining):
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
         found.check_resumable(self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
-        trainer = self._trainer_or_none()
-        world = getattr(trainer, "world_size", 1)
+        world = getattr(self._trainer_or_none(), "world_size", 1)
         try:
             self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
@@ -202,8 +195,7 @@ class MetaLearned(OuterTraining):
             return None
 
     def _start_from(self, found: MetaCheckpoint) -> None:
-        weights = found.parameters(self.space, self.shape).weights
-        self.supernet.load_state_dict(weights)
+        self.supernet.load_state_dict(found.parameters(self.space, self.shape).weights)
         if found.head.keys() == self.head.keys():
             self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
         elif found.head:
@@ -309,5 +301,4 @@ class MetaLearned(OuterTraining):
                     support_dropout=inner_loop.steps > 0,  # a part of adaptation, but not of a mere look at the set
                     progress=progress,
                 )
-                right = int((found.argmax(1) == episode.query.labels).sum())
-                scores.mine.append(right / len(episode.query))
+                scores.mine.append(int((found.argmax(1) == episode.query.labels).sum()) / len(episode.query))

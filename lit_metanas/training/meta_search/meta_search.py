@@ -184,8 +184,9 @@ class MetaSearch(MetaLearned):
                 "spent: leave flops out and set the trainer's max_epochs, or take other operations than identity."
             )
         trainer = self.trainer
-        mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
-        gradients, metrics, finite, flops, self.any_signalled = mean
+        gradients, metrics, finite, flops, self.any_signalled = outer_mean(
+            gradients, metrics, flops, trainer, signalled=self.signalled
+        )
         if not bool(finite.all()):
             fix = "lower the learning rates, clip the gradient, or allow more with 'skipped'"
             self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)

@@ -192,7 +192,7 @@ class DARTSTraining(SupernetTraining):
         """Start from meta-trained weights and logits; returns the relaxation of these logits."""
         super().begin(parameters)
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
-        return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
+        return self.relaxation(self.logits.tree(), self.draw_noise(1).relaxation, 0.0)
 
     def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
@@ -211,8 +211,8 @@ class DARTSTraining(SupernetTraining):
         train, val = batch
         logits, gradient = self.logits.tree(), self.hypergradient
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
-        cost = self.price(gradient.train_passes * len(train), self.mixture(logits, train_noise, progress))
-        cost += self.price(gradient.val_passes * len(val), self.mixture(logits, val_noise, progress))
+        cost = self.price(gradient.train_passes * len(train), self.relaxation(logits, train_noise.relaxation, progress))
+        cost += self.price(gradient.val_passes * len(val), self.relaxation(logits, val_noise.relaxation, progress))
         self.pay(cost)
         slopes = gradient(
             train_loss=partial(self._loss, train, train_noise, progress),
@@ -232,10 +232,6 @@ class DARTSTraining(SupernetTraining):
         noise = self.relaxation.draw_noise(self.logits.tree(), self.generator)
         return {name: value.to(self.head.weight) for name, value in noise.items()}
 
-    def mixture(self, logits: Mapping[str, Tensor], noise: MinibatchNoise, progress: float) -> Mixture:
-        """The relaxed architecture of one minibatch."""
-        return self.relaxation(logits, noise.relaxation, progress)
-
     def _loss(
         self,
         split: Split,
@@ -244,4 +240,4 @@ class DARTSTraining(SupernetTraining):
         weights: Mapping[str, Tensor],
         logits: Mapping[str, Tensor],
     ) -> Tensor:
-        return self.batch_loss(weights, self.mixture(logits, noise, progress), split, noise.dropout)
+        return self.batch_loss(weights, self.relaxation(logits, noise.relaxation, progress), split, noise.dropout)
