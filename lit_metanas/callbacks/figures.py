@@ -128,16 +128,10 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     return drawn
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> str:
     """Sort key that puts ``layer2`` before ``layer10``."""
-    return [_natural_part(part) for part in re.split(r"(\d+)", text) if part]
-
-
-def _natural_part(part: str) -> tuple[int, str]:
-    if not part.isdecimal():
-        return -1, part
-    digits = part.lstrip("0")  # without leading zeros the longer number is the larger one, however long they are
-    return len(digits), digits
+    # Of two numbers without leading zeros the longer one is the larger, however long they are.
+    return re.sub(r"0*(\d+)", lambda number: f"{len(number[1]):09}{number[1]}", text)
 
 
 def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:

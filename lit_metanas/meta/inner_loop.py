@@ -220,6 +220,7 @@ class HeadInnerLoop(InnerLoop):
         mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
         features = learner.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
         if not adaptation.differentiate.second_order:
+            # Inner gradients are constants: no graph of the features is needed.
             features = features.detach()
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:

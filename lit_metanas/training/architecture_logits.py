@@ -80,12 +80,12 @@ class ArchitectureLogits(nn.Module):
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
         """Take over another space's logits for the labels that both have; what is pruned there is pruned here."""
-        for choice, row in zip(self.choices, self.values.split(self.sizes), strict=True):
+        values, masks = self.values.split(self.sizes), self.pruned.split(self.sizes)
+        for choice, row, gone in zip(self.choices, values, masks, strict=True):
             theirs = list(labels.get(choice.name, ()))
             for place, label in enumerate(choice.labels):
                 if label in theirs:
                     row[place] = logits[choice.name][theirs.index(label)]
-        for row, gone in zip(self.values.split(self.sizes), self.pruned.split(self.sizes), strict=True):
             pruned = row <= PRUNED / 2
             gone |= pruned & ~pruned.all()
             row.masked_fill_(pruned, 0.0)

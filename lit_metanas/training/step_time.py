@@ -78,6 +78,7 @@ def step_work(space: SearchSpace, architecture: Mapping[str, str], shape: Shape,
     known, key = _found.setdefault(space, {}), (own, tuple(plain_shape(shape)), way)
     if key not in known:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            # Two inputs, as batch norm refuses to train on one.
             child, inputs = space.child(own, shape, way), blank_inputs(2, shape)
         targets = torch.ones(2, getattr(child, "steps", 1), dtype=torch.int64)  # which networks that write read, too
         known[key] = record_work(child, partial(space.training_scores, child), inputs, targets)

@@ -297,6 +297,7 @@ def _without_numbers(name: str) -> nn.Module:
     """A classifier of torchvision on the device ``meta``; an empty network for those that need numbers to be made."""
     from torchvision import models
 
+    # On `meta` no weight is drawn or takes memory.
     with suppress(NotImplementedError), warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # of how the weights begin, which are replaced
         network: nn.Module = models.get_model(name)

@@ -84,6 +84,7 @@ class MetaLearned(OuterTraining):
         relaxation, head, batch_norm = self._parts
         self.space.check_objective(Classification(way or 1))
         self.shape: Shape = shape
+        # Weights that are made later are those that the constructor would have made.
         with torch.random.fork_rng(devices=[], enabled=self._random_state is not None):
             if self._random_state is not None:
                 torch.set_rng_state(self._random_state)

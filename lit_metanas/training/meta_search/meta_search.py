@@ -282,5 +282,6 @@ def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
 def _step_optimizer(optimizer: Any, rate: float) -> None:
     """Step at ``rate`` times the configured learning rate."""
     for group in optimizer.param_groups:
+        # A checkpoint holds the optimizer's groups with `initial_lr`, so a resumed training knows the configured rate.
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
     optimizer.step()

@@ -197,6 +197,7 @@ class DARTSTraining(SupernetTraining):
     def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
         rate, decay = self.rates.logits, self.rates.logits_decay
+        # The betas are those of DARTS, too.
         return Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)
 
     def take_step(self, batch: Minibatch) -> None:

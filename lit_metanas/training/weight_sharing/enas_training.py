@@ -83,7 +83,7 @@ class Controller(nn.Module):
         self.first = nn.Parameter(torch.empty(hidden))
         self.embeddings = nn.ModuleList(nn.Embedding(len(labels), hidden) for labels in self.candidates)
         self.heads = nn.ModuleList(nn.Linear(hidden, len(labels), bias=False) for labels in self.candidates)
-        for parameter in self.parameters():
+        for parameter in self.parameters():  # in the range of the paper
             nn.init.uniform_(parameter, -0.1, 0.1)
 
     def draw(self, generator: torch.Generator) -> Draw:

@@ -45,6 +45,7 @@ class Minibatches:
         return self.steps
 
     def __iter__(self) -> Iterator[Minibatch]:
+        # Even and odd, so that no two seeds share a series.
         train = _endless(self.train, self.batch_size, torch.Generator().manual_seed(2 * self.seed))
         val = _endless(self.val, self.batch_size, torch.Generator().manual_seed(2 * self.seed + 1))
         for _ in range(self.steps):
