@@ -202,9 +202,12 @@ def draw_coordinates(records: Iterable[SearchRecord]) -> Figure | None:
         return None
     from plotly.graph_objects import Figure, Parcoords
 
-    dimensions = [_dimension(name, column) for name, column in columns.items()]
-    line = {"color": columns["score"], "colorscale": "Cividis", "showscale": True}
-    return Figure(Parcoords(dimensions=dimensions, line=line))
+    return Figure(
+        Parcoords(
+            dimensions=[_dimension(name, column) for name, column in columns.items()],
+            line={"color": columns["score"], "colorscale": "Cividis", "showscale": True},
+        )
+    )
 
 
 def _dimension(name: str, column: Sequence[Any]) -> dict[str, Any]:

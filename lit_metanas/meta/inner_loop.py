@@ -32,9 +32,9 @@ class Adaptation:
         learner, counts = self.learner, list(images)
         if learner.head.starts_from_support:
             counts[0] += len(self.episode.support)
-        mixtures = (learner.mixture(parameters.logits, self.noise, step, self.progress) for step in range(len(counts)))
         return TRAINING_PASSES * sum(
-            learner.supernet.flops(mixture) * count for mixture, count in zip(mixtures, counts, strict=True)
+            count * learner.supernet.flops(learner.mixture(parameters.logits, self.noise, step, self.progress))
+            for step, count in enumerate(counts)
         )
 
 
@@ -90,8 +90,7 @@ class InnerLoop(ABC):
     def judge(self, parameters: Parameters, adaptation: Adaptation) -> Tensor:
         """The query scores of an adapted tree, shape ``(queries, way)``."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
-        end = self.progress(self.steps, adaptation.progress)
-        mixture = learner.mixture(parameters.logits, noise, self.steps, end)
+        mixture = learner.mixture(parameters.logits, noise, self.steps, self.progress(self.steps, adaptation.progress))
         return learner.judge(parameters, episode, noise, mixture)
 
     def support_images(self, episode: Episode, step: int) -> int:

@@ -45,8 +45,7 @@ class Parameters(NamedTuple):
 
     def flat(self, groups: Collection[Group] = ("weights", "logits", "head")) -> dict[str, Tensor]:
         """The tensors of some groups under the names ``group.name``."""
-        trees = self._asdict()
-        return {f"{group}.{name}": value for group in groups for name, value in trees[group].items()}
+        return {f"{group}.{name}": value for group in groups for name, value in self._asdict()[group].items()}
 
     def with_tensors(self, flat: dict[str, Tensor]) -> Parameters:
         """The tree with the tensors of ``flat`` (names as from ``flat()``) in place of its own."""

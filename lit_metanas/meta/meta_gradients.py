@@ -80,8 +80,8 @@ class MetaGradient(ABC):
         functional = self.task_map == "vmap" or (self.task_map == "auto" and fast)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
-            adaptation = Adaptation(learner, episode, noise, progress)
-            return self.task_gradient(inner_loop, parameters, adaptation, functional)
+            task = Adaptation(learner, episode, noise, progress)
+            return self.task_gradient(inner_loop, parameters, task, functional)
 
         return (mean_vmap if functional else mean_loop)(one, episodes, noises)
 

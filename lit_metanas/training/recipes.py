@@ -130,11 +130,11 @@ def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedu
 def batches(split: Split, batch_size: int, seed: int, places: Tensor | None = None) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
     # They are shuffled in each epoch, and have no last batch of one example.
-    tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
-    data: Dataset[tuple[Tensor, ...]] = tensors
+    tensors = (one for one in (split.inputs, split.labels, split.weights) if one is not None)
+    data: Dataset[tuple[Tensor, ...]] = TensorDataset(*tensors)
     number = len(split)
     if places is not None:
-        data, number = Subset(tensors, places.tolist()), len(places)
+        data, number = Subset(data, places.tolist()), len(places)
     shuffled = RandomSampler(range(number), generator=torch.Generator().manual_seed(seed))
     drop_last = images_an_epoch(number, batch_size) < number
     return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, number), drop_last))

@@ -68,8 +68,10 @@ class StepWork:
 
     def total(self, batch_size: int) -> dict[str, float]:
         """The work of a step of so many examples."""
-        kinds = sorted({*self.once, *self.each})
-        return {kind: self.once.get(kind, 0.0) + batch_size * self.each.get(kind, 0.0) for kind in kinds}
+        return {
+            kind: self.once.get(kind, 0.0) + batch_size * self.each.get(kind, 0.0)
+            for kind in sorted({*self.once, *self.each})
+        }
 
 
 def step_work(space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int) -> StepWork:
@@ -234,5 +236,4 @@ def step_seconds(
     precision: str = FLOAT32,
 ) -> float:
     """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
-    work = step_work(space, architecture, shape, way).total(batch_size)
-    return predicted_seconds(work, nominal_rates(precision))
+    return predicted_seconds(step_work(space, architecture, shape, way).total(batch_size), nominal_rates(precision))

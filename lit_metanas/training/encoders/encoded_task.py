@@ -107,9 +107,14 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
         return replace(part, inputs=front.standardised(own[id(part)]))
 
     first = replace(task, train=_first(task.train), val=task.val and _first(task.val))
-    given: dict[str, Any] = {one.name: getattr(task, one.name) for one in fields(Task)}
-    given |= {"train": encoded(task.train), "val": task.val and encoded(task.val), "test": encoded(task.test)}
-    given |= {"vocabulary": None, "preprocessing": None}
+    given: dict[str, Any] = {
+        **{one.name: getattr(task, one.name) for one in fields(Task)},
+        "train": encoded(task.train),
+        "val": task.val and encoded(task.val),
+        "test": encoded(task.test),
+        "vocabulary": None,
+        "preprocessing": None,
+    }
     number = sum(map(len, parts))
     cost = Cost(images=number, flops=number * encoder.cost.flops, seconds=perf_counter() - begin)
     return EncodedTask(**given, encoder=encoder, front=front, seen=first, encoding_cost=cost)
