@@ -84,9 +84,9 @@ class _Process(Submitted[_T]):
         self._process: Any = None
         self.pipe: Connection | None = None
 
-    def start(self, method: str) -> None:
+    def start(self) -> None:
         """Start the process."""
-        context: Any = multiprocessing.get_context(method)
+        context: Any = multiprocessing.get_context(_method())
         self._begun = perf_counter()
         self.pipe, theirs = context.Pipe(duplex=False)
         given = theirs, self._work, torch.get_default_dtype()
@@ -141,9 +141,8 @@ class _Process(Submitted[_T]):
 class _Pool:
     """Processes, at most ``number`` at a time; work that waits is begun in the order in which it was submitted."""
 
-    def __init__(self, number: int, method: str) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self._method = method
         self._waiting: deque[_Process[Any]] = deque()
         self._running: list[_Process[Any]] = []
 
@@ -178,7 +177,7 @@ class _Pool:
             one = self._waiting.popleft()
             if one.answer is None:  # else it was given up
                 self._running.append(one)
-                one.start(self._method)
+                one.start()
 
 
 _pool: ContextVar[_Pool | None] = ContextVar("_pool", default=None)
@@ -192,7 +191,7 @@ def worker_processes(number: int) -> Iterator[None]:
     # 10 ms, with a gigabyte of data 30 ms. Its one thread uses neither torch's pool of threads nor autograd's, which do
     # not survive a fork. With an accelerator autograd has threads, so there, and where systems' libraries cannot be
     # forked, processes are spawned: they import torch anew, and all that they need is sent to them.
-    pool = _Pool(number, _method()) if number > 1 else None
+    pool = _Pool(number) if number > 1 else None
     token = _pool.set(pool)
     try:
         yield

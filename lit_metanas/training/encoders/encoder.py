@@ -10,7 +10,6 @@ from functools import cached_property
 from math import inf
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -124,11 +123,6 @@ class Encoder:
         steps = own.steps_of(round(heard.longest / heard.rate * own.rate))
         longer = replace(own, steps=max(own.steps, steps))
         return replace(self, preprocessing=longer, shape=longer.shape)
-
-    @property
-    def prepared(self) -> Any:
-        """What makes its inputs, as kinds of data have it: the shape of images, or a preprocessing."""
-        return self.preprocessing or self.shape
 
     @property
     def kinds(self) -> tuple[str, ...]:
