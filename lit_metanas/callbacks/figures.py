@@ -53,10 +53,8 @@ def label(text: str, longest: int = 60) -> str:
 
 def plain_frame(axes: Axes) -> None:
     """Keep only the left and lower frame, with thin ticks and dark grey text."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=INK, labelsize=8, width=0.6, color=FAINT)
 
 
@@ -149,8 +147,7 @@ def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
     axes.tick_params(labelsize=8, labelcolor=INK, length=0, labelbottom=False)
     axes.tick_params(axis="x", length=2, color=FAINT)
     axes.locator_params(axis="x", nbins=4, integer=True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     last = [row[-1] for row in values]
     best = last.index(max(last))
     axes.get_yticklabels()[best].set_fontweight("bold")
@@ -166,8 +163,7 @@ def _scale(drawn: Figure, width: float, height: float) -> None:
     drawn.colorbar(ScalarMappable(cmap=COLOUR_MAP), cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
     axes.tick_params(labelsize=7.5, labelcolor=INK, length=2, color=FAINT)
     axes.set_title("probability", fontsize=7.5, color=INK, pad=2, loc="left")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 USUAL = "DejaVu Sans"

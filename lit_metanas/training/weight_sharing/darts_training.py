@@ -196,9 +196,10 @@ class DARTSTraining(SupernetTraining):
 
     def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
-        rate, decay = self.rates.logits, self.rates.logits_decay
         # The betas are those of DARTS, too.
-        return Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)
+        return Adam(
+            [self.logits.values], lr=self.rates.logits, betas=(0.5, 0.999), weight_decay=self.rates.logits_decay
+        )
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
