@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, natural
-from lit_metanas.callbacks.search_measures import ABSENT
+from lit_metanas.callbacks.skips import ABSENT
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.io.text import number_of
 from lit_metanas.spaces.any_input import LINEAR_SPACES, linear_space_of
@@ -196,17 +196,18 @@ def _block(axes: Axes, left: float, middle: float, block: _Block) -> None:
     )
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate("", end, start, arrowprops={
-        "arrowstyle": "-|>", "color": INK, "lw": 0.9, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], *, color: str = INK, width: float = 0.9
+) -> None:
+    head = {"arrowstyle": "-|>", "color": color, "lw": width, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops=head)
 
 
 def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text: str) -> None:
     """An arrow from before a block over its top and back into it at the height ``joint``."""
     start, turn, above = left - GAP / 3, left + BLOCK + GAP / 3, top + 0.16
     axes.plot([start, start, turn, turn], [middle, above, above, joint], color=COLOURS[0], linewidth=1.2)
-    axes.annotate("", (left + BLOCK, joint), (turn, joint), arrowprops={
-        "arrowstyle": "-|>", "color": COLOURS[0], "lw": 1.2, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+    _arrow(axes, (turn, joint), (left + BLOCK, joint), color=COLOURS[0], width=1.2)
     axes.text(left + BLOCK / 2, above + 0.06, label(text), fontsize=8, ha="center", color=COLOURS[0])
 
 

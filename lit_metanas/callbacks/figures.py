@@ -53,10 +53,8 @@ def label(text: str, longest: int = 60) -> str:
 
 def plain_frame(axes: Axes) -> None:
     """Keep only the left and lower frame, with thin ticks and dark grey text."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=INK, labelsize=8, width=0.6, color=FAINT)
 
 
@@ -79,7 +77,11 @@ def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
 
 def _write(drawn: Figure, file: BinaryIO | Path) -> None:
     """Write the figure, with all that stands around its axes; a letter that no font has becomes a box."""
-    use_fonts(drawn)
+    from matplotlib.text import Text
+
+    for text in drawn.findobj(Text):
+        if isinstance(text, Text) and not text.get_text().isascii():
+            text.set_fontfamily(_fonts())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(file, format="png", bbox_inches="tight")
@@ -124,16 +126,10 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     return drawn
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> str:
     """Sort key that puts ``layer2`` before ``layer10``."""
-    return [_natural_part(part) for part in re.split(r"(\d+)", text) if part]
-
-
-def _natural_part(part: str) -> tuple[int, str]:
-    if not part.isdecimal():
-        return -1, part
-    digits = part.lstrip("0")  # without leading zeros the longer number is the larger one, however long they are
-    return len(digits), digits
+    # Of two numbers without leading zeros the longer one is the larger, however long they are.
+    return re.sub(r"0*(\d+)", lambda number: f"{len(number[1]):09}{number[1]}", text)
 
 
 def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
@@ -151,8 +147,7 @@ def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
     axes.tick_params(labelsize=8, labelcolor=INK, length=0, labelbottom=False)
     axes.tick_params(axis="x", length=2, color=FAINT)
     axes.locator_params(axis="x", nbins=4, integer=True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     last = [row[-1] for row in values]
     best = last.index(max(last))
     axes.get_yticklabels()[best].set_fontweight("bold")
@@ -168,8 +163,7 @@ def _scale(drawn: Figure, width: float, height: float) -> None:
     drawn.colorbar(ScalarMappable(cmap=COLOUR_MAP), cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
     axes.tick_params(labelsize=7.5, labelcolor=INK, length=2, color=FAINT)
     axes.set_title("probability", fontsize=7.5, color=INK, pad=2, loc="left")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 USUAL = "DejaVu Sans"
@@ -184,17 +178,9 @@ def has_letters(text: str) -> bool:
     return text.isascii() or {ord(letter) for letter in text if not letter.isspace()} <= _letters()
 
 
-def use_fonts(drawn: Figure) -> None:
-    """Let matplotlib look for letters of all scripts in the fonts of this machine."""
-    from matplotlib.text import Text
-
-    for text in drawn.findobj(Text):
-        if isinstance(text, Text) and not text.get_text().isascii():
-            text.set_fontfamily(_fonts())
-
-
 @cache
 def _fonts() -> list[str]:
+    """The fonts of this machine in which matplotlib looks for letters of all scripts."""
     from matplotlib.font_manager import fontManager
 
     return [USUAL, *sorted({entry.name for entry in fontManager.ttflist if entry.name.startswith(_FURTHER)})]

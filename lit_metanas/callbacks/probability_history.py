@@ -43,7 +43,7 @@ class ProbabilityHistory:
         """Append a moment. Above ``MOST_MOMENTS`` every second one is removed, so that the file stays short."""
         self.moments.append(moment)
         if len(self.moments) > MOST_MOMENTS:
-            del self.moments[1:-1:2]
+            del self.moments[1:-1:2]  # the first and the last stay
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""

@@ -60,8 +60,8 @@ class Searched(Protocol):
 
 def searches(module: LightningModule) -> TypeGuard[Searching]:
     """Whether the module's class searches; the object's ``progress`` may need a running training."""
-    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture"))
-    return all(own) and hasattr(module, "space")
+    names = ("progress", "probabilities", "architecture")
+    return hasattr(module, "space") and all(hasattr(type(module), name) for name in names)
 
 
 def searching(module: LightningModule, callback: object) -> Searching:

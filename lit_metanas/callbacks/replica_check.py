@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,13 @@ def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
     # of each process's batches; optimizers' states and learning rates; of a search the architecture that it would
     # choose, and the relaxation of its logits.
     state = {name: parameter.detach() for name, parameter in module.named_parameters()}
-    state |= dict(_buffers(module))
+    local = {
+        f"{name}.{buffer}".removeprefix(".")
+        for name, layer in module.named_modules()
+        if isinstance(layer, _BATCH_NORMS)
+        for buffer, _ in layer.named_buffers(recurse=False)
+    }
+    state |= {name: value for name, value in module.named_buffers() if name not in local}
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     for place, optimizer in enumerate(trainer.optimizers):
         for parameter in (each for group in optimizer.param_groups for each in group["params"]):
@@ -47,16 +53,6 @@ def checksums(state: Mapping[str, Tensor]) -> dict[str, int]:
     """A checksum of all bits of each tensor, in the order of its elements, whatever their order in memory."""
     flat = {name: value.cpu().reshape(-1).view(torch.uint8) for name, value in state.items()}
     return {name: zlib.crc32(value.numpy().data) for name, value in flat.items()}
-
-
-def _buffers(module: LightningModule) -> Iterator[tuple[str, Tensor]]:
-    local = {
-        f"{name}.{buffer}".removeprefix(".")
-        for name, layer in module.named_modules()
-        if isinstance(layer, _BATCH_NORMS)
-        for buffer, _ in layer.named_buffers(recurse=False)
-    }
-    yield from ((name, value) for name, value in module.named_buffers() if name not in local)
 
 
 class AgreedError(ChildProcessError):
@@ -120,9 +116,8 @@ class ReplicaCheck(Callback):
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:
     """The sentence that names the process with a different tensor, by the checksums of each process."""
-    names = list(dict.fromkeys(name for row in gathered for name in row))
     odd: dict[str, list[int]] = {}
-    for name in names:
+    for name in dict.fromkeys(name for row in gathered for name in row):
         values = [row.get(name) for row in gathered]
         # If two processes differ, neither is known to be right: the first one's value counts.
         usual = Counter(values).most_common(1)[0][0]

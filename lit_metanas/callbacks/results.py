@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from lit_metanas.callbacks.architecture_file import keep_architectures
+from lit_metanas.callbacks.architecture_logger import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
@@ -52,32 +52,28 @@ class ResultsFile(Callback):
         """Merge the row into the file; a module without test scores raises ValueError."""
         if not trainer.is_global_zero:
             return
-        merge_results(self.path, [self._result(pl_module, str(trainer.precision))])
-
-    def _result(self, module: LightningModule, precision: str) -> ResultRow:
-        """The row, with all that the module knows."""
-        if not isinstance(module, Tested) or not len(module.test_values):
+        if not isinstance(pl_module, Tested) or not len(pl_module.test_values):
             raise ValueError(
-                f"ResultsFile needs test scores, but {type(module).__name__} kept none in test_values: "
+                f"ResultsFile needs test scores, but {type(pl_module).__name__} kept none in test_values: "
                 "test on at least one episode, or remove the callback."
             )
-        values = tuple(float(value) for value in module.test_values)
-        interval = t_interval(values)
+        values = tuple(map(float, pl_module.test_values))
+        interval, measured = t_interval(values), pl_module.result_fields()
         known: dict[str, Any] = {"space": "", "architecture": None, "recipe": {}, "cost": Cost(), "meta_cost": Cost()}
-        measured = module.result_fields()
-        if searches(module):
-            known |= {"space": module.space.name, "architecture": module.architecture()}
-        return ResultRow(
+        if searches(pl_module):
+            known |= {"space": pl_module.space.name, "architecture": pl_module.architecture()}
+        row = ResultRow(
             method=self.method,
             task_id=self.task_id,
             value=interval.mean,
             ci95=interval.half,
             values=values,
             hardware=hardware(),
-            precision=precision,
+            precision=str(trainer.precision),
             config=self.config,
             **{**known, **measured},
         )
+        merge_results(self.path, [row])
 
 
 TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"
@@ -189,12 +185,11 @@ ABSENT_CHOICE = "–"
 def columns_of_trials(records: Iterable[SearchRecord]) -> dict[str, list[Any]]:
     """What differs among all scored trials, by the names of choices and of a recipe's fields; the last is the score."""
     trials = [trial for record in records for trial in record.trials if trial.scored]
-    named = [_named_labels(trial) for trial in trials]
+    named = [{**trial.architecture, **trial.recipe} for trial in trials]
     names = dict.fromkeys(name for labels in named for name in labels)
     columns = {name: [labels.get(name, ABSENT_CHOICE) for labels in named] for name in names}
-    columns = {name: column for name, column in columns.items() if len(set(column)) > 1}
     return {
-        **columns,
+        **{name: column for name, column in columns.items() if len(set(column)) > 1},
         "training FLOPs": [trial.trained for trial in trials],
         "score": [trial.value for trial in trials],
     }
@@ -207,20 +202,17 @@ def draw_coordinates(records: Iterable[SearchRecord]) -> Figure | None:
         return None
     from plotly.graph_objects import Figure, Parcoords
 
-    dimensions = [_dimension(name, column) for name, column in columns.items()]
-    line = {"color": columns["score"], "colorscale": "Cividis", "showscale": True}
-    return Figure(Parcoords(dimensions=dimensions, line=line))
-
-
-def _named_labels(trial: Trial) -> dict[str, str | float]:
-    """The labels of an architecture, and the recipe that was chosen with it."""
-    recipe = {name: str(value) if isinstance(value, bool | str) else value for name, value in trial.recipe.items()}
-    return {**trial.architecture, **recipe}
+    return Figure(
+        Parcoords(
+            dimensions=[_dimension(name, column) for name, column in columns.items()],
+            line={"color": columns["score"], "colorscale": "Cividis", "showscale": True},
+        )
+    )
 
 
 def _dimension(name: str, column: Sequence[Any]) -> dict[str, Any]:
     """An axis: of numbers as they are, of labels with their names at equal distances."""
-    if not any(isinstance(value, str) for value in column):
+    if not any(isinstance(value, bool | str) for value in column):
         return {"label": name, "values": list(column)}
     labels = sorted({str(value) for value in column})
     places = [labels.index(str(value)) for value in column]

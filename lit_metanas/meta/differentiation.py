@@ -13,7 +13,6 @@ from torch import Tensor
 
 from lit_metanas.inputs.batches import float32
 from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors, stack_rows
-from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.operations import differentiated_twice
 from lit_metanas.tasks.task import Episode, Split
 
@@ -62,7 +61,6 @@ class Differentiation:
 
 
 def _leaf(value: Tensor, keep_graph: bool) -> Tensor:
-    """The tensor that a gradient is taken for."""
     if keep_graph and value.requires_grad:
         # A view: a head made from class means would otherwise pass its gradient on to the weights.
         return value.view_as(value)
@@ -74,16 +72,6 @@ TaskMap = Literal["auto", "loop", "vmap"]
 
 Metrics = dict[str, Tensor]
 TaskFunction = Callable[[Episode, TaskNoise], tuple[Parameters, Metrics]]
-
-
-def uses_vmap(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -> bool:
-    """Whether tasks are mapped by ``vmap``; ValueError if a discrete relaxation makes that impossible."""
-    if task_map == "vmap" and relaxation.discrete:
-        raise ValueError(
-            f"{type(relaxation).__name__} computes a different child for each task, which task_map 'vmap' cannot: use "
-            "'loop'."
-        )
-    return task_map == "vmap" or (task_map == "auto" and device.type == "cuda" and not relaxation.discrete)
 
 
 def mean_loop(

@@ -107,6 +107,7 @@ class LinearHead(Head):
         rows = self.way or way
         if rows is None:
             raise ValueError("LinearHead does not know the number of classes: give it as 'way'.")
+        # The weights of torch's nn.Linear begin in the same range.
         weight = (2 * torch.rand(rows, features, generator=generator) - 1) / features**0.5
         return {"weight": weight, "bias": torch.zeros(rows)}
 
@@ -156,6 +157,7 @@ class PrototypeHead(Head):
         """The logarithm of the scale, shape ``()``, if it is learned."""
         if not self.learned:
             return {}
+        # The logarithm, so that no step makes the scale negative.
         return {self._name: torch.tensor(math.log(self.scale))}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:

@@ -32,9 +32,9 @@ class Adaptation:
         learner, counts = self.learner, list(images)
         if learner.head.starts_from_support:
             counts[0] += len(self.episode.support)
-        mixtures = (learner.mixture(parameters.logits, self.noise, step, self.progress) for step in range(len(counts)))
         return TRAINING_PASSES * sum(
-            learner.supernet.flops(mixture) * count for mixture, count in zip(mixtures, counts, strict=True)
+            count * learner.supernet.flops(learner.mixture(parameters.logits, self.noise, step, self.progress))
+            for step, count in enumerate(counts)
         )
 
 
@@ -90,8 +90,7 @@ class InnerLoop(ABC):
     def judge(self, parameters: Parameters, adaptation: Adaptation) -> Tensor:
         """The query scores of an adapted tree, shape ``(queries, way)``."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
-        end = self.progress(self.steps, adaptation.progress)
-        mixture = learner.mixture(parameters.logits, noise, self.steps, end)
+        mixture = learner.mixture(parameters.logits, noise, self.steps, self.progress(self.steps, adaptation.progress))
         return learner.judge(parameters, episode, noise, mixture)
 
     def support_images(self, episode: Episode, step: int) -> int:
@@ -220,6 +219,7 @@ class HeadInnerLoop(InnerLoop):
         mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
         features = learner.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
         if not adaptation.differentiate.second_order:
+            # Inner gradients are constants: no graph of the features is needed.
             features = features.detach()
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
@@ -281,8 +281,7 @@ class AlternatingInnerLoop(InnerLoop):
         moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
         parts = (adaptation, adaptation)
         if self.logit_split:
-            first, second = self._split(adaptation.episode)
-            parts = _part(adaptation, first), _part(adaptation, second)
+            parts = self._split(adaptation)
         for step in range(self.steps):
             for groups, part in zip(moving, parts, strict=True):
                 parameters = self.step(parameters, part, groups, step)
@@ -294,8 +293,9 @@ class AlternatingInnerLoop(InnerLoop):
             return len(episode.support)
         return len(episode.support) * 2
 
-    def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
-        """Positions of the logits' and of the weights' examples, the same share of every class."""
+    def _split(self, adaptation: Adaptation) -> tuple[Adaptation, Adaptation]:
+        """The adaptation with the logits' and with the weights' examples, the same share of every class."""
+        episode = adaptation.episode
         cut = max(1, round(self.logit_split * episode.shot))
         if cut >= episode.shot:
             raise ValueError(
@@ -304,7 +304,7 @@ class AlternatingInnerLoop(InnerLoop):
             )
         places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
         by_class = places.view(episode.way, -1)  # the examples of a support set lie class by class
-        return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
+        return _part(adaptation, by_class[:, :cut].reshape(-1)), _part(adaptation, by_class[:, cut:].reshape(-1))
 
 
 def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:

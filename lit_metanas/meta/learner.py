@@ -45,8 +45,7 @@ class Parameters(NamedTuple):
 
     def flat(self, groups: Collection[Group] = ("weights", "logits", "head")) -> dict[str, Tensor]:
         """The tensors of some groups under the names ``group.name``."""
-        trees = self._asdict()
-        return {f"{group}.{name}": value for group in groups for name, value in trees[group].items()}
+        return {f"{group}.{name}": value for group in groups for name, value in self._asdict()[group].items()}
 
     def with_tensors(self, flat: dict[str, Tensor]) -> Parameters:
         """The tree with the tensors of ``flat`` (names as from ``flat()``) in place of its own."""
@@ -165,13 +164,8 @@ class Learner:
         """Embed ``inputs``, shape ``(n, *shape)``, as ``(n, features)``, at least float32; see ``Supernet.forward``."""
         if statistics is None and self.batch_norm == "running":
             statistics = self.statistics
-        features: Tensor = functional_call(
-            self.supernet,
-            weights,
-            (inputs, mixture, noise or None, statistics or None, record),
-            tie_weights=self._ties_weights,
-        )
-        return at_least_float32(features)
+        given = inputs, mixture, noise or None, statistics or None, record
+        return at_least_float32(functional_call(self.supernet, weights, given, tie_weights=self._ties_weights))
 
     def head_scores(self, head: Tensors, asked: Tensor, compared: Tensor, support: Split, way: int) -> Tensor:
         """The scores of some features (``Head.scores``), without autocast: of bf16 a distance has too few digits."""
@@ -220,8 +214,8 @@ class Learner:
             # Neither set is normalised by itself: it is faster to embed both together.
             joined = {name: torch.cat([dropout[name], value]) for name, value in noise.query.items()}
             inputs = join_inputs([support.inputs, query.inputs])
-            features = self.features(parameters.weights, inputs, mixture, noise=joined)
-            compared, asked = features.split([len(support), len(query)])
+            both = self.features(parameters.weights, inputs, mixture, noise=joined)
+            compared, asked = both.split([len(support), len(query)])
         else:
             # Recorded only if it is read: batch-norm that also gives its statistics takes twice the time.
             statistics: Tensors | None = {} if self.batch_norm == "support" else None

@@ -16,7 +16,6 @@ from lit_metanas.meta.differentiation import (
     TaskMap,
     mean_loop,
     mean_vmap,
-    uses_vmap,
 )
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, AlternatingInnerLoop, HeadInnerLoop, InnerLoop, JointInnerLoop
@@ -72,11 +71,17 @@ class MetaGradient(ABC):
             ValueError: learner, inner loop and task map do not fit together.
         """
         self.check(learner.head, learner.relaxation, inner_loop)
-        functional = uses_vmap(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
+        if self.task_map == "vmap" and learner.relaxation.discrete:
+            raise ValueError(
+                f"{type(learner.relaxation).__name__} computes a different child for each task, which task_map 'vmap' "
+                "cannot: use 'loop'."
+            )
+        fast = episodes[0].support.inputs.device.type == "cuda" and not learner.relaxation.discrete
+        functional = self.task_map == "vmap" or (self.task_map == "auto" and fast)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
-            adaptation = Adaptation(learner, episode, noise, progress)
-            return self.task_gradient(inner_loop, parameters, adaptation, functional)
+            task = Adaptation(learner, episode, noise, progress)
+            return self.task_gradient(inner_loop, parameters, task, functional)
 
         return (mean_vmap if functional else mean_loop)(one, episodes, noises)
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from lit_metanas.training.recipes import Recipe as Recipe
     from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
     from lit_metanas.training.trainers import Trainer as Trainer
-    from lit_metanas.training.weight_sharing.darts_training import DARTSRates as DARTSRates
-    from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
-    from lit_metanas.training.weight_sharing.hypergradient import (
+    from lit_metanas.training.weight_sharing.darts_training import (
+        DARTSRates as DARTSRates,
         FirstOrder as FirstOrder,
         Hypergradient as Hypergradient,
         SecondOrder as SecondOrder,
     )
+    from lit_metanas.training.weight_sharing.enas_training import ControllerRates as ControllerRates
     from lit_metanas.training.weight_sharing.supernet_training import WeightRates as WeightRates
 
 _NAMES = {
@@ -41,9 +41,8 @@ _NAMES = {
     "recipes": "Recipe",
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
-    "weight_sharing.darts_training": "DARTSRates",
+    "weight_sharing.darts_training": "DARTSRates FirstOrder Hypergradient SecondOrder",
     "weight_sharing.enas_training": "ControllerRates",
-    "weight_sharing.hypergradient": "FirstOrder Hypergradient SecondOrder",
     "weight_sharing.supernet_training": "WeightRates",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -39,8 +39,7 @@ class ArchitectureLogits(nn.Module):
         """Whether any choice has more than one candidate left."""
         if max(self.sizes, default=1) == 1:
             return False
-        left = (~self.pruned).split(self.sizes)
-        return any(int(row.sum()) > 1 for row in left)
+        return any(int(row.sum()) > 1 for row in (~self.pruned).split(self.sizes))
 
     def tree(self) -> dict[str, Tensor]:
         """The logits by choice, each of shape ``(labels,)``, pruned candidates far below all others; detached."""
@@ -53,8 +52,7 @@ class ArchitectureLogits(nn.Module):
 
     def flat(self, tree: Mapping[str, Tensor]) -> Tensor:
         """One vector of a tree's tensors, zero for pruned candidates: a gradient of ``values``."""
-        joined = torch.cat([tree[choice.name] for choice in self.choices])
-        return joined.masked_fill(self.pruned, 0.0)
+        return torch.cat([tree[choice.name] for choice in self.choices]).masked_fill(self.pruned, 0.0)
 
     @torch.no_grad()
     def prune(self, below: float) -> None:
@@ -64,56 +62,49 @@ class ArchitectureLogits(nn.Module):
 
     def tie(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Replace each tensor by the mean over the choices of its group."""
-        means: dict[str, Tensor] = {}
-        for group in self._groups():
-            means |= dict.fromkeys(group, torch.stack([tree[name] for name in group]).mean(0))
-        return {choice.name: means[choice.name] for choice in self.choices}
+        return self._tied(tree, lambda rows: torch.stack(rows).mean(0))
 
     def tie_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give all choices of a group the noise of its first, so that they take the same label."""
-        shared: dict[str, Tensor] = {}
-        for group in self._groups():
-            shared |= dict.fromkeys(group, noise[group[0]])
-        return {choice.name: shared[choice.name] for choice in self.choices}
+        return self._tied(noise, lambda rows: rows[0])
 
-    def _groups(self) -> list[list[str]]:
-        """Names of the choices that are tied; one without a group is tied to none."""
-        groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        for choice in self.choices:
-            groups.setdefault((choice.group or choice.name, choice.labels), []).append(choice.name)
-        return list(groups.values())
+    def _tied(self, tree: Mapping[str, Tensor], joined: Callable[[list[Tensor]], Tensor]) -> dict[str, Tensor]:
+        """One tensor for all choices of a group; a choice without a group is tied to none."""
+        keys = {choice.name: (choice.group or choice.name, choice.labels) for choice in self.choices}
+        rows: dict[object, list[Tensor]] = {}
+        for name, key in keys.items():
+            rows.setdefault(key, []).append(tree[name])
+        shared = {key: joined(own) for key, own in rows.items()}
+        return {name: shared[key] for name, key in keys.items()}
 
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
         """Take over another space's logits for the labels that both have; what is pruned there is pruned here."""
-        for choice, row in zip(self.choices, self.values.split(self.sizes), strict=True):
+        values, masks = self.values.split(self.sizes), self.pruned.split(self.sizes)
+        for choice, row, gone in zip(self.choices, values, masks, strict=True):
             theirs = list(labels.get(choice.name, ()))
             for place, label in enumerate(choice.labels):
                 if label in theirs:
                     row[place] = logits[choice.name][theirs.index(label)]
-        for row, gone in zip(self.values.split(self.sizes), self.pruned.split(self.sizes), strict=True):
             pruned = row <= PRUNED / 2
             gone |= pruned & ~pruned.all()
             row.masked_fill_(pruned, 0.0)
 
     def _initial(self, prior: Mapping[str, str], strength: float) -> Tensor:
-        used = set()
-        rows = []
-        for choice in self.choices:
-            row = torch.zeros(len(choice.labels))
-            keys = [key for key in (choice.name, choice.group) if key in prior]
-            used.update(keys)
-            for key in keys[:1] if len(choice.labels) > 1 else ():
-                if prior[key] not in choice.labels:
-                    raise ValueError(
-                        f"prior: '{key}' has no label '{prior[key]}' in {choice.name}: use {', '.join(choice.labels)}."
-                    )
-                row[choice.labels.index(prior[key])] = strength
-            rows.append(row)
-        unknown = prior.keys() - used
-        if unknown:
-            names = sorted({choice.group for choice in self.choices})
-            raise ValueError(f"prior: the space has no choice '{min(unknown)}': use {', '.join(names)}.")
+        names = {name for choice in self.choices for name in (choice.name, choice.group)}
+        if unknown := prior.keys() - names:
+            groups = sorted({choice.group for choice in self.choices})
+            raise ValueError(f"prior: the space has no choice '{min(unknown)}': use {', '.join(groups)}.")
+        rows = [torch.zeros(len(choice.labels)) for choice in self.choices]
+        for choice, row in zip(self.choices, rows, strict=True):
+            key = choice.name if choice.name in prior else choice.group
+            if key not in prior or len(choice.labels) == 1:
+                continue
+            if prior[key] not in choice.labels:
+                raise ValueError(
+                    f"prior: '{key}' has no label '{prior[key]}' in {choice.name}: use {', '.join(choice.labels)}."
+                )
+            row[choice.labels.index(prior[key])] = strength
         return torch.cat(rows)
 
 

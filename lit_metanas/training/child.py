@@ -286,10 +286,9 @@ def _fit(
     precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
-        data = plain
-        if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
-            data = replace(plain, inputs=channels_last(plain.inputs))
+        data = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
+        if data.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
+            data = replace(data, inputs=channels_last(data.inputs))
         child.colours = child.recipe.augmentation != NO_AUGMENTATION and colours_can_change(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)

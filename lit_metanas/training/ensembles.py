@@ -25,8 +25,7 @@ class Ensemble(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
         first, *others = (network(inputs) for network in self.networks)
-        mean: Tensor = sum(others, start=first) * (1 / len(self.networks))
-        return mean
+        return torch.mul(sum(others, start=first), 1 / len(self.networks))
 
 
 class WithLinear(nn.Module):
@@ -55,8 +54,7 @@ class WithLinear(nn.Module):
             own, others = inputs[:, :first], inputs[:, first:]
             if others.is_floating_point():  # behind features of an encoder
                 others = others.long()
-        mean: Tensor = self.shares[0] * self.network(own) + self.shares[1] * self.linear(others)
-        return mean
+        return self.shares[0] * self.network(own) + self.shares[1] * self.linear(others)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Also read what was saved with the sum of both halved."""

@@ -183,8 +183,8 @@ def outer_mean(
         message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
         distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
         *pieces, sums = message.split([part.numel() for part in parts])
-        means = zip(tensors.items(), pieces, strict=False)
-        gradients = gradients.with_tensors({k: (piece / world).view_as(own).to(own) for (k, own), piece in means})
+        pairs = zip(tensors.items(), pieces, strict=False)
+        gradients = gradients.with_tensors({k: (piece / world).view_as(own).to(own) for (k, own), piece in pairs})
         rows = dict(zip(rows, pieces[len(tensors) :], strict=True))
         *flops_parts, signals = sums.tolist()
         flops = sum(int(part) << shift for part, shift in zip(flops_parts, _SHIFTS, strict=True))
@@ -210,8 +210,8 @@ class EpisodeScores:
     def gather(self, trainer: Trainer) -> list[float]:
         """The scores of all processes, of which some may have judged an episode fewer, in the episodes' order."""
         world, rank = trainer.world_size, trainer.global_rank
-        numbered: list[Any] = [[(place * world + rank, score) for place, score in enumerate(self.mine)]]
+        own = [(place * world + rank, score) for place, score in enumerate(self.mine)]
+        numbered = [own] * world
         if world > 1:
-            (own,), numbered = numbered, [None] * world
             distributed.all_gather_object(numbered, own)
         return [score for _, score in sorted(chain(*numbered))]

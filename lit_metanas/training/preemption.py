@@ -174,11 +174,10 @@ def how_to_go_on(trainer: Trainer) -> str:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     guards = [callback for callback in callbacks if isinstance(callback, Preemption)]
     paths = [*(guard.checkpoint(trainer) for guard in guards), _last_checkpoint(trainer)]
-    mine = (path for path in paths if path.exists() and not any(guard.is_anothers(path) for guard in guards))
-    path = next(mine, None)
-    if path is None:
-        return f"there is no checkpoint '{paths[0]}' yet, so the next start is from the beginning"
-    return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
+    for path in paths:
+        if path.exists() and not any(guard.is_anothers(path) for guard in guards):
+            return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
+    return f"there is no checkpoint '{paths[0]}' yet, so the next start is from the beginning"
 
 
 def end_at_sigterm(trainer: Trainer) -> None:

@@ -26,8 +26,6 @@ SMALLEST_BATCH = 2
 _LEAST = {"int": 1, "float": 0}
 """The smallest values of fields, by their types."""
 
-_SHARES = ("label_smoothing", "warmup", "average")
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -81,9 +79,8 @@ class Recipe:
             value, least = getattr(self, field.name), _LEAST.get(str(field.type))
             if least is not None and value < least:
                 raise ValueError(f"Recipe: {field.name} is {value}; it must be at least {least}.")
-        for name in _SHARES:
-            value = getattr(self, name)
-            if value > 1:
+        for name in ("label_smoothing", "warmup", "average"):
+            if (value := getattr(self, name)) > 1:
                 raise ValueError(f"Recipe: {name} is {value}; it must be at most 1.")
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
@@ -133,11 +130,11 @@ def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedu
 def batches(split: Split, batch_size: int, seed: int, places: Tensor | None = None) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs, labels, and weights if there are any, of all examples or of those at some places."""
     # They are shuffled in each epoch, and have no last batch of one example.
-    tensors = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
-    data: Dataset[tuple[Tensor, ...]] = tensors
+    tensors = (one for one in (split.inputs, split.labels, split.weights) if one is not None)
+    data: Dataset[tuple[Tensor, ...]] = TensorDataset(*tensors)
     number = len(split)
     if places is not None:
-        data, number = Subset(tensors, places.tolist()), len(places)
+        data, number = Subset(data, places.tolist()), len(places)
     shuffled = RandomSampler(range(number), generator=torch.Generator().manual_seed(seed))
     drop_last = images_an_epoch(number, batch_size) < number
     return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, number), drop_last))
@@ -179,8 +176,7 @@ class WeightAverage(nn.Module):
     @property
     def network(self) -> nn.Module:
         """The network with averaged weights."""
-        module: nn.Module = self.averaged.module
-        return module
+        return self.averaged.module
 
     def update(self, network: nn.Module) -> None:
         """Take in a network's weights after a step."""

@@ -68,8 +68,10 @@ class StepWork:
 
     def total(self, batch_size: int) -> dict[str, float]:
         """The work of a step of so many examples."""
-        kinds = sorted({*self.once, *self.each})
-        return {kind: self.once.get(kind, 0.0) + batch_size * self.each.get(kind, 0.0) for kind in kinds}
+        return {
+            kind: self.once.get(kind, 0.0) + batch_size * self.each.get(kind, 0.0)
+            for kind in sorted({*self.once, *self.each})
+        }
 
 
 def step_work(space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int) -> StepWork:
@@ -78,14 +80,15 @@ def step_work(space: SearchSpace, architecture: Mapping[str, str], shape: Shape,
     known, key = _found.setdefault(space, {}), (own, tuple(plain_shape(shape)), way)
     if key not in known:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            # Two inputs, as batch norm refuses to train on one.
             child, inputs = space.child(own, shape, way), blank_inputs(2, shape)
         targets = torch.ones(2, getattr(child, "steps", 1), dtype=torch.int64)  # which networks that write read, too
         known[key] = record_work(child, partial(space.training_scores, child), inputs, targets)
     return known[key]
 
 
-_found: WeakKeyDictionary[SearchSpace, dict[tuple[Architecture, tuple[int | str, ...], int], StepWork]]
-_found = WeakKeyDictionary()
+_Key = tuple[Architecture, tuple[int | str, ...], int]
+_found: WeakKeyDictionary[SearchSpace, dict[_Key, StepWork]] = WeakKeyDictionary()
 
 
 def record_work(network: nn.Module, forward: Callable[..., object], *batch: Tensor) -> StepWork:
@@ -136,7 +139,6 @@ class _Recorder(TorchDispatchMode):
 
 
 def _tensors(value: object) -> list[Tensor]:
-    """A tensor, or those in a list."""
     several = value if isinstance(value, tuple | list) else (value,)
     return [each for each in several if isinstance(each, Tensor)]
 
@@ -171,15 +173,6 @@ def _plain_kind(taken: Sequence[Tensor], made: Tensor) -> str:
     return "plain"
 
 
-def _depthwise_size(sides: Sequence[int], stride: int) -> str:
-    """What the work of a depthwise convolution is called by."""
-    if stride > 1:
-        return "strided"
-    if max(sides) >= LARGE_KERNEL:
-        return "large"
-    return "small"
-
-
 def _convolution_work(
     inputs: Tensor, kernel: Tensor, made: Tensor, *, stride: int, groups: int
 ) -> tuple[str, Mapping[str, float]]:
@@ -188,23 +181,27 @@ def _convolution_work(
     if groups > 1:
         # The gradient of the inputs is computed with margins, which are more than the inputs of small maps.
         margins = prod((one + side - 1) / one for one, side in zip(inputs.shape[2:], sides, strict=True))
-        kind = f"{call} {_depthwise_size(sides, stride)} depthwise"
+        size = "large" if max(sides) >= LARGE_KERNEL else "small"
+        if stride > 1:
+            size = "strided"
+        kind = f"{call} {size} depthwise"
         return call, {
             f"{kind} multiply-adds": made.numel() * channels * taps,
             f"{kind} values": inputs.numel() * margins,
         }
-    kind = f"{call} pointwise" if taps == 1 else f"{call} convolution"
+    kind, inner = "convolution", _lanes(channels)
+    if taps == 1:
+        kind = "pointwise"
     if channels <= FEW_CHANNELS:
         # One channel has no layout, and what is behind it is computed with the channels first.
-        colours = "grey" if channels == 1 else "colour"
-        kind, inner = f"{call} {colours}", channels
-    else:
-        inner = _lanes(channels)
+        kind, inner = "colour", channels
+    if channels == 1:
+        kind = "grey"
     multiply_adds = made.numel() / width * _lanes(width) * inner * taps
     values = made.numel() + inputs.numel()
     if not inputs.requires_grad:  # no gradient of a network's inputs is computed
         multiply_adds, values = multiply_adds * 2 / 3, made.numel()
-    work = {f"{kind} multiply-adds": multiply_adds, f"{kind} values": values}
+    work = {f"{call} {kind} multiply-adds": multiply_adds, f"{call} {kind} values": values}
     if stride > 1:
         work[f"{call} strided values"] = inputs.numel()
     return call, work
@@ -221,8 +218,7 @@ def nominal_rates(precision: str = FLOAT32) -> Mapping[str, float]:
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    rates: Mapping[str, float] = tables[precision]["rates"]
-    return rates
+    return dict(tables[precision]["rates"])
 
 
 def predicted_seconds(work: Mapping[str, float], rates: Mapping[str, float]) -> float:
@@ -240,5 +236,4 @@ def step_seconds(
     precision: str = FLOAT32,
 ) -> float:
     """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW."""
-    work = step_work(space, architecture, shape, way).total(batch_size)
-    return predicted_seconds(work, nominal_rates(precision))
+    return predicted_seconds(step_work(space, architecture, shape, way).total(batch_size), nominal_rates(precision))

@@ -129,7 +129,6 @@ class InnerTraining:
 
 
 def _is_leading(value: Tensor, whole: Tensor) -> bool:
-    """Whether a tensor is the leading part of another."""
     return value.dim() == whole.dim() and torch.equal(value, whole[tuple(map(slice, value.shape))])
 
 
@@ -188,8 +187,11 @@ class TaskReptile(OuterTraining):
         seed: int = 0,
     ) -> None:
         super().__init__(flops=flops, skipped=skipped, seed=seed)
-        least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 2)}
-        least["val_architectures"] = (val_architectures, 1)
+        least = {
+            "inner_steps": (inner_steps, 1),
+            "batch_size": (batch_size, 2),
+            "val_architectures": (val_architectures, 1),
+        }
         for name, (value, bound) in least.items():
             if value < bound:
                 raise ValueError(f"TaskReptile: {name} is {short_number(value)}; give at least {bound}.")
@@ -222,8 +224,7 @@ class TaskReptile(OuterTraining):
     def setup(self, stage: str) -> None:
         """Make the weights for the tasks of the data module."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        example = getattr(data, "example", None)
+        example = getattr(getattr(self.trainer, "datamodule", None), "example", None)
         if not isinstance(example, Task):
             raise ValueError("TaskReptile learns from whole tasks: give a data module of such, TrainingTaskDataModule.")
         self.space.check_objective(example.goal)
@@ -244,9 +245,10 @@ class TaskReptile(OuterTraining):
         """One outer step: adapt a child to each task, and go towards the mean of all processes."""
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
         tasks = [each.task for each in batch]
-        places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
-        pairs = zip(tasks, places, strict=True)
-        adapted = [self._adapt(task, task_generator(self.seed, step, place)) for task, place in pairs]
+        adapted = [
+            self._adapt(task, task_generator(self.seed, step, place * trainer.world_size + trainer.global_rank))
+            for place, task in enumerate(tasks)
+        ]
         mean, losses, inputs = self._mean_change(adapted)
         if not bool(losses.isfinite().all()):
             self.leave_out(
@@ -313,8 +315,8 @@ class TaskReptile(OuterTraining):
             raise ValueError("The checkpoint is damaged: give one that `fit` of TaskReptile wrote.") from None
 
     def _parameters_by_name(self) -> dict[str, nn.Parameter]:
-        own = dict(self.named_parameters())
-        return {name.removeprefix(SUPERNET_WEIGHTS).removeprefix(OUTPUT_WEIGHTS): value for name, value in own.items()}
+        own = self.named_parameters()
+        return {name.removeprefix(SUPERNET_WEIGHTS).removeprefix(OUTPUT_WEIGHTS): value for name, value in own}
 
     def _check(self, task: Task) -> None:
         """Refuse a task that cannot share weights with the others."""

@@ -271,7 +271,6 @@ def _device_of(accelerator: object) -> torch.device:
 
 
 def _as_list(given: Any) -> list[Any]:
-    """One or several as a new list."""
     if isinstance(given, list):
         return [*given]
     return [each for each in (given,) if each is not None]

@@ -79,19 +79,14 @@ class _Process(Submitted[_T]):
     def __init__(self, work: Work[_T], step_ended: StepEnded, pool: _Pool) -> None:
         super().__init__(work, step_ended)
         self._pool = pool
-        self._answer: tuple[Any, BaseException | None] | None = None
+        self.answer: tuple[Any, BaseException | None] | None = None  # once the work is done, or its process has died
         self._begun = 0.0
         self._process: Any = None
         self.pipe: Connection | None = None
 
-    @property
-    def answered(self) -> bool:
-        """Whether the work is done, or its process has died."""
-        return self._answer is not None
-
-    def start(self, method: str) -> None:
+    def start(self) -> None:
         """Start the process."""
-        context: Any = multiprocessing.get_context(method)
+        context: Any = multiprocessing.get_context(_method())
         self._begun = perf_counter()
         self.pipe, theirs = context.Pipe(duplex=False)
         given = theirs, self._work, torch.get_default_dtype()
@@ -111,21 +106,21 @@ class _Process(Submitted[_T]):
             self._process.join()
             self.seconds, code = perf_counter() - self._begun, self._process.exitcode
             how = f"exit code {code}" if code >= 0 else f"killed by signal {-code}, as for want of memory"
-            self._answer = None, RuntimeError(f"its process died ({how})")
+            self.answer = None, RuntimeError(f"its process died ({how})")
         else:
             if message is None:
                 self._step_ended()
                 return
             found, error, self.seconds, warned = message
-            self._answer = found, error
+            self.answer = found, error
             for each in warned:
                 warnings.warn_explicit(*each)
         self.give_up()
 
     def give_up(self) -> None:
         """End the process once it has answered, or before."""
-        if self._answer is None:
-            self._answer = None, RuntimeError("it was given up")
+        if self.answer is None:
+            self.answer = None, RuntimeError("it was given up")
             self.seconds = perf_counter() - self._begun if self._begun else 0.0
         if self._process is not None and self.pipe is not None:
             self._process.kill()
@@ -136,8 +131,8 @@ class _Process(Submitted[_T]):
 
     def _wait(self) -> _T:
         self._pool.wait_for(self)
-        assert self._answer is not None
-        (found, error), self._answer = self._answer, (None, None)  # so that nothing holds the weights twice
+        assert self.answer is not None
+        (found, error), self.answer = self.answer, (None, None)  # so that nothing holds the weights twice
         if error is not None:
             raise error
         return found
@@ -146,9 +141,8 @@ class _Process(Submitted[_T]):
 class _Pool:
     """Processes, at most ``number`` at a time; work that waits is begun in the order in which it was submitted."""
 
-    def __init__(self, number: int, method: str) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self._method = method
         self._waiting: deque[_Process[Any]] = deque()
         self._running: list[_Process[Any]] = []
 
@@ -162,7 +156,7 @@ class _Pool:
     def wait_for(self, one: _Process[Any]) -> None:
         """Go on until some work is done; if that is interrupted, all work is given up."""
         try:
-            while not one.answered:
+            while one.answer is None:
                 self._start()
                 ready = wait([each.pipe for each in self._running if each.pipe is not None])
                 for each in [each for each in self._running if each.pipe in ready]:
@@ -178,12 +172,12 @@ class _Pool:
             each.give_up()
 
     def _start(self) -> None:
-        self._running = [each for each in self._running if not each.answered]
+        self._running = [each for each in self._running if each.answer is None]
         while self._waiting and len(self._running) < self.number:
             one = self._waiting.popleft()
-            if not one.answered:  # else it was given up
+            if one.answer is None:  # else it was given up
                 self._running.append(one)
-                one.start(self._method)
+                one.start()
 
 
 _pool: ContextVar[_Pool | None] = ContextVar("_pool", default=None)
@@ -197,7 +191,7 @@ def worker_processes(number: int) -> Iterator[None]:
     # 10 ms, with a gigabyte of data 30 ms. Its one thread uses neither torch's pool of threads nor autograd's, which do
     # not survive a fork. With an accelerator autograd has threads, so there, and where systems' libraries cannot be
     # forked, processes are spawned: they import torch anew, and all that they need is sent to them.
-    pool = _Pool(number, _method()) if number > 1 else None
+    pool = _Pool(number) if number > 1 else None
     token = _pool.set(pool)
     try:
         yield
@@ -272,7 +266,6 @@ def _signals_wait() -> Iterator[None]:
 
 
 def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
-    """Work in a worker process, and answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all, and the main process ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
@@ -293,7 +286,6 @@ def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the main one has died."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

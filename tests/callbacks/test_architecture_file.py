@@ -2,27 +2,28 @@ import math
 
 import pytest
 
-from lit_metanas.callbacks import ArchitectureFile
+from lit_metanas.callbacks import ArchitectureFile, architecture_logger
 from lit_metanas.records import read_architectures
+from lit_metanas.records.result_files import write_architectures
 
 
-class Writes(ArchitectureFile):
-    """Notes the value of each row."""
+@pytest.fixture
+def written(monkeypatch):
+    """The values of the rows that are written."""
+    values = []
 
-    def __init__(self, **arguments):
-        super().__init__(**arguments)
-        self.written = []
+    def write(path, rows):
+        values.extend(round(row.value, 3) for row in rows)
+        write_architectures(path, rows)
 
-    def _row(self, pl_module, value):
-        self.written.append(round(value, 3))
-        return super()._row(pl_module, value)
+    monkeypatch.setattr(architecture_logger, "write_architectures", write)
+    return values
 
 
-def test_written_on_improvement_only(fit, drifting, tmp_path):
-    writes = Writes()
+def test_written_on_improvement_only(fit, drifting, written, tmp_path):
     module = drifting([0.4, 0.3, math.nan, 0.5, 0.5, 0.6])
-    fit(module, [writes], epochs=6, sanity=1)
-    assert writes.written == [0.4, 0.5, 0.6]
+    fit(module, [ArchitectureFile()], epochs=6, sanity=1)
+    assert written == [0.4, 0.5, 0.6]
     (row,) = read_architectures(tmp_path / "architectures.json")
     assert row.architecture == module.architecture()
     assert row.value == pytest.approx(0.6)
@@ -30,12 +31,12 @@ def test_written_on_improvement_only(fit, drifting, tmp_path):
     assert row.cost.flops == 10**9
 
 
-def test_resumed_training_keeps_the_better_one(fit, drifting, tmp_path):
-    trainer = fit(drifting([0.9, 0.8]), [Writes()], epochs=2)
+def test_resumed_training_keeps_the_better_one(fit, drifting, written, tmp_path):
+    trainer = fit(drifting([0.9, 0.8]), [ArchitectureFile()], epochs=2)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
-    writes = Writes()
-    fit(drifting([0.9, 0.8, 0.85]), [writes], epochs=3, ckpt_path=str(tmp_path / "half.ckpt"))
-    assert writes.written == []
+    assert written == [0.9]
+    fit(drifting([0.9, 0.8, 0.85]), [ArchitectureFile()], epochs=3, ckpt_path=str(tmp_path / "half.ckpt"))
+    assert written == [0.9]
     assert read_architectures(tmp_path / "architectures.json")[0].value == pytest.approx(0.9)
 
 

@@ -4,10 +4,10 @@ import math
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from lit_metanas.callbacks import ArchitectureLogger
 from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment, ProbabilityHistory
-from lit_metanas.callbacks.search_measures import entropy, gap
 
 
 def expected(direction: torch.Tensor, steps: int) -> list[float]:
@@ -117,12 +117,15 @@ def test_a_history_stays_short_and_keeps_its_ends():
     assert steps == sorted(set(steps))
 
 
-def test_entropy_of_uniform_and_decided():
-    assert entropy(torch.full((4,), 0.25)) == pytest.approx(math.log(4))
-    assert entropy(torch.tensor([0.0, 1.0, 0.0])) == 0
+def test_scalars_tell_entropy_and_gap(fit, module):
+    logged = {}
 
+    class Kept(DummyLogger):
+        def log_metrics(self, metrics, step=None):
+            logged.update(metrics)
 
-def test_gap_needs_both_accuracies():
-    metrics = {"val/accuracy_one_hot": torch.tensor(0.5), "val/accuracy_relaxed": torch.tensor(0.75)}
-    assert gap(metrics) == pytest.approx(0.25)
-    assert gap({"val/accuracy_one_hot": torch.tensor(0.5)}) is None
+    fit(module, [ArchitectureLogger()], logger=Kept(), epochs=1)
+    shares = expected(module.direction["kernel"], 4)
+    entropy = -sum(share * math.log(share) for share in shares)
+    assert logged["arch/kernel/entropy"] == pytest.approx(entropy, abs=1e-6)
+    assert logged["arch/gap"] == pytest.approx(0.125)

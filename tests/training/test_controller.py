@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lit_metanas.spaces import Choice, ChoiceSpace
-from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
+from lit_metanas.training.weight_sharing.enas_training import Controller, policy_loss
 
 
 class Tiny(ChoiceSpace):

@@ -15,7 +15,7 @@ from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
 from lit_metanas.spaces import Architecture
 from lit_metanas.training import ArchitectureSchedule
-from lit_metanas.training.meta_search.training_state import RunningStatistics
+from lit_metanas.training.meta_search.episode_evaluation import RunningStatistics
 
 
 @pytest.fixture(scope="module")

@@ -320,7 +320,7 @@ def with_encoders(
 
 
 def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
-    raw = read(encoder.prepared)
+    raw = read(encoder.preprocessing or encoder.shape)  # images have their shape alone
     train = replace(raw.train, weights=task.train.weights)
     seconds = SHARES.encoding * 60 * (options.minutes or inf)
     return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)

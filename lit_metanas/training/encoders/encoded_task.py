@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, fields, replace
 from math import inf
 from time import perf_counter
@@ -41,19 +42,6 @@ class Standardised(nn.Module):
     def standardised(self, features: Tensor) -> Tensor:
         """Features of the encoder, shape ``(n, numbers)``, standardised."""
         return (features - self.mean) * self.scale
-
-
-class WithEncoder(nn.Module):
-    """An encoder and the network behind it: what the encoder takes in, scores out."""
-
-    def __init__(self, encoder: nn.Module, network: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.network = encoder, network
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, *shape)`` to the scores of the network."""
-        scores: Tensor = self.network(self.encoder(inputs))
-        return scores
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -110,7 +98,7 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
             f"{describe_shape(task.shape)}: make the task with such inputs."
         )
     begin = perf_counter()
-    parts = [task.train, *([] if task.val is None else [task.val]), task.test]
+    parts = [part for part in (task.train, task.val, task.test) if part is not None]
     features = encoder.features(join_parts(*parts).inputs, seconds=seconds)
     own = dict(zip(map(id, parts), features.split([len(part) for part in parts]), strict=True))
     front = Standardised(encoder.network, own[id(task.train)]).eval()
@@ -119,9 +107,14 @@ def encode(task: Task, encoder: Encoder, *, seconds: float = inf) -> EncodedTask
         return replace(part, inputs=front.standardised(own[id(part)]))
 
     first = replace(task, train=_first(task.train), val=task.val and _first(task.val))
-    given: dict[str, Any] = {one.name: getattr(task, one.name) for one in fields(Task)}
-    given |= {"train": encoded(task.train), "val": task.val and encoded(task.val), "test": encoded(task.test)}
-    given |= {"vocabulary": None, "preprocessing": None}
+    given: dict[str, Any] = {
+        **{one.name: getattr(task, one.name) for one in fields(Task)},
+        "train": encoded(task.train),
+        "val": task.val and encoded(task.val),
+        "test": encoded(task.test),
+        "vocabulary": None,
+        "preprocessing": None,
+    }
     number = sum(map(len, parts))
     cost = Cost(images=number, flops=number * encoder.cost.flops, seconds=perf_counter() - begin)
     return EncodedTask(**given, encoder=encoder, front=front, seen=first, encoding_cost=cost)
@@ -172,7 +165,7 @@ def whole_network(task: Task, network: nn.Module) -> nn.Module:
     """A network for the inputs of a task, with the encoder in front of it if these are features of one."""
     if not isinstance(task, EncodedTask):
         return network
-    return WithEncoder(task.front, network)
+    return nn.Sequential(OrderedDict(encoder=task.front, network=network))
 
 
 def encoder_cost(task: Task) -> NetworkCost:

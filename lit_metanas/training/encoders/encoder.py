@@ -10,7 +10,6 @@ from functools import cached_property
 from math import inf
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -126,11 +125,6 @@ class Encoder:
         return replace(self, preprocessing=longer, shape=longer.shape)
 
     @property
-    def prepared(self) -> Any:
-        """What makes its inputs, as kinds of data have it: the shape of images, or a preprocessing."""
-        return self.preprocessing or self.shape
-
-    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of data that it is for, by name."""
         if self.preprocessing is None:
@@ -183,8 +177,9 @@ class Encoder:
         if has_steps(inputs):  # the longest last: a network leaves out the steps behind the end of a batch
             order = step_mask(inputs).sum(1).argsort(stable=True).cpu()
             inputs = inputs[order]
+        device = next(iter(self.network.state_dict().values()), torch.empty(0)).device
         for part in inputs.split(ENCODED_AT_ONCE):
-            found.append(self.network(as_floats(part).to(self._device)).float().cpu())
+            found.append(self.network(as_floats(part).to(device)).float().cpu())
             whole = (perf_counter() - begin) * len(inputs) / (len(part) + ENCODED_AT_ONCE * (len(found) - 1))
             if whole > seconds:
                 raise ValueError(
@@ -193,10 +188,6 @@ class Encoder:
                     "images a smaller 'shape'."
                 )
         return torch.cat(found)[order.argsort()]
-
-    @property
-    def _device(self) -> torch.device:
-        return next(iter(self.network.state_dict().values()), torch.empty(0)).device
 
     @property
     def _file(self) -> Path:

@@ -175,7 +175,6 @@ def _weights_in(path: Path) -> dict[str, Tensor]:
 
 
 def _of_program(path: Path, side: int | None, license: str) -> Encoder:
-    """The encoder of an exported program."""
     content = read_regular(path, LARGEST_PROGRAM)
     try:
         program = read_program(content)
@@ -228,7 +227,6 @@ def _image_shape(sizes: Sequence[int], side: int | None) -> ImageShape:
 
 
 def _of_images(path: Path, network: nn.Module, shape: ImageShape, noun: str, license: str) -> Encoder:
-    """The encoder of a network that takes normalised images."""
     content = sha256(read_regular(path, LARGEST_PROGRAM)).hexdigest()[:8]
     about = f"{noun} for {shape.height}x{shape.width} pixels, normalised as ImageNet {content}"
     scale: list[Sequence[float]] = [IMAGENET_MEAN, IMAGENET_DEVIATION]
@@ -238,7 +236,6 @@ def _of_images(path: Path, network: nn.Module, shape: ImageShape, noun: str, lic
 
 
 def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, license: str) -> Encoder:
-    """The encoder of the weights of a classifier."""
     from torchvision import models
 
     name, network = _fitting(path.stem, weights)
@@ -246,8 +243,8 @@ def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, lic
     made_by = next((one for one in known if Path(one.url).name == path.name), known.DEFAULT).transforms()
     side = side or made_by.crop_size[0]
     about = f"torchvision's {name} for {side}x{side} pixels, normalised as ImageNet"
-    whole = Normalised(network, made_by.mean, made_by.std)
-    return Encoder(path.name, whole, ImageShape(3, side, side), about, license=license)
+    network = Normalised(network, made_by.mean, made_by.std)
+    return Encoder(path.name, network, ImageShape(3, side, side), about, license=license)
 
 
 def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
@@ -270,7 +267,6 @@ def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
 
 
 def _headless(name: str, last: str, weights: Mapping[str, Tensor]) -> nn.Module:
-    """A classifier with such weights, and without its last linear map."""
     from torchvision import models
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -301,6 +297,7 @@ def _without_numbers(name: str) -> nn.Module:
     """A classifier of torchvision on the device ``meta``; an empty network for those that need numbers to be made."""
     from torchvision import models
 
+    # On `meta` no weight is drawn or takes memory.
     with suppress(NotImplementedError), warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # of how the weights begin, which are replaced
         network: nn.Module = models.get_model(name)

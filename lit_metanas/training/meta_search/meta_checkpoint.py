@@ -48,10 +48,9 @@ class MetaCheckpoint(MetaWeights):
             derived = read_field(Architecture, entry["derived"], "its architecture")
         if "inputs" in entry:
             inputs = InputMeaning.from_plain(entry["inputs"])
-        logits = {name: finite_tensor(entry["logits"][name], len(own)) for name, own in plain["labels"].items()}
         return cls(
             weights=weights_within(state, "supernet."),
-            logits=logits,
+            logits={name: finite_tensor(entry["logits"][name], len(own)) for name, own in plain["labels"].items()},
             statistics={str(name): finite_tensor(value, -1) for name, value in entry["statistics"].items()},
             head=weights_within(state, "head."),
             derived=derived,

@@ -27,9 +27,8 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
+from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits, MetaTrained, RunningStatistics
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint, check_data
-from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, MetaTrained
-from lit_metanas.training.meta_search.training_state import RunningStatistics
 from lit_metanas.training.meta_weights import labels_by_choice
 from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, validate_anew
 
@@ -85,6 +84,7 @@ class MetaLearned(OuterTraining):
         relaxation, head, batch_norm = self._parts
         self.space.check_objective(Classification(way or 1))
         self.shape: Shape = shape
+        # Weights that are made later are those that the constructor would have made.
         with torch.random.fork_rng(devices=[], enabled=self._random_state is not None):
             if self._random_state is not None:
                 torch.set_rng_state(self._random_state)
@@ -102,8 +102,10 @@ class MetaLearned(OuterTraining):
         """Learn from the data module what was not given."""
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
-        shape = getattr(data, "shape", None)
-        self._take_inputs_of(data)
+        shape, made = getattr(data, "shape", None), getattr(data, "preprocessing", None)
+        check_data(self._inputs, made)
+        if made is not None:
+            self._inputs = InputMeaning.of(made)
         if not self.built:
             if shape is None:
                 raise ValueError(
@@ -122,13 +124,6 @@ class MetaLearned(OuterTraining):
         """What made the inputs of the meta-training; None for images, and where that is not known."""
         return self._inputs.preprocessing
 
-    def _take_inputs_of(self, data: object) -> None:
-        """Remember what makes the inputs of a data module."""
-        made = getattr(data, "preprocessing", None)
-        check_data(self._inputs, made)
-        if made is not None:
-            self._inputs = InputMeaning.of(made)
-
     def probabilities(self) -> dict[str, Tensor]:
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
         return self.logits.probabilities()
@@ -145,7 +140,7 @@ class MetaLearned(OuterTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()
-        content = MetaCheckpoint(
+        checkpoint[META_KEY] = MetaCheckpoint(
             weights={},  # which are in the checkpoint as those of the module
             labels=labels_by_choice(self.space),
             shape=self.shape,
@@ -154,8 +149,7 @@ class MetaLearned(OuterTraining):
             statistics=self.statistics.values,
             derived=self.architecture(),
             inputs=self._inputs,
-        )
-        checkpoint[META_KEY] = content.entry()
+        ).entry()
         checkpoint[META_KEY]["own"] = {**asdict(self.account), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -170,8 +164,7 @@ class MetaLearned(OuterTraining):
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
         found.check_resumable(self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
-        trainer = self._trainer_or_none()
-        world = getattr(trainer, "world_size", 1)
+        world = getattr(self._trainer_or_none(), "world_size", 1)
         try:
             self.account = Account.kept(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
@@ -203,8 +196,7 @@ class MetaLearned(OuterTraining):
             return None
 
     def _start_from(self, found: MetaCheckpoint) -> None:
-        weights = found.parameters(self.space, self.shape).weights
-        self.supernet.load_state_dict(weights)
+        self.supernet.load_state_dict(found.parameters(self.space, self.shape).weights)
         if found.head.keys() == self.head.keys():
             self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
         elif found.head:
@@ -310,5 +302,4 @@ class MetaLearned(OuterTraining):
                     support_dropout=inner_loop.steps > 0,  # a part of adaptation, but not of a mere look at the set
                     progress=progress,
                 )
-                right = int((found.argmax(1) == episode.query.labels).sum())
-                scores.mine.append(right / len(episode.query))
+                scores.mine.append(int((found.argmax(1) == episode.query.labels).sum()) / len(episode.query))

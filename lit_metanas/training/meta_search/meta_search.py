@@ -28,8 +28,8 @@ from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
+from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 from lit_metanas.training.outer_training import outer_mean
 
 LOG_INTERVAL = 0.5
@@ -184,8 +184,9 @@ class MetaSearch(MetaLearned):
                 "spent: leave flops out and set the trainer's max_epochs, or take other operations than identity."
             )
         trainer = self.trainer
-        mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
-        gradients, metrics, finite, flops, self.any_signalled = mean
+        gradients, metrics, finite, flops, self.any_signalled = outer_mean(
+            gradients, metrics, flops, trainer, signalled=self.signalled
+        )
         if not bool(finite.all()):
             fix = "lower the learning rates, clip the gradient, or allow more with 'skipped'"
             self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
@@ -281,5 +282,6 @@ def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
 def _step_optimizer(optimizer: Any, rate: float) -> None:
     """Step at ``rate`` times the configured learning rate."""
     for group in optimizer.param_groups:
+        # A checkpoint holds the optimizer's groups with `initial_lr`, so a resumed training knows the configured rate.
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
     optimizer.step()

@@ -1,8 +1,9 @@
-"""DARTS: weights and architecture logits of one task trained in turn."""
+"""DARTS: weights and architecture logits of one task trained in turn, and the gradients of the logits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -11,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from lit_metanas.meta.learner import Parameters
+from lit_metanas.inputs.batches import float32
+from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.meta.learner import Parameters, Tensors
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.weight_sharing.hypergradient import Hypergradient
 from lit_metanas.training.weight_sharing.supernet_training import (
     Minibatch,
     SupernetPlan,
@@ -52,6 +54,107 @@ class DARTSRates(WeightRates):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_warm_up(self, self.warm_up)
+
+
+Loss = Callable[[Tensors, Tensors], Tensor]
+"""The loss of one minibatch, a scalar, as a function of weights and logits, with its noise fixed."""
+
+
+@keeps_arguments()
+class Hypergradient(ABC):
+    """Gradient of the validation loss with respect to the logits.
+
+    Attributes:
+        train_passes: forward-backward passes over the train minibatch.
+        val_passes: forward-backward passes over the validation minibatch.
+
+    Example:
+        >>> gradient: lm.training.Hypergradient = lm.training.SecondOrder()
+        >>> searcher = lm.DARTSSearcher(gradient=gradient)
+    """
+
+    train_passes: int
+    val_passes: int
+
+    @abstractmethod
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
+        """Derive the gradient.
+
+        Args:
+            train_loss: loss of the train minibatch.
+            val_loss: loss of the validation minibatch.
+            weights: the current weights, requiring gradients.
+            logits: the current logits, requiring gradients.
+            rate: the weights' current learning rate.
+
+        Returns:
+            One gradient a choice, zeros where the loss does not depend on it.
+        """
+
+
+class FirstOrder(Hypergradient):
+    """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0).
+
+    Example:
+        >>> searcher = lm.DARTSSearcher(gradient=lm.training.FirstOrder())
+    """
+
+    train_passes = 0
+    val_passes = 1
+
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
+        """Derive the gradient."""
+        return _gradient(val_loss(weights, logits), logits)
+
+
+class SecondOrder(Hypergradient):
+    """The gradient through one step of the weights (Liu et al. 2019, Eq. 6 to 8).
+
+    With ``w' = w - xi dL_train/dw`` and ``v = dL_val/dw'`` it is ``dL_val(w')/da - xi H v``, where the product of the
+    mixed second derivatives with ``v`` is the central difference of ``dL_train/da`` at ``w + e v`` and ``w - e v``,
+    divided by ``2 e``. The step is plain gradient descent, as in the paper: no momentum, no weight decay.
+
+    Args:
+        epsilon: ``e`` is this divided by the norm of ``v`` (0.01 in the paper).
+
+    Example:
+        >>> searcher = lm.DARTSSearcher(gradient=lm.training.SecondOrder(epsilon=0.01))
+    """
+
+    train_passes = 3
+    val_passes = 1
+
+    def __init__(self, *, epsilon: float = 0.01) -> None:
+        if epsilon <= 0:
+            raise ValueError(f"The step of the finite difference is {epsilon}: give a positive number.")
+        self.epsilon = epsilon
+
+    def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
+        """Derive the gradient, without autocast: bf16 does not tell ``w + e v`` from ``w``."""
+        with float32(next(iter(weights.values())).device):
+            slope = _gradient(train_loss(weights, logits), weights)
+            ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
+            both = _gradient(
+                val_loss(ahead, logits),
+                {f"w {n}": w for n, w in ahead.items()} | {f"a {n}": a for n, a in logits.items()},
+            )
+            direct = {name: both[f"a {name}"] for name in logits}
+            vector = {name: both[f"w {name}"] for name in ahead}
+            norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
+            if not norm > 0:
+                return direct
+            step = self.epsilon / norm
+            near = ({n: w.detach() + sign * step * vector[n] for n, w in weights.items()} for sign in (1, -1))
+            plus, minus = (_gradient(train_loss(each, logits), logits) for each in near)
+            return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
+
+
+def _gradient(loss: Tensor, inputs: Tensors) -> Tensors:
+    """Gradients by name; zeros where the loss does not depend on an input."""
+    if not loss.requires_grad:
+        return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
+    slopes = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(inputs, slopes, strict=True))
 
 
 class MinibatchNoise(NamedTuple):
@@ -89,12 +192,14 @@ class DARTSTraining(SupernetTraining):
         """Start from meta-trained weights and logits; returns the relaxation of these logits."""
         super().begin(parameters)
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
-        return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
+        return self.relaxation(self.logits.tree(), self.draw_noise(1).relaxation, 0.0)
 
     def choice_optimizer(self) -> Optimizer:
         """Adam for the logits."""
-        rate, decay = self.rates.logits, self.rates.logits_decay
-        return Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)
+        # The betas are those of DARTS, too.
+        return Adam(
+            [self.logits.values], lr=self.rates.logits, betas=(0.5, 0.999), weight_decay=self.rates.logits_decay
+        )
 
     def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
@@ -105,12 +210,11 @@ class DARTSTraining(SupernetTraining):
         self.step_weights(mixture, batch.train, progress)
 
     def _step_logits(self, batch: Minibatch, progress: float) -> None:
-        """One step of the logits."""
         train, val = batch
         logits, gradient = self.logits.tree(), self.hypergradient
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
-        cost = self.price(gradient.train_passes * len(train), self.mixture(logits, train_noise, progress))
-        cost += self.price(gradient.val_passes * len(val), self.mixture(logits, val_noise, progress))
+        cost = self.price(gradient.train_passes * len(train), self.relaxation(logits, train_noise.relaxation, progress))
+        cost += self.price(gradient.val_passes * len(val), self.relaxation(logits, val_noise.relaxation, progress))
         self.pay(cost)
         slopes = gradient(
             train_loss=partial(self._loss, train, train_noise, progress),
@@ -130,10 +234,6 @@ class DARTSTraining(SupernetTraining):
         noise = self.relaxation.draw_noise(self.logits.tree(), self.generator)
         return {name: value.to(self.head.weight) for name, value in noise.items()}
 
-    def mixture(self, logits: Mapping[str, Tensor], noise: MinibatchNoise, progress: float) -> Mixture:
-        """The relaxed architecture of one minibatch."""
-        return self.relaxation(logits, noise.relaxation, progress)
-
     def _loss(
         self,
         split: Split,
@@ -142,5 +242,4 @@ class DARTSTraining(SupernetTraining):
         weights: Mapping[str, Tensor],
         logits: Mapping[str, Tensor],
     ) -> Tensor:
-        """The objective's mean loss of one minibatch under the relaxed architecture."""
-        return self.batch_loss(weights, self.mixture(logits, noise, progress), split, noise.dropout)
+        return self.batch_loss(weights, self.relaxation(logits, noise.relaxation, progress), split, noise.dropout)

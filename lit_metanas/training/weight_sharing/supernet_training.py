@@ -45,6 +45,7 @@ class Minibatches:
         return self.steps
 
     def __iter__(self) -> Iterator[Minibatch]:
+        # Even and odd, so that no two seeds share a series.
         train = _endless(self.train, self.batch_size, torch.Generator().manual_seed(2 * self.seed))
         val = _endless(self.val, self.batch_size, torch.Generator().manual_seed(2 * self.seed + 1))
         for _ in range(self.steps):
@@ -212,9 +213,7 @@ class SupernetTraining(LightningModule):
     def derive(self) -> Architecture | None:
         """The architecture that the training prefers, if it can be built."""
         preferred = self.architecture()
-        if self.space.violation(preferred) is not None:
-            return None
-        return preferred
+        return None if self.space.violation(preferred) else preferred
 
     @torch.no_grad()
     def validate(self) -> None:
@@ -231,8 +230,8 @@ class SupernetTraining(LightningModule):
 
     def weight_rate(self, progress: float) -> float:
         """The weights' learning rate: a half cosine over the progress."""
-        share = (1 + cos(pi * progress)) / 2
-        return self.weight_rates.least_weights + share * (self.weight_rates.weights - self.weight_rates.least_weights)
+        rates = self.weight_rates
+        return rates.least_weights + (1 + cos(pi * progress)) / 2 * (rates.weights - rates.least_weights)
 
     def draw_dropout(self, examples: int) -> dict[str, Tensor]:
         """Draw the dropout's uniform numbers for one minibatch."""
@@ -248,9 +247,8 @@ class SupernetTraining(LightningModule):
         targets: Tensor | None = None,
     ) -> Tensor:
         """Scores of one batch, normalised by itself: shape ``(n, way)``, or of each step; see ``Supernet.scores``."""
-        names = self.outputs
-        supernet = {name: weight for name, weight in weights.items() if name not in names}
-        outputs = {name: weights[name] for name in names}
+        outputs = {name: weights[name] for name in self.outputs}
+        supernet = {name: weight for name, weight in weights.items() if name not in outputs}
         return score_with(self.supernet, supernet, outputs, inputs, mixture, noise=dropout, targets=targets)
 
     def batch_loss(
@@ -285,9 +283,9 @@ class SupernetTraining(LightningModule):
 
     def statistics(self, architecture: Architecture) -> dict[str, Tensor]:
         """Batch-norm means and variances of an architecture on the train part."""
-        supernet = dict(self.supernet.named_parameters())
+        weights = dict(self.supernet.named_parameters())
         mixture = one_hot(self.space.choices, architecture)
-        return embed_and_record(self.supernet, supernet, mixture, self.task.train.inputs)[1]
+        return embed_and_record(self.supernet, weights, mixture, self.task.train.inputs)[1]
 
     def inheritance(self, architecture: Architecture) -> dict[str, Tensor]:
         """What a child inherits: weights, classifier, and its batch-norm statistics."""

@@ -1,15 +1,40 @@
-"""The early end of a search that has too many skips."""
+"""The share of skips in an architecture, and the early end of a search that has too many."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.callbacks.search_measures import skip_share
+from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
+
+ABSENT = frozenset({"no", "none", "off", "false", "0", "without"})
+"""Labels that answer a question about a skip connection with no."""
+
+SKIPPING = ("skip", "identity")
+"""Words in the labels of operations that return their input."""
+
+
+def skip_share(choices: Iterable[Choice], architecture: Architecture) -> float | None:
+    """Share of skips among the architecture's choices that could be one; None if none could."""
+    taken = [
+        skips(choice, architecture[choice.name])
+        for choice in choices
+        if choice.name in architecture and len({skips(choice, label) for label in choice.labels}) == 2
+    ]
+    return sum(taken) / len(taken) if taken else None
+
+
+def skips(choice: Choice, label: str) -> bool:
+    """Whether ``label`` is a skip connection or an identity."""
+    question = choice.group or choice.name.rpartition(".")[2]
+    if "skip" in question:
+        return label.lower() not in ABSENT
+    return any(word in label.lower() for word in SKIPPING)
 
 
 class SkipStop(Callback):
@@ -57,29 +82,25 @@ class SkipStop(Callback):
     ) -> None:
         """Check the architecture that was just validated."""
         assert isinstance(pl_module, DARTSTraining)
-        share = self._share(pl_module)
-        if not pl_module.recorded or share is None:
-            return
-        if share <= self.most:
-            self._before = pl_module.logits.values.clone()
-        elif self._took_back(pl_module):
-            trainer.should_stop = True
+        if pl_module.recorded:
+            trainer.should_stop |= self._restored(pl_module)
 
     @torch.no_grad()
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the last architecture, if the search ends between two validations."""
         assert isinstance(pl_module, DARTSTraining)
-        share = self._share(pl_module)
-        if share is not None and share > self.most:
-            self._took_back(pl_module)
+        self._restored(pl_module)
 
-    def _took_back(self, module: DARTSTraining) -> bool:
-        """Restore the last logits with few skips, if there were any: a random cell may begin with more."""
-        if self._before is None:
-            return False
-        module.logits.values.copy_(self._before)
-        return True
+    def _restored(self, module: DARTSTraining) -> bool:
+        """Whether there are too many skips, and the last logits with few were put back; otherwise note the logits."""
+        share = self._share(module)
+        if share is not None and share <= self.most:
+            self._before = module.logits.values.clone()
+        elif share is not None and self._before is not None:  # a random cell may begin with more
+            module.logits.values.copy_(self._before)
+            return True
+        return False
 
     def _share(self, module: DARTSTraining) -> float | None:
-        counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))
+        counted = (choice for choice in module.space.choices if choice.name.startswith(self.cell))
         return skip_share(counted, module.architecture())
