@@ -6,7 +6,7 @@ these modules. Each takes what is known, and adds to it (``Known`` in ``candidat
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
-3. search: ``stages.run_search``; ``boosted_trees.score_trees`` then scores a rival on rows.
+3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows.
 4. compare: ``linear_models`` trains linear models, says what the rest of the budget is, and compares.
 5. train and test: ``stages`` (``train_one`` or ``train_front``) with ``last_training``.
 6. write: ``output``.

@@ -28,6 +28,7 @@ from lit_metanas.automl.options import (
 )
 from lit_metanas.automl.output import OutputFolder
 from lit_metanas.automl.reading.job import Job, open_job
+from lit_metanas.automl.reading.model_start import ModelStart
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
@@ -133,7 +134,7 @@ def _found(job: Job) -> SearchResult:
     """The result of a search, compared with the model that it began with, and with its teacher."""
     result = _within_limits(job)
     warn_of_classes(result)
-    if job.start is not None and job.read is not None:
+    if isinstance(job.start, ModelStart) and job.read is not None:
         result = replace(result, earlier=job.start.compare(result, job.task, job.read))
     if job.teacher is not None and job.views.lesson is not None:
         result = replace(result, teacher=job.teacher.compare(result, job.views.lesson))

@@ -187,10 +187,9 @@ def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: Reci
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
     chosen = chosen or [Query.of(limited.begin(dict(*by_kind[:1])), usual)]
-    if views.start_architecture is not None:
-        chosen = [Query.of(views.start_architecture, usual), *chosen]
+    started = [Query.of(one, usual) for one in views.start_weights]
     label = views.changes(views.usual)
-    return [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in dict.fromkeys(chosen)]
+    return [Query.of(one.architecture, {**dict(one.recipe), **label}) for one in dict.fromkeys([*started, *chosen])]
 
 
 def _in_turn(*several: Iterable[Query]) -> list[Query]:

@@ -69,6 +69,9 @@ class OutputFolder:
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
+        self.trainings = own_folder(path, "trainings")  # all trainings, until the search has finished
+        self.report = own_folder(path, "report")
+        self.front = own_folder(path, FRONT)  # a front's table, figure and networks
         self.settings = json.loads(json.dumps(settings))
         self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
@@ -84,21 +87,6 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
-
-    @property
-    def trainings(self) -> Path:
-        """The folder of all trainings, until the search has finished."""
-        return own_folder(self.path, "trainings")
-
-    @property
-    def report(self) -> Path:
-        """The folder of the report."""
-        return own_folder(self.path, "report")
-
-    @property
-    def front(self) -> Path:
-        """The folder of a front's table, figure and networks."""
-        return own_folder(self.path, FRONT)
 
     def kept(self, estimator: Estimator) -> KeptScores:
         """An estimator whose trainings are kept."""
@@ -168,8 +156,8 @@ class OutputFolder:
 
     def _networks(self) -> list[Path]:
         """The folders of the front's networks that are there; a link among them is a ValueError."""
-        names = sorted(entry.name for entry in self.front.glob("*"))
-        return [own_folder(self.front, name) for name in names if FRONT_NAME.fullmatch(name)]
+        names = sorted(entry.name for entry in self.front.glob("*") if FRONT_NAME.fullmatch(entry.name))
+        return [own_folder(self.front, name) for name in names]
 
     def _check_place(self) -> None:
         """Before a search, refuse foreign files that its end would replace or remove."""

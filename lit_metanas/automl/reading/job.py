@@ -52,9 +52,9 @@ from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
 from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.workers import number_of_workers, worker_processes
 
 # So many files of a folder, or bytes of a table, take a while to read; a sentence says so.
@@ -75,7 +75,7 @@ class Job:
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
     read: Callable[[Any], Task] | None = None  # the same data under another preprocessing
-    start: ModelStart | None = None  # the model that the search goes on from
+    start: TaskStart | ModelStart | None = None  # what the search begins with
     teacher: Teacher | None = None
 
     @property
@@ -139,7 +139,7 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         if why:
             options.say(why)
         encoders = read_encoders(options, kind, task)
-        flops = inf if options.minutes is not None else sum(options.parts)
+        flops = sum(options.parts) or inf  # there are none with minutes
         held.enter_context(undisturbed(task, 1))
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
@@ -162,8 +162,7 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         if teacher is not None:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
-            also = f", also what it says of {further}" if (further := lesson.describe()) else ""
-            options.say(f"learns from '{teacher.place}'{also}.")
+            options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
         views = Views(task, ways, space, options.limits, start, **more)
         views.read_encoded()
         if start is not None:
@@ -177,14 +176,13 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             linear = views.in_space(kind.linear_space())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
-        goes_on = start if isinstance(start, ModelStart) else None
-        yield Job(options, kind, views, linear, folder, began, seconds, read, goes_on, teacher)
+        yield Job(options, kind, views, linear, folder, began, seconds, read, start, teacher)
 
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
     """What reads files: all, or with minutes as many as there is time for."""
     share, seconds = options.sample, 60 * (options.minutes or inf)
-    if share is None and output is not None:
+    if share is None and output is not None:  # a search that goes on reads what it has read before
         share = kept_sample(output)
     memory = ExampleMemory(options.memory_bytes, output)
     return FileReading(memory, share, until=began + SHARES.reading * seconds, least=SHARES.least_reading * seconds)
@@ -254,7 +252,7 @@ def _settings(
         TEACHER: _start_settings(options.teacher),
         "unlabelled": views.lesson and views.lesson.digest,
         "encoders": [one.digest for one in encoders.values()] or None,
-        "linear_models": None if linear is None else settings_of(linear.space),
+        "linear_models": linear and settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,
         "minutes": options.minutes,
@@ -321,9 +319,8 @@ def with_encoders(
 
 def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
     raw = read(encoder.prepared)
-    train = replace(raw.train, weights=task.train.weights)
-    seconds = SHARES.encoding * 60 * (options.minutes or inf)
-    return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
+    task = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
+    return encode(task, encoder, seconds=SHARES.encoding * 60 * (options.minutes or inf))
 
 
 def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:

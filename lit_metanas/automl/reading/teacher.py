@@ -55,10 +55,11 @@ class Lesson:
     outputs: Tensor | None = None  # what the teacher says of them, shape (n, outputs)
     recombined: int = 0  # the last ones, which were made of others
 
-    def describe(self) -> str:
-        """How many examples without targets there are of each kind; empty without any."""
+    def describe(self, begin: str = "") -> str:
+        """How many examples without targets there are of each kind, after such words; empty without any."""
         found = {"unlabelled example": len(self.further) - self.recombined, "recombined text": self.recombined}
-        return " and ".join(number_of(number, noun) for noun, number in found.items() if number)
+        text = " and ".join(number_of(number, noun) for noun, number in found.items() if number)
+        return text and f"{begin}{text}"
 
     def taught(self, task: Task) -> Task:
         """The task, under whatever preprocessing, with what the teacher says of the examples that are learned from."""

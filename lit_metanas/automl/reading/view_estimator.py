@@ -76,10 +76,9 @@ class ViewEstimator(Estimator):
     def table_pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
         task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
-        precision = self.precision
-        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
-        flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
-        return max(flops, 1) / max(seconds, 1e-9)
+        child = architecture, task.shape, task.way
+        seconds = step_seconds(space, *child, batch_size=batch, precision=self.precision)
+        return max(TRAINING_PASSES * batch * space.cost(*child).flops, 1) / max(seconds, 1e-9)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the weights that there are for the network, if any."""

@@ -141,8 +141,7 @@ class Views:
         self.sets_apart, self.limits = sets_apart, limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
-        self.start_architecture: Architecture | None = None  # the network of an exported model that is the start
-        self._start_weights: dict[str, Tensor] = {}
+        self.start_weights = dict[Architecture, dict[str, Tensor]]()  # of the exported model that is the start
         if start is not None:  # networks take inputs as before, linear models those that suit them
             suited = {label: way for label, way in ways.items() if label in linear}
             ways = suited and {**dict([*ways.items()][:1]), **suited}
@@ -163,12 +162,12 @@ class Views:
             elif network := start.network(self.space, task):
                 architecture, weights = network
                 if self.usual.limited.within.violation(architecture) is None:
-                    self.start_architecture, self._start_weights = architecture, _on(weights, task)
+                    self.start_weights[architecture] = _on(weights, task)
 
     @property
     def beginning(self) -> str:
         """What comes from a start, as the beginning of a sentence that names it."""
-        if self.start_architecture is not None:
+        if self.start_weights:
             return "the first network is that of"
         if self.weights is not None:
             return "all networks begin with"
@@ -176,9 +175,7 @@ class Views:
 
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        if architecture == self.start_architecture:
-            return self._start_weights
-        return self.weights
+        return self.start_weights.get(architecture, self.weights)
 
     def fitting(self) -> Views:
         """The same, with a preprocessing under which a network is within the limits as the usual one.

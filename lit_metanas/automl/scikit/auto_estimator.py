@@ -126,7 +126,9 @@ class AutoEstimator(BaseEstimator):
             self.__dict__.pop(name, None)
             if hasattr(checking, name):
                 setattr(self, name, getattr(checking, name))
-        return self._ended(found)
+        if found.stopped and not found.failure:  # a grid search would take it for a whole fit
+            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
+        return self  # a failure has had its warning
 
     @abstractmethod
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
@@ -186,12 +188,6 @@ class AutoEstimator(BaseEstimator):
         self.val_score_, self.cost_, self.budget_ = found.val_score, found.cost, found.budget
         self.precision_ = found.precision
         return found
-
-    def _ended(self, found: SearchResult) -> Self:
-        """The fitted estimator; KeyboardInterrupt if it was stopped, as a grid search would take it for a whole fit."""
-        if found.stopped and not found.failure:  # a failure has had its warning
-            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
-        return self
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
