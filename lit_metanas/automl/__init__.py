@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lit_metanas.automl.calls import auto as auto, distil as distil
     from lit_metanas.automl.options import AutoOptions as AutoOptions
-    from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
-    from lit_metanas.automl.scikit.auto_regressor import AutoRegressor as AutoRegressor
+    from lit_metanas.automl.scikit.estimators import AutoClassifier as AutoClassifier, AutoRegressor as AutoRegressor
 
 _MODULES = {
-    "AutoClassifier": "scikit.auto_classifier",
+    "AutoClassifier": "scikit.estimators",
     "AutoOptions": "options",
-    "AutoRegressor": "scikit.auto_regressor",
+    "AutoRegressor": "scikit.estimators",
     "auto": "calls",
     "distil": "calls",
 }

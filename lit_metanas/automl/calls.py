@@ -27,8 +27,8 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl.reading.given_models import ModelStart
 from lit_metanas.automl.reading.job import Job, open_job
-from lit_metanas.automl.reading.model_start import ModelStart
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult

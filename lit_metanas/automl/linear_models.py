@@ -117,7 +117,7 @@ class LinearTrainings:
     @cached_property
     def _models(self) -> Sequence[Architecture]:
         """The models that are within the limits, as many of them as are tried."""
-        known, refusal = self.views.space.architectures(), self._estimator.refusal
+        known, refusal = self.views.space.architectures(), self.views.refusal
         return [*islice((one for one in known if refusal(one, self._view) is None), self.tried)]
 
     @cached_property

@@ -15,8 +15,7 @@ from typing import Any
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.model_start import ModelStart, read_start
-from lit_metanas.automl.reading.teacher import Teacher
+from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
 from lit_metanas.automl.reading.view_estimator import ViewEstimator
 from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import undisturbed

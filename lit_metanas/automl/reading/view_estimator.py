@@ -9,7 +9,7 @@ from dataclasses import asdict
 from torch import Tensor
 
 from lit_metanas.automl.reading.views import View, Views, without_preprocessing
-from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
+from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -47,12 +47,7 @@ class ViewEstimator(Estimator):
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
-        if (foreign := self.views.space_of(self.views.label_of(recipe)).violation(architecture)) is not None:
-            return foreign
-        try:
-            return self.views.of(recipe).limited.within.violation(architecture)
-        except FAILURES as error:
-            return reason_of(error)
+        return self.views.refusal(architecture, recipe)
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
         """Not from a network that reads other tokens or features: its weights are worth no more than new ones."""

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.reading.teacher import Lesson, check_unchanged
+from lit_metanas.automl.reading.given_models import Lesson, ModelStart, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
@@ -202,7 +201,7 @@ class Views:
     def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> Views:
         """The same data under some preprocessings, the first one as the usual one."""
         ways = {label: partial(self._given, label) for label in dict.fromkeys(labels)}
-        given = self._given(labels[0]) if labels else self.usual.given
+        given = self._given(next(iter(labels), ""))
         return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
 
     def _given(self, label: str) -> Task:
@@ -229,6 +228,15 @@ class Views:
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a view, which is not made for that."""
         return self._families.get(self._family(label), self.space)
+
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
+        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
+        if (foreign := self.space_of(self.label_of(recipe)).violation(architecture)) is not None:
+            return foreign
+        try:
+            return self.of(recipe).limited.within.violation(architecture)
+        except FAILURES as error:
+            return reason_of(error)
 
     def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """Labels of networks for inputs of a view as the space has them."""
