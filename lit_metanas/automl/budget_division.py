@@ -92,7 +92,9 @@ def threads_that_pay(
     for threads in (1, most):
         with torch_threads(threads):
             paces.append(measure_pace(task, space, [one], recipe, seconds=seconds / 2, precision=precision).flops)
-    return most if paces[1] >= CLEARLY_FASTER * paces[0] else 1
+    if paces[1] >= CLEARLY_FASTER * paces[0]:
+        return most
+    return 1
 
 
 def _measured(

@@ -118,9 +118,11 @@ class _Member:
         self._network, self._budget = network, known.budget
         self._honest = member == 0 and (of > 1 or known.averaged is not None)
         part = view.calibrating[1] if self._honest else view.learned
-        self._epoch, self._ended = known.begun.epoch_of(network.found.architecture, view, part), 0
+        found = network.found
+        if member:  # begins with fresh weights, or with meta-trained ones
+            found = replace(found, weights=views.weights)
+        self._epoch, self._ended = known.begun.epoch_of(found.architecture, view, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), known.job.options.seed + member * SEEDS_APART
-        found = replace(network.found, weights=views.weights) if member else network.found
         self._child = chosen_child(view.task, views.space, found, recipe, seed)
         self._submitted = submit(partial(_fit, self._child, part, seed, known.plan.precision), self._epoch_ended)
 

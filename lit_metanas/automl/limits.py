@@ -105,11 +105,13 @@ class LimitedSpace:
         return {name: self.measures[name](architecture) for name in self.limits.given}
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
+        measures = dict(self.measures)
+        if fresh:
+            measures["latency"] = self._seconds
         for name, limit in self.limits.given.items():
-            if name == "size" and (least := NUMBER_BYTES * self.measures["parameters"](architecture)) > limit:
+            if name == "size" and (least := NUMBER_BYTES * measures["parameters"](architecture)) > limit:
                 return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
-            measure = self._seconds if fresh and name == "latency" else self.measures[name]
-            if (value := measure(architecture)) > limit:
+            if (value := measures[name](architecture)) > limit:
                 return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
         return None
 

@@ -182,7 +182,7 @@ class OutputFolder:
         metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
         parts = [
             f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
-            FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small"),
+            FRONT_CAPTION.format(small={"latency": "fast"}.get(result.traded, "small")),
             markdown_lines([heading, ("---",) * len(heading), *rows]),
             f"![Front]({figure})\n",
         ]

@@ -18,7 +18,6 @@ from torch import Tensor
 from lit_metanas.automl.limits import program_bytes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import latency
-from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
@@ -26,7 +25,7 @@ from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore
 from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.kinds.texts.recombined_texts import recombined
+from lit_metanas.kinds.texts.text_kind import recombined
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
@@ -49,6 +48,10 @@ from lit_metanas.training.meta_weights import TaskStart
 
 # How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
+
+TEXTS = "texts"  # the kind of data of which examples are recombined
+
+ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class ModelStart:
                 weights[name] = task.goal.rescaled(weights[name], self.objective)
         return architecture, weights
 
-    def compare(self, result: SearchResult, task: Task, read: Callable[[Preprocessing], Task]) -> str:
+    def compare(self, result: SearchResult, task: Task, read: ReadUnder) -> str:
         """The model's test score, and how far the new one is ahead on the same examples, as a sentence."""
         made, known = self.model.preprocessing, task
         if isinstance(made, JoinedTokens):
@@ -161,11 +164,6 @@ def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
         return TaskStart.read(path)
     model, weights = load(path), read_weights(Path(path) / WEIGHTS)
     return ModelStart(writable(os.fspath(path)), model, weights, read_description(Path(path) / DESCRIPTION).objective)
-
-
-TEXTS = "texts"  # the kind of data of which examples are recombined
-
-ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,13 +277,13 @@ class Teacher:
 
     def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
         """The task as the model takes it."""
-        made, shape = self.model.preprocessing, as_shape(self.model.shape)
+        made, shape, known = self.model.preprocessing, as_shape(self.model.shape), task
         if isinstance(made, JoinedTokens):
             known = joined_task(read(made.first), read(made.second)) or task
         elif isinstance(shape, ImageShape):
             known = read(shape)
-        else:
-            known = task if made is None else read(made)
+        elif made is not None:
+            known = read(made)
         other = InputMeaning.of(known.preprocessing).digest != InputMeaning.of(made).digest
         if other or not same_shape(known.shape, shape):
             raise ValueError(

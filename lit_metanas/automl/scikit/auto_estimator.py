@@ -212,7 +212,8 @@ class AutoEstimator(BaseEstimator):
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        network = network.double() if self.kind_ == "rows" else network
+        if self.kind_ == "rows":
+            network = network.double()
         return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -247,9 +248,9 @@ class AutoEstimator(BaseEstimator):
                 first, second = made.first.shape, made.second.shape
                 steps = first.steps, second.steps
             linear, own = linear_space_of(architecture), self._space(self.kind_, first, self.objective_)
-            if self.space_ not in (own.name, linear.name):
+            space = {linear.name: linear, own.name: own}.get(self.space_)
+            if space is None:
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
-            space = own if self.space_ == own.name else linear
             network = build_network(space, architecture, first, outputs, ensemble=state.get("ensemble_", 1))
             if (averaged := state.get("linear_")) is not None:
                 model = build_network(linear_space_of(averaged), averaged, second, outputs)
