@@ -146,17 +146,17 @@ def _within_limits(job: Job) -> SearchResult:
     try:
         return run_stages(job)
     except NoNetworkWithinError as error:
-        if job.linear_views is None or job.options.start is not None:
+        if (linear := job.linear_views) is None or job.options.start is not None:
             raise
         try:
-            job.linear_views.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
+            linear.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
         except NoNetworkWithinError as other:
             raise ValueError(
                 f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
                 f"{other.limit} at least to that of the linear model."
             ) from None
         job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
-    return run_stages(job.alone)
+    return run_stages(replace(job, views=linear, linear_views=None))
 
 
 def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool) -> SearchResult:

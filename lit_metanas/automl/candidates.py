@@ -164,7 +164,7 @@ def begin(job: Job) -> Beginning:
     if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-    member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
+    member_epochs = kind.member_epochs * (type(views.space) not in LINEAR_SPACES.values())
     begun = Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
     if options.pareto is None:
         return begun
@@ -290,7 +290,11 @@ class Trained:
 
 @dataclass
 class Known:
-    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken."""
+    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken.
+
+    Stages fill it in place: an interrupt may come inside one, and what it has finished, such as the first networks of a
+    front, would be lost with a value that it returns at its end.
+    """
 
     begun: Beginning
     plan: BudgetPlan

@@ -125,7 +125,7 @@ class LinearTrainings:
         """The time of each step in FLOPs, and its FLOPs with the last training of the best model."""
         flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = len(self.decays) - 1 if self._models else 0
+        further = (len(self.decays) - 1) * bool(self._models)
         times = [*map(self._time, self._models)]
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
@@ -212,8 +212,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
         return network
     for share in known.plan.shares.longer:
         spare = min(share * known.left, known.left - known.begun.last_epoch(network.found) - best.last_cost.flops)
-        view = network.view
-        epochs = int(spare / known.begun.epoch_of(network.found.architecture, view, view.task.train))
+        epochs = int(spare / known.begun.epoch_of(network.found.architecture, network.view, network.view.task.train))
         epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break

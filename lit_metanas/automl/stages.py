@@ -286,11 +286,10 @@ def tested(known: Known, one: Trained) -> SearchResult:
         size = learned.view.size(candidate.found.architecture, networks) + candidate.linear.view.size(linear)
     space = job.views.usual.limited.within
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
-    untried = network.found.untried if candidate.features else candidate.found.untried
     result = result_of(
         replace(view.task, objective=calibrated(job, one)),
         view.limited.space,
-        replace(candidate.found, record=record, untried=untried),
+        replace(candidate.found, record=record, untried=network.found.untried),
         one.child.to(view.task.train.inputs.device),
         learned=len(view.task.train if one.held_out else learned.view.learned),
         cost=known.budget.spent,
@@ -334,7 +333,7 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
     return replace(
         first,
         training_cost=sum((one.training_cost for one in ranked), known.lost_cost),
-        unreturned=0 if known.stopped else unreturned,
+        unreturned=unreturned * (not known.stopped),
         front=tuple(front),
         traded=traded,
         failure=known.failure,

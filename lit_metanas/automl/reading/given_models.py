@@ -225,7 +225,9 @@ class Teacher:
         known = self._as_taken(task, kind, read)
         named = {"train": known.train, "val": known.val, "test": known.test}
         parts = {name: self._outputs(part, columns) for name, part in named.items() if part is not None}
-        further = [] if unlabelled is None else self._new_ones(unlabelled, kind, known)
+        further: Any = []
+        if unlabelled is not None:
+            further = self._new_ones(unlabelled, kind, known)
         if texts := recombined(self._texts(data, kind, known), seed):
             further = [*further, *texts]
         digest, outputs = None, None

@@ -87,12 +87,6 @@ class Job:
         """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
         return self.task.goal.examples_worth(validation_part(self.task).labels)
 
-    @property
-    def alone(self) -> Job:
-        """The same for linear models alone."""
-        assert self.linear_views is not None
-        return replace(self, views=self.linear_views, linear_views=None)
-
     def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
         """What trains candidates under any view; the output keeps their scores and weights."""
         plain = ViewEstimator(views, self.options.seed, recipe, precision=precision)

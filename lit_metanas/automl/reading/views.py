@@ -134,6 +134,7 @@ class Views:
         self.lesson = lesson
         self.encoded = tuple(label for label in ways if label in encoded)
         self.space, self._families = space, dict[str, SearchSpace]()
+        self._family = dict.fromkeys(ways, OWN_FAMILY) | dict.fromkeys(self.encoded, HEAD_FAMILY)
         if 0 < len(self.encoded) < len(ways):
             self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
@@ -227,7 +228,7 @@ class Views:
 
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a view, which is not made for that."""
-        return self._families.get(self._family(label), self.space)
+        return self._families.get(self._family.get(label, OWN_FAMILY), self.space)
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
@@ -242,10 +243,7 @@ class Views:
         """Labels of networks for inputs of a view as the space has them."""
         if not self._families:
             return [*map(dict, networks)]
-        return [in_family(self._family(label), one) for one in networks]
-
-    def _family(self, label: str) -> str:
-        return HEAD_FAMILY if label in self.encoded else OWN_FAMILY
+        return [in_family(self._family[label], one) for one in networks]
 
     def read_encoded(self) -> None:
         """Make the features of all encoders; one that fails is left out, with a warning."""
