@@ -90,7 +90,9 @@ class Job:
     def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
         """What trains candidates under any view; the output keeps their scores and weights."""
         plain = ViewEstimator(views, self.options.seed, recipe, precision=precision)
-        return plain if self.folder is None else self.folder.kept(plain)
+        if self.folder is None:
+            return plain
+        return self.folder.kept(plain)
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write a plan, if there is an output."""
@@ -258,11 +260,9 @@ def _settings(
 
 
 def _start_settings(start: str | os.PathLike[str] | None) -> Any:
-    if start is None:
-        return None
-    if os.path.isdir(start):
-        return settings_of(os.path.join(start, WEIGHTS))
-    return settings_of(os.fspath(start))
+    if start is not None and os.path.isdir(start):
+        start = os.path.join(start, WEIGHTS)
+    return settings_of(start and os.fspath(start))
 
 
 def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:

@@ -304,8 +304,7 @@ class Views:
 
 
 def _on(weights: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
-    device = task.train.inputs.device
-    return {name: tensor.to(device) for name, tensor in weights.items()}
+    return {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

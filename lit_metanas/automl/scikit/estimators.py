@@ -116,8 +116,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        scores = self._scores_of(X)
-        return self.objective_.values(scores.double()).numpy()
+        return self.objective_.values(self._scores_of(X).double()).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -195,8 +194,7 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        scores = self._scores_of(X)
-        numbers: NDArray[np.float64] = self._goal.values(scores).numpy()
+        numbers: NDArray[np.float64] = self._goal.values(self._scores_of(X)).numpy()
         return numbers[:, 0] if self._flat else numbers
 
     def predict_interval(self, X: Any) -> NDArray[np.float64]:
