@@ -203,7 +203,7 @@ def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bo
             options.say("writing the network and the report.")
             folder.write(job.views.labelled(result.view).given, result, seed=options.seed)
         if options.onnx:
-            added = _add_onnx(folder, options, result)
+            added = folder.add_onnx(result, options.say)
     except OSError as error:
         if from_shell:
             raise
@@ -215,19 +215,6 @@ def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bo
     if finished:
         what = "missing ONNX files were added" if added else "nothing was done"
         options.say(f"the search in '{folder.path}' was already finished: {what}.")
-
-
-def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:
-    """Add the ONNX files that are missing; returns whether there were any."""
-    if result.stopped:
-        options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
-        return False
-    if not (lacking := folder.without_onnx(result)):
-        return False
-    options.say("translating the network to ONNX, which may take minutes.")
-    for place, one in lacking:
-        one.add_onnx(place)
-    return True
 
 
 def _log(result: SearchResult, project: str, options: AutoOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,11 +136,19 @@ class OutputFolder:
                 "folder, or give another 'output'."
             ) from error
 
-    def without_onnx(self, result: SearchResult) -> list[tuple[Path, SearchResult]]:
-        """The networks of a finished search that lack an ONNX file, each with its folder."""
+    def add_onnx(self, result: SearchResult, say: Callable[[str], None]) -> bool:
+        """Add the ONNX files that are missing; returns whether there were any."""
+        if result.stopped:
+            say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+            return False
         folders = [self.path, *(own_folder(self.front, name) for name in result.front_names)]
         pairs = zip(folders, (result, *result.front), strict=True)
-        return [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
+        lacking = [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
+        if lacking:
+            say("translating the network to ONNX, which may take minutes.")
+        for folder, one in lacking:
+            one.add_onnx(folder)
+        return bool(lacking)
 
     def _read_state(self, file: Path) -> None:
         kept = _state_in(file)
