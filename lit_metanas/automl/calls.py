@@ -236,6 +236,7 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
     options = AutoOptions(**given)
+    # SIGTERM, as a cluster sends it at the end of a job, takes the path of Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with asked_from_shell():

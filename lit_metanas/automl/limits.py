@@ -155,6 +155,7 @@ class LimitedSpace:
 
 def _seconds(space: SearchSpace, task: Task, threads: int, architecture: Architecture) -> float:
     """The latency of a network, with the encoder in front if there is one; measured anew in each call."""
+    # Weights do not matter here, and to draw them must not change the draws of the search.
     with torch.random.fork_rng(devices=[]), torch_threads(threads):
         network = whole_network(task, space.child(architecture, task.shape, task.way))
         return latency(network.to(task.train.inputs.device), seen_task(task).shape)

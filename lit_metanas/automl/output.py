@@ -222,7 +222,7 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     view = views.labelled(result.view)
     task = view.task
     space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
         if result.linear is None:
             return network, view

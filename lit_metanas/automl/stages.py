@@ -136,6 +136,7 @@ def network_in_time(begun: Beginning, outcome: SearchOutcome) -> Candidate:
     if (reason := network.too_slow) is None:
         return network
     for trial in sorted((one for one in outcome.record.trials if one.scored), key=lambda one: -one.value):
+        # The outcome has the weights of its own network alone.
         weights, recipe = begun.job.views.weights, trial.recipe
         other = network_of(begun, replace(outcome, architecture=trial.architecture, weights=weights, recipe=recipe))
         if other.too_slow is None:
@@ -162,6 +163,7 @@ def train_one(known: Known, linear: Candidate | None) -> None:
     members = known.begun.members(chosen.found, left, linear_measures=measures)
     if members == 1:
         known.budget.begin("training the chosen network")
+    # A result reports rounded FLOPs: given as such, they pay for as many epochs.
     epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
     train_fully(known, chosen, epochs, members)
 

@@ -240,7 +240,7 @@ class AutoEstimator(BaseEstimator):
         self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
         self.objective_ = read_objective(state["objective_"], len(self._names), read_preprocessing)
         self.cost_ = Cost(**state["cost_"])
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced below
             architecture = Architecture(self.architecture_)
             first = second = self.shape_
             made, steps, outputs = self.preprocessing_, None, self.objective_.outputs
