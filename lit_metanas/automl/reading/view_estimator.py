@@ -59,6 +59,8 @@ class ViewEstimator(Estimator):
         """The same under a changed recipe, or another preprocessing."""
         other = copy(self)
         other.label = str(changes.get(PREPROCESSING, self.label))
+        if other.label not in (self.views.usual.label, *self.views.labels):
+            raise ValueError(f"There is no preprocessing '{other.label}': take one of {', '.join(self.views.labels)}.")
         other.recipe = self.recipe.replace(without_preprocessing(changes))
         return other
 

@@ -116,7 +116,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        return self.objective_.values(self._scores_of(X).double()).numpy()
+        scores = self._scores_of(X)  # first of all, as this refuses an estimator that is not fitted
+        return self.objective_.values(scores.double()).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -194,7 +195,8 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        numbers: NDArray[np.float64] = self._goal.values(self._scores_of(X)).numpy()
+        scores = self._scores_of(X)  # first of all, as this refuses an estimator that is not fitted
+        numbers: NDArray[np.float64] = self._goal.values(scores).numpy()
         return numbers[:, 0] if self._flat else numbers
 
     def predict_interval(self, X: Any) -> NDArray[np.float64]:
