@@ -6,7 +6,7 @@ these modules. Each takes what is known, and adds to it (``Known`` in ``candidat
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
-3. search: ``stages.run_search``; ``boosted_trees.score_trees`` then scores a rival on rows.
+3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows.
 4. compare: ``linear_models`` trains linear models, says what the rest of the budget is, and compares.
 5. train and test: ``stages`` (``train_one`` or ``train_front``) with ``last_training``.
 6. write: ``output``.
@@ -19,13 +19,12 @@ from lit_metanas.io.packages import lazy_names
 if TYPE_CHECKING:
     from lit_metanas.automl.calls import auto as auto, distil as distil
     from lit_metanas.automl.options import AutoOptions as AutoOptions
-    from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
-    from lit_metanas.automl.scikit.auto_regressor import AutoRegressor as AutoRegressor
+    from lit_metanas.automl.scikit.estimators import AutoClassifier as AutoClassifier, AutoRegressor as AutoRegressor
 
 _MODULES = {
-    "AutoClassifier": "scikit.auto_classifier",
+    "AutoClassifier": "scikit.estimators",
     "AutoOptions": "options",
-    "AutoRegressor": "scikit.auto_regressor",
+    "AutoRegressor": "scikit.estimators",
     "auto": "calls",
     "distil": "calls",
 }

@@ -80,8 +80,8 @@ def measure_pace(
     work = partial(_measured, task, space, architectures, recipe, seconds, precision)
     if workers == 1:
         return work(lambda: None)
-    each = [one.result() for one in [submit(work) for _ in range(workers)]]
-    return Pace(*(fmean(values) for values in zip(*(astuple(pace) for pace in each), strict=True)))
+    trainings = [submit(work) for _ in range(workers)]  # all of them, before the first one is waited for
+    return Pace(*map(fmean, zip(*(astuple(one.result()) for one in trainings), strict=True)))
 
 
 def threads_that_pay(
@@ -92,7 +92,9 @@ def threads_that_pay(
     for threads in (1, most):
         with torch_threads(threads):
             paces.append(measure_pace(task, space, [one], recipe, seconds=seconds / 2, precision=precision).flops)
-    return most if paces[1] >= CLEARLY_FASTER * paces[0] else 1
+    if paces[1] >= CLEARLY_FASTER * paces[0]:
+        return most
+    return 1
 
 
 def _measured(
@@ -252,7 +254,7 @@ def threads_after_search(known: Known) -> int:
     if options.threads != AUTO_THREADS:
         return options.given_threads
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
-    if options.minutes is None or plan.settled or most == 1 or timed:
+    if options.minutes is None or plan.training is not None or most == 1 or timed:
         return plan.threads
     seconds = plan.shares.moment_of(options.minutes)
     networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
@@ -262,7 +264,8 @@ def threads_after_search(known: Known) -> int:
 def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     """The FLOPs of everything after the search, by what is known now; ``later`` are seconds for other models.
 
-    A settled plan has them. Of minutes they are those of the seconds that are left, by a pace that is measured anew.
+    A plan that was settled before has them. Of minutes they are those of the seconds that are left, by a pace that is
+    measured anew.
     """
     begun, plan, minutes = known.begun, known.plan, known.job.options.minutes
     if plan.training is not None:
@@ -297,7 +300,7 @@ def limited_flops(known: Known, flops: float) -> float:
     A network far smaller than the planned ones would otherwise train for hours.
     """
     begun, plan = known.begun, known.plan
-    if begun.job.options.minutes is not None or plan.settled or begun.points > 1:
+    if begun.job.options.minutes is not None or plan.training is not None or begun.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / begun.epoch)
     return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))

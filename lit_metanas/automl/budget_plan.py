@@ -52,22 +52,15 @@ class BudgetPlan:
     """What each part may spend; it is written, so that a search that goes on keeps it."""
 
     search: float  # training FLOPs of the search
-    training: float | None = None  # of everything after it; None before that is known, see ``settled``
+    # Of everything after it, in training FLOPs. Two numbers of FLOPs say so from the start. Minutes, or one number of
+    # FLOPs, say so only after the search. A search that goes on from there has it here: nothing is measured again.
+    training: float | None = None
     pace: float = 0.0  # training FLOPs a second; 0 if it was not measured
     prepared: float = 0.0  # seconds before the search
     expected: float = 0.0  # training FLOPs of the training, about
     threads: int = 1  # torch's in the last training of a single network
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is known what everything after the search may spend.
-
-        Two numbers of FLOPs say so from the start. Minutes, or one number of FLOPs, say so only after the search. A
-        search that goes on from there has it in its plan: nothing is measured again.
-        """
-        return self.training is not None
 
 
 # The usual first training of a candidate: so many epochs, and at least so many steps.

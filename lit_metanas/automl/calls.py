@@ -27,6 +27,7 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl.reading.given_models import ModelStart
 from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
@@ -133,7 +134,7 @@ def _found(job: Job) -> SearchResult:
     """The result of a search, compared with the model that it began with, and with its teacher."""
     result = _within_limits(job)
     warn_of_classes(result)
-    if job.start is not None and job.read is not None:
+    if isinstance(job.start, ModelStart) and job.read is not None:
         result = replace(result, earlier=job.start.compare(result, job.task, job.read))
     if job.teacher is not None and job.views.lesson is not None:
         result = replace(result, teacher=job.teacher.compare(result, job.views.lesson))
@@ -145,17 +146,17 @@ def _within_limits(job: Job) -> SearchResult:
     try:
         return run_stages(job)
     except NoNetworkWithinError as error:
-        if job.linear_views is None or job.options.start is not None:
+        if (linear := job.linear_views) is None or job.options.start is not None:
             raise
         try:
-            job.linear_views.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
+            linear.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
         except NoNetworkWithinError as other:
             raise ValueError(
                 f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
                 f"{other.limit} at least to that of the linear model."
             ) from None
         job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
-    return run_stages(job.alone)
+    return run_stages(replace(job, views=linear, linear_views=None))
 
 
 def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool) -> SearchResult:
@@ -202,7 +203,7 @@ def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bo
             options.say("writing the network and the report.")
             folder.write(job.views.labelled(result.view).given, result, seed=options.seed)
         if options.onnx:
-            added = _add_onnx(folder, options, result)
+            added = folder.add_onnx(result, options.say)
     except OSError as error:
         if from_shell:
             raise
@@ -214,19 +215,6 @@ def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bo
     if finished:
         what = "missing ONNX files were added" if added else "nothing was done"
         options.say(f"the search in '{folder.path}' was already finished: {what}.")
-
-
-def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:
-    """Add the ONNX files that are missing; returns whether there were any."""
-    if result.stopped:
-        options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
-        return False
-    if not (lacking := folder.without_onnx(result)):
-        return False
-    options.say("translating the network to ONNX, which may take minutes.")
-    for place, one in lacking:
-        one.add_onnx(place)
-    return True
 
 
 def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
@@ -248,6 +236,7 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
     options = AutoOptions(**given)
+    # SIGTERM, as a cluster sends it at the end of a job, takes the path of Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with asked_from_shell():

@@ -24,7 +24,6 @@ from lit_metanas.automl.budget_plan import (
 )
 from lit_metanas.automl.options import NO_ENCODER
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.view_estimator import ViewEstimator
 from lit_metanas.automl.reading.views import View, without_preprocessing
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import BestSoFar
@@ -157,15 +156,15 @@ def begin(job: Job) -> Beginning:
         for one in fitting(read, views.usual.limited.within)
     ]
     first = _under_the_usual_view(job, records, usual)
-    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
+    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0]))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
         timed += _neighbours(job, timed[0])
-    groups = [first, *_behind_encoders(job, usual, recipe)]
+    groups = [first, *_behind_encoders(job, usual)]
     if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-    member_epochs = 0 if type(views.space) in LINEAR_SPACES.values() else kind.member_epochs
+    member_epochs = kind.member_epochs * (type(views.space) not in LINEAR_SPACES.values())
     begun = Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
     if options.pareto is None:
         return begun
@@ -187,10 +186,9 @@ def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: Reci
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
     chosen = chosen or [Query.of(limited.begin(dict(*by_kind[:1])), usual)]
-    if views.start_architecture is not None:
-        chosen = [Query.of(views.start_architecture, usual), *chosen]
+    started = [Query.of(one, usual) for one in views.start_weights]
     label = views.changes(views.usual)
-    return [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in dict.fromkeys(chosen)]
+    return [Query.of(one.architecture, {**dict(one.recipe), **label}) for one in dict.fromkeys([*started, *chosen])]
 
 
 def _in_turn(*several: Iterable[Query]) -> list[Query]:
@@ -198,25 +196,24 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
     return [one for one in chain.from_iterable(zip_longest(*several)) if one is not None]
 
 
-def _behind_encoders(job: Job, usual: RecipeFields, recipe: Recipe) -> Iterator[list[Query]]:
+def _behind_encoders(job: Job, usual: RecipeFields) -> Iterator[list[Query]]:
     """The first networks for the features of each encoder that is not the usual preprocessing."""
-    views, refusal = job.views, ViewEstimator(job.views, job.options.seed, recipe).refusal
+    views = job.views
     own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
     for label in views.encoded:
         if label != views.usual.label:
             fields = {**usual, **own, PREPROCESSING: label}
             found = named_networks(views.space_of(label), views.named(label, EncodedRows.first))
-            yield [Query.of(one, fields) for one in found if refusal(one, fields) is None]
+            yield [Query.of(one, fields) for one in found if views.refusal(one, fields) is None]
 
 
-def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
+def _under_other_views(job: Job, first: Query) -> list[Query]:
     """A query under each preprocessing but the usual one and encoders that is within the limits."""
-    labels = [label for label in job.views.labels[1:] if label not in job.views.encoded]
-    changed = [{**dict(first.recipe), PREPROCESSING: label} for label in labels]
-    if job.views.limits.given:
-        refusal = ViewEstimator(job.views, job.options.seed, recipe).refusal
-        changed = [fields for fields in changed if refusal(first.architecture, fields) is None]
-    return [Query.of(first.architecture, fields) for fields in changed]
+    views, one = job.views, first.architecture
+    labels = (label for label in views.labels[1:] if label not in views.encoded)
+    changed = ({**dict(first.recipe), PREPROCESSING: label} for label in labels)
+    # Without limits no view is made for this.
+    return [Query.of(one, own) for own in changed if not views.limits.given or views.refusal(one, own) is None]
 
 
 def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
@@ -293,7 +290,11 @@ class Trained:
 
 @dataclass
 class Known:
-    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken."""
+    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken.
+
+    Stages fill it in place: an interrupt may come inside one, and what it has finished, such as the first networks of a
+    front, would be lost with a value that it returns at its end.
+    """
 
     begun: Beginning
     plan: BudgetPlan

@@ -39,6 +39,7 @@ class LastTrainingError(Exception):
 def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, str]:
     """Train a linear model on all but the test part; returns it, or None and why that failed."""
     begin, view, cost, seed = perf_counter(), model.view, model.last_cost, known.job.options.seed
+    known.budget.begin("training a linear model")
     try:
         child = chosen_child(view.task, view.limited.space, replace(model.found, weights=None), model.recipe, seed)
         with torch_threads(known.plan.threads):
@@ -104,9 +105,9 @@ def _mirrored(job: Job, network: Candidate) -> Candidate:
     if not job.kind.mirrors or network.view.label in job.views.encoded:
         return network
     scored = as_scored(job, network)
-    if scored is None or not mirror_keeps_classes(scored.child, validation_part(network.view.task)):
-        return network
-    return replace(network, recipe=replace(network.recipe, mirror=True))
+    if scored is not None and mirror_keeps_classes(scored.child, validation_part(network.view.task)):
+        return replace(network, recipe=replace(network.recipe, mirror=True))
+    return network
 
 
 class _Member:
@@ -117,9 +118,11 @@ class _Member:
         self._network, self._budget = network, known.budget
         self._honest = member == 0 and (of > 1 or known.averaged is not None)
         part = view.calibrating[1] if self._honest else view.learned
-        self._epoch, self._ended = known.begun.epoch_of(network.found.architecture, view, part), 0
+        found = network.found
+        if member:  # begins with fresh weights, or with meta-trained ones
+            found = replace(found, weights=views.weights)
+        self._epoch, self._ended = known.begun.epoch_of(found.architecture, view, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), known.job.options.seed + member * SEEDS_APART
-        found = replace(network.found, weights=views.weights) if member else network.found
         self._child = chosen_child(view.task, views.space, found, recipe, seed)
         self._submitted = submit(partial(_fit, self._child, part, seed, known.plan.precision), self._epoch_ended)
 
@@ -178,10 +181,10 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
     return Trained(one, child, Cost(), held_out=True)
 
 
-def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
+def scored_network(job: Job, one: Candidate) -> nn.Module | None:
     """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
     if one.network is not None and one.linear is not None:
-        own, linear = _scored_network(job, one.network), _scored_network(job, one.linear)
+        own, linear = scored_network(job, one.network), scored_network(job, one.linear)
         return own and linear and WithLinear(own, linear, one.view.steps)
     scored = as_scored(job, one)
     return None if scored is None else scored.child.network
@@ -194,13 +197,13 @@ def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
         return one
     factor = _factor(known.job, one, chosen.linear)
     one.child.network = WithLinear(one.child.network, linear.child.network, chosen.view.steps, factor)
-    held_out = one.held_out and linear.held_out
-    return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=held_out, factor=factor)
+    cost, held_out = one.cost + linear.cost, one.held_out and linear.held_out
+    return replace(one, candidate=chosen, cost=cost, held_out=held_out, factor=factor)
 
 
 def _factor(job: Job, one: Trained, linear: Candidate) -> float:
     """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
-    network, other, goal = one.honest, _scored_network(job, linear), one.candidate.view.task.goal
+    network, other, goal = one.honest, scored_network(job, linear), one.candidate.view.task.goal
     if network is None or other is None or isinstance(goal, Regression):
         return 1.0
     parts = [view.calibrating[0] for view in (one.candidate.view, linear.view)]
@@ -219,16 +222,16 @@ def calibrated(job: Job, one: Trained) -> Objective:
     """
     candidate, task, plain = one.candidate, one.candidate.view.task, natural_goal(job.views.usual.given)
     network: nn.Module | None = one.child.network
-    part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
-    if task.goal.scored != "input" or (job.views.start_architecture is not None and not candidate.features):
+    part = candidate.view.apart or validation_part(task)
+    if task.goal.scored != "input" or (job.views.start_weights and not candidate.features):
         return plain
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.linear is not None:
-            linear = _scored_network(job, candidate.linear)
+            linear = scored_network(job, candidate.linear)
             network = linear and WithLinear(network, linear, candidate.view.steps, one.factor)
     elif not one.held_out:
-        network = _scored_network(job, candidate)
+        network = scored_network(job, candidate)
     if network is None:
         return plain
     goal = natural_goal(task)

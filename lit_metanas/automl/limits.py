@@ -105,11 +105,13 @@ class LimitedSpace:
         return {name: self.measures[name](architecture) for name in self.limits.given}
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
+        measures = dict(self.measures)
+        if fresh:
+            measures["latency"] = self._seconds
         for name, limit in self.limits.given.items():
-            if name == "size" and (least := NUMBER_BYTES * self.measures["parameters"](architecture)) > limit:
+            if name == "size" and (least := NUMBER_BYTES * measures["parameters"](architecture)) > limit:
                 return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
-            measure = self._seconds if fresh and name == "latency" else self.measures[name]
-            if (value := measure(architecture)) > limit:
+            if (value := measures[name](architecture)) > limit:
                 return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
         return None
 
@@ -153,6 +155,7 @@ class LimitedSpace:
 
 def _seconds(space: SearchSpace, task: Task, threads: int, architecture: Architecture) -> float:
     """The latency of a network, with the encoder in front if there is one; measured anew in each call."""
+    # Weights do not matter here, and to draw them must not change the draws of the search.
     with torch.random.fork_rng(devices=[]), torch_threads(threads):
         network = whole_network(task, space.child(architecture, task.shape, task.way))
         return latency(network.to(task.train.inputs.device), seen_task(task).shape)

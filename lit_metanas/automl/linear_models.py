@@ -14,7 +14,7 @@ from time import perf_counter
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
-from lit_metanas.automl.last_training import train_linear_fully
+from lit_metanas.automl.last_training import scored_network, train_linear_fully
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.reading.views import joined
 from lit_metanas.estimators.estimator import FAILURES
@@ -26,8 +26,7 @@ from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import chosen_child, judge
-from lit_metanas.training.ensembles import WithLinear
+from lit_metanas.training.child import judge
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
 # Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows.
@@ -118,17 +117,16 @@ class LinearTrainings:
     @cached_property
     def _models(self) -> Sequence[Architecture]:
         """The models that are within the limits, as many of them as are tried."""
-        known = self.views.space.architectures()
-        within = (one for one in known if self._estimator.refusal(one, self._view) is None)
-        return [*islice(within, self.tried)]
+        known, refusal = self.views.space.architectures(), self.views.refusal
+        return [*islice((one for one in known if refusal(one, self._view) is None), self.tried)]
 
     @cached_property
     def _steps(self) -> Sequence[tuple[float, float]]:
         """The time of each step in FLOPs, and its FLOPs with the last training of the best model."""
         flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
-        times = [*map(self._time, self._models)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = len(self.decays) - 1 if self._models else 0
+        further = (len(self.decays) - 1) * bool(self._models)
+        times = [*map(self._time, self._models)]
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
         return [(time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True)]
@@ -163,7 +161,7 @@ def train_linear(known: Known) -> float:
     if job.linear_views is None:
         return limited_flops(known, flops_after_search(known))
     # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
-    measured = job.options.minutes is not None and not plan.settled
+    measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
     models, epoch, longest = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found), 0.0
     number = models.affordable(planned, epoch=epoch)
@@ -203,7 +201,6 @@ def compare(known: Known, best: Candidate) -> Candidate:
             (chosen,) = means
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
-        known.budget.begin("training the linear model")
         trained, failure = train_linear_fully(known, best)
         known.sentence += ending(failure, "both were")
         if trained is None:
@@ -215,8 +212,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
         return network
     for share in known.plan.shares.longer:
         spare = min(share * known.left, known.left - known.begun.last_epoch(network.found) - best.last_cost.flops)
-        view = network.view
-        epochs = int(spare / known.begun.epoch_of(network.found.architecture, view, view.task.train))
+        epochs = int(spare / known.begun.epoch_of(network.found.architecture, network.view, network.view.task.train))
         epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break
@@ -224,9 +220,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
         network = train_on(known, network, epochs)
         chosen = best_of([network, best], examples)
     known.sentence = describe_both(best, network, chosen)
-    if chosen is best:
-        known.budget.begin("training the linear model")
-    else:
+    if chosen is not best:
         known.sentence += ": the network was taken"
     return chosen
 
@@ -246,23 +240,18 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
 
     With limits of latency and size there is none, as these are no sums of two.
     """
-    view, found, weights = network.view, network.found, linear.found.weights
-    unknown = weights is None or found.weights is None or found.weights is job.views.weights
+    view, found = network.view, network.found
+    unknown = found.weights is None or linear.found.weights is None
     if unknown or not job.kind.averages_linear or {"latency", "size"} & job.views.limits.given.keys():
         return []
     if job.options.pareto or not view.limited.members(found.architecture, 1, linear.measured):
         return []
     with suppress(*FAILURES):
-        if (both := joined(view, linear.view)) is None:
-            return []
-        val, seed = validation_part(both.task), job.options.seed
-        own, other = (
-            chosen_child(one.view.task, one.view.limited.space, one.found, Recipe(), seed).network
-            for one in (network, linear)
-        )
-        mean = WithLinear(own, other, both.steps).to(val.inputs.device).eval()
-        value = judge(mean, val, both.task.goal).value
-        return [replace(network, view=both, value=value, network=network, linear=linear)]
+        if both := joined(view, linear.view):
+            mean, val = replace(network, view=both, network=network, linear=linear), validation_part(both.task)
+            if built := scored_network(job, mean):
+                value = judge(built.to(val.inputs.device).eval(), val, both.task.goal).value
+                return [replace(mean, value=value)]
     return []
 
 

@@ -274,17 +274,18 @@ class AutoOptions:
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
             if not usual and one.name not in (*given, *_NOT_REPEATED):
                 given[one.name] = word_of(one.name, value, from_shell)
-        path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
         verb, model = "auto", list[str]()
         if self.teacher is not None:
             verb, model = "distil", [os.fspath(self.teacher)]
         if not from_shell:
-            words = [*map(repr, model), "data" if path is None else repr(path)]
+            words = [*map(repr, model), word_of("data", self.data, from_shell)]
             return f"lm.{verb}({', '.join([*words, *(f'{name}={value}' for name, value in given.items())])})"
         # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
         given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
         words = [word for name, value in given.items() for word in key_words(name, value)]
-        first = f"--data={path}" if path is None or path.startswith("-") else path
+        first = word_of("data", self.data, from_shell)
+        if first.startswith("-"):
+            first = f"--data={first}"
         return shlex.join(["lit-metanas", verb, *(f"--model={one}" for one in model), first, *words])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,9 @@ class OutputFolder:
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
+        self.trainings = own_folder(path, "trainings")  # all trainings, until the search has finished
+        self.report = own_folder(path, "report")
+        self.front = own_folder(path, FRONT)  # a front's table, figure and networks
         self.settings = json.loads(json.dumps(settings))
         self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
@@ -84,21 +87,6 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
-
-    @property
-    def trainings(self) -> Path:
-        """The folder of all trainings, until the search has finished."""
-        return own_folder(self.path, "trainings")
-
-    @property
-    def report(self) -> Path:
-        """The folder of the report."""
-        return own_folder(self.path, "report")
-
-    @property
-    def front(self) -> Path:
-        """The folder of a front's table, figure and networks."""
-        return own_folder(self.path, FRONT)
 
     def kept(self, estimator: Estimator) -> KeptScores:
         """An estimator whose trainings are kept."""
@@ -148,11 +136,19 @@ class OutputFolder:
                 "folder, or give another 'output'."
             ) from error
 
-    def without_onnx(self, result: SearchResult) -> list[tuple[Path, SearchResult]]:
-        """The networks of a finished search that lack an ONNX file, each with its folder."""
+    def add_onnx(self, result: SearchResult, say: Callable[[str], None]) -> bool:
+        """Add the ONNX files that are missing; returns whether there were any."""
+        if result.stopped:
+            say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+            return False
         folders = [self.path, *(own_folder(self.front, name) for name in result.front_names)]
         pairs = zip(folders, (result, *result.front), strict=True)
-        return [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
+        lacking = [(folder, one) for folder, one in pairs if not (folder / ONNX).is_file()]
+        if lacking:
+            say("translating the network to ONNX, which may take minutes.")
+        for folder, one in lacking:
+            one.add_onnx(folder)
+        return bool(lacking)
 
     def _read_state(self, file: Path) -> None:
         kept = _state_in(file)
@@ -168,8 +164,8 @@ class OutputFolder:
 
     def _networks(self) -> list[Path]:
         """The folders of the front's networks that are there; a link among them is a ValueError."""
-        names = sorted(entry.name for entry in self.front.glob("*"))
-        return [own_folder(self.front, name) for name in names if FRONT_NAME.fullmatch(name)]
+        names = sorted(entry.name for entry in self.front.glob("*") if FRONT_NAME.fullmatch(entry.name))
+        return [own_folder(self.front, name) for name in names]
 
     def _check_place(self) -> None:
         """Before a search, refuse foreign files that its end would replace or remove."""
@@ -194,7 +190,7 @@ class OutputFolder:
         metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
         parts = [
             f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
-            FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small"),
+            FRONT_CAPTION.format(small={"latency": "fast"}.get(result.traded, "small")),
             markdown_lines([heading, ("---",) * len(heading), *rows]),
             f"![Front]({figure})\n",
         ]
@@ -226,7 +222,7 @@ def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]
     view = views.labelled(result.view)
     task = view.task
     space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
         if result.linear is None:
             return network, view

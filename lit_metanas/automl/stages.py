@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import nan
+from time import perf_counter
 
-from lit_metanas.automl.boosted_trees import describe_trees, score_trees
 from lit_metanas.automl.budget_division import divide, threads_after_search
 from lit_metanas.automl.budget_plan import most_that_fits
 from lit_metanas.automl.candidates import Beginning, Candidate, Known, Trained, begin, best_of, network_of
@@ -27,7 +28,8 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.kinds.rows.boosted_trees import describe_trees, judge_trees, trees_flops
+from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, cost_of
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
@@ -117,12 +119,24 @@ def run_search(known: Known, searcher: Halving) -> None:
     known.front = [network_of(known.begun, one) for one in outcome.front]
 
 
+def score_trees(known: Known) -> None:
+    """Score boosted trees, a rival, on the validation part of rows, if they cost little."""
+    task, plan, begin = known.job.task, known.plan, perf_counter()
+    if trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
+        return
+    known.budget.begin("scoring boosted trees")
+    with suppress(*FAILURES):
+        known.trees = judge_trees(task, known.job.options.seed)
+    known.count(Cost(seconds=perf_counter() - begin))
+
+
 def network_in_time(begun: Beginning, outcome: SearchOutcome) -> Candidate:
     """The network that the search found; if it now takes longer than allowed, the best that does not."""
     network = network_of(begun, outcome)
     if (reason := network.too_slow) is None:
         return network
     for trial in sorted((one for one in outcome.record.trials if one.scored), key=lambda one: -one.value):
+        # The outcome has the weights of its own network alone.
         weights, recipe = begun.job.views.weights, trial.recipe
         other = network_of(begun, replace(outcome, architecture=trial.architecture, weights=weights, recipe=recipe))
         if other.too_slow is None:
@@ -149,6 +163,7 @@ def train_one(known: Known, linear: Candidate | None) -> None:
     members = known.begun.members(chosen.found, left, linear_measures=measures)
     if members == 1:
         known.budget.begin("training the chosen network")
+    # A result reports rounded FLOPs: given as such, they pay for as many epochs.
     epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
     train_fully(known, chosen, epochs, members)
 
@@ -175,19 +190,17 @@ def train_front(known: Known, best: Candidate | None) -> None:
             warnings.warn(f"{failed}: this network is left out.", stacklevel=2)
     if failed and not known.trained:
         raise LastTrainingError(failed)
-    sentences = [] if best is None else [describe_both(best, network)]
+    sentences = dict[Candidate, str]()
+    if best is not None:
+        sentences[best] = describe_both(best, network)
     for model in linear:
-        known.budget.begin("training a linear model")
         trained, failure = train_linear_fully(known, model)
         known.trained += filter(None, [trained])
         how = ": it is on the front"
         if failure:
             how = f": its last training failed ({failure})"
-        if model is best:
-            sentences[0] += how
-        else:
-            sentences.append(f"{model.describe()}{how}")
-    known.sentence = "; ".join(sentences)
+        sentences[model] = sentences.get(model, model.describe()) + how
+    known.sentence = "; ".join(sentences.values())
 
 
 def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list[Candidate]:
@@ -275,11 +288,10 @@ def tested(known: Known, one: Trained) -> SearchResult:
         size = learned.view.size(candidate.found.architecture, networks) + candidate.linear.view.size(linear)
     space = job.views.usual.limited.within
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
-    untried = network.found.untried if candidate.features else candidate.found.untried
     result = result_of(
         replace(view.task, objective=calibrated(job, one)),
         view.limited.space,
-        replace(candidate.found, record=record, untried=untried),
+        replace(candidate.found, record=record, untried=network.found.untried),
         one.child.to(view.task.train.inputs.device),
         learned=len(view.task.train if one.held_out else learned.view.learned),
         cost=known.budget.spent,
@@ -323,7 +335,7 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
     return replace(
         first,
         training_cost=sum((one.training_cost for one in ranked), known.lost_cost),
-        unreturned=0 if known.stopped else unreturned,
+        unreturned=unreturned * (not known.stopped),
         front=tuple(front),
         traded=traded,
         failure=known.failure,

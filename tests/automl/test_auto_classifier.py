@@ -152,7 +152,7 @@ def test_a_pickle_holds_no_code():
     named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
     own = {name for name in named if not name.startswith("numpy")}
     # ``_codecs`` makes bytes of text in pickles of this protocol, in which every name stands in one place.
-    assert own <= {"lit_metanas.automl.scikit.auto_classifier AutoClassifier", "_codecs encode"}
+    assert own <= {"lit_metanas.automl.scikit.estimators AutoClassifier", "_codecs encode"}
     again = pickle.loads(content)
     np.testing.assert_array_equal(again.predict_proba(WINE.data), classifier.predict_proba(WINE.data))
     assert (again.cost_, again.shape_, again.preprocessing_) == (

@@ -8,7 +8,7 @@ import torch
 from auto_toys import photographs
 
 import lit_metanas as lm
-from lit_metanas.automl.reading.model_start import ModelStart, read_start
+from lit_metanas.automl.reading.given_models import ModelStart, read_start
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.given_data import read_given
 

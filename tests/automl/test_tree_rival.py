@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import boosted_trees, budget_plan, stages
-from lit_metanas.automl.boosted_trees import describe_trees
+from lit_metanas.automl import budget_plan, stages
 from lit_metanas.automl.budget_plan import SHARES
 from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.rows import boosted_trees
+from lit_metanas.kinds.rows.boosted_trees import describe_trees
 from lit_metanas.objectives.objective import Judged
 
 
@@ -51,7 +52,7 @@ def test_numbers_have_trees_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble = pytest.importorskip("sklearn.ensemble")
     X = np.random.default_rng(0).uniform(0, 4, (240, 2))
     y = np.floor(X[:, 0]) * np.floor(X[:, 1]) + 0.5 * X[:, 0]
-    asked, score_trees = [], boosted_trees.score_trees
+    asked, score_trees = [], stages.score_trees
     monkeypatch.setattr(stages, "score_trees", lambda known: asked.append(known.job) or score_trees(known))
     found = lm.auto((X, y), flops=2e8, seed=3, progress=False)
     task = asked[0].task

@@ -15,8 +15,7 @@ from typing import Any
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.model_start import ModelStart, read_start
-from lit_metanas.automl.reading.teacher import Teacher
+from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
 from lit_metanas.automl.reading.view_estimator import ViewEstimator
 from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import undisturbed
@@ -75,7 +74,7 @@ class Job:
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
     read: Callable[[Any], Task] | None = None  # the same data under another preprocessing
-    start: ModelStart | None = None  # the model that the search goes on from
+    start: TaskStart | ModelStart | None = None  # what the search begins with
     teacher: Teacher | None = None
 
     @property
@@ -88,16 +87,12 @@ class Job:
         """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
         return self.task.goal.examples_worth(validation_part(self.task).labels)
 
-    @property
-    def alone(self) -> Job:
-        """The same for linear models alone."""
-        assert self.linear_views is not None
-        return replace(self, views=self.linear_views, linear_views=None)
-
     def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
         """What trains candidates under any view; the output keeps their scores and weights."""
         plain = ViewEstimator(views, self.options.seed, recipe, precision=precision)
-        return plain if self.folder is None else self.folder.kept(plain)
+        if self.folder is None:
+            return plain
+        return self.folder.kept(plain)
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write a plan, if there is an output."""
@@ -139,7 +134,7 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         if why:
             options.say(why)
         encoders = read_encoders(options, kind, task)
-        flops = inf if options.minutes is not None else sum(options.parts)
+        flops = sum(options.parts) or inf  # there are none with minutes
         held.enter_context(undisturbed(task, 1))
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
@@ -162,8 +157,7 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         if teacher is not None:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
-            also = f", also what it says of {further}" if (further := lesson.describe()) else ""
-            options.say(f"learns from '{teacher.place}'{also}.")
+            options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
         views = Views(task, ways, space, options.limits, start, **more)
         views.read_encoded()
         if start is not None:
@@ -177,14 +171,13 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             linear = views.in_space(kind.linear_space())
         settings = _settings(options, kind, views, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
-        goes_on = start if isinstance(start, ModelStart) else None
-        yield Job(options, kind, views, linear, folder, began, seconds, read, goes_on, teacher)
+        yield Job(options, kind, views, linear, folder, began, seconds, read, start, teacher)
 
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
     """What reads files: all, or with minutes as many as there is time for."""
     share, seconds = options.sample, 60 * (options.minutes or inf)
-    if share is None and output is not None:
+    if share is None and output is not None:  # a search that goes on reads what it has read before
         share = kept_sample(output)
     memory = ExampleMemory(options.memory_bytes, output)
     return FileReading(memory, share, until=began + SHARES.reading * seconds, least=SHARES.least_reading * seconds)
@@ -254,7 +247,7 @@ def _settings(
         TEACHER: _start_settings(options.teacher),
         "unlabelled": views.lesson and views.lesson.digest,
         "encoders": [one.digest for one in encoders.values()] or None,
-        "linear_models": None if linear is None else settings_of(linear.space),
+        "linear_models": linear and settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,
         "minutes": options.minutes,
@@ -267,11 +260,9 @@ def _settings(
 
 
 def _start_settings(start: str | os.PathLike[str] | None) -> Any:
-    if start is None:
-        return None
-    if os.path.isdir(start):
-        return settings_of(os.path.join(start, WEIGHTS))
-    return settings_of(os.fspath(start))
+    if start is not None and os.path.isdir(start):
+        start = os.path.join(start, WEIGHTS)
+    return settings_of(start and os.fspath(start))
 
 
 def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
@@ -321,9 +312,8 @@ def with_encoders(
 
 def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
     raw = read(encoder.preprocessing or encoder.shape)  # images have their shape alone
-    train = replace(raw.train, weights=task.train.weights)
-    seconds = SHARES.encoding * 60 * (options.minutes or inf)
-    return encode(replace(raw, train=train, objective=task.objective), encoder, seconds=seconds)
+    task = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
+    return encode(task, encoder, seconds=SHARES.encoding * 60 * (options.minutes or inf))
 
 
 def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from torch import Tensor
 
 from lit_metanas.automl.reading.views import View, Views, without_preprocessing
-from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
+from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -47,12 +47,7 @@ class ViewEstimator(Estimator):
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
-        if (foreign := self.views.space_of(self.views.label_of(recipe)).violation(architecture)) is not None:
-            return foreign
-        try:
-            return self.views.of(recipe).limited.within.violation(architecture)
-        except FAILURES as error:
-            return reason_of(error)
+        return self.views.refusal(architecture, recipe)
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
         """Not from a network that reads other tokens or features: its weights are worth no more than new ones."""
@@ -76,10 +71,9 @@ class ViewEstimator(Estimator):
     def table_pace(self, architecture: Architecture) -> float:
         """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
         task, space, batch = self._view.task, self._view.limited.space, self.recipe.batch_size
-        precision = self.precision
-        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, precision=precision)
-        flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
-        return max(flops, 1) / max(seconds, 1e-9)
+        child = architecture, task.shape, task.way
+        seconds = step_seconds(space, *child, batch_size=batch, precision=self.precision)
+        return max(TRAINING_PASSES * batch * space.cost(*child).flops, 1) / max(seconds, 1e-9)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the weights that there are for the network, if any."""

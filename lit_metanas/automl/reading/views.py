@@ -13,8 +13,7 @@ from torch import Tensor
 
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.model_start import ModelStart
-from lit_metanas.automl.reading.teacher import Lesson, check_unchanged
+from lit_metanas.automl.reading.given_models import Lesson, ModelStart, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
@@ -135,14 +134,14 @@ class Views:
         self.lesson = lesson
         self.encoded = tuple(label for label in ways if label in encoded)
         self.space, self._families = space, dict[str, SearchSpace]()
+        self._family = dict.fromkeys(ways, OWN_FAMILY) | dict.fromkeys(self.encoded, HEAD_FAMILY)
         if 0 < len(self.encoded) < len(ways):
             self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
         self.sets_apart, self.limits = sets_apart, limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
-        self.start_architecture: Architecture | None = None  # the network of an exported model that is the start
-        self._start_weights: dict[str, Tensor] = {}
+        self.start_weights = dict[Architecture, dict[str, Tensor]]()  # of the exported model that is the start
         if start is not None:  # networks take inputs as before, linear models those that suit them
             suited = {label: way for label, way in ways.items() if label in linear}
             ways = suited and {**dict([*ways.items()][:1]), **suited}
@@ -163,12 +162,12 @@ class Views:
             elif network := start.network(self.space, task):
                 architecture, weights = network
                 if self.usual.limited.within.violation(architecture) is None:
-                    self.start_architecture, self._start_weights = architecture, _on(weights, task)
+                    self.start_weights[architecture] = _on(weights, task)
 
     @property
     def beginning(self) -> str:
         """What comes from a start, as the beginning of a sentence that names it."""
-        if self.start_architecture is not None:
+        if self.start_weights:
             return "the first network is that of"
         if self.weights is not None:
             return "all networks begin with"
@@ -176,9 +175,7 @@ class Views:
 
     def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        if architecture == self.start_architecture:
-            return self._start_weights
-        return self.weights
+        return self.start_weights.get(architecture, self.weights)
 
     def fitting(self) -> Views:
         """The same, with a preprocessing under which a network is within the limits as the usual one.
@@ -205,7 +202,7 @@ class Views:
     def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> Views:
         """The same data under some preprocessings, the first one as the usual one."""
         ways = {label: partial(self._given, label) for label in dict.fromkeys(labels)}
-        given = self._given(labels[0]) if labels else self.usual.given
+        given = self._given(next(iter(labels), ""))
         return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
 
     def _given(self, label: str) -> Task:
@@ -231,16 +228,22 @@ class Views:
 
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a view, which is not made for that."""
-        return self._families.get(self._family(label), self.space)
+        return self._families.get(self._family.get(label, OWN_FAMILY), self.space)
+
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
+        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
+        if (foreign := self.space_of(self.label_of(recipe)).violation(architecture)) is not None:
+            return foreign
+        try:
+            return self.of(recipe).limited.within.violation(architecture)
+        except FAILURES as error:
+            return reason_of(error)
 
     def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """Labels of networks for inputs of a view as the space has them."""
         if not self._families:
             return [*map(dict, networks)]
-        return [in_family(self._family(label), one) for one in networks]
-
-    def _family(self, label: str) -> str:
-        return HEAD_FAMILY if label in self.encoded else OWN_FAMILY
+        return [in_family(self._family[label], one) for one in networks]
 
     def read_encoded(self) -> None:
         """Make the features of all encoders; one that fails is left out, with a warning."""
@@ -301,8 +304,7 @@ class Views:
 
 
 def _on(weights: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
-    device = task.train.inputs.device
-    return {name: tensor.to(device) for name, tensor in weights.items()}
+    return {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

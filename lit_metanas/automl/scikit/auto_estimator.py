@@ -124,7 +124,9 @@ class AutoEstimator(BaseEstimator):
             self.__dict__.pop(name, None)
             if hasattr(checking, name):
                 setattr(self, name, getattr(checking, name))
-        return self._ended(found)
+        if found.stopped and not found.failure:  # a grid search would take it for a whole fit
+            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
+        return self  # a failure has had its warning
 
     @abstractmethod
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
@@ -185,12 +187,6 @@ class AutoEstimator(BaseEstimator):
         self.precision_ = found.precision
         return found
 
-    def _ended(self, found: SearchResult) -> Self:
-        """The fitted estimator; KeyboardInterrupt if it was stopped, as a grid search would take it for a whole fit."""
-        if found.stopped and not found.failure:  # a failure has had its warning
-            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
-        return self
-
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
         shared_options = ("flops", "threads", "workers", "progress", "precision")
@@ -214,7 +210,8 @@ class AutoEstimator(BaseEstimator):
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        network = network.double() if self.kind_ == "rows" else network
+        if self.kind_ == "rows":
+            network = network.double()
         return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -241,7 +238,7 @@ class AutoEstimator(BaseEstimator):
         self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
         self.objective_ = read_objective(state["objective_"], len(self._names), read_preprocessing)
         self.cost_ = Cost(**state["cost_"])
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced below
             architecture = Architecture(self.architecture_)
             first = second = self.shape_
             made, steps, outputs = self.preprocessing_, None, self.objective_.outputs
@@ -249,9 +246,9 @@ class AutoEstimator(BaseEstimator):
                 first, second = made.first.shape, made.second.shape
                 steps = first.steps, second.steps
             linear, own = linear_space_of(architecture), self._space(self.kind_, first, self.objective_)
-            if self.space_ not in (own.name, linear.name):
+            space = {linear.name: linear, own.name: own}.get(self.space_)
+            if space is None:
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
-            space = own if self.space_ == own.name else linear
             network = build_network(space, architecture, first, outputs, ensemble=state.get("ensemble_", 1))
             if (averaged := state.get("linear_")) is not None:
                 model = build_network(linear_space_of(averaged), averaged, second, outputs)

@@ -1,16 +1,15 @@
-"""A teacher: an exported model, and what it says of the examples that a student learns from."""
+"""An exported model that the user gives: as the start of a search on more data, or as a teacher of a student."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,28 +18,152 @@ from torch import Tensor
 from lit_metanas.automl.limits import program_bytes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import latency
-from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
+from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
-from lit_metanas.kinds.kind import Kind
+from lit_metanas.kinds.kind import Kind, MadeBefore
 from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
+from lit_metanas.kinds.texts.text_kind import recombined
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.distillation import Distillation
+from lit_metanas.objectives.objective import NEVER, Objective
+from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import TeacherComparison
+from lit_metanas.records.statistics import percent
+from lit_metanas.spaces.any_input import LINEAR_SPACES
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
-from lit_metanas.training.child import evidence_of, scores_of
+from lit_metanas.training.child import evidence_of, judge, scores_of
 from lit_metanas.training.encoders.encoder import multiply_adds
-from lit_metanas.training.export.exported_program import PROGRAM, Exported, load, network_inputs
+from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS, Exported, load, network_inputs
+from lit_metanas.training.export.network_description import DESCRIPTION, read_description
+from lit_metanas.training.meta_weights import TaskStart
 
-PART = (0.3, 0.7)  # the least and the largest share of a text in a recombined one
+# How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
+BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
+
 TEXTS = "texts"  # the kind of data of which examples are recombined
 
 ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
+
+
+@dataclass(frozen=True)
+class ModelStart:
+    """An exported model whose network is the first candidate, with its weights, on inputs that it knows."""
+
+    place: str
+    model: Exported
+    weights: Mapping[str, Tensor]  # of ``weights.pt``
+    objective: Objective  # that its network, without what the program adds, was trained for
+    cost: ClassVar[Cost] = Cost()  # of meta-training: none
+
+    @property
+    def made_before(self) -> MadeBefore:
+        """What made the network's inputs."""
+        made = self.model.preprocessing
+        if isinstance(made, JoinedTokens):
+            return MadeBefore(made.first.shape, made.first, self.objective.written_by)
+        return MadeBefore(self.model.shape, made, self.objective.written_by)
+
+    def network(self, space: SearchSpace, task: Task) -> tuple[Architecture, dict[str, Tensor]] | None:
+        """The architecture, and its weights under the names by which children of the space inherit them.
+
+        None for a linear model, of which no network can begin.
+
+        A class that the model knows keeps its outputs, and a new class begins with the mean of all.
+        """
+        if task.goal.kind != self.objective.kind:
+            raise ValueError(
+                f"The model in '{self.place}' is for {self.objective.kind}, and task '{task.id}' for "
+                f"{task.goal.kind}: leave 'start' out."
+            )
+        before = self.made_before
+        made, known = InputMeaning.of(task.preprocessing), InputMeaning.of(before.inputs)
+        if not same_shape(before.shape, task.shape) or made.digest != known.digest:
+            raise ValueError(
+                f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
+                "which its preprocessing reads, or leave 'start' out."
+            )
+        if frozenset(self.model.architecture) in LINEAR_SPACES:
+            return None
+        foreign = ValueError(
+            f"The network in '{self.place}' is none of {space.name}: give the space that it was found in, or leave "
+            "'start' out."
+        )
+        try:
+            architecture = space.canonical(self.model.architecture)
+            child = space.child(architecture, task.shape, self.objective.outputs)
+        except ValueError:
+            raise foreign from None
+        own = child.state_dict()
+        begin = next((one for one in BEGINNINGS if all(f"{one}{name}" in self.weights for name in own)), "")
+        found = {name: self.weights.get(f"{begin}{name}") for name in own}
+        if any(each is None or each.shape != own[name].shape for name, each in found.items()):
+            raise foreign
+        child.load_state_dict(found)
+        weights = space.supernet_weights(child)
+        for name in space.output_weights(1, 1).keys() & weights.keys():
+            weights[name] = self._for_classes(weights[name], weights[name].mean(0), task)
+            if isinstance(task.goal, Regression) and isinstance(self.objective, Regression):
+                weights[name] = task.goal.rescaled(weights[name], self.objective)
+        return architecture, weights
+
+    def compare(self, result: SearchResult, task: Task, read: ReadUnder) -> str:
+        """The model's test score, and how far the new one is ahead on the same examples, as a sentence."""
+        made, known = self.model.preprocessing, task
+        if isinstance(made, JoinedTokens):
+            joined = joined_task(task, read(made.second))
+            assert joined is not None, made
+            known = joined
+
+        def scores(inputs: Tensor) -> Tensor:
+            own = self.model.scores(inputs).movedim(-1, 0)
+            return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
+
+        assert result.tested is not None
+        goal = self.model.objective or self.objective
+        if isinstance(goal, Classification):  # of which the metric may compare probabilities
+            goal = replace(goal, way=task.way, metric=result.metric, shift=None)
+        before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
+        gain = judge(result.network, result.tested, result.objective).ahead_of(before)
+        return (
+            f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "
+            f"this one is {100 * gain.value:+.1f} ± {100 * gain.half:.1f} points ahead, pair by pair. If the earlier "
+            "model has learned from some of them, its score is too high: give a test part that it has not seen."
+        )
+
+    def _for_classes(self, rows: Tensor, new: Tensor, task: Task) -> Tensor:
+        """A row for each output of the model as a row for each of a task's; ``new`` is that of a new class."""
+        known, names = self.model.classes, task.goal.names(task.classes)
+        if names == known:
+            return rows
+        if not isinstance(task.goal, Classification | SeveralLabels):
+            raise ValueError(
+                f"The model in '{self.place}' has other outputs than task '{task.id}' ({task.goal.noun}): leave "
+                "'start' out."
+            )
+        places = {name: place for place, name in enumerate(known)}
+        return torch.cat([rows, new[None]])[[places.get(name, len(known)) for name in names]]
+
+
+def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
+    """An exported model if the path is a folder, or else meta-trained weights; no code in it is executed."""
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            f"There is no start '{writable(os.fspath(path))}': give the folder of an exported model, or a checkpoint "
+            "that `fit` of TaskReptile wrote."
+        )
+    if Path(path).is_file():
+        return TaskStart.read(path)
+    model, weights = load(path), read_weights(Path(path) / WEIGHTS)
+    return ModelStart(writable(os.fspath(path)), model, weights, read_description(Path(path) / DESCRIPTION).objective)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +178,11 @@ class Lesson:
     outputs: Tensor | None = None  # what the teacher says of them, shape (n, outputs)
     recombined: int = 0  # the last ones, which were made of others
 
-    def describe(self) -> str:
-        """How many examples without targets there are of each kind; empty without any."""
+    def describe(self, begin: str = "") -> str:
+        """How many examples without targets there are of each kind, after such words; empty without any."""
         found = {"unlabelled example": len(self.further) - self.recombined, "recombined text": self.recombined}
-        return " and ".join(number_of(number, noun) for noun, number in found.items() if number)
+        text = " and ".join(number_of(number, noun) for noun, number in found.items() if number)
+        return text and f"{begin}{text}"
 
     def taught(self, task: Task) -> Task:
         """The task, under whatever preprocessing, with what the teacher says of the examples that are learned from."""
@@ -101,7 +225,9 @@ class Teacher:
         known = self._as_taken(task, kind, read)
         named = {"train": known.train, "val": known.val, "test": known.test}
         parts = {name: self._outputs(part, columns) for name, part in named.items() if part is not None}
-        further = [] if unlabelled is None else self._new_ones(unlabelled, kind, known)
+        further: Any = []
+        if unlabelled is not None:
+            further = self._new_ones(unlabelled, kind, known)
         if texts := recombined(self._texts(data, kind, known), seed):
             further = [*further, *texts]
         digest, outputs = None, None
@@ -153,13 +279,13 @@ class Teacher:
 
     def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
         """The task as the model takes it."""
-        made, shape = self.model.preprocessing, as_shape(self.model.shape)
+        made, shape, known = self.model.preprocessing, as_shape(self.model.shape), task
         if isinstance(made, JoinedTokens):
             known = joined_task(read(made.first), read(made.second)) or task
         elif isinstance(shape, ImageShape):
             known = read(shape)
-        else:
-            known = task if made is None else read(made)
+        elif made is not None:
+            known = read(made)
         other = InputMeaning.of(known.preprocessing).digest != InputMeaning.of(made).digest
         if other or not same_shape(known.shape, shape):
             raise ValueError(
@@ -217,25 +343,6 @@ def check_unchanged(task: Task, before: Task) -> None:
     same = len(now) == len(then) and all(map(torch.equal, now, then))
     if (task.way, task.classes) != (before.way, before.classes) or not same:
         raise ValueError(f"The data of '{before.id}' have changed since they were first read: leave them as they are.")
-
-
-def recombined(texts: Sequence[str], seed: int) -> list[str]:
-    """As many new texts, and their most frequent words, each as a text: at most as many again.
-
-    A new text is a part of one and a part of another, each of 30 to 70 % of its words, from anywhere in it. A teacher
-    is sure of what it has learned from, and less so of these: there is more to learn from what it says of them (Tang et
-    al. 2019, whose parts are of single texts). Of words alone a pretrained teacher knows more than the texts say.
-    """
-    draw, words = np.random.default_rng(seed), [text.split() for text in texts]
-
-    def part() -> list[str]:
-        whole = words[draw.integers(len(words))]
-        number = max(1, round(len(whole) * draw.uniform(*PART)))
-        begin = draw.integers(max(1, len(whole) - number + 1))
-        return whole[begin : begin + number]
-
-    frequent = Counter(word for text in texts for word in split_words(text)).most_common(len(texts))
-    return [*(" ".join([*part(), *part()]) for _ in texts), *(word for word, _ in frequent)]
 
 
 def _inputs(task: Task, examples: Any) -> Tensor:

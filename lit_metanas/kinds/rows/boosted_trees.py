@@ -1,47 +1,40 @@
-"""A rival on rows: gradient-boosted trees of scikit-learn, which are scored, and never taken."""
+"""A rival of networks on rows: gradient-boosted trees of scikit-learn, which are scored, and never taken."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from importlib.util import find_spec
-from time import perf_counter
+from math import inf
 from typing import Any
 
 import torch
 
-from lit_metanas.automl.candidates import Known
-from lit_metanas.estimators.estimator import FAILURES
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
-from lit_metanas.records.budget import Cost
 from lit_metanas.tasks.task import Task
 
 # Rounds of boosted trees, and the FLOPs that last as long as one of their looks at a number, as measured on tables.
 TREES_ROUNDS, TREES_FLOPS = 100, 50
 
 
-def score_trees(known: Known) -> None:
-    """Score gradient-boosted trees of scikit-learn on the validation part of rows, if they cost little."""
-    task, plan = known.job.task, known.plan
+def trees_flops(task: Task) -> float:
+    """The FLOPs that last as long as a training of trees; infinite if there can be none."""
     goal, made = task.goal, task.preprocessing
     answers = Classification | SeveralLabels | Regression
     if not isinstance(goal, answers) or not isinstance(made, Columns) or find_spec("sklearn") is None:
-        return
-    features, val = made.unscaled(task.train.inputs), validation_part(task)
+        return inf
     ensembles = goal.outputs - (isinstance(goal, Classification) and goal.outputs == 2)  # two classes need one
-    flops = TREES_FLOPS * TREES_ROUNDS * features.size * ensembles
-    if flops > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
-        return
-    known.budget.begin("scoring boosted trees")
-    begin = perf_counter()
-    with suppress(*FAILURES):
-        predictions = _by_trees(task, features, made.unscaled(val.inputs), known.job.options.seed)
-        known.trees = goal.judge(predictions, val.labels.cpu())
-    known.count(Cost(seconds=perf_counter() - begin))
+    return TREES_FLOPS * TREES_ROUNDS * made.unscaled(task.train.inputs).size * ensembles
+
+
+def judge_trees(task: Task, seed: int) -> Judged:
+    """How good trees of the train part are on the validation part."""
+    assert task.val is not None
+    assert isinstance(task.preprocessing, Columns)
+    features, asked = (task.preprocessing.unscaled(part.inputs) for part in (task.train, task.val))
+    return task.goal.judge(_by_trees(task, features, asked, seed), task.val.labels.cpu())
 
 
 def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:
@@ -75,5 +68,6 @@ def describe_trees(found: Judged | None, chosen: float) -> str:
         return f"{text}{100 * ahead:.1f} points more: use it here"
     if abs(ahead) < 5e-4:
         return f"{text}as much"
-    more = "more, which may be chance" if ahead > 0 else "less"
-    return f"{text}{100 * abs(ahead):.1f} points {more}"
+    if ahead > 0:
+        return f"{text}{100 * ahead:.1f} points more, which may be chance"
+    return f"{text}{-100 * ahead:.1f} points less"
