@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.comparisons.model_card import UNKNOWN_LICENSE, card_text
 from lit_metanas.comparisons.result_fields import ResultFields
-from lit_metanas.comparisons.result_text import card_of, describe_result
+from lit_metanas.comparisons.result_text import describe_result
 from lit_metanas.inputs.batches import as_floats, input_size, inputs_like
 from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.io.files import write_whole
@@ -39,7 +40,6 @@ from lit_metanas.training.export.exported_program import (
     one_or_more,
     show_predictions,
 )
-from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE
 from lit_metanas.training.export.onnx_program import ONNX
 
 PREDICTED_AT_ONCE = 500
@@ -175,7 +175,7 @@ class SearchResult(ResultFields):
             check_export_place(Path(place), card=True)
         command = command or self.command
         self._write_network(folder, onnx=onnx)
-        write_whole(Path(folder, CARD), card_of(self, license, command).text())
+        write_whole(Path(folder, CARD), card_text(self, license, command))
         for place, one in zip(folders, self.front, strict=True):
             one.export(place, onnx=onnx, license=license, command=command)
 

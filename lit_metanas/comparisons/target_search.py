@@ -87,7 +87,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         validate: bool = False,
         config: str = "",
     ) -> None:
-        super().__init__(methods=methods, flops=flops, queries=queries, seed=seed, directory=directory, config=config)
+        settings = {"space": settings_of(space), "recipe": asdict(recipe or Recipe()), "refit": refit}
+        super().__init__(methods, settings, flops, queries, seed, directory, config)
         if isinstance(export, str):
             check_onnx_installed()
         self.space = space
@@ -119,17 +120,9 @@ class TargetSearch(Comparison[Task, Searcher]):
                 raise FileNotFoundError(f"'{key}': {reason}, by {shlex.quote(f'--{key}')} FILE.") from None
         return found
 
-    def settings(self) -> Mapping[str, Any]:
-        """Space and recipe."""
-        return {"space": settings_of(self.space), "recipe": asdict(self.recipe), "refit": self.refit}
-
-    def name(self, problem: Task) -> str:
-        """The task's id."""
-        return problem.id
-
-    def problem_settings(self, problem: Task) -> Mapping[str, Any]:
-        """The task, the kind of export, and whether the choice is validated."""
-        return {"task": task_settings(problem), "export": self.export, "validate": self.validate}
+    def identify(self, problem: Task) -> tuple[str, Mapping[str, Any]]:
+        """The task's id; its data, the kind of export, and whether the choice is validated."""
+        return problem.id, {"task": task_settings(problem), "export": self.export, "validate": self.validate}
 
     def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; returns the test scores by method."""
