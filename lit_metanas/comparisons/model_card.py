@@ -169,7 +169,7 @@ def _recipe_sentence(result: ResultFields) -> str:
     made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
     if not result.recipe.inherit:
         return made
-    which = "it" if result.ensemble == 1 else "the first network"
+    which = {1: "it"}.get(result.ensemble, "the first network")
     return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
 
 
@@ -181,7 +181,7 @@ def _front_sentence(result: ResultFields) -> str:
         what = "the latency of one input"
         low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
     else:
-        what = "multiply-adds" if result.traded == "flops" else result.traded
+        what = {"flops": "multiply-adds"}.get(result.traded, result.traded)
         low, high = (f"{size:,}" for size in (min(sizes), max(sizes)))
     if len(result.front) == 1:
         return f"this network alone; nothing else that was found trades {result.metric} against {what}"

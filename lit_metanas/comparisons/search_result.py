@@ -104,7 +104,7 @@ class SearchResult(ResultFields):
         """The share of the test examples that are classified correctly; other objectives raise AttributeError."""
         if not isinstance(self.objective, Classification):
             raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
-        return self.test_score if self.metric == ACCURACY else self.measures[ACCURACY]
+        return {**self.measures, self.metric: self.test_score}[ACCURACY]
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:

@@ -116,10 +116,9 @@ def saliency(network: nn.Module, inputs: Tensor, classes: Tensor, *, masked: boo
     """
     from captum.attr import Occlusion  # loads matplotlib
 
-    shown, mask = inputs, inputs[:, :0]
+    shown, mask, heard = inputs, inputs[:, :0], torch.ones_like(inputs[:, :1])
     if masked:
-        shown, mask = inputs[:, :-1], inputs[:, -1:]
-    heard = mask if masked else torch.ones_like(shown[:, :1])
+        shown, mask, heard = inputs[:, :-1], inputs[:, -1:], inputs[:, -1:]
     sides = tuple(range(1, shown.dim()))
     means = (shown * heard).sum(sides, keepdim=True) / heard.expand_as(shown).sum(sides, keepdim=True).clamp(min=1)
     whole = tuple(shown.shape[1:-2])  # all channels of an image

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 from rich.console import Console
@@ -100,25 +101,26 @@ class TargetSearch(Comparison[Task, Searcher]):
     @property
     def input_shape(self) -> Shape | None:
         """The shape that all meta-trained methods share, for tasks that leave theirs open."""
-        shapes = set(self._asked("input_shape")) - {None}
-        return shapes.pop() if len(shapes) == 1 else None
+        return self._shared("input_shape", by=tuple)
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """The preprocessing that all meta-trained methods share, for tasks that leave theirs open."""
-        found = [made for made in self._asked("preprocessing") if made is not None]
-        return found[0] if len({made.digest for made in found}) == 1 else None
+        return self._shared("preprocessing", by=attrgetter("digest"))
 
-    def _asked(self, name: str) -> list[Any]:
-        """An attribute of each method; a missing checkpoint raises FileNotFoundError with its key."""
-        found = []
+    def _shared(self, name: str, by: Callable[[Any], Any]) -> Any:
+        """An attribute of the methods if all that have it agree; a missing checkpoint raises FileNotFoundError."""
+        found = dict[Any, Any]()
         for method, searcher in self.methods.items():
             try:
-                found.append(getattr(searcher, name))
+                if (own := getattr(searcher, name)) is not None:
+                    found.setdefault(by(own), own)
             except FileNotFoundError as error:
                 key, reason = f"model.methods.{method}.start", str(error).rstrip(".")
                 raise FileNotFoundError(f"'{key}': {reason}, by {shlex.quote(f'--{key}')} FILE.") from None
-        return found
+        if len(found) == 1:
+            return found.popitem()[1]
+        return None
 
     def identify(self, problem: Task) -> tuple[str, Mapping[str, Any]]:
         """The task's id; its data, the kind of export, and whether the choice is validated."""
@@ -205,7 +207,7 @@ def comparison_row(
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
     way, shot = (task.way, len(task.train) // task.way) if isinstance(task.goal, Classification) else (0, 0)
-    return Protocol("target", way, shot, "running" if batch_norms(network) else "")
+    return Protocol("target", way, shot, "running" * bool(batch_norms(network)))
 
 
 def task_settings(task: Task) -> dict[str, object]:

@@ -51,7 +51,7 @@ def check_tree(folder: Path) -> None:
 
 def check_only(folder: Path, own: re.Pattern[str]) -> None:
     """Refuse a folder that will be cleared if it holds other files than those that match ``own`` or hidden ones."""
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for entry in sorted(folder.glob("*")):
         if not (entry.name.startswith(".") or _is_own(entry, own)):
             raise ValueError(
                 f"'{writable(str(entry))}' is not of this search, which clears '{writable(str(folder))}': move it "
@@ -71,9 +71,9 @@ def remove_files(folder: Path, own: re.Pattern[str]) -> None:
 
 def remove_partial(folder: Path, name: str | None = None) -> None:
     """Remove the temporary files that killed processes left; of one file, or of all if ``name`` is None."""
-    whole = ".+" if name is None else re.escape(name)
+    whole = re.escape(name or "") or ".+"
     partial = re.compile(rf"\.{whole}\.[a-z0-9_]{{8}}\.part")
-    for entry in folder.iterdir() if folder.is_dir() else ():
+    for entry in folder.glob("*"):
         if _is_own(entry, partial):
             entry.unlink(missing_ok=True)
 

@@ -78,7 +78,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
-        why = printable(refused[0]) if refused else "it is empty"
+        why = printable(next(iter(refused), "it is empty"))
         fix = "give a file that `lit-metanas search` wrote"
         if space is not None:
             fix = (

@@ -188,7 +188,7 @@ def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     """The values that two rows share if the later one replaces the earlier: method, task, seed, and protocol."""
-    protocol = row.protocol if isinstance(row, ResultRow) else None
+    protocol = getattr(row, "protocol", None)
     if protocol is not None and protocol.name == "target":
         protocol = replace(protocol, batch_norm="")  # a search may find a network with batch norm, or one without
     return row.method, row.task_id, row.seed, protocol

@@ -53,14 +53,12 @@ class Searcher(ABC):
     @property
     def meta_cost(self) -> Cost:
         """Cost that was paid once, before any task: the meta-training that the search starts from."""
-        start = self._meta_checkpoint()
-        return start.cost if start else Cost()
+        return getattr(self._meta_checkpoint(), "cost", Cost())
 
     @property
     def input_shape(self) -> Shape | None:
         """Shape of the meta-training's inputs; None if the search takes any."""
-        start = self._meta_checkpoint()
-        return start.shape if start else None
+        return getattr(self._meta_checkpoint(), "shape", None)
 
     @property
     def preprocessing(self) -> Preprocessing | None:

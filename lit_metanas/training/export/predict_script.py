@@ -49,7 +49,7 @@ def script_text(name: str) -> str:
     names: dict[str, set[str]] = {}
     for line in (*imports.split("\n"), *used):
         begin, _, own = line.partition(" import ")
-        names.setdefault(begin, set()).update(own.split(", ") if own else ())
+        names.setdefault(begin, set()).update(filter(None, own.split(", ")))
     lines = [f"{begin} import {', '.join(sorted(own))}" if own else begin for begin, own in names.items()]
     lines.sort(key=lambda line: (line.startswith("from"), line))
     return "\n\n\n".join(["\n".join([f"{title}\n", *lines]), *taken, body.strip()]) + "\n"

@@ -125,9 +125,9 @@ class PredictionTable:
         if not reasons:
             return
         if not read:
-            others = f" Nor can {number - 1} other {noun} be read." if number > 1 else ""
+            others = f" Nor can {number - 1} other {noun} be read." * (number > 1)
             raise ValueError(f"{reasons[0]}{others}")
-        more = f" And {number - MOST_NAMED} more." if number > MOST_NAMED else ""
+        more = f" And {number - MOST_NAMED} more." * (number > MOST_NAMED)
         named = " ".join(reasons[:MOST_NAMED])
         warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
