@@ -25,9 +25,16 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import hardware, short_number
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
+from lit_metanas.records import (
+    ArchitectureRow,
+    Budget,
+    Protocol,
+    ResultRow,
+    SearchRecord,
+    merge_record_lines,
+    read_record_lines,
+    write_record_lines,
+)
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
@@ -36,9 +43,7 @@ from lit_metanas.records.result_files import (
     write_architectures,
     write_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
-from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers import QuerySearcher, Searcher
 from lit_metanas.training.preemption import end_at_sigterm
 
 Problem = TypeVar("Problem")

@@ -19,9 +19,8 @@ from lit_metanas.comparisons.result_text import (
 )
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import duration, markdown_text, number_of, printable
+from lit_metanas.objectives import Objective, Regression
 from lit_metanas.objectives.classification import Classification, ClassProbabilities
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.rows import describe_chosen
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.exported_program import LIBRARY

@@ -21,10 +21,8 @@ from lit_metanas.inputs.batches import as_floats, input_size, inputs_like
 from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.objectives.metric_table import ACCURACY
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.tasks.task import Split

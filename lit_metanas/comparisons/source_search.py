@@ -19,11 +19,17 @@ from lit_metanas.io.own_folder import check_files, check_only, own_folder, remov
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
-from lit_metanas.records.result_files import read_architectures, write_architectures
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records import (
+    ArchitectureRow,
+    Budget,
+    ResultRow,
+    SearchOutcome,
+    SearchRecord,
+    merge_record_lines,
+    read_architectures,
+    read_record_lines,
+    write_architectures,
+)
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule

@@ -14,8 +14,7 @@ from torch import nn
 from lit_metanas.comparisons.comparison import Comparison, ComparisonRow
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from lit_metanas.comparisons.result_text import measures_in_words
 from lit_metanas.comparisons.shown_predictions import explained, shown_predictions
 from lit_metanas.io.text import first_few, number_of, printable
+from lit_metanas.objectives import Regression, SeveralLabels
 from lit_metanas.objectives.classification import Classification, ClassProbabilities
 from lit_metanas.objectives.metric_table import ACCURACY, BALANCED
 from lit_metanas.objectives.objective import Judged, Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.result_files import INTERVAL_ENDS
 from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, percent, wilson_reach

@@ -19,8 +19,7 @@ from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import StepEnded, Submitted, submit
 

@@ -19,8 +19,7 @@ from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tabular import Table
 from lit_metanas.io.arrays import LARGEST_PICKLE, read_npz, restricted_load
 from lit_metanas.io.files import read_regular
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import NASBench201
+from lit_metanas.spaces import Architecture, NASBench201
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
 IMAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")

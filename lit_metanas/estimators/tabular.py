@@ -14,8 +14,7 @@ from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces import Architecture, ChoiceSpace
 from lit_metanas.tasks.target_data import RankSampler
 
 

@@ -9,16 +9,12 @@ from hashlib import blake2b
 
 import torch
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
-from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
 from lit_metanas.searchers.mutation import complete, draw_new
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint

@@ -24,8 +24,7 @@ from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import Submitted
 
