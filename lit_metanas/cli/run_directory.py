@@ -22,9 +22,8 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import read_regular, set_aside, write_whole
 from lit_metanas.io.locks import is_further_process
-from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
 RUN_ID, RUN_NAME, WANDB_MODE = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MODE"

@@ -20,9 +20,8 @@ from lightning.pytorch import LightningModule
 from torch import distributed
 
 from lit_metanas.estimators.tabular import Table, TabularEstimator
-from lit_metanas.io.files import has_content, own_path, write_whole
+from lit_metanas.io.files import check_files, check_tree, has_content, own_folder, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import hardware, short_number
 from lit_metanas.records import (

@@ -19,8 +19,7 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import describe_result
 from lit_metanas.inputs.batches import as_floats, input_size, inputs_like
 from lit_metanas.inputs.shapes import as_shape
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.own_folder import check_files, own_folder
+from lit_metanas.io.files import check_files, own_folder, write_whole
 from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.records.plain import read_field, to_plain

@@ -14,8 +14,7 @@ import torch
 
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.comparisons.tested_part import reach_of, tested_part
+from lit_metanas.comparisons.tested_part import reach_of, shown_predictions, tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads

@@ -13,9 +13,8 @@ from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
 from lit_metanas.inputs.shapes import plain_shape
-from lit_metanas.io.files import has_content, own_path, write_whole
+from lit_metanas.io.files import check_files, check_only, has_content, own_folder, own_path, remove_files, write_whole
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.stored_preprocessing import InputMeaning

@@ -8,7 +8,7 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.comparisons import shown_predictions as module
-from lit_metanas.comparisons.shown_predictions import (
+from lit_metanas.comparisons.tested_part import (
     MOST_WORK,
     PATCHES,
     POSITIONS,

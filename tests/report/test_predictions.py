@@ -6,7 +6,7 @@ from matplotlib.text import Text
 
 import lit_metanas as lm
 from lit_metanas.callbacks import figures
-from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.comparisons.tested_part import shown_predictions
 from lit_metanas.records.result_files import (
     KeptNetwork,
     kept_networks,

@@ -22,8 +22,7 @@ from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_siz
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import open_regular, read_regular, write_whole
-from lit_metanas.io.own_folder import check_files
+from lit_metanas.io.files import check_files, open_regular, read_regular, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
