@@ -143,7 +143,6 @@ def _made_by(result: ResultFields) -> str:
 
 
 def _caveat(objective: Objective) -> str:
-    """What the card says of the limits of predictions."""
     if isinstance(objective, Regression) and objective.reaches is None:
         return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
     if not isinstance(objective, ClassProbabilities):

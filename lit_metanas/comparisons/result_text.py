@@ -63,7 +63,9 @@ def class_table(result: ResultFields) -> ClassTable | None:
 
 def teacher_section(result: ResultFields) -> str:
     """The student next to its teacher, as Markdown; empty without one."""
-    return result.teacher.markdown(result.metric, result.test_score, result.ci95) if result.teacher else ""
+    if result.teacher is None:
+        return ""
+    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
 def warn_of_classes(result: ResultFields) -> None:

@@ -228,7 +228,9 @@ def _drawable(row: ResultRow) -> ResultRow:
 
 
 def _finite(number: float, instead: float) -> float:
-    return number if math.isfinite(number) else instead
+    if math.isfinite(number):
+        return number
+    return instead
 
 
 def _on_axes(trial: Trial) -> bool:

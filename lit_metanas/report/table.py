@@ -159,7 +159,6 @@ def title_of(results: Sequence[ResultRow]) -> str:
 
 
 def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
-    """The units that the intervals of all rows are over."""
     if any(result.values for result in results):
         return "episodes"
     if len({result.task_id for result in results}) == 1 and any(len(row) > 1 for row in rows):
@@ -227,7 +226,9 @@ def series_title(result: ResultRow) -> str:
     """A series of episodes in words: its protocol, and the rest of its own name."""
     series, plain = result.task_id.removesuffix("episodes").rstrip(), protocol_title(result.protocol)
     rest = series.removeprefix(f"{result.protocol.way}-way {result.protocol.shot}-shot").strip()
-    return plain if rest in ("", "test") else f"{plain}, {rest}"
+    if rest in ("", "test"):
+        return plain
+    return f"{plain}, {rest}"
 
 
 def protocol_title(protocol: Protocol) -> str:
@@ -318,7 +319,6 @@ def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
 
 
 def _scores(results: Iterable[ResultRow]) -> Iterator[tuple[tuple[int, str, int], float]]:
-    """Each score with its (seed, task, episode)."""
     for result in results:
         for episode, value in enumerate(result.values or (result.value,)):
             yield (result.seed, result.task_id, episode), value

@@ -169,7 +169,7 @@ def notes(table: ProtocolTable) -> str:
 
 
 def _score_note(table: ProtocolTable) -> str:
-    kind = "Wilson's where it is a share" if table.units == "test examples" else "Student's t"
+    kind = {"test examples": "Wilson's where it is a share"}.get(table.units, "Student's t")
     text = f"mean over the {table.units}"
     if not all(math.isnan(row.score.half) for row in table.rows):
         text += f" with its 95 % interval ({kind})"

@@ -50,11 +50,8 @@ class SourceScores:
         scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
         self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
-
-    @property
-    def weights(self) -> Tensor:
-        """Weights of the tasks before the first trial, shape ``(tasks,)``."""
-        return torch.ones(len(self.scores), dtype=torch.float64) / len(self.scores)
+        # Of the tasks before the first trial, shape (tasks,).
+        self.weights = torch.ones(len(self.scores), dtype=torch.float64) / len(self.scores)
 
     def cover(self, number: int, least: float = 0.0) -> list[Query]:
         """The first ``number`` members on a new task; each adds ``least`` or more to the mean of the best so far."""

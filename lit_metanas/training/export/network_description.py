@@ -99,7 +99,9 @@ def exported_kind(directory: str | os.PathLike[str]) -> str:
     if kind is None:
         return "examples"
     translates = isinstance(goal, dict) and goal.get("kind") == Translation.kind
-    return "pairs" if translates else kind.noun
+    if translates:
+        return "pairs"
+    return kind.noun
 
 
 def read_description(file: Path) -> StoredNetwork:

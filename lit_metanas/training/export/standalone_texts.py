@@ -26,7 +26,9 @@ def written_text(tokens: list[int], part: dict[str, Any]) -> str:
         return " ".join(importlib.import_module("tokenizers").decoders.ByteLevel().decode(pieces).split())
     found = [part[kind][token - 2] if token > 1 else "\N{REPLACEMENT CHARACTER}" for token in tokens[:end]]
     joined = re.sub(r" (?=[.,;:!?%)\]}’。，、])|(?<=[(\[{¿¡]) ", "", " ".join(found))
-    return joined if kind == "words" else "".join(found)
+    if kind == "words":
+        return joined
+    return "".join(found)
 
 
 def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
@@ -35,7 +37,7 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
         content = file.read_text(encoding="utf-8-sig").rstrip()
     except (OSError, ValueError) as error:
         raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
-    texts = [line.strip() for line in content.split("\n")] if content else []
+    texts = [line.strip() for line in content.split("\n") if content]
     readers = {"pretrained tokens": pretrained_tokens}
     parts = [readers.get(part["kind"], numbered_tokens)(texts, part) for part in made.get("parts", [made])]
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
