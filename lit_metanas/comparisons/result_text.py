@@ -168,7 +168,9 @@ def latency_in_words(result: ResultFields) -> str:
     if math.isnan(result.latency):
         return ""
     measured = f"{1000 * result.latency:.3g} ms for one input"
-    return measured if result.threads is None else f"{measured}, with {number_of(result.threads, 'thread')}"
+    if result.threads is None:
+        return measured
+    return f"{measured}, with {number_of(result.threads, 'thread')}"
 
 
 def unreturned_share(result: ResultFields) -> str:

@@ -56,7 +56,7 @@ def log_search(result: SearchResult, project: str, *, folder: str | os.PathLike[
     run = wandb.init(
         project=project,
         dir=os.fspath(folder),
-        mode={True: "online", False: "offline"}[online],
+        mode="online" if online else "offline",
         job_type="search",
         config={
             "task": result.task_id,

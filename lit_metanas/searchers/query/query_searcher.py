@@ -120,7 +120,7 @@ class QuerySearcher(Searcher):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the searches that the sampler learned from."""
-        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
+        return getattr(self.sampler, "meta_cost", Cost())
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
