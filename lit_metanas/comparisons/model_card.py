@@ -24,8 +24,7 @@ from lit_metanas.objectives.classification import Classification, ClassProbabili
 from lit_metanas.records.rows import describe_chosen
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.exported_program import LIBRARY
-from lit_metanas.training.export.network_description import DESCRIPTION
-from lit_metanas.training.export.predict_script import script_packages, script_takes
+from lit_metanas.training.export.network_description import DESCRIPTION, script_packages, script_takes
 from lit_metanas.training.precision import FLOAT32
 
 UNKNOWN_LICENSE = "unknown"

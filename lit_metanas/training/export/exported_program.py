@@ -36,9 +36,10 @@ from lit_metanas.training.export.network_description import (
     exported_file,
     find_repeated,
     read_description,
+    script_name,
+    script_text,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
-from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
