@@ -55,6 +55,14 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview)
         temporary.write_bytes(content)
 
 
+def existing_file(path: str | os.PathLike[str], noun: str, fix: str) -> Path:
+    """The path of a file that has to exist; FileNotFoundError names it by ``noun`` and ends in ``fix``."""
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no {noun} '{file}': {fix}.")
+    return file
+
+
 @contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a regular file for reading; a pipe or device, which may never end, raises ValueError."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import existing_file, read_regular, write_whole
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import printable
@@ -132,9 +132,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with the reason why it has none."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
+    file = existing_file(path, "file", "run `lit-metanas search` first, or give the right path")
     try:
         content = read_regular(file, LARGEST_RECORDS)
     except ValueError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import existing_file, read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
@@ -210,10 +210,7 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[Stored]) -> list[St
     file = Path(path)
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{file}': run `lit-metanas auto` or `search` first, or give the right path."
-        )
+    existing_file(file, "file", "run `lit-metanas auto` or `search` first, or give the right path")
     fix = "give a file that `lit-metanas search` wrote, or write it again"
     document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
