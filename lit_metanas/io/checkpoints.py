@@ -34,8 +34,7 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
                     raise ValueError(f"holds more than {LARGEST_PICKLE >> 20} MB of values")
                 check_pickle(archive.read(own))
         stream.seek(0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about unusual files
+        with warnings.catch_warnings(action="ignore"):  # about unusual files
             # Explicit: else an environment variable of torch's could turn it off.
             try:
                 content = torch.load(stream, map_location="cpu", weights_only=True)
