@@ -113,8 +113,7 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     with changing(path):
         lines = []
         if Path(path).is_file():
-            known = _parse(path, None)
-            lines = [line for line, own in known if isinstance(own, str) or _search(own) not in replaced]
+            lines = [line for line, own in _parse(path, None) if isinstance(own, str) or _search(own) not in replaced]
         _write(path, [*lines, *map(_line, added)])
 
 

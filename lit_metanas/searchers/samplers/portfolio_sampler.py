@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of
+from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import RECIPE_PREFIX, Query
@@ -44,9 +44,9 @@ class SourceScores:
             if low < high:
                 tasks[name] = {member: (trial.value - low) / (high - low) for member, trial in best.items()}
         self.members = tuple(dict.fromkeys(member for heights in tasks.values() for member in heights))
-        self.places: dict[Architecture | None, list[int]] = {}  # the members of each architecture
-        for place, member in enumerate(self.members):
-            self.places.setdefault(member.architecture, []).append(place)
+        # The members of each architecture.
+        places = ((member.architecture, place) for place, member in enumerate(self.members))
+        self.places: dict[Architecture | None, list[int]] = grouped(places)
         scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
         self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
