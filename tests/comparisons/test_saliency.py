@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.comparisons import shown_predictions as module
+from lit_metanas.comparisons import tested_part as module
 from lit_metanas.comparisons.tested_part import (
     MOST_WORK,
     PATCHES,
