@@ -66,9 +66,7 @@ def open_model(said: str | None) -> tuple[list[Path], dict[str, Any], Any, Any]:
 
 def lines_of_table(file: Path) -> list[list[str]]:
     """The lines of a table, by what divides the first one into the most columns; decimal commas become points."""
-    content = file.read_bytes()
-    if file.suffix.lower() == ".gz":
-        content = gzip.decompress(content)
+    content = gzip.decompress(file.read_bytes()) if file.suffix.lower() == ".gz" else file.read_bytes()
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").lstrip("\r\n")
     except UnicodeDecodeError:

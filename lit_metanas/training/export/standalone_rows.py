@@ -76,9 +76,7 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing."""
     # If a text is read, too, its tokens stand behind them.
     reads, names = made.get("places", []), made["names"]
-    columns = made["columns"]
-    if reads:
-        columns = columns["columns"]
+    columns = made["columns"]["columns"] if reads else made["columns"]
     free = [at for at in range(len(columns) + len(reads)) if at not in reads]
     used = [(at, one) for at, one in zip(free, columns, strict=True) if one["kind"] != "unused"]
     wanted, inputs, texts = [*(at for at, _ in used), *reads], list[list[float]](), list[str]()

@@ -26,9 +26,7 @@ def written_text(tokens: list[int], part: dict[str, Any]) -> str:
         return " ".join(importlib.import_module("tokenizers").decoders.ByteLevel().decode(pieces).split())
     found = [part[kind][token - 2] if token > 1 else "\N{REPLACEMENT CHARACTER}" for token in tokens[:end]]
     joined = re.sub(r" (?=[.,;:!?%)\]}’。，、])|(?<=[(\[{¿¡]) ", "", " ".join(found))
-    if kind == "words":
-        return joined
-    return "".join(found)
+    return joined if kind == "words" else "".join(found)
 
 
 def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
