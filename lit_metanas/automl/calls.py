@@ -32,8 +32,7 @@ from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.io.files import own_path
-from lit_metanas.io.own_folder import own_folder
+from lit_metanas.io.files import own_folder, own_path
 from lit_metanas.io.text import asked_from_shell, hint, printable, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM

@@ -21,9 +21,16 @@ from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.io.files import write_whole
+from lit_metanas.io.files import (
+    check_files,
+    check_only,
+    check_tree,
+    own_folder,
+    remove_files,
+    remove_partial,
+    write_whole,
+)
 from lit_metanas.io.json_files import read_json
-from lit_metanas.io.own_folder import check_files, check_only, check_tree, own_folder, remove_files, remove_partial
 from lit_metanas.io.text import markdown_lines, writable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines

@@ -26,9 +26,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searched, Tested
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import read_regular, set_aside, write_whole
 from lit_metanas.io.locks import is_further_process
-from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks

@@ -113,8 +113,7 @@ class ClassTable:
             lines = [("is, taken for →", *map(shorten, self.names)), ("---", *["---:"] * len(self.names))]
             rows = zip(self.names, matrix.tolist(), strict=True)
             return [markdown_lines([*lines, *((shorten(name), *map(str, row)) for name, row in rows)])]
-        wrong = matrix.clone().fill_diagonal_(0)
-        values, places = wrong.flatten().sort(descending=True, stable=True)
+        values, places = matrix.clone().fill_diagonal_(0).flatten().sort(descending=True, stable=True)
         shown = [
             f"{markdown_text(self.names[place // len(self.names)], 80)} for "
             f"{markdown_text(self.names[place % len(self.names)], 80)} ({number})"

@@ -1,4 +1,4 @@
-"""Methods compared on problems under one budget: each pair runs once, and its result is kept at once."""
+"""Methods compared on problems under one budget, each pair once; the problems may be tables of a benchmark."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -18,13 +19,21 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import distributed
 
-from lit_metanas.io.files import has_content, own_path, write_whole
+from lit_metanas.estimators.tabular import Table, TabularEstimator
+from lit_metanas.io.files import check_files, check_tree, has_content, own_folder, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import short_number
-from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
+from lit_metanas.io.text import hardware, short_number
+from lit_metanas.records import (
+    ArchitectureRow,
+    Budget,
+    Protocol,
+    ResultRow,
+    SearchRecord,
+    merge_record_lines,
+    read_record_lines,
+    write_record_lines,
+)
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
@@ -33,9 +42,7 @@ from lit_metanas.records.result_files import (
     write_architectures,
     write_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers import QuerySearcher, Searcher
 from lit_metanas.training.preemption import end_at_sigterm
 
 Problem = TypeVar("Problem")
@@ -80,8 +87,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     def __init__(
         self,
-        *,
         methods: dict[str, Method],
+        settings: Mapping[str, Any],
         flops: float | None,
         queries: int | None,
         seed: int,
@@ -95,6 +102,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             raise ValueError(f"{type(self).__name__}: seed = {short_number(seed)} must be at least 0, and below 2**63.")
         _check_studies(methods)
         self.methods = methods
+        self.settings = settings  # that all pairs share, apart from budget and seed, as plain values
         self.flops, self.queries = flops, queries
         self.seed = seed
         self.directory = own_path(directory, "directory")
@@ -107,16 +115,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self._lock = ExitStack()
 
     @abstractmethod
-    def settings(self) -> Mapping[str, Any]:
-        """Settings that all pairs share, apart from budget and seed, as plain values."""
-
-    @abstractmethod
-    def name(self, problem: Problem) -> str:
-        """The problem's name in all files."""
-
-    @abstractmethod
-    def problem_settings(self, problem: Problem) -> Mapping[str, Any]:
-        """Plain values that distinguish a problem from another of the same name."""
+    def identify(self, problem: Problem) -> tuple[str, Mapping[str, Any]]:
+        """The problem's name in all files, and plain values that distinguish it from another of the same name."""
 
     @abstractmethod
     def run_method(self, problem: Problem, method: str, searcher: Method) -> ComparisonRow:
@@ -132,14 +132,14 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             # Problems differ: who is done may wait for others for longer than a group of processes usually does.
             self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         budget = {"flops": self.flops, "queries": self.queries}
-        check_directory(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
+        check_directory(self.directory, {**self.settings, "budget": budget, "seed": self.seed})
 
     def predict_step(self, batch: Problem, batch_idx: int) -> dict[str, float]:
         """Run every method on one problem; returns the scores by method, as Lightning loses whole rows."""
         done: list[ComparisonRow] = []
         # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
-            name, shared = self.name(batch), self.problem_settings(batch)
+            name, shared = self.identify(batch)
             for method, searcher in self.methods.items():
                 folder, settings = self.folder(name, method), _text({"method": settings_of(searcher), **shared})
                 pair = read_pair(folder, settings)
@@ -237,3 +237,99 @@ def _file_name(text: str) -> str:
     """A file name for any text, one to one."""
     quoted = quote(text, safe=" ")
     return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
+
+
+class TableSearch(Comparison[Table, QuerySearcher]):
+    """Searches each table with each method by scores that are looked up: no images, and no training.
+
+    A result's value is the table's ``test`` score of the chosen architecture, which no search sees. The anytime curve
+    counts queries. A search that was interrupted continues when it is started again in its directory.
+
+    Args:
+        methods: the searchers, by their name in tables; the table is their estimator.
+        signal: the score that a search sees, such as ``val_200``.
+        test: the score that judges its choice, such as ``test_200``.
+        queries: architectures that each search may look up; a known one costs nothing. None is no limit.
+        flops: training FLOPs that the table's authors paid for the architectures; None is no limit.
+        seed: seed of all searches.
+        directory: folder of results and architectures.
+        config: path of the run's saved configuration.
+
+    Attributes:
+        results: a row for each table and method, of all processes, on the first one, once the search has ended.
+
+    Raises:
+        ValueError: there are no methods, or one has an estimator of its own.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from lightning.pytorch import Trainer
+        >>> from torch.utils.data import DataLoader
+        >>> class Kernels(lm.estimators.Table):
+        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "toy", ("val", "test")
+        ...     def score(self, architecture, signal):
+        ...         return int(architecture["kernel"]) / 10
+        >>> trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+        >>> with TemporaryDirectory() as folder:
+        ...     methods = {"random": lm.searchers.QuerySearcher()}
+        ...     comparison = lm.comparisons.TableSearch(
+        ...         methods=methods, signal="val", test="test", queries=10, directory=folder
+        ...     )
+        ...     trainer.predict(comparison, DataLoader([Kernels()], batch_size=None, collate_fn=lambda one: one))
+        [{'random': 0.7}]
+    """
+
+    def __init__(
+        self,
+        *,
+        methods: dict[str, QuerySearcher],
+        signal: str,
+        test: str,
+        queries: int | None = 100,
+        flops: float | None = None,
+        seed: int = 0,
+        directory: str = "search",
+        config: str = "",
+    ) -> None:
+        super().__init__(methods, {"signal": signal, "test": test}, flops, queries, seed, directory, config)
+        own = [name for name, searcher in methods.items() if searcher.estimator is not None]
+        if own:
+            raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
+        self.signal = signal
+        self.test = test
+
+    def identify(self, problem: Table) -> tuple[str, Mapping[str, Any]]:
+        """The data set; the table's source and space."""
+        return problem.dataset, {"table": settings_of(problem), "space": settings_of(problem.space)}
+
+    def run_method(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
+        """Search, and look up the score of the choice."""
+        problem.check_signal(self.test)
+        estimator = TabularEstimator(problem, self.signal)
+        budget, begin = Budget(queries=self.queries, flops=self.flops), perf_counter()
+        found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
+        cost = replace(budget.spent, seconds=perf_counter() - begin)
+        known = problem.measures
+        size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
+        space = problem.space.name
+        result = ResultRow(
+            method=method,
+            task_id=problem.dataset,
+            space=space,
+            architecture=found.architecture,
+            recipe={},
+            seed=self.seed,
+            protocol=Protocol(f"{space} on {problem.dataset}: {self.test} by {self.signal}", 0, 0, "", "queries"),
+            value=problem.score(found.architecture, self.test),
+            ci95=nan,
+            cost=cost,
+            meta_cost=searcher.meta_cost + found.meta_cost,
+            parameters=size.get("parameters", 0),
+            flops=size.get("flops", 0),
+            curve=found.record.curve_over("queries"),
+            front=found.record.trade_offs,
+            hardware=hardware(),
+            config=self.config,
+        )
+        value = found.record.value_of(found.architecture, {})
+        return ComparisonRow.of(result, found.record, value=value, metric=self.signal)

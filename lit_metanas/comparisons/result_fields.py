@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord

@@ -1,4 +1,4 @@
-"""A search's result in words: the lines that it prints as, and its model card."""
+"""A search's result in words: the lines that it prints as, and their parts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
-from lit_metanas.objectives.classification import UNCALIBRATED, Classification, ClassProbabilities
-from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.regression import Regression
+from lit_metanas.objectives.classification import UNCALIBRATED
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
-from lit_metanas.records.rows import describe_chosen, describe_networks
+from lit_metanas.records.rows import describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data
-from lit_metanas.training.export.hub_card import ModelCard
-from lit_metanas.training.export.predict_script import script_packages, script_takes
 from lit_metanas.training.precision import FLOAT32
 
 
@@ -30,82 +26,11 @@ def describe_result(result: ResultFields) -> str:
     facts = {
         "reason": result.failure,
         "architecture": result.architecture,
-        "preprocessing": _views(result),
+        "preprocessing": views_in_words(result),
         f"best validation {chosen_by} of the search with each": _scores_by_view(result),
     }
     lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':", *_wrapped(facts)]
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
-
-
-def card_of(result: ResultFields, license: str, command: str) -> ModelCard:
-    """The model card of a result."""
-    given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
-    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
-    if result.precision != FLOAT32:
-        made += f", precision {result.precision}"
-    if result.stopped:
-        made += ", stopped early"
-    noun = getattr(result.preprocessing, "noun", "")
-    if isinstance(as_shape(result.shape), ImageShape):
-        noun = "images"
-    table = class_table(result)
-    return ModelCard(
-        kind=result.objective.hub_task(noun),
-        data=result.task_id,
-        metric=result.metric,
-        value=result.test_score,
-        ci95=result.ci95,
-        examples=result.images,
-        classes=result.classes,
-        named=result.objective.named,
-        caveat=_caveat(result.objective),
-        space=result.space,
-        architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
-        preprocessing=_views(result),
-        encoder=result.encoder,
-        parameters=result.parameters,
-        flops=result.flops,
-        costs={
-            "features of encoders, once": result.encoding_cost,
-            "search": result.cost,
-            f"all training after it{_unreturned(result)}": result.training_cost,
-            "meta-training (once)": result.meta_cost,
-        },
-        reproduce=command or made,
-        recipe=command and _recipe_sentence(result),
-        packages=script_packages(result.shape, result.preprocessing, result.objective),
-        takes=script_takes(result.shape, result.preprocessing, result.objective),
-        is_command=bool(command),
-        latency=_latency_text(result),
-        seed=result.record.seed,
-        license=license,
-        front=_front_sentence(result),
-        measures=measures_in_words(result.measures, result.metric),
-        by_class=table.markdown() if table else "",
-        teacher=teacher_section(result),
-    )
-
-
-def _caveat(objective: Objective) -> str:
-    """What the card says of the limits of predictions."""
-    if isinstance(objective, Regression) and objective.reaches is None:
-        return "It has no prediction intervals, and it knows of no numbers far from those that it was trained on."
-    if not isinstance(objective, ClassProbabilities):
-        return objective.caveat
-    shifted = isinstance(objective, Classification) and objective.shift is not None
-    if objective.temperature == 1 and not shifted:
-        return objective.caveat
-    text = (
-        f"Its probabilities are calibrated for such inputs alone, by a temperature of {objective.temperature:.3g} (Guo "
-        "et al. 2017) that was learned on validation examples, and it has no answer for what belongs to none of its "
-        "classes."
-    )
-    if shifted:
-        text += (
-            " In training classes did not count by their numbers of examples, so a rare one is predicted even if "
-            "another one is more probable."
-        )
-    return text
 
 
 def measures_in_words(measures: Mapping[str, float], metric: str) -> dict[str, str]:
@@ -138,7 +63,9 @@ def class_table(result: ResultFields) -> ClassTable | None:
 
 def teacher_section(result: ResultFields) -> str:
     """The student next to its teacher, as Markdown; empty without one."""
-    return result.teacher.markdown(result.metric, result.test_score, result.ci95) if result.teacher else ""
+    if result.teacher is None:
+        return ""
+    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
 def warn_of_classes(result: ResultFields) -> None:
@@ -147,32 +74,6 @@ def warn_of_classes(result: ResultFields) -> None:
     if table is not None and (never := table.never_predicted):
         names = first_few([f"'{printable(name, 40)}'" for name in never])
         warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
-
-
-def _recipe_sentence(result: ResultFields) -> str:
-    made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
-    if not result.recipe.inherit:
-        return made
-    which = "it" if result.ensemble == 1 else "the first network"
-    return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
-
-
-def _front_sentence(result: ResultFields) -> str:
-    if not result.front:
-        return ""
-    sizes = [getattr(one, result.traded) for one in result.front]
-    if result.traded == "latency":
-        what = "the latency of one input"
-        low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
-    else:
-        what = "multiply-adds" if result.traded == "flops" else result.traded
-        low, high = (f"{size:,}" for size in (min(sizes), max(sizes)))
-    if len(result.front) == 1:
-        return f"this network alone; nothing else that was found trades {result.metric} against {what}"
-    return (
-        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what}, from {low} to {high}, "
-        "are in the folder front; this is the one that was best by validation"
-    )
 
 
 def _score_lines(result: ResultFields) -> list[str]:
@@ -205,7 +106,7 @@ def _network_lines(result: ResultFields) -> list[str]:
             f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
         ),
         "encoder, included": result.encoder,
-        "latency": _latency_text(result),
+        "latency": latency_in_words(result),
         "tried": result.cost.queries and tried,
         "linear model": result.linear_model,
         "rival": result.rival,
@@ -220,7 +121,7 @@ def _cost_lines(result: ResultFields) -> list[str]:
             features.flops and f"{features.flops:.3g} FLOPs, {features.seconds:.1f} s, once"
         ),
         "cost of the search": _cost_text(result.cost),
-        f"cost of all training after it{_unreturned(result)}": _cost_text(result.training_cost),
+        f"cost of all training after it{unreturned_share(result)}": _cost_text(result.training_cost),
         "precision of the trainings": result.precision != FLOAT32 and result.precision,
         "cost of what was learned before": meta.flops and f"{_cost_text(meta)}, paid once",
         "pace": not math.isnan(result.pace) and f"{result.pace:.3g} training FLOPs a second",
@@ -232,7 +133,8 @@ def _cost_lines(result: ResultFields) -> list[str]:
     return lines
 
 
-def _views(result: ResultFields) -> str:
+def views_in_words(result: ResultFields) -> str:
+    """The chosen preprocessing, and that of the linear model if it is another one."""
     if result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
@@ -261,14 +163,17 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  " + "    ".join(map(str.rjust, row, widths)) for row in rows]
 
 
-def _latency_text(result: ResultFields) -> str:
+def latency_in_words(result: ResultFields) -> str:
+    """The measured seconds of one input; empty if they are unknown."""
     if math.isnan(result.latency):
         return ""
     measured = f"{1000 * result.latency:.3g} ms for one input"
-    return measured if result.threads is None else f"{measured}, with {number_of(result.threads, 'thread')}"
+    if result.threads is None:
+        return measured
+    return f"{measured}, with {number_of(result.threads, 'thread')}"
 
 
-def _unreturned(result: ResultFields) -> str:
+def unreturned_share(result: ResultFields) -> str:
     """The share of the training after the search for models that are not returned; empty for none."""
     if not 0 < result.unreturned <= result.training_cost.flops:
         return ""

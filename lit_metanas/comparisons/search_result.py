@@ -14,16 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.comparisons.model_card import UNKNOWN_LICENSE, card_text
 from lit_metanas.comparisons.result_fields import ResultFields
-from lit_metanas.comparisons.result_text import card_of, describe_result
+from lit_metanas.comparisons.result_text import describe_result
 from lit_metanas.inputs.batches import as_floats, input_size, inputs_like
 from lit_metanas.inputs.shapes import as_shape
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.objectives.classification import Classification
+from lit_metanas.io.files import check_files, own_folder, write_whole
+from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.objectives.metric_table import ACCURACY
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.tasks.task import Split
@@ -39,7 +37,6 @@ from lit_metanas.training.export.exported_program import (
     one_or_more,
     show_predictions,
 )
-from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE
 from lit_metanas.training.export.onnx_program import ONNX
 
 PREDICTED_AT_ONCE = 500
@@ -104,7 +101,7 @@ class SearchResult(ResultFields):
         """The share of the test examples that are classified correctly; other objectives raise AttributeError."""
         if not isinstance(self.objective, Classification):
             raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
-        return self.test_score if self.metric == ACCURACY else self.measures[ACCURACY]
+        return {**self.measures, self.metric: self.test_score}[ACCURACY]
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
@@ -175,7 +172,7 @@ class SearchResult(ResultFields):
             check_export_place(Path(place), card=True)
         command = command or self.command
         self._write_network(folder, onnx=onnx)
-        write_whole(Path(folder, CARD), card_of(self, license, command).text())
+        write_whole(Path(folder, CARD), card_text(self, license, command))
         for place, one in zip(folders, self.front, strict=True):
             one.export(place, onnx=onnx, license=license, command=command)
 

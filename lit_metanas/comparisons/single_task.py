@@ -14,8 +14,7 @@ import torch
 
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.comparisons.tested_part import reach_of, tested_part
+from lit_metanas.comparisons.tested_part import reach_of, shown_predictions, tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads
@@ -23,14 +22,9 @@ from lit_metanas.kinds.kind import kind_of
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
-from lit_metanas.searchers.halving import SuccessiveHalving
+from lit_metanas.searchers import QuerySearcher, Searcher, SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting
-from lit_metanas.searchers.query import QuerySearcher
-from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.any_input import default_space
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces import Architecture, NetworkCost, SearchSpace, default_space
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score, scores_of
 from lit_metanas.training.encoders.encoded_task import EncodedTask, encoder_cost, seen_task, whole_network

@@ -13,17 +13,22 @@ from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
 from lit_metanas.inputs.shapes import plain_shape
-from lit_metanas.io.files import has_content, own_path, write_whole
+from lit_metanas.io.files import check_files, check_only, has_content, own_folder, own_path, remove_files, write_whole
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
-from lit_metanas.records.result_files import read_architectures, write_architectures
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records import (
+    ArchitectureRow,
+    Budget,
+    ResultRow,
+    SearchOutcome,
+    SearchRecord,
+    merge_record_lines,
+    read_architectures,
+    read_record_lines,
+    write_architectures,
+)
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule

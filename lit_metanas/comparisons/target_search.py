@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 from rich.console import Console
@@ -13,8 +14,7 @@ from torch import nn
 from lit_metanas.comparisons.comparison import Comparison, ComparisonRow
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
@@ -87,7 +87,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         validate: bool = False,
         config: str = "",
     ) -> None:
-        super().__init__(methods=methods, flops=flops, queries=queries, seed=seed, directory=directory, config=config)
+        settings = {"space": settings_of(space), "recipe": asdict(recipe or Recipe()), "refit": refit}
+        super().__init__(methods, settings, flops, queries, seed, directory, config)
         if isinstance(export, str):
             check_onnx_installed()
         self.space = space
@@ -99,37 +100,30 @@ class TargetSearch(Comparison[Task, Searcher]):
     @property
     def input_shape(self) -> Shape | None:
         """The shape that all meta-trained methods share, for tasks that leave theirs open."""
-        shapes = set(self._asked("input_shape")) - {None}
-        return shapes.pop() if len(shapes) == 1 else None
+        return self._shared("input_shape", by=tuple)
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """The preprocessing that all meta-trained methods share, for tasks that leave theirs open."""
-        found = [made for made in self._asked("preprocessing") if made is not None]
-        return found[0] if len({made.digest for made in found}) == 1 else None
+        return self._shared("preprocessing", by=attrgetter("digest"))
 
-    def _asked(self, name: str) -> list[Any]:
-        """An attribute of each method; a missing checkpoint raises FileNotFoundError with its key."""
-        found = []
+    def _shared(self, name: str, by: Callable[[Any], Any]) -> Any:
+        """An attribute of the methods if all that have it agree; a missing checkpoint raises FileNotFoundError."""
+        found = dict[Any, Any]()
         for method, searcher in self.methods.items():
             try:
-                found.append(getattr(searcher, name))
+                if (own := getattr(searcher, name)) is not None:
+                    found.setdefault(by(own), own)
             except FileNotFoundError as error:
                 key, reason = f"model.methods.{method}.start", str(error).rstrip(".")
                 raise FileNotFoundError(f"'{key}': {reason}, by {shlex.quote(f'--{key}')} FILE.") from None
-        return found
+        if len(found) == 1:
+            return found.popitem()[1]
+        return None
 
-    def settings(self) -> Mapping[str, Any]:
-        """Space and recipe."""
-        return {"space": settings_of(self.space), "recipe": asdict(self.recipe), "refit": self.refit}
-
-    def name(self, problem: Task) -> str:
-        """The task's id."""
-        return problem.id
-
-    def problem_settings(self, problem: Task) -> Mapping[str, Any]:
-        """The task, the kind of export, and whether the choice is validated."""
-        return {"task": task_settings(problem), "export": self.export, "validate": self.validate}
+    def identify(self, problem: Task) -> tuple[str, Mapping[str, Any]]:
+        """The task's id; its data, the kind of export, and whether the choice is validated."""
+        return problem.id, {"task": task_settings(problem), "export": self.export, "validate": self.validate}
 
     def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; returns the test scores by method."""
@@ -212,7 +206,7 @@ def comparison_row(
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
     way, shot = (task.way, len(task.train) // task.way) if isinstance(task.goal, Classification) else (0, 0)
-    return Protocol("target", way, shot, "running" if batch_norms(network) else "")
+    return Protocol("target", way, shot, "running" * bool(batch_norms(network)))
 
 
 def task_settings(task: Task) -> dict[str, object]:

@@ -19,8 +19,7 @@ from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import StepEnded, Submitted, submit
 
@@ -171,7 +170,7 @@ class BestSoFar(EstimatorAround):
     @property
     def outcome(self) -> SearchOutcome | None:
         """The best so far, with its weights; None before the first score that is a number."""
-        return self._best[0] if self._best else None
+        return next(iter(self._best), None)
 
     def with_recipe(self, changes: RecipeFields) -> BestSoFar:
         """The same memory of the estimator under a changed recipe."""
@@ -194,8 +193,8 @@ class BestSoFar(EstimatorAround):
         cost = replace(score.cost, seconds=score.cost.seconds + seconds)  # a kept score has seconds of its own
         trials, recipe = self._record.trials, {**self._recipe}
         self.spent.append((architecture, recipe, cost))
-        spent = trials[-1].cost + score.cost if trials else score.cost
-        failure = "its score is not a number" if isnan(score.value) else ""
+        spent = sum((trial.cost for trial in trials[-1:]), score.cost)
+        failure = "its score is not a number" * isnan(score.value)
         trials.append(Trial(architecture, score.value, spent, failure=failure, recipe=recipe))
         best = self.outcome
         if not failure and (best is None or score.value >= best.value):

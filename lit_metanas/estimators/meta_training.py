@@ -30,8 +30,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
-from lit_metanas.training.meta_search.meta_search import MetaSearch
+from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_weights import weights_within
 from lit_metanas.training.trainers import quiet_trainer
 

@@ -18,9 +18,8 @@ import numpy as np
 from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tabular import Table
 from lit_metanas.io.arrays import LARGEST_PICKLE, read_npz, restricted_load
-from lit_metanas.io.files import read_regular
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import NASBench201
+from lit_metanas.io.files import existing_file, read_regular
+from lit_metanas.spaces import Architecture, NASBench201
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
 IMAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -136,12 +135,11 @@ class NASBench201Table(CellTable):
 
 def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
     """Read arrays with a row for each cell and a column for each data set, without executing code."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no table '{file}': give the path of a NAS-Bench-201 .npz file, or take NATSFiles, which reads "
-            "the records of https://github.com/D-X-Y/NATS-Bench as published."
-        )
+    fix = (
+        "give the path of a NAS-Bench-201 .npz file, or take NATSFiles, which reads the records of "
+        "https://github.com/D-X-Y/NATS-Bench as published"
+    )
+    file = existing_file(path, "table", fix)
     arrays = read_npz(file, "get the table again")
     for name in names:
         if name not in arrays:

@@ -17,9 +17,7 @@ from lit_metanas.meta.heads import PrototypeHead
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge

@@ -14,8 +14,7 @@ from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces import Architecture, ChoiceSpace
 from lit_metanas.tasks.target_data import RankSampler
 
 
@@ -92,7 +91,7 @@ class TableDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read all tables, before the first is searched; ValueError if a process would have none."""
-        world = 1 if self.trainer is None else self.trainer.world_size
+        world = getattr(self.trainer, "world_size", 1)
         if len(self.datasets) < world:
             raise ValueError(
                 f"Too few data sets: {len(self.datasets)} for {world} processes, one of which would have none: lower "
@@ -102,9 +101,7 @@ class TableDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return a loader of this process's tables."""
-        rank, world = 0, 1
-        if self.trainer is not None:
-            rank, world = self.trainer.global_rank, self.trainer.world_size
+        rank, world = getattr(self.trainer, "global_rank", 0), getattr(self.trainer, "world_size", 1)
         tables: Any = self.tables  # a list serves as a data set
         return DataLoader(tables, batch_size=None, sampler=RankSampler(len(self.tables), rank, world))
 

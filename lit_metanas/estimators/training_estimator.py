@@ -15,8 +15,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, score, training_cost
 from lit_metanas.training.meta_weights import TaskStart

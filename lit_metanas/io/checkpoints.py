@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
-from lit_metanas.io.files import open_regular, replacing
+from lit_metanas.io.files import existing_file, open_regular, replacing
 from lit_metanas.io.text import number_of, printable
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
@@ -34,8 +34,7 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
                     raise ValueError(f"holds more than {LARGEST_PICKLE >> 20} MB of values")
                 check_pickle(archive.read(own))
         stream.seek(0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about unusual files
+        with warnings.catch_warnings(action="ignore"):  # about unusual files
             # Explicit: else an environment variable of torch's could turn it off.
             try:
                 content = torch.load(stream, map_location="cpu", weights_only=True)
@@ -118,13 +117,11 @@ _VERSION = re.compile(r"\d{1,4}(\.\d{1,8}){1,3}(\.?(a|b|rc|post|dev)\d{0,8}){0,2
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of Lightning's Trainer; no code in it is executed."""
-    file = Path(path)
     if "://" in str(path):
         raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
-    if file.is_dir():
+    if Path(path).is_dir():
         raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{path}': {FIX}.")
+    file = existing_file(path, "checkpoint", FIX)
     try:
         content = load_plain(file)
     except pickle.UnpicklingError:
@@ -171,9 +168,7 @@ def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read the file of ``write_weights``, onto the CPU; no code in it is executed."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no weights file '{file}': give the path of a file that a search wrote.")
+    file = existing_file(path, "weights file", "give the path of a file that a search wrote")
     refusal = ValueError(
         f"'{file}' is damaged or holds more than plain tensors, and was not loaded: give a weights file that a "
         "search wrote."

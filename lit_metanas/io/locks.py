@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from lit_metanas.io.files import open_own
 from lit_metanas.io.json_files import read_json
-from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import writable
 
 # Seconds that one process waits until another has changed a file.

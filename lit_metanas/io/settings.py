@@ -182,8 +182,7 @@ def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
 
 def _state(value: Any, above: tuple[int, ...]) -> dict[str, Any]:
     """The values that pickle copies an object by, which include all that it was made with."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         reduced = value.__reduce_ex__(2)
     if isinstance(reduced, str):
         return {"class": _name(type(value)), "is": f"{getattr(value, '__module__', '')}.{reduced}"}

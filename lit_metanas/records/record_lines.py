@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import existing_file, read_regular, write_whole
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import printable
@@ -78,7 +78,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
-        why = printable(refused[0]) if refused else "it is empty"
+        why = printable(next(iter(refused), "it is empty"))
         fix = "give a file that `lit-metanas search` wrote"
         if space is not None:
             fix = (
@@ -113,8 +113,7 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     with changing(path):
         lines = []
         if Path(path).is_file():
-            known = _parse(path, None)
-            lines = [line for line, own in known if isinstance(own, str) or _search(own) not in replaced]
+            lines = [line for line, own in _parse(path, None) if isinstance(own, str) or _search(own) not in replaced]
         _write(path, [*lines, *map(_line, added)])
 
 
@@ -132,9 +131,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with the reason why it has none."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
+    file = existing_file(path, "file", "run `lit-metanas search` first, or give the right path")
     try:
         content = read_regular(file, LARGEST_RECORDS)
     except ValueError as error:

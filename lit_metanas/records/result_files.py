@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.files import existing_file, read_regular, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.io.text import cell_content, cell_text, printable, writable
@@ -188,7 +188,7 @@ def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     """The values that two rows share if the later one replaces the earlier: method, task, seed, and protocol."""
-    protocol = row.protocol if isinstance(row, ResultRow) else None
+    protocol = getattr(row, "protocol", None)
     if protocol is not None and protocol.name == "target":
         protocol = replace(protocol, batch_norm="")  # a search may find a network with batch norm, or one without
     return row.method, row.task_id, row.seed, protocol
@@ -210,10 +210,7 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[Stored]) -> list[St
     file = Path(path)
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{file}': run `lit-metanas auto` or `search` first, or give the right path."
-        )
+    existing_file(file, "file", "run `lit-metanas auto` or `search` first, or give the right path")
     fix = "give a file that `lit-metanas search` wrote, or write it again"
     document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:

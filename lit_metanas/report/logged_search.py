@@ -90,8 +90,7 @@ def _log_trials(run: Run, result: SearchResult) -> None:
         if trial.scored:
             known = {**trial.architecture, **trial.recipe, "training FLOPs": trial.trained, "score": trial.value}
             run.log({f"trial/{name}": value for name, value in known.items()})
-    space = space_called(result.space)
-    architecture = draw_architecture(result.architecture, space=space, linear=result.linear)
+    architecture = draw_architecture(result.architecture, space=space_called(result.space), linear=result.linear)
     logged: dict[str, Any] = {"search/architecture": wandb.Image(pixels(architecture))}
     if (rounds := draw_rounds(result)) is not None:
         logged["search/rounds"] = wandb.Image(pixels(rounds))

@@ -130,11 +130,8 @@ def shown_network(networks: Sequence[KeptNetwork]) -> tuple[KeptNetwork, list[Ke
     return best_networks(networks).get(task) or networks[0], networks
 
 
-def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
-    """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
-    if not networks:
-        return ""
-    network, networks = shown_network(networks)
+def prediction_section(folder: Path, network: KeptNetwork, candidates: int) -> str:
+    """A figure and a table of the predictions of a network, chosen among several, for test examples, as Markdown."""
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -155,7 +152,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
             f"{markdown_text(network.row.task_id)}, of {number_of(len(predictions), 'test example')}, spread evenly "
             f"over all: {right}.",
         ),
-        (len(networks) > 1, f"{why} test scores play no part."),
+        (candidates > 1, f"{why} test scores play no part."),
         (True, _tiles(folder / PREDICTED, predictions, _numbers(network, predictions))),
         (True, prediction_lines(predictions)),
         (unknown, f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks."),
@@ -249,11 +246,8 @@ WORST = "worst_errors.png"
 """The figure of the worst errors."""
 
 
-def class_section(folder: Path, networks: Sequence[KeptNetwork]) -> tuple[str, list[Picture]]:
+def class_section(folder: Path, network: KeptNetwork) -> tuple[str, list[Picture]]:
     """Tables and worst errors as Markdown, and the confusion matrix as a picture; nothing without classes."""
-    if not networks:
-        return "", []
-    network, _ = shown_network(networks)
     if not network.has(EXAMPLE_ROWS):
         return "", []
     try:

@@ -32,6 +32,7 @@ from lit_metanas.report.report_page import (
     draw_architectures,
     page_text,
     prediction_section,
+    shown_network,
 )
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
@@ -188,15 +189,18 @@ def write_report(
         if figure is not None:
             save(figure, folder / picture.file)
             pictures.append(picture)
+    sections = list[str]()
     looked_at = [one for one in networks if one.has(PREDICTIONS)]
     networks = [one for one in networks if one.has(EXPORT)]
     if architectures is None:
         architectures = [network.row for network in networks]
     pictures += draw_architectures(folder, architectures)
-    examples = prediction_section(folder, looked_at)
-    classes, confusions = class_section(folder, looked_at)
-    pictures += confusions
-    sections = [classes, examples]
+    if looked_at:
+        network, candidates = shown_network(looked_at)
+        examples = prediction_section(folder, network, len(candidates))
+        classes, confusions = class_section(folder, network)
+        pictures += confusions
+        sections = [classes, examples]
     if searched is not None and (compared := teacher_section(searched)):
         sections.insert(0, f"## Teacher and student\n\n{compared}")
     text = page_text(made, pictures, networks, sections, said)
@@ -228,7 +232,9 @@ def _drawable(row: ResultRow) -> ResultRow:
 
 
 def _finite(number: float, instead: float) -> float:
-    return number if math.isfinite(number) else instead
+    if math.isfinite(number):
+        return number
+    return instead
 
 
 def _on_axes(trial: Trial) -> bool:

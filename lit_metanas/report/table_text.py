@@ -11,8 +11,7 @@ from rich.table import Table
 
 from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, with_prefix
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.paired_statistics import Difference
-from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable
+from lit_metanas.report.table import ACCOUNTS, Difference, MethodRow, ProtocolTable
 
 
 class Column(NamedTuple):
@@ -124,7 +123,7 @@ def to_markdown(table: ProtocolTable) -> str:
         '### Few-shot episodes: 5-way 1-shot, letters'
     """
     columns = _columns(table)
-    ruler = ["---" if column.justify == "left" else "---:" for column in columns]
+    ruler = [{"left": "---", "right": "---:"}[column.justify] for column in columns]
     heading, *lines = zip(*columns.values(), strict=True)
     drawn = markdown_lines([heading, ruler, *lines])
     return f"### {markdown_text(table.title)}\n\n{drawn}\n\n{markdown_text(notes(table))}\n"
@@ -170,7 +169,7 @@ def notes(table: ProtocolTable) -> str:
 
 
 def _score_note(table: ProtocolTable) -> str:
-    kind = "Wilson's where it is a share" if table.units == "test examples" else "Student's t"
+    kind = {"test examples": "Wilson's where it is a share"}.get(table.units, "Student's t")
     text = f"mean over the {table.units}"
     if not all(math.isnan(row.score.half) for row in table.rows):
         text += f" with its 95 % interval ({kind})"

@@ -205,9 +205,9 @@ class Identities:
         """The labels of each choice; only those that a study can have, if its trials have ``asked`` for it."""
         assert self.space is not None
         found = self.space.distributions(self.prefix)
-        for name, choice in self.choices.items():
-            values = values_by_label(asked[name], choice) if name in asked else {}
-            if kept := [label for label in self.space.proposed_labels(choice) if label in values]:
+        for name in self.choices.keys() & asked.keys():
+            values = values_by_label(asked[name], self.choices[name])
+            if kept := [label for label in self.space.proposed_labels(self.choices[name]) if label in values]:
                 found[name] = CategoricalDistribution(kept)
         return found
 
@@ -225,4 +225,6 @@ class Identities:
 
 def _round(value: Any) -> Any:
     """A value without its last digits, which a step up and a step down can change."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return value

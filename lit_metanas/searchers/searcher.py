@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import partial
 from hashlib import blake2b
 
 import torch
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
-from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
-from lit_metanas.searchers.mutation import complete
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import first_buildable
-from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
+from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
@@ -55,14 +49,12 @@ class Searcher(ABC):
     @property
     def meta_cost(self) -> Cost:
         """Cost that was paid once, before any task: the meta-training that the search starts from."""
-        start = self._meta_checkpoint()
-        return start.cost if start else Cost()
+        return getattr(self._meta_checkpoint(), "cost", Cost())
 
     @property
     def input_shape(self) -> Shape | None:
         """Shape of the meta-training's inputs; None if the search takes any."""
-        start = self._meta_checkpoint()
-        return start.shape if start else None
+        return getattr(self._meta_checkpoint(), "shape", None)
 
     @property
     def preprocessing(self) -> Preprocessing | None:
@@ -111,8 +103,9 @@ class RandomArchitecture(Searcher):
         """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        architecture = first_buildable(space, partial(space.sample, generator))
-        return _outcome_without_score(architecture, task, space, budget)
+        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
+            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
+        return _outcome_without_score(drawn[0], task, space, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:

@@ -13,11 +13,9 @@ from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.meta.heads import Head
-from lit_metanas.meta.learner import Parameters
+from lit_metanas.meta import Head, Parameters
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, Trial
+from lit_metanas.records import Budget, SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture, check_positive

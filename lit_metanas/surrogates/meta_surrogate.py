@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import existing_file, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -56,9 +55,7 @@ def write_surrogate(path: str | os.PathLike[str], encoding: Encoding, surrogate:
 
 def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> TransferSurrogate:
     """Read a checkpoint that ``fit`` of ``MetaSurrogate`` wrote, onto the CPU, without executing code."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
+    file = existing_file(path, "checkpoint", "give the path of one that `fit` wrote")
     try:
         content = load_plain(file)
     except DAMAGED:

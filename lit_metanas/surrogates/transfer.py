@@ -9,8 +9,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import TaskScores
+from lit_metanas.records import Cost, TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.surrogates.gaussian_process import (

@@ -24,8 +24,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import FIX, read_checkpoint
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.own_folder import own_folder, remove_partial
+from lit_metanas.io.files import own_folder, remove_partial, write_whole
 from lit_metanas.io.text import DEBUG, printable, short_number
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption

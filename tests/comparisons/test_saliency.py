@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.comparisons import shown_predictions as module
-from lit_metanas.comparisons.shown_predictions import (
+from lit_metanas.comparisons import tested_part as module
+from lit_metanas.comparisons.tested_part import (
     MOST_WORK,
     PATCHES,
     POSITIONS,
@@ -98,7 +98,7 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
     assert read_predictions(tmp_path / "errors.json") == list(shown)
     write_example_rows(tmp_path / "predictions.csv", [lm.records.ExampleRow("4", "a", "b", 0.9, 2.3)] * 2)
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=("a", "b"))
-    assert "Below each picture is what speaks for" in class_section(tmp_path, [KeptNetwork(row, tmp_path)])[0]
+    assert "Below each picture is what speaks for" in class_section(tmp_path, KeptNetwork(row, tmp_path))[0]
     large = explained(plain := shown_predictions(task, [1] * 6, places), Corner(), task, places,
                       torch.tensor([1, 1]), flops=MOST_WORK / POSITIONS**2)  # fmt: skip
     assert [bool(one.heat) for one in large] == [True, False]

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
+from lit_metanas.comparisons.model_card import card_text
 from lit_metanas.io.text import cell_text, markdown_lines, markdown_text
-from lit_metanas.training.export.hub_card import ModelCard
 
 HOSTILE = (
     "<script>alert(1)</script><img src=//evil.example>",
@@ -91,12 +91,13 @@ def test_a_report_of_received_files(
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_model_card_shows_a_text_as_it_is(name: str) -> None:
-    card = ModelCard(
-        kind="text-classification", data=name, metric="accuracy", value=0.9, ci95=0.05, examples=(80, 20),
-        classes=(name, "b"), space=name, architecture=name, parameters=10, flops=20, costs={}, reproduce=name, seed=0,
-        preprocessing=name, recipe=name, front=name,
-    )  # fmt: skip
-    check_page(card.text().split("---\n", 2)[2], set())
+    part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
+    task = lm.Task(name, way=2, train=part, val=part, test=part, classes=(name, "b"))
+    space = lm.LayeredSpace(depths=(1,), widths=(4,))
+    found = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1), progress=False)
+    result = replace(found, space=name, architecture=lm.Architecture({name: name}), view=name, encoder=name)
+    card = card_text(result, "unknown", command="")
+    check_page(card.split("---\n", 2)[2], set())
 
 
 CLASSES = ("=1+1", "-3.5", "\x1b[2J\x07", "@home")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_metanas.io.own_folder import check_only, own_folder, remove_files, remove_partial, set_aside
+from lit_metanas.io.files import check_only, own_folder, remove_files, remove_partial, set_aside
 
 OWN = re.compile(r"[a-f]\.pt")
 

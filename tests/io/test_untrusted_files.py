@@ -12,10 +12,9 @@ import pytest
 
 from lit_metanas.io import json_files, locks
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.files import read_regular
+from lit_metanas.io.files import open_own, read_regular
 from lit_metanas.io.json_files import parse_json, read_json
 from lit_metanas.io.locks import changing, directory_lock
-from lit_metanas.io.own_folder import open_own
 
 
 def test_json_comes_back() -> None:

@@ -6,7 +6,7 @@ from matplotlib.text import Text
 
 import lit_metanas as lm
 from lit_metanas.callbacks import figures
-from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.comparisons.tested_part import shown_predictions
 from lit_metanas.records.result_files import (
     KeptNetwork,
     kept_networks,
@@ -160,11 +160,11 @@ def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch
     write_predictions(tmp_path / "errors.json", said[:3])
     rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
     write_example_rows(tmp_path / "predictions.csv", rows)
-    text, pictures = class_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    text, pictures = class_section(tmp_path, KeptNetwork(row, tmp_path))
     numbers = "no. 3 is बिल्ली, no. 4 is 猫と犬."
     assert numbers in text
     assert pictures[0].caption.endswith(numbers)
-    assert numbers in prediction_section(tmp_path, [KeptNetwork(row, tmp_path)])
+    assert numbers in prediction_section(tmp_path, KeptNetwork(row, tmp_path), 1)
     assert len(drawn) == 3
     for one in drawn:
         shown = " ".join(text.get_text() for text in one.findobj(Text))

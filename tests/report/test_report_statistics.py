@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lit_metanas.report import paired_difference
-from lit_metanas.report.paired_statistics import (
+from lit_metanas.report.table import (
     mean_curve,
     over_seeds,
     over_units,

@@ -8,7 +8,7 @@ from rich.console import Console
 from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report import tables, to_markdown, to_rich
-from lit_metanas.report.paired_statistics import Difference
+from lit_metanas.report.table import Difference
 from lit_metanas.report.table_text import COLUMNS, points, tasks, verdict
 
 

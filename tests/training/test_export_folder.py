@@ -28,7 +28,7 @@ from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.predict_script import script_packages, script_takes
+from lit_metanas.training.export.network_description import script_packages, script_takes
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]

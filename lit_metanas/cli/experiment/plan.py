@@ -21,9 +21,8 @@ from lit_metanas import __version__
 from lit_metanas.cli.configuration_files import configuration_path, named_files, shipped_names, shown_path
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.files import write_whole
+from lit_metanas.io.files import set_aside, write_whole
 from lit_metanas.io.json_files import read_json
-from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.text import duration, printable, shorten
 
 WORD = re.compile(r"\{(\w+)\}")

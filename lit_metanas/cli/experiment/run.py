@@ -18,9 +18,8 @@ from shutil import get_terminal_size
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Phase, Progress, most_at_once, plan
 from lit_metanas.io.cores import own_cores, shared_by
-from lit_metanas.io.files import own_path
+from lit_metanas.io.files import check_files, open_own, own_folder, own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.own_folder import check_files, open_own, own_folder
 from lit_metanas.io.text import number_of, printable, without_passwords
 
 Execute = Callable[[list[str]], None]

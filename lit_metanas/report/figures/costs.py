@@ -24,8 +24,7 @@ from lit_metanas.report.figures.panel import (
     name_label,
     stacked,
 )
-from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import ACCOUNTS, ProtocolTable, by_protocol, methods_of, title_of
+from lit_metanas.report.table import ACCOUNTS, ProtocolTable, by_protocol, mean_curve, methods_of, saturation, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -82,7 +82,7 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
 
 def _heat_tile(axes: Axes, one: ShownPrediction) -> None:
     """The picture below itself, in grey, with what speaks for the prediction as heat."""
-    grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 3 if one.coloured else 1).mean(2)
+    grey = np.asarray(one.levels()).reshape(len(one.picture), -1, 1 + 2 * one.coloured).mean(2)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, aspect=_ASPECTS[one.series])
     heat = [list(bytes.fromhex(row)) for row in one.heat]
     axes.imshow(heat, cmap="inferno", vmin=0, vmax=255, alpha=0.6, aspect=_ASPECTS[one.series])
@@ -137,5 +137,5 @@ def _write_numbers(axes: Axes, counts: list[list[int]], shares: list[list[float]
     for row, numbers in enumerate(counts):
         for column, count in enumerate(numbers):
             colour = "white" if shares[row][column] > 0.55 else INK
-            size, alpha = min(8.5, 34 * cell / len(str(count)) ** 0.5), 1.0 if count else 0.3
+            size, alpha = min(8.5, 34 * cell / len(str(count)) ** 0.5), {0: 0.3}.get(count, 1.0)
             axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour, alpha=alpha)

@@ -17,8 +17,7 @@ from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query.ledger import SCORE, Objectives, Query
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 
 LOOKED_AT = 150
 """Number of architectures that are drawn to choose the first rung; none of them is trained for that."""

@@ -13,9 +13,7 @@ from lit_metanas.records.record import PREPROCESSING, SearchRecord, Trial
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.encodings import OneHotEncoding
+from lit_metanas.spaces import Architecture, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters
 
 NEAR = 0.3

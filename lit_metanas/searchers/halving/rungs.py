@@ -24,8 +24,7 @@ from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import Submitted
 
@@ -151,7 +150,9 @@ class Race:
         """The first contender, trained ``further`` with the rest of the budget or as it is."""
         budget, trials = self.budget, self.record.trials
         if not trials:
-            queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
+            queries = "any number of queries"
+            if budget.queries is not None:
+                queries = number_of(budget.queries, "query")
             raise TooSmallBudgetError(
                 f"The budget of {budget.flops:g} FLOPs and {queries} is too small to train any architecture on "
                 f"'{self.record.task_id}': raise it, or lower the number of candidates."
@@ -178,7 +179,9 @@ class Race:
 
 def _once(cost: Cost, repeated: bool) -> Cost:
     """A cost without its query, if the same query was paid for before."""
-    return replace(cost, queries=0) if repeated else cost
+    if repeated:
+        return replace(cost, queries=0)
+    return cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:

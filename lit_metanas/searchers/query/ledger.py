@@ -75,7 +75,7 @@ class RecipeRange:
 
     def __post_init__(self) -> None:
         if not -inf < self.low <= self.high < inf or (self.log and self.low <= 0):
-            scale = " (log)" if self.log else ""
+            scale = " (log)" * self.log
             raise ValueError(
                 f"The range from {self.low} to {self.high}{scale} is empty or reaches 0: give low <= high, both "
                 "finite, and for a logarithmic one low > 0."
@@ -253,7 +253,7 @@ class Ledger:
             self.trained.add(query)
         entry = Trial(
             query.architecture,
-            trial.values[0] if trial.values else -inf,
+            (trial.values or [-inf])[0],
             self.budget.spent,
             duplicate=query in self.known and kept.cost.queries == 0,
             fidelity=kept.fidelity,

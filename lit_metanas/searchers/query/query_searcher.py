@@ -30,9 +30,8 @@ from lit_metanas.searchers.query.study import (
 from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces import ChoiceSpace, SearchSpace
 from lit_metanas.spaces.architecture import check_positive
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 
 
@@ -121,7 +120,7 @@ class QuerySearcher(Searcher):
     @property
     def meta_cost(self) -> Cost:
         """Cost of the searches that the sampler learned from."""
-        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
+        return getattr(self.sampler, "meta_cost", Cost())
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""

@@ -221,7 +221,7 @@ def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: 
     record.choices = {choice.name: space.proposed_labels(choice) for choice in space.choices}
     if record.task_id != study.study_name:
         record.method = study.study_name  # merged files keep one search of a task, space, method and seed
-    sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
+    sign = {StudyDirection.MAXIMIZE: 1.0}.get(study.directions[0], -1.0)
     lost: list[str] = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
         if not trial.values:

@@ -122,7 +122,6 @@ class TrialLoop:
         return self.study.ask()
 
     def _draw(self, trial: optuna.Trial) -> ScoredQuery | None:
-        """Draw a trial's query and score it; None without a new score."""
         architecture = self.space.suggest(trial)
         query = Query.of(architecture, suggest_recipe(trial, self.ranges))
         trial.set_user_attr("drawn", True)
@@ -222,7 +221,6 @@ class TrialLoop:
         facts: Mapping[str, Any],
         values: Sequence[float] | None = None,
     ) -> None:
-        """Write the facts of a trial into the study, and finish it."""
         for name, fact in facts.items():
             if fact:
                 trial.set_user_attr(name, fact)

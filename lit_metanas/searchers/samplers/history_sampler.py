@@ -53,7 +53,7 @@ class History:
         self._tried |= {identities(one.params).key for one in self.trials}
         # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
-        self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+        self._sign = {StudyDirection.MAXIMIZE: -1.0}.get(direction, 1.0)
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
         """The order of completed trials, best first: the sum of their constraints' violations, then the value."""

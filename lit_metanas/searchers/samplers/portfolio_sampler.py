@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of
+from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import RECIPE_PREFIX, Query
@@ -44,17 +44,14 @@ class SourceScores:
             if low < high:
                 tasks[name] = {member: (trial.value - low) / (high - low) for member, trial in best.items()}
         self.members = tuple(dict.fromkeys(member for heights in tasks.values() for member in heights))
-        self.places: dict[Architecture | None, list[int]] = {}  # the members of each architecture
-        for place, member in enumerate(self.members):
-            self.places.setdefault(member.architecture, []).append(place)
+        # The members of each architecture.
+        places = ((member.architecture, place) for place, member in enumerate(self.members))
+        self.places: dict[Architecture | None, list[int]] = grouped(places)
         scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
         self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
-
-    @property
-    def weights(self) -> Tensor:
-        """Weights of the tasks before the first trial, shape ``(tasks,)``."""
-        return torch.ones(len(self.scores), dtype=torch.float64) / len(self.scores)
+        # Of the tasks before the first trial, shape (tasks,).
+        self.weights = torch.ones(len(self.scores), dtype=torch.float64) / len(self.scores)
 
     def cover(self, number: int, least: float = 0.0) -> list[Query]:
         """The first ``number`` members on a new task; each adds ``least`` or more to the mean of the best so far."""

@@ -22,8 +22,7 @@ from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_siz
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import open_regular, read_regular, write_whole
-from lit_metanas.io.own_folder import check_files
+from lit_metanas.io.files import check_files, open_regular, read_regular, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_files import fit_images, image_tensor, read_images
 from lit_metanas.kinds.questions.question_words import QuestionWords
@@ -36,9 +35,10 @@ from lit_metanas.training.export.network_description import (
     exported_file,
     find_repeated,
     read_description,
+    script_name,
+    script_text,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
-from lit_metanas.training.export.predict_script import script_name, script_text
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"

@@ -27,8 +27,7 @@ def check_onnx_installed() -> None:
 def onnx_program(program: torch.export.ExportedProgram, network: nn.Module, shape: Shape) -> bytes:
     """Translate an exported program to ONNX, with any number of inputs at once, and compare it with the network."""
     check_onnx_installed()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own parts about each other
+    with warnings.catch_warnings(action="ignore"):  # of torch's own parts about each other
         try:
             made = torch.onnx.export(program, (), input_names=["inputs"], output_names=["scores"], verbose=False)
         except Exception as error:  # of many kinds, by torch's exporter and by the packages that it uses

@@ -88,7 +88,6 @@ class PredictionTable:
         return network_inputs(given, as_shape(self.exported.shape), made)
 
     def _answers(self, inputs: Any) -> tuple[Tensor | list[str], list[Row]]:
-        """What the network says, and the columns of each example."""
         goal, classes = self.exported.goal, self.exported.classes
         if not isinstance(goal, Classification | SeveralLabels | Regression):
             said = self.exported.show(inputs)
@@ -125,9 +124,9 @@ class PredictionTable:
         if not reasons:
             return
         if not read:
-            others = f" Nor can {number - 1} other {noun} be read." if number > 1 else ""
+            others = f" Nor can {number - 1} other {noun} be read." * (number > 1)
             raise ValueError(f"{reasons[0]}{others}")
-        more = f" And {number - MOST_NAMED} more." if number > MOST_NAMED else ""
+        more = f" And {number - MOST_NAMED} more." * (number > MOST_NAMED)
         named = " ".join(reasons[:MOST_NAMED])
         warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
@@ -147,7 +146,6 @@ def _of_class(probabilities: Sequence[float], best: int, classes: Sequence[str])
 
 
 def _of_numbers(columns: Mapping[str, str | float]) -> Row:
-    """The columns of an example, with numbers of six digits."""
     return {name: one if isinstance(one, str) else float(f"{one:.6g}") for name, one in columns.items()}
 
 

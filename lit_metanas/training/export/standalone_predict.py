@@ -30,14 +30,16 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
                 drawn = raw.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
             elif raw.mode in ("I", "F"):
                 raise ValueError("its pixels have 32 bits")
-            pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
+            pixels = bytearray(drawn.convert({1: "L"}.get(size[0], "RGB")).resize(size[:0:-1], 2).tobytes())
         except Exception as error:
             raise SystemExit(f"{file} is no image that can be read ({error}): leave it out.") from None
         inputs = lib.moveaxis(lib.frombuffer(pixels, dtype=lib.uint8).reshape((1, *size[1:], size[0])), -1, 1)
-    if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
+    if list(inputs.shape[1:]) != size[kind == "tokens" :]:
         raise SystemExit(f"{file} has inputs of shape {list(inputs.shape[1:])}, and the network is for {kind} {size}.")
-    given = lib.asarray(inputs, dtype=lib.int64 if kind == "tokens" else lib.float32)
-    return given / 255 if inputs.dtype == lib.uint8 and kind == "image" else given
+    given = lib.asarray(inputs, dtype={"tokens": lib.int64}.get(kind, lib.float32))
+    if inputs.dtype == lib.uint8 and kind == "image":
+        return given / 255
+    return given
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
         content = file.read_text(encoding="utf-8-sig").rstrip()
     except (OSError, ValueError) as error:
         raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
-    texts = [line.strip() for line in content.split("\n")] if content else []
+    texts = [line.strip() for line in content.split("\n") if content]
     readers = {"pretrained tokens": pretrained_tokens}
     parts = [readers.get(part["kind"], numbered_tokens)(texts, part) for part in made.get("parts", [made])]
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]

@@ -164,7 +164,9 @@ def _outputs(operation: str, given: dict[str, Any], device: torch.device) -> Seq
         return [torch.ops.aten.zeros.default(**given)]
     overload, _, kind = operation.partition(".")
     made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
-    return made if isinstance(made, tuple | list) else [made]
+    if isinstance(made, tuple | list):
+        return made
+    return [made]
 
 
 def _check_channels(given: Mapping[str, Any]) -> None:

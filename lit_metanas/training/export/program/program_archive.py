@@ -46,8 +46,11 @@ def trace_program(
     Returns:
         The program as it was traced, the content of its file, and why that is not read; empty where it is.
     """
-    with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own parts about each other
+    with (
+        torch.enable_grad(),
+        without_fast_paths(),
+        warnings.catch_warnings(action="ignore"),
+    ):  # of torch's own parts about each other
         try:
             program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         except Exception as error:  # of many kinds
