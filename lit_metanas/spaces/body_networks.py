@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,7 +17,7 @@ from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
-from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, Statistics, running
+from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
 from lit_metanas.spaces.operations import as_channels_last, padded
 from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
 
@@ -145,7 +144,6 @@ class BodySupernet(Supernet):
         shape: Shape,
         choices: Sequence[Choice],
         *,
-        features: int | None = None,
         refusal: str = "",
     ) -> None:
         super().__init__()
@@ -159,16 +157,15 @@ class BodySupernet(Supernet):
             # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
             if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
                 self._last_kernel = name
-        self._features = features
         if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
             self._count.whole(body)  # which refuses a body that cannot be computed
 
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
-        if self._features is None:
-            return self._count.features
-        return self._features
+        # A count computes the body: one that knows its number of features says it.
+        known = getattr(self.body, "known_features", None)
+        return self._count.features if known is None else known
 
     def _embed(self, inputs: Tensor) -> Tensor:
         if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
@@ -177,23 +174,6 @@ class BodySupernet(Supernet):
         if not self.averaged:
             return features
         return padded(averages(features), self.features)
-
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        self._refuse_to_compute()
-        with running(ForwardPass(mixture, noise, statistics)):
-            return self._score(outputs, inputs, targets)
-
-    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
