@@ -219,8 +219,7 @@ class LayeredSpace(SearchSpace):
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         with torch.device("meta"):
-            child = self.build(architecture, shape, way)
-        return NetworkCost(sum(p.numel() for p in child.parameters()), child.flops)
+            return self._counted(architecture, shape, way)
 
     def _open_choices(self) -> list[Choice]:
         choices = [Choice("depth", self.depths, "depth")]
