@@ -18,7 +18,7 @@ from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
-from lit_metanas.spaces.operations import as_channels_last, padded
+from lit_metanas.spaces.operations import laid_out_like, padded
 from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
 
 _LONGEST_REASON = 160
@@ -168,8 +168,9 @@ class BodySupernet(Supernet):
         return self._count.features if known is None else known
 
     def _embed(self, inputs: Tensor) -> Tensor:
-        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
-            inputs = as_channels_last(inputs)
+        layer, _, kind = self._last_kernel.rpartition(".")
+        if kind and inputs.dim() == 4:
+            inputs = laid_out_like(inputs, getattr(self.body.get_submodule(layer), kind))
         features: Tensor = self.body(inputs)
         if not self.averaged:
             return features
@@ -191,10 +192,6 @@ class BodySupernet(Supernet):
         gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
         with running(ForwardPass(gates)):
             return LayerFlops(self.body, self.shape)
-
-    def _channels_last(self) -> bool:
-        layer, _, kind = self._last_kernel.rpartition(".")
-        return bool(kind) and getattr(self.body.get_submodule(layer), kind).stride(1) == 1
 
 
 class BodyChild(ChildNetwork):

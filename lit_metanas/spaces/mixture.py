@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.spaces.architecture import Architecture, Choice
 
 _Candidate = TypeVar("_Candidate")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,18 @@ _PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet",
 
 
 @contextmanager
-def running(forward_pass: ForwardPass) -> Iterator[None]:
-    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
-    token = _PASS.set(forward_pass)
+def setting(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
+    """Within, a variable has a value."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _PASS.reset(token)
+        variable.reset(token)
+
+
+def running(forward_pass: ForwardPass) -> AbstractContextManager[None]:
+    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
+    return setting(_PASS, forward_pass)
 
 
 def current() -> ForwardPass:

@@ -229,8 +229,7 @@ class CellChild(BodyChild):
             site = layout.sites(*shape[1:])[self.second_reduction]
             self.auxiliary = auxiliary_head(layout.nodes * site.width, site.size, way)
 
-    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        return convolved_flops(body, shape)
+    _count = staticmethod(convolved_flops)
 
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""

@@ -180,8 +180,7 @@ class StagedNetwork(nn.Module):
 class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
-    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        return convolved_flops(body, shape)
+    _count = staticmethod(convolved_flops)
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""

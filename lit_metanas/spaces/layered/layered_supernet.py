@@ -29,9 +29,9 @@ from lit_metanas.spaces.operations import (
     POOLS,
     activate_in_place,
     affine,
-    as_channels_last,
     batch_normalise,
     dropout_scale,
+    laid_out_like,
     layer_normalise,
     leading_part,
     merged_kernel,
@@ -206,8 +206,7 @@ class LayeredSupernet(Supernet):
         )
 
     def _embed(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[1] == 1 and self._channels_last():
-            inputs = as_channels_last(inputs)
+        inputs = laid_out_like(inputs, next(iter(self._layers()[-1].kernels.values())))
         given = current()
         if self.rounding.gate().index is not None:
             return self.rounding.combine(partial(self._rounded, inputs))
@@ -261,10 +260,6 @@ class LayeredSupernet(Supernet):
                     cost, channels = layer.flops(channels=channels, pixels=height * width)
                     total += cost
         return total
-
-    def _channels_last(self) -> bool:
-        kernel = next(iter(self._layers()[-1].kernels.values()))
-        return kernel.shape[1] == 1 or kernel.stride(1) == 1
 
     def _layers(self) -> list[SuperBlock]:
         return [layer for layer in self.layers if isinstance(layer, SuperBlock)]

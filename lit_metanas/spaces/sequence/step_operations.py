@@ -7,8 +7,8 @@ Outputs there are finite, and mean nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,8 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lit_metanas.spaces.mixture import setting
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,9 @@ class Steps:
 _STEPS: ContextVar[Steps | None] = ContextVar("steps of a sequence", default=None)
 
 
-@contextmanager
-def telling_steps(steps: Steps) -> Iterator[None]:
+def telling_steps(steps: Steps) -> AbstractContextManager[None]:
     """Layers that are called within find these steps by ``current_steps``; none of them keeps them."""
-    token = _STEPS.set(steps)
-    try:
-        yield
-    finally:
-        _STEPS.reset(token)
+    return setting(_STEPS, steps)
 
 
 def current_steps() -> Steps:
