@@ -72,7 +72,7 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
 def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is not None:
-        return through(gate, compute(candidates[gate.index]))
+        return times(compute(candidates[gate.index]), gate.factor())
     found = sum_of(weight * compute(one) for weight, one in zip(gate.weights.unbind(), candidates, strict=True))
     assert found is not None
     return found
@@ -88,11 +88,6 @@ def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
         elif term is not None:
             found = found + term
     return found
-
-
-def through(gate: Gate, value: Tensor) -> Tensor:
-    """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
-    return times(value, gate.factor())
 
 
 def times(value: Tensor, factor: Tensor | None) -> Tensor:

@@ -33,12 +33,10 @@ INCREASING = frozenset({"ReLU", "ReLU6", "Sigmoid", "Tanh", "LeakyReLU", "ELU", 
 
 
 class AveragePool(nn.AvgPool2d):
-    """Average pooling, which halves a map as ``halve_by_mean`` does."""
+    """Average pooling of 2x2 pixels, which halves a map as ``halve_by_mean`` does."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / 2, width / 2)``, for windows of 2x2."""
-        if (self.kernel_size, self.stride, self.padding) != (2, 2, 0):
-            return super().forward(input)
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / 2, width / 2)``."""
         return halve_by_mean(input, up=self.ceil_mode)
 
 

@@ -44,13 +44,8 @@ def is_edge(name: str) -> bool:
     return ".edge" in name
 
 
-def pairs(node: int) -> tuple[str, ...]:
-    """The pairs of a node's possible inputs, for instance ``0+1``."""
-    return tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
-
-
 def sources(pair: str) -> tuple[int, int]:
-    """The inverse of a pair's label."""
+    """The inputs of a pair by its label, such as ``0+1``."""
     first, second = pair.split("+")
     return int(first), int(second)
 
@@ -108,7 +103,8 @@ class CellLayout:
         return result
 
     def _node(self, kind: str, node: int) -> Iterator[Choice]:
-        inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
+        pairs = tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
+        inputs = Choice(inputs_name(kind, node), pairs, f"inputs{node}")
         yield inputs
         for source in range(node):
             holding = frozenset(pair for pair in inputs.labels if source in sources(pair))

@@ -20,7 +20,6 @@ from lit_metanas.spaces.mixture import (
     combine,
     current,
     running,
-    through,
     times,
 )
 from lit_metanas.spaces.operations import (
@@ -110,8 +109,8 @@ class SuperBlock(nn.Module):
             increasing = self.choices["activation"].labels[activation.index] in INCREASING
             if pools and increasing and pool.index is not None and self.choices["pool"].labels[pool.index] == "max":
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
-                return through(pool, through(activation, layer(pools[pool.index](inputs))))
-            outputs = through(activation, activate_in_place(layer, inputs))
+                return times(times(layer(pools[pool.index](inputs)), activation.factor()), pool.factor())
+            outputs = times(activate_in_place(layer, inputs), activation.factor())
         if not pools:
             return outputs
         return combine(pool, pools, lambda layer: layer(outputs))
