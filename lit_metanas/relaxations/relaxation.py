@@ -158,13 +158,11 @@ class Softmax(ChoicewiseRelaxation):
     """
 
     def __init__(self, *, temperature: float = 1.0) -> None:
-        if temperature <= 0:
-            raise ValueError(f"Softmax temperature {temperature} is not positive: give a number above 0.")
-        self.temperature = temperature
+        self.temperature = LinearTemperature(temperature, temperature)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
-        """Mix; ``noise`` and ``progress`` are not used."""
-        return Gate(probabilities(logits, self.temperature))
+        """Mix; ``noise`` is not used."""
+        return Gate(probabilities(logits, self.temperature(progress)))
 
 
 class AnnealedSoftmax(ChoicewiseRelaxation):
@@ -184,8 +182,6 @@ class AnnealedSoftmax(ChoicewiseRelaxation):
     """
 
     def __init__(self, *, start: float = 1.0, end: float = 0.1) -> None:
-        self.start = start
-        self.end = end
         self.temperature = LinearTemperature(start, end)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
@@ -208,8 +204,6 @@ class GumbelSoftmax(ChoicewiseRelaxation):
     """
 
     def __init__(self, *, start: float = 1.0, end: float = 0.1) -> None:
-        self.start = start
-        self.end = end
         self.temperature = LinearTemperature(start, end)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
@@ -233,12 +227,11 @@ class StraightThrough(ChoicewiseRelaxation):
     """
 
     def __init__(self, *, temperature: float = 1.0) -> None:
-        self.temperature = temperature
-        self._schedule = LinearTemperature(temperature, temperature)
+        self.temperature = LinearTemperature(temperature, temperature)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Choose one candidate, and compute all of them."""
-        return Gate(_straight_through(perturb(logits, noise), self._schedule(progress)))
+        return Gate(_straight_through(perturb(logits, noise), self.temperature(progress)))
 
 
 class Argmax(ChoicewiseRelaxation):
@@ -309,11 +302,9 @@ class SampledChild(ChoicewiseRelaxation):
     discrete = True
 
     def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
-        self.temperature = temperature
-        self.end = end
-        self._schedule = LinearTemperature(temperature, temperature if end is None else end)
+        self.temperature = LinearTemperature(temperature, temperature if end is None else end)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate."""
         scores = perturb(logits, noise)
-        return Gate(_straight_through(scores, self._schedule(progress)), int(scores.argmax()))
+        return Gate(_straight_through(scores, self.temperature(progress)), int(scores.argmax()))

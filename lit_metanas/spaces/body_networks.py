@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,8 +16,8 @@ from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
-from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, Statistics, running
-from lit_metanas.spaces.operations import as_channels_last, padded
+from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
+from lit_metanas.spaces.operations import laid_out_like, padded
 from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
 
 _LONGEST_REASON = 160
@@ -144,7 +143,6 @@ class BodySupernet(Supernet):
         shape: Shape,
         choices: Sequence[Choice],
         *,
-        features: int | None = None,
         refusal: str = "",
     ) -> None:
         super().__init__()
@@ -158,7 +156,6 @@ class BodySupernet(Supernet):
             # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
             if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
                 self._last_kernel = name
-        self._features = features
         self._counted: LayerFlops | None = None
         if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
             self._layer_flops()  # which refuses a body that cannot be computed
@@ -166,34 +163,18 @@ class BodySupernet(Supernet):
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
-        if self._features is None:
-            return self._layer_flops().features
-        return self._features
+        # A count computes the body: one that knows its number of features says it.
+        known = getattr(self.body, "known_features", None)
+        return self._layer_flops().features if known is None else known
 
     def _embed(self, inputs: Tensor) -> Tensor:
-        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
-            inputs = as_channels_last(inputs)
+        layer, _, kind = self._last_kernel.rpartition(".")
+        if kind and inputs.dim() == 4:
+            inputs = laid_out_like(inputs, getattr(self.body.get_submodule(layer), kind))
         features: Tensor = self.body(inputs)
         if not self.averaged:
             return features
         return padded(averages(features), self.features)
-
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        self._refuse_to_compute()
-        with running(ForwardPass(mixture, noise, statistics)):
-            return self._score(outputs, inputs, targets)
-
-    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
-        return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
@@ -213,10 +194,6 @@ class BodySupernet(Supernet):
             with running(ForwardPass(gates)):
                 self._counted = LayerFlops(self.body, self.shape)
         return self._counted
-
-    def _channels_last(self) -> bool:
-        layer, _, kind = self._last_kernel.rpartition(".")
-        return bool(kind) and getattr(self.body.get_submodule(layer), kind).stride(1) == 1
 
 
 class BodyChild(ChildNetwork):

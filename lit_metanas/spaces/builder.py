@@ -163,9 +163,7 @@ class Builder:
 
     def channels(self, width: Number) -> nn.Module:
         """Weighs the channels of an open width, behind the norm that would cancel the weights."""
-        if self.mixed:
-            return MixedChannels(width)
-        return nn.Identity()
+        return MixedChannels(width)
 
     def dropout(self, name: str, rates: Sequence[float], width: Number) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""

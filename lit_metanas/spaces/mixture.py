@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.spaces.architecture import Architecture, Choice
 
 _Candidate = TypeVar("_Candidate")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
 def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is not None:
-        return through(gate, compute(candidates[gate.index]))
+        return times(compute(candidates[gate.index]), gate.factor())
     found = sum_of(weight * compute(one) for weight, one in zip(gate.weights.unbind(), candidates, strict=True))
     assert found is not None
     return found
@@ -87,11 +88,6 @@ def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
         elif term is not None:
             found = found + term
     return found
-
-
-def through(gate: Gate, value: Tensor) -> Tensor:
-    """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
-    return times(value, gate.factor())
 
 
 def times(value: Tensor, factor: Tensor | None) -> Tensor:
@@ -136,13 +132,18 @@ _PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet",
 
 
 @contextmanager
-def running(forward_pass: ForwardPass) -> Iterator[None]:
-    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
-    token = _PASS.set(forward_pass)
+def setting(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
+    """Within, a variable has a value."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _PASS.reset(token)
+        variable.reset(token)
+
+
+def running(forward_pass: ForwardPass) -> AbstractContextManager[None]:
+    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
+    return setting(_PASS, forward_pass)
 
 
 def current() -> ForwardPass:

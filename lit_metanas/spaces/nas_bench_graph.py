@@ -10,7 +10,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.architecture import Architecture, Choice, check_known
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding, count_features
 
@@ -59,9 +59,7 @@ class NASBenchGraph(ChoiceSpace):
     """
 
     def __init__(self, operations: Sequence[str] = GRAPH_OPERATIONS) -> None:
-        for operation in operations:
-            if operation not in GRAPH_OPERATIONS:
-                raise ValueError(f"NAS-Bench-Graph has no operation '{operation}': use {', '.join(GRAPH_OPERATIONS)}.")
+        check_known(self.name, "operations", operations, GRAPH_OPERATIONS)
         if not set(operations) - {"skip"}:
             raise ValueError("A graph network of skip connections alone has no weights: give another operation.")
         self.operations = tuple(sorted(operations, key=GRAPH_OPERATIONS.index))
@@ -86,9 +84,7 @@ class NASBenchGraph(ChoiceSpace):
             )
         if len(ops) != GRAPH_NODES:
             raise ValueError(f"NAS-Bench-Graph has four operations: got {len(ops)}, {', '.join(ops)}.")
-        for operation in ops:
-            if operation not in self.operations:
-                raise ValueError(f"Unknown operation '{operation}': {self.name} has {', '.join(self.operations)}.")
+        check_known(self.name, "ops", ops, self.operations)
         link, ops = _standard(tuple(link), tuple(ops))
         return Architecture({"link": _link_text(link), **{f"op{node}": op for node, op in enumerate(ops, start=1)}})
 

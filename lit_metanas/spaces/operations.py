@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import at_least_float32
-from lit_metanas.spaces.mixture import Gate, Record, Statistics, combine, times
+from lit_metanas.spaces.mixture import Gate, Record, Statistics, combine, setting, times
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""
@@ -33,12 +33,10 @@ INCREASING = frozenset({"ReLU", "ReLU6", "Sigmoid", "Tanh", "LeakyReLU", "ELU", 
 
 
 class AveragePool(nn.AvgPool2d):
-    """Average pooling, which halves a map as ``halve_by_mean`` does."""
+    """Average pooling of 2x2 pixels, which halves a map as ``halve_by_mean`` does."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / 2, width / 2)``, for windows of 2x2."""
-        if (self.kernel_size, self.stride, self.padding) != (2, 2, 0):
-            return super().forward(input)
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / 2, width / 2)``."""
         return halve_by_mean(input, up=self.ceil_mode)
 
 
@@ -70,9 +68,11 @@ def random_kernel(out: int, into: int, size: int) -> Tensor:
     return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")
 
 
-def as_channels_last(images: Tensor) -> Tensor:
-    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last."""
+def laid_out_like(images: Tensor, kernel: Tensor) -> Tensor:
+    """Images ``(n, channels, height, width)``; those of one channel are channels-last if a kernel is."""
     # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
+    if images.shape[1] > 1 or 1 not in (kernel.shape[1], kernel.stride(1)):
+        return images
     return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
 
 
@@ -165,14 +165,9 @@ def batch_normalise(
 _TWICE: ContextVar[bool] = ContextVar("gradients are differentiated", default=False)
 
 
-@contextmanager
-def differentiated_twice() -> Iterator[None]:
+def differentiated_twice() -> AbstractContextManager[None]:
     """What is computed within has its gradient differentiated by ``torch.autograd`` again, and not a third time."""
-    token = _TWICE.set(True)
-    try:
-        yield
-    finally:
-        _TWICE.reset(token)
+    return setting(_TWICE, True)
 
 
 class _BatchNormRows(torch.autograd.Function):

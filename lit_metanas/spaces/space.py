@@ -261,9 +261,12 @@ class SearchSpace(ChoiceSpace):
         key = (self.canonical(architecture), tuple(plain_shape(shape)), way)
         if key not in self._costs:
             with torch.random.fork_rng(devices=[]):
-                child = self.build(architecture, shape, way)
-            self._costs[key] = NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
+                self._costs[key] = self._counted(architecture, shape, way)
         return self._costs[key]
+
+    def _counted(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        child = self.build(architecture, shape, way)
+        return NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
 
     @cached_property
     def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lit_metanas.spaces.mixture import ForwardPass, Mixture, Record, Statistics, running
+from lit_metanas.spaces.mixture import ForwardPass, Mixture, Record, Statistics, current, running
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,13 @@ class Supernet(nn.Module, ABC):
         Returns:
             Shape ``(n, way)``, or ``(n, steps, way)``.
         """
-        return F.linear(self(inputs, mixture, noise, statistics), outputs["head.weight"], outputs["head.bias"])
+        self._refuse_to_compute()
+        with running(ForwardPass(mixture, noise, statistics)):
+            return self._score(outputs, inputs, targets)
+
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
+        """The scores, in the ``current`` forward pass."""
+        return F.linear(self(inputs, *current()), outputs["head.weight"], outputs["head.bias"])
 
     def output_flops(self, way: int) -> int:
         """Multiply-adds of the classifier of so many outputs for one input."""
@@ -291,7 +297,12 @@ class ChildNetwork(nn.Module, ABC):
     @torch.no_grad()
     def _copy(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Copy leading slices for all of `_tensors`, which are returned, and the classifier where it fits.
-        own, found = self._tensors(), self._leading(weights)
+        own = self._tensors()
+        statistics = {name for name in own if name.endswith((".mean", ".var"))}
+        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
+        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
+            common = min(len(weights[name]), len(own[name]))
+            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
         for name, value in found.items():
             own[name].copy_(value)
         self._inherit_head(weights)
@@ -323,17 +334,6 @@ class ChildNetwork(nn.Module, ABC):
                     f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
                     "from another space."
                 )
-
-    @torch.no_grad()
-    def _leading(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        # What a supernet of the space holds for each of `_tensors`: leading slices of larger parameters.
-        own = self._tensors()
-        statistics = {name for name in own if name.endswith((".mean", ".var"))}
-        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
-        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
-            common = min(len(weights[name]), len(own[name]))
-            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
-        return found
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:

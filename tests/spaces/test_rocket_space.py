@@ -96,7 +96,7 @@ def test_regressions_are_those_without_each_example_under_the_best_penalty(examp
     costs = 0.1 + torch.rand(examples, 2, generator=generator, dtype=torch.float64)
     if alike:
         costs = costs[:, :1].expand(-1, 2)
-    found = fit_ridge(x, wanted, costs)
+    found = fit_ridge(x, wanted, costs, 1.0, torch.ones(features, dtype=torch.float64))
     for one in (slice(0, 2),) if alike else (slice(0, 1), slice(1, 2)):
         weights, own = costs[:, one.start] / costs[:, one.start].mean(), wanted[:, one]
         mean = weights @ x / examples

@@ -87,7 +87,7 @@ class PatchNetwork(RidgeNetwork):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
-        images = self._looked_at(inputs)
+        images = F.avg_pool2d(inputs, self.every)
         mean = F.avg_pool2d(images.mean(1, keepdim=True), self.side, stride=1)
         square = F.avg_pool2d((images * images).mean(1, keepdim=True), self.side, stride=1)
         faint = ((square - mean * mean).clamp(min=0) + FAINTEST_CONTRAST).rsqrt()
@@ -104,14 +104,9 @@ class PatchNetwork(RidgeNetwork):
         found[-self.pixels :] = PIXEL_SCALE
         return found
 
-    def _looked_at(self, inputs: Tensor) -> Tensor:
-        if self.every == 1:
-            return inputs
-        return F.avg_pool2d(inputs, self.every)
-
     def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
         """Draw patches of some images, and whiten them."""
-        images = self._looked_at(as_floats(inputs[:SEEN_IMAGES]))
+        images = F.avg_pool2d(as_floats(inputs[:SEEN_IMAGES]), self.every)
         found = F.unfold(images, self.side).transpose(1, 2).flatten(0, 1)
         found = found[torch.randperm(len(found), generator=generator)[:SEEN_PATCHES]]
         found = found - found.mean(1, keepdim=True)

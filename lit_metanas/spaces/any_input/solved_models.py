@@ -216,16 +216,12 @@ class Ridge:
     left_out: Tensor  # the outputs of each example by a regression on all others, (n, outputs)
 
 
-def fit_ridge(
-    features: Tensor, wanted: Tensor, costs: Tensor, factor: float = 1.0, scales: Tensor | None = None
-) -> Ridge:
+def fit_ridge(features: Tensor, wanted: Tensor, costs: Tensor, factor: float, scales: Tensor) -> Ridge:
     """Fit a regression on scaled features ``(n, features)``, float64, with a bias that is not penalised."""
     # Outputs and the costs of their squared errors have shape (n, outputs), and scales, the standard deviations of
     # scaled features, (features,). The factor is that of the penalties to choose from. Errors of left-out examples:
     # Golub, Heath, Wahba. Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics
     # 1979.
-    if scales is None:
-        scales = torch.ones_like(features[0])
     if (costs == costs[:, :1]).all():
         return _fitted(features, wanted, costs[:, 0], factor, scales)
     # Each output has a system of its own.

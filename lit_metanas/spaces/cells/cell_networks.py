@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, convolved_flops
-from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, CellState, Norms, Operation, entry
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import sum_of
@@ -24,6 +25,10 @@ STRIDES = {"normal": 1, "reduce": 2}
 """Cells that keep the size of the image, and cells that halve it."""
 
 KINDS = tuple(STRIDES)
+
+# MetaNAS's published space calls a separable convolution `conv_3x3`.
+EDGE_MAKERS: Mapping[str, Operation] = {**CELL_OPERATIONS, "conv_3x3": CELL_OPERATIONS["separable_conv_3x3"]}
+"""What makes the operation of an edge, by its label other than ``none``."""
 
 INPUTS = 2
 """Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
@@ -39,13 +44,8 @@ def is_edge(name: str) -> bool:
     return ".edge" in name
 
 
-def pairs(node: int) -> tuple[str, ...]:
-    """The pairs of a node's possible inputs, for instance ``0+1``."""
-    return tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
-
-
 def sources(pair: str) -> tuple[int, int]:
-    """The inverse of a pair's label."""
+    """The inputs of a pair by its label, such as ``0+1``."""
     first, second = pair.split("+")
     return int(first), int(second)
 
@@ -86,20 +86,6 @@ class CellLayout:
         """Those of NAS-Bench-301 (Zela et al. 2022): a pair of inputs for each node, and an operation for each edge."""
         return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
 
-    def edges(self) -> list[tuple[int, int]]:
-        """Source and node of each edge."""
-        return [(source, node) for node in self.targets() for source in range(node)]
-
-    def operation(self, label: str) -> Operation:
-        """What makes the operation of a label other than ``none``."""
-        if label == "conv_3x3":  # as in MetaNAS's published space
-            label = "separable_conv_3x3"
-        return CELL_OPERATIONS[label]
-
-    def stride(self, kind: str, source: int) -> int:
-        """That of the edges from a source: inputs of a cell are as large as its last one was."""
-        return STRIDES[kind] if source < INPUTS else 1
-
     def targets(self) -> range:
         """The nodes that a cell computes."""
         return range(INPUTS, INPUTS + self.nodes)
@@ -117,7 +103,8 @@ class CellLayout:
         return result
 
     def _node(self, kind: str, node: int) -> Iterator[Choice]:
-        inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
+        pairs = tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
+        inputs = Choice(inputs_name(kind, node), pairs, f"inputs{node}")
         yield inputs
         for source in range(node):
             holding = frozenset(pair for pair in inputs.labels if source in sources(pair))
@@ -136,16 +123,15 @@ class Cell(nn.Module):
         self.last = entry(site.last, width, False, norms)
         self.stride = STRIDES[kind]
         self.edges = nn.ModuleDict()
-        names = {node: inputs_name(kind, node) for node in self.nodes}
-        self.inputs = {node: build.question(name, labels[name]) for node, name in names.items() if name in labels}
-        for source, node in layout.edges():
-            name = edge_name(source, node, kind)
-            if name not in labels:
-                continue
-            size = (width, layout.stride(kind, source), norms)
-            candidates: dict[str, Make | None] = dict.fromkeys(labels[name])
-            candidates |= {label: partial(layout.operation(label), *size) for label in labels[name] if label != "none"}
-            self.edges[f"{source}-{node}"] = build.choice(name, candidates)
+        inputs = {node: inputs_name(kind, node) for node in self.nodes}
+        self.inputs = {node: build.question(name, labels[name]) for node, name in inputs.items() if name in labels}
+        names = {(source, node): edge_name(source, node, kind) for node in self.nodes for source in range(node)}
+        for (source, node), name in names.items():
+            # Inputs of a cell are as large as its last one was.
+            size = (width, self.stride if source < INPUTS else 1, norms)
+            makers = {label: partial(EDGE_MAKERS[label], *size) for label in labels.get(name, ()) if label != "none"}
+            if name in labels:
+                self.edges[f"{source}-{node}"] = build.choice(name, dict.fromkeys(labels[name]) | makers)
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         """Outputs of the two cells before to ``(n, nodes * width, height / stride, width / stride)``."""
@@ -233,14 +219,13 @@ class CellChild(BodyChild):
     def __init__(self, body: CellNetwork, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
         layout = body.layout
-        self.auxiliary: AuxiliaryHead | None = None
+        self.auxiliary: nn.Module | None = None
         self.second_reduction = layout.second_reduction
         if layout.auxiliary:
             site = layout.sites(*shape[1:])[self.second_reduction]
-            self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
+            self.auxiliary = auxiliary_head(layout.nodes * site.width, site.size, way)
 
-    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        return convolved_flops(body, shape)
+    _count = staticmethod(convolved_flops)
 
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""
@@ -269,29 +254,22 @@ class CellChild(BodyChild):
         return dict(self.auxiliary.state_dict(prefix="auxiliary.", keep_vars=True))
 
 
-class AuxiliaryHead(nn.Module):
+def auxiliary_head(channels: int, size: tuple[int, int], way: int) -> nn.Module:
     """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015)."""
-
-    def __init__(self, channels: int, size: tuple[int, int], way: int) -> None:
-        super().__init__()
-        if min(size) < 2:
-            raise ValueError("The auxiliary classifier needs two pixels after two thirds of the cells: switch it off.")
-        # As in DARTS for images of 8x8 pixels; for others the windows are 5/8 of the image, too.
-        windows = [min(side - 1, -(-5 * side // 8)) for side in size]
-        steps = [side - window for side, window in zip(size, windows, strict=True)]
-        self.layers = nn.Sequential(
-            nn.ReLU(),
-            nn.AvgPool2d((windows[0], windows[1]), (steps[0], steps[1]), count_include_pad=False),
-            nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        self.classifier = nn.Linear(768, way)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``."""
-        return self.classifier(self.layers(inputs))
+    if min(size) < 2:
+        raise ValueError("The auxiliary classifier needs two pixels after two thirds of the cells: switch it off.")
+    # As in DARTS for images of 8x8 pixels; for others the windows are 5/8 of the image, too.
+    windows = [min(side - 1, -(-5 * side // 8)) for side in size]
+    steps = [side - window for side, window in zip(size, windows, strict=True)]
+    layers = nn.Sequential(
+        nn.ReLU(),
+        nn.AvgPool2d((windows[0], windows[1]), (steps[0], steps[1]), count_include_pad=False),
+        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.Conv2d(128, 768, 2, bias=False),
+        nn.BatchNorm2d(768),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+    return nn.Sequential(OrderedDict(layers=layers, classifier=nn.Linear(768, way)))

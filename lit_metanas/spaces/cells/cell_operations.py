@@ -108,9 +108,9 @@ class ConvolutionOperation(WeighedLayers):
         state = CellState.of(inputs)
         _, first, *rest, norm = self
         if isinstance(first, FactorizedReduction):
-            outputs = first.join(state.even, state.odd)
+            outputs = first(state.even, state.odd)
         elif isinstance(first, DilatedConv2d) and first.halves:
-            outputs = first(state.even, halved=True)
+            outputs = first(state.even)
         else:
             outputs = first(state.active)
         for layer in rest:
@@ -133,11 +133,7 @@ class FactorizedReduction(nn.Module):
         self.first = nn.Conv2d(channels, width // 2, 1, bias=False)
         self.second = nn.Conv2d(channels, width - width // 2, 1, bias=False)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``, rounded up."""
-        return self.join(even_pixels(inputs), odd_pixels(inputs))
-
-    def join(self, first: Tensor, second: Tensor) -> Tensor:
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Both convolutions, side by side, of every second pixel from the first and from the second."""
         return torch.cat([self.first(first), self.second(second)], 1)
 
@@ -152,12 +148,10 @@ class DilatedConv2d(nn.Conv2d):
         super().__init__(channels, channels, kernel, stride, kernel - 1, 2, groups=channels, bias=False)
         self.halves = stride == 2
 
-    def forward(self, inputs: Tensor, halved: bool = False) -> Tensor:
-        """Shape ``(n, channels, height, width)``, or ``halved`` ones, to ``(n, channels, height / stride, …)``."""
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)``, unchanged: if it halves, of every second pixel of its input."""
         if not self.halves:
             return super().forward(inputs)
-        if not halved:
-            inputs = even_pixels(inputs)
         return F.conv2d(inputs, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
 
 

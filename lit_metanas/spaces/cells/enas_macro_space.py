@@ -51,8 +51,8 @@ class ENASMacro(SearchSpace):
         self.channels = channels
         choices = []
         for layer in range(1, layers + 1):
-            choices.append(Choice(operation_name(layer), LAYER_OPERATIONS, "operation"))
-            choices += [Choice(skip_name(layer, source), CONNECTIONS, "skip") for source in range(layer - 1)]
+            choices.append(Choice(f"layer{layer}.operation", LAYER_OPERATIONS, "operation"))
+            choices += [Choice(f"layer{layer}.skip{source}", CONNECTIONS, "skip") for source in range(layer - 1)]
         self.choices = restrict(choices, fixed or {}, self.name)
 
     def body(self, shape: Shape, build: Builder) -> MacroNetwork:
@@ -69,10 +69,11 @@ class MacroNetwork(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(shape[0], channels, 3, padding=1, bias=False), norms(channels, "stem"))
         makes = {label: partial(CELL_OPERATIONS[label], channels, 1, norms) for label in LAYER_OPERATIONS}
         numbers = range(1, layers + 1)
-        self.layers = nn.ModuleList(build.choice(operation_name(layer), makes) for layer in numbers)
+        self.layers = nn.ModuleList(build.choice(f"layer{layer}.operation", makes) for layer in numbers)
         self.norms = nn.ModuleList(norms(channels, "operation") for _ in numbers)
         self.skips = [
-            [build.question(skip_name(layer, source), CONNECTIONS) for source in range(layer - 1)] for layer in numbers
+            [build.question(f"layer{layer}.skip{source}", CONNECTIONS) for source in range(layer - 1)]
+            for layer in numbers
         ]
         self.halved_after = {layers // 3, 2 * layers // 3} - {0, layers}
 
@@ -85,16 +86,6 @@ class MacroNetwork(nn.Module):
             if layer in self.halved_after:
                 outputs = [halve_by_mean(output) for output in outputs]
         return outputs[-1]
-
-
-def operation_name(layer: int) -> str:
-    """The name of the choice of a layer's operation, for instance ``layer3.operation``."""
-    return f"layer{layer}.operation"
-
-
-def skip_name(layer: int, source: int) -> str:
-    """The name of the choice whether an earlier layer is added to a later one, for instance ``layer3.skip1``."""
-    return f"layer{layer}.skip{source}"
 
 
 def _skipped(skip: OpenChoice, source: Tensor) -> Tensor | None:

@@ -62,7 +62,8 @@ class EncoderDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = SequenceLayers(build, encoder, shape)
-        self.width, self.steps = self.encoder.width, steps
+        self.width = self.known_features = self.encoder.width
+        self.steps = steps
         most = largest(build.number("cross", list(map(int, questions["cross"]))))
         self.cross = build.question("cross", questions["cross"])
         self.mix = LayerMix(most) if most > 1 else None
@@ -208,11 +209,6 @@ class EncoderDecoderSupernet(BodySupernet):
 
     averaged: ClassVar[bool] = False
     body: EncoderDecoder
-
-    @property
-    def features(self) -> int:  # type: ignore[override]
-        """Channels of each step."""
-        return self.body.width
 
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]

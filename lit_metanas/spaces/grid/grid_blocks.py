@@ -119,17 +119,10 @@ class Branch(nn.Module):
         return self.drop(branch) + inputs
 
 
-class PlainBlock(nn.Module):
+def plain_block(build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> nn.Module:
     """3x3 convolution, norm, activation."""
-
-    def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
-        super().__init__()
-        self.layer = normed_conv(build, questions, channels, width, 3, strided=begins)
-        self.activation = activation(build, questions)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        return self.activation(self.layer(inputs))
+    layer = normed_conv(build, questions, channels, width, 3, strided=begins)
+    return nn.Sequential(OrderedDict(layer=layer, activation=activation(build, questions)))
 
 
 class ResidualBlock(nn.Module):
@@ -217,7 +210,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 BLOCKS: Mapping[str, Callable[..., nn.Module]] = {
-    "conv": PlainBlock,
+    "conv": plain_block,
     "residual": ResidualBlock,
     "inverted": InvertedBlock,
     "convnext": ConvNeXtBlock,

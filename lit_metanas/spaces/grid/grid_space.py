@@ -20,7 +20,7 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodyChild, BodySupernet, convolved_flops
+from lit_metanas.spaces.body_networks import BodyChild, convolved_flops
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.grid.grid_blocks import (
     BLOCKS,
@@ -142,11 +142,11 @@ class StagedNetwork(nn.Module):
             with build.where("stages", [label for label in questions["stages"] if int(label) >= place]):
                 before, channels = channels, width(place)
                 self.stages.append(self._stage(build, place, before, channels))
-        self.features = channels
+        self.known_features = channels
         if "flat" in questions["readout"]:
-            self.features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
+            self.known_features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
         self.readout = GridReadout(build.question("readout", questions["readout"]).labels)
-        self.dropout = build.dropout("dropout", list(map(float, questions["dropout"])), self.features)
+        self.dropout = build.dropout("dropout", list(map(float, questions["dropout"])), self.known_features)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
@@ -180,8 +180,7 @@ class StagedNetwork(nn.Module):
 class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
-    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        return convolved_flops(body, shape)
+    _count = staticmethod(convolved_flops)
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""
@@ -286,8 +285,7 @@ class GridSpace(SearchSpace):
             "branch_dropout": tuple(map(str, branch_dropouts)),
             "readout": check_known(self.name, "readouts", readouts, GRID_READOUTS),
         }
-        if fixed:
-            self.choices = restrict(self.choices, fixed, self.name)
+        self.choices = restrict(self.choices, fixed or {}, self.name)
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """Drop inactive choices, and take the first of the growths that give the same widths."""
@@ -302,12 +300,9 @@ class GridSpace(SearchSpace):
         assert isinstance(found, ImageShape | SeriesShape)
         return StagedNetwork(build, self.questions, found, self.most_width)
 
-    def supernet(self, shape: Shape) -> BodySupernet:
-        """What holds the weights of all candidates, of the whole space some 25 million, and refuses to compute."""
-        self.check_shape(shape)
-        body = self.body(shape, Builder(labels_of(self.choices)))
-        refusal = f"{self.name}: a supernet only holds weights: take LayeredSpace, or {ONE_BY_ONE}."
-        return BodySupernet(body, shape, self.choices, features=body.features, refusal=refusal)
+    def _refusal(self) -> str:
+        # Of the whole space a supernet holds some 25 million weights.
+        return f"{self.name}: a supernet only holds weights: take LayeredSpace, or {ONE_BY_ONE}."
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """None: each child draws weights as large as its own layers need them."""

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import (
     Architecture,
-    Choice,
     check_dropouts,
     check_known,
     check_positive,
@@ -21,6 +20,7 @@ from lit_metanas.spaces.architecture import (
     layer_prefix,
     restrict,
 )
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, pool_of, sizes
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
@@ -197,7 +197,17 @@ class LayeredSpace(SearchSpace):
         self.depths = tuple(map(str, sorted(depths)))
         self.readouts = check_known(self.name, "readouts", readouts, MAP_READOUTS)
         self.roundings = check_known(self.name, "roundings", roundings, ROUNDINGS)
-        self.choices = restrict(self._open_choices(), fixed or {}, self.name)
+        build = Builder()
+        build.question("depth", self.depths)
+        if self.readouts != ("average",):
+            build.question("readout", self.readouts)
+        if self.roundings != ("down",):
+            build.question("rounding", self.roundings)
+        for place in range(1, int(self.depths[-1]) + 1):
+            with build.where("depth", [depth for depth in self.depths if int(depth) >= place]):
+                for group, labels in self.questions.items():
+                    build.question(layer_prefix(place, shared) + group, labels)
+        self.choices = restrict(tuple(build.choices.values()), fixed or {}, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
@@ -219,20 +229,4 @@ class LayeredSpace(SearchSpace):
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         with torch.device("meta"):
-            child = self.build(architecture, shape, way)
-        return NetworkCost(sum(p.numel() for p in child.parameters()), child.flops)
-
-    def _open_choices(self) -> list[Choice]:
-        choices = [Choice("depth", self.depths, "depth")]
-        if self.readouts != ("average",):
-            choices.append(Choice("readout", self.readouts, "readout"))
-        if self.roundings != ("down",):
-            choices.append(Choice("rounding", self.roundings, "rounding"))
-        if self.shared:
-            return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
-        for place in range(1, int(self.depths[-1]) + 1):
-            deep = frozenset(depth for depth in self.depths if int(depth) >= place)
-            active = (("depth", deep),) * (len(deep) < len(self.depths))
-            prefix = layer_prefix(place, self.shared)
-            choices += [Choice(prefix + group, labels, group, active) for group, labels in self.questions.items()]
-        return choices
+            return self._counted(architecture, shape, way)

@@ -20,7 +20,6 @@ from lit_metanas.spaces.mixture import (
     combine,
     current,
     running,
-    through,
     times,
 )
 from lit_metanas.spaces.operations import (
@@ -29,9 +28,9 @@ from lit_metanas.spaces.operations import (
     POOLS,
     activate_in_place,
     affine,
-    as_channels_last,
     batch_normalise,
     dropout_scale,
+    laid_out_like,
     layer_normalise,
     leading_part,
     merged_kernel,
@@ -110,8 +109,8 @@ class SuperBlock(nn.Module):
             increasing = self.choices["activation"].labels[activation.index] in INCREASING
             if pools and increasing and pool.index is not None and self.choices["pool"].labels[pool.index] == "max":
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
-                return through(pool, through(activation, layer(pools[pool.index](inputs))))
-            outputs = through(activation, activate_in_place(layer, inputs))
+                return times(times(layer(pools[pool.index](inputs)), activation.factor()), pool.factor())
+            outputs = times(activate_in_place(layer, inputs), activation.factor())
         if not pools:
             return outputs
         return combine(pool, pools, lambda layer: layer(outputs))
@@ -206,8 +205,7 @@ class LayeredSupernet(Supernet):
         )
 
     def _embed(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[1] == 1 and self._channels_last():
-            inputs = as_channels_last(inputs)
+        inputs = laid_out_like(inputs, next(iter(self._layers()[-1].kernels.values())))
         given = current()
         if self.rounding.gate().index is not None:
             return self.rounding.combine(partial(self._rounded, inputs))
@@ -261,10 +259,6 @@ class LayeredSupernet(Supernet):
                     cost, channels = layer.flops(channels=channels, pixels=height * width)
                     total += cost
         return total
-
-    def _channels_last(self) -> bool:
-        kernel = next(iter(self._layers()[-1].kernels.values()))
-        return kernel.shape[1] == 1 or kernel.stride(1) == 1
 
     def _layers(self) -> list[SuperBlock]:
         return [layer for layer in self.layers if isinstance(layer, SuperBlock)]

@@ -176,8 +176,7 @@ class MLPSpace(SearchSpace):
         self.layout = StackLayout(
             questions=questions, depths=tuple(sorted(depths)), widths=tuple(widths), shared=shared
         )
-        if fixed:
-            self.choices = restrict(self.choices, fixed, self.name)
+        self.choices = restrict(self.choices, fixed or {}, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
@@ -240,8 +239,7 @@ class TextRowSpace(SearchSpace):
             raise ValueError(f"{self.name}: 'text' scores each step, as of readout 'each': give it other readouts.")
         self.text = text
         self.row = row
-        if fixed:
-            self.choices = restrict(self.choices, fixed, self.name)
+        self.choices = restrict(self.choices, fixed or {}, self.name)
 
     def _refusal(self) -> str:
         return refuse_widths(self.name, labels_of(self.choices)[f"{TEXT}.width"])

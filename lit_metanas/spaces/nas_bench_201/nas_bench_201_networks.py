@@ -13,7 +13,7 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.mixed_layers import MixedNorm
 from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
-from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
+from lit_metanas.spaces.operations import halve_by_mean, laid_out_like, random_kernel
 from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution, Supernet, norm_tensors
 
 CELL_NODES = 4
@@ -218,9 +218,7 @@ class NASBench201Supernet(Supernet):
 
     def _embed(self, inputs: Tensor) -> Tensor:
         reductions = [layer for layer in self.reductions if isinstance(layer, SuperReduction)]
-        if inputs.shape[1] == 1 and reductions[0].first.kernel.stride(1) == 1:
-            inputs = as_channels_last(inputs)
-        inputs = self.stem(inputs)
+        inputs = self.stem(laid_out_like(inputs, reductions[0].first.kernel))
         for place, cell in enumerate(self.cells):
             if place and place % self.size == 0:
                 inputs = reductions[place // self.size - 1](inputs)

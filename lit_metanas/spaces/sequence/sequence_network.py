@@ -18,7 +18,7 @@ from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import largest
-from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
+from lit_metanas.spaces.operations import ACTIVATIONS, padded
 from lit_metanas.spaces.sequence.step_operations import (
     OPERATIONS,
     READOUTS,
@@ -65,6 +65,14 @@ class Stem(nn.Module):
         return self.linear(padded(current_steps().blank(inputs), length))
 
 
+STEP_POOLINGS: Mapping[str, Make] = {
+    "none": nn.Identity,
+    "max": partial(StepPool, "max", 2, 2),
+    "avg": partial(StepPool, "avg", 2, 2),
+}
+"""What makes each pooling that halves the number of steps, or none, by label."""
+
+
 class NormalisedOperation(nn.Module):
     """An operation, and layer normalisation of each step: before the gate of a candidate, which it would cancel."""
 
@@ -94,7 +102,6 @@ class SequenceLayer(nn.Module):
     ) -> None:
         super().__init__()
         questions = layout.questions
-        pools: Mapping[str, Make] = {"none": nn.Identity, **STEP_POOLINGS}
         build.question(f"{prefix}norm", questions["norm"])  # whatever the operation is
         normalised = partial(NormalisedOperation, build, f"{prefix}norm", questions["norm"], width=width)
         self.operation = build.choice(
@@ -106,7 +113,7 @@ class SequenceLayer(nn.Module):
         self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in questions["dropout"]], width)
         self.skip = build.question(f"{prefix}skip", questions["skip"])
         self.stride = 1 if questions["pool"] == ("none",) else 2
-        self.pool = build.choice(f"{prefix}pool", {label: pools[label] for label in questions["pool"]})
+        self.pool = build.choice(f"{prefix}pool", {label: STEP_POOLINGS[label] for label in questions["pool"]})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
@@ -117,17 +124,13 @@ class SequenceLayer(nn.Module):
         return self.pool(outputs)
 
 
-STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kind in POOLS}
-"""What makes each pooling that halves the number of steps, by label."""
-
-
 class SequenceLayers(LayerStack):
     """Stem, and layers of which the first few are computed."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__(build, layout)
         self.shape = shape
-        self.width = largest(build.number("width", layout.widths))
+        self.width = self.known_features = largest(build.number("width", layout.widths))
         self.stem = Stem(shape, self.width, layout.stride, layout.token_scale)
         self.layers = nn.ModuleDict()
         self.stride = layout.stride  # steps of an input that become one behind all layers
@@ -213,11 +216,6 @@ class StepSupernet(BodySupernet):
 
     averaged: ClassVar[bool] = False
     body: SequenceNetwork
-
-    @property
-    def features(self) -> int:  # type: ignore[override]
-        """Channels of each step."""
-        return self.body.width
 
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         scores = F.linear(self._embed(inputs).transpose(1, 2), outputs["head.weight"], outputs["head.bias"])

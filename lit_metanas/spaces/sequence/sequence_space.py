@@ -17,13 +17,18 @@ from lit_metanas.spaces.architecture import (
     restrict,
 )
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
-from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
+from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS
+from lit_metanas.spaces.sequence.sequence_network import (
+    STEP_POOLINGS,
+    SequenceChild,
+    SequenceLayout,
+    SequenceNetwork,
+    StepSupernet,
+)
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
 
 STEP_NORMS = ("layer", "none")
-STEP_POOLS = ("none", *POOLS)
 
 
 class SequenceSpace(SearchSpace):
@@ -99,7 +104,7 @@ class SequenceSpace(SearchSpace):
                 "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
                 "dropout": tuple(f"{rate:g}" for rate in dropouts),
                 "skip": check_known(self.name, "skips", skips, SKIPS),
-                "pool": check_known(self.name, "pools", pools, STEP_POOLS),
+                "pool": check_known(self.name, "pools", pools, STEP_POOLINGS),
             },
             depths=tuple(sorted(depths)),
             readouts=check_known(self.name, "readouts", readouts, READOUTS),
@@ -113,8 +118,7 @@ class SequenceSpace(SearchSpace):
         self._check_layout()
         if self.scored == "step":
             self.supernet_class = StepSupernet
-        if fixed:
-            self.choices = restrict(self.choices, fixed, self.name)
+        self.choices = restrict(self.choices, fixed or {}, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ Outputs there are finite, and mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lit_metanas.spaces.mixture import setting
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,9 @@ class Steps:
 _STEPS: ContextVar[Steps | None] = ContextVar("steps of a sequence", default=None)
 
 
-@contextmanager
-def telling_steps(steps: Steps) -> Iterator[None]:
+def telling_steps(steps: Steps) -> AbstractContextManager[None]:
     """Layers that are called within find these steps by ``current_steps``; none of them keeps them."""
-    token = _STEPS.set(steps)
-    try:
-        yield
-    finally:
-        _STEPS.reset(token)
+    return setting(_STEPS, steps)
 
 
 def current_steps() -> Steps:
@@ -131,13 +129,10 @@ def sinusoids(steps: int, width: int) -> Tensor:
     return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
 
 
-class SeparableConvolution(nn.Sequential):
+def separable(width: int, size: int) -> nn.Module:
     """A convolution of each channel by itself, and a linear map at each step."""
-
-    def __init__(self, width: int, size: int) -> None:
-        super().__init__(
-            nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False), nn.Conv1d(width, width, 1)
-        )
+    deep = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
+    return nn.Sequential(deep, nn.Conv1d(width, width, 1))
 
 
 class ParallelConvolutions(nn.Module):
@@ -154,16 +149,9 @@ class ParallelConvolutions(nn.Module):
         return torch.cat([part(F.pad(inputs, margin)) for part, margin in parts], 1)
 
 
-class GatedLinear(nn.Module):
+def gated_linear(width: int) -> nn.Module:
     """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.maps = nn.Conv1d(width, 2 * width, 1)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, width, steps)``, unchanged."""
-        return F.glu(self.maps(inputs), 1)
+    return nn.Sequential(OrderedDict(maps=nn.Conv1d(width, 2 * width, 1), units=nn.GLU(1)))
 
 
 class StepPool(nn.Module):
@@ -255,13 +243,13 @@ OPERATIONS: Mapping[str, Callable[[int, int], nn.Module]] = {
     "conv_3": lambda width, steps: nn.Conv1d(width, width, 3, padding=1),
     "conv_5": lambda width, steps: nn.Conv1d(width, width, 5, padding=2),
     "conv_7": lambda width, steps: nn.Conv1d(width, width, 7, padding=3),
-    "sep_conv_3": lambda width, steps: SeparableConvolution(width, 3),
-    "sep_conv_5": lambda width, steps: SeparableConvolution(width, 5),
-    "sep_conv_7": lambda width, steps: SeparableConvolution(width, 7),
+    "sep_conv_3": lambda width, steps: separable(width, 3),
+    "sep_conv_5": lambda width, steps: separable(width, 5),
+    "sep_conv_7": lambda width, steps: separable(width, 7),
     "conv_2_to_5": lambda width, steps: ParallelConvolutions(width, sizes=(2, 3, 4, 5)),
     "dil_conv_3": lambda width, steps: nn.Conv1d(width, width, 3, padding=2, dilation=2),
     "inception": lambda width, steps: InceptionModule(width),
-    "gated_linear": lambda width, steps: GatedLinear(width),
+    "gated_linear": lambda width, steps: gated_linear(width),
     "attention_2": lambda width, steps: SelfAttention(width, 2, steps),
     "attention_4": lambda width, steps: SelfAttention(width, 4, steps),
     "gru": lambda width, steps: BidirectionalGRU(width),

@@ -166,21 +166,19 @@ class UnionSpace(SearchSpace):
     def supernet(self, shape: Shape) -> UnionSupernet:
         """What holds the weights of all families, and refuses to compute."""
         self.check_shape(shape)
-        taken = self._window(shape) or shape
-        return UnionSupernet({label: self.families[label].supernet(taken) for label in self._labels})
+        return UnionSupernet({label: self.families[label].supernet(self._window(shape)) for label in self._labels})
 
     def first_weights(self, shape: Shape) -> dict[str, Tensor]:
         """Those of all families."""
-        taken = self._window(shape) or shape
-        parts = (under(label, self.families[label].first_weights(taken)) for label in self._labels)
+        parts = (under(label, self.families[label].first_weights(self._window(shape))) for label in self._labels)
         return {name: tensor for part in parts for name, tensor in part.items()}
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The family's child with newly initialised weights."""
         label, own = self._split(self.canonical(architecture))
         window = self._window(shape)
-        child = self.families[label].build(Architecture(own), window or shape, way)
-        if window is not None:
+        child = self.families[label].build(Architecture(own), window, way)
+        if isinstance(window, SeriesShape) and window != as_shape(shape):
             child = WindowedChild(child, window.steps)
         child.family = label
         return child
@@ -220,10 +218,11 @@ class UnionSpace(SearchSpace):
         # The families that may be chosen.
         return self.choices[0].labels
 
-    def _window(self, shape: Shape) -> SeriesShape | None:
+    def _window(self, shape: Shape) -> Shape:
+        # What a network takes at once.
         whole = as_shape(shape)
         if self.window is None or not isinstance(whole, SeriesShape) or whole.steps <= self.window:
-            return None
+            return shape
         # A series is divided into as few windows as there can be, all of the same length.
         windows = -(-whole.steps // self.window)
         return SeriesShape(whole.features, -(-whole.steps // windows))
