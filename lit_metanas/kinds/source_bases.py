@@ -17,6 +17,7 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
+from lit_metanas.io.locks import changing
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
@@ -27,6 +28,9 @@ ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
 BLOCK_SIZE = 20
 
 _BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than that of one
+
+# Seconds that a process waits for another one that computes the same examples.
+LONGEST_COMPUTATION = 3600.0
 
 # The place of a class among all, whether its examples are held out, and which of their blocks it is.
 BlockKey: TypeAlias = tuple[int, bool, int]
@@ -112,6 +116,12 @@ class ComputedSource(TaskSource):
 
     def prepare(self) -> None:
         """Compute the examples that episodes use, unless the file has them."""
+        if self._read() is None:
+            # The steps of an experiment begin at once: one computes, and the others wait.
+            with changing(self.cache_file, most_wait=LONGEST_COMPUTATION):
+                self._compute()
+
+    def _compute(self) -> None:
         if self._read() is not None:
             return
         number = -(-self.pool // BLOCK_SIZE)

@@ -1,5 +1,7 @@
 """The embedded source: classes, distortions, cache."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -101,12 +103,28 @@ def test_classes_are_picked_at_once_if_the_cache_has_all(tmp_path, few_letters, 
     assert torch.equal(source.inputs_of_classes("train", classes, instances), expected)
 
 
+def test_of_several_at_once_one_renders(tmp_path, few_letters, monkeypatch):
+    plain, blocks = Glyphs._computed, []
+
+    def counted(self, keys):
+        blocks.extend(keys)
+        time.sleep(0.2)
+        return plain(self, keys)
+
+    monkeypatch.setattr(Glyphs, "_computed", counted)
+    sources = [Glyphs(cache=str(tmp_path), pool=3) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Glyphs.prepare, sources))
+    assert len(blocks) == len(set(blocks)) > 0
+    assert torch.equal(sources[0]._kept, sources[2]._kept)
+
+
 def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     first = Glyphs(cache=str(tmp_path), pool=3)
     first.prepare()
-    want = first._kept()
+    want = first._kept
     intact = first.cache_file.read_bytes()
-    assert [file.name for file in tmp_path.iterdir()] == [first.cache_file.name]
+    assert {file.name for file in tmp_path.iterdir()} == {first.cache_file.name, ".change.lock"}
     middle = len(intact) // 2
     flipped = intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]
     for damaged in (b"", flipped):
@@ -114,6 +132,6 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
         again = Glyphs(cache=str(tmp_path), pool=3)
         again.prepare()
         assert again.cache_file.read_bytes()[:4] == intact[:4]
-        assert torch.equal(again._kept(), want)
+        assert torch.equal(again._kept, want)
     np.savez(first.cache_file, images=np.array([{}], dtype=object))  # code in a file is not run, but replaced
-    assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._kept(), want)
+    assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._kept, want)
