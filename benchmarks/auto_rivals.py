@@ -157,7 +157,7 @@ class Augmented(lm.estimators.TrainingEstimator):
     @property
     def augmentations(self) -> list[Any]:
         """Those of ``auto``."""
-        return list(kind_of(self.task).recipes(self.task.goal)["augmentation"])
+        return list(kind_of(self.task).searched_fields(self.task.goal)["augmentation"])
 
     def drawn(self, architecture: lm.Architecture) -> str:
         """The same for the same architecture, recipe and seed."""

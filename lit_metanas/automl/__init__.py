@@ -1,14 +1,16 @@
 """One call: data in, a searched and trained network out.
 
-``calls`` holds the calls, and ``options`` what a user may say. ``budget_plan`` has all shares of the budget;
-``budget_division`` divides it before the search, and says what is left after it. A call goes through
-these modules. Each takes what is known, and adds to it (``Known`` in ``candidates``):
+``options`` holds what a user may say, ``budget_plan`` all shares of the budget. ``calls.run_auto`` reads the data,
+``stages.run_stages`` calls the rest in this order and returns the result, and ``calls.run_auto`` has it written. The
+stages add what they find out to ``Known`` (in ``candidates``).
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
-3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows.
-4. compare: ``linear_models`` trains linear models, says what the rest of the budget is, and compares.
-5. train and test: ``stages`` (``train_one`` or ``train_front``) with ``last_training``.
+3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows, and
+   ``linear_models.train_linear`` trains linear models.
+4. compare and train: ``stages.train_one``, with ``linear_models.compare`` and ``last_training``; or
+   ``stages.train_front``.
+5. test: ``stages.collect``.
 6. write: ``output``.
 """
 

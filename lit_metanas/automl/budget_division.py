@@ -179,7 +179,11 @@ def divide(begun: Beginning) -> BudgetPlan:
 
 
 def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
-    """Divide minutes by a measured pace; an epoch of a network, and of the first and last training of the first one."""
+    """Divide minutes by a measured pace.
+
+    In FLOPs, ``epoch`` is the mean cost of an epoch; ``first`` and ``last`` are that of one of the first network: on
+    the train part, and on all but the test part.
+    """
     job, usual, shares = begun.job, begun.job.views.usual, begun.shares
     networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
     precision, moment_seconds, workers = job.options.precision, shares.moment_of(minutes) / 2, workers_now()
@@ -187,7 +191,7 @@ def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int,
         precision = faster_precision(*networks, seconds=moment_seconds)
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
     prepared_seconds = perf_counter() - job.began
-    ending_seconds = _ending(begun, begun.timed[0], usual, pace)
+    ending_seconds = _ending_seconds(begun, begun.timed[0], usual, pace)
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
     epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = begun.trial_flops / (workers * pace.flops)
@@ -196,6 +200,7 @@ def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int,
     search_seconds = max(wanted_seconds, least_seconds)
     search = max(search_flops(begun, pace, search_seconds, workers), float(first))
     if left_seconds - search_seconds < last_seconds:
+        # For a search and a training, with a margin.
         needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
         raise ValueError(
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
@@ -275,7 +280,7 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     found, view, label = known.found_network.found, known.found_network.view, begun.job.views.label_of
     workers, moment = workers_now(), plan.shares.moment_of(minutes)
     own = found.architecture, view.label
-    before = [cost for one, recipe, cost in known.scored.spent if (one, label(recipe)) == own]
+    before = [cost for one, recipe, cost in known.estimator.spent if (one, label(recipe)) == own]
     networks = (view.task, view.limited.space, [found.architecture], begun.recipe_of(found))
     measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
@@ -283,7 +288,7 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     if plan.threads == 1:  # as in the earlier trainings
         alone = alone.averaged(before, scored_examples=begun.scored_examples)
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
-    ending = _ending(begun, found.architecture, view, alone)
+    ending = _ending_seconds(begun, found.architecture, view, alone)
     left = 60 * minutes - max(perf_counter() - begun.job.began, plan.prepared + spent) - ending - later
     together = alone
     if begun.member_epochs and workers > 1:
@@ -326,7 +331,7 @@ def _flops_of_seconds(
     return most
 
 
-def _ending(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
+def _ending_seconds(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
     """Seconds for everything but search and training: building, testing, and writing export and report."""
     task, seconds = view.task, pace.building + pace.scoring * len(view.task.test)
     if begun.job.folder is not None:

@@ -57,8 +57,8 @@ class BudgetPlan:
     training: float | None = None
     pace: float = 0.0  # training FLOPs a second; 0 if it was not measured
     prepared: float = 0.0  # seconds before the search
-    expected: float = 0.0  # training FLOPs of the training, about
-    threads: int = 1  # torch's in the last training of a single network
+    expected: float = 0.0  # a forecast of `training`
+    threads: int = 1  # torch's after the search, but for ensembles
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
 

@@ -49,9 +49,9 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
     SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
     The search begins with networks of different structure and a recipe for the kind of data, and with what did well on
-    recorded tasks. Two fifths of the budget go to the search of architecture, recipe and preprocessing. Linear models
-    of plain features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all
-    but the test part, and tested once.
+    recorded tasks. At least two fifths of the budget go to the search of architecture, recipe and preprocessing, unless
+    only one network can be paid for. Linear models of plain features are candidates, too. The best candidate by
+    validation, alone or as an ensemble, is trained on all but the test part, and tested once.
 
     The FLOPs in the result's ``budget`` repeat a run, with its ``precision``. After Ctrl-C, SIGTERM or a failed last
     training, the best so far is tested and returned; with an ``output`` the same call goes on.

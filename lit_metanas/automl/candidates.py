@@ -144,7 +144,7 @@ def begin(job: Job) -> Beginning:
     """Begin with the first networks of the kind of data and those that cover all tasks on record, in turn."""
     options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
-    searched_fields = kind.recipes(job.task.goal)
+    searched_fields = kind.searched_fields(job.task.goal)
     recipe = Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
     usual, defaults = (
         {name: value for name, value in asdict(one).items() if name in searched_fields} for one in (recipe, Recipe())
@@ -299,7 +299,7 @@ class Known:
     begun: Beginning
     plan: BudgetPlan
     budget: ToldBudget
-    scored: BestSoFar  # networks of the search
+    estimator: BestSoFar  # trains the networks of the search, and keeps the best
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
     linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly

@@ -20,7 +20,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, ending, mean_of, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear, verdict
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
@@ -114,7 +114,7 @@ def run_search(known: Known, searcher: Halving) -> None:
     # With several views the estimator knows which networks are above a limit.
     space = job.views.space if job.views.labels else job.views.usual.limited.within
     # The searcher charges `known.budget`, which is shared: `known.budget.spent` is then what the search has cost.
-    outcome = searcher.run(known.scored, space, known.budget, job.options.seed, problem=job.task.id)
+    outcome = searcher.run(known.estimator, space, known.budget, job.options.seed, problem=job.task.id)
     known.network = network_in_time(known.begun, outcome)
     known.front = [network_of(known.begun, one) for one in outcome.front]
 
@@ -151,7 +151,7 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         chosen = compare(known, linear)
     if chosen.features:
         trained, failure = train_linear_fully(known, chosen)
-        known.sentence += ending(failure, "the linear model was")
+        known.sentence += verdict(failure, "the linear model was")
         if trained is not None:
             known.trained.append(trained)
             return
@@ -248,9 +248,9 @@ def take_best(known: Known) -> None:
     """After a stop, take the best candidate with the weights that it was scored with; a finished training is kept."""
     job = known.job
     if known.network is None:
-        if known.scored.outcome is None:
+        if known.estimator.outcome is None:
             raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
-        known.network = network_in_time(known.begun, known.scored.outcome)
+        known.network = network_in_time(known.begun, known.estimator.outcome)
     network, scored = known.network, as_scored(job, known.network)
     linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
     if known.trained:

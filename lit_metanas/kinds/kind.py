@@ -29,7 +29,8 @@ from lit_metanas.tasks.task import Task
 # The entry points by which other packages offer kinds.
 GROUP = "lit_metanas.kinds"
 
-# The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed.
+# The kinds of this package, in the order in which they are asked whether they hold given data; each is imported when
+# it is needed.
 BUILT_IN = {
     "images": "images.image_kind.ImageKind",
     "sounds": "sounds.sound_kinds.SoundKind",
@@ -195,7 +196,7 @@ class Kind(ABC):
             found.pop("augmentation", None)
         return found
 
-    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""
         found: dict[str, Sequence[RecipeValue]] = {
             "learning_rate": [3e-3, 1e-2, 3e-2],

@@ -90,7 +90,7 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
         "questions": (lm.Span(), steps[..., :3], classes),
     }
     objective, scores, targets = objectives.get(kind, (lm.Classification(4), steps[:, 0], classes[:, 0]))
-    for name, values in kind_named(kind).recipes(objective).items():
+    for name, values in kind_named(kind).searched_fields(objective).items():
         for value in values:
             recipe = lm.Recipe().replace({name: value})
             check_changes(recipe, lm.inputs.RowShape(4), objective)

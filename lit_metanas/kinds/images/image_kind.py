@@ -147,9 +147,13 @@ class ImageKind(Kind):
         size = next((size for most, size in BATCH_SIZES.items() if len(task.train) < most), LARGEST_BATCH)
         return {**super().usual_recipe(task), "batch_size": size}
 
-    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """Learning rates and weight decays around those of the usual recipe."""
-        return {**super().recipes(objective), "learning_rate": [3e-3, 1e-3, 1e-2], "weight_decay": [0.05, 0.01, 0.2]}
+        return {
+            **super().searched_fields(objective),
+            "learning_rate": [3e-3, 1e-3, 1e-2],
+            "weight_decay": [0.05, 0.01, 0.2],
+        }
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Shapes: the usual one, twice and half the size, and grey."""

@@ -94,9 +94,9 @@ class RowKind(Kind):
                 found["label_smoothing"] = 0.1
         return found
 
-    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """A large weight decay, too, for few rows."""
-        return {**super().recipes(objective), "weight_decay": [1e-2, 1e-1, 1.0]}
+        return {**super().searched_fields(objective), "weight_decay": [1e-2, 1e-1, 1.0]}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Numbers in pieces, standardised, as normal scores, or, if there is nothing else, all together."""
@@ -147,9 +147,9 @@ class EncodedRows(RowKind):
     recipe: ClassVar = {"learning_rate": 1e-3, "weight_decay": 0.1}
     member_epochs = 30
 
-    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """Small learning rates: features are nearly what is wanted."""
-        return {**super().recipes(objective), "learning_rate": [1e-3, 3e-3, 3e-4]}
+        return {**super().searched_fields(objective), "learning_rate": [1e-3, 3e-3, 3e-4]}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """No other."""

@@ -87,7 +87,7 @@ class TextKind(Kind):
         )[0]
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
-        """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
+        """The usual one, more of a long text, characters, byte pairs, fewer words; and n-grams, for linear models."""
         usual = task.preprocessing
         # Where the last step holds a token, the text was cut off, or just fits.
         long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE

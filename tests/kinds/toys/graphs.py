@@ -114,9 +114,9 @@ class Graphs(lm.Kind):
         """Networks of nodes."""
         return NodeNetworks()
 
-    def recipes(self, objective: lm.Objective) -> dict[str, Sequence[Any]]:
+    def searched_fields(self, objective: lm.Objective) -> dict[str, Sequence[Any]]:
         """Without augmentation, which would hide nodes."""
-        found = super().recipes(objective)
+        found = super().searched_fields(objective)
         found.pop("augmentation")
         return found
 
