@@ -43,7 +43,7 @@ from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.ledger import RecipeRange
 from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
@@ -190,15 +190,12 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     candidate = search / sum(rungs_of(search, begun.trial_flops))
     epochs = min(longest, max(1, round(candidate / begun.epoch)))
     recipe = lm.Recipe(epochs=epochs, batch_size=begun.recipe.batch_size)
-    searcher = lm.searchers.QuerySearcher(
-        sampler=sampler(),
-        estimator=partial(Augmented, recipe=recipe),
-        train={
-            "learning_rate": RecipeRange(LEARNING_RATES[0], LEARNING_RATES[-1], log=True),
-            "weight_decay": RecipeRange(WEIGHT_DECAYS[0], WEIGHT_DECAYS[-1], log=True),
-            "label_smoothing": RecipeRange(SMOOTHINGS[0], SMOOTHINGS[-1]),
-        },
-    )
+    train = {
+        "learning_rate": RecipeRange(3e-3, 3e-2, log=True),
+        "weight_decay": RecipeRange(1e-3, 1e-1, log=True),
+        "label_smoothing": RecipeRange(0.0, 0.1),
+    }
+    searcher = lm.searchers.QuerySearcher(sampler=sampler(), estimator=partial(Augmented, recipe=recipe), train=train)
     budget = lm.Budget(flops=search)
     found = searcher.search(task, space, budget, given.seed)
     cost = recipe_cost(space, found.architecture, task, part, recipe, epochs=1).flops

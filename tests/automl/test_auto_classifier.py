@@ -2,6 +2,7 @@
 
 import pickle
 import pickletools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -198,8 +199,8 @@ def test_bad_input_gets_one_sentence(X, y, options, message):
 def test_a_group_is_learned_from_or_chosen_by_and_never_both(monkeypatch):
     groups, y = np.arange(60) // 5, np.arange(60) % 2
     X, tasks = np.stack([groups, np.arange(60)], axis=1).astype(float), []
-    monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, kind, seed: tasks.append(task))
-    monkeypatch.setattr(AutoEstimator, "_ended", lambda self, found: self)
+    ended = SimpleNamespace(stopped=False)
+    monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, kind, seed: tasks.append(task) or ended)
     quick().fit(X, y, groups=groups)
     quick().fit(X, y, groups=[f"patient {group}" for group in groups])
     with config_context(enable_metadata_routing=True):
