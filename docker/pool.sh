@@ -23,7 +23,7 @@ worker)
   ;;
 dashboard)
   # It refuses an empty data base.
-  python -c "from lit_metanas.searchers.query.worker_group import shared_storage; shared_storage('postgresql+psycopg://', 30)"
+  python -c "from lit_metanas.searchers.query.study import shared_storage; shared_storage('postgresql+psycopg://', 30)"
   exec optuna-dashboard postgresql+psycopg:// --host "${HOST:-0.0.0.0}" --port "${PORT:-8080}"
   ;;
 healthy)

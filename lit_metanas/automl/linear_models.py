@@ -202,7 +202,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
         trained, failure = train_linear_fully(known, best)
-        known.sentence += verdict(failure, "both were")
+        known.sentence += outcome_in_words(failure, "both were")
         if trained is None:
             return network
         known.mean, known.averaged = chosen, trained
@@ -283,7 +283,7 @@ def describe_both(linear: Candidate, network: Candidate, chosen: Candidate | Non
     return text
 
 
-def verdict(failure: str, taken: str) -> str:
+def outcome_in_words(failure: str, taken: str) -> str:
     """How a comparison ended, if a linear model was to be trained for it."""
     if failure:
         return f": its last training failed ({failure}), so the network was taken"

@@ -20,7 +20,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear, verdict
+from lit_metanas.automl.linear_models import compare, describe_both, mean_of, outcome_in_words, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
@@ -151,7 +151,7 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         chosen = compare(known, linear)
     if chosen.features:
         trained, failure = train_linear_fully(known, chosen)
-        known.sentence += verdict(failure, "the linear model was")
+        known.sentence += outcome_in_words(failure, "the linear model was")
         if trained is not None:
             known.trained.append(trained)
             return

@@ -205,8 +205,11 @@ def shown_path(path: str) -> str:
 def with_parts(args: Sequence[str]) -> Iterator[str]:
     """A command line with the paths of the shipped parts that it names, as in ``--model.space few_shot``."""
     for before, word in zip(["", *args], args, strict=False):
-        key, equals, value = word.rpartition("=")
-        yield f"{key}{equals}{_part_path(key or before, value)}"
+        key, equals, value = word.partition("=")
+        if equals:
+            yield f"{key}={_part_path(key, value)}"
+        else:
+            yield _part_path(before, word)
 
 
 def configuration_path(word: str, verb: str = "") -> str:

@@ -135,7 +135,7 @@ def _cost_lines(result: ResultFields) -> list[str]:
 
 def views_in_words(result: ResultFields) -> str:
     """The chosen preprocessing, and that of the linear model if it is another one."""
-    if result.linear_view in ("", result.view):
+    if not result.view or result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
 

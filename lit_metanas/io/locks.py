@@ -41,11 +41,13 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
 
 
 @contextmanager
-def changing(path: str | os.PathLike[str], most_wait: float | None = None) -> Iterator[None]:
+def changing(
+    path: str | os.PathLike[str], lock_name: str = ".change.lock", most_wait: float | None = None
+) -> Iterator[None]:
     """Hold a file's folder while the file is read, changed and replaced; waits for another process."""
     if most_wait is None:
         most_wait = MOST_WAIT
-    lock = Path(path).parent / ".change.lock"
+    lock = Path(path).parent / lock_name
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + most_wait
     with _open_lock(lock) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -116,10 +117,15 @@ class ComputedSource(TaskSource):
 
     def prepare(self) -> None:
         """Compute the examples that episodes use, unless the file has them."""
-        if self._read() is None:
-            # The steps of an experiment begin at once: one computes, and the others wait.
-            with changing(self.cache_file, most_wait=LONGEST_COMPUTATION):
-                self._compute()
+        if self._read() is not None:
+            return
+        lock = changing(self.cache_file, f".{self.cache_file.name}.lock", LONGEST_COMPUTATION)
+        with ExitStack() as stack:
+            # The steps of an experiment begin at once: one computes, and the others wait. In a cache of other users,
+            # whose lock cannot be opened, each computes.
+            with suppress(OSError):
+                stack.enter_context(lock)
+            self._compute()
 
     def _compute(self) -> None:
         if self._read() is not None:

@@ -88,7 +88,7 @@ class Regression(Objective):
             raise ValueError(
                 "Regression: give a mean and a deviation for each target, and a reach for each or for none."
             )
-        if not all(map(is_number, (*self.means, *self.deviations, *reaches))):
+        if not all(type(one) in (int, float) and is_number(one) for one in (*self.means, *self.deviations, *reaches)):
             raise ValueError("Regression: a mean, deviation or reach is no finite number.")
         if min(self.deviations) <= 0 or min(reaches, default=0.0) < 0:
             raise ValueError("Regression: a deviation is not above 0, or a reach is below 0.")

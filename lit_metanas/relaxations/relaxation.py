@@ -139,7 +139,8 @@ class LinearTemperature:
 
     def __post_init__(self) -> None:
         if self.start <= 0 or self.end <= 0:
-            raise ValueError(f"Temperature from {self.start} to {self.end} is not positive: give numbers above 0.")
+            told = " to ".join(dict.fromkeys((f"{self.start}", f"{self.end}")))
+            raise ValueError(f"Temperature {told} is not positive: give numbers above 0.")
 
     def __call__(self, progress: float) -> float:
         """The temperature at ``progress``, which is clamped to [0, 1]."""

@@ -117,7 +117,9 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     groups = grouped(
         ((result.method, result.protocol.batch_norm or modes.get(result.method, "")), result) for result in results
     )
-    by_method = {method: own for (method, _), own in reversed(groups.items())}  # the first mode of each
+    by_method: dict[str, list[ResultRow]] = {}
+    for (method, _), own in groups.items():
+        by_method.setdefault(method, own)  # the first mode of each
     account = results[0].protocol.account
     # One task alone pays for no meta-training, and without one nothing has to pay for itself.
     if single_task(results) or not any(result.meta_cost.counted_in(account) for result in results):

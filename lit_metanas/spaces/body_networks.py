@@ -157,7 +157,8 @@ class BodySupernet(Supernet):
             if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1:
                 self._last_kernel = name
         self._counted: LayerFlops | None = None
-        if self.averaged and not refusal and not any(own.is_meta for own in body.parameters()):
+        known = not self.averaged or hasattr(body, "known_features")
+        if not known and not any(own.is_meta for own in body.parameters()):
             self._layer_flops()  # which refuses a body that cannot be computed
 
     @property

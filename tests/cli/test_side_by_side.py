@@ -115,6 +115,10 @@ def test_phases_that_do_not_need_each_other_run_side_by_side() -> None:
     assert begun() == ["report"] * 2 + ["seed0/compare"] * 2 + ["seed0/test", "seed0/train"]
     with pytest.raises(UsageError, match="Phase 'test' needs 'trian', which is no earlier phase: did you mean 'train'"):
         run([train, replace(test, needs=["trian"])], Path("out"), execute=never)
+    with pytest.raises(UsageError, match="Phase 'report' is of all seeds, and needs all earlier phases"):
+        run([train, replace(REPORT, needs=["train"])], Path("out"), execute=never)
+    left_out = replace(compare, only_with="data")
+    run([left_out, replace(test, needs=["compare"])], Path("other"), inputs={"data": ""}, jobs=2, execute=never)
 
 
 def test_one_job_stays_in_this_process() -> None:

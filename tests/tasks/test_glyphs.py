@@ -124,7 +124,7 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     first.prepare()
     want = first._kept
     intact = first.cache_file.read_bytes()
-    assert {file.name for file in tmp_path.iterdir()} == {first.cache_file.name, ".change.lock"}
+    assert {file.name for file in tmp_path.iterdir()} == {first.cache_file.name, f".{first.cache_file.name}.lock"}
     middle = len(intact) // 2
     flipped = intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]
     for damaged in (b"", flipped):

@@ -110,7 +110,9 @@ def plan(
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
-    phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
+    wanted = [phase for phase in phases if _wanted(phase, inputs)]
+    absent = {phase.name for phase in phases} - {phase.name for phase in wanted}
+    phases = [one for phase in wanted for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
@@ -120,7 +122,7 @@ def plan(
     steps: list[Step] = []
     for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
         for seed, phase in product(seeds if per_seed else [None], list(group)):
-            steps.append(_step(phase, seed, seeds, words, steps))
+            steps.append(_step(phase, seed, seeds, words, steps, absent))
     return steps
 
 
@@ -183,7 +185,9 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wordin
         )
 
 
-def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step]) -> Step:
+def _step(
+    phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step], absent: Set[str]
+) -> Step:
     folder = Path(words["directory"], phase.name)
     if seed is not None:
         folder = Path(words["directory"], f"seed{seed}", phase.name)
@@ -201,7 +205,7 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         for each in seeds if seed is None and {"seed", "run"} & set(named) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
-    after = _needed(phase, seed, earlier)
+    after = _needed(phase, seed, earlier, absent)
     values = (argument.partition("=")[2] for argument in given)
     files = [value for value in values if value.endswith((".yaml", ".yml")) and os.path.isfile(value)]
     own = [file for file in files if not Path(file).is_relative_to(words["directory"])]  # that no phase writes
@@ -220,15 +224,18 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
     )
 
 
-def _needed(phase: Phase, seed: int | None, earlier: Sequence[Step]) -> frozenset[int]:
+def _needed(phase: Phase, seed: int | None, earlier: Sequence[Step], absent: Set[str]) -> frozenset[int]:
     """The numbers of the steps that a phase needs; steps of all seeds are always among them."""
+    if phase.needs is not None and not phase.per_seed:
+        raise UsageError(f"Phase '{phase.name}' is of all seeds, and needs all earlier phases: leave 'needs' out.")
     own = {number: step for number, step in enumerate(earlier) if seed is None or step.seed in (None, seed)}
     if phase.needs is None or seed is None:
         return frozenset(own)
     names = {step.name for step in own.values()}
     for name in phase.needs:
-        if name not in names:
-            raise UsageError(f"Phase '{phase.name}' needs '{name}', which is no earlier phase{near_miss(name, names)}")
+        if name not in names | absent:
+            what = f"Phase '{phase.name}' needs '{shorten(name)}', which is no earlier phase"
+            raise UsageError(f"{what}{near_miss(name, names)}")
     return frozenset(number for number, step in own.items() if step.seed is None or step.name in phase.needs)
 
 

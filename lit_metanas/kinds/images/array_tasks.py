@@ -163,7 +163,10 @@ class ArraySource(ClassExamples, TaskSource):
         super().__init__(
             name,
             images_by_class(images, y, classes),
-            {subset: one and [str(plain_label(label)) for label in one] for subset, one in listed.items()},
+            {
+                subset: None if one is None else [str(plain_label(label)) for label in one]
+                for subset, one in listed.items()
+            },
             fractions=fractions,
             seed=seed,
             place=name,

@@ -114,8 +114,8 @@ def is_table_file(path: Path) -> bool:
 
 def tables_in(folder: Path) -> list[Path]:
     """The tables in a folder, in order, without hidden and excluded ones."""
-    shown = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and not is_excluded(str(file))]
-    return list(filter(is_table_file, shown))
+    shown = (file for file in sorted(folder.iterdir()) if not file.name.startswith("."))
+    return [file for file in shown if is_table_file(file) and not is_excluded(str(file))]
 
 
 def has_line_of_names(place: str) -> bool:
