@@ -232,17 +232,20 @@ def table_of_kind(
     return table_lines(body)
 
 
-def calibration_table(rows: Sequence[Row]) -> str:
-    """The means over seeds of what probabilities of ``auto`` are worth, before and after the temperature."""
+def calibrations(rows: Sequence[Row]) -> Iterator[str]:
+    """A table of what probabilities of ``auto`` are worth before and after the temperature: means over seeds."""
     runs: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if len(row.calibration) == len(CALIBRATION):
             runs.setdefault((row.data, f"{row.minutes:g}"), []).append(row)
+    if not runs:
+        return
     body = [("data set", "minutes", "seeds", *CALIBRATION), ("---", *["---:"] * (len(CALIBRATION) + 2))]
     for (name, minutes), own in runs.items():
         means = (f"{fmean(row.calibration[measure] for row in own):.3f}" for measure in CALIBRATION)
         body.append((name, minutes, str(len(own)), *means))
-    return table_lines(body)
+    yield "\n## Probabilities of `auto`\n"
+    yield table_lines(body)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -261,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.step == "table":
         rows = read_rows(options.results, Row)
-        print("\n".join(tables(rows)), "## Probabilities of `auto`", calibration_table(rows), sep="\n\n")
+        print("\n".join([*tables(rows), *calibrations(rows)]))
         return
     if options.data is None:
         parser.error("say by --data where the data sets are.")

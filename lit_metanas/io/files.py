@@ -161,7 +161,9 @@ def check_tree(folder: Path) -> None:
 
 def check_only(folder: Path, own: re.Pattern[str]) -> None:
     """Refuse a folder that will be cleared if it holds other files than those that match ``own`` or hidden ones."""
-    for entry in sorted(folder.glob("*")):
+    if not folder.is_dir():
+        return
+    for entry in sorted(folder.iterdir()):
         if not (entry.name.startswith(".") or _is_own(entry, own)):
             raise ValueError(
                 f"'{writable(str(entry))}' is not of this search, which clears '{writable(str(folder))}': move it "
@@ -183,7 +185,9 @@ def remove_partial(folder: Path, name: str | None = None) -> None:
     """Remove the temporary files that killed processes left; of one file, or of all if ``name`` is None."""
     whole = re.escape(name or "") or ".+"
     partial = re.compile(rf"\.{whole}\.[a-z0-9_]{{8}}\.part")
-    for entry in folder.glob("*"):
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
         if _is_own(entry, partial):
             entry.unlink(missing_ok=True)
 

@@ -80,6 +80,8 @@ def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom."""
     # Up to 500 degrees by bisection of the distribution's closed form (Abramowitz and Stegun, 26.7.3 and 26.7.4); above
     # that by the expansion 26.7.5, which is then exact to 1e-9.
+    if not 0.5 <= probability < 1 or freedom < 1:
+        raise ValueError(f"No t quantile for probability {probability} and {freedom} degrees of freedom.")
     if freedom > 500:
         z = NormalDist().inv_cdf(probability)
         first = (z**3 + z) / 4
@@ -133,6 +135,8 @@ def rank_gaussian(scores: Tensor) -> Tensor:
 
     Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's).
     """
+    if scores.dim() != 1:
+        raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")
     if bool(torch.isnan(scores).any()):
         raise ValueError("A score is not a number (NaN): leave out the architectures that were not scored.")
     _, places, counts = torch.unique(scores.double(), sorted=True, return_inverse=True, return_counts=True)

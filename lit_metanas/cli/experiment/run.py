@@ -215,7 +215,9 @@ def _start(log: Path, args: list[str], environment: Mapping[str, str]) -> tuple[
 
 def _written(log: Path, offset: int) -> str:
     """What a log has from a place on."""
-    return log.read_bytes()[offset:].decode(errors="replace")
+    with open(log, "rb") as file:
+        file.seek(offset)
+        return file.read().decode(errors="replace")
 
 
 async def _end_of(process: subprocess.Popen[bytes]) -> None:

@@ -73,8 +73,10 @@ class ScaledSeries(Preprocessing):
                 f"ScaledSeries has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} and "
                 f"{number_of(len(self.deviations), 'deviation')}: give one a channel."
             )
-        if not all(map(math.isfinite, self.means)) or not all(0 < one < math.inf for one in self.deviations):
-            raise ValueError("ScaledSeries: a mean is no finite number, or a deviation is not above 0.")
+        if not all(type(one) in (int, float) and math.isfinite(one) for one in (*self.means, *self.deviations)):
+            raise ValueError("ScaledSeries: a mean or deviation is no finite number.")
+        if any(one <= 0 for one in self.deviations):
+            raise ValueError("ScaledSeries: a deviation is not above 0.")
         check_range("ScaledSeries", steps=(self.steps, 0, 1 << 24), every=(self.every, 0, 1 << 24))
 
     @property

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.supernet import ChildNetwork, NormalisedConvolution
+from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -251,22 +251,17 @@ class NASBench101Child(ChildNetwork):
 
     def __init__(self, cell: CellGraph, *, shape: Shape, way: int, channels: int, stacks: int, cells: int) -> None:
         super().__init__()
-        _, high, wide = image_shape(shape)
         self.stem = NormalisedConvolution("stem", shape[0], channels, 3)
-        self.flops = _taps(self.stem) * high * wide
         self.size = cells
         self.features = channels
-        self.cells = nn.ModuleList()
+        blocks = []
         for place in range(stacks * cells):
-            if place and place % cells == 0:
-                high, wide = (high + 1) // 2, (wide + 1) // 2
             width = channels * 2 ** (place // cells)
-            block = NASBench101Cell(f"cells.{place}", cell, before=self.features, width=width)
-            self.cells.append(block)
-            self.flops += _taps(block) * high * wide
+            blocks.append(NASBench101Cell(f"cells.{place}", cell, before=self.features, width=width))
             self.features = width
+        self.cells = nn.ModuleList(blocks)
         self.head = nn.Linear(self.features, way)
-        self.flops += self.features * way
+        self.flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=way).flops
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
@@ -287,6 +282,29 @@ class NASBench101Child(ChildNetwork):
         return {name: tensor for layer in layers for name, tensor in layer.tensors().items()}
 
 
-def _taps(network: nn.Module) -> int:
-    # Multiply-adds of all convolutions for one pixel.
-    return sum(weights.numel() for weights in network.parameters() if weights.dim() == 4)
+def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds (of convolutions and classifier) of a network of a pruned cell."""
+    _, height, width = image_shape(shape)
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
+    before = channels
+    for stack in range(stacks):
+        after = channels * 2**stack
+        if stack:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        for _ in range(cells):
+            for into, out, kernel in _convolutions(cell, before, after):
+                weights = into * out * kernel**2
+                cost += NetworkCost(weights + 2 * out, weights * height * width)
+            before = after
+    return cost + NetworkCost((before + 1) * way, before * way)
+
+
+def _convolutions(cell: CellGraph, before: int, width: int) -> list[tuple[int, int, int]]:
+    # Channels before and after each convolution of a cell, and the kernel's size.
+    widths = (*split_channels(cell, width), width)
+    found = [(before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)]
+    for own, operation in zip(widths, cell.operations, strict=False):
+        if kernel := VERTEX_KERNELS.get(VERTEX_OPERATIONS[operation]):
+            found.append((own, own, kernel))
+    return found

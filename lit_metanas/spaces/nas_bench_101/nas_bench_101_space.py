@@ -19,6 +19,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     NASBench101Child,
     all_edges,
     canonical,
+    cell_cost,
     draw_unpruned,
     edge_bit,
     isomorphs,
@@ -191,9 +192,7 @@ class NASBench101(SearchSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        # Not that of the canonical one, whose isomorphs may divide channels differently.
-        with torch.device("meta"):
-            return self._counted(architecture, shape, way)
+        return cell_cost(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     @property
     def _whole(self) -> bool:
