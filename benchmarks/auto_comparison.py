@@ -30,7 +30,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from auto_rivals import METHODS, NO_BUDGET, Given, beginning_of
+from auto_rivals import METHODS, NO_BUDGET, Given, setup_of
 from comparison_data import DATA_SETS
 from critical_difference import LEVEL, against, draw, ranks_of, wins_and_losses
 from kept_rows import kept_rows, read_rows
@@ -83,8 +83,8 @@ def write_flops(folders: Folders, path: Path, names: Sequence[str]) -> None:
     for name in names:
         one = DATA_SETS[name]
         task = read_given(**one.read(folders).given)
-        work = beginning_of(task, one.source).work
-        found = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=MEASURED_SECONDS)
+        setup = setup_of(task, one.source)
+        found = measure_pace(task, setup.job.variants.space, setup.timed, setup.recipe, seconds=MEASURED_SECONDS)
         pace = found.flops * found.waiting  # as if no other work were done on the machine
         known[name] = {f"{minutes:g}": float(f"{60 * minutes * pace:.3g}") for minutes in MINUTES}
         print(f"{name}: {pace:.3g} FLOPs a second", flush=True)

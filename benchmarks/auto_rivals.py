@@ -37,10 +37,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
 from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
-from lit_metanas.automl.candidates import Beginning, begin
+from lit_metanas.automl.candidates import SearchSetup, set_up_search
 from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
@@ -141,14 +141,14 @@ def of_network(found: lm.SearchResult) -> Outcome:
     return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}{linear}: {labels}")
 
 
-def beginning_of(task: lm.Task, source: str) -> Beginning:
+def setup_of(task: lm.Task, source: str) -> SearchSetup:
     """How ``auto`` begins on a task of a source, with the records of other data sets."""
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
         lm.records.write_record_lines(path, records_without(source))
         options = AutoOptions(task, records=[path], progress=False)
-        views = Views(task, {}, lm.default_space(task.shape), options.limits)
-        return begin(Job(options, kind_of(task), views, None, None, began=time.perf_counter(), reading=0.0))
+        variants = InputVariants(task, {}, lm.default_space(task.shape), options.limits)
+        return set_up_search(Job(options, kind_of(task), variants, None, None, began=time.perf_counter(), reading=0.0))
 
 
 class Augmented(lm.estimators.TrainingEstimator):
@@ -178,18 +178,18 @@ class Augmented(lm.estimators.TrainingEstimator):
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
-    begun = beginning_of(task, given.source)
-    part, space = all_but_test(task), begun.job.views.space
-    epoch = recipe_cost(space, begun.first[0].architecture, task, part, begun.recipe, epochs=1).flops
+    setup = setup_of(task, given.source)
+    part, space = all_but_test(task), setup.job.variants.space
+    epoch = recipe_cost(space, setup.first[0].architecture, task, part, setup.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":
         search = part_of_search(
-            given.flops, epoch=epoch, trial=begun.trial_flops, share=SHARES.search, longest=longest, single=epoch
+            given.flops, epoch=epoch, trial=setup.trial_flops, share=SHARES.search, longest=longest, single=epoch
         )
-    candidate = search / sum(rungs_of(search, begun.trial_flops))
-    epochs = min(longest, max(1, round(candidate / begun.epoch)))
-    recipe = lm.Recipe(epochs=epochs, batch_size=begun.recipe.batch_size)
+    candidate = search / sum(rungs_of(search, setup.trial_flops))
+    epochs = min(longest, max(1, round(candidate / setup.epoch)))
+    recipe = lm.Recipe(epochs=epochs, batch_size=setup.recipe.batch_size)
     train = {
         "learning_rate": RecipeRange(3e-3, 3e-2, log=True),
         "weight_decay": RecipeRange(1e-3, 1e-1, log=True),

@@ -10,9 +10,9 @@ from statistics import fmean
 from time import perf_counter, process_time
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
-from lit_metanas.automl.candidates import Beginning, Known
+from lit_metanas.automl.candidates import Known, SearchSetup
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
-from lit_metanas.automl.reading.views import View
+from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
@@ -153,52 +153,52 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
         batches *= 2
 
 
-def divide(begun: Beginning) -> BudgetPlan:
+def divide(setup: SearchSetup) -> BudgetPlan:
     """Divide the minutes or FLOPs between the search and everything after it."""
-    minutes, views, precision = begun.job.options.minutes, begun.job.views, begun.job.options.precision
-    parts = (views.usual.task.train, views.usual.learned)
-    first, last = (begun.epoch_of(begun.timed[0], views.usual, part) for part in parts)
+    minutes, variants, precision = setup.job.options.minutes, setup.job.variants, setup.job.options.precision
+    parts = (variants.usual.task.train, variants.usual.learned)
+    first, last = (setup.epoch_of(setup.timed[0], variants.usual, part) for part in parts)
     # The mean of several networks: after a tiny first one, nearly all would go to the search.
-    epoch = begun.epoch * len(parts[1]) / len(parts[0])
+    epoch = setup.epoch * len(parts[1]) / len(parts[0])
     if minutes is not None:
-        return _divided_minutes(begun, minutes, epoch, first, last)
+        return _divided_minutes(setup, minutes, epoch, first, last)
     training, more = None, 1.005  # so that rounded FLOPs are enough
-    match _spendable(begun):
+    match _spendable(setup):
         case search, expected:
             training, enough = expected, search >= first
             least = f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
         case both, *_:
-            search = search_part(begun, both, epoch=epoch, trial=begun.trial_flops, single=last)
+            search = search_part(setup, both, epoch=epoch, trial=setup.trial_flops, single=last)
             expected, enough = both - search, search >= first and both >= 2 * last
             least = f"{2 * ceil(more * last):.3g}"
     if not enough:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
     if precision == AUTO_PRECISION:
         precision = PRECISION_OF_FLOPS
-    return BudgetPlan(search, training, expected=expected, shares=begun.shares, precision=precision)
+    return BudgetPlan(search, training, expected=expected, shares=setup.shares, precision=precision)
 
 
-def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
+def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
     """Divide minutes by a measured pace.
 
     In FLOPs, ``epoch`` is the mean cost of an epoch; ``first`` and ``last`` are that of one of the first network: on
     the train part, and on all but the test part.
     """
-    job, usual, shares = begun.job, begun.job.views.usual, begun.shares
-    networks = (usual.task, usual.limited.space, begun.timed, begun.recipe)
+    job, usual, shares = setup.job, setup.job.variants.usual, setup.shares
+    networks = (usual.task, usual.limited.space, setup.timed, setup.recipe)
     precision, moment_seconds, workers = job.options.precision, shares.moment_of(minutes) / 2, workers_now()
     if precision == AUTO_PRECISION:
         precision = faster_precision(*networks, seconds=moment_seconds)
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
     prepared_seconds = perf_counter() - job.began
-    ending_seconds = _ending_seconds(begun, begun.timed[0], usual, pace)
+    ending_seconds = _ending_seconds(setup, setup.timed[0], usual, pace)
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
     epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
-    trial_seconds = begun.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + pace.building + pace.scoring * begun.scored_examples
-    wanted_seconds = search_part(begun, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
+    trial_seconds = setup.trial_flops / (workers * pace.flops)
+    least_seconds = first_seconds + pace.building + pace.scoring * setup.scored_examples
+    wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
-    search = max(search_flops(begun, pace, search_seconds, workers), float(first))
+    search = max(search_flops(setup, pace, search_seconds, workers), float(first))
     if left_seconds - search_seconds < last_seconds:
         # For a search and a training, with a margin.
         needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
@@ -214,9 +214,9 @@ def _divided_minutes(begun: Beginning, minutes: float, epoch: float, first: int,
     return BudgetPlan(search, None, pace.flops, prepared_seconds, expected=training, shares=shares, precision=precision)
 
 
-def _spendable(begun: Beginning) -> tuple[float, ...]:
+def _spendable(setup: SearchSetup) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together, of which the features of encoders are paid, too."""
-    encoding, parts = begun.job.views.encoding_cost.flops, begun.job.options.parts
+    encoding, parts = setup.job.variants.encoding_cost.flops, setup.job.options.parts
     if len(parts) == 2 or not encoding:
         return parts
     if parts[0] <= encoding:
@@ -227,26 +227,28 @@ def _spendable(begun: Beginning) -> tuple[float, ...]:
     return (parts[0] - encoding,)
 
 
-def search_part(begun: Beginning, budget: float, *, epoch: float, trial: float, single: float) -> float:
+def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float, single: float) -> float:
     """The search's part of a budget, in FLOPs or seconds; ``single`` if only one candidate is paid for."""
-    shares, views = begun.shares, begun.job.views
-    longest = max(shares.longest, begun.member_epochs * views.usual.limited.members(begun.timed[0], shares.members))
+    shares, variants = setup.shares, setup.job.variants
+    longest = max(shares.longest, setup.member_epochs * variants.usual.limited.members(setup.timed[0], shares.members))
     found = part_of_search(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
-    if views.usual.label not in views.encoded:
+    if variants.usual.label not in variants.encoded:
         return found
     return min(found, max(single, shares.head_trials * trial))
 
 
-def search_flops(begun: Beginning, pace: Pace, seconds: float, workers: int = 1) -> float:
-    """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of views."""
-    around = pace.building + pace.scoring * begun.scored_examples
+def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 1) -> float:
+    """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of variants."""
+    around = pace.building + pace.scoring * setup.scored_examples
 
     def fits(flops: float) -> bool:
-        numbers = begun.rungs(flops)
-        shares = zip(numbers, begun.rung_shares(numbers), strict=True)
+        numbers = setup.rungs(flops)
+        shares = zip(numbers, setup.rung_shares(numbers), strict=True)
         taken = (ceil(one / workers) * (share * flops / one / pace.flops + around) for one, share in shares)
-        views = min(len(begun.job.views.labels[1:]), len(numbers) - 1)  # one comes in with each rung after the first
-        return sum(taken) + views * begun.job.reading <= seconds
+        variants = min(
+            len(setup.job.variants.labels[1:]), len(numbers) - 1
+        )  # one comes in with each rung after the first
+        return sum(taken) + variants * setup.job.reading <= seconds
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
@@ -258,11 +260,11 @@ def threads_after_search(known: Known) -> int:
     options = job.options
     if options.threads != AUTO_THREADS:
         return options.given_threads
-    timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
+    timed = "latency" in job.variants.limits.given or options.pareto == "latency"  # which is of one thread
     if options.minutes is None or plan.training is not None or most == 1 or timed:
         return plan.threads
     seconds = plan.shares.moment_of(options.minutes)
-    networks = (network.view.task, network.view.limited.space, network.found.architecture, network.recipe)
+    networks = (network.variant.task, network.variant.limited.space, network.found.architecture, network.recipe)
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
 
@@ -272,28 +274,28 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     A plan that was settled before has them. Of minutes they are those of the seconds that are left, by a pace that is
     measured anew.
     """
-    begun, plan, minutes = known.begun, known.plan, known.job.options.minutes
+    setup, plan, minutes = known.setup, known.plan, known.job.options.minutes
     if plan.training is not None:
         return plan.training
     if minutes is None:
-        return rounded(sum(_spendable(begun)) - known.budget.spent.flops)
-    found, view, label = known.found_network.found, known.found_network.view, begun.job.views.label_of
+        return rounded(sum(_spendable(setup)) - known.budget.spent.flops)
+    found, variant, label = known.found_network.found, known.found_network.variant, setup.job.variants.label_of
     workers, moment = workers_now(), plan.shares.moment_of(minutes)
-    own = found.architecture, view.label
+    own = found.architecture, variant.label
     before = [cost for one, recipe, cost in known.estimator.spent if (one, label(recipe)) == own]
-    networks = (view.task, view.limited.space, [found.architecture], begun.recipe_of(found))
+    networks = (variant.task, variant.limited.space, [found.architecture], setup.recipe_of(found))
     measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, scored_examples=begun.scored_examples)
+        alone = alone.averaged(before, scored_examples=setup.scored_examples)
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
-    ending = _ending_seconds(begun, found.architecture, view, alone)
-    left = 60 * minutes - max(perf_counter() - begun.job.began, plan.prepared + spent) - ending - later
+    ending = _ending_seconds(setup, found.architecture, variant, alone)
+    left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
-    if begun.member_epochs and workers > 1:
-        together, left = measure(workers=workers).averaged(before, scored_examples=begun.scored_examples), left - moment
-    flops = _flops_of_seconds(begun, found, left, alone.flops, together.flops, workers, ending)
+    if setup.member_epochs and workers > 1:
+        together, left = measure(workers=workers).averaged(before, scored_examples=setup.scored_examples), left - moment
+    flops = _flops_of_seconds(setup, found, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * alone.flops))
@@ -304,15 +306,15 @@ def limited_flops(known: Known, flops: float) -> float:
 
     A network far smaller than the planned ones would otherwise train for hours.
     """
-    begun, plan = known.begun, known.plan
-    if begun.job.options.minutes is not None or plan.training is not None or begun.points > 1:
+    setup, plan = known.setup, known.plan
+    if setup.job.options.minutes is not None or plan.training is not None or setup.points > 1:
         return flops
-    planned = max(plan.shares.longest, plan.expected / begun.epoch)
-    return min(flops, plan.shares.most_trained * planned * begun.last_epoch(known.found_network.found))
+    planned = max(plan.shares.longest, plan.expected / setup.epoch)
+    return min(flops, plan.shares.most_trained * planned * setup.last_epoch(known.found_network.found))
 
 
 def _flops_of_seconds(
-    begun: Beginning, found: SearchOutcome, seconds: float, alone: float, together: float, workers: int, ending: float
+    setup: SearchSetup, found: SearchOutcome, seconds: float, alone: float, together: float, workers: int, ending: float
 ) -> float:
     """The FLOPs of a last training of so many seconds, of one network or an ensemble.
 
@@ -320,23 +322,23 @@ def _flops_of_seconds(
     so many workers train side by side. ``ending`` are seconds that each member but the first takes in addition.
     """
     most = 0.0
-    for number in range(1, begun.shares.members + 1):
+    for number in range(1, setup.shares.members + 1):
         pace, rounds = alone if number == 1 else together, ceil(number / workers)
         own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
-        affordable = begun.members(found, own)
+        affordable = setup.members(found, own)
         if affordable > number:  # whose last round would take longer
-            own = (1 - 1e-5) * begun.least_flops(found, number + 1)
+            own = (1 - 1e-5) * setup.least_flops(found, number + 1)
         if affordable >= number:
             most = max(most, own)
     return most
 
 
-def _ending_seconds(begun: Beginning, architecture: Architecture, view: View, pace: Pace) -> float:
+def _ending_seconds(setup: SearchSetup, architecture: Architecture, variant: InputVariant, pace: Pace) -> float:
     """Seconds for everything but search and training: building, testing, and writing export and report."""
-    task, seconds = view.task, pace.building + pace.scoring * len(view.task.test)
-    if begun.job.folder is not None:
+    task, seconds = variant.task, pace.building + pace.scoring * len(variant.task.test)
+    if setup.job.folder is not None:
         writing = WRITING + WRITING_A_STEP * (task.goal.steps or 0)
         if isinstance(task.shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
             writing += READING_A_STEP * task.shape.steps
         seconds += pace.waiting * writing
-    return begun.points * seconds
+    return setup.points * seconds

@@ -120,7 +120,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     if options.student:
         return teacher_and_student(options, began=began, from_shell=from_shell)
     with open_job(options, began) as job:
-        finished = job.folder and job.folder.finished(job.views)
+        finished = job.folder and job.folder.finished(job.variants)
         result = _with_command(finished or _found(job), job.options, from_shell)
         if job.folder is not None:
             _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
@@ -135,8 +135,8 @@ def _found(job: Job) -> SearchResult:
     warn_of_classes(result)
     if isinstance(job.start, ModelStart) and job.read is not None:
         result = replace(result, earlier=job.start.compare(result, job.task, job.read))
-    if job.teacher is not None and job.views.lesson is not None:
-        result = replace(result, teacher=job.teacher.compare(result, job.views.lesson))
+    if job.teacher is not None and job.variants.lesson is not None:
+        result = replace(result, teacher=job.teacher.compare(result, job.variants.lesson))
     return result
 
 
@@ -145,17 +145,17 @@ def _within_limits(job: Job) -> SearchResult:
     try:
         return run_stages(job)
     except NoNetworkWithinError as error:
-        if (linear := job.linear_views) is None or job.options.start is not None:
+        if (linear := job.linear_variants) is None or job.options.start is not None:
             raise
         try:
-            linear.usual.limited.begin({})  # for its exception alone: is any linear model within the limits?
+            linear.usual.limited.network_near({})  # for its exception alone: is any linear model within the limits?
         except NoNetworkWithinError as other:
             raise ValueError(
                 f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
                 f"{other.limit} at least to that of the linear model."
             ) from None
         job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
-    return run_stages(replace(job, views=linear, linear_views=None))
+    return run_stages(replace(job, variants=linear, linear_variants=None))
 
 
 def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool) -> SearchResult:
@@ -200,7 +200,7 @@ def _write(job: Job, folder: OutputFolder, result: SearchResult, *, finished: bo
     try:
         if not finished:
             options.say("writing the network and the report.")
-            folder.write(job.views.labelled(result.view).given, result, seed=options.seed)
+            folder.write(job.variants.labelled(result.view).given, result, seed=options.seed)
         if options.onnx:
             added = folder.add_onnx(result, options.say)
     except OSError as error:

@@ -23,9 +23,9 @@ from lit_metanas.automl.budget_plan import (
     rungs_of,
 )
 from lit_metanas.automl.options import NO_ENCODER
+from lit_metanas.automl.reading.input_variants import InputVariant, without_preprocessing
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import View, without_preprocessing
-from lit_metanas.comparisons.search_progress import ToldBudget
+from lit_metanas.comparisons.search_progress import ReportedBudget
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.rows.row_kind import EncodedRows
@@ -53,7 +53,7 @@ TIMED_NETWORKS = 4  # networks that are trained for a moment, to measure the pac
 
 
 @dataclass(frozen=True, eq=False)
-class Beginning:
+class SearchSetup:
     """What a search begins with, and what its networks cost."""
 
     job: Job
@@ -100,20 +100,22 @@ class Beginning:
         """The recipe of what was found."""
         return self.recipe.replace(without_preprocessing(found.recipe))
 
-    def epoch_of(self, architecture: Architecture, view: View, part: Sized) -> int:
+    def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
-        return recipe_cost(self.job.views.space, architecture, view.task, part, self.recipe, epochs=1).flops
+        return recipe_cost(self.job.variants.space, architecture, variant.task, part, self.recipe, epochs=1).flops
 
     def last_epoch(self, found: SearchOutcome) -> int:
         """Training FLOPs of an epoch of the last training."""
-        view = self.job.views.of(found.recipe)
-        return self.epoch_of(found.architecture, view, view.learned)
+        variant = self.job.variants.of(found.recipe)
+        return self.epoch_of(found.architecture, variant, variant.learned)
 
     def members(self, found: SearchOutcome, flops: float, *, linear_measures: Mapping[str, float] | None = None) -> int:
         """How many networks make an ensemble, alone or with a linear model that has some of each limited measure."""
         if not self.member_epochs:
             return 1
-        most = self.job.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear_measures)
+        most = self.job.variants.of(found.recipe).limited.members(
+            found.architecture, self.shares.members, linear_measures
+        )
         enough = (n for n in range(2, most + 1) if flops >= self.least_flops(found, n) * (1 - 1e-6))
         return max(enough, default=1)
 
@@ -124,7 +126,7 @@ class Beginning:
 
     def useful(self, found: SearchOutcome) -> float:
         """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
-        if self.job.views.label_of(found.recipe) not in self.job.views.encoded:
+        if self.job.variants.label_of(found.recipe) not in self.job.variants.encoded:
             return inf
         return self.shares.members * self.shares.head_epochs * self.last_epoch(found)
 
@@ -136,13 +138,13 @@ class Beginning:
         return [first, *[(1 - first) / later] * later]
 
     def _mean_epoch(self, architectures: Sequence[Architecture]) -> float:
-        usual = self.job.views.usual
+        usual = self.job.variants.usual
         return sum(self.epoch_of(one, usual, usual.task.train) for one in architectures) / len(architectures)
 
 
-def begin(job: Job) -> Beginning:
-    """Begin with the first networks of the kind of data and those that cover all tasks on record, in turn."""
-    options, views, kind = job.options, job.views, job.kind
+def set_up_search(job: Job) -> SearchSetup:
+    """Set up a search: it begins with the first networks of its kind and those that cover recorded tasks, in turn."""
+    options, variants, kind = job.options, job.variants, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
     searched_fields = kind.searched_fields(job.task.goal)
     recipe = Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
@@ -153,9 +155,9 @@ def begin(job: Job) -> Beginning:
     # Fields that a recorded trial lacks had their default.
     records = [
         replace(one, trials=[replace(trial, recipe={**defaults, **trial.recipe}) for trial in one.trials])
-        for one in fitting(read, views.usual.limited.within)
+        for one in fitting(read, variants.usual.limited.within)
     ]
-    first = _under_the_usual_view(job, records, usual)
+    first = _under_the_usual_variant(job, records, usual)
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0]))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
@@ -164,30 +166,30 @@ def begin(job: Job) -> Beginning:
     if options.encoders and options.encoders[0] != NO_ENCODER:  # the user names the better guess first
         groups = [*groups[1:], first]
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-    member_epochs = kind.member_epochs * (type(views.space) not in LINEAR_SPACES.values())
-    begun = Beginning(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
+    member_epochs = kind.member_epochs * (type(variants.space) not in LINEAR_SPACES.values())
+    setup = SearchSetup(job, _in_turn(*groups), timed, recipe, searched_fields, records, member_epochs)
     if options.pareto is None:
-        return begun
+        return setup
     # A front begins with networks of all sizes, or with the front that records predict; each point is one network.
-    method = FrontHalving(measure=options.pareto, train=searched_fields, first=begun.first[:1])
-    limited, generator = views.usual.limited, torch.Generator().manual_seed(options.seed)
+    method = FrontHalving(measure=options.pareto, train=searched_fields, first=setup.first[:1])
+    limited, generator = variants.usual.limited, torch.Generator().manual_seed(options.seed)
     sizes = method.first_rung(records, limited.within, limited.measures, MOST_OF_A_FRONT, generator)
-    return replace(begun, first=sizes, member_epochs=0)
+    return replace(setup, first=sizes, member_epochs=0)
 
 
-def _under_the_usual_view(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
+def _under_the_usual_variant(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
     """The networks of the kind of data and of records, under the usual preprocessing."""
-    views, limited = job.views, job.views.usual.limited
+    variants, limited = job.variants, job.variants.usual.limited
     recorded = covering(records, limited.within, MOST_FIRST, WORTH_A_TRIAL)
-    by_kind = views.named(views.usual.label, job.kind.first)
+    by_kind = variants.named(variants.usual.label, job.kind.first)
     named = [Query.of(one, usual) for one in named_networks(limited.within, by_kind)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in usual}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
     own = LEAST_FIRST - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
-    chosen = chosen or [Query.of(limited.begin(dict(*by_kind[:1])), usual)]
-    started = [Query.of(one, usual) for one in views.start_weights]
-    label = views.changes(views.usual)
+    chosen = chosen or [Query.of(limited.network_near(dict(*by_kind[:1])), usual)]
+    started = [Query.of(one, usual) for one in variants.start_weights]
+    label = variants.changes(variants.usual)
     return [Query.of(one.architecture, {**dict(one.recipe), **label}) for one in dict.fromkeys([*started, *chosen])]
 
 
@@ -198,27 +200,27 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
 
 def _behind_encoders(job: Job, usual: RecipeFields) -> Iterator[list[Query]]:
     """The first networks for the features of each encoder that is not the usual preprocessing."""
-    views = job.views
+    variants = job.variants
     own = {name: value for name, value in EncodedRows.recipe.items() if name in usual}
-    for label in views.encoded:
-        if label != views.usual.label:
+    for label in variants.encoded:
+        if label != variants.usual.label:
             fields = {**usual, **own, PREPROCESSING: label}
-            found = named_networks(views.space_of(label), views.named(label, EncodedRows.first))
-            yield [Query.of(one, fields) for one in found if views.refusal(one, fields) is None]
+            found = named_networks(variants.space_of(label), variants.named(label, EncodedRows.first))
+            yield [Query.of(one, fields) for one in found if variants.refusal(one, fields) is None]
 
 
 def _under_other_views(job: Job, first: Query) -> list[Query]:
     """A query under each preprocessing but the usual one and encoders that is within the limits."""
-    views, one = job.views, first.architecture
-    labels = (label for label in views.labels[1:] if label not in views.encoded)
+    variants, one = job.variants, first.architecture
+    labels = (label for label in variants.labels[1:] if label not in variants.encoded)
     changed = ({**dict(first.recipe), PREPROCESSING: label} for label in labels)
-    # Without limits no view is made for this.
-    return [Query.of(one, own) for own in changed if not views.limits.given or views.refusal(one, own) is None]
+    # Without limits no variant is made for this.
+    return [Query.of(one, own) for own in changed if not variants.limits.given or variants.refusal(one, own) is None]
 
 
 def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
     """Some neighbours of the usual network, as the search will train them."""
-    generator, space = torch.Generator().manual_seed(job.options.seed), job.views.usual.limited.within
+    generator, space = torch.Generator().manual_seed(job.options.seed), job.variants.usual.limited.within
     return draw_new(
         lambda: mutate(space, usual, generator, whole_groups=0.5),
         TIMED_NETWORKS - 1,
@@ -232,7 +234,7 @@ class Candidate:
     """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
 
     found: SearchOutcome  # its architecture and weights; of a mean the network's
-    view: View  # its data; of a mean those of both
+    variant: InputVariant  # its data; of a mean those of both
     value: float  # validation score
     recipe: Recipe
     features: str = ""  # what a linear model is linear in
@@ -241,24 +243,24 @@ class Candidate:
 
     def describe(self) -> str:
         """A linear model's features and score."""
-        label = f" ({self.view.label})" * bool(self.view.label)
-        return f"of {self.features}{label}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
+        label = f" ({self.variant.label})" * bool(self.variant.label)
+        return f"of {self.features}{label}, has validation {self.variant.task.goal.metric} {100 * self.value:.1f} %"
 
     @property
     def too_slow(self) -> str | None:
         """Why it is above a limit now, timed anew; None if it is not."""
-        return self.view.limited.check(self.found.architecture)
+        return self.variant.limited.check(self.found.architecture)
 
     @property
     def measured(self) -> dict[str, float]:
         """Its value of each limited measure."""
-        return self.view.limited.measured(self.found.architecture)
+        return self.variant.limited.measured(self.found.architecture)
 
     @property
     def last_cost(self) -> Cost:
         """The cost of a linear model's training on all but the test part."""
-        view = self.view
-        return recipe_cost(view.limited.space, self.found.architecture, view.task, view.learned, self.recipe)
+        variant = self.variant
+        return recipe_cost(variant.limited.space, self.found.architecture, variant.task, variant.learned, self.recipe)
 
 
 def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
@@ -271,9 +273,9 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
     return next((mean for mean in means if not clearly_above(best.value, mean.value, examples)), best)
 
 
-def network_of(begun: Beginning, found: SearchOutcome) -> Candidate:
+def network_of(setup: SearchSetup, found: SearchOutcome) -> Candidate:
     """A network of the search as a candidate."""
-    return Candidate(found, begun.job.views.of(found.recipe), found.value, replace(begun.recipe_of(found), epochs=1))
+    return Candidate(found, setup.job.variants.of(found.recipe), found.value, replace(setup.recipe_of(found), epochs=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,9 +298,9 @@ class Known:
     front, would be lost with a value that it returns at its end.
     """
 
-    begun: Beginning
+    setup: SearchSetup
     plan: BudgetPlan
-    budget: ToldBudget
+    budget: ReportedBudget
     estimator: BestSoFar  # trains the networks of the search, and keeps the best
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
@@ -316,7 +318,7 @@ class Known:
     @property
     def job(self) -> Job:
         """The call, with its data."""
-        return self.begun.job
+        return self.setup.job
 
     @property
     def found_network(self) -> Candidate:

@@ -38,12 +38,14 @@ class LastTrainingError(Exception):
 
 def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, str]:
     """Train a linear model on all but the test part; returns it, or None and why that failed."""
-    begin, view, cost, seed = perf_counter(), model.view, model.last_cost, known.job.options.seed
-    known.budget.begin("training a linear model")
+    begin, variant, cost, seed = perf_counter(), model.variant, model.last_cost, known.job.options.seed
+    known.budget.start_part("training a linear model")
     try:
-        child = chosen_child(view.task, view.limited.space, replace(model.found, weights=None), model.recipe, seed)
+        child = chosen_child(
+            variant.task, variant.limited.space, replace(model.found, weights=None), model.recipe, seed
+        )
         with torch_threads(known.plan.threads):
-            cost = fit_child(child, view.learned, seed=seed)
+            cost = fit_child(child, variant.learned, seed=seed)
         check_finite(child.network)
     except FAILURES as error:
         known.count(replace(cost, seconds=perf_counter() - begin))
@@ -70,7 +72,7 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
                 trainings.append(_Member(known, network, epochs, member, of=members))
             for member, training in enumerate(trainings, start=1):
                 if members > 1:
-                    known.budget.begin(f"training network {member} of {members}")
+                    known.budget.start_part(f"training network {member} of {members}")
                 one = training.result()
                 if (reason := divergence(one)) is None:
                     finished.append(one)
@@ -87,7 +89,7 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
         for reason in diverged if finished or failure else diverged[1:]:
             warnings.warn(f"{reason}: this network is left out.", stacklevel=2)
     if failure:  # raised here, since the error's cause would hold the memory of the training
-        raise LastTrainingError(f"On task '{network.view.task.id}' the last training failed ({failure})")
+        raise LastTrainingError(f"On task '{network.variant.task.id}' the last training failed ({failure})")
     if finished:
         return
     searched, end = as_scored(known.job, network), "the network is as the search trained it"
@@ -102,10 +104,10 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
 
 def _mirrored(job: Job, network: Candidate) -> Candidate:
     """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
-    if not job.kind.mirrors or network.view.label in job.views.encoded:
+    if not job.kind.mirrors or network.variant.label in job.variants.encoded:
         return network
     scored = as_scored(job, network)
-    if scored is not None and mirror_keeps_classes(scored.child, validation_part(network.view.task)):
+    if scored is not None and mirror_keeps_classes(scored.child, validation_part(network.variant.task)):
         return replace(network, recipe=replace(network.recipe, mirror=True))
     return network
 
@@ -114,22 +116,22 @@ class _Member:
     """The training of a member of an ensemble, or of the only network, which may be under way."""
 
     def __init__(self, known: Known, network: Candidate, epochs: int, member: int, of: int) -> None:
-        views, view = known.job.views, network.view
+        variants, variant = known.job.variants, network.variant
         self._network, self._budget = network, known.budget
         self._honest = member == 0 and (of > 1 or known.averaged is not None)
-        part = view.calibrating[1] if self._honest else view.learned
+        part = variant.calibrating[1] if self._honest else variant.learned
         found = network.found
         if member:  # begins with fresh weights, or with meta-trained ones
-            found = replace(found, weights=views.weights)
-        self._epoch, self._ended = known.begun.epoch_of(found.architecture, view, part), 0
+            found = replace(found, weights=variants.weights)
+        self._epoch, self._ended = known.setup.epoch_of(found.architecture, variant, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), known.job.options.seed + member * SEEDS_APART
-        self._child = chosen_child(view.task, views.space, found, recipe, seed)
+        self._child = chosen_child(variant.task, variants.space, found, recipe, seed)
         self._submitted = submit(partial(_fit, self._child, part, seed, known.plan.precision), self._epoch_ended)
 
     def result(self) -> Trained:
         """Wait for the trained network."""
         weights, cost = self._submitted.result()
-        device = self._network.view.learned.inputs.device
+        device = self._network.variant.learned.inputs.device
         # As it was trained, in whichever process.
         self._child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._child.network.load_state_dict(weights)
@@ -167,15 +169,15 @@ def divergence(one: Trained) -> str | None:
         check_finite(one.child.network)
     except ArithmeticError as error:
         rate = one.child.recipe.learning_rate
-        return f"On task '{one.candidate.view.task.id}' the last {error}, with learning_rate {rate:g}"
+        return f"On task '{one.candidate.variant.task.id}' the last {error}, with learning_rate {rate:g}"
     return None
 
 
 def as_scored(job: Job, one: Candidate) -> Trained | None:
     """A network or linear model with the weights of its score, which costs nothing; None if none are kept."""
-    view, space, weights = one.view, one.view.limited.space, one.found.weights
-    child = chosen_child(view.task, space, one.found, replace(one.recipe, inherit=True), job.options.seed)
-    if weights is job.views.weights or not space.supernet_weights(child.network):
+    variant, space, weights = one.variant, one.variant.limited.space, one.found.weights
+    child = chosen_child(variant.task, space, one.found, replace(one.recipe, inherit=True), job.options.seed)
+    if weights is job.variants.weights or not space.supernet_weights(child.network):
         return None
     child.recipe = one.recipe
     return Trained(one, child, Cost(), held_out=True)
@@ -185,7 +187,7 @@ def scored_network(job: Job, one: Candidate) -> nn.Module | None:
     """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
     if one.network is not None and one.linear is not None:
         own, linear = scored_network(job, one.network), scored_network(job, one.linear)
-        return own and linear and WithLinear(own, linear, one.view.steps)
+        return own and linear and WithLinear(own, linear, one.variant.steps)
     scored = as_scored(job, one)
     return None if scored is None else scored.child.network
 
@@ -196,17 +198,17 @@ def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
     if linear is None or chosen.linear is None:
         return one
     factor = _factor(known.job, one, chosen.linear)
-    one.child.network = WithLinear(one.child.network, linear.child.network, chosen.view.steps, factor)
+    one.child.network = WithLinear(one.child.network, linear.child.network, chosen.variant.steps, factor)
     cost, held_out = one.cost + linear.cost, one.held_out and linear.held_out
     return replace(one, candidate=chosen, cost=cost, held_out=held_out, factor=factor)
 
 
 def _factor(job: Job, one: Trained, linear: Candidate) -> float:
     """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
-    network, other, goal = one.honest, scored_network(job, linear), one.candidate.view.task.goal
+    network, other, goal = one.honest, scored_network(job, linear), one.candidate.variant.task.goal
     if network is None or other is None or isinstance(goal, Regression):
         return 1.0
-    parts = [view.calibrating[0] for view in (one.candidate.view, linear.view)]
+    parts = [variant.calibrating[0] for variant in (one.candidate.variant, linear.variant)]
     own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, other), parts, strict=True))
     return linear_factor(own, added, lambda both: goal.losses(both, parts[0].labels))
 
@@ -220,16 +222,16 @@ def calibrated(job: Job, one: Trained) -> Objective:
     after 20 epochs was within 4 % of that after two. A search may begin with an exported model, which may have learned
     from these examples. Its networks are not calibrated.
     """
-    candidate, task, plain = one.candidate, one.candidate.view.task, natural_goal(job.views.usual.given)
+    candidate, task, plain = one.candidate, one.candidate.variant.task, natural_goal(job.variants.usual.given)
     network: nn.Module | None = one.child.network
-    part = candidate.view.apart or validation_part(task)
-    if task.goal.scored != "input" or (job.views.start_weights and not candidate.features):
+    part = candidate.variant.apart or validation_part(task)
+    if task.goal.scored != "input" or (job.variants.start_weights and not candidate.features):
         return plain
     if one.honest is not None:
-        part, network = candidate.view.calibrating[0], one.honest
+        part, network = candidate.variant.calibrating[0], one.honest
         if candidate.linear is not None:
             linear = scored_network(job, candidate.linear)
-            network = linear and WithLinear(network, linear, candidate.view.steps, one.factor)
+            network = linear and WithLinear(network, linear, candidate.variant.steps, one.factor)
     elif not one.held_out:
         network = scored_network(job, candidate)
     if network is None:

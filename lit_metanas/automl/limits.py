@@ -62,7 +62,7 @@ class LimitedSpace:
         }
         self.within = space.limited(self._excess) if limits.given else space
 
-    def begin(self, incumbent: Mapping[str, str]) -> Architecture:
+    def network_near(self, incumbent: Mapping[str, str]) -> Architecture:
         """The usual network, by labels of choices or groups; if it is above a limit, a smaller one near it."""
         wanted = self.space.by_choice(incumbent)
         known = {one.name: wanted[one.name] for one in self.space.choices if wanted.get(one.name) in one.labels}

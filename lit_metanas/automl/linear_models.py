@@ -15,8 +15,8 @@ from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import scored_network, train_linear_fully
+from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import joined
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
@@ -50,10 +50,10 @@ class LinearTrainings:
     """
 
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
-        assert job.linear_views is not None
-        self.views, self.kind, self.share = job.linear_views, job.kind, plan.shares.linear
-        self.examples = examples = len(self.views.usual.task.train)
-        space, batch = self.views.space, Recipe().batch_size
+        assert job.linear_variants is not None
+        self.variants, self.kind, self.share = job.linear_variants, job.kind, plan.shares.linear
+        self.examples = examples = len(self.variants.usual.task.train)
+        space, batch = self.variants.space, Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.decays: Sequence[float] = LINEAR_DECAYS
         self.solved: SolvedModels | None = None
@@ -67,12 +67,12 @@ class LinearTrainings:
             learning_rate=LINEAR_RATE,
             inherit=False,
         )
-        self._view, known = self.views.changes(self.views.usual), self.views.labels
+        self._choice, known = self.variants.changes(self.variants.usual), self.variants.labels
         if self.kind.linear_view in known:
-            self._view = {PREPROCESSING: self.kind.linear_view}
-        elif seen in known and seen not in job.views.encoded:
-            self._view = {PREPROCESSING: seen}
-        self._estimator = job.estimator(self.views, self.recipe).with_recipe(self._view)
+            self._choice = {PREPROCESSING: self.kind.linear_view}
+        elif seen in known and seen not in job.variants.encoded:
+            self._choice = {PREPROCESSING: seen}
+        self._estimator = job.estimator(self.variants, self.recipe).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
         """The step that the FLOPs of everything after the search pay for, with an epoch of a network; 0 is none."""
@@ -105,20 +105,20 @@ class LinearTrainings:
         begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
-            view, cost = self.views.of(self._view), score.cost
+            variant, cost = self.variants.of(self._choice), score.cost
             fields: dict[str, RecipeValue] = {"learning_rate": LINEAR_RATE, "weight_decay": decay}
-            fields |= self.views.changes(view)
-            found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
+            fields |= self.variants.changes(variant)
+            found = SearchOutcome(architecture, score.weights, SearchRecord(variant.task.id), recipe=fields)
             (label,) = architecture.values()
             recipe = replace(self.recipe, weight_decay=decay)
-            model = Candidate(found, view, score.value, recipe, self.kind.features[label])
+            model = Candidate(found, variant, score.value, recipe, self.kind.features[label])
         return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
 
     @cached_property
     def _models(self) -> Sequence[Architecture]:
         """The models that are within the limits, as many of them as are tried."""
-        known, refusal = self.views.space.architectures(), self.views.refusal
-        return [*islice((one for one in known if refusal(one, self._view) is None), self.tried)]
+        known, refusal = self.variants.space.architectures(), self.variants.refusal
+        return [*islice((one for one in known if refusal(one, self._choice) is None), self.tried)]
 
     @cached_property
     def _steps(self) -> Sequence[tuple[float, float]]:
@@ -146,7 +146,7 @@ class LinearTrainings:
     @property
     def examples_ratio(self) -> float:
         """How many times as many examples the last training has as a short one."""
-        usual, batch = self.views.usual, self.recipe.batch_size
+        usual, batch = self.variants.usual, self.recipe.batch_size
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
 
@@ -158,15 +158,19 @@ def train_linear(known: Known) -> float:
     result.
     """
     job, plan, network = known.job, known.plan, known.found_network
-    if job.linear_views is None:
+    if job.linear_variants is None:
         return limited_flops(known, flops_after_search(known))
     # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
-    models, epoch, longest = LinearTrainings(job, plan, network.view.label), known.begun.last_epoch(network.found), 0.0
+    models, epoch, longest = (
+        LinearTrainings(job, plan, network.variant.label),
+        known.setup.last_epoch(network.found),
+        0.0,
+    )
     number = models.affordable(planned, epoch=epoch)
     if number:
-        known.budget.begin("training linear models")
+        known.budget.start_part("training linear models")
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
@@ -211,12 +215,14 @@ def compare(known: Known, best: Candidate) -> Candidate:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
-        spare = min(share * known.left, known.left - known.begun.last_epoch(network.found) - best.last_cost.flops)
-        epochs = int(spare / known.begun.epoch_of(network.found.architecture, network.view, network.view.task.train))
+        spare = min(share * known.left, known.left - known.setup.last_epoch(network.found) - best.last_cost.flops)
+        epochs = int(
+            spare / known.setup.epoch_of(network.found.architecture, network.variant, network.variant.task.train)
+        )
         epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break
-        known.budget.begin("training the best network on, as a linear model is better so far")
+        known.budget.start_part("training the best network on, as a linear model is better so far")
         network = train_on(known, network, epochs)
         chosen = best_of([network, best], examples)
     known.sentence = describe_both(best, network, chosen)
@@ -240,15 +246,15 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
 
     With limits of latency and size there is none, as these are no sums of two.
     """
-    view, found = network.view, network.found
+    variant, found = network.variant, network.found
     unknown = found.weights is None or linear.found.weights is None
-    if unknown or not job.kind.averages_linear or {"latency", "size"} & job.views.limits.given.keys():
+    if unknown or not job.kind.averages_linear or {"latency", "size"} & job.variants.limits.given.keys():
         return []
-    if job.options.pareto or not view.limited.members(found.architecture, 1, linear.measured):
+    if job.options.pareto or not variant.limited.members(found.architecture, 1, linear.measured):
         return []
     with suppress(*FAILURES):
-        if both := joined(view, linear.view):
-            mean, val = replace(network, view=both, network=network, linear=linear), validation_part(both.task)
+        if both := joined(variant, linear.variant):
+            mean, val = replace(network, variant=both, network=network, linear=linear), validation_part(both.task)
             if built := scored_network(job, mean):
                 value = judge(built.to(val.inputs.device).eval(), val, both.task.goal).value
                 return [replace(mean, value=value)]
@@ -261,7 +267,7 @@ def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
     An interrupt leaves no worse weights, while the comparison goes on with the last ones.
     """
     begin, found, job = perf_counter(), network.found, known.job
-    estimator = job.estimator(job.views, known.begun.recipe, known.plan.precision)
+    estimator = job.estimator(job.variants, known.setup.recipe, known.plan.precision)
     estimator = estimator.with_recipe({**found.recipe, "epochs": epochs})
     cost = estimator.cost(found.architecture, 1.0)
     with suppress(*FAILURES):

@@ -14,7 +14,7 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.reading.views import View, Views, joined
+from lit_metanas.automl.reading.input_variants import InputVariant, InputVariants, joined
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
@@ -122,7 +122,7 @@ class OutputFolder:
             self._write_state()
             remove_files(self.trainings, KEPT_SCORE)
 
-    def finished(self, views: Views) -> SearchResult | None:
+    def finished(self, variants: InputVariants) -> SearchResult | None:
         """The result of a finished search, read from its files; None if it has not finished."""
         if self._done is None:
             return None
@@ -133,10 +133,10 @@ class OutputFolder:
             if result.front and result.traded not in MEASURES:
                 raise ValueError("'traded' is no measure")
             front = [
-                self._with_network(one, own_folder(self.front, name), views)
+                self._with_network(one, own_folder(self.front, name), variants)
                 for name, one in zip(result.front_names, result.front, strict=True)
             ]
-            return replace(self._with_network(result, self.path, views), front=tuple(front))
+            return replace(self._with_network(result, self.path, variants), front=tuple(front))
         except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"'{self.path}' has a finished search that cannot be read ({str(error).rstrip('.')}): delete the "
@@ -207,35 +207,35 @@ class OutputFolder:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": self._done}
         write_whole(self.path / STATE, json.dumps(state, indent=1))
 
-    def _with_network(self, result: SearchResult, folder: Path, views: Views) -> SearchResult:
+    def _with_network(self, result: SearchResult, folder: Path, variants: InputVariants) -> SearchResult:
         """A result with its network, whose weights are read, and the parts of its task."""
-        network, view = _fresh_network(result, views)
-        network = whole_network(view.task, network)
+        network, variant = _fresh_network(result, variants)
+        network = whole_network(variant.task, network)
         network.load_state_dict(read_weights(folder / WEIGHTS))
-        seen = seen_task(view.task)
+        seen = seen_task(variant.task)
         return replace(
             result,
-            network=network.to(view.task.train.inputs.device).eval(),
+            network=network.to(variant.task.train.inputs.device).eval(),
             objective=read_description(folder / DESCRIPTION).objective,  # with what it learned of validation examples
             preprocessing=seen.preprocessing,
             tested=seen.test,
         )
 
 
-def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, View]:
+def _fresh_network(result: SearchResult, variants: InputVariants) -> tuple[nn.Module, InputVariant]:
     """The network or ensemble of a result, alone or with a linear model, with fresh weights, and the data for it."""
     if not 1 <= result.ensemble <= MOST_MEMBERS:
         raise ValueError(f"'{STATE}' has an ensemble of {result.ensemble} networks")
-    view = views.labelled(result.view)
-    task = view.task
-    space = views.space if result.space == views.space.name else linear_space_of(result.architecture)
+    variant = variants.labelled(result.view)
+    task = variant.task
+    space = variants.space if result.space == variants.space.name else linear_space_of(result.architecture)
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced by those of the file
         network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
         if result.linear is None:
-            return network, view
+            return network, variant
         linear = linear_space_of(result.linear)
-        other = views.in_space(linear).labelled(result.linear_view)
-        if (both := joined(view, other)) is None:
+        other = variants.in_space(linear).labelled(result.linear_view)
+        if (both := joined(variant, other)) is None:
             raise ValueError(f"'{STATE}' has a linear model that reads other examples")
         model = build_network(linear, result.linear, other.task.shape, task.way)
     return WithLinear(network, model, both.steps), both

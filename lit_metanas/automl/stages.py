@@ -11,7 +11,7 @@ from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
 from lit_metanas.automl.budget_plan import most_that_fits
-from lit_metanas.automl.candidates import Beginning, Candidate, Known, Trained, begin, best_of, network_of
+from lit_metanas.automl.candidates import Candidate, Known, SearchSetup, Trained, best_of, network_of, set_up_search
 from lit_metanas.automl.last_training import (
     LastTrainingError,
     as_scored,
@@ -23,7 +23,7 @@ from lit_metanas.automl.last_training import (
 from lit_metanas.automl.linear_models import compare, describe_both, mean_of, outcome_in_words, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
@@ -42,7 +42,7 @@ def run_stages(job: Job) -> SearchResult:
 
     After Ctrl-C, SIGTERM or a failed last training, the best so far is tested instead.
     """
-    known, searcher = plan_budget(begin(job))
+    known, searcher = plan_budget(set_up_search(job))
     with show_progress(known.budget, job.options.progress):
         try:
             run_search(known, searcher)
@@ -57,66 +57,66 @@ def run_stages(job: Job) -> SearchResult:
             known.stopped, known.failure = True, str(error)
             warnings.warn(f"{known.failure}: the best so far is taken.", stacklevel=2)
         if known.stopped:
-            known.budget.begin(f"{TESTING} the best so far")
+            known.budget.start_part(f"{TESTING} the best so far")
             take_best(known)
-        known.budget.begin(TESTING)
+        known.budget.start_part(TESTING)
         return collect(known, [tested(known, one) for one in known.trained])
 
 
-def plan_budget(begun: Beginning) -> tuple[Known, Halving]:
+def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     """Divide the budget, unless the output has a plan already; what is known then, and the searcher."""
-    job = begun.job
-    made = (job.folder and job.folder.plan) or divide(begun)
+    job = setup.job
+    made = (job.folder and job.folder.plan) or divide(setup)
     job.keep(made)
-    begun = replace(begun, shares=made.shares)  # a search that goes on keeps its shares
-    numbers = begun.rungs(made.search)
+    setup = replace(setup, shares=made.shares)  # a search that goes on keeps its shares
+    numbers = setup.rungs(made.search)
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
-    searcher = searcher_of(begun, numbers)
-    budget = ToldBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
+    searcher = searcher_of(setup, numbers)
+    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
-    most = max(made.shares.longest, int(made.search / sum(numbers) / begun.epoch))
-    estimator = job.estimator(job.views, begun.recipe, made.precision).with_recipe({"epochs": most})
-    return Known(begun, made, budget, BestSoFar(estimator, job.task.id)), searcher
+    most = max(made.shares.longest, int(made.search / sum(numbers) / setup.epoch))
+    estimator = job.estimator(job.variants, setup.recipe, made.precision).with_recipe({"epochs": most})
+    return Known(setup, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
 
-def searcher_of(begun: Beginning, numbers: Sequence[int]) -> Halving:
+def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
     """The searcher of a single network, or of a front, with so many candidates in each rung."""
-    views, shares = begun.job.views, begun.rung_shares(numbers)
-    if begun.points > 1:
+    variants, shares = setup.job.variants, setup.rung_shares(numbers)
+    if setup.points > 1:
         return FrontHalving(
-            measure=begun.job.options.pareto or "",
+            measure=setup.job.options.pareto or "",
             candidates=numbers,
             rungs=shares,
-            points=begun.points,
-            allowance=begun.job.examples**-0.5,  # two standard errors, at most
-            train=begun.searched_fields,
-            later=views.choice,
-            first=begun.first[: numbers[0]],
+            points=setup.points,
+            allowance=setup.job.examples**-0.5,  # two standard errors, at most
+            train=setup.searched_fields,
+            later=variants.choice,
+            first=setup.first[: numbers[0]],
         )
     return EvolvingHalving(
-        first=begun.first,
+        first=setup.first,
         candidates=numbers,
         rungs=shares,
         # A third of each rung, if it has four or more, are new: changes of those that were best before.
         survivors=[*(number - number // 3 * (number > 3) for number in numbers[1:]), 1],
         finish=False,
-        train={name: list(values) for name, values in begun.searched_fields.items()},
-        later=views.choice,
-        examples=begun.job.examples,
+        train={name: list(values) for name, values in setup.searched_fields.items()},
+        later=variants.choice,
+        examples=setup.job.examples,
     )
 
 
 def run_search(known: Known, searcher: Halving) -> None:
     """Search a network, or a front of them."""
     job = known.job
-    known.budget.begin(SEARCHING)
-    # With several views the estimator knows which networks are above a limit.
-    space = job.views.space if job.views.labels else job.views.usual.limited.within
+    known.budget.start_part(SEARCHING)
+    # With several variants the estimator knows which networks are above a limit.
+    space = job.variants.space if job.variants.labels else job.variants.usual.limited.within
     # The searcher charges `known.budget`, which is shared: `known.budget.spent` is then what the search has cost.
     outcome = searcher.run(known.estimator, space, known.budget, job.options.seed, problem=job.task.id)
-    known.network = network_in_time(known.begun, outcome)
-    known.front = [network_of(known.begun, one) for one in outcome.front]
+    known.network = network_in_time(known.setup, outcome)
+    known.front = [network_of(known.setup, one) for one in outcome.front]
 
 
 def score_trees(known: Known) -> None:
@@ -124,21 +124,21 @@ def score_trees(known: Known) -> None:
     task, plan, begin = known.job.task, known.plan, perf_counter()
     if trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return
-    known.budget.begin("scoring boosted trees")
+    known.budget.start_part("scoring boosted trees")
     with suppress(*FAILURES):
         known.trees = judge_trees(task, known.job.options.seed)
     known.count(Cost(seconds=perf_counter() - begin))
 
 
-def network_in_time(begun: Beginning, outcome: SearchOutcome) -> Candidate:
+def network_in_time(setup: SearchSetup, outcome: SearchOutcome) -> Candidate:
     """The network that the search found; if it now takes longer than allowed, the best that does not."""
-    network = network_of(begun, outcome)
+    network = network_of(setup, outcome)
     if (reason := network.too_slow) is None:
         return network
     for trial in sorted((one for one in outcome.record.trials if one.scored), key=lambda one: -one.value):
         # The outcome has the weights of its own network alone.
-        weights, recipe = begun.job.views.weights, trial.recipe
-        other = network_of(begun, replace(outcome, architecture=trial.architecture, weights=weights, recipe=recipe))
+        weights, recipe = setup.job.variants.weights, trial.recipe
+        other = network_of(setup, replace(outcome, architecture=trial.architecture, weights=weights, recipe=recipe))
         if other.too_slow is None:
             return other
     raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
@@ -156,15 +156,15 @@ def train_one(known: Known, linear: Candidate | None) -> None:
             known.trained.append(trained)
             return
         chosen = known.found_network
-    left, measures = min(known.left, known.begun.useful(chosen.found)), None
+    left, measures = min(known.left, known.setup.useful(chosen.found)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
         measures = known.averaged.candidate.measured
-    members = known.begun.members(chosen.found, left, linear_measures=measures)
+    members = known.setup.members(chosen.found, left, linear_measures=measures)
     if members == 1:
-        known.budget.begin("training the chosen network")
+        known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
-    epochs = max(1, int(left / members / known.begun.last_epoch(chosen.found) + 1e-6))
+    epochs = max(1, int(left / members / known.setup.last_epoch(chosen.found) + 1e-6))
     train_fully(known, chosen, epochs, members)
 
 
@@ -173,16 +173,16 @@ def train_front(known: Known, best: Candidate | None) -> None:
 
     A network that is too slow now is left out. ``best`` is the best linear model, if there is any.
     """
-    network, last_epoch = known.found_network, known.begun.last_epoch
-    own = network.found.architecture, network.view.label
-    others = [one for one in known.front if (one.found.architecture, one.view.label) != own]
+    network, last_epoch = known.found_network, known.setup.last_epoch
+    own = network.found.architecture, network.variant.label
+    others = [one for one in known.front if (one.found.architecture, one.variant.label) != own]
     front = [network, *(one for one in others if one.too_slow is None)]
     linear = linear_front(known, front, known.left - last_epoch(network.found))
     left = known.left - sum(one.last_cost.flops for one in linear)
-    front = front[: max(1, known.begun.points - len(linear))]
+    front = front[: max(1, known.setup.points - len(linear))]
     epochs, failed = shared_epochs([last_epoch(one.found) for one in front], left, known.plan.shares.longest), ""
     for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
-        known.budget.begin(f"training network {place} of {len(epochs)}")
+        known.budget.start_part(f"training network {place} of {len(epochs)}")
         try:
             train_fully(known, one, number)
         except LastTrainingError as error:  # as without memory, which a smaller network may need less of
@@ -211,7 +211,7 @@ def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list
     """
     measure, models = known.job.options.pareto or "", (*front, *known.linear)
     # What is to be large: minus the measure, and the validation score.
-    points = [(-one.view.limited.measures[measure](one.found.architecture), one.value) for one in models]
+    points = [(-one.variant.limited.measures[measure](one.found.architecture), one.value) for one in models]
     chosen: dict[Architecture, Candidate] = {}
     for place in non_dominated(points):
         model = models[place]
@@ -250,7 +250,7 @@ def take_best(known: Known) -> None:
     if known.network is None:
         if known.estimator.outcome is None:
             raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
-        known.network = network_in_time(known.begun, known.estimator.outcome)
+        known.network = network_in_time(known.setup, known.estimator.outcome)
     network, scored = known.network, as_scored(job, known.network)
     linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
     if known.trained:
@@ -280,23 +280,23 @@ def take_best(known: Known) -> None:
 def tested(known: Known, one: Trained) -> SearchResult:
     """Test a trained network once, and collect everything that is known of it."""
     job, plan, network = known.job, known.plan, known.found_network
-    candidate, view, learned = one.candidate, one.candidate.view, one.candidate.network or one.candidate
+    candidate, variant, learned = one.candidate, one.candidate.variant, one.candidate.network or one.candidate
     linear, linear_view, size = None, "", None
     if candidate.linear is not None:
-        linear, linear_view = candidate.linear.found.architecture, candidate.linear.view.label
+        linear, linear_view = candidate.linear.found.architecture, candidate.linear.variant.label
         networks = members_of(one.child.network)
-        size = learned.view.size(candidate.found.architecture, networks) + candidate.linear.view.size(linear)
-    space = job.views.usual.limited.within
+        size = learned.variant.size(candidate.found.architecture, networks) + candidate.linear.variant.size(linear)
+    space = job.variants.usual.limited.within
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     result = result_of(
-        replace(view.task, objective=calibrated(job, one)),
-        view.limited.space,
+        replace(variant.task, objective=calibrated(job, one)),
+        variant.limited.space,
         replace(candidate.found, record=record, untried=network.found.untried),
-        one.child.to(view.task.train.inputs.device),
-        learned=len(view.task.train if one.held_out else learned.view.learned),
+        one.child.to(variant.task.train.inputs.device),
+        learned=len(variant.task.train if one.held_out else learned.variant.learned),
         cost=known.budget.spent,
         training_cost=one.cost,
-        meta_cost=cost_of(known.begun.records) + job.views.meta_cost,
+        meta_cost=cost_of(known.setup.records) + job.variants.meta_cost,
         validated=candidate.value,
         precision=plan.precision,
         size=size,
@@ -306,8 +306,8 @@ def tested(known: Known, one: Trained) -> SearchResult:
         budget = (plan.search, plan.training)
     return replace(
         result,
-        view=view.label,
-        encoding_cost=job.views.encoding_cost,
+        view=variant.label,
+        encoding_cost=job.variants.encoding_cost,
         budget=budget,
         pace=plan.pace or nan,
         latency=_latency(result, plan.threads),
@@ -330,7 +330,7 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
         front = [by_size[size] for size in sorted(by_size)]
     first, returned = ranked[0], [ranked[0], *front]
     unreturned = known.lost_cost.flops + sum(one.training_cost.flops for one in ranked if one not in returned)
-    if first.space == known.job.views.space.name:  # which goes on from the weights that it was compared with
+    if first.space == known.job.variants.space.name:  # which goes on from the weights that it was compared with
         unreturned -= known.trained_on_flops
     return replace(
         first,

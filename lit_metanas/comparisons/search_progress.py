@@ -22,7 +22,7 @@ SEARCHING, TESTING = "searching", "testing"
 """The part of a search in which the budget is spent, and the beginning of the last part's name."""
 
 
-class ToldBudget(Budget):
+class ReportedBudget(Budget):
     """A budget that reports its progress; ``after`` are FLOPs that are spent after the search."""
 
     def __init__(
@@ -49,7 +49,7 @@ class ToldBudget(Budget):
         self._trained += flops
         self.changed()
 
-    def begin(self, part: str) -> None:
+    def start_part(self, part: str) -> None:
         """Set the name of the next part."""
         self.part = part
         self.changed()
@@ -85,7 +85,7 @@ class ToldBudget(Budget):
 class _Log:
     """Prints a line where a part begins and at each tenth of the budget, and none of a fast search."""
 
-    def __init__(self, budget: ToldBudget) -> None:
+    def __init__(self, budget: ReportedBudget) -> None:
         self._budget = budget
         self._begin = self._printed = perf_counter()
         self._part, self._tenth = "", 0
@@ -105,13 +105,13 @@ class _Log:
 
 
 @contextmanager
-def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
+def show_progress(budget: ReportedBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
     """Show a line on a terminal, or print lines to a log; yields the function that names the current part."""
     console = Console(stderr=True)
     if not wanted or not (console.is_terminal or console.is_jupyter):
         if wanted:
             budget.changed = _Log(budget)
-        yield budget.begin
+        yield budget.start_part
         return
     line = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console,
@@ -125,4 +125,4 @@ def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], 
             line.update(shown, description=spent, completed=budget.share)
 
         budget.changed = show
-        yield budget.begin
+        yield budget.start_part

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_progress import SEARCHING, ReportedBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.tested_part import reach_of, shown_predictions, tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
@@ -136,7 +136,7 @@ def search(
     with (
         undisturbed(task, threads),
         worker_processes(number_of_workers(workers, flops=flops or 0.0, device=task.train.inputs.device)),
-        show_progress(budget := ToldBudget(task, searcher, queries=queries, flops=flops), progress) as show,
+        show_progress(budget := ReportedBudget(task, searcher, queries=queries, flops=flops), progress) as show,
     ):
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)

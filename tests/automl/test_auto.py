@@ -13,11 +13,11 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.candidates import begin
+from lit_metanas.automl.candidates import set_up_search
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import Views
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
@@ -252,9 +252,9 @@ def test_a_space_of_ones_own_needs_no_network_of_the_kind(
     own = {"depth": "2", "width": "8"}
     monkeypatch.setattr(ImageKind, "first", ({"stem": "patch_4"}, {"width": "16"}, own))
     options = AutoOptions(arrays, flops=6e6, progress=False)
-    views = Views(read_given(arrays), {}, space, options.limits)
-    begun = begin(Job(options, kind_named("images"), views, None, None, began=0.0, reading=0.0))
-    assert [query.architecture for query in begun.first] == [complete(space, own)]
+    variants = InputVariants(read_given(arrays), {}, space, options.limits)
+    setup = set_up_search(Job(options, kind_named("images"), variants, None, None, began=0.0, reading=0.0))
+    assert [query.architecture for query in setup.first] == [complete(space, own)]
 
 
 @pytest.mark.parametrize("upright", [True, False])

@@ -193,8 +193,8 @@ def test_its_validation_score_is_that_of_what_was_searched(call: Call, monkeypat
     network, linear, mean = compared[0]
     scores = []
     for one in (network, linear):
-        child = chosen_child(one.view.task, one.view.limited.space, one.found, lm.Recipe(), 0).network.eval()
-        val = validation_part(one.view.task)
+        child = chosen_child(one.variant.task, one.variant.limited.space, one.found, lm.Recipe(), 0).network.eval()
+        val = validation_part(one.variant.task)
         with torch.no_grad():
             scores.append(child(val.inputs))
     for one, own in zip((network, linear, mean), (*scores, scores[0] + scores[1]), strict=True):

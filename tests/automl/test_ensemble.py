@@ -18,8 +18,8 @@ from lit_metanas.automl import budget_plan, last_training, stages
 from lit_metanas.automl.last_training import SEEDS_APART
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
@@ -44,7 +44,7 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
     """Training FLOPs of an epoch of the network that the search begins with, on all but the test part."""
     task = read_given(arrays)
-    usual = LimitedSpace(space, NetworkLimits(), task).begin({})
+    usual = LimitedSpace(space, NetworkLimits(), task).network_near({})
     return training_cost(space, usual, task.shape, task.way, images=len(all_but_test(task))).flops
 
 
@@ -235,11 +235,11 @@ def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypa
     generator, task = torch.Generator().manual_seed(5), read_given(arrays)
     state = space.supernet((1, 8, 8)).state_dict()
     options = AutoOptions(task, flops=(1e6, 2e6), progress=False)
-    views = Views(task, {}, space, options.limits)
-    views.weights = {name: torch.rand(own.shape, generator=generator) for name, own in state.items()}
-    job = Job(options, kind_named("images"), views, None, None, began=0.0, reading=0.0)
+    variants = InputVariants(task, {}, space, options.limits)
+    variants.weights = {name: torch.rand(own.shape, generator=generator) for name, own in state.items()}
+    job = Job(options, kind_named("images"), variants, None, None, began=0.0, reading=0.0)
     result = stages.run_stages(job)
     assert result.ensemble == len(begun) > 2
-    expected = space.child(result.architecture, (1, 8, 8), 2, views.weights).state_dict()
+    expected = space.child(result.architecture, (1, 8, 8), 2, variants.weights).state_dict()
     for member in begun[1:]:
         assert same_tensors({**expected, **{k: v for k, v in member.items() if k.startswith("head")}}, member)

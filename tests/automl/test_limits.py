@@ -28,7 +28,7 @@ def test_the_size_is_that_of_the_exported_program(tmp_path: Path) -> None:
     hopeless = LimitedSpace(SPACE, NetworkLimits(size=50), TASK)
     assert "its weights alone are" in (hopeless.within.violation(small) or "")
     with pytest.raises(ValueError, match=r"is within max_size = 50 bytes: the nearest is [\d,]+ bytes as exported"):
-        hopeless.begin({})
+        hopeless.network_near({})
     found = lm.auto(TASK, flops=4e6, space=SPACE, max_size=size + 20_000, output=tmp_path / "out", progress=False)
     assert (tmp_path / "out" / "model.pt2").stat().st_size <= size + 20_000
     assert exported_bytes(SPACE, TASK, found.architecture) == (tmp_path / "out" / "model.pt2").stat().st_size
@@ -64,11 +64,11 @@ def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(mo
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:
     free = LimitedSpace(SPACE, NetworkLimits(), TASK)
     wanted = {"depth": "2", "width": "16", "kernel": "3", "unknown": "label", "pool": "none"}
-    usual = free.begin(wanted)
+    usual = free.network_near(wanted)
     assert (usual["depth"], usual["layer2.width"], usual["layer1.kernel"]) == ("2", "16", "3")
     limit = free.measures["parameters"](usual) / 4
     limited = LimitedSpace(SPACE, NetworkLimits(parameters=limit), TASK)
-    begun = limited.begin(wanted)
+    begun = limited.network_near(wanted)
     assert limit / 4 < limited.measures["parameters"](begun) <= limit
 
 
@@ -80,5 +80,5 @@ def test_the_nearest_is_told_where_nothing_meets_a_limit() -> None:
         "parameters. Raise max_parameters to that; in Python you can give another 'space', too."
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        limited.begin({})
-    assert LimitedSpace(SPACE, NetworkLimits(parameters=smallest), TASK).begin({}) is not None
+        limited.network_near({})
+    assert LimitedSpace(SPACE, NetworkLimits(parameters=smallest), TASK).network_near({}) is not None

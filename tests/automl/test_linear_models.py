@@ -16,8 +16,8 @@ from lit_metanas.automl.budget_plan import FRONT_POINTS, BudgetPlan
 from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearTrainings
 from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.images.image_kind import ImageKind
@@ -64,8 +64,8 @@ def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> Li
     """The trainings of linear models of a task."""
     options = AutoOptions(None, flops=1.0, **limits)  # type: ignore[arg-type]
     own = kind_named(kind)
-    views = Views(task, ways or {}, own.linear_space(), options.limits)
-    job = Job(options, own, views, views, None, began=0.0, reading=0.0)
+    variants = InputVariants(task, ways or {}, own.linear_space(), options.limits)
+    job = Job(options, own, variants, variants, None, began=0.0, reading=0.0)
     return LinearTrainings(job, BudgetPlan(1.0))
 
 
@@ -362,7 +362,7 @@ def test_flops_that_are_made_to_pay_for_a_number_of_models_do(sides: Arrays, epo
     best, _, flops = trained(models, 4)
     assert best is not None
     images = models.recipe.epochs * (len(task.train) + len(task.val or ()))
-    last = training_cost(models.views.space, best.found.architecture, task.shape, task.way, images=images)
+    last = training_cost(models.variants.space, best.found.architecture, task.shape, task.way, images=images)
     assert flops + last.flops + epoch <= least  # an epoch of the network is left
 
 
@@ -372,7 +372,7 @@ def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) ->
     most, found, flops = trained(models, 9)
     assert most is not None
     assert [one.recipe.weight_decay for one in found if one] == [*NGRAM_DECAYS]
-    assert (most.view.label, most.features, most.value) == (NGRAMS, "tokens by tf-idf", 1.0)
+    assert (most.variant.label, most.features, most.value) == (NGRAMS, "tokens by tf-idf", 1.0)
     once = models._estimator.with_recipe({"preprocessing": NGRAMS}).cost(most.found.architecture, 1.0)
     assert flops == len(NGRAM_DECAYS) * once.flops
     none = of_texts(letters, max_parameters=1_000)

@@ -14,10 +14,10 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import Pace, divide, search_flops
 from lit_metanas.automl.budget_plan import SHARES, front_rungs, part_of_search, rungs_of
-from lit_metanas.automl.candidates import Beginning
+from lit_metanas.automl.candidates import SearchSetup
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.reading.views import Views
 from lit_metanas.automl.stages import shared_epochs
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
@@ -28,16 +28,16 @@ Arrays = tuple[np.ndarray, list[str]]
 pytestmark = pytest.mark.usefixtures("short_trials")
 
 
-def beginning(**options: Any) -> Beginning:
+def search_setup(**options: Any) -> SearchSetup:
     """Of a table, a small network first and one of a hundred times as many multiply-adds."""
     rows = np.random.default_rng(0).random((1000, 10))
     task = lm.task_from_arrays(rows, [0, 1] * 500, preprocessing=lm.kinds.Columns(scale="standardised"))
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
-    views = Views(task, {}, space, NetworkLimits())
+    variants = InputVariants(task, {}, space, NetworkLimits())
     given = AutoOptions(None, **options)
-    job = Job(given, kind_named("rows"), views, None, None, began=perf_counter(), reading=0.0)
-    return Beginning(job, [], both, lm.Recipe(), {}, shares=replace(SHARES, search=0.5))
+    job = Job(given, kind_named("rows"), variants, None, None, began=perf_counter(), reading=0.0)
+    return SearchSetup(job, [], both, lm.Recipe(), {}, shares=replace(SHARES, search=0.5))
 
 
 def test_minutes_become_flops_by_a_measured_pace(
@@ -90,22 +90,22 @@ def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpac
 
 
 def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = beginning(minutes=1)
-    usual = begun.job.views.usual
-    small, large = (begun.epoch_of(one, usual, usual.task.train) for one in begun.timed)
+    setup = search_setup(minutes=1)
+    usual = setup.job.variants.usual
+    small, large = (setup.epoch_of(one, usual, usual.task.train) for one in setup.timed)
     paced(monkeypatch, large / 100)  # an epoch of the large one takes 100 s of 60
-    divided = divide(begun)  # was refused: give 0.1 minutes or more
+    divided = divide(setup)  # was refused: give 0.1 minutes or more
     assert small <= divided.search <= 1.01 * small + 1
     assert divided.expected > 50 * large / 100
 
 
 def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
-    flops = 300 * beginning().epoch  # thousands of epochs of the first network
-    assert divide(beginning(flops=flops)).search == pytest.approx(0.5 * flops)
+    flops = 300 * search_setup().epoch  # thousands of epochs of the first network
+    assert divide(search_setup(flops=flops)).search == pytest.approx(0.5 * flops)
 
 
 def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
-    assert divide(beginning(flops=1e24)).search == pytest.approx(1e24)
+    assert divide(search_setup(flops=1e24)).search == pytest.approx(1e24)
 
 
 def test_candidates_grow_with_the_budget() -> None:
@@ -117,10 +117,10 @@ def test_candidates_grow_with_the_budget() -> None:
 
 
 def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
-    begun = beginning()
-    assert begun.rung_shares((1,)) == [1.0]
-    assert begun.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
-    assert beginning(pareto="flops").rung_shares((3, 1)) == [0.75, 0.25]
+    setup = search_setup()
+    assert setup.rung_shares((1,)) == [1.0]
+    assert setup.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
+    assert search_setup(pareto="flops").rung_shares((3, 1)) == [0.75, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
@@ -147,9 +147,9 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
-    begun, pace = beginning(), Pace(flops=1e9, building=0.05, scoring=0.00025)  # of 200 examples
-    vars(begun)["trial_flops"] = 3e8
-    flops_of = partial(search_flops, begun, pace)
+    setup, pace = search_setup(), Pace(flops=1e9, building=0.05, scoring=0.00025)  # of 200 examples
+    vars(setup)["trial_flops"] = 3e8
+    flops_of = partial(search_flops, setup, pace)
     for seconds in (1.0, 10.0, 100.0):
         flops = flops_of(seconds)
         taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1

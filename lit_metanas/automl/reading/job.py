@@ -16,8 +16,8 @@ from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
-from lit_metanas.automl.reading.view_estimator import ViewEstimator
-from lit_metanas.automl.reading.views import Views
+from lit_metanas.automl.reading.input_variants import InputVariants
+from lit_metanas.automl.reading.variant_estimator import VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
@@ -68,8 +68,8 @@ class Job:
 
     options: AutoOptions
     kind: Kind
-    views: Views
-    linear_views: Views | None  # the same data for linear models; None compares with none
+    variants: InputVariants
+    linear_variants: InputVariants | None  # the same data for linear models; None compares with none
     folder: OutputFolder | None
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
@@ -80,16 +80,16 @@ class Job:
     @property
     def task(self) -> Task:
         """The data under the usual preprocessing."""
-        return self.views.usual.task
+        return self.variants.usual.task
 
     @property
     def examples(self) -> int:
         """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
         return self.task.goal.examples_worth(validation_part(self.task).labels)
 
-    def estimator(self, views: Views, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
-        """What trains candidates under any view; the output keeps their scores and weights."""
-        plain = ViewEstimator(views, self.options.seed, recipe, precision=precision)
+    def estimator(self, variants: InputVariants, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
+        """What trains candidates under any variant; the output keeps their scores and weights."""
+        plain = VariantEstimator(variants, self.options.seed, recipe, precision=precision)
         if self.folder is None:
             return plain
         return self.folder.kept(plain)
@@ -158,20 +158,20 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
             options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
-        views = Views(task, ways, space, options.limits, start, **more)
-        views.read_encoded()
+        variants = InputVariants(task, ways, space, options.limits, start, **more)
+        variants.read_encoded()
         if start is not None:
-            options.say(f"{views.beginning} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
+            options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
         elif not encoders and options.limits.given:
-            usual, views = views.usual.label, views.fitting()
-            if views.usual.label != usual:
-                options.say(f"no network for {usual} is within the limits: begins with {views.usual.label}.")
+            usual, variants = variants.usual.label, variants.fitting()
+            if variants.usual.label != usual:
+                options.say(f"no network for {usual} is within the limits: begins with {variants.usual.label}.")
         linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
         if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
-            linear = views.in_space(kind.linear_space())
-        settings = _settings(options, kind, views, linear, encoders, reading)
+            linear = variants.in_space(kind.linear_space())
+        settings = _settings(options, kind, variants, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
-        yield Job(options, kind, views, linear, folder, began, seconds, read, start, teacher)
+        yield Job(options, kind, variants, linear, folder, began, seconds, read, start, teacher)
 
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
@@ -229,8 +229,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
 def _settings(
     options: AutoOptions,
     kind: Kind,
-    views: Views,
-    linear: Views | None,
+    variants: InputVariants,
+    linear: InputVariants | None,
     encoders: Mapping[str, Encoder],
     reading: FileReading,
 ) -> dict[str, Any]:
@@ -239,16 +239,16 @@ def _settings(
     if reading.sampled:
         sample[READ_SHARE] = reading.share
     return sample | {
-        "task": task_settings(views.usual.given),
+        "task": task_settings(variants.usual.given),
         READ_DATA: raw_digest(options.data, kind, options.test, options.group, options.exclude, reading),
-        "preprocessings": list(views.labels),
-        "space": settings_of(views.space),
+        "preprocessings": list(variants.labels),
+        "space": settings_of(variants.space),
         "start": _start_settings(options.start),
         TEACHER: _start_settings(options.teacher),
-        "unlabelled": views.lesson and views.lesson.digest,
+        "unlabelled": variants.lesson and variants.lesson.digest,
         "encoders": [one.digest for one in encoders.values()] or None,
         "linear_models": linear and settings_of(linear.space),
-        "limits": views.limits.settings,
+        "limits": variants.limits.settings,
         "pareto": options.pareto,
         "minutes": options.minutes,
         "flops": list(options.parts),

@@ -15,8 +15,8 @@ from PIL import Image
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.view_estimator import ViewEstimator
-from lit_metanas.automl.reading.views import Views
+from lit_metanas.automl.reading.input_variants import InputVariants
+from lit_metanas.automl.reading.variant_estimator import VariantEstimator
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
@@ -87,16 +87,16 @@ def shallow() -> lm.LayeredSpace:
     )
 
 
-def views_of(data: Any, space: lm.SearchSpace, limits: NetworkLimits | None = None, **more: Any) -> Views:
-    """All views of data."""
+def variants_of(data: Any, space: lm.SearchSpace, limits: NetworkLimits | None = None, **more: Any) -> InputVariants:
+    """All variants of data."""
     given = {"kind": None, "test": None, "group": None, **more}
     task = read_given(data, **given)
-    return Views(task, other_ways(data, task, **given), space, limits or NetworkLimits())
+    return InputVariants(task, other_ways(data, task, **given), space, limits or NetworkLimits())
 
 
-def under(views: Views, label: str) -> lm.Task:
-    """The task of a view."""
-    return views.of({PREPROCESSING: label}).task
+def under(variants: InputVariants, label: str) -> lm.Task:
+    """The task of a variant."""
+    return variants.of({PREPROCESSING: label}).task
 
 
 def test_each_view_has_the_same_examples_in_the_same_order(
@@ -105,13 +105,13 @@ def test_each_view_has_the_same_examples_in_the_same_order(
     X, y = coloured
     numbers = np.arange(40, dtype=np.float32) / 40  # what number an image is, by a colour of all its pixels
     X = np.broadcast_to(numbers[:, None, None, None], X.shape).copy()
-    views = views_of((X, y), space)
-    assert views.labels == (COLOUR, HALF, GREY)
-    shapes = [tuple(under(views, label).shape) for label in views.labels]
+    variants = variants_of((X, y), space)
+    assert variants.labels == (COLOUR, HALF, GREY)
+    shapes = [tuple(under(variants, label).shape) for label in variants.labels]
     assert shapes == [(3, 16, 16), (3, 8, 8), (1, 16, 16)]
-    for label in views.labels[1:]:
+    for label in variants.labels[1:]:
         for part in ("train", "val", "test"):
-            own, usual = getattr(under(views, label), part), getattr(views.usual.task, part)
+            own, usual = getattr(under(variants, label), part), getattr(variants.usual.task, part)
             torch.testing.assert_close(own.inputs.mean((1, 2, 3)), usual.inputs.mean((1, 2, 3)))
             assert torch.equal(own.labels, usual.labels)
 
@@ -126,22 +126,22 @@ def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace)
         return plain[label]()
 
     ways = {label: lambda label=label: counted(label) for label in plain}
-    views = Views(task, {**ways, "again": ways[GREY], "and again": ways[GREY]}, space, NetworkLimits())
+    variants = InputVariants(task, {**ways, "again": ways[GREY], "and again": ways[GREY]}, space, NetworkLimits())
     for label in (COLOUR, GREY, HALF, GREY, HALF, "again", HALF):
-        views.of({PREPROCESSING: label})
+        variants.of({PREPROCESSING: label})
     assert next(made) == 3  # none of the usual one
-    views.of({PREPROCESSING: GREY})
+    variants.of({PREPROCESSING: GREY})
     assert next(made) == 5
 
 
 def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: lm.LayeredSpace) -> None:
     architecture = space.sample(torch.Generator().manual_seed(0))
-    free = views_of(coloured, space)
+    free = variants_of(coloured, space)
     plain = {
         label: lm.estimators.TrainingEstimator(under(free, label), space, 0, lm.Recipe(epochs=2))
         for label in free.labels
     }
-    estimator = ViewEstimator(free, 0, lm.Recipe(epochs=2))
+    estimator = VariantEstimator(free, 0, lm.Recipe(epochs=2))
     for label in free.labels:
         own = estimator.with_recipe({PREPROCESSING: label, "learning_rate": 0.003})
         assert own.settings[PREPROCESSING] == label
@@ -153,8 +153,8 @@ def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: l
         assert same(architecture, fidelity=0.5).value == plain[label](architecture, fidelity=0.5).value
     sizes = {label: space.cost(architecture, under(free, label).shape, 2).flops for label in free.labels}
     assert sizes[HALF] < sizes[GREY] < sizes[COLOUR]
-    limited = views_of(coloured, space, NetworkLimits(flops=(sizes[HALF] + sizes[GREY]) / 2))
-    told = ViewEstimator(limited, 0, lm.Recipe())
+    limited = variants_of(coloured, space, NetworkLimits(flops=(sizes[HALF] + sizes[GREY]) / 2))
+    told = VariantEstimator(limited, 0, lm.Recipe())
     assert told.refusal(architecture, {PREPROCESSING: HALF}) is None
     for recipe in ({PREPROCESSING: GREY}, {PREPROCESSING: COLOUR}, {}):
         assert "multiply-adds, and the limit is" in str(told.refusal(architecture, recipe))
@@ -163,9 +163,9 @@ def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: l
 
 
 def test_data_that_change_meanwhile_are_refused_once(images: Path, space: lm.LayeredSpace) -> None:
-    views = views_of(images, space)
+    variants = variants_of(images, space)
     (images / "dark" / "0.png").unlink()
-    estimator = ViewEstimator(views, 0, lm.Recipe())
+    estimator = VariantEstimator(variants, 0, lm.Recipe())
     architecture = space.sample(torch.Generator().manual_seed(0))
     with pytest.warns(UserWarning, match=r"'grey 32x32' is left out: The data of 'images' have changed since"):
         assert estimator.refusal(architecture, {PREPROCESSING: "grey 32x32"}) is not None
@@ -270,7 +270,7 @@ def test_a_search_begins_with_a_preprocessing_that_has_a_network_within_the_limi
     ways = other_ways(tmp_path / "texts.csv", task, kind=None, test=None, group=None)
 
     def begins_with(most: float) -> str:
-        return Views(task, ways, space, NetworkLimits(parameters=most)).fitting().usual.label
+        return InputVariants(task, ways, space, NetworkLimits(parameters=most)).fitting().usual.label
 
     assert [begins_with(most) for most in (1e6, 4_000, 10)] == ["words", "characters", "words"]
     options: dict[str, Any] = {"space": space, "max_parameters": 4_000, "flops": 3e8, "records": (), "workers": 1}

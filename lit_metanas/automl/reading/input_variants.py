@@ -1,4 +1,4 @@
-"""The same data under several preprocessings."""
+"""The same data in several variants: each under one preprocessing, at one resolution, or behind one encoder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from lit_metanas.training.meta_weights import TaskStart
 # Validation examples, at most half of them, that the first network of an ensemble does not learn from.
 MOST_CALIBRATING = 300
 
-VIEWS_KEPT = 2  # views in memory at a time, apart from the usual one
+VARIANTS_KEPT = 2  # variants in memory at a time, apart from the usual one
 
 # The families of networks for the examples themselves, and for features of encoders, if both are searched.
 OWN_FAMILY, HEAD_FAMILY = "own", "heads"
@@ -52,8 +52,8 @@ def set_apart(task: Task) -> tuple[Task, Split | None]:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """The data under one preprocessing: labels, and the order of examples, are those of all views."""
+class InputVariant:
+    """The data under one preprocessing: labels, and the order of examples, are those of all variants."""
 
     label: str  # of the preprocessing
     task: Task
@@ -83,27 +83,27 @@ class View:
         return NetworkCost(networks * one.parameters, networks * one.flops)
 
 
-def joined(view: View, linear: View) -> View | None:
+def joined(variant: InputVariant, linear: InputVariant) -> InputVariant | None:
     """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
-    if view.label == linear.label:
-        return view
-    if isinstance(view.task, EncodedTask):
-        task: Task | None = with_tokens(view.task, linear.task)
+    if variant.label == linear.label:
+        return variant
+    if isinstance(variant.task, EncodedTask):
+        task: Task | None = with_tokens(variant.task, linear.task)
     else:
-        task = joined_task(view.task, linear.task)
+        task = joined_task(variant.task, linear.task)
     if task is None:
         return None
-    steps, apart = (view.task.shape[-1], linear.task.shape[-1]), view.apart
+    steps, apart = (variant.task.shape[-1], linear.task.shape[-1]), variant.apart
     if apart is not None and linear.apart is not None:
-        others = joined_task(replace(view.task, train=apart), replace(linear.task, train=linear.apart))
+        others = joined_task(replace(variant.task, train=apart), replace(linear.task, train=linear.apart))
         apart = None if others is None else others.train
-    return replace(view, task=task, given=task, whole=task, apart=apart, steps=steps)
+    return replace(variant, task=task, given=task, whole=task, apart=apart, steps=steps)
 
 
-class Views:
+class InputVariants:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
-    A *way* makes the data under one preprocessing, a *view* is what it makes, and the *label* is the name of both.
+    A *way* makes the data under one preprocessing, a *variant* is what it makes, and the *label* is the name of both.
 
     Args:
         task: the data under the usual preprocessing.
@@ -111,11 +111,11 @@ class Views:
         space: all networks.
         limits: those of each network.
         start: what networks begin with; inputs are then made as before.
-        linear: labels of views that linear models alone are for.
+        linear: labels of variants that linear models alone are for.
         sets_apart: whether the search learns from fewer examples: errors on the others show how far the chosen network
             is off.
-        encoded: labels of views that have features of an encoder; if there are others, too, each of the two kinds has
-            networks of its own.
+        encoded: labels of variants that have features of an encoder; if there are others, too, each of the two kinds
+            has networks of its own.
         lesson: what a teacher says of the examples; networks learn that, too.
     """
 
@@ -147,13 +147,13 @@ class Views:
             ways = suited and {**dict([*ways.items()][:1]), **suited}
         self.labels = tuple(label for label in ways if label and label not in linear)
         self._ways = ways
-        self.usual = self._view(next(iter(ways), ""), task)
-        self._kept: dict[str, View] = {}
+        self.usual = self._variant(next(iter(ways), ""), task)
+        self._kept: dict[str, InputVariant] = {}
         self._failed: dict[str, str] = {}
         if start is not None:
-            self._begin_with(start)
+            self._take_start(start)
 
-    def _begin_with(self, start: TaskStart | ModelStart) -> None:
+    def _take_start(self, start: TaskStart | ModelStart) -> None:
         """Take the weights of a start; a network that is not within the limits is left out."""
         task, self.meta_cost = self.usual.task, start.cost
         with torch.random.fork_rng(devices=[]):
@@ -165,7 +165,7 @@ class Views:
                     self.start_weights[architecture] = _on(weights, task)
 
     @property
-    def beginning(self) -> str:
+    def start_in_words(self) -> str:
         """What comes from a start, as the beginning of a sentence that names it."""
         if self.start_weights:
             return "the first network is that of"
@@ -177,7 +177,7 @@ class Views:
         """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
         return self.start_weights.get(architecture, self.weights)
 
-    def fitting(self) -> Views:
+    def fitting(self) -> InputVariants:
         """The same, with a preprocessing under which a network is within the limits as the usual one.
 
         A large vocabulary alone may be above a limit of size. Of several it is the one whose first network does the
@@ -186,48 +186,50 @@ class Views:
         costs = dict[str, int]()
         for label in self.labels:
             with suppress(NoNetworkWithinError, *FAILURES):
-                view = self.labelled(label)
-                costs[label] = view.size(view.limited.begin({})).flops
-                if view is self.usual:
+                variant = self.labelled(label)
+                costs[label] = variant.size(variant.limited.network_near({})).flops
+                if variant is self.usual:
                     return self
         if not costs:
             return self
         label = min(costs, key=lambda one: costs[one])
         return self._again(self.space, [label, *self._ways], linear=self._ways.keys() - set(self.labels))
 
-    def in_space(self, space: SearchSpace) -> Views:
+    def in_space(self, space: SearchSpace) -> InputVariants:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
         return self._again(space, [label for label in self._ways if not self._families or label not in self.encoded])
 
-    def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> Views:
+    def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> InputVariants:
         """The same data under some preprocessings, the first one as the usual one."""
         ways = {label: partial(self._given, label) for label in dict.fromkeys(labels)}
         given = self._given(next(iter(labels), ""))
-        return Views(given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson)
+        return InputVariants(
+            given, ways, space, self.limits, linear=linear, sets_apart=self.sets_apart, lesson=self.lesson
+        )
 
     def _given(self, label: str) -> Task:
         return self.labelled(label).given
 
-    def of(self, recipe: RecipeFields) -> View:
-        """The view that a recipe names, or the usual one."""
+    def of(self, recipe: RecipeFields) -> InputVariant:
+        """The variant that a recipe names, or the usual one."""
         return self.labelled(self.label_of(recipe))
 
-    def labelled(self, label: str) -> View:
-        """The view of a label, which is made if it is not in memory."""
+    def labelled(self, label: str) -> InputVariant:
+        """The variant of a label, which is made if it is not in memory."""
         if label == self.usual.label:
             return self.usual
         if label not in self._ways:
             raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self._ways)}.")
         if label in self._failed:
             raise ValueError(self._failed[label])
-        view = self._kept.pop(label, None) or self._made(label)
-        self._kept[label] = view  # the last one that was asked for
-        for large in [one for one in self._kept if one not in self.encoded][:-VIEWS_KEPT]:
+        variant = self._kept.pop(label, None) or self._made(label)
+        self._kept[label] = variant  # the last one that was asked for
+        for large in [one for one in self._kept if one not in self.encoded][:-VARIANTS_KEPT]:
             del self._kept[large]
-        return view
+        return variant
 
     def space_of(self, label: str) -> SearchSpace:
-        """The networks for inputs of a view, which is not made for that."""
+        """The networks for inputs of a variant, which is not made for that."""
         return self._families.get(self._family.get(label, OWN_FAMILY), self.space)
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
@@ -240,7 +242,7 @@ class Views:
             return reason_of(error)
 
     def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-        """Labels of networks for inputs of a view as the space has them."""
+        """Labels of networks for inputs of a variant as the space has them."""
         if not self._families:
             return [*map(dict, networks)]
         return [in_family(self._family[label], one) for one in networks]
@@ -257,25 +259,25 @@ class Views:
     @property
     def encoding_cost(self) -> Cost:
         """What the features of the encoders have cost."""
-        tasks = [view.task for view in (self.usual, *self._kept.values())]
+        tasks = [variant.task for variant in (self.usual, *self._kept.values())]
         return sum((one.encoding_cost for one in tasks if isinstance(one, EncodedTask)), Cost())
 
     def label_of(self, recipe: RecipeFields) -> str:
-        """The label of the view that a recipe names; the view is not made for that."""
+        """The label of the variant that a recipe names; the variant is not made for that."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
 
     @property
     def choice(self) -> dict[str, list[RecipeValue]]:
-        """The field of a recipe that names a view, with its values; empty without a choice."""
+        """The field of a recipe that names a variant, with its values; empty without a choice."""
         return {PREPROCESSING: list(self.labels)} if self.labels else {}
 
-    def changes(self, view: View) -> dict[str, str]:
-        """The field of a recipe that names a view; none without a choice."""
-        return dict.fromkeys(self.choice, view.label)
+    def changes(self, variant: InputVariant) -> dict[str, str]:
+        """The field of a recipe that names a variant; none without a choice."""
+        return dict.fromkeys(self.choice, variant.label)
 
-    def _made(self, label: str) -> View:
+    def _made(self, label: str) -> InputVariant:
         try:
-            return self._view(label, self._read(label))
+            return self._variant(label, self._read(label))
         except FAILURES as error:
             self._failed[label] = reason_of(error)
             warnings.warn(f"The preprocessing '{label}' is left out: {error}", stacklevel=2)
@@ -283,7 +285,7 @@ class Views:
 
     def _read(self, label: str) -> Task:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the usual view has warned of files that are left out
+            warnings.simplefilter("ignore")  # the usual variant has warned of files that are left out
             task = self._ways[label]().trainable()
         check_task(task)
         check_unchanged(task, usual := self.usual.given)
@@ -291,7 +293,7 @@ class Views:
         train = replace(task.train, weights=usual.train.weights)
         return replace(task, objective=usual.objective, train=train, val=val)
 
-    def _view(self, label: str, task: Task) -> View:
+    def _variant(self, label: str, task: Task) -> InputVariant:
         limited, whole = LimitedSpace(self.space_of(label), self.limits, task), task
         if self.lesson is not None:
             whole = self.lesson.taught(task)
@@ -300,7 +302,7 @@ class Views:
             learned, apart = set_apart(whole)
         if self.lesson is not None:
             learned, whole = map(self.lesson.with_further, (learned, whole))
-        return View(label, learned, limited, task, whole, apart)
+        return InputVariant(label, learned, limited, task, whole, apart)
 
 
 def _on(weights: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
