@@ -47,7 +47,7 @@ from lit_metanas.training.export.network_description import DESCRIPTION, read_de
 from lit_metanas.training.meta_weights import TaskStart
 
 # Prefixes of names of weights in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
-PREFIXES = ("", "networks.0.", "network.", "network.networks.0.")
+WEIGHT_PREFIXES = ("", "networks.0.", "network.", "network.networks.0.")
 
 TEXTS = "texts"  # the kind of data of which examples are recombined
 
@@ -103,7 +103,7 @@ class ModelStart:
         except ValueError:
             raise foreign from None
         own = child.state_dict()
-        prefix = next((one for one in PREFIXES if all(f"{one}{name}" in self.weights for name in own)), "")
+        prefix = next((one for one in WEIGHT_PREFIXES if all(f"{one}{name}" in self.weights for name in own)), "")
         found = {name: self.weights.get(f"{prefix}{name}") for name in own}
         if any(each is None or each.shape != own[name].shape for name, each in found.items()):
             raise foreign
