@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -42,7 +42,28 @@ from lit_metanas.training.precision import check_precision
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers
 
-AUTO = """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
+P = ParamSpec("P")
+
+
+def _sign(function: Callable[..., Any], parameters: Iterable[Parameter], without: Collection[str] = ()) -> None:
+    """Give a function a signature made of options, and their help where its docstring says ``{options}``."""
+    vars(function)["__signature__"] = Signature([*parameters], return_annotation=function.__annotations__["return"])
+    function.__doc__ = with_options(function.__doc__ or "", without)
+
+
+def _taking(options: Callable[P, object]) -> Callable[[Callable[..., SearchResult]], Callable[P, SearchResult]]:
+    """Gives a function the signature of the options."""
+
+    def signed(function: Callable[..., SearchResult]) -> Callable[P, SearchResult]:
+        _sign(function, signature(options).parameters.values())
+        return function
+
+    return signed
+
+
+@_taking(AutoOptions)
+def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`_sign` adds the options)
+    """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
     ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
     transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or questions in
@@ -73,33 +94,10 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
         >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
         (True, ['cat', 'dog'])
     """
-
-P = ParamSpec("P")
-
-
-def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
-    """A function with the signature of the options."""
-
-    def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
-        known = signature(options).parameters
-        if wrong := [name for name in given if name not in known]:
-            raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
-        return run_auto(options(*args, **given))
-
-    auto.__qualname__ = "auto"
-    _sign(auto, signature(options).parameters.values(), "SearchResult", with_options(AUTO))
-    return auto
-
-
-def _sign(
-    function: Callable[..., Any], parameters: Iterable[Parameter], returned: object = Signature.empty, text: str = ""
-) -> None:
-    vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
-    if text:
-        function.__doc__ = text
-
-
-auto = _taking(AutoOptions)
+    known = AutoOptions.__dataclass_fields__
+    if wrong := [name for name in given if name not in known]:
+        raise TypeError(f"auto has no option '{wrong[0]}': {hint(wrong[0], known, 'help(lm.auto) names all.')}")
+    return run_auto(AutoOptions(*args, **given))
 
 
 def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
@@ -262,7 +260,8 @@ def auto_verb(*, began: float, **given: Any) -> None:
 _sign(auto_verb, shell_options(output="model"))
 
 
-DISTIL = """Search and train a small network that learns from an exported model.
+def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:  # noqa: D417
+    """Search and train a small network that learns from an exported model.
 
     The model, the teacher, is the folder of an export, such as that of an ensemble. It is run once on the examples that
     are learned from and chosen by, with its own preprocessing. The new network, the student, learns what the teacher
@@ -290,10 +289,6 @@ DISTIL = """Search and train a small network that learns from an exported model.
         >>> result.parameters <= 5_000, 0 <= result.teacher.agreement <= 1
         (True, True)
     """
-
-
-def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:
-    """The function of ``DISTIL``."""
     return run_auto(AutoOptions(data, teacher=model, **options))
 
 
@@ -303,8 +298,7 @@ _sign(
         Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]"),
         *(one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS),
     ),
-    "SearchResult",
-    with_options(DISTIL, NOT_OF_STUDENTS),
+    NOT_OF_STUDENTS,
 )
 
 

@@ -158,7 +158,7 @@ def set_up_search(job: Job) -> SearchSetup:
         for one in fitting(read, variants.usual.limited.within)
     ]
     first = _under_the_usual_variant(job, records, usual)
-    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0]))]
+    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_variants(job, first[0]))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
         timed += _neighbours(job, timed[0])
@@ -209,7 +209,7 @@ def _behind_encoders(job: Job, usual: RecipeFields) -> Iterator[list[Query]]:
             yield [Query.of(one, fields) for one in found if variants.refusal(one, fields) is None]
 
 
-def _under_other_views(job: Job, first: Query) -> list[Query]:
+def _under_other_variants(job: Job, first: Query) -> list[Query]:
     """A query under each preprocessing but the usual one and encoders that is within the limits."""
     variants, one = job.variants, first.architecture
     labels = (label for label in variants.labels[1:] if label not in variants.encoded)

@@ -54,14 +54,14 @@ def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, 
     return Trained(model, child, replace(cost, seconds=perf_counter() - begin)), ""
 
 
-def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) -> None:
+def train_fully(known: Known, network: Candidate, epochs: int, members: int = 1) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
     The first one begins with the weights of the search, the others do not. The first one of several leaves out some
     validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
     network is as the search trained it. If one fails, those before it are kept.
     """
-    network = _mirrored(known.job, chosen.network or chosen)
+    network = _mirrored(known.job, network)
     finished, diverged, failure, trainings = list[Trained](), list[str](), "", list[_Member]()
     try:
         with ExitStack() as held:
@@ -85,7 +85,7 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
         for training in trainings[len(finished) + len(diverged) :]:
             known.lose(training.give_up())
         if finished:
-            known.trained.append(with_linear(known, chosen, _ensemble_of(finished)))
+            known.trained.append(with_linear(known, _ensemble_of(finished)))
         for reason in diverged if finished or failure else diverged[1:]:
             warnings.warn(f"{reason}: this network is left out.", stacklevel=2)
     if failure:  # raised here, since the error's cause would hold the memory of the training
@@ -94,7 +94,7 @@ def train_fully(known: Known, chosen: Candidate, epochs: int, members: int = 1) 
         return
     searched, end = as_scored(known.job, network), "the network is as the search trained it"
     if searched is not None:
-        known.trained.append(with_linear(known, chosen, searched))
+        known.trained.append(with_linear(known, searched))
     elif known.trained:
         end = "this network is left out"
     else:
@@ -174,7 +174,10 @@ def divergence(one: Trained) -> str | None:
 
 
 def as_scored(job: Job, one: Candidate) -> Trained | None:
-    """A network or linear model with the weights of its score, which costs nothing; None if none are kept."""
+    """A candidate with the weights of its score, which costs nothing; None if none are kept."""
+    if one.network is not None and one.linear is not None:
+        network, linear = as_scored(job, one.network), as_scored(job, one.linear)
+        return network and linear and _averaged(network, linear, one)
     variant, space, weights = one.variant, one.variant.limited.space, one.found.weights
     child = chosen_child(variant.task, space, one.found, replace(one.recipe, inherit=True), job.options.seed)
     if weights is job.variants.weights or not space.supernet_weights(child.network):
@@ -184,23 +187,23 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 
 
 def scored_network(job: Job, one: Candidate) -> nn.Module | None:
-    """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
-    if one.network is not None and one.linear is not None:
-        own, linear = scored_network(job, one.network), scored_network(job, one.linear)
-        return own and linear and WithLinear(own, linear, one.variant.steps)
+    """A candidate's network with the weights of its score; None if none are kept."""
     scored = as_scored(job, one)
     return None if scored is None else scored.child.network
 
 
-def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
+def with_linear(known: Known, one: Trained) -> Trained:
     """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
-    linear = known.averaged
-    if linear is None or chosen.linear is None:
+    if known.mean is None or known.averaged is None:
         return one
-    factor = _factor(known.job, one, chosen.linear)
-    one.child.network = WithLinear(one.child.network, linear.child.network, chosen.variant.steps, factor)
-    cost, held_out = one.cost + linear.cost, one.held_out and linear.held_out
-    return replace(one, candidate=chosen, cost=cost, held_out=held_out, factor=factor)
+    return _averaged(one, known.averaged, known.mean, _factor(known.job, one, known.averaged.candidate))
+
+
+def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float = 1.0) -> Trained:
+    """A network and a linear model as their mean, in which the linear model counts so much."""
+    child, held_out = network.child, network.held_out and linear.held_out
+    child.network = WithLinear(child.network, linear.child.network, mean.variant.steps, factor)
+    return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out, factor=factor)
 
 
 def _factor(job: Job, one: Trained, linear: Candidate) -> float:

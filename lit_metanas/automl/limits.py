@@ -117,12 +117,11 @@ class LimitedSpace:
 
     def _reduced(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
         """An architecture within a limit, or the nearest; one that takes long to measure is reduced by its driver."""
-        driver = DRIVERS.get(name)
-        if driver is None:
-            return self._smaller(one, name, limit, kept)
+        driver = DRIVERS.get(name, name)
         measure = self.measures[driver]
         while self.measures[name](one) > limit:
-            other = self._smaller(one, driver, FEWER * measure(one), kept)
+            enough = limit if driver == name else FEWER * measure(one)
+            other = self._smaller(one, driver, enough, kept)
             if measure(other) >= measure(one):
                 break
             one = other

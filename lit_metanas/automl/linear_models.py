@@ -14,7 +14,7 @@ from time import perf_counter
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
-from lit_metanas.automl.last_training import scored_network, train_linear_fully
+from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import FAILURES
@@ -163,11 +163,8 @@ def train_linear(known: Known) -> float:
     # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
-    models, epoch, longest = (
-        LinearTrainings(job, plan, network.variant.label),
-        known.setup.last_epoch(network.found),
-        0.0,
-    )
+    models = LinearTrainings(job, plan, network.variant.label)
+    epoch, longest = known.setup.last_epoch(network.found), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -194,7 +191,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
 
     The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
     scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
-    examples, and once more if it still trails. A mean is trained in its linear part.
+    examples, and once more if it still trails.
     """
     network, examples, promised = known.found_network, known.job.examples, 0.0
     means = mean_of(known.job, network, best)
@@ -205,11 +202,6 @@ def compare(known: Known, best: Candidate) -> Candidate:
             (chosen,) = means
     known.sentence = describe_both(best, network, chosen)
     if chosen.linear is not None:
-        trained, failure = train_linear_fully(known, best)
-        known.sentence += outcome_in_words(failure, "both were")
-        if trained is None:
-            return network
-        known.mean, known.averaged = chosen, trained
         return chosen
     if chosen is best and promised > best.value:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
@@ -287,10 +279,3 @@ def describe_both(linear: Candidate, network: Candidate, chosen: Candidate | Non
     if chosen is not None and chosen.linear is not None:
         text += f", the mean of their scores {100 * chosen.value:.1f} %"
     return text
-
-
-def outcome_in_words(failure: str, taken: str) -> str:
-    """How a comparison ended, if a linear model was to be trained for it."""
-    if failure:
-        return f": its last training failed ({failure}), so the network was taken"
-    return f": {taken} taken"

@@ -20,7 +20,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, mean_of, outcome_in_words, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
@@ -149,23 +149,29 @@ def train_one(known: Known, linear: Candidate | None) -> None:
     chosen = known.found_network
     if linear is not None:
         chosen = compare(known, linear)
-    if chosen.features:
-        trained, failure = train_linear_fully(known, chosen)
-        known.sentence += outcome_in_words(failure, "the linear model was")
-        if trained is not None:
+    network, model = chosen.network or chosen, chosen.linear or chosen
+    if model.features:
+        trained, failure = train_linear_fully(known, model)
+        if trained is None:
+            known.sentence += f": its last training failed ({failure}), so the network was taken"
+            network = known.found_network
+        elif chosen is model:
+            known.sentence += ": the linear model was taken"
             known.trained.append(trained)
             return
-        chosen = known.found_network
-    left, measures = min(known.left, known.setup.useful(chosen.found)), None
+        else:
+            known.sentence += ": both were taken"
+            known.mean, known.averaged = chosen, trained
+    left, measures = min(known.left, known.setup.useful(network.found)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
         measures = known.averaged.candidate.measured
-    members = known.setup.members(chosen.found, left, linear_measures=measures)
+    members = known.setup.members(network.found, left, linear_measures=measures)
     if members == 1:
         known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
-    epochs = max(1, int(left / members / known.setup.last_epoch(chosen.found) + 1e-6))
-    train_fully(known, chosen, epochs, members)
+    epochs = max(1, int(left / members / known.setup.last_epoch(network.found) + 1e-6))
+    train_fully(known, network, epochs, members)
 
 
 def train_front(known: Known, best: Candidate | None) -> None:
@@ -251,30 +257,29 @@ def take_best(known: Known) -> None:
         if known.estimator.outcome is None:
             raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
         known.network = network_in_time(known.setup, known.estimator.outcome)
-    network, scored = known.network, as_scored(job, known.network)
+    network = known.network
     linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
     if known.trained:
         if linear is not None and job.options.pareto and linear.value > max(o.candidate.value for o in known.trained):
             known.trained += filter(None, [as_scored(job, linear)])
             known.sentence = f"{describe_both(linear, network)}: it is on the front"
         return
-    candidates = [network] * (scored is not None)
+    candidates = [network] * (as_scored(job, network) is not None)
     if linear is not None:
         candidates += [linear, *mean_of(job, network, linear)]
     if not candidates:
         if known.failure:
             raise FailedWorkError(f"{known.failure}; the search kept no weights: fix the cause, and do the same again.")
         raise KeyboardInterrupt("stopped, and this space keeps no weights of a search; the same command goes on.")
-    chosen = known.mean or best_of(candidates, job.examples)
-    if linear is not None and known.mean is None:
-        how = {linear: "the linear model was taken", network: "the network was taken"}.get(chosen, "both were taken")
-        known.sentence = f"{describe_both(linear, network, chosen)}: {how}"
-    if chosen is linear:
-        scored = as_scored(job, linear)
-    elif chosen.linear is not None and known.averaged is None:
-        known.averaged = as_scored(job, chosen.linear)
+    chosen = network
+    if known.mean is None:  # otherwise a mean was chosen before, and its linear part is trained already
+        chosen = best_of(candidates, job.examples)
+        if linear is not None:
+            taken = {linear: "the linear model was", network: "the network was"}.get(chosen, "both were")
+            known.sentence = f"{describe_both(linear, network, chosen)}: {taken} taken"
+    scored = as_scored(job, chosen)
     if scored is not None:
-        known.trained.append(with_linear(known, chosen, scored))
+        known.trained.append(with_linear(known, scored))
 
 
 def tested(known: Known, one: Trained) -> SearchResult:

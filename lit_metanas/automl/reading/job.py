@@ -151,14 +151,23 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         space = options.space or kind.space(task.shape, task.goal)
         space.check_shape(task.shape)
         space.check_objective(task.goal)
-        more: dict[str, Any] = {"linear": [kind.linear_view], "encoded": encoders}
-        # Examples of a group that is learned from would say too little of new ones.
-        more["sets_apart"] = isinstance(task.goal, Regression) and options.group is None
+        lesson = None
         if teacher is not None:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
-            lesson = more["lesson"] = teacher.lesson(task, kind, read, **asked)
+            lesson = teacher.lesson(task, kind, read, **asked)
             options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
-        variants = InputVariants(task, ways, space, options.limits, start, **more)
+        variants = InputVariants(
+            task,
+            ways,
+            space,
+            options.limits,
+            start,
+            linear=[kind.linear_view],
+            # Examples of a group that is learned from would say too little of new ones.
+            sets_apart=isinstance(task.goal, Regression) and options.group is None,
+            encoded=encoders,
+            lesson=lesson,
+        )
         variants.read_encoded()
         if start is not None:
             options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
