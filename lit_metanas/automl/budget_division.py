@@ -10,7 +10,7 @@ from statistics import fmean
 from time import perf_counter, process_time
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
-from lit_metanas.automl.candidates import Known, SearchSetup
+from lit_metanas.automl.candidates import Candidate, Known, SearchSetup
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.estimators.training_estimator import first_weights, validation_part
@@ -279,23 +279,24 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
         return plan.training
     if minutes is None:
         return rounded(sum(_spendable(setup)) - known.budget.spent.flops)
-    found, variant, label = known.found_network.found, known.found_network.variant, setup.job.variants.label_of
+    network, label = known.found_network, setup.job.variants.label_of
+    architecture, variant = network.found.architecture, network.variant
     workers, moment = workers_now(), plan.shares.moment_of(minutes)
-    own = found.architecture, variant.label
+    own = architecture, variant.label
     before = [cost for one, recipe, cost in known.estimator.spent if (one, label(recipe)) == own]
-    networks = (variant.task, variant.limited.space, [found.architecture], setup.recipe_of(found))
+    networks = (variant.task, variant.limited.space, [architecture], network.recipe)
     measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
         alone = alone.averaged(before, scored_examples=setup.scored_examples)
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
-    ending = _ending_seconds(setup, found.architecture, variant, alone)
+    ending = _ending_seconds(setup, architecture, variant, alone)
     left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
     if setup.member_epochs and workers > 1:
         together, left = measure(workers=workers).averaged(before, scored_examples=setup.scored_examples), left - moment
-    flops = _flops_of_seconds(setup, found, left, alone.flops, together.flops, workers, ending)
+    flops = _flops_of_seconds(setup, network, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * alone.flops))
@@ -310,11 +311,11 @@ def limited_flops(known: Known, flops: float) -> float:
     if setup.job.options.minutes is not None or plan.training is not None or setup.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / setup.epoch)
-    return min(flops, plan.shares.most_trained * planned * setup.last_epoch(known.found_network.found))
+    return min(flops, plan.shares.most_trained * planned * setup.last_epoch(known.found_network))
 
 
 def _flops_of_seconds(
-    setup: SearchSetup, found: SearchOutcome, seconds: float, alone: float, together: float, workers: int, ending: float
+    setup: SearchSetup, network: Candidate, seconds: float, alone: float, together: float, workers: int, ending: float
 ) -> float:
     """The FLOPs of a last training of so many seconds, of one network or an ensemble.
 
@@ -325,9 +326,9 @@ def _flops_of_seconds(
     for number in range(1, setup.shares.members + 1):
         pace, rounds = alone if number == 1 else together, ceil(number / workers)
         own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
-        affordable = setup.members(found, own)
+        affordable = setup.members(network, own)
         if affordable > number:  # whose last round would take longer
-            own = (1 - 1e-5) * setup.least_flops(found, number + 1)
+            own = (1 - 1e-5) * setup.least_flops(network, number + 1)
         if affordable >= number:
             most = max(most, own)
     return most

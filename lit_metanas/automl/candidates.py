@@ -96,39 +96,32 @@ class SearchSetup:
         """Examples that each candidate is scored on."""
         return len(self.job.task.val or ())
 
-    def recipe_of(self, found: SearchOutcome) -> Recipe:
-        """The recipe of what was found."""
-        return self.recipe.replace(without_preprocessing(found.recipe))
-
     def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.job.variants.space, architecture, variant.task, part, self.recipe, epochs=1).flops
 
-    def last_epoch(self, found: SearchOutcome) -> int:
+    def last_epoch(self, network: Candidate) -> int:
         """Training FLOPs of an epoch of the last training."""
-        variant = self.job.variants.of(found.recipe)
-        return self.epoch_of(found.architecture, variant, variant.learned)
+        return self.epoch_of(network.found.architecture, network.variant, network.variant.learned)
 
-    def members(self, found: SearchOutcome, flops: float, *, linear_measures: Mapping[str, float] | None = None) -> int:
+    def members(self, network: Candidate, flops: float, linear_measures: Mapping[str, float] | None = None) -> int:
         """How many networks make an ensemble, alone or with a linear model that has some of each limited measure."""
         if not self.member_epochs:
             return 1
-        most = self.job.variants.of(found.recipe).limited.members(
-            found.architecture, self.shares.members, linear_measures
-        )
-        enough = (n for n in range(2, most + 1) if flops >= self.least_flops(found, n) * (1 - 1e-6))
+        most = network.variant.limited.members(network.found.architecture, self.shares.members, linear_measures)
+        enough = (n for n in range(2, most + 1) if flops >= self.least_flops(network, n) * (1 - 1e-6))
         return max(enough, default=1)
 
-    def least_flops(self, found: SearchOutcome, members: int) -> float:
+    def least_flops(self, network: Candidate, members: int) -> float:
         """The least FLOPs of an ensemble of so many members."""
         epochs = self.member_epochs if members > 2 else min(self.shares.pair, self.member_epochs)
-        return members * epochs * self.last_epoch(found)
+        return members * epochs * self.last_epoch(network)
 
-    def useful(self, found: SearchOutcome) -> float:
+    def useful(self, network: Candidate) -> float:
         """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
-        if self.job.variants.label_of(found.recipe) not in self.job.variants.encoded:
+        if network.variant.label not in self.job.variants.encoded:
             return inf
-        return self.shares.members * self.shares.head_epochs * self.last_epoch(found)
+        return self.shares.members * self.shares.head_epochs * self.last_epoch(network)
 
     def rung_shares(self, numbers: Sequence[int]) -> list[float]:
         """The share of a search for each of its rungs of so many candidates; those of a front have equal parts."""
@@ -275,7 +268,8 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
 
 def network_of(setup: SearchSetup, found: SearchOutcome) -> Candidate:
     """A network of the search as a candidate."""
-    return Candidate(found, setup.job.variants.of(found.recipe), found.value, replace(setup.recipe_of(found), epochs=1))
+    recipe = replace(setup.recipe.replace(without_preprocessing(found.recipe)), epochs=1)
+    return Candidate(found, setup.job.variants.of(found.recipe), found.value, recipe)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,16 +120,16 @@ class LinearTrainings:
         known, refusal = self.variants.space.architectures(), self.variants.refusal
         return [*islice((one for one in known if refusal(one, self._choice) is None), self.tried)]
 
-    @cached_property
-    def _steps(self) -> Sequence[tuple[float, float]]:
-        """The time of each step in FLOPs, and its FLOPs with the last training of the best model."""
+    def _needed(self, epoch: float) -> Sequence[float]:
+        """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
         flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
+        times = [*map(self._time, self._models)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
         further = (len(self.decays) - 1) * bool(self._models)
-        times = [*map(self._time, self._models)]
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
-        return [(time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True)]
+        steps = ((time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True))
+        return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
 
     def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
@@ -138,10 +138,6 @@ class LinearTrainings:
             return flops + self.solved.uncounted_flops(self.examples)
         steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
         return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
-
-    def _needed(self, epoch: float) -> Sequence[float]:
-        """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
-        return [rounded(max(time / self.share, (flops + epoch) * (1 + 1e-9))) for time, flops in self._steps]
 
     @property
     def examples_ratio(self) -> float:
@@ -164,7 +160,7 @@ def train_linear(known: Known) -> float:
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
     models = LinearTrainings(job, plan, network.variant.label)
-    epoch, longest = known.setup.last_epoch(network.found), 0.0
+    epoch, longest = known.setup.last_epoch(network), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -207,11 +203,11 @@ def compare(known: Known, best: Candidate) -> Candidate:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
-        spare = min(share * known.left, known.left - known.setup.last_epoch(network.found) - best.last_cost.flops)
-        epochs = int(
-            spare / known.setup.epoch_of(network.found.architecture, network.variant, network.variant.task.train)
-        )
-        epochs = min(epochs, known.plan.shares.longest)  # of features of 42 photographs, 44,000 were affordable
+        spare = min(share * known.left, known.left - known.setup.last_epoch(network) - best.last_cost.flops)
+        epoch = known.setup.epoch_of(network.found.architecture, network.variant, network.variant.task.train)
+        epochs = min(
+            int(spare / epoch), known.plan.shares.longest
+        )  # of features of 42 photographs, 44,000 were affordable
         if chosen is network or epochs < 1:
             break
         known.budget.start_part("training the best network on, as a linear model is better so far")

@@ -162,15 +162,15 @@ def train_one(known: Known, linear: Candidate | None) -> None:
         else:
             known.sentence += ": both were taken"
             known.mean, known.averaged = chosen, trained
-    left, measures = min(known.left, known.setup.useful(network.found)), None
+    left, measures = min(known.left, known.setup.useful(network)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
         measures = known.averaged.candidate.measured
-    members = known.setup.members(network.found, left, linear_measures=measures)
+    members = known.setup.members(network, left, measures)
     if members == 1:
         known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
-    epochs = max(1, int(left / members / known.setup.last_epoch(network.found) + 1e-6))
+    epochs = max(1, int(left / members / known.setup.last_epoch(network) + 1e-6))
     train_fully(known, network, epochs, members)
 
 
@@ -183,10 +183,10 @@ def train_front(known: Known, best: Candidate | None) -> None:
     own = network.found.architecture, network.variant.label
     others = [one for one in known.front if (one.found.architecture, one.variant.label) != own]
     front = [network, *(one for one in others if one.too_slow is None)]
-    linear = linear_front(known, front, known.left - last_epoch(network.found))
+    linear = linear_front(known, front, known.left - last_epoch(network))
     left = known.left - sum(one.last_cost.flops for one in linear)
     front = front[: max(1, known.setup.points - len(linear))]
-    epochs, failed = shared_epochs([last_epoch(one.found) for one in front], left, known.plan.shares.longest), ""
+    epochs, failed = shared_epochs([last_epoch(one) for one in front], left, known.plan.shares.longest), ""
     for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
         known.budget.start_part(f"training network {place} of {len(epochs)}")
         try:
