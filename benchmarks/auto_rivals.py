@@ -148,7 +148,9 @@ def setup_of(task: lm.Task, source: str) -> SearchSetup:
         lm.records.write_record_lines(path, records_without(source))
         options = AutoOptions(task, records=[path], progress=False)
         variants = InputVariants(task, {}, lm.default_space(task.shape), options.limits)
-        return set_up_search(Job(options, kind_of(task), variants, None, None, began=time.perf_counter(), reading=0.0))
+        return set_up_search(
+            Job(options, kind_of(task), variants, None, None, began=time.perf_counter(), read_seconds=0.0)
+        )
 
 
 class Augmented(lm.estimators.TrainingEstimator):

@@ -248,7 +248,7 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
         variants = min(
             len(setup.job.variants.labels[1:]), len(numbers) - 1
         )  # one comes in with each rung after the first
-        return sum(taken) + variants * setup.job.reading <= seconds
+        return sum(taken) + variants * setup.job.read_seconds <= seconds
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network

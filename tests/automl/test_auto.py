@@ -253,7 +253,7 @@ def test_a_space_of_ones_own_needs_no_network_of_the_kind(
     monkeypatch.setattr(ImageKind, "first", ({"stem": "patch_4"}, {"width": "16"}, own))
     options = AutoOptions(arrays, flops=6e6, progress=False)
     variants = InputVariants(read_given(arrays), {}, space, options.limits)
-    setup = set_up_search(Job(options, kind_named("images"), variants, None, None, began=0.0, reading=0.0))
+    setup = set_up_search(Job(options, kind_named("images"), variants, None, None, began=0.0, read_seconds=0.0))
     assert [query.architecture for query in setup.first] == [complete(space, own)]
 
 

@@ -237,7 +237,7 @@ def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypa
     options = AutoOptions(task, flops=(1e6, 2e6), progress=False)
     variants = InputVariants(task, {}, space, options.limits)
     variants.weights = {name: torch.rand(own.shape, generator=generator) for name, own in state.items()}
-    job = Job(options, kind_named("images"), variants, None, None, began=0.0, reading=0.0)
+    job = Job(options, kind_named("images"), variants, None, None, began=0.0, read_seconds=0.0)
     result = stages.run_stages(job)
     assert result.ensemble == len(begun) > 2
     expected = space.child(result.architecture, (1, 8, 8), 2, variants.weights).state_dict()

@@ -65,7 +65,7 @@ def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> Li
     options = AutoOptions(None, flops=1.0, **limits)  # type: ignore[arg-type]
     own = kind_named(kind)
     variants = InputVariants(task, ways or {}, own.linear_space(), options.limits)
-    job = Job(options, own, variants, variants, None, began=0.0, reading=0.0)
+    job = Job(options, own, variants, variants, None, began=0.0, read_seconds=0.0)
     return LinearTrainings(job, BudgetPlan(1.0))
 
 

@@ -36,7 +36,7 @@ def search_setup(**options: Any) -> SearchSetup:
     both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
     variants = InputVariants(task, {}, space, NetworkLimits())
     given = AutoOptions(None, **options)
-    job = Job(given, kind_named("rows"), variants, None, None, began=perf_counter(), reading=0.0)
+    job = Job(given, kind_named("rows"), variants, None, None, began=perf_counter(), read_seconds=0.0)
     return SearchSetup(job, [], both, lm.Recipe(), {}, shares=replace(SHARES, search=0.5))
 
 

@@ -16,8 +16,7 @@ from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
 from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.variant_estimator import VariantEstimator
+from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
@@ -72,7 +71,7 @@ class Job:
     linear_variants: InputVariants | None  # the same data for linear models; None compares with none
     folder: OutputFolder | None
     began: float  # the clock when the minutes began
-    reading: float  # seconds to read the data
+    read_seconds: float  # to read the data
     read: Callable[[Any], Task] | None = None  # the same data under another preprocessing
     start: TaskStart | ModelStart | None = None  # what the search begins with
     teacher: Teacher | None = None
