@@ -216,7 +216,7 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
 
 def _spendable(setup: SearchSetup) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together, of which the features of encoders are paid, too."""
-    encoding, parts = setup.job.variants.encoding_cost.flops, setup.job.options.parts
+    encoding, parts = setup.job.variants.encoding_cost.flops, setup.job.options.given_flops
     if len(parts) == 2 or not encoding:
         return parts
     if parts[0] <= encoding:

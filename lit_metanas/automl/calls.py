@@ -167,7 +167,7 @@ def teacher_and_student(options: AutoOptions, *, began: float, from_shell: bool)
 
     def part(share: float, **changes: Any) -> AutoOptions:
         """The same with a share of the budget."""
-        minutes, flops = options.minutes and share * options.minutes, tuple(share * one for one in options.parts)
+        minutes, flops = options.minutes and share * options.minutes, tuple(share * one for one in options.given_flops)
         return replace(options, student=False, minutes=minutes, flops=flops or None, **changes)  # type: ignore[arg-type]
 
     limits: dict[str, Any] = dict.fromkeys(("max_parameters", "max_flops", "max_latency", "max_size"))

@@ -198,7 +198,7 @@ class AutoOptions:
             self.minutes = MINUTES
         if self.minutes is not None:
             self.minutes = positive("auto: minutes", self.minutes, MOST_MINUTES)
-        self.parts = _parts(self.flops)
+        self.given_flops = _given_flops(self.flops)
         self._check_student()
         limits = {name: getattr(self, f"max_{name}") for name in _LIMITS}
         read = {name: _LIMITS[name](value) for name, value in limits.items() if value is not None}
@@ -318,7 +318,7 @@ def with_options(text: str, without: Collection[str] = ()) -> str:
     return text.format(options="\n        ".join(lines))
 
 
-def _parts(flops: object) -> tuple[float, ...]:
+def _given_flops(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
         return ()

@@ -133,7 +133,7 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         if why:
             options.say(why)
         encoders = read_encoders(options, kind, task)
-        flops = sum(options.parts) or inf  # there are none with minutes
+        flops = sum(options.given_flops) or inf  # there are none with minutes
         held.enter_context(undisturbed(task, 1))
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
@@ -259,7 +259,7 @@ def _settings(
         "limits": variants.limits.settings,
         "pareto": options.pareto,
         "minutes": options.minutes,
-        "flops": list(options.parts),
+        "flops": list(options.given_flops),
         "records": [settings_of(record_file(path)) for path in options.records],
         "seed": options.seed,
         "threads": options.threads,
