@@ -292,6 +292,7 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
         alone = alone.averaged(before, scored_examples=setup.scored_examples)
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
     ending = _ending_seconds(setup, architecture, variant, alone)
+    # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
     if setup.member_epochs and workers > 1:

@@ -203,7 +203,7 @@ def _behind_encoders(job: Job, usual: RecipeFields) -> Iterator[list[Query]]:
 
 
 def _under_other_variants(job: Job, first: Query) -> list[Query]:
-    """A query under each preprocessing but the usual one and encoders that is within the limits."""
+    """A query under each further preprocessing, without encoders, under which it is within the limits."""
     variants, one = job.variants, first.architecture
     labels = (label for label in variants.labels[1:] if label not in variants.encoded)
     changed = ({**dict(first.recipe), PREPROCESSING: label} for label in labels)
@@ -241,7 +241,7 @@ class Candidate:
 
     @property
     def too_slow(self) -> str | None:
-        """Why it is above a limit now, timed anew; None if it is not."""
+        """Why it exceeds a limit when it is timed again; None if it does not."""
         return self.variant.limited.check(self.found.architecture)
 
     @property

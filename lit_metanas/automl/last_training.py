@@ -103,7 +103,7 @@ def train_fully(known: Known, network: Candidate, epochs: int, members: int = 1)
 
 
 def _mirrored(job: Job, network: Candidate) -> Candidate:
-    """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
+    """A network; it is also trained on mirrored examples if mirrored validation examples keep their classes."""
     if not job.kind.mirrors or network.variant.label in job.variants.encoded:
         return network
     scored = as_scored(job, network)
@@ -244,7 +244,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
 
 
 def natural_goal(task: Task) -> Objective:
-    """A task's objective; of classes that count more or less in training with the shift that undoes it."""
+    """A task's objective; if its classes count differently in training, with the shift that undoes this."""
     goal, weights = task.goal, task.train.weights
     if not isinstance(goal, Classification) or weights is None:
         return goal

@@ -80,7 +80,7 @@ class LimitedSpace:
         return found
 
     def check(self, architecture: Architecture) -> str | None:
-        """Why an architecture is above a limit, timed anew; None if it is not."""
+        """Why an architecture exceeds a limit when it is timed again; None if it does not."""
         return self._excess(architecture, fresh=True)
 
     def members(self, architecture: Architecture, most: int, linear: Mapping[str, float] | None = None) -> int:

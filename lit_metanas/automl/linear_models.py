@@ -44,9 +44,9 @@ FLOPS_OF_A_PARAMETER = 10
 class LinearTrainings:
     """The short trainings of linear models, on the same examples as the networks of the search.
 
-    Each step adds one: of each of the models, and then of the best of them with each further weight decay. FLOPs alone
-    decide how many steps there are, not a clock, so that the same FLOPs repeat them. They are of the preprocessing that
-    is ``seen`` by the network, unless their kind has one of its own.
+    Each step adds one training: first of each model, and then of the best one with each further weight decay. FLOPs
+    alone decide how many steps there are, not a clock, so that the same FLOPs repeat them. The models take the
+    preprocessing of the network, ``seen``, unless their kind has one for linear models.
     """
 
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
@@ -75,7 +75,7 @@ class LinearTrainings:
         self._estimator = job.estimator(self.variants, self.recipe).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
-        """The step that the FLOPs of everything after the search pay for, with an epoch of a network; 0 is none."""
+        """How many steps the FLOPs of everything after the search pay for, next to an epoch of a network."""
         return bisect_right(self._needed(epoch), flops)
 
     def nearest(self, flops: float, *, epoch: float, number: int) -> float:
@@ -149,9 +149,8 @@ class LinearTrainings:
 def train_linear(known: Known) -> float:
     """Train linear models, as many as can be paid for; returns the FLOPs of everything after the search.
 
-    An epoch of the network, and the last training of the best linear model, must be left. The FLOPs, of which the
-    linear models have spent some, are changed a little to pay for just as many of them: given as such, they repeat the
-    result.
+    They leave enough for an epoch of the network, and for the last training of the best linear model. The FLOPs are
+    changed a little, so that they pay for exactly as many models: a call that is given these FLOPs repeats the result.
     """
     job, plan, network = known.job, known.plan, known.found_network
     if job.linear_variants is None:
@@ -232,7 +231,7 @@ def _promised(known: Known, network: Candidate) -> float:
 def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
     """The mean of a network's and a linear model's scores; none if they cannot be averaged, or both exceed a limit.
 
-    With limits of latency and size there is none, as these are no sums of two.
+    With a limit of latency or size there is none, since these measures are not the sum of those of two models.
     """
     variant, found = network.variant, network.found
     unknown = found.weights is None or linear.found.weights is None
@@ -252,7 +251,7 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
 def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
     """Train the best network on, on the examples that it has learned from; if that fails, it stays as it was.
 
-    An interrupt leaves no worse weights, while the comparison goes on with the last ones.
+    The comparison goes on with the last weights; an interrupt leaves the better ones in ``known``.
     """
     begin, found, job = perf_counter(), network.found, known.job
     estimator = job.estimator(job.variants, known.setup.recipe, known.plan.precision)

@@ -183,7 +183,7 @@ class InputVariants:
         return self.start_weights.get(architecture, self.weights)
 
     def fitting(self) -> InputVariants:
-        """The same, with a preprocessing under which a network is within the limits as the usual one.
+        """The same with another usual preprocessing, if no network for the first one is within the limits.
 
         A large vocabulary alone may be above a limit of size. Of several it is the one whose first network does the
         fewest FLOPs, so that a small budget trains it, too. If there is none, the usual one stays.
@@ -201,7 +201,7 @@ class InputVariants:
         return self._again(self.space, [label, *self._ways], linear=self._ways.keys() - set(self.labels))
 
     def in_space(self, space: SearchSpace) -> InputVariants:
-        """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
+        """The same data, which are not read again, for networks of another space, which begin with fresh weights."""
         return self._again(space, [label for label in self._ways if not self._families or label not in self.encoded])
 
     def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> InputVariants:
@@ -247,7 +247,7 @@ class InputVariants:
             return reason_of(error)
 
     def named(self, label: str, networks: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-        """Labels of networks for inputs of a variant as the space has them."""
+        """Networks for inputs of a variant, with the labels that the space gives them."""
         if not self._families:
             return [*map(dict, networks)]
         return [in_family(self._family[label], one) for one in networks]

@@ -274,7 +274,7 @@ def _start_settings(start: str | os.PathLike[str] | None) -> Any:
 
 
 def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Encoder]:
-    """The encoders that a call gives, by their labels; ``none`` is left out."""
+    """The encoders that the user gives, by their labels, without ``none``."""
     found = dict[str, Encoder]()
     for given in options.encoders or ():
         if given == NO_ENCODER:

@@ -145,7 +145,7 @@ class AutoEstimator(BaseEstimator):
     @property
     @abstractmethod
     def _names(self) -> tuple[str, ...]:
-        """Of the classes or targets."""
+        """The names of the classes or targets."""
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
@@ -209,7 +209,7 @@ class AutoEstimator(BaseEstimator):
         return deepcopy(self.space)
 
     def _scoring(self, network: nn.Module) -> nn.Module:
-        """Of rows in double precision, so that what is said of one does not depend on the others."""
+        """The network for predictions; for rows in double precision, so that one does not depend on the others."""
         if self.kind_ == "rows":
             network = network.double()
         return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
