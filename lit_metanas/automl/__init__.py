@@ -5,7 +5,7 @@
 stages add what they find out to ``Known`` (in ``candidates``).
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
-2. plan: ``candidates`` says what the search begins with, ``budget_division`` what each part may spend.
+2. plan: ``candidates.set_up_search`` chooses the first networks, ``budget_division`` divides the budget.
 3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows, and
    ``linear_models.train_linear`` trains linear models.
 4. compare and train: ``stages.train_one``, with ``linear_models.compare`` and ``last_training``; or
