@@ -16,10 +16,8 @@ from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.records import Cost, SearchOutcome, SearchRecord
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, score
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing

@@ -30,9 +30,8 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.objective import Judged
-from lit_metanas.records.budget import Cost
+from lit_metanas.records import Cost, read_record_lines
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
-from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting

@@ -15,8 +15,7 @@ from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.estimators.estimator import Measure, latency
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.searchers.mutation import complete, draw_new
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import build_network

@@ -27,17 +27,13 @@ from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.text_kind import recombined
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.distillation import Distillation
+from lit_metanas.objectives import Classification, Distillation, Regression, SeveralLabels
 from lit_metanas.objectives.objective import NEVER, Objective
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import TeacherComparison
 from lit_metanas.records.statistics import percent
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.spaces.any_input import LINEAR_SPACES
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.child import evidence_of, judge, scores_of

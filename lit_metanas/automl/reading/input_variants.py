@@ -22,11 +22,7 @@ from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.text_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
-from lit_metanas.spaces import MLPSpace
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.spaces.union import UnionSpace
+from lit_metanas.spaces import Architecture, MLPSpace, NetworkCost, SearchSpace, UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens

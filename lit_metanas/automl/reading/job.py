@@ -40,19 +40,16 @@ from lit_metanas.kinds.given_data import (
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.kinds.rows.row_kind import EncodedRows
-from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Classification, Regression, SeveralLabels
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.tasks.labels import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
-from lit_metanas.training.encoders import EncodedTask, Encoder, encode, read_encoder
+from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
 from lit_metanas.training.export.program import LARGEST_PROGRAM
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
-from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import number_of_workers, worker_processes
 
 # So many files of a folder, or bytes of a table, take a while to read; a sentence says so.

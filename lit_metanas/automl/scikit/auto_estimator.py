@@ -39,9 +39,8 @@ from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.spaces.any_input import linear_space_of
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.labels import AUTO_WEIGHT, Groups, balanced_task
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import examples_at_once

@@ -14,8 +14,7 @@ from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_pairs import ExampleKind
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, LabelledExamples, LabelSetExamples, NumberedExamples
-from lit_metanas.objectives.regression import Regression
-from lit_metanas.objectives.several_labels import SeveralLabels
+from lit_metanas.objectives import Regression, SeveralLabels
 from lit_metanas.tasks.labels import ClassWeight, Groups, label_list
 
 try:
