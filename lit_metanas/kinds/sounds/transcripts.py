@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -17,8 +16,7 @@ from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
 from lit_metanas.objectives.step_objectives import Transcription
-from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, split_examples, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 _Said: TypeAlias = tuple[Path, list[str]]  # a recording, and the words that are said in it
@@ -107,7 +105,7 @@ class TranscriptTask(HasFeatures, SingleTask):
     def make(self) -> Task:
         """Read the files and split them."""
         parts, reader = self._parts(), RecordingReader(self.features, cuts=False)
-        sizes, everything = [len(part) for part in parts.values()], [*chain.from_iterable(parts.values())]
+        sizes, everything = [*map(len, parts)], [*chain.from_iterable(parts)]
         inputs = reader.inputs([file for file, _ in everything])
         reader.warn()
         numbers = {word: number for number, word in enumerate(self.classes, 1)}
@@ -131,28 +129,25 @@ class TranscriptTask(HasFeatures, SingleTask):
         check_task(task)
         return task
 
-    def _parts(self) -> dict[Subset, list[_Said]]:
+    def _parts(self) -> list[list[_Said]]:
+        """The recordings of the train, val and test part."""
         train, val, test = self.shares
-        said, place = self._said, self._listing.place
-        if self._listing.groups is not None:
-            group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
-            dealt = deal_groups(
-                {"": [group_of[file] for file, _ in said]},
-                train=train,
-                val=val,
-                test=test,
-                seed=self.seed,
-                culprit=lambda _: place,
-            )
-            parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
-        else:
-            sizes = part_sizes(place, len(said), train=train, val=val, test=test)
-            drawn = iter(np.random.default_rng(self.seed).permutation(len(said)).tolist())
-            parts = {
-                subset: [said[next(drawn)] for _ in range(size)] for subset, size in zip(SUBSETS, sizes, strict=True)
-            }
+        groups, place = self._listing.groups, self._listing.place
+        if groups is not None:
+            group_of = dict(zip(self._listing.files, groups, strict=True))
+            groups = [group_of[file] for file, _ in self._said]
+        drawn = split_examples(
+            {"": range(len(self._said))},
+            train=train,
+            val=val,
+            test=test,
+            seed=self.seed,
+            culprit=lambda _: place,
+            groups=groups,
+        )
+        parts = [[self._said[at] for at in own] for own in drawn]
         if self._tested is not None:
-            parts["test"] = _words(self._tested)
+            parts[2] = _words(self._tested)
         return parts
 
 
