@@ -13,7 +13,6 @@ from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders
-from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import images_by_class
 from lit_metanas.kinds.images.image_files import (
     SUFFIXES,
@@ -114,18 +113,13 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
-        return self.in_eight_bits().with_inputs(as_floats)
-
-    def in_eight_bits(self, reading: FileReading | None = None) -> Task:
-        """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
         return task_of_files(
             self.root.resolve().name,
             self._listing,
             read=partial(read_image, shape=self.shape),
             noun="images",
-            reading=reading,
             **self._options,
-        )
+        ).with_inputs(as_floats)
 
 
 class ImageFolder(ClassExamples, TaskSource):

@@ -204,7 +204,7 @@ class AudioFolderTask(HasFeatures, SingleTask):
         self.seed = seed
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class
-        self.targets = "classification" if table is None else targets
+        self.targets = targets
         self._listing = listed_sounds(Path(root), table, label=label, group=group, targets=targets)
         self._tested: ListedFiles | None = None
         if test_root is not None:
