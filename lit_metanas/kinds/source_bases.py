@@ -19,7 +19,7 @@ from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.io.locks import changing
-from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
 # Examples of a class: those of episodes and of train and validation parts, and those of test parts alone.
@@ -37,7 +37,7 @@ LONGEST_COMPUTATION = 3600.0
 BlockKey: TypeAlias = tuple[int, bool, int]
 
 
-class ClassExamples:
+class ClassExamples(TaskSource):
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
     def __init__(
@@ -103,9 +103,9 @@ class ComputedSource(TaskSource):
     def cache_file(self) -> Path:
         """The file of the kept examples; its name holds all that they depend on."""
 
-    @abstractmethod
     def _number(self) -> int:
         """How many classes all subsets have."""
+        return sum(len(self.classes(subset)) for subset in SUBSETS)
 
     @abstractmethod
     def _place(self, subset: Subset, class_index: int) -> int:

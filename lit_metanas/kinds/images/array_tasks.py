@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.images.image_files import Channels, Images, image_tensor, one_shape, pixels_of
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns
@@ -18,7 +18,7 @@ from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.number_targets import Targets
-from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import Split, Task
 
@@ -95,13 +95,13 @@ def task_from_arrays(
     images = image_tensor(X, channels=channels)
     labelled = labelled_examples(len(images), y, noun="images", **divided)
     parts = [
-        Split(in_unit_range(images[places]), labels.to(images.device))
+        Split(as_floats(images[places]), labels.to(images.device))
         for places, labels in labelled.divided((None, val, test), seed)
     ]
     if tested is None:
         return labelled.task(id, parts)
     shown = image_tensor(tested[0], channels=channels, name="X_test")
-    return labelled.task(id, parts, (in_unit_range(shown), tested[1]))
+    return labelled.task(id, parts, (as_floats(shown), tested[1]))
 
 
 def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) -> dict[str, Tensor]:
@@ -112,7 +112,7 @@ def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) 
     return {name: images[list(own)] for name, own in members.items()}
 
 
-class ArraySource(ClassExamples, TaskSource):
+class ArraySource(ClassExamples):
     """Arrays of images of many classes, from which episodes and tasks are drawn.
 
     The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.

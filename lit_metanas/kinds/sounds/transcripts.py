@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
@@ -106,7 +107,8 @@ class TranscriptTask(HasFeatures, SingleTask):
         """Read the files and split them."""
         parts, reader = self._parts(), RecordingReader(self.features, cuts=False)
         sizes, everything = [*map(len, parts)], [*chain.from_iterable(parts)]
-        inputs = reader.inputs([file for file, _ in everything])
+        files = [file for file, _ in everything]
+        inputs, _ = FileReading().inputs(files, reader.input, "sounds", skip_unreadable=False, counted=True)
         reader.warn()
         numbers = {word: number for number, word in enumerate(self.classes, 1)}
         # Whatever is no symbol, as a word of a given test part may be, gets the number above theirs.
