@@ -163,12 +163,11 @@ class ImageFolder(ClassExamples):
     ) -> None:
         require_shape("ImageFolder", shape)
         path = self.root = Path(root)
-        self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
         members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():
             name, noun = path.stem, "class"
-            members = _stored_images(path, self._shape)
+            members = _stored_images(path, shape)
         else:
             members = class_folders(path, SUFFIXES, "images")
         super().__init__(
@@ -179,17 +178,13 @@ class ImageFolder(ClassExamples):
             seed=seed,
             place=str(path),
             noun=noun,
+            shape=(shape[0], shape[1], shape[2]),
         )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
-        return self._shape
 
     def _read_class(self, name: str) -> Tensor:
         if isinstance(self._members[name], Tensor):
             return super()._read_class(name)
-        return read_images(self._members[name], self.shape)
+        return read_images(self._members[name], image_shape(self.shape))
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from lit_metanas.tasks.source import Subset
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
 
 _SIDE = 28
+_SHAPE = 1, _SIDE, _SIDE
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 _TURNS = ("", "/rot090", "/rot180", "/rot270")
 
@@ -89,12 +90,8 @@ class Omniglot(ClassExamples):
             fractions=(1.0, 0.0, 0.0),
             seed=0,
             place=root,
+            shape=_SHAPE,
         )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(1, 28, 28)``."""
-        return 1, _SIDE, _SIDE
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the alphabet of each class; a rotated alphabet is one of its own."""
@@ -115,7 +112,7 @@ class Omniglot(ClassExamples):
                 files = files_in(path, SUFFIXES)
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
-                found[split].append((path.parent.name, path.name, 255 - read_images(files, self.shape)[:, 0].numpy()))
+                found[split].append((path.parent.name, path.name, 255 - read_images(files, _SHAPE)[:, 0].numpy()))
         return found
 
     def _read_file(self) -> dict[str, list[_Drawn]]:

@@ -207,11 +207,7 @@ class AudioFolderTask(HasFeatures, SingleTask):
             self._options["tested"] = listed_sounds(Path(test_root), test_table, tested=True, **listed)
         self._hear(root, features, partial(features_for, self._listing.files, window))
 
-    def make(self) -> Task:
-        """Read the files and split them."""
-        return self.read_by(FileReading())
-
-    def read_by(self, reading: FileReading) -> Task:
+    def make(self, reading: FileReading | None = None) -> Task:
         """Read the files, of which ``reading`` may sample some, and split them."""
         reader = RecordingReader(self.features)
         task = task_of_files(
