@@ -38,7 +38,7 @@ LONGEST_COMPUTATION = 3600.0
 BlockKey: TypeAlias = tuple[int, bool, int]
 
 
-class ClassExamples(TaskSource):
+class ClassExamples:
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
     def __init__(

@@ -18,7 +18,7 @@ from lit_metanas.kinds.rows.text_rows import TextRows
 from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.number_targets import Targets
-from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import Split, Task
 
@@ -112,7 +112,7 @@ def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) 
     return {name: images[list(own)] for name, own in members.items()}
 
 
-class ArraySource(ClassExamples):
+class ArraySource(ClassExamples, TaskSource):
     """Arrays of images of many classes, from which episodes and tasks are drawn.
 
     The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.

@@ -24,6 +24,7 @@ from lit_metanas.kinds.images.image_files import (
 )
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.source_bases import ClassExamples
+from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import SingleTask, Task
 
@@ -121,7 +122,7 @@ class FolderTask(SingleTask):
         ).with_inputs(as_floats)
 
 
-class ImageFolder(ClassExamples):
+class ImageFolder(ClassExamples, TaskSource):
     """Images of any size, grey or colour, resized; the classes are split as given, or at random by a seed.
 
     Args:

@@ -15,7 +15,7 @@ from lit_metanas.io.arrays import DAMAGED, read_npz
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
 from lit_metanas.kinds.source_bases import ClassExamples
-from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.source import Subset, TaskSource
 
 # Background alphabets that are kept for meta-validation: 151 characters.
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
@@ -29,7 +29,7 @@ _TURNS = ("", "/rot090", "/rot180", "/rot270")
 _Drawn: TypeAlias = tuple[str, str, NDArray[np.uint8]]
 
 
-class Omniglot(ClassExamples):
+class Omniglot(ClassExamples, TaskSource):
     """Handwritten characters, 28x28, ink 1 on 0; background alphabets train and validate, evaluation alphabets test.
 
     Args:

@@ -19,6 +19,7 @@ from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, check_readable
 from lit_metanas.kinds.source_bases import ClassExamples
 from lit_metanas.tasks.number_targets import Targets
+from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import check_shares
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
@@ -224,7 +225,7 @@ class AudioFolderTask(HasFeatures, SingleTask):
         return task
 
 
-class AudioFolder(HasFeatures, ClassExamples):
+class AudioFolder(HasFeatures, ClassExamples, TaskSource):
     """Recordings of words as a source: sound files, a sub-folder a word, or named by a table.
 
     The words are split as given, or at random by a seed.
