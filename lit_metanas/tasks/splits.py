@@ -336,11 +336,10 @@ def class_subsets(
         first, second = round(fractions[0] * len(names)), round((fractions[0] + fractions[1]) * len(names))
         parts = (order[:first], order[first:second], order[second:])
         return {subset: tuple(sorted(part)) for subset, part in zip(SUBSETS, parts, strict=True)}
-    known = {*names}
     seen: dict[str, Subset] = {}
     for subset, listed in lists.items():
         for name in listed or ():
-            if name not in known:
+            if name not in names:
                 fix = hint(name, names, f"there are {', '.join(names[:5])}, …")
                 raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {fix}")
             if name in seen:

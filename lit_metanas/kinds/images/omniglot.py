@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,22 +15,28 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED, read_npz
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
-from lit_metanas.kinds.source_bases import ClassExamples
-from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 
 # Background alphabets that are kept for meta-validation: 151 characters.
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
 
 _SIDE = 28
-_SHAPE = 1, _SIDE, _SIDE
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 _TURNS = ("", "/rot090", "/rot180", "/rot270")
 
-# Alphabet, name and images ``(drawers, 28, 28)``, uint8, of a character.
-_Drawn: TypeAlias = tuple[str, str, NDArray[np.uint8]]
+# Alphabet, name and images ``(drawers, 28, 28)``, uint8, of each character, by ``background`` and ``evaluation``.
+_Drawn: TypeAlias = dict[str, list[tuple[str, str, NDArray[np.uint8]]]]
 
 
-class Omniglot(ClassExamples, TaskSource):
+class _Characters(NamedTuple):
+    """The characters of a subset, first as they are, and then perhaps turned."""
+
+    classes: list[str]
+    groups: list[str]
+    images: list[NDArray[np.uint8]]  # of each, shape (drawers, 28, 28), ink 255
+
+
+class Omniglot(TaskSource):
     """Handwritten characters, 28x28, ink 1 on 0; background alphabets train and validate, evaluation alphabets test.
 
     Args:
@@ -71,38 +78,53 @@ class Omniglot(ClassExamples, TaskSource):
                 f"There is no Omniglot at {self.root}: give an .npz file, or a folder that "
                 f"torchvision.datasets.Omniglot(root, download=True) has filled."
             )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(1, 28, 28)``."""
+        return 1, _SIDE, _SIDE
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return names like ``Greek/character01`` and, in training, ``Greek/rot090/character01``."""
+        return tuple(self._subsets[subset].classes)
+
+    def groups(self, subset: Subset) -> tuple[str, ...]:
+        """Return the alphabet of each class; a rotated alphabet is one of its own."""
+        return tuple(self._subsets[subset].groups)
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return the number of drawers; none is held out."""
+        return 0 if held_out else len(self._subsets[subset].images[class_index])
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
+        images = self._subsets[subset].images[class_index][list(instances)]
+        return torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1)
+
+    @cached_property
+    def _subsets(self) -> dict[Subset, _Characters]:
+        """All characters, by alphabet and name; they are read at their first use."""
         drawn = self._read_file() if self.root.is_file() else self._read_folder()
         background, test = (sorted(drawn[split], key=lambda one: one[:2]) for split in _FOLDERS)
         known = {alphabet for alphabet, *_ in background}
         if absent := [alphabet for alphabet in self.validation_alphabets if alphabet not in known]:
             raise ValueError(f"{self.root} has no background alphabet {absent[0]!r} for validation.")
-        validation = [one for one in background if one[0] in self.validation_alphabets]
-        training = [one for one in background if one[0] not in self.validation_alphabets]
-        subsets: dict[Subset, dict[str, NDArray[np.uint8]]] = {
-            "train": _named(training, _TURNS[: 4 if rotations else 1]),
-            "val": _named(validation, _TURNS[:1]),
-            "test": _named(test, _TURNS[:1]),
-        }
-        super().__init__(
-            "omniglot",
-            {name: images for own in subsets.values() for name, images in own.items()},
-            {subset: [*own] for subset, own in subsets.items()},
-            fractions=(1.0, 0.0, 0.0),
-            seed=0,
-            place=root,
-            shape=_SHAPE,
-        )
+        val = [one for one in background if one[0] in self.validation_alphabets]
+        train = [one for one in background if one[0] not in self.validation_alphabets]
+        found: dict[Subset, _Characters] = {subset: _Characters([], [], []) for subset in SUBSETS}
+        for subset, characters in zip(SUBSETS, (train, val, test), strict=True):
+            turns = _TURNS if subset == "train" and self.rotations else _TURNS[:1]
+            for turn, suffix in enumerate(turns):
+                for alphabet, name, images in characters:
+                    found[subset].classes.append(f"{alphabet}{suffix}/{name}")
+                    found[subset].groups.append(alphabet + suffix)
+                    # A view, which takes no memory: images are turned when they are picked.
+                    found[subset].images.append(np.rot90(images, turn, axes=(1, 2)))
+        return found
 
-    def groups(self, subset: Subset) -> tuple[str, ...]:
-        """Return the alphabet of each class; a rotated alphabet is one of its own."""
-        return tuple(name.rpartition("/")[0] for name in self.classes(subset))
-
-    def _read_class(self, name: str) -> Tensor:
-        return torch.from_numpy(self._members[name].copy()).unsqueeze(1)
-
-    def _read_folder(self) -> dict[str, list[_Drawn]]:
+    def _read_folder(self) -> _Drawn:
         """Read torchvision's layout: black ink on white, file names sorted by drawer."""
-        found = dict[str, list[_Drawn]]()
+        found: _Drawn = {}
         for split, folder_name in _FOLDERS.items():
             folder = self.root / "omniglot-py" / folder_name
             if not folder.is_dir():
@@ -112,10 +134,10 @@ class Omniglot(ClassExamples, TaskSource):
                 files = files_in(path, SUFFIXES)
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
-                found[split].append((path.parent.name, path.name, 255 - read_images(files, _SHAPE)[:, 0].numpy()))
+                found[split].append((path.parent.name, path.name, 255 - read_images(files, self.shape)[:, 0].numpy()))
         return found
 
-    def _read_file(self) -> dict[str, list[_Drawn]]:
+    def _read_file(self) -> _Drawn:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
         fix = "give a compact Omniglot file, or a folder that torchvision has filled"
         arrays = read_npz(self.root, fix)
@@ -125,7 +147,7 @@ class Omniglot(ClassExamples, TaskSource):
             raise ValueError(f"'{self.root}' is not a compact Omniglot file: {fix}.") from None
 
     @staticmethod
-    def _unpack(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[_Drawn]]:
+    def _unpack(arrays: Mapping[str, NDArray[Any]]) -> _Drawn:
         """The characters in the file's arrays; one of ``DAMAGED`` where they are others, or do not fit together."""
         packed, owner = arrays["images_u4"], arrays["char_index"]
         alphabets, numbers = arrays["alphabet_names"][arrays["char_alphabet"]], arrays["char_number"]
@@ -136,20 +158,10 @@ class Omniglot(ClassExamples, TaskSource):
         images = pixels.reshape(-1, _SIDE, _SIDE)
         order = np.argsort(owner, kind="stable")
         ends = np.searchsorted(owner[order], np.arange(len(splits) + 1))
-        found: dict[str, list[_Drawn]] = {split: [] for split in _FOLDERS}
+        found: _Drawn = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
             mine = order[ends[i] : ends[i + 1]]
             if not len(mine):
                 raise ValueError("a character has no images")
             found[str(split)].append((str(alphabet), f"character{int(number):02d}", images[mine]))
         return found
-
-
-def _named(drawn: Sequence[_Drawn], turns: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-    """The images of characters by names such as ``Greek/rot090/character01``, turned in so many ways."""
-    # What `rot90` gives is a view, which takes no memory.
-    return {
-        f"{alphabet}{suffix}/{name}": np.rot90(images, turn, axes=(1, 2))
-        for turn, suffix in enumerate(turns)
-        for alphabet, name, images in drawn
-    }
