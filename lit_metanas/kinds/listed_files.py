@@ -199,14 +199,15 @@ def task_of_files(
     shares: tuple[float | None, float, float],
     seed: int = 0,
     least: int | None = None,
-    targets: Targets | None = "classification",
+    targets: Targets | None = None,
     reading: FileReading | None = None,
     skip_unreadable: bool = True,
     preprocessing: Preprocessing | None = None,
     counted: bool = False,
 ) -> Task:
-    """The task of listed files; ``read`` makes an input of one, and may count them."""
-    targets, reading = learned_as(listing.labels, targets), reading or FileReading()
+    """The task of listed files, where folders are classes; ``read`` makes an input of one, and may count them."""
+    targets = learned_as(listing.labels, targets if listing.where else "classification")
+    reading = reading or FileReading()
     options: Any = {"skip_unreadable": skip_unreadable, "counted": counted}
     further = len(tested.files) if tested is not None else 0
     own, inputs = listing.read(reading, read, noun, targets, further, **options)

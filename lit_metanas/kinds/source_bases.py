@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import check_range
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.io.locks import changing
-from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
 # Examples of a class: those of episodes and of train and validation parts, and those of test parts alone.
@@ -50,8 +51,10 @@ class ClassExamples:
         seed: int,
         place: str,
         noun: str = "class",
+        shape: tuple[int, int, int] | None = None,
     ) -> None:
         self._name = name
+        self._shape = shape
         self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
@@ -67,6 +70,12 @@ class ClassExamples:
     def name(self) -> str:
         """The first part of the ids of this source's tasks."""
         return self._name
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one example, ``(channels, height, width)`` of an image."""
+        assert self._shape is not None
+        return self._shape
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the names of a subset's classes."""
@@ -103,9 +112,9 @@ class ComputedSource(TaskSource):
     def cache_file(self) -> Path:
         """The file of the kept examples; its name holds all that they depend on."""
 
-    @abstractmethod
     def _number(self) -> int:
         """How many classes all subsets have."""
+        return sum(len(self.classes(subset)) for subset in SUBSETS)
 
     @abstractmethod
     def _place(self, subset: Subset, class_index: int) -> int:

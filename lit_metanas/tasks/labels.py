@@ -87,6 +87,11 @@ def is_missing(value: Any) -> bool:
         return False
 
 
+def is_gap(value: object) -> bool:
+    """Whether a cell of a table stands for no value: none at all, or one of ``MISSING``."""
+    return is_missing(value) or (isinstance(value, str) and value.strip().casefold() in MISSING)
+
+
 def plain_label(label: Any) -> Any:
     """A number for one of torch's or numpy's."""
     if isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1:

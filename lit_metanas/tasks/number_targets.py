@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import hint, printable
-from lit_metanas.tasks.labels import MISSING, Labels, are_label_sets, is_missing, plain_label
+from lit_metanas.tasks.labels import Labels, are_label_sets, is_gap, plain_label
 from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "several labels", "regression"]
@@ -52,10 +52,10 @@ def are_numbers(labels: Sequence[Hashable]) -> bool:
     # There are at least `FEWEST_NUMBERS` different ones, and some have a fraction, or many hardly repeat.
     if not all(isinstance(label, Hashable) for label in labels):
         return False
-    counts = Counter(label for label in labels if not _is_absent(label))
+    counts = Counter(label for label in labels if not is_gap(label))
     if len(counts) < FEWEST_NUMBERS:
         return False
-    values = [value for value in map(_number, counts) if value is not None]
+    values = [value for value in map(finite_number, counts) if value is not None]
     rare = sum(number < FEWEST_REPEATS for number in counts.values())
     fits = rare > RARE_LABELS * len(counts) or not all(map(float.is_integer, values))
     return fits and len(values) == len(counts)
@@ -69,8 +69,8 @@ def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
         return "several labels"
     if are_numbers(labels):
         return "regression"
-    texts = {label.strip() for label in labels if isinstance(label, str) and not _is_absent(label)}
-    wrong = next((text for text in sorted(texts) if _number(text) is None), None)
+    texts = {label.strip() for label in labels if isinstance(label, str) and not is_gap(label)}
+    wrong = next((text for text in sorted(texts) if finite_number(text) is None), None)
     if wrong is None or len(texts) < FEWEST_NUMBERS or not are_measures(texts):
         return "classification"
     if are_numbers([re.sub(r"[^0-9.]", "", str(label).replace(",", ".")) for label in labels]):
@@ -129,9 +129,9 @@ def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
     at = f"at {where[place]} of" if where else f"{place} in"
-    if _is_absent(value):
+    if is_gap(value):
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")
-    found = _number(plain_label(value))
+    found = finite_number(plain_label(value))
     if found is None:
         raise ValueError(f"The target {at} {name} is no number: {_no_number(str(value))}.")
     return found
@@ -144,7 +144,7 @@ def _no_number(text: str) -> str:
     return f"'{shown}' is not finite, or a text: fix it, or leave this example out"
 
 
-def _number(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
     """A finite number, or a text that is one; None for anything else."""
     # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
     if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.strip().isascii())):
@@ -153,7 +153,3 @@ def _number(value: object) -> float | None:
         if math.isfinite(found := float(value)):  # type: ignore[arg-type]
             return found
     return None
-
-
-def _is_absent(value: object) -> bool:
-    return is_missing(value) or (isinstance(value, str) and value.strip().casefold() in MISSING)

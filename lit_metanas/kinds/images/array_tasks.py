@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.images.image_files import Channels, Images, image_tensor, one_shape, pixels_of
 from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns
@@ -95,13 +95,13 @@ def task_from_arrays(
     images = image_tensor(X, channels=channels)
     labelled = labelled_examples(len(images), y, noun="images", **divided)
     parts = [
-        Split(in_unit_range(images[places]), labels.to(images.device))
+        Split(as_floats(images[places]), labels.to(images.device))
         for places, labels in labelled.divided((None, val, test), seed)
     ]
     if tested is None:
         return labelled.task(id, parts)
     shown = image_tensor(tested[0], channels=channels, name="X_test")
-    return labelled.task(id, parts, (in_unit_range(shown), tested[1]))
+    return labelled.task(id, parts, (as_floats(shown), tested[1]))
 
 
 def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) -> dict[str, Tensor]:
@@ -158,7 +158,6 @@ class ArraySource(ClassExamples, TaskSource):
         name: str = "arrays",
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
-        self._shape = images.shape[1], images.shape[2], images.shape[3]
         listed: dict[Subset, Any] = {"train": train, "val": val, "test": test}
         super().__init__(
             name,
@@ -170,12 +169,8 @@ class ArraySource(ClassExamples, TaskSource):
             fractions=fractions,
             seed=seed,
             place=name,
+            shape=(images.shape[1], images.shape[2], images.shape[3]),
         )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
-        return self._shape
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:

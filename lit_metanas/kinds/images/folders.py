@@ -13,7 +13,6 @@ from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders
-from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.images.array_tasks import images_by_class
 from lit_metanas.kinds.images.image_files import (
     SUFFIXES,
@@ -114,18 +113,13 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
-        return self.in_eight_bits().with_inputs(as_floats)
-
-    def in_eight_bits(self, reading: FileReading | None = None) -> Task:
-        """The same task with images as uint8, which take a quarter of the memory; ``reading`` may sample them."""
         return task_of_files(
             self.root.resolve().name,
             self._listing,
             read=partial(read_image, shape=self.shape),
             noun="images",
-            reading=reading,
             **self._options,
-        )
+        ).with_inputs(as_floats)
 
 
 class ImageFolder(ClassExamples, TaskSource):
@@ -170,12 +164,11 @@ class ImageFolder(ClassExamples, TaskSource):
     ) -> None:
         require_shape("ImageFolder", shape)
         path = self.root = Path(root)
-        self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
         members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():
             name, noun = path.stem, "class"
-            members = _stored_images(path, self._shape)
+            members = _stored_images(path, shape)
         else:
             members = class_folders(path, SUFFIXES, "images")
         super().__init__(
@@ -186,17 +179,13 @@ class ImageFolder(ClassExamples, TaskSource):
             seed=seed,
             place=str(path),
             noun=noun,
+            shape=(shape[0], shape[1], shape[2]),
         )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
-        return self._shape
 
     def _read_class(self, name: str) -> Tensor:
         if isinstance(self._members[name], Tensor):
             return super()._read_class(name)
-        return read_images(self._members[name], self.shape)
+        return read_images(self._members[name], image_shape(self.shape))
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:

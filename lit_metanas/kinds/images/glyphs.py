@@ -247,9 +247,6 @@ class Glyphs(ComputedSource):
         """Return the script of each class."""
         return tuple(letter.script for _, letter in _numbered(subset))
 
-    def _number(self) -> int:
-        return len(letters())
-
     def _place(self, subset: Subset, class_index: int) -> int:
         return _numbered(subset)[class_index][0]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape, image_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.files import read_regular
@@ -210,9 +211,7 @@ def fit_images(images: Tensor, shape: Shape) -> Tensor:
             f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
             "channels, height, width) with 1 or 3 channels."
         )
-    floats = images.float()
-    if images.dtype == torch.uint8:
-        floats = floats / 255
+    floats = as_floats(images).float()
     if images.shape[1] < channels:
         floats = floats.expand(-1, channels, -1, -1)
     elif images.shape[1] > channels:

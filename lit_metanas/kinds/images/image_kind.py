@@ -16,8 +16,14 @@ from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.file_reading import FileReading, Source
-from lit_metanas.kinds.images.folders import FolderTask
-from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, fit_images, read_image, shorter_side
+from lit_metanas.kinds.images.image_files import (
+    SUFFIXES,
+    USUAL_IMAGE,
+    fit_images,
+    read_image,
+    require_shape,
+    shorter_side,
+)
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.objectives.objective import Objective
@@ -113,28 +119,21 @@ class ImageKind(Kind):
         shape, reading = source.prepared, source.reading or FileReading()
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
-        if table_of_files(source.path, SUFFIXES) is not None:
-            listings = [_listed(source, path) for path in (source.path, source.test) if path is not None]
-            path = source.path.resolve()
-            task = task_of_files(
-                path.name if path.is_dir() else path.stem,
-                listings[0],
-                listings[1] if listings[1:] else None,
-                partial(read_image, shape=shape or USUAL_IMAGE),
-                self.noun,
-                shares=(None, 0.2, 0.2),  # as those of FolderTask
-                least=source.least,
-                targets=source.targets,
-                reading=reading,
-            )
-        else:
-            task = FolderTask(
-                str(source.path),
-                shape,
-                test_root=source.test_path,
-                group=source.group,
-                min_per_class=source.least,
-            ).in_eight_bits(reading)
+        if shape is not None:
+            require_shape("images", shape)
+        listed = _in_table if table_of_files(source.path, SUFFIXES) is not None else _in_folders
+        path = source.path.resolve()
+        task = task_of_files(
+            path.name if path.is_dir() else path.stem,
+            listed(source, source.path),
+            None if source.test is None else listed(source, source.test),
+            partial(read_image, shape=shape or USUAL_IMAGE),
+            self.noun,
+            shares=(None, 0.2, 0.2),  # as those of FolderTask
+            least=source.least,
+            targets=source.targets,
+            reading=reading,
+        )
         colours = [part.inputs for part in (task.train, task.val, task.test) if part is not None]
         if source.prepared is not None or not all(torch.equal(own[:, :-1], own[:, 1:]) for own in colours):
             return task
@@ -202,7 +201,12 @@ class ImageKind(Kind):
         return None
 
 
-def _listed(source: Source, path: Path) -> ListedFiles:
+def _in_folders(source: Source, path: Path) -> ListedFiles:
+    """The images of a folder with a folder for each class."""
+    return ListedFiles.of_folders(path, SUFFIXES, "images", source.group)
+
+
+def _in_table(source: Source, path: Path) -> ListedFiles:
     """The images of a table, or of the only table in a folder."""
     table = table_of_files(path, SUFFIXES)
     if table is None:
@@ -221,7 +225,7 @@ def _listed(source: Source, path: Path) -> ListedFiles:
 def _side(source: Source) -> int:
     """Pixels of the shorter side of images: the median of the first one of each class, or of a few; 0 without."""
     if table_of_files(source.path, SUFFIXES) is not None:
-        firsts = [_listed(source, source.path).files[:FEW]]
+        firsts = [_in_table(source, source.path).files[:FEW]]
     else:
         deep = source.group is not None
         firsts = [files_in(folder, SUFFIXES, deep)[:1] for folder in folders_in(source.path)]

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.dates import DATE_FORMS, read_date
-from lit_metanas.tasks.labels import MISSING, hardly_repeat, is_missing
-from lit_metanas.tasks.number_targets import are_measures
+from lit_metanas.tasks.labels import hardly_repeat, is_gap
+from lit_metanas.tasks.number_targets import are_measures, finite_number
 
 # Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these.
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
@@ -212,11 +212,6 @@ def _values(column: NDArray[Any], name: str, place: int) -> NDArray[Any]:
     return column.astype(object)
 
 
-def is_gap(value: Any) -> bool:
-    """Whether a cell stands for no value."""
-    return is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
-
-
 def is_plain_number(value: Any) -> bool:
     """Whether a cell is a number, or a gap; booleans in words are none."""
     return read_number(value) is not None and not (isinstance(value, str) and value.strip().lower() in TRUTH)
@@ -224,22 +219,11 @@ def is_plain_number(value: Any) -> bool:
 
 def read_number(value: Any) -> float | None:
     """A cell as a number: NaN of a gap, 1 and 0 of booleans, None of anything else."""
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in MISSING:
-            return math.nan
-        if text in TRUTH:
-            return TRUTH[text]
-        # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
-        if "_" in text or not text.isascii():
-            return None
-    elif is_missing(value):
+    if is_gap(value):
         return math.nan
-    with suppress(ValueError, TypeError, OverflowError):
-        found = float(value)
-        if math.isfinite(found):
-            return found
-    return None
+    if isinstance(value, str | bool) and (text := str(value).strip().lower()) in TRUTH:
+        return TRUTH[text]
+    return finite_number(value)
 
 
 def _place_of(row: int, where: Sequence[str] | None) -> str:

@@ -122,11 +122,11 @@ class RowKind(Kind):
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The rows of tables, by where they stand."""
-        return [(where, row) for path in paths for where, row in _whole_rows(Path(path))]
+        return [(where, row) for path in paths for where, row in _filled_rows(Path(path))]
 
     def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:
         """Of a column that the table had when it was learned from."""
-        return labels_in(_whole_rows(file), classes, numbers=numbers)
+        return labels_in(_filled_rows(file), classes, numbers=numbers)
 
     def describe_columns(self, source: Source) -> str:
         """The column of labels."""
@@ -216,7 +216,7 @@ class TextRowKind(RowKind):
         return f"{found} kind='texts' or kind='rows' learns from the text or the columns alone." * bool(found)
 
 
-def _whole_rows(file: Path) -> list[TableRow]:
+def _filled_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
     rows = list(read_rows(file, blank=True))
     blank = dict.fromkeys(columns_of(rows))

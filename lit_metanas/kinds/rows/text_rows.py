@@ -13,12 +13,13 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import TextRowShape
-from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, is_gap
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table
 from lit_metanas.kinds.rows.columns import Columns, learned_table
 from lit_metanas.kinds.texts.text_tables import are_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.text_tokens import tokens_from_plain
 from lit_metanas.kinds.texts.vocabularies import Words
+from lit_metanas.tasks.labels import is_gap
 
 # What stands between the texts of several columns.
 JOINED_BY = "\n"

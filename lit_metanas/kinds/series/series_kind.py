@@ -97,21 +97,15 @@ def task_from_series(
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
-    drawn = X_test is None
-    if X_test is None or y_test is None:
-        X_test, y_test = (), ()
-    else:
-        test = 0.0
-    check_shares("task_from_series", val=val, test=test, drawn=drawn, seed=seed)
-    series, tested = (
-        [series_array(one, f"{name}[{at}]") for at, one in enumerate(given)]
-        for name, given in (("X", X), ("X_test", X_test))
-    )
+    tested = None
+    if X_test is not None and y_test is not None:
+        tested, test = (_in_memory(X_test, "X_test"), y_test), 0.0
+    check_shares("task_from_series", val=val, test=test, drawn=tested is None, seed=seed)
     return _task(
         id,
-        series,
+        _in_memory(X, "X"),
         y,
-        tested=(tested, y_test),
+        tested=tested,
         shares=(None, val, test),
         seed=seed,
         preprocessing=preprocessing,
@@ -120,6 +114,10 @@ def task_from_series(
         group=group,
         min_per_class=min_per_class,
     )
+
+
+def _in_memory(series: Sequence[RawSeries], name: str) -> list[SeriesValues]:
+    return [series_array(one, f"{name}[{at}]") for at, one in enumerate(series)]
 
 
 class SeriesTask(SingleTask):
@@ -182,32 +180,33 @@ class SeriesTask(SingleTask):
         first, second = archive_pair(self.path) or (self.path, None)
         if test_path is not None:
             first, second = self.path, Path(test_path)
-        self._series = read_series(first, id, label, group, made.names)
-        self._tested = list[RecordedSeries]()
-        groups = [one.group for one in self._series]
+        series = read_series(first, id, label, group, made.names)
+        groups, names = [one.group for one in series], series[0].names
+        self._labelled = _labelled(series)
         self._options: dict[str, Any] = {
             "shares": (train, val, test),
             "seed": seed,
-            "preprocessing": replace(made, names=self._series[0].names),
+            "preprocessing": replace(made, names=names),
             "group": group and groups,
             "min_per_class": min_per_class,
             "targets": targets,
+            "where": [one.where for one in series],
         }
         if second is not None:
-            self._options["shares"] = None, val, 0.0
-            self._tested = read_series(second, id, label, group, self._series[0].names)
+            tested = read_series(second, id, label, group, names)
+            where = [one.where for one in tested]
+            self._options |= {"shares": (None, val, 0.0), "tested": _labelled(tested), "where": where}
             if group is not None:
-                tell_shared_groups(f"'{writable(str(second))}'", groups, [one.group for one in self._tested])
+                tell_shared_groups(f"'{writable(str(second))}'", groups, [one.group for one in tested])
 
     def make(self) -> Task:
         """Split the series and make inputs of them."""
-        series, tested = (
-            ([series_array(one.values, one.where) for one in own], [one.label for one in own])
-            for own in (self._series, self._tested)
-        )
         place = f"'{writable(str(self.path))}'"
-        where = [one.where for one in self._tested or self._series]
-        return _task(self.path.resolve().stem, *series, tested=tested, place=place, where=where, **self._options)
+        return _task(self.path.resolve().stem, *self._labelled, place=place, **self._options)
+
+
+def _labelled(series: Sequence[RecordedSeries]) -> tuple[list[SeriesValues], list[str]]:
+    return [series_array(one.values, one.where) for one in series], [one.label for one in series]
 
 
 def _task(
@@ -215,23 +214,24 @@ def _task(
     series: Sequence[SeriesValues],
     labels: Labels,
     *,
-    tested: tuple[Sequence[SeriesValues], Labels],
     shares: tuple[float | None, float, float],
     seed: int,
     preprocessing: ScaledSeries | None,
+    tested: tuple[Sequence[SeriesValues], Labels] | None = None,
     where: Sequence[str] = (),
     **labelled_as: Any,
 ) -> Task:
-    """A task of series, with inputs by a preprocessing that is fitted on the train part; none may be `tested`."""
+    """A task of series, with inputs by a preprocessing that is fitted on the train part."""
     labelled = labelled_examples(len(series), labels, noun="series", **labelled_as)
     divided = labelled.divided(shares, seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]
-    every = [*series, *tested[0]]
+    shown, answers = tested or ((), ())
+    every = [*series, *shown]
     made = (preprocessing or ScaledSeries()).reaching(max(one.shape[1] for one in every)).fitted(own[0])
     parts = [Split(made.encode(part), targets) for part, (_, targets) in zip(own, divided, strict=True)]
     given = None
-    if tested[0]:
-        given = made.encode(tested[0]), tested[1]
+    if tested is not None:
+        given = made.encode(shown), answers
     if missing := sum(int(np.isnan(one).sum()) for one in every):
         number = f"{missing:,} of {sum(one.size for one in every):,}"
         warn_of_data(f"{labelled.place}: {number} values are missing, and are interpolated in time.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,13 +87,6 @@ class RecordingReader:
     cuts: bool = True
     _read: list[tuple[Path, float, int]] = field(default_factory=list, init=False)  # with their seconds and rates
     _warned: bool = field(default=False, init=False)
-
-    def inputs(self, files: Collection[Path]) -> Tensor:
-        """The inputs of some files, shape ``(n, *shape)``."""
-        inputs = torch.zeros(len(files), *self.features.shape)
-        for row, file in zip(inputs, files, strict=True):
-            row[:] = self.input(file)
-        return inputs
 
     def input(self, file: Path) -> Tensor:
         """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""
@@ -200,40 +194,32 @@ class AudioFolderTask(HasFeatures, SingleTask):
         window: float | None = None,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
-        self.shares: tuple[float | None, float, float] = train, val, test
-        self.seed = seed
-        self.skip_unreadable = skip_unreadable
-        self.min_per_class = min_per_class
-        self.targets = "classification" if table is None else targets
-        self._listing = listed_sounds(Path(root), table, label=label, group=group, targets=targets)
-        self._tested: ListedFiles | None = None
+        listed: Any = {"label": label, "group": group, "targets": targets}
+        self._listing = listed_sounds(Path(root), table, **listed)
+        self._options: dict[str, Any] = {
+            "tested": None,
+            "shares": (train, val, test),
+            "seed": seed,
+            "least": min_per_class,
+            "targets": targets,
+            "skip_unreadable": skip_unreadable,
+        }
         if test_root is not None:
-            self._tested = listed_sounds(
-                Path(test_root), test_table, label=label, group=group, targets=targets, tested=True
-            )
+            self._options["tested"] = listed_sounds(Path(test_root), test_table, tested=True, **listed)
         self._hear(root, features, partial(features_for, self._listing.files, window))
 
-    def make(self) -> Task:
-        """Read the files and split them."""
-        return self.read_by(FileReading())
-
-    def read_by(self, reading: FileReading) -> Task:
+    def make(self, reading: FileReading | None = None) -> Task:
         """Read the files, of which ``reading`` may sample some, and split them."""
         reader = RecordingReader(self.features)
         task = task_of_files(
             self.root.resolve().name,
             self._listing,
-            self._tested,
-            reader.input,
-            "sounds",
-            shares=self.shares,
-            seed=self.seed,
-            least=self.min_per_class,
-            targets=self.targets,
+            read=reader.input,
+            noun="sounds",
             reading=reading,
-            skip_unreadable=self.skip_unreadable,
             preprocessing=self.features,
             counted=True,
+            **self._options,
         )
         reader.warn()
         return task
@@ -286,13 +272,13 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
         seed: int = 0,
     ) -> None:
         sounds = listed_sounds(Path(root), table, label=label)
-        self._words = sounds.classes
+        words = sounds.classes
         self._hear(root, features, partial(features_for, sounds.files))
-        if len(self._words) < 2:
-            raise ValueError(f"{sounds.place} has {len(self._words)} different labels: give files of two or more.")
+        if len(words) < 2:
+            raise ValueError(f"{sounds.place} has {len(words)} different labels: give files of two or more.")
         super().__init__(
             self.root.resolve().name,
-            {word: self._words[word] for word in sorted(self._words)},
+            {word: words[word] for word in sorted(words)},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -318,6 +304,6 @@ class AudioFolder(HasFeatures, ClassExamples, TaskSource):
 
     def _read_class(self, name: str) -> Tensor:
         self._reader = self._reader or RecordingReader(self.features)
-        inputs = self._reader.inputs(self._words[name])
+        inputs = torch.stack([*map(self._reader.input, self._members[name])])
         self._reader.warn()
         return inputs

@@ -10,7 +10,7 @@ from typing import ClassVar
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.file_reading import FileReading, Source
+from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.kind import Kind, Prepared
 from lit_metanas.kinds.listed_files import table_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
@@ -104,7 +104,7 @@ class SoundKind(Kind):
             min_per_class=source.least,
             targets=source.targets,
             window=source.window,
-        ).read_by(source.reading or FileReading())
+        ).make(source.reading)
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """Networks of steps, and networks of spectra as images; both hear long sounds window by window."""

@@ -156,9 +156,6 @@ class SpokenWords(ComputedSource):
     def _voices(self) -> list[Voice]:
         return [draw_voice(self._generator(_VOICE, i)) for i in range(SPEAKERS + HELD_OUT_SPEAKERS)]
 
-    def _number(self) -> int:
-        return len(self._words)
-
     def _place(self, subset: Subset, class_index: int) -> int:
         return sum(self.words[: SUBSETS.index(subset)]) + range(len(self._names[subset]))[class_index]
 

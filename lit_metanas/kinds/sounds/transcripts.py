@@ -7,18 +7,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from lit_metanas.inputs.preprocessing import split_words
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.listed_files import ListedFiles
 from lit_metanas.kinds.sounds.audio_folders import HasFeatures, RecordingReader, listed_sounds
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
 from lit_metanas.objectives.step_objectives import Transcription
-from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, split_examples, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 _Said: TypeAlias = tuple[Path, list[str]]  # a recording, and the words that are said in it
@@ -89,26 +88,26 @@ class TranscriptTask(HasFeatures, SingleTask):
             raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
         check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
         self.table = Path(table)
-        self.shares: tuple[float | None, float, float] = train, val, test
-        self.seed = seed
         self.test_root = test_root
-        self._listing = listed_sounds(Path(root), table, label=label, group=group)
-        self._tested: ListedFiles | None = None
-        if test_root is not None:
-            self.shares = None, val, 0.0
-            self._tested = listed_sounds(Path(test_root), test_table, label=label, group=group)
+        listing = listed_sounds(Path(root), table, label=label, group=group)
+        said, files = _words(listing), [*listing.files]
+        self.classes = tuple(sorted({word for _, words in said for word in words}))
+        if test_root is None:
+            self._parts = _divided(listing, said, (train, val, test), seed)
+        else:
+            tested = listed_sounds(Path(test_root), test_table, label=label, group=group)
+            files += tested.files
+            self._parts = [*_divided(listing, said, (None, val, 0.0), seed)[:2], _words(tested)]
             if group is not None:
-                tell_shared_groups(f"'{writable(test_root)}'", self._listing.groups, self._tested.groups or ())
-        files = [file for sounds in (self._listing, self._tested) if sounds is not None for file in sounds.files]
+                tell_shared_groups(f"'{writable(test_root)}'", listing.groups, tested.groups or ())
         self._hear(root, features, partial(whole_features_for, files))
-        self._said = _words(self._listing)
-        self.classes = tuple(sorted({word for _, words in self._said for word in words}))
 
     def make(self) -> Task:
-        """Read the files and split them."""
-        parts, reader = self._parts(), RecordingReader(self.features, cuts=False)
-        sizes, everything = [len(part) for part in parts.values()], [*chain.from_iterable(parts.values())]
-        inputs = reader.inputs([file for file, _ in everything])
+        """Read the files."""
+        reader = RecordingReader(self.features, cuts=False)
+        everything = [*chain.from_iterable(self._parts)]
+        files, sizes = [file for file, _ in everything], [*map(len, self._parts)]
+        inputs, _ = FileReading().inputs(files, reader.input, "sounds", skip_unreadable=False, counted=True)
         reader.warn()
         numbers = {word: number for number, word in enumerate(self.classes, 1)}
         # Whatever is no symbol, as a word of a given test part may be, gets the number above theirs.
@@ -131,29 +130,26 @@ class TranscriptTask(HasFeatures, SingleTask):
         check_task(task)
         return task
 
-    def _parts(self) -> dict[Subset, list[_Said]]:
-        train, val, test = self.shares
-        said, place = self._said, self._listing.place
-        if self._listing.groups is not None:
-            group_of = dict(zip(self._listing.files, self._listing.groups, strict=True))
-            dealt = deal_groups(
-                {"": [group_of[file] for file, _ in said]},
-                train=train,
-                val=val,
-                test=test,
-                seed=self.seed,
-                culprit=lambda _: place,
-            )
-            parts = {part: [one for one in said if dealt[group_of[one[0]]] == part] for part in SUBSETS}
-        else:
-            sizes = part_sizes(place, len(said), train=train, val=val, test=test)
-            drawn = iter(np.random.default_rng(self.seed).permutation(len(said)).tolist())
-            parts = {
-                subset: [said[next(drawn)] for _ in range(size)] for subset, size in zip(SUBSETS, sizes, strict=True)
-            }
-        if self._tested is not None:
-            parts["test"] = _words(self._tested)
-        return parts
+
+def _divided(
+    listing: ListedFiles, said: list[_Said], shares: tuple[float | None, float, float], seed: int
+) -> list[list[_Said]]:
+    """The recordings of the train, val and test part."""
+    train, val, test = shares
+    groups = None
+    if listing.groups is not None:
+        group_of = dict(zip(listing.files, listing.groups, strict=True))
+        groups = [group_of[file] for file, _ in said]
+    parts = split_examples(
+        {"": range(len(said))},
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=lambda _: listing.place,
+        groups=groups,
+    )
+    return [[said[at] for at in part] for part in parts]
 
 
 def _words(sounds: ListedFiles) -> list[_Said]:
