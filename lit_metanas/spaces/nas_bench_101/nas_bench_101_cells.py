@@ -211,16 +211,10 @@ class NASBench101Cell(nn.Module):
         self.widths = (before, *split_channels(cell, width), width)
         self.projections = nn.ModuleDict()
         self.operations = nn.ModuleDict()
-        for vertex in range(1, cell.vertices):
-            if cell.joins(0, vertex):
-                self.projections[str(vertex)] = NormalisedConvolution(
-                    f"{key}.projections.{vertex}", before, self.widths[vertex], 1
-                )
-        for vertex, operation in enumerate(cell.operations, start=1):
-            label, channels = VERTEX_OPERATIONS[operation], self.widths[vertex]
-            if label in VERTEX_KERNELS:
-                path = f"{key}.operations.{vertex}.{label}"
-                self.operations[str(vertex)] = NormalisedConvolution(path, channels, channels, VERTEX_KERNELS[label])
+        for name, sizes in _convolutions(cell, before, width).items():
+            part, vertex, *_ = name.split(".")
+            layers = self.projections if part == "projections" else self.operations
+            layers[vertex] = NormalisedConvolution(f"{key}.{name}", *sizes)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
@@ -293,18 +287,23 @@ def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cell
         if stack:
             height, width = (height + 1) // 2, (width + 1) // 2
         for _ in range(cells):
-            for into, out, kernel in _convolutions(cell, before, after):
+            for into, out, kernel in _convolutions(cell, before, after).values():
                 weights = into * out * kernel**2
                 cost += NetworkCost(weights + 2 * out, weights * height * width)
             before = after
     return cost + NetworkCost((before + 1) * way, before * way)
 
 
-def _convolutions(cell: CellGraph, before: int, width: int) -> list[tuple[int, int, int]]:
-    # Channels before and after each convolution of a cell, and the kernel's size.
+def _convolutions(cell: CellGraph, before: int, width: int) -> dict[str, tuple[int, int, int]]:
+    # Channels before and after each convolution of a cell, and the kernel's size, by the name of its weights.
     widths = (*split_channels(cell, width), width)
-    found = [(before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)]
-    for own, operation in zip(widths, cell.operations, strict=False):
-        if kernel := VERTEX_KERNELS.get(VERTEX_OPERATIONS[operation]):
-            found.append((own, own, kernel))
+    found = {
+        f"projections.{vertex}": (before, own, 1)
+        for vertex, own in enumerate(widths, start=1)
+        if cell.joins(0, vertex)
+    }
+    for vertex, (own, operation) in enumerate(zip(widths, cell.operations, strict=False), start=1):
+        label = VERTEX_OPERATIONS[operation]
+        if label in VERTEX_KERNELS:
+            found[f"operations.{vertex}.{label}"] = (own, own, VERTEX_KERNELS[label])
     return found
