@@ -177,6 +177,10 @@ class BodySupernet(Supernet):
             return features
         return padded(averages(features), self.features)
 
+    def output_flops(self, way: int) -> int:
+        """Of each step, where a body scores several."""
+        return super().output_flops(way) * getattr(self.body, "scored_steps", 1)
+
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
         device = next(iter(self.parameters()), torch.empty(0)).device
@@ -210,7 +214,7 @@ class BodyChild(ChildNetwork):
         fixed = _fixed_norms(body)
         self._fixed = frozenset(name for name, layer in body.named_modules(prefix="body") if layer in fixed)
         self.features, self.flops = self._count(body, shape)
-        self.flops += self.features * way
+        self.flops += self.features * way * getattr(body, "scored_steps", 1)
         self.head = nn.Linear(self.features, way)
 
     def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:

@@ -72,20 +72,14 @@ class NGramSpace(SolvedModels, SearchSpace):
     def network(self, architecture: Architecture, shape: Shape, way: int) -> NGramNetwork:
         """See ``SolvedModels``."""
         self.check_shape(shape)
-        numbers, text = _parts_of(shape)
+        numbers, text = 0, as_shape(shape)
+        if isinstance(text, TextRowShape):
+            numbers, text = text.numbers, text.text
+        assert isinstance(text, TokenShape)
         most = (int(self.canonical(architecture)["weights"]) - (numbers + 1) * way) // (way + 2)
         # The tokens of a model: padding, UNKNOWN, n-grams, and all further ones as a single one.
         rows = max(UNKNOWN + 2, min(text.vocabulary + 1, most))
         return NGramNetwork(rows, way, steps=text.steps, numbers=numbers)
-
-
-def _parts_of(shape: Shape) -> tuple[int, TokenShape]:
-    # How many numbers an input has before its tokens, and the shape of these.
-    found = as_shape(shape)
-    if isinstance(found, TextRowShape):
-        return found.numbers, found.text
-    assert isinstance(found, TokenShape)
-    return 0, found
 
 
 class NGramNetwork(SolvedNetwork):

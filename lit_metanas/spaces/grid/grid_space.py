@@ -29,11 +29,10 @@ from lit_metanas.spaces.grid.grid_blocks import (
     SQUEEZES,
     Questions,
     activation,
-    halve,
     normed_conv,
 )
 from lit_metanas.spaces.mixed_layers import averages
-from lit_metanas.spaces.operations import ACTIVATIONS, padded
+from lit_metanas.spaces.operations import ACTIVATIONS, halve, padded
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
@@ -156,8 +155,8 @@ class StagedNetwork(nn.Module):
         outputs: Tensor = self.activation(self.stems[stem](inputs))
         for stage in self.stages:
             outputs = stage(outputs)
-            if down != "stride":
-                outputs = halve(down, outputs)
+            if down != "stride" and min(outputs.shape[2:]) > 1:
+                outputs = halve(down, outputs, up=False)
         return self.dropout(self.readout(outputs))
 
     def _stage(self, build: Builder, place: int, before: int, width: int) -> nn.Module:
