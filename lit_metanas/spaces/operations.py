@@ -34,6 +34,7 @@ INCREASING = frozenset({"ReLU", "ReLU6", "Sigmoid", "Tanh", "LeakyReLU", "ELU", 
 
 POOLS = ("max", "avg")
 NORMS = ("batch", "layer", "none")
+LAYER_NORMS = ("layer", "none")
 SKIPS = ("none", "residual")
 MAP_READOUTS = ("average", "flat")
 """What a network for images makes of its last map: the mean of each channel, or all of its values."""

@@ -163,6 +163,8 @@ class LayeredSpace(SearchSpace):
         torch.Size([2, 10])
     """
 
+    layer_questions = ("kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout")
+
     def __init__(
         self,
         *,
@@ -212,11 +214,6 @@ class LayeredSpace(SearchSpace):
                 for group, labels in self.questions.items():
                     build.question(layer_prefix(place, shared) + group, labels)
         self.choices = restrict(tuple(build.choices.values()), fixed or {}, self.name)
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """See ``ChoiceSpace.layer_questions``."""
-        return "kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout"
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""

@@ -298,9 +298,7 @@ def _convolutions(cell: CellGraph, before: int, width: int) -> dict[str, tuple[i
     # Channels before and after each convolution of a cell, and the kernel's size, by the name of its weights.
     widths = (*split_channels(cell, width), width)
     found = {
-        f"projections.{vertex}": (before, own, 1)
-        for vertex, own in enumerate(widths, start=1)
-        if cell.joins(0, vertex)
+        f"projections.{vertex}": (before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)
     }
     for vertex, (own, operation) in enumerate(zip(widths, cell.operations, strict=False), start=1):
         label = VERTEX_OPERATIONS[operation]
