@@ -227,13 +227,11 @@ class BodyChild(ChildNetwork):
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
-        if not self.sliced:
-            self._refuse_other_sizes(weights)
         plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
         for name, layer in self.named_modules():
             if isinstance(layer, UnsharedScale):
                 plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
-        self._copy({**plain, **weights})
+        self._copy({**plain, **weights}, sliced=self.sliced)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}

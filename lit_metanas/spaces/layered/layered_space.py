@@ -94,8 +94,8 @@ class LayeredChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """See ``ChildNetwork``."""
-        found = self._copy(weights)
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
+        found = self._copy(weights, sliced=True)
         for convolution, _, _, norm_key in self._normed():
             if convolution.bias is not None:
                 convolution.weight.mul_(found[f"{norm_key}.scale"][:, None, None, None])

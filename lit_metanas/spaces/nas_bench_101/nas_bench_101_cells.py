@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import md5
 from itertools import permutations, product
@@ -266,10 +266,6 @@ class NASBench101Child(ChildNetwork):
                 outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
             outputs = cell(outputs)
         return outputs.mean((2, 3))
-
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """See ``ChildNetwork``: what another child has under the same names."""
-        self._copy_common(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         layers = [module for module in self.modules() if isinstance(module, NormalisedConvolution)]

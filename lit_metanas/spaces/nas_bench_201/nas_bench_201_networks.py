@@ -111,9 +111,8 @@ class NASBench201Child(ChildNetwork):
         return self.last(self.blocks(self.stem(inputs))).relu().mean((2, 3))
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """See ``ChildNetwork``."""
-        self._refuse_other_sizes(weights)
-        self._copy(weights)
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
+        self._copy(weights, sliced=False)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = norm_tensors("last", self.last)

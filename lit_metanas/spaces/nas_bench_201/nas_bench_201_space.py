@@ -152,8 +152,8 @@ class NASBench201(SearchSpace):
 def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[CellLabels, CellLabels]:
     first: dict[str, CellLabels] = {}
     return {
-        cell: first.setdefault(expression, cell)
-        for cell, expression in zip(official_cells(), expressions(), strict=True)
+        cell: first.setdefault(expression(cell), cell)
+        for cell in official_cells()
         if all(label in left for label, left in zip(cell, labels, strict=True))
     }
 
@@ -184,12 +184,6 @@ def official_cells() -> tuple[CellLabels, ...]:
 def official_indices() -> dict[CellLabels, int]:
     """The inverse of ``official_cells``."""
     return {cell: index for index, cell in enumerate(official_cells())}
-
-
-@cache
-def expressions() -> tuple[str, ...]:
-    """For each cell in official order its ``expression``."""
-    return tuple(expression(cell) for cell in official_cells())
 
 
 def expression(cell: Sequence[str]) -> str:
