@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.mixed_layers import MixedNorm
+from lit_metanas.spaces.mixed_layers import MixedNorm, name_layers
 from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
 from lit_metanas.spaces.operations import halve_by_mean, laid_out_like, random_kernel
 from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution, Supernet, norm_tensors
@@ -145,8 +145,8 @@ def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: in
 class SuperConvolution(MixedNorm):
     """Convolution and batch-norm, whose scale and shift children inherit; the benchmark's searches leave them out."""
 
-    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
-        super().__init__(width, affine=True, key=key)
+    def __init__(self, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
+        super().__init__(width, affine=True)
         self.stride = stride
         self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
 
@@ -162,14 +162,14 @@ class SuperCell(SummingCell, nn.ModuleDict):
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
     # and whose node feeds convolutions only.
 
-    def __init__(self, choices: Sequence[Choice], *, key: str, width: int) -> None:
+    def __init__(self, choices: Sequence[Choice], width: int) -> None:
         super().__init__()
         self.choices = {choice.name: OpenChoice(choice.labels, choice.name) for choice in choices}
         for name, choice in self.choices.items():
             edge = self[name] = nn.ModuleDict()
             for label in choice.labels:
                 if label in EDGE_KERNELS:
-                    edge[label] = SuperConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
+                    edge[label] = SuperConvolution(width, width, EDGE_KERNELS[label])
 
     def _along(self, name: str, inputs: Tensor) -> Tensor | None:
         # The gate's one candidate of an edge, or all weighted and summed; None for nothing.
@@ -183,10 +183,10 @@ class SuperCell(SummingCell, nn.ModuleDict):
 class SuperReduction(nn.Module):
     """A basic residual block (He et al. 2016) that halves the image."""
 
-    def __init__(self, key: str, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.first = SuperConvolution(f"{key}.first", channels, width, 3, stride=2)
-        self.second = SuperConvolution(f"{key}.second", width, width, 3)
+        self.first = SuperConvolution(channels, width, 3, stride=2)
+        self.second = SuperConvolution(width, width, 3)
         self.projection = nn.Parameter(random_kernel(width, channels, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -203,17 +203,12 @@ class NASBench201Supernet(Supernet):
         self.choices = tuple(choices)
         self.shape, self.channels, self.size = shape, channels, cells
         widths = [channels * 2**stage for stage in range(STAGES)]
-        self.stem = SuperConvolution("stem", shape[0], channels, 3)
-        self.cells = nn.ModuleList(
-            SuperCell(choices, key=f"cells.{stage * cells + place}", width=width)
-            for stage, width in enumerate(widths)
-            for place in range(cells)
-        )
-        self.reductions = nn.ModuleList(
-            SuperReduction(f"reductions.{place}", width, 2 * width) for place, width in enumerate(widths[:-1])
-        )
+        self.stem = SuperConvolution(shape[0], channels, 3)
+        self.cells = nn.ModuleList(SuperCell(choices, width) for width in widths for _ in range(cells))
+        self.reductions = nn.ModuleList(SuperReduction(width, 2 * width) for width in widths[:-1])
         self.features = widths[-1]
-        self.last = MixedNorm(self.features, affine=True, key="last")
+        self.last = MixedNorm(self.features, affine=True)
+        name_layers(self)
 
     def _embed(self, inputs: Tensor) -> Tensor:
         reductions = [layer for layer in self.reductions if isinstance(layer, SuperReduction)]
