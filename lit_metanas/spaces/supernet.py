@@ -215,24 +215,6 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
     return cut
 
 
-class NormalisedConvolution(nn.Module):
-    """Convolution and batch-norm; ``key`` is their name in the supernet."""
-
-    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.key = key
-        self.convolution = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        return self.norm(self.convolution(inputs))
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics under the supernet's names."""
-        return {f"{self.key}.kernel": self.convolution.weight, **norm_tensors(self.key, self.norm)}
-
-
 class UnsharedScale(nn.BatchNorm2d):
     """Batch-norm of a child whose supernet has no scale and shift there."""
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
-from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import halve_by_mean, random_kernel
@@ -109,7 +108,6 @@ class NASBench201Network(nn.Module):
             self.reductions.extend(Reduction(build, width, 2 * width) for width in widths[:-1])
         self.known_features = widths[-1]
         self.last = build.norm(self.known_features)
-        self.known_flops = 0  # of a child: by the formula, as a count takes six times as long as making the network
         if not build.mixed and build.labels is not None:
             labels = [build.labels[edge_name(*edge)][0] for edge in EDGES]
             self.known_flops = stages_cost(labels, shape=shape, channels=channels, cells=cells, way=0).flops
@@ -122,14 +120,6 @@ class NASBench201Network(nn.Module):
                 outputs = self.reductions[place // self.size - 1](outputs)
             outputs = cell(outputs)
         return self.last(outputs).relu()
-
-
-class NASBench201Child(BodyChild):
-    """The network of one operation an edge, global average and a linear classifier."""
-
-    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
-        assert isinstance(body, NASBench201Network)
-        return body.known_features, body.known_flops
 
 
 def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encodings import Encoding, count_features
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import (
     CELL_NODES,
     EDGE_OPERATIONS,
     EDGES,
-    NASBench201Child,
     NASBench201Network,
     stages_cost,
 )
@@ -129,10 +129,10 @@ class NASBench201(SearchSpace):
             )
         return super().supernet(shape)
 
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench201Child:
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> BodyChild:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         labels = {name: (label,) for name, label in zip(NAMES, self._cell(architecture), strict=True)}
-        return NASBench201Child(self.body(shape, Builder(labels, mixed=False)), shape, way)
+        return BodyChild(self.body(shape, Builder(labels, mixed=False)), shape, way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier.
