@@ -204,8 +204,7 @@ VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 """Sizes of the operations that are convolutions."""
 
 
-def normalised(channels: int, width: int, kernel: int) -> nn.Sequential:
-    """Convolution and batch-norm."""
+def _normalised(channels: int, width: int, kernel: int) -> nn.Sequential:
     conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
     return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(width)))
 
@@ -218,7 +217,7 @@ class NASBench101Cell(nn.Module):
         self.cell = cell
         self.widths = (before, *split_channels(cell, width), width)
         sizes = _convolutions(cell, before, width)
-        self.convolutions = nn.ModuleDict({name: normalised(*own) for name, own in sizes.items()})
+        self.convolutions = nn.ModuleDict({name: _normalised(*own) for name, own in sizes.items()})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
@@ -250,7 +249,7 @@ class NASBench101Network(nn.Module):
 
     def __init__(self, cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int) -> None:
         super().__init__()
-        self.stem = normalised(shape[0], channels, 3)
+        self.stem = _normalised(shape[0], channels, 3)
         self.size = cells
         self.cells = nn.ModuleList()
         self.known_features = channels
