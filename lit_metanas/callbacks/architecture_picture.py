@@ -147,13 +147,12 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
     if not placed:
         name = "linear model" if issubclass(space, (*LINEAR_SPACES.values(),)) else "network"
         return [_layer(name, common, ())]
-    orders = [space.layer_questions(number) for number in range(1, len(placed) + 1)]
-    known = {question for order in orders for question in order}
+    known = space.layer_questions
     within = {name: option for name, option in common.items() if name in known or not known}
     found = []
-    for (place, own), order in list(zip(placed.items(), orders, strict=True))[:MOST_BLOCKS]:
-        shared = {name: option for name, option in within.items() if name in order or not known}
-        found.append(_layer(place, {**shared, **own}, order))
+    for number, (place, own) in enumerate(list(placed.items())[:MOST_BLOCKS], start=1):
+        shared = {name: option for name, option in within.items() if name != "skip" or number >= space.first_skip}
+        found.append(_layer(place, {**shared, **own}, known))
     if behind := {name: option for name, option in common.items() if name not in within}:
         found.append(_layer("behind the layers", behind, ()))
     return found

@@ -177,6 +177,10 @@ class BodySupernet(Supernet):
             return features
         return padded(averages(features), self.features)
 
+    def output_flops(self, way: int) -> int:
+        """Of each step, where a body scores several."""
+        return super().output_flops(way) * getattr(self.body, "scored_steps", 1)
+
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
         device = next(iter(self.parameters()), torch.empty(0)).device
@@ -210,10 +214,13 @@ class BodyChild(ChildNetwork):
         fixed = _fixed_norms(body)
         self._fixed = frozenset(name for name, layer in body.named_modules(prefix="body") if layer in fixed)
         self.features, self.flops = self._count(body, shape)
-        self.flops += self.features * way
+        self.flops += self.features * way * getattr(body, "scored_steps", 1)
         self.head = nn.Linear(self.features, way)
 
     def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        features, flops = (getattr(body, name, None) for name in ("known_features", "known_flops"))
+        if features is not None and flops is not None:  # by a formula, as a count takes longer than making the network
+            return features, flops
         count = LayerFlops(body, shape)
         return count.features, count.whole(body)
 
@@ -223,13 +230,11 @@ class BodyChild(ChildNetwork):
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
-        if not self.sliced:
-            self._refuse_other_sizes(weights)
         plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
         for name, layer in self.named_modules():
             if isinstance(layer, UnsharedScale):
                 plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
-        self._copy({**plain, **weights})
+        self._copy({**plain, **weights}, sliced=self.sliced)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}

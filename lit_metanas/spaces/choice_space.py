@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 from math import prod
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,9 @@ class ChoiceSpace(ABC):
     Attributes:
         choices: the open questions, in a fixed order.
         refusals: functions that refuse architectures, of a limited space.
+        layer_questions: the groups of a layer's choices, in the order in which data pass them; empty if unknown. A
+            layer adds its ``skip`` where that stands.
+        first_skip: the first layer that may have a skip; layers count from 1.
 
     Example:
         >>> space: lm.spaces.ChoiceSpace = lm.spaces.NASBench201()
@@ -57,19 +60,13 @@ class ChoiceSpace(ABC):
 
     choices: tuple[Choice, ...]
     refusals: tuple[Callable[[Architecture], str | None], ...] = ()
+    layer_questions: ClassVar[tuple[str, ...]] = ()
+    first_skip: ClassVar[int] = 1
 
     @property
     def name(self) -> str:
         """The space's name in results."""
         return type(self).__name__
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """The groups of a layer's choices, in the order in which data pass them; empty if unknown.
-
-        Layers count from 1. A layer adds its ``skip`` where that stands.
-        """
-        return ()
 
     @property
     def size(self) -> int:

@@ -51,9 +51,9 @@ class MixedLayer(Protocol):
 class MixedNorm(nn.Module):
     """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones."""
 
-    def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON, key: str = "") -> None:
+    def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON) -> None:
         super().__init__()
-        self.key = key  # names the statistics; see ``name_layers``
+        self.key = ""  # names the statistics; see ``name_layers``
         self.width, self.epsilon = width, epsilon
         self.scale: nn.Parameter | None = None
         self.shift: nn.Parameter | None = None

@@ -32,16 +32,9 @@ INCREASING = frozenset({"ReLU", "ReLU6", "Sigmoid", "Tanh", "LeakyReLU", "ELU", 
 """Activations that never decrease, so that they may follow a maximum as well as precede it."""
 
 
-class AveragePool(nn.AvgPool2d):
-    """Average pooling of 2x2 pixels, which halves a map as ``halve_by_mean`` does."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / 2, width / 2)``."""
-        return halve_by_mean(input, up=self.ceil_mode)
-
-
-POOLS: Mapping[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": AveragePool}
+POOLS = ("max", "avg")
 NORMS = ("batch", "layer", "none")
+LAYER_NORMS = ("layer", "none")
 SKIPS = ("none", "residual")
 MAP_READOUTS = ("average", "flat")
 """What a network for images makes of its last map: the mean of each channel, or all of its values."""
@@ -115,6 +108,13 @@ def _from_rows(rows: Tensor, images: Tensor) -> Tensor:
 def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Scale and shift each channel: inputs ``(n, channels, height, width)``, scale and shift ``(channels,)``."""
     return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])
+
+
+def halve(pool: str, inputs: Tensor, *, up: bool) -> Tensor:
+    """Pool ``(n, channels, height, width)`` to half the height and width, which are rounded ``up`` or down."""
+    if pool == "max":
+        return F.max_pool2d(inputs, 2, ceil_mode=up)
+    return halve_by_mean(inputs, up=up)
 
 
 def halve_by_mean(inputs: Tensor, *, up: bool = True) -> Tensor:

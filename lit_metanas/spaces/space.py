@@ -67,6 +67,7 @@ class SearchSpace(ChoiceSpace):
         child_class: of the children that ``build`` makes of a body.
         supernet_class: of the supernets that ``supernet`` makes of a body.
         shares_weights: whether there is a supernet, from whose weights children begin.
+        scored: what networks give scores for: an input, each step of it, or each step of what they write.
 
     Example:
         >>> from functools import partial
@@ -89,6 +90,7 @@ class SearchSpace(ChoiceSpace):
     child_class: type[BodyChild] = BodyChild
     supernet_class: type[BodySupernet] = BodySupernet
     shares_weights: ClassVar[bool] = True
+    scored: Scored = "input"
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
@@ -125,11 +127,6 @@ class SearchSpace(ChoiceSpace):
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
                 f"{other}."
             )
-
-    @property
-    def scored(self) -> Scored:
-        """What networks give scores for: an input, each step of it, or each step of what they write."""
-        return "input"
 
     def check_objective(self, objective: Objective) -> None:
         """Refuse an objective that wants other scores than the networks have, by a ValueError."""

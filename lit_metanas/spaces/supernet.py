@@ -215,24 +215,6 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
     return cut
 
 
-class NormalisedConvolution(nn.Module):
-    """Convolution and batch-norm; ``key`` is their name in the supernet."""
-
-    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.key = key
-        self.convolution = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        return self.norm(self.convolution(inputs))
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics under the supernet's names."""
-        return {f"{self.key}.kernel": self.convolution.weight, **norm_tensors(self.key, self.norm)}
-
-
 class UnsharedScale(nn.BatchNorm2d):
     """Batch-norm of a child whose supernet has no scale and shift there."""
 
@@ -277,40 +259,13 @@ class ChildNetwork(nn.Module, ABC):
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
 
-    @abstractmethod
+    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
+        """Copy what weights hold under this network's names, the leading part that both have, and the classifier.
 
-    @abstractmethod
-    def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics but the classifier's, under the supernet's names."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        return self.head(self.embed(inputs))
-
-    def supernet_weights(self) -> dict[str, Tensor]:
-        """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
-        tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-    @torch.no_grad()
-    def _copy(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        # Copy leading slices for all of `_tensors`, which are returned, and the classifier where it fits.
-        own = self._tensors()
-        statistics = {name for name in own if name.endswith((".mean", ".var"))}
-        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
-        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
-            common = min(len(weights[name]), len(own[name]))
-            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
-        for name, value in found.items():
-            own[name].copy_(value)
-        self._inherit_head(weights)
-        return found
-
-    @torch.no_grad()
-    def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
-        # Copy what another child has under the same names, the leading part that both have, and the classifier.
+        Raises:
+            ValueError: the weights are of another space.
+        """
         own = self._tensors()
         known = own.keys() & weights.keys()
         if weights and not known:
@@ -326,14 +281,39 @@ class ChildNetwork(nn.Module, ABC):
             taken[part] = given[part].to(taken)
         self._inherit_head(weights)
 
-    def _refuse_other_sizes(self, weights: Mapping[str, Tensor]) -> None:
-        # Refuse weights of which a slice would fit, but that are another network's.
-        for name, tensor in self._tensors().items():
-            if name in weights and weights[name].shape != tensor.shape:
+    @abstractmethod
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and statistics but the classifier's, under the supernet's names."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        return self.head(self.embed(inputs))
+
+    def supernet_weights(self) -> dict[str, Tensor]:
+        """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
+        tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def _copy(self, weights: Mapping[str, Tensor], *, sliced: bool) -> dict[str, Tensor]:
+        # Copy all of `_tensors`, which are returned, and the classifier where it fits. Unless the network is `sliced`,
+        # weights of which a slice would fit are another network's, and refused.
+        own = self._tensors()
+        for name, tensor in own.items():
+            if not sliced and name in weights and weights[name].shape != tensor.shape:
                 raise ValueError(
                     f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
                     "from another space."
                 )
+        statistics = {name for name in own if name.endswith((".mean", ".var"))}
+        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
+        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
+            common = min(len(weights[name]), len(own[name]))
+            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
+        for name, value in found.items():
+            own[name].copy_(value)
+        self._inherit_head(weights)
+        return found
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:

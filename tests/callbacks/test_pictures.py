@@ -94,7 +94,8 @@ def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
     choices = space().choices
     layered = [choice.name.removeprefix("layer").split(".") for choice in choices if choice.name.startswith("layer")]
     assert layered
-    assert all(question in space.layer_questions(int(place)) for place, question in layered)
+    assert all(question in space.layer_questions for _, question in layered)
+    assert space.first_skip == min(int(place) for place, question in layered if question == "skip")
 
 
 def test_a_network_without_layers_and_a_linear_model_are_told():

@@ -36,14 +36,15 @@ def cell_output(cell, matrix, operations, widths, inputs):
             if matrix[source][vertex]:
                 total = total + values[source][:, : widths[vertex]]
         if matrix[0][vertex]:
-            total = total + cell.projections[str(vertex)](inputs).clamp(min=0)
+            total = total + cell.convolutions[f"projection_{vertex}"](inputs).clamp(min=0)
         values[vertex] = maxima(total, 1)
         if operations[vertex] != POOL:
-            values[vertex] = cell.operations[str(vertex)](total).clamp(min=0)
-            assert cell.operations[str(vertex)].convolution.kernel_size[0] == {C3: 3, C1: 1}[operations[vertex]]
+            layer = cell.convolutions[f"{operations[vertex]}_{vertex}"]
+            values[vertex] = layer(total).clamp(min=0)
+            assert layer.conv.kernel_size[0] == {C3: 3, C1: 1}[operations[vertex]]
     output = torch.cat([values[vertex] for vertex in range(1, last) if matrix[vertex][last]], 1)
     if matrix[0][last]:
-        output = output + cell.projections[str(last)](inputs).clamp(min=0)
+        output = output + cell.convolutions[f"projection_{last}"](inputs).clamp(min=0)
     return output
 
 
@@ -57,8 +58,8 @@ def cell_output(cell, matrix, operations, widths, inputs):
 def test_the_child_computes_its_cells(cell, widths):
     child = TINY.child(TINY.from_matrix(*cell), (3, 7, 6), 5).double().eval()
     inputs = images(4, (3, 7, 6))
-    outputs = child.stem(inputs).clamp(min=0)
-    for place, own in enumerate(child.cells):
+    outputs = child.body.stem(inputs).clamp(min=0)
+    for place, own in enumerate(child.body.cells):
         if place == 2:
             outputs = maxima(outputs, 2)
         outputs = cell_output(own, *cell, widths[7 if place < 2 else 14], outputs)
@@ -69,7 +70,7 @@ def test_a_child_inherits_from_another():
     parent, other = (TINY.child(TINY.from_matrix(*cell), (1, 8, 8), 3) for cell in (FIRST, INCEPTION))
     learned = TINY.supernet_weights(parent)
     other.inherit(learned)
-    kernel = "cells.0.operations.1.conv3x3-bn-relu.kernel"
+    kernel = "body.cells.0.convolutions.conv3x3-bn-relu_1.conv.weight"
     own = TINY.supernet_weights(other)[kernel]
     assert torch.equal(own, learned[kernel][: len(own), : len(own)])
     assert torch.equal(TINY.supernet_weights(other)["head.weight"], learned["head.weight"])

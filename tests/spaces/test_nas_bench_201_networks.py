@@ -36,14 +36,14 @@ class Reference(PlainNetwork):
 
     def convolve(self, x, key, stride=1):
         x = x if key == "stem" else x.clamp(min=0)
-        return self.normalise(convolution(x, self.parameters[f"{key}.kernel"], stride), key)
+        return self.normalise(convolution(x, self.parameters[f"body.{key}.conv.weight"], stride), f"body.{key}.norm")
 
     def candidate(self, label, x, key):
         if label == "none":
             return torch.zeros_like(x)
         if label == "skip_connect":
             return x
-        return neighbourhood(x) if label == "avg_pool_3x3" else self.convolve(x, f"{key}.{label}")
+        return neighbourhood(x) if label == "avg_pool_3x3" else self.convolve(x, f"{key}.{label}.1")
 
     def cell(self, x, place):
         nodes = [x]
@@ -52,7 +52,7 @@ class Reference(PlainNetwork):
             for source in range(target):
                 edge = f"edge{source}-{target}"
                 for label, weight in self.gates[edge].items():
-                    total = total + weight * self.candidate(label, nodes[source], f"cells.{place}.{edge}")
+                    total = total + weight * self.candidate(label, nodes[source], f"cells.{place}.edges.{edge}")
             nodes.append(total)
         return nodes[3]
 
@@ -61,11 +61,11 @@ class Reference(PlainNetwork):
         for stage in range(3):
             if stage:
                 key = f"reductions.{stage - 1}"
-                residual = convolution(halved(x), self.parameters[f"{key}.projection"])
+                residual = convolution(halved(x), self.parameters[f"body.{key}.projection.weight"])
                 x = residual + self.convolve(self.convolve(x, f"{key}.first", stride=2), f"{key}.second")
             for place in range(self.space.cells):
                 x = self.cell(x, stage * self.space.cells + place)
-        return self.normalise(x, "last").clamp(min=0).mean((2, 3))
+        return self.normalise(x, "body.last").clamp(min=0).mean((2, 3))
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "index"])

@@ -1,6 +1,7 @@
 """Gradients in bf16 against those in float64, of a network of each family; what stays in float32."""
 
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from lit_metanas.inputs.batches import at_least_float32, random_inputs
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape
 from lit_metanas.meta.differentiation import Differentiation
 from lit_metanas.spaces import SearchSpace
-from lit_metanas.spaces.operations import POOLS, batch_normalise
+from lit_metanas.spaces.operations import batch_normalise, halve
 from lit_metanas.training.precision import BF16, FLOAT32, autocast
 
 CPU = torch.device("cpu")
@@ -77,14 +78,14 @@ def test_gradients_in_bf16_are_those_of_float64(family: str) -> None:
 @pytest.mark.parametrize("size", [(8, 6), (7, 6)])
 def test_average_pooling_in_bf16_gives_the_same_numbers(size: tuple[int, int], up: bool) -> None:
     images = torch.randn(3, 4, *size).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
-    theirs, ours = torch.nn.AvgPool2d(2, ceil_mode=up)(images), POOLS["avg"](2, ceil_mode=up)(images)
+    theirs, ours = torch.nn.AvgPool2d(2, ceil_mode=up)(images), halve("avg", images, up=up)
     assert torch.equal(ours, theirs)
     assert ours.stride() == theirs.stride()
     given = torch.randn_like(theirs)
     (expected,), (found,) = (torch.autograd.grad(each, images, given) for each in (theirs, ours))
     assert torch.equal(found, expected)
     whole = images.detach().unsqueeze(0)
-    assert torch.equal(torch.vmap(POOLS["avg"](2, ceil_mode=up))(whole)[0], theirs)
+    assert torch.equal(torch.vmap(partial(halve, "avg", up=up))(whole)[0], theirs)
 
 
 def test_recorded_statistics_of_bf16_are_float32() -> None:

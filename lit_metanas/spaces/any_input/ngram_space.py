@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,6 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
 SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
@@ -73,33 +72,20 @@ class NGramSpace(SolvedModels, SearchSpace):
     def network(self, architecture: Architecture, shape: Shape, way: int) -> NGramNetwork:
         """See ``SolvedModels``."""
         self.check_shape(shape)
-        return NGramNetwork(self._rows(architecture, shape, way), way, _parts_of(shape)[0])
-
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """See ``SearchSpace``."""
-        rows, (numbers, text) = self._rows(architecture, shape, way), _parts_of(shape)
-        return NetworkCost(rows * (way + 2) + (numbers + 1) * way, text.steps * (way + 4) + numbers * way)
-
-    def _rows(self, architecture: Mapping[str, str], shape: Shape, way: int) -> int:
-        # The tokens of a model: padding, UNKNOWN, n-grams, and all further ones as a single one.
-        numbers, text = _parts_of(shape)
+        numbers, text = 0, as_shape(shape)
+        if isinstance(text, TextRowShape):
+            numbers, text = text.numbers, text.text
+        assert isinstance(text, TokenShape)
         most = (int(self.canonical(architecture)["weights"]) - (numbers + 1) * way) // (way + 2)
-        return max(UNKNOWN + 2, min(text.vocabulary + 1, most))
-
-
-def _parts_of(shape: Shape) -> tuple[int, TokenShape]:
-    # How many numbers an input has before its tokens, and the shape of these.
-    found = as_shape(shape)
-    if isinstance(found, TextRowShape):
-        return found.numbers, found.text
-    assert isinstance(found, TokenShape)
-    return 0, found
+        # The tokens of a model: padding, UNKNOWN, n-grams, and all further ones as a single one.
+        rows = max(UNKNOWN + 2, min(text.vocabulary + 1, most))
+        return NGramNetwork(rows, way, steps=text.steps, numbers=numbers)
 
 
 class NGramNetwork(SolvedNetwork):
     """Scores that are linear in the tf-idf of n-grams, and in numbers if an input begins with some."""
 
-    def __init__(self, rows: int, way: int, numbers: int = 0) -> None:
+    def __init__(self, rows: int, way: int, *, steps: int, numbers: int) -> None:
         super().__init__()
         self.numbers = numbers
         # Of words in the first column, of pieces in the second; 0 for padding, and for what is not known.
@@ -107,6 +93,7 @@ class NGramNetwork(SolvedNetwork):
         self.vectors = nn.Parameter(torch.zeros(rows + numbers, way))  # those of numbers are the last ones
         self.bias = nn.Parameter(torch.zeros(way))
         self.strength = NEXT_TO_NUMBERS if numbers else STRENGTH
+        self.flops = steps * (way + 4) + numbers * way
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, steps)``, int64, 0 behind the end, or ``(n, numbers + steps)``, to ``(n, way)``."""

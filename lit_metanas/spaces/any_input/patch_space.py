@@ -11,7 +11,6 @@ from lit_metanas.inputs.shapes import ImageShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 
 DRAWN_PATCHES = (400, 100)
 """Patches that those of an image are compared with."""
@@ -59,14 +58,6 @@ class PatchSpace(RidgeModels, SearchSpace):
         self.check_shape(shape)
         return PatchNetwork(ImageShape(*shape), int(self.canonical(architecture)["patches"]), way)
 
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """See ``SearchSpace``; what is done with a likeness counts as eight multiply-adds."""
-        with torch.device("meta"):
-            network = self.network(architecture, shape, way)
-        likeness = network.kernels.numel() + 8 * len(network.kernels)
-        flops = likeness * network.places + network.head.weight.numel()
-        return NetworkCost(sum(own.numel() for own in network.parameters()), flops)
-
 
 class PatchNetwork(RidgeNetwork):
     """Scores that are linear in how much the patches in each part of an image are like drawn ones."""
@@ -77,13 +68,14 @@ class PatchNetwork(RidgeNetwork):
         height, width = shape.height // self.every, shape.width // self.every
         self.side = min(PATCH_SIDE, height, width)
         high, wide = height - self.side + 1, width - self.side + 1
-        self.places = high * wide
         self.cell, cells = _parts(high, wide)
         self.part, parts = _parts(height, width)
         self.kernels = nn.Parameter(torch.zeros(patches, shape.channels, self.side, self.side), requires_grad=False)
         self.shift = nn.Parameter(torch.zeros(patches), requires_grad=False)
         self.pixels = shape.channels * parts
         self.head = zero_head(2 * patches * cells + self.pixels, way)
+        # What is done with a likeness counts as eight multiply-adds.
+        self.flops = (self.kernels.numel() + 8 * patches) * high * wide + self.head.weight.numel()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``."""

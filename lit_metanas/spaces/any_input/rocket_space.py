@@ -16,7 +16,6 @@ from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 
 LENGTH, LARGE, KERNELS = 9, 3, 84
 """Numbers of a kernel, how many of them are 2 where the others are -1, and the ways to place these."""
@@ -65,14 +64,6 @@ class RocketSpace(RidgeModels, SearchSpace):
         self.check_shape(shape)
         return RocketNetwork(SeriesShape(*shape), int(self.canonical(architecture)["levels"]), way)
 
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """See ``SearchSpace``; a comparison with a level counts as four multiply-adds, a channel not added as none."""
-        found, levels = SeriesShape(*shape), int(self.canonical(architecture)["levels"])
-        groups = 2 * len(dilations_of(found))
-        compared = groups * KERNELS * levels
-        computed = int(kernels_of(groups, found.features - 1).count_nonzero()) + 4 * compared
-        return NetworkCost(compared + (2 * compared + 1) * way, found.steps * computed + 2 * compared * way)
-
 
 class RocketNetwork(RidgeNetwork):
     """Scores that are linear in how often, and how far, the answers of fixed kernels are above levels."""
@@ -85,7 +76,10 @@ class RocketNetwork(RidgeNetwork):
         groups = 2 * len(self.dilations)
         self.register_buffer("kernels", kernels_of(groups, shape.features - 1), persistent=False)
         self.levels = nn.Parameter(torch.zeros(groups, levels, KERNELS, 1), requires_grad=False)
-        self.head = zero_head(2 * groups * levels * KERNELS, way)
+        self.head = zero_head(2 * self.levels.numel(), way)
+        # A comparison with a level counts as four multiply-adds, a channel not added as none.
+        computed = int(self.kernels.count_nonzero()) + 4 * self.levels.numel()
+        self.flops = shape.steps * computed + self.head.weight.numel()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels + 1, steps)``, the last one the mask, to ``(n, features)``."""

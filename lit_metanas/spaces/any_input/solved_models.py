@@ -20,6 +20,7 @@ from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Solver
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
 SCALE = 5.0
@@ -28,6 +29,8 @@ SCALE = 5.0
 
 class SolvedNetwork(nn.Module):
     """Scores that are linear in features."""
+
+    flops: int  # forward multiply-adds for one input
 
     @abstractmethod
     def solve(
@@ -78,6 +81,12 @@ class SolvedModels:
         if weights:
             network.load_state_dict(weights)
         return network
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """See ``SearchSpace``."""
+        with torch.device("meta"):
+            network = self.network(architecture, shape, way)
+        return NetworkCost(sum(own.numel() for own in network.parameters()), network.flops)
 
     def solver(self, child: nn.Module) -> Solver:
         """The child's own."""

@@ -63,7 +63,7 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.encoder = SequenceLayers(build, encoder, shape)
         self.width = self.known_features = self.encoder.width
-        self.steps = steps
+        self.steps = self.scored_steps = steps
         most = largest(build.number("cross", list(map(int, questions["cross"]))))
         self.cross = build.question("cross", questions["cross"])
         self.mix = LayerMix(most) if most > 1 else None
@@ -175,7 +175,6 @@ class EncoderDecoderChild(BodyChild):
     def __init__(self, body: EncoderDecoder, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
         self.steps = body.steps
-        self.flops += self.features * way * (self.steps - 1)
         self.embedding = None if body.tied.labels == ("yes",) else nn.Embedding(way, self.features)
 
     def forward(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -223,7 +222,3 @@ class EncoderDecoderSupernet(BodySupernet):
             lambda features: F.linear(features, weight, outputs["head.bias"]),
         )
         return self.body.score(inputs, targets, maps)
-
-    def output_flops(self, way: int) -> int:
-        """Of each step of the longest text."""
-        return self.features * way * self.body.steps

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
-from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.architecture import (
     Architecture,
     check_dropouts,
@@ -69,6 +69,8 @@ class EncoderDecoderSpace(SearchSpace):
     shapes = (TokenShape, SeriesShape)
     child_class = EncoderDecoderChild
     supernet_class = EncoderDecoderSupernet
+    layer_questions = SequenceSpace.layer_questions
+    scored = "target"
 
     def __init__(
         self,
@@ -101,16 +103,6 @@ class EncoderDecoderSpace(SearchSpace):
         own = labels_of(self.choices)
         left = {name: labels for name, labels in labels_of(self.encoder.choices).items() if name in own}
         self.choices = restrict(restrict(self.choices, left, self.name), fixed or {}, self.name)
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """See ``ChoiceSpace.layer_questions``."""
-        return SequenceSpace.layer_questions(place)
-
-    @property
-    def scored(self) -> Scored:
-        """Each step of what they write."""
-        return "target"
 
     def check_objective(self, objective: Objective) -> None:
         """Refuse an objective that wants other scores, or longer texts, than the networks have."""

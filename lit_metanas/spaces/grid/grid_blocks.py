@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.operations import ACTIVATIONS, EPSILON, halve_by_mean
+from lit_metanas.spaces.operations import ACTIVATIONS, EPSILON
 
 GRID_NORMS = ("batch", "group", "none")
 CHANNEL_GROUP = 8
@@ -91,15 +90,6 @@ def normed_conv(
 def activation(build: Builder, questions: Questions) -> nn.Module:
     """The activation, which is one choice for the whole network."""
     return build.choice("activation", {label: ACTIVATIONS[label] for label in questions["activation"]})
-
-
-def halve(kind: str, inputs: Tensor) -> Tensor:
-    """Pool ``(n, channels, height, width)`` to half the height and width, by ``max`` or ``avg``, but not below one."""
-    if min(inputs.shape[2:]) < 2:
-        return inputs
-    if kind == "max":
-        return F.max_pool2d(inputs, 2)
-    return halve_by_mean(inputs, up=False)
 
 
 class Branch(nn.Module):

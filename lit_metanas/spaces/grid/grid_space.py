@@ -29,12 +29,12 @@ from lit_metanas.spaces.grid.grid_blocks import (
     SQUEEZES,
     Questions,
     activation,
-    halve,
     normed_conv,
 )
 from lit_metanas.spaces.mixed_layers import averages
-from lit_metanas.spaces.operations import ACTIVATIONS, padded
+from lit_metanas.spaces.operations import ACTIVATIONS, halve, padded
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
+from lit_metanas.spaces.supernet import ChildNetwork
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
 """Size and stride of the first convolution, by label."""
@@ -156,8 +156,8 @@ class StagedNetwork(nn.Module):
         outputs: Tensor = self.activation(self.stems[stem](inputs))
         for stage in self.stages:
             outputs = stage(outputs)
-            if down != "stride":
-                outputs = halve(down, outputs)
+            if down != "stride" and min(outputs.shape[2:]) > 1:
+                outputs = halve(down, outputs, up=False)
         return self.dropout(self.readout(outputs))
 
     def _stage(self, build: Builder, place: int, before: int, width: int) -> nn.Module:
@@ -181,10 +181,7 @@ class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
     _count = staticmethod(convolved_flops)
-
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what a supernet or another child has under the same names, the leading part that both have."""
-        self._copy_common(weights)
+    inherit = ChildNetwork.inherit
 
 
 class GridSpace(SearchSpace):

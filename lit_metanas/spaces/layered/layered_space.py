@@ -21,8 +21,8 @@ from lit_metanas.spaces.architecture import (
     restrict,
 )
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, pool_of, sizes
-from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
+from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, sizes
+from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS, halve
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, norm_tensors
 
@@ -42,7 +42,8 @@ class ChildBlock(nn.Module):
             self.projection = nn.Sequential(convolution, _norm(labels["norm"], self.width))
             self.taps += 1
         self.activation = ACTIVATIONS[labels["activation"]]()
-        self.pool = pool_of(labels["pool"], up=up) if pooled else nn.Identity()
+        self.pool = labels["pool"] * pooled  # empty where the image is as small as can be
+        self.up = up
         self.dropout = nn.Dropout2d(float(labels["dropout"]))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -50,7 +51,10 @@ class ChildBlock(nn.Module):
         outputs = self.norm(self.convolution(inputs))
         if self.projection is not None:
             outputs = outputs + self.projection(inputs)
-        return self.dropout(self.pool(self.activation(outputs)))
+        outputs = self.activation(outputs)
+        if self.pool:
+            outputs = halve(self.pool, outputs, up=self.up)
+        return self.dropout(outputs)
 
 
 Normed = tuple[nn.Conv2d, nn.Module, str, str]
@@ -90,8 +94,8 @@ class LayeredChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """See ``ChildNetwork``."""
-        found = self._copy(weights)
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
+        found = self._copy(weights, sliced=True)
         for convolution, _, _, norm_key in self._normed():
             if convolution.bias is not None:
                 convolution.weight.mul_(found[f"{norm_key}.scale"][:, None, None, None])
@@ -159,6 +163,8 @@ class LayeredSpace(SearchSpace):
         torch.Size([2, 10])
     """
 
+    layer_questions = ("kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout")
+
     def __init__(
         self,
         *,
@@ -208,11 +214,6 @@ class LayeredSpace(SearchSpace):
                 for group, labels in self.questions.items():
                     build.question(layer_prefix(place, shared) + group, labels)
         self.choices = restrict(tuple(build.choices.values()), fixed or {}, self.name)
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """See ``ChoiceSpace.layer_questions``."""
-        return "kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout"
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from math import prod
 from typing import Literal
@@ -25,11 +25,11 @@ from lit_metanas.spaces.mixture import (
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
-    POOLS,
     activate_in_place,
     affine,
     batch_normalise,
     dropout_scale,
+    halve,
     laid_out_like,
     layer_normalise,
     leading_part,
@@ -55,11 +55,6 @@ def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tup
     return result
 
 
-def pool_of(label: str, *, up: bool) -> nn.Module:
-    """Halves height and width; the last row and column of an odd number are pooled by themselves, or left out."""
-    return POOLS[label](2, ceil_mode=up)
-
-
 class SuperBlock(nn.Module):
     """All candidates of one block: kernels of each size, one scale and shift; narrow ones are the leading channels."""
 
@@ -82,7 +77,6 @@ class SuperBlock(nn.Module):
                 {"scale": nn.Parameter(torch.ones(self.width)), "shift": nn.Parameter(torch.zeros(self.width))}
             )
         self.activations = nn.ModuleList(ACTIVATIONS[label]() for label in choices["activation"].labels)
-        self.pools = {up: [pool_of(label, up=up) for label in choices["pool"].labels] for up in (False, True)}
         self.rates = [float(label) for label in choices["dropout"].labels]
 
     def forward(self, inputs: Tensor, pooled: bool, up: bool) -> Tensor:
@@ -90,7 +84,7 @@ class SuperBlock(nn.Module):
         outputs = self._convolve(inputs)
         if self.residual:
             outputs = self.choices["skip"].combine(partial(self._skip, inputs, outputs))
-        outputs = self._activate(outputs, self.pools[up] if pooled else [])
+        outputs = self._activate(outputs, pooled, up)
         factor, noise = self._width_mask(), current().noise
         if noise is not None and max(self.rates) > 0:
             uniform = noise[f"{self.key}.dropout"][:, : outputs.shape[1]]
@@ -100,20 +94,20 @@ class SuperBlock(nn.Module):
             return outputs
         return outputs * factor[..., None, None]
 
-    def _activate(self, inputs: Tensor, pools: Sequence[nn.Module]) -> Tensor:
+    def _activate(self, inputs: Tensor, pooled: bool, up: bool) -> Tensor:
         activation, pool = self.choices["activation"].gate(), self.choices["pool"].gate()
         if activation.index is None:
             outputs = combine(activation, list(self.activations), lambda layer: layer(inputs))
         else:
             layer = self.activations[activation.index]
             increasing = self.choices["activation"].labels[activation.index] in INCREASING
-            if pools and increasing and pool.index is not None and self.choices["pool"].labels[pool.index] == "max":
+            if pooled and increasing and pool.index is not None and self.choices["pool"].labels[pool.index] == "max":
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
-                return times(times(layer(pools[pool.index](inputs)), activation.factor()), pool.factor())
+                return times(times(layer(halve("max", inputs, up=up)), activation.factor()), pool.factor())
             outputs = times(activate_in_place(layer, inputs), activation.factor())
-        if not pools:
+        if not pooled:
             return outputs
-        return combine(pool, pools, lambda layer: layer(outputs))
+        return self.choices["pool"].combine(lambda label: halve(label, outputs, up=up))
 
     def flops(self, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input in this forward pass, and its number of computed channels."""

@@ -20,7 +20,7 @@ from lit_metanas.spaces.architecture import (
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
-from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS, layer_normalise, leading_part, padded
+from lit_metanas.spaces.operations import ACTIVATIONS, LAYER_NORMS, SKIPS, layer_normalise, leading_part, padded
 from lit_metanas.spaces.sequence.sequence_network import SequenceNetwork
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
@@ -114,9 +114,6 @@ class MLPNetwork(LayerStack):
         return self.depth.combine(lambda label: padded(outputs[int(label)], longest))
 
 
-UNIT_NORMS = ("layer", "none")
-
-
 class MLPSpace(SearchSpace):
     """Multilayer perceptrons for rows of numbers.
 
@@ -149,13 +146,15 @@ class MLPSpace(SearchSpace):
     """
 
     shapes = (RowShape,)
+    layer_questions = ("width", "norm", "activation", "dropout", "skip")
+    first_skip = 2
 
     def __init__(
         self,
         *,
         activations: Sequence[str] = ("ReLU", "Tanh", "GELU"),
         dropouts: Sequence[float] = (0.0, 0.2, 0.5),
-        norms: Sequence[str] = UNIT_NORMS,
+        norms: Sequence[str] = LAYER_NORMS,
         skips: Sequence[str] = SKIPS,
         depths: Sequence[int] = (0, 1, 2, 3),
         widths: Sequence[int] = (32, 64, 128),
@@ -163,7 +162,7 @@ class MLPSpace(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         questions = {
-            "norm": check_known(self.name, "norms", norms, UNIT_NORMS),
+            "norm": check_known(self.name, "norms", norms, LAYER_NORMS),
             "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
             "skip": check_known(self.name, "skips", skips, SKIPS),
@@ -177,11 +176,6 @@ class MLPSpace(SearchSpace):
             questions=questions, depths=tuple(sorted(depths)), widths=tuple(widths), shared=shared
         )
         self.choices = restrict(self.choices, fixed or {}, self.name)
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """See ``ChoiceSpace.layer_questions``."""
-        return "width", "norm", "activation", "dropout", *(("skip",) if place > 1 else ())
 
     def body(self, shape: Shape, build: Builder) -> MLPNetwork:
         """The hidden layers."""

@@ -17,6 +17,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     VERTEX_OPERATIONS,
     CellGraph,
     NASBench101Child,
+    NASBench101Network,
     all_edges,
     canonical,
     cell_cost,
@@ -188,7 +189,7 @@ class NASBench101(SearchSpace):
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        return NASBench101Child(self._prune(architecture), shape=shape, way=way, **self._sizes)
+        return NASBench101Child(NASBench101Network(self._prune(architecture), shape=shape, **self._sizes), shape, way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""

@@ -1,20 +1,20 @@
-"""The networks of NAS-Bench-201: how a cell is computed, its child and cost, and the weight-sharing network."""
+"""The network of NAS-Bench-201, of all candidates or of one an edge: its cell, its stages, and its cost."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.mixed_layers import MixedNorm
-from lit_metanas.spaces.mixture import Mixture, OpenChoice, sum_of
-from lit_metanas.spaces.operations import halve_by_mean, laid_out_like, random_kernel
-from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, NormalisedConvolution, Supernet, norm_tensors
+from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.operations import halve_by_mean, random_kernel
+from lit_metanas.spaces.supernet import NetworkCost
 
 CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
@@ -28,101 +28,98 @@ EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 STAGES = 3
 
 
-class SummingCell(nn.Module, ABC):
+def convolution(build: Builder, channels: int, width: int, kernel: int, *, stride: int = 1) -> nn.Conv2d:
+    """A convolution without constants, whose weights begin otherwise in a supernet than in a child."""
+    make = partial(nn.Conv2d, channels, width, kernel, stride, kernel // 2, bias=False)
+    if not build.mixed:
+        return make()
+    with torch.device("meta"):  # which draws no numbers
+        conv = make()
+    conv.weight = nn.Parameter(random_kernel(width, channels, kernel))
+    return conv
+
+
+def normalised(build: Builder, channels: int, width: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
+    """Convolution and batch-norm, whose scale and shift children inherit; the benchmark's searches leave them out."""
+    conv = convolution(build, channels, width, kernel, stride=stride)
+    return nn.Sequential(OrderedDict(conv=conv, norm=build.norm(width)))
+
+
+def activated(build: Builder, width: int, kernel: int) -> nn.Sequential:
+    """The operation of an edge that is a convolution."""
+    return nn.Sequential(nn.ReLU(), normalised(build, width, width, kernel))
+
+
+class NASBench201Cell(nn.Module):
     """A cell of which each node is the sum of what comes along its edges, by name; zeros of nothing."""
+
+    # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
+    # and whose node feeds convolutions only.
+
+    def __init__(self, build: Builder, width: int) -> None:
+        super().__init__()
+        makers: dict[str, Make | None] = {
+            "none": None,
+            "skip_connect": nn.Identity,
+            **{label: partial(activated, build, width, kernel) for label, kernel in EDGE_KERNELS.items()},
+            "avg_pool_3x3": partial(nn.AvgPool2d, 3, 1, 1, count_include_pad=False),
+        }
+        self.edges = nn.ModuleDict({name: build.choice(name, makers) for name in (edge_name(*edge) for edge in EDGES)})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
         nodes = [inputs]
         for node in range(1, CELL_NODES):
-            joined = sum_of(self._along(edge_name(source, node), value) for source, value in enumerate(nodes))
+            joined = sum_of(self.edges[edge_name(source, node)](value) for source, value in enumerate(nodes))
             nodes.append(torch.zeros_like(inputs) if joined is None else joined)
         return nodes[-1]
-
-    @abstractmethod
-    def _along(self, name: str, inputs: Tensor) -> Tensor | None: ...
-
-
-def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
-    """An operation other than ``none``, given the convolution of its label."""
-    if operation == "skip_connect":
-        return inputs
-    if operation == "avg_pool_3x3":
-        return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
-    return convolve(inputs.relu())
-
-
-class NASBench201Cell(SummingCell):
-    """The cell of a child, with one operation an edge."""
-
-    def __init__(self, key: str, operations: Sequence[str], width: int) -> None:
-        super().__init__()
-        self.operations = {edge_name(*edge): label for edge, label in zip(EDGES, operations, strict=True)}
-        self.convolutions = nn.ModuleDict(
-            {
-                name: NormalisedConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
-                for name, label in self.operations.items()
-                if label in EDGE_KERNELS
-            }
-        )
-
-    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
-        operation = self.operations[name]
-        if operation == "none":
-            return None
-        return compute_edge(operation, inputs, lambda activated: self.convolutions[name](activated))
 
 
 class Reduction(nn.Module):
     """A basic residual block (He et al. 2016) that halves the image."""
 
-    def __init__(self, key: str, channels: int, width: int) -> None:
+    def __init__(self, build: Builder, channels: int, width: int) -> None:
         super().__init__()
-        self.key = key
-        self.first = NormalisedConvolution(f"{key}.first", channels, width, 3, stride=2)
-        self.second = NormalisedConvolution(f"{key}.second", width, width, 3)
-        self.projection = nn.Conv2d(channels, width, 1, bias=False)
+        self.first = normalised(build, channels, width, 3, stride=2)
+        self.second = normalised(build, width, width, 3)
+        self.projection = convolution(build, channels, width, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        return self.projection(halve_by_mean(inputs)) + self.second(self.first(inputs.relu()).relu())
+        outputs: Tensor = self.second(self.first(inputs.relu()).relu())
+        return self.projection(halve_by_mean(inputs)) + outputs
 
 
-class NASBench201Child(ChildNetwork):
-    """Stem, three stages of equal cells with reductions between them, global average and a linear classifier."""
+class NASBench201Network(nn.Module):
+    """Stem, three stages of cells of one architecture, each with own weights, and reductions between them."""
 
-    def __init__(self, operations: Sequence[str], *, shape: Shape, way: int, channels: int, cells: int) -> None:
+    def __init__(self, build: Builder, shape: Shape, *, channels: int, cells: int) -> None:
         super().__init__()
-        self.stem = NormalisedConvolution("stem", shape[0], channels, 3)
-        blocks: list[nn.Module] = []
-        for stage in range(STAGES):
-            width = channels * 2**stage
-            if stage:
-                blocks.append(Reduction(f"reductions.{stage - 1}", width // 2, width))
-            blocks += [NASBench201Cell(f"cells.{stage * cells + place}", operations, width) for place in range(cells)]
-        self.blocks = nn.Sequential(*blocks)
-        self.features = channels * 2 ** (STAGES - 1)
-        self.last = nn.BatchNorm2d(self.features)
-        self.head = nn.Linear(self.features, way)
-        self.flops = stages_cost(operations, shape=shape, channels=channels, cells=cells, way=way).flops
+        self.size = cells
+        self.stem = normalised(build, shape[0], channels, 3)
+        self.cells, self.reductions = nn.ModuleList(), nn.ModuleList()
+        widths = [channels * 2**stage for stage in range(STAGES)]
+        for stage, width in enumerate(widths):
+            # Weights are drawn from input to output in a child, but in a supernet those of reductions last.
+            if stage and not build.mixed:
+                self.reductions.append(Reduction(build, width // 2, width))
+            self.cells.extend(NASBench201Cell(build, width) for _ in range(cells))
+        if build.mixed:
+            self.reductions.extend(Reduction(build, width, 2 * width) for width in widths[:-1])
+        self.known_features = widths[-1]
+        self.last = build.norm(self.known_features)
+        if not build.mixed and build.labels is not None:
+            labels = [build.labels[edge_name(*edge)][0] for edge in EDGES]
+            self.known_flops = stages_cost(labels, shape=shape, channels=channels, cells=cells, way=0).flops
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Features, shape ``(n, features)``."""
-        return self.last(self.blocks(self.stem(inputs))).relu().mean((2, 3))
-
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """See ``ChildNetwork``."""
-        self._refuse_other_sizes(weights)
-        self._copy(weights)
-
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = norm_tensors("last", self.last)
-        for module in self.modules():
-            if isinstance(module, NormalisedConvolution):
-                tensors |= module.tensors()
-            elif isinstance(module, Reduction):
-                tensors[f"{module.key}.projection"] = module.projection.weight
-        return tensors
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last map, for inputs of shape ``(n, channels, height, width)``."""
+        outputs = self.stem(inputs)
+        for place, cell in enumerate(self.cells):
+            if place and place % self.size == 0:
+                outputs = self.reductions[place // self.size - 1](outputs)
+            outputs = cell(outputs)
+        return self.last(outputs).relu()
 
 
 def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
@@ -141,91 +138,3 @@ def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: in
         weights = cells * taps * out**2
         cost += NetworkCost(weights + cells * 2 * out * len(kernels), weights * height * width)
     return cost + NetworkCost(2 * out + (out + 1) * way, out * way)
-
-
-class SuperConvolution(MixedNorm):
-    """Convolution and batch-norm, whose scale and shift children inherit; the benchmark's searches leave them out."""
-
-    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
-        super().__init__(width, affine=True, key=key)
-        self.stride = stride
-        self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
-
-    def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        outputs = F.conv2d(inputs, self.kernel, stride=self.stride, padding=self.kernel.shape[-1] // 2)
-        return super().forward(outputs, label, weight)
-
-
-class SuperCell(SummingCell, nn.ModuleDict):
-    """The edges of one cell by name: of their candidates the convolutions, by label, have weights."""
-
-    # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
-    # and whose node feeds convolutions only.
-
-    def __init__(self, choices: Sequence[Choice], *, key: str, width: int) -> None:
-        super().__init__()
-        self.choices = {choice.name: OpenChoice(choice.labels, choice.name) for choice in choices}
-        for name, choice in self.choices.items():
-            edge = self[name] = nn.ModuleDict()
-            for label in choice.labels:
-                if label in EDGE_KERNELS:
-                    edge[label] = SuperConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
-
-    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
-        # The gate's one candidate of an edge, or all weighted and summed; None for nothing.
-        edge = self.get_submodule(name)
-        assert isinstance(edge, nn.ModuleDict)
-        return self.choices[name].total(
-            lambda label: compute_edge(label, inputs, lambda activated: edge[label](activated))
-        )
-
-
-class SuperReduction(nn.Module):
-    """A basic residual block (He et al. 2016) that halves the image."""
-
-    def __init__(self, key: str, channels: int, width: int) -> None:
-        super().__init__()
-        self.first = SuperConvolution(f"{key}.first", channels, width, 3, stride=2)
-        self.second = SuperConvolution(f"{key}.second", width, width, 3)
-        self.projection = nn.Parameter(random_kernel(width, channels, 1))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs: Tensor = self.second(self.first(inputs.relu()).relu())
-        return F.conv2d(halve_by_mean(inputs), self.projection) + outputs
-
-
-class NASBench201Supernet(Supernet):
-    """Stem, three stages of cells of one architecture, each with own weights, reductions, and the global average."""
-
-    def __init__(self, choices: Sequence[Choice], *, shape: Shape, channels: int, cells: int) -> None:
-        super().__init__()
-        self.choices = tuple(choices)
-        self.shape, self.channels, self.size = shape, channels, cells
-        widths = [channels * 2**stage for stage in range(STAGES)]
-        self.stem = SuperConvolution("stem", shape[0], channels, 3)
-        self.cells = nn.ModuleList(
-            SuperCell(choices, key=f"cells.{stage * cells + place}", width=width)
-            for stage, width in enumerate(widths)
-            for place in range(cells)
-        )
-        self.reductions = nn.ModuleList(
-            SuperReduction(f"reductions.{place}", width, 2 * width) for place, width in enumerate(widths[:-1])
-        )
-        self.features = widths[-1]
-        self.last = MixedNorm(self.features, affine=True, key="last")
-
-    def _embed(self, inputs: Tensor) -> Tensor:
-        reductions = [layer for layer in self.reductions if isinstance(layer, SuperReduction)]
-        inputs = self.stem(laid_out_like(inputs, reductions[0].first.kernel))
-        for place, cell in enumerate(self.cells):
-            if place and place % self.size == 0:
-                inputs = reductions[place // self.size - 1](inputs)
-            inputs = cell(inputs)
-        return self.last(inputs).relu().mean((2, 3))
-
-    def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-        computed = [label for choice in self.choices for label in mixture[choice.name].computed(choice.labels)]
-        return stages_cost(computed, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops

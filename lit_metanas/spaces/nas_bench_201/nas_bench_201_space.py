@@ -11,17 +11,18 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encodings import Encoding, count_features
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import (
     CELL_NODES,
     EDGE_OPERATIONS,
     EDGES,
-    NASBench201Child,
-    NASBench201Supernet,
+    NASBench201Network,
     stages_cost,
 )
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
 NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))
@@ -115,21 +116,23 @@ class NASBench201(SearchSpace):
         cell = self._cell(labels)
         return _architecture(self._representatives[cell] if self.merge_isomorphs else cell)
 
-    def supernet(self, shape: Shape) -> NASBench201Supernet:
+    def body(self, shape: Shape, build: Builder) -> NASBench201Network:
+        """Stem, cells and reductions."""
+        return NASBench201Network(build, shape, channels=self.channels, cells=self.cells)
+
+    def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates."""
-        self.check_shape(shape)
         if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
             raise ValueError(
                 "NASBench201: a supernet has other weights for each of several isomorphic cells; "
                 "set merge_isomorphs to false."
             )
-        return NASBench201Supernet(self.choices, shape=shape, channels=self.channels, cells=self.cells)
+        return super().supernet(shape)
 
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench201Child:
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> BodyChild:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        return NASBench201Child(
-            self._cell(architecture), shape=shape, way=way, channels=self.channels, cells=self.cells
-        )
+        labels = {name: (label,) for name, label in zip(NAMES, self._cell(architecture), strict=True)}
+        return BodyChild(self.body(shape, Builder(labels, mixed=False)), shape, way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier.
@@ -152,8 +155,8 @@ class NASBench201(SearchSpace):
 def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[CellLabels, CellLabels]:
     first: dict[str, CellLabels] = {}
     return {
-        cell: first.setdefault(expression, cell)
-        for cell, expression in zip(official_cells(), expressions(), strict=True)
+        cell: first.setdefault(expression(cell), cell)
+        for cell in official_cells()
         if all(label in left for label, left in zip(cell, labels, strict=True))
     }
 
@@ -184,12 +187,6 @@ def official_cells() -> tuple[CellLabels, ...]:
 def official_indices() -> dict[CellLabels, int]:
     """The inverse of ``official_cells``."""
     return {cell: index for index, cell in enumerate(official_cells())}
-
-
-@cache
-def expressions() -> tuple[str, ...]:
-    """For each cell in official order its ``expression``."""
-    return tuple(expression(cell) for cell in official_cells())
 
 
 def expression(cell: Sequence[str]) -> str:

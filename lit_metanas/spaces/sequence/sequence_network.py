@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import shortened, step_mask
-from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
@@ -176,6 +176,9 @@ class SequenceNetwork(SequenceLayers):
         super().__init__(build, layout, shape)
         self.readouts = nn.ModuleDict()
         self.per_step = layout.readouts == ("each",)  # whether the features are those of each step
+        self.scored_steps = 1
+        if self.per_step:
+            self.scored_steps = -(-shape.steps // self.stride)
         makers = {label: partial(READOUTS[label], self.width) for label in layout.readouts}
         for depth in self.depths:
             self.readouts[str(depth)] = build.choice("readout", makers)
@@ -199,11 +202,6 @@ class SequenceChild(BodyChild):
 
     body: SequenceNetwork
 
-    def __init__(self, body: SequenceNetwork, shape: Shape, way: int, *, sliced: bool = False) -> None:
-        super().__init__(body, shape, way, sliced=sliced)
-        if body.per_step:
-            self.flops += self.features * way * (-(-body.shape.steps // body.stride) - 1)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores ``(n, way)`` or ``(n, steps / stride, way)`` of series ``(n, features, steps)`` or tokens."""
         if not self.body.per_step:
@@ -220,10 +218,6 @@ class StepSupernet(BodySupernet):
     def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         scores = F.linear(self._embed(inputs).transpose(1, 2), outputs["head.weight"], outputs["head.bias"])
         return silenced_behind(inputs, self.body.stride, scores)
-
-    def output_flops(self, way: int) -> int:
-        """Of each step."""
-        return self.features * way * -(-self.body.shape.steps // self.body.stride)
 
 
 def silenced_behind(inputs: Tensor, stride: int, scores: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
-from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.step_objectives import Span
 from lit_metanas.spaces.architecture import (
     check_dropouts,
@@ -17,7 +17,7 @@ from lit_metanas.spaces.architecture import (
     restrict,
 )
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS
+from lit_metanas.spaces.operations import ACTIVATIONS, LAYER_NORMS, SKIPS
 from lit_metanas.spaces.sequence.sequence_network import (
     STEP_POOLINGS,
     SequenceChild,
@@ -27,8 +27,6 @@ from lit_metanas.spaces.sequence.sequence_network import (
 )
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
-
-STEP_NORMS = ("layer", "none")
 
 
 class SequenceSpace(SearchSpace):
@@ -76,6 +74,7 @@ class SequenceSpace(SearchSpace):
 
     shapes = (TokenShape, SeriesShape)
     child_class = SequenceChild
+    layer_questions = ("operation", "width", "norm", "activation", "dropout", "skip", "pool")
 
     def __init__(
         self,
@@ -100,7 +99,7 @@ class SequenceSpace(SearchSpace):
         self.layout = SequenceLayout(
             questions={
                 "operation": check_known(self.name, "operations", operations, OPERATIONS),
-                "norm": check_known(self.name, "norms", norms, STEP_NORMS),
+                "norm": check_known(self.name, "norms", norms, LAYER_NORMS),
                 "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
                 "dropout": tuple(f"{rate:g}" for rate in dropouts),
                 "skip": check_known(self.name, "skips", skips, SKIPS),
@@ -116,19 +115,9 @@ class SequenceSpace(SearchSpace):
         check_given(self.name, {"depths": depths, "widths": widths, "dropouts": dropouts})
         check_dropouts(self.name, dropouts)
         self._check_layout()
-        if self.scored == "step":
-            self.supernet_class = StepSupernet
+        if self.layout.readouts == ("each",):
+            self.scored, self.supernet_class = "step", StepSupernet
         self.choices = restrict(self.choices, fixed or {}, self.name)
-
-    @classmethod
-    def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """See ``ChoiceSpace.layer_questions``."""
-        return "operation", "width", "norm", "activation", "dropout", "skip", "pool"
-
-    @property
-    def scored(self) -> Scored:
-        """Each step, where the readout leaves the steps as they are."""
-        return "step" if self.layout.readouts == ("each",) else "input"
 
     def check_objective(self, objective: Objective) -> None:
         """Refuse an objective that wants other scores, or marks steps of which the networks join several."""

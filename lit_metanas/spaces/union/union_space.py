@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape
-from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.architecture import Architecture, Choice, check_given
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace, ShapeType
@@ -92,7 +92,8 @@ class UnionSpace(SearchSpace):
         for label in self.families:
             if not label.isidentifier() or hasattr(UnionSupernet, label):
                 raise ValueError(f"{self.name}: '{label}' cannot be the label of a family: take a name such as 'grid'.")
-        if len({own.scored for own in self.families.values()}) > 1:
+        self.scored, *others = dict.fromkeys(own.scored for own in self.families.values())
+        if others:
             raise ValueError(f"{self.name}: 'families' score different things, such as inputs and steps: divide them.")
         found = [Choice(FAMILY, tuple(self.families))]
         for label, own in self.families.items():
@@ -108,11 +109,6 @@ class UnionSpace(SearchSpace):
         """The kinds of input that all families take."""
         first, *others = (self.families[label] for label in self._labels)
         return tuple(kind for kind in first.shapes if all(kind in own.shapes for own in others))
-
-    @property
-    def scored(self) -> Scored:
-        """What the networks of all families give scores for."""
-        return next(iter(self.families.values())).scored
 
     @property
     def size(self) -> int:
