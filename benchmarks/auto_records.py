@@ -65,11 +65,6 @@ class Row:
     seconds: float
 
 
-def others_of(problem: Problem) -> list[lm.records.SearchRecord]:
-    """The shipped records that are not of the problem's data set."""
-    return records_without(problem.dataset)
-
-
 RELATED = {"snips": "xsid", "xsid": "snips"}
 """Data sets that share sentences: xSID has translations of those of SNIPS."""
 
@@ -82,7 +77,7 @@ def records_without(dataset: str) -> list[lm.records.SearchRecord]:
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:
     """One method on one task, for the training FLOPs of so many epochs, of its search, too."""
-    known, begin = others_of(problem), time.process_time()
+    known, begin = records_without(problem.dataset), time.process_time()
     space = lm.default_space(task.shape)
     best = covering(known, space, 1)[0]
     recipe = replace(lm.Recipe().replace(dict(best.recipe)), epochs=epochs)

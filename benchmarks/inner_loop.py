@@ -11,7 +11,6 @@ weights, and their gradients must agree before anything is timed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -24,14 +23,13 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from figure import Figure, show, times_as_fast, write
+from figure import Figure, one_thread, parser_of, report, times_as_fast
 from ratio import compare
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, Learner, LinearHead, Parameters
 from lit_metanas.relaxations import Argmax
@@ -253,13 +251,11 @@ def measure(method: str, repeats: int) -> list[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--repeats", type=int, default=20, help="rounds, each of which runs both sides (default 20)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--peak", nargs=2, metavar=("METHOD", "SIDE"), help="only print one side's peak memory")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     if options.peak:
         print_peaks(*options.peak)
         return
@@ -267,9 +263,7 @@ def main() -> None:
         print("learn2learn cannot be imported here: the baseline is a textbook loop.")
     print(f"Outer steps, {TASKS} tasks, {WAY}-way {SHOT}-shot, {STEPS} inner steps, Conv-4, one thread; {hardware()}")
     figures = [figure for method in TARGETS for figure in measure(method, options.repeats)]
-    show(figures)
-    if options.output:
-        write(options.output, title="inner_loop", figures=figures)
+    report(figures, options.output, "inner_loop")
 
 
 if __name__ == "__main__":

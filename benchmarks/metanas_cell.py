@@ -9,22 +9,19 @@ adapted must agree in double precision before anything is timed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 
 import torch
 import torch.nn.functional as F
-from figure import Figure, show, times_as_fast, write
+from figure import Figure, one_thread, parser_of, report, times_as_fast
 from inner_loop import PEAK, resident
 from ratio import compare
 from torch import Tensor, nn
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.meta import AlternatingInnerLoop, Learner, LinearHead, MetaNAS, Parameters
 from lit_metanas.relaxations import AnnealedSoftmax, Relaxation, SampledChild
@@ -211,23 +208,19 @@ def measure(channels: int, repeats: int) -> list[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--channels", type=int, nargs="+", default=[14, 28], help="of the first cells (default 14 28)")
     parser.add_argument("--repeats", type=int, default=7, help="rounds, each of which runs all sides (default 7)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--peak", nargs=2, metavar=("CHANNELS", "SIDE"), help="only print one side's peak memory")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     if options.peak:
         print_peak(int(options.peak[0]), options.peak[1])
         return
     check()
     print(f"One task of MetaNAS's search, {WAY} classes, {STEPS} inner steps, four cells, one thread; {hardware()}")
     figures = [figure for channels in options.channels for figure in measure(channels, options.repeats)]
-    show(figures)
-    if options.output:
-        write(options.output, title="metanas_cell", figures=figures)
+    report(figures, options.output, "metanas_cell")
 
 
 if __name__ == "__main__":
