@@ -32,7 +32,7 @@ from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.records.statistics import Interval, percent, t_interval
+from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.episode_data import StepTasks
 
 if TYPE_CHECKING:
@@ -231,9 +231,6 @@ def end_of_search(module: LightningModule) -> list[str]:
 
     if isinstance(module, SourceSearch):
         return _end_of_source_search(module)
-    exports = None
-    if isinstance(module, TargetSearch) and module.export:
-        exports = module
     if not isinstance(module, Searched) or not module.results:
         return []
     folder = _short(module.directory)
@@ -243,8 +240,8 @@ def end_of_search(module: LightningModule) -> list[str]:
         metrics = dict.fromkeys(printable(row.metric, 40) for row in rows)
         what = f"{' and '.join(metrics)} on {what}: {'; '.join(_scores_of_methods(rows))}"
     following = ["report", "--results", f"{folder}/results.json"]
-    if exports is not None:
-        own = [exports.folder(row.task_id, row.method) for row in rows]
+    if isinstance(module, TargetSearch) and module.export:
+        own = [module.folder(row.task_id, row.method) for row in rows]
         kept = [one for one in kept_networks(module.directory) if one.folder in own and one.has(EXPORT)]
         best = [one.folder for one in best_networks(kept).values()]
         following = predict_command(_short((best or own)[0]))
@@ -253,12 +250,12 @@ def end_of_search(module: LightningModule) -> list[str]:
 
 def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
     """The mean over tasks of each method; of a single task with its own interval."""
+    from lit_metanas.report.table import over_units  # else each verb would pay for it
+
     scores = []
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        interval = Interval(own[0].value, own[0].ci95)
-        if len(own) > 1:
-            interval = t_interval([row.value for row in own])
+        interval = over_units(own)
         scores.append(f"{printable(method, 40)} {percent(interval.mean, interval.half)} %")
     return scores
 

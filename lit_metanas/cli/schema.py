@@ -69,7 +69,7 @@ def configuration_schema() -> Schema:
         "auto": _object({one.name: made.of(one.annotation) for one in shell_options()}, shell_help()),
         "run": made.fields(run, KEYS["run"], without=["execute"]),
         "predict": made.fields(predict, KEYS["predict"]),
-        "report": made.fields(report),
+        "report": made.fields(report, KEYS["report"]),
         "a part": made.described(object),
     }
     for one, key in ((trainer, "callbacks"), (kinds["run"], "phases"), (kinds["report"], "results")):
