@@ -103,6 +103,16 @@ _NO_PATHS = ("", "null", "~", "None", "[]", "{}")
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]+:/")  # `pathlib` has made one slash of two
 
 
+def short_path(path: str | os.PathLike[str]) -> str:
+    """A path as a user writes it in the working folder."""
+    short = os.path.relpath(path)
+    if short.startswith(".."):
+        short = os.path.normpath(path)
+    if os.path.exists(path) and not os.path.exists(short):  # beyond a link `..` is not the folder before it
+        return str(path)
+    return short
+
+
 def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
     """Whether a regular file holds exactly these bytes; a larger file is not read."""
     try:

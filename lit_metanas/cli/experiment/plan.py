@@ -21,7 +21,7 @@ from lit_metanas import __version__
 from lit_metanas.cli.configuration_files import configuration_path, named_files, shipped_names, shown_path
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.files import set_aside, write_whole
+from lit_metanas.io.files import set_aside, short_path, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import duration, printable, shorten
 
@@ -51,12 +51,7 @@ class ConfigPath(str):
         """How a user writes it in the working folder."""
         if (shown := shown_path(os.path.realpath(self))) in shipped_names():
             return shown
-        path = os.path.relpath(self)
-        if path.startswith(".."):
-            path = os.path.normpath(self)
-        if os.path.exists(self) and not os.path.exists(path):  # beyond a link `..` is not the folder before it
-            return str(self)
-        return path
+        return short_path(self)
 
 
 register_type(ConfigPath, type_check=lambda value, kind: type(value) is kind)
