@@ -31,7 +31,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory, gettempdir
 
 import torch
-from auto_records import records_without
+from auto_records import file_without
 from critical_difference import against, ranks_of
 from development_sets import SETS, written
 from kept_rows import kept_rows, read_rows
@@ -130,9 +130,7 @@ def run_one(data: str, series: str, place: str, name: str, method: str, minutes:
 def by_auto(name: str, task: lm.Task | None, paths: Sequence[Path], minutes: float, seed: int) -> lm.SearchResult:
     """``auto`` with the records of other sets."""
     source = "" if task is not None else SETS[name].source
-    with TemporaryDirectory() as folder:
-        records = f"{folder}/others.jsonl"
-        lm.records.write_record_lines(records, records_without(source or name))
+    with file_without(source or name) as records:
         given: dict[str, object] = {"minutes": minutes, "seed": seed, "records": [records], "progress": False}
         if task is not None:
             return lm.auto(task, **given)
