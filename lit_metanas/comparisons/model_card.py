@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import (
     class_table,
     latency_in_words,
@@ -26,13 +27,10 @@ from lit_metanas.training.export.exported_program import LIBRARY
 from lit_metanas.training.export.network_description import DESCRIPTION, script_packages, script_takes
 from lit_metanas.training.precision import FLOAT32
 
-if TYPE_CHECKING:
-    from lit_metanas.comparisons.search_result import SearchResult
-
 UNKNOWN_LICENSE = "unknown"
 
 
-def card_text(result: SearchResult, license: str, command: str) -> str:
+def card_text(result: ResultFields, license: str, command: str) -> str:
     """The whole file; an empty ``command`` gives the method, seed and recipe instead."""
     made, about = command or _made_by(result), (result.shape, result.preprocessing, result.objective)
     data, takes = markdown_text(result.task_id, 200), script_takes(*about)
@@ -108,7 +106,7 @@ def card_text(result: SearchResult, license: str, command: str) -> str:
     ])  # fmt: skip
 
 
-def _metadata(result: SearchResult, license: str, made: str) -> dict[str, Any]:
+def _metadata(result: ResultFields, license: str, made: str) -> dict[str, Any]:
     """The front matter, plain YAML as Hugging Face's own library reads it: a ``model-index`` with the test score."""
     args: dict[str, Any] = {"seed": result.record.seed, "examples": result.images[1]}
     if not math.isnan(result.ci95):
@@ -135,7 +133,7 @@ def _metadata(result: SearchResult, license: str, made: str) -> dict[str, Any]:
     }
 
 
-def _made_by(result: SearchResult) -> str:
+def _made_by(result: ResultFields) -> str:
     given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
     made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
     if result.precision != FLOAT32:
@@ -164,7 +162,7 @@ def _caveat(objective: Objective) -> str:
     return text
 
 
-def _recipe_sentence(result: SearchResult) -> str:
+def _recipe_sentence(result: ResultFields) -> str:
     made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
     if not result.recipe.inherit:
         return made
@@ -172,7 +170,7 @@ def _recipe_sentence(result: SearchResult) -> str:
     return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
 
 
-def _front_sentence(result: SearchResult) -> str:
+def _front_sentence(result: ResultFields) -> str:
     if not result.front:
         return ""
     sizes = [getattr(one, result.traded) for one in result.front]

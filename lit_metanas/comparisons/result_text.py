@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from lit_metanas.comparisons.class_table import ClassTable
+from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import UNCALIBRATED
@@ -18,11 +18,8 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.precision import FLOAT32
 
-if TYPE_CHECKING:
-    from lit_metanas.comparisons.search_result import SearchResult
 
-
-def describe_result(result: SearchResult) -> str:
+def describe_result(result: ResultFields) -> str:
     """All that a result has to say, in lines."""
     begin = "Stopped early; best so far" if result.stopped else "Found"
     chosen_by = result.metric if result.teacher is None else "agreement"
@@ -57,21 +54,21 @@ def short_measure(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"
 
 
-def class_table(result: SearchResult) -> ClassTable | None:
+def class_table(result: ResultFields) -> ClassTable | None:
     """Recall, precision and so on of the classes; None without classes or test examples."""
     if not result.class_accuracy or not result.examples:
         return None
     return ClassTable.of(result.examples, result.classes)
 
 
-def teacher_section(result: SearchResult) -> str:
+def teacher_section(result: ResultFields) -> str:
     """The student next to its teacher, as Markdown; empty without one."""
     if result.teacher is None:
         return ""
     return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
-def warn_of_classes(result: SearchResult) -> None:
+def warn_of_classes(result: ResultFields) -> None:
     """Warn of classes that the network never predicts."""
     table = class_table(result)
     if table is not None and (never := table.never_predicted):
@@ -79,7 +76,7 @@ def warn_of_classes(result: SearchResult) -> None:
         warn_of_data(f"The network never predicts {number_of(len(never), 'class')}: {names}.")
 
 
-def _score_lines(result: SearchResult) -> list[str]:
+def _score_lines(result: ResultFields) -> list[str]:
     trained, tested = result.images
     interval = "95 % interval"
     if math.isnan(result.ci95):
@@ -99,7 +96,7 @@ def _score_lines(result: SearchResult) -> list[str]:
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
 
 
-def _network_lines(result: SearchResult) -> list[str]:
+def _network_lines(result: ResultFields) -> list[str]:
     one = "image" if isinstance(as_shape(result.shape), ImageShape) else "input"
     tried = number_of(result.cost.queries, "architecture")
     if result.untried:
@@ -117,7 +114,7 @@ def _network_lines(result: SearchResult) -> list[str]:
     return _wrapped(facts)
 
 
-def _cost_lines(result: SearchResult) -> list[str]:
+def _cost_lines(result: ResultFields) -> list[str]:
     features, meta = result.encoding_cost, result.meta_cost
     facts = {
         "cost of the encoders' features": (
@@ -136,14 +133,14 @@ def _cost_lines(result: SearchResult) -> list[str]:
     return lines
 
 
-def views_in_words(result: SearchResult) -> str:
+def views_in_words(result: ResultFields) -> str:
     """The chosen preprocessing, and that of the linear model if it is another one."""
     if not result.view or result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
 
 
-def _scores_by_view(result: SearchResult) -> str:
+def _scores_by_view(result: ResultFields) -> str:
     """The best validation score with each preprocessing, the highest first; empty if the search had no choice."""
     found = dict[str, float]()
     for trial in result.record.trials:
@@ -166,7 +163,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  " + "    ".join(map(str.rjust, row, widths)) for row in rows]
 
 
-def latency_in_words(result: SearchResult) -> str:
+def latency_in_words(result: ResultFields) -> str:
     """The measured seconds of one input; empty if they are unknown."""
     if math.isnan(result.latency):
         return ""
@@ -176,7 +173,7 @@ def latency_in_words(result: SearchResult) -> str:
     return f"{measured}, with {number_of(result.threads, 'thread')}"
 
 
-def unreturned_share(result: SearchResult) -> str:
+def unreturned_share(result: ResultFields) -> str:
     """The share of the training after the search for models that are not returned; empty for none."""
     if not 0 < result.unreturned <= result.training_cost.flops:
         return ""

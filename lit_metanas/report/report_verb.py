@@ -15,8 +15,8 @@ from rich.console import Console
 
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
+from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.comparisons.result_text import teacher_section
-from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records import ArchitectureRow, ResultRow, Trial, read_architectures, read_results
@@ -128,7 +128,7 @@ def write_report(
     architectures: Sequence[ArchitectureRow] | None = None,
     networks: Sequence[KeptNetwork] = (),
     subject: str | None = None,
-    searched: SearchResult | None = None,
+    searched: ResultFields | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 

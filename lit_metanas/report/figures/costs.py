@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
-from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.text import first_few, number_of, shorten, with_prefix
 from lit_metanas.objectives.metric_table import ACCURACY
 from lit_metanas.records.record import Trial, grouped
@@ -156,7 +156,7 @@ def _percent(curve: Curve) -> tuple[list[float], list[float]]:
     return [cost for cost, _ in curve], [100 * value for _, value in curve]
 
 
-def draw_rounds(result: SearchResult) -> Figure | None:
+def draw_rounds(result: ResultFields) -> Figure | None:
     """Draw the validation scores of each network over the trainings of the search, in their order.
 
     None with fewer than two networks, and for a front, which is not judged by scores alone.
@@ -192,7 +192,7 @@ def draw_rounds(result: SearchResult) -> Figure | None:
     return drawn
 
 
-def describe_rounds(result: SearchResult) -> str:
+def describe_rounds(result: ResultFields) -> str:
     """What was tried and chosen, and why the search ended."""
     trials = result.record.trials
     rounds, networks, chosen = rounds_of(trials), list(_networks(trials)), _chosen(result)
@@ -238,7 +238,7 @@ def _network(trial: Trial) -> Hashable:
     return trial.architecture, frozenset(trial.recipe.items())
 
 
-def _chosen(result: SearchResult) -> Hashable | None:
+def _chosen(result: ResultFields) -> Hashable | None:
     """The network of the search that was chosen; None if another model was."""
     own = result.whole_recipe.items()
     trials = (trial for trial in reversed(result.record.trials) if trial.architecture == result.architecture)
