@@ -23,8 +23,9 @@ import yaml
 import lit_metanas
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import LISTS
+from lit_metanas.io.files import FileLimit
 from lit_metanas.io.text import shorten
-from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
+from lit_metanas.io.yaml_files import read_yaml
 
 BASE = "base"
 
@@ -168,7 +169,7 @@ def check_file(path: Path, whole: bool = False) -> Any:
     """What a file holds. Raises UsageError if it is no YAML or beyond a limit, or a ``whole`` one is no mapping."""
     try:
         tree = read_yaml(path)
-    except YAMLLimit as error:
+    except FileLimit as error:
         raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
     except RecursionError:
         raise UsageError(f"'{path}' is nested too deeply: check its brackets and indentation.") from None

@@ -79,12 +79,16 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         yield stream
 
 
+class FileLimit(ValueError):  # noqa: N818 (what is beyond a limit is no error of the file's format)
+    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
+
+
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
     """Read a regular file of at most ``largest`` bytes; ValueErrors continue the file's name."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > largest:
-            raise ValueError(f"is larger than {largest >> 20} MB")
+            raise FileLimit(f"is larger than {largest >> 20} MB")
         return stream.read(size)
 
 
