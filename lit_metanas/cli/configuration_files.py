@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
-from os.path import exists, isdir, isfile, normpath, samefile
+from os.path import exists, isdir, isfile, normpath, realpath, samefile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import yaml
 import lit_metanas
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import LISTS
-from lit_metanas.io.files import FileLimit
+from lit_metanas.io.files import FileLimit, short_path
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import read_yaml
 
@@ -197,10 +197,11 @@ def path_of_name(name: str) -> Path:
 
 def shown_path(path: str) -> str:
     """A configuration as a user can give it: a shipped one by its name, if the working folder has no file of it."""
-    name = Path(path).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
-    if name in shipped_names() and configuration_path(name) == path:
+    real = realpath(path)
+    name = Path(real).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
+    if name in shipped_names() and configuration_path(name) == real:
         return name
-    return path
+    return short_path(path)
 
 
 def with_parts(args: Sequence[str]) -> Iterator[str]:
