@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from figure import Figure, one_thread, parser_of, report, times_as_fast
@@ -194,11 +195,10 @@ def check(method: str) -> None:
         torch.testing.assert_close(value, second[name], msg=lambda text, n=name: f"{n}: {text}")
 
 
-def peaks(method: str, side: str) -> dict[str, float]:
-    """What ``print_peaks`` finds in a process of its own."""
-    command = [sys.executable, __file__, "--peak", method, side]
-    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
+def peak_in(script: str, *words: str) -> Any:
+    """What a script prints after ``--peak``, in a process of its own."""
+    command = [sys.executable, script, "--peak", *words]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def print_peaks(method: str, side: str) -> None:
@@ -206,11 +206,7 @@ def print_peaks(method: str, side: str) -> None:
     step = SIDES[side](method)
     found = {}
     if PEAK.exists():
-        PEAK.write_text("5")  # the peak starts anew
-        before = resident("VmHWM")
-        for _ in range(3):
-            step()
-        found["process"] = resident("VmHWM") - before
+        found["process"] = growth(step, 3)
     step()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
@@ -221,6 +217,15 @@ def print_peaks(method: str, side: str) -> None:
     events.sort(key=lambda event: event["ts"])
     found["tensors"] = max(accumulate(event["args"]["Bytes"] for event in events)) / 2**20
     print(json.dumps(found))
+
+
+def growth(step: Step, times: int) -> float:
+    """How far, in MB, the process grows at most in some steps."""
+    PEAK.write_text("5")  # the peak starts anew
+    before = resident("VmHWM")
+    for _ in range(times):
+        step()
+    return resident("VmHWM") - before
 
 
 def resident(key: str) -> float:
@@ -240,7 +245,7 @@ def measure(method: str, repeats: int) -> list[Figure]:
         Figure(f"{method}, own", mine.seconds * 1e3, "ms"),
         times_as_fast(mine, f"{method}, times as fast"),
     ]
-    theirs, ours = ([peaks(method, side) for _ in range(5)] for side in ("baseline", "own"))
+    theirs, ours = ([peak_in(__file__, method, side) for _ in range(5)] for side in ("baseline", "own"))
     for what in ours[0]:
         limit = median(found[what] for found in theirs)
         target = limit if method == "FOMAML" else None
