@@ -102,7 +102,7 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     return [*verbs, *classes, *layered, *others[len(verbs) :]]
 
 
-def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
+def with_lists(args: Sequence[str], verb: str) -> list[str]:
     """``--examples A B``, as a shell makes it of ``*.png``, as the one list that the parser takes, in JSON."""
     joined, rest = list[str](), list(args)
     while rest:
