@@ -231,6 +231,9 @@ def end_of_search(module: LightningModule) -> list[str]:
 
     if isinstance(module, SourceSearch):
         return _end_of_source_search(module)
+    exports = None
+    if isinstance(module, TargetSearch) and module.export:
+        exports = module
     if not isinstance(module, Searched) or not module.results:
         return []
     folder = short_path(module.directory)
@@ -240,8 +243,8 @@ def end_of_search(module: LightningModule) -> list[str]:
         metrics = dict.fromkeys(printable(row.metric, 40) for row in rows)
         what = f"{' and '.join(metrics)} on {what}: {'; '.join(_scores_of_methods(rows))}"
     following = ["report", "--results", f"{folder}/results.json"]
-    if isinstance(module, TargetSearch) and module.export:
-        own = [module.folder(row.task_id, row.method) for row in rows]
+    if exports is not None:
+        own = [exports.folder(row.task_id, row.method) for row in rows]
         kept = [one for one in kept_networks(module.directory) if one.folder in own and one.has(EXPORT)]
         best = [one.folder for one in best_networks(kept).values()]
         following = predict_command(short_path((best or own)[0]))

@@ -156,7 +156,7 @@ class SchemaBuilder:
             whole = {"if": is_class, "then": whole, "else": self._arguments(base)}
         return {"type": ["object", "string", "null"], **whole}
 
-    def _classes(self, base: type) -> list[type]:
+    def _classes(self, base: type[Any]) -> list[type]:
         """The known classes of a base; of ``object`` those that some argument takes."""
         if base is object:
             return list(self._seen.values())
