@@ -40,6 +40,7 @@ from mixed_tasks import ARCHIVES, Folders, archive
 import lit_metanas as lm
 from lit_metanas.io.text import table_lines
 from lit_metanas.records.statistics import percent
+from lit_metanas.report.table_text import points
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "auto_references.jsonl"
@@ -182,9 +183,7 @@ def difference(mine: Sequence[Row], theirs: Sequence[Row]) -> str:
     found = lm.report.paired_difference(result_rows(mine, "auto"), result_rows(theirs, "reference"))
     if found is None:
         return ""
-    if found.low != found.low:
-        return f"{100 * found.mean:+.1f}"
-    return f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return points(found)
 
 
 def tables(rows: Sequence[Row]) -> Iterator[str]:
