@@ -7,7 +7,6 @@ Source records are searches from random initialisation on the other data sets, b
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +16,12 @@ from pathlib import Path
 from statistics import fmean, median
 
 import torch
-from figure import load
+from figure import document_rows, parser_of, write_document
 from optuna.samplers import BaseSampler, TPESampler
 from plain_search import Candidate, random_search, regularised_evolution
 from torch import Tensor
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget, Cost, TaskScores
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.searchers import MetaSampler, QuerySearcher
@@ -262,7 +259,7 @@ def run_all(
     records: Records,
 ) -> list[Row]:
     """Do what is not done yet, seed by seed, and keep each row as it comes."""
-    rows = kept(path)
+    rows = document_rows(path, Row)
     done = {(row.dataset, row.searcher, row.seed) for row in rows}
     for seed in seeds:
         for name, search in make.items():
@@ -275,23 +272,9 @@ def run_all(
     return rows
 
 
-def kept(path: Path | None) -> list[Row]:
-    """The rows that an interrupted run has left."""
-    if path is None or not path.exists():
-        return []
-    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-
-
 def write(path: Path, rows: Sequence[Row], summary: Mapping[str, object]) -> None:
     """Write all rows as JSON, with the machine and the figures that were printed."""
-    document = {
-        "benchmark": path.stem,
-        "hardware": hardware(),
-        "load": round(load(), 1),
-        **summary,
-        "rows": [asdict(row) for row in rows],
-    }
-    write_whole(path, json.dumps(document, indent=1) + "\n")
+    write_document(path, path.stem, **summary, rows=[asdict(row) for row in rows])
 
 
 def queries_of(rows: Sequence[Row], searcher: str, dataset: str | None, limit: int) -> list[float]:
@@ -378,11 +361,11 @@ def run(options: argparse.Namespace, problems: Sequence[Problem], seeds: Sequenc
         write(options.output, rows, {"sources": options.sources, "goals": goals, **summary})
 
 
-def parser_of(
+def amortised_parser(
     description: str | None, datasets: Sequence[str], *, seeds: int, first_seed: int
 ) -> argparse.ArgumentParser:
     """The options that the benchmarks share."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(description)
     parser.add_argument("--targets", nargs="+", default=list(datasets), choices=datasets)
     parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS), choices=SEARCHERS)
     parser.add_argument("--seeds", type=int, default=seeds, help="how many, from the first")
@@ -395,5 +378,4 @@ def parser_of(
         choices=SOURCES,
         help="the records as one source for each other data set, those of one alone, or those of all as one source",
     )
-    parser.add_argument("--output", type=Path)
     return parser

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from amortised import Problem, parser_of, run
+from amortised import Problem, amortised_parser, run
 
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.spaces import NASBench201Encoding
@@ -41,7 +41,7 @@ def problems_of(file: Path) -> list[Problem]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = parser_of(__doc__, DATASETS, seeds=14, first_seed=0)
+    parser = amortised_parser(__doc__, DATASETS, seeds=14, first_seed=0)
     parser.add_argument("--table", type=Path, required=True, help="NAS-Bench-201 as an .npz file")
     options = parser.parse_args(arguments)
     seeds = range(options.first_seed, options.first_seed + options.seeds)

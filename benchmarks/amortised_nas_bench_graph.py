@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from amortised import Problem, parser_of, run
+from amortised import Problem, amortised_parser, run
 
 from lit_metanas.estimators import NASBenchGraphTable
 from lit_metanas.spaces import NASBenchGraph, NASBenchGraphEncoding
@@ -44,7 +44,7 @@ def problems_of(folder: Path | None) -> list[Problem]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = parser_of(__doc__, DATASETS, seeds=42, first_seed=112)
+    parser = amortised_parser(__doc__, DATASETS, seeds=42, first_seed=112)
     parser.add_argument("--folder", type=Path, help="where the tables lie; default: the package nas-bench-graph")
     parser.add_argument("--tuning", action="store_true", help="the seeds on which the sampler was chosen instead")
     options = parser.parse_args(arguments)

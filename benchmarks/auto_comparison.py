@@ -29,14 +29,13 @@ from math import nan
 from pathlib import Path
 from statistics import fmean
 
-import torch
 from auto_rivals import METHODS, NO_BUDGET, Given, setup_of
 from comparison_data import DATA_SETS
 from critical_difference import LEVEL, against, draw, ranks_of, wins_and_losses
+from figure import one_thread
 from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders
 
-import lit_metanas as lm
 from lit_metanas.automl.budget_division import measure_pace
 from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
@@ -206,8 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.data is None:
         parser.error("say by --data where the data sets are.")
-    torch.set_num_threads(1)
-    lm.io.tune_allocator()
+    one_thread()
     folders = Folders(options.data, Path())
     if options.step == "flops":
         write_flops(folders, options.results / FLOPS, options.sets)

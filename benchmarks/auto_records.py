@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -65,11 +66,6 @@ class Row:
     seconds: float
 
 
-def others_of(problem: Problem) -> list[lm.records.SearchRecord]:
-    """The shipped records that are not of the problem's data set."""
-    return records_without(problem.dataset)
-
-
 RELATED = {"snips": "xsid", "xsid": "snips"}
 """Data sets that share sentences: xSID has translations of those of SNIPS."""
 
@@ -80,16 +76,22 @@ def records_without(dataset: str) -> list[lm.records.SearchRecord]:
     return [record for record in lm.records.read_record_lines(SHIPPED) if record.task_id.split("/")[0] not in own]
 
 
-def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:
-    """One method on one task, for the training FLOPs of so many epochs, of its search, too."""
-    known, begin = others_of(problem), time.process_time()
-    space = lm.default_space(task.shape)
-    best = covering(known, space, 1)[0]
-    recipe = replace(lm.Recipe().replace(dict(best.recipe)), epochs=epochs)
-    flops = recipe_cost(space, best.architecture, task, all_but_test(task), recipe).flops
+@contextmanager
+def file_without(dataset: str) -> Iterator[str]:
+    """The path of a file with the records of ``records_without``."""
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
-        lm.records.write_record_lines(path, known)
+        lm.records.write_record_lines(path, records_without(dataset))
+        yield path
+
+
+def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:
+    """One method on one task, for the training FLOPs of so many epochs, of its search, too."""
+    begin, space = time.process_time(), lm.default_space(task.shape)
+    best = covering(records_without(problem.dataset), space, 1)[0]
+    recipe = replace(lm.Recipe().replace(dict(best.recipe)), epochs=epochs)
+    flops = recipe_cost(space, best.architecture, task, all_but_test(task), recipe).flops
+    with file_without(problem.dataset) as path:
         if method == "one for all":
             alone = lm.searchers.FixedArchitecture(best.architecture)
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)

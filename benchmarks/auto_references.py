@@ -31,7 +31,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory, gettempdir
 
 import torch
-from auto_records import records_without
+from auto_records import file_without
 from critical_difference import against, ranks_of
 from development_sets import SETS, written
 from kept_rows import kept_rows, read_rows
@@ -40,6 +40,7 @@ from mixed_tasks import ARCHIVES, Folders, archive
 import lit_metanas as lm
 from lit_metanas.io.text import table_lines
 from lit_metanas.records.statistics import percent
+from lit_metanas.report.table_text import points
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "auto_references.jsonl"
@@ -130,9 +131,7 @@ def run_one(data: str, series: str, place: str, name: str, method: str, minutes:
 def by_auto(name: str, task: lm.Task | None, paths: Sequence[Path], minutes: float, seed: int) -> lm.SearchResult:
     """``auto`` with the records of other sets."""
     source = "" if task is not None else SETS[name].source
-    with TemporaryDirectory() as folder:
-        records = f"{folder}/others.jsonl"
-        lm.records.write_record_lines(records, records_without(source or name))
+    with file_without(source or name) as records:
         given: dict[str, object] = {"minutes": minutes, "seed": seed, "records": [records], "progress": False}
         if task is not None:
             return lm.auto(task, **given)
@@ -184,9 +183,7 @@ def difference(mine: Sequence[Row], theirs: Sequence[Row]) -> str:
     found = lm.report.paired_difference(result_rows(mine, "auto"), result_rows(theirs, "reference"))
     if found is None:
         return ""
-    if found.low != found.low:
-        return f"{100 * found.mean:+.1f}"
-    return f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return points(found)
 
 
 def tables(rows: Sequence[Row]) -> Iterator[str]:

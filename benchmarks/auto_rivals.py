@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from auto_records import records_without
+from auto_records import file_without
 from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
@@ -126,9 +126,7 @@ class Outcome:
 
 def by_auto(given: Given) -> Outcome:
     """``auto`` with the records of other data sets."""
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/others.jsonl"
-        lm.records.write_record_lines(path, records_without(given.source))
+    with file_without(given.source) as path:
         found = lm.auto(**given.data.given, flops=given.flops, records=[path], seed=given.seed, progress=False)
     return of_network(found)
 
@@ -143,9 +141,7 @@ def of_network(found: lm.SearchResult) -> Outcome:
 
 def setup_of(task: lm.Task, source: str) -> SearchSetup:
     """How ``auto`` begins on a task of a source, with the records of other data sets."""
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/others.jsonl"
-        lm.records.write_record_lines(path, records_without(source))
+    with file_without(source) as path:
         options = AutoOptions(task, records=[path], progress=False)
         variants = InputVariants(task, {}, lm.default_space(task.shape), options.limits)
         return set_up_search(

@@ -7,18 +7,16 @@ on both sides, which is checked by the trained weights. The sides run in turn; C
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from figure import Figure, show, times_as_fast, write
+from figure import Figure, one_thread, parser_of, report, times_as_fast
 from ratio import compare
 from torch import nn
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import Characters, Docstrings, ParallelTask, SpokenWords
 from lit_metanas.spaces import Architecture, EncoderDecoderSpace, SearchSpace, SequenceSpace
@@ -120,13 +118,11 @@ def check_equal(name: str, case: Case) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--epochs", type=int, default=30, help="passes over 300 examples (default 30)")
     parser.add_argument("--rounds", type=int, default=7, help="pairs of trainings (default 7)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     print(f"Trainings of {options.epochs} epochs, {options.rounds} rounds, one thread; {hardware()}")
     figures = []
     for name, case in cases(options.epochs).items():
@@ -137,9 +133,7 @@ def main() -> None:
         )
         figures.append(times_as_fast(row, f"{name}: a plain loop's time over a child's"))
         figures.append(Figure(f"{name}: plain loop", 1e3 * plain.seconds, "ms"))
-    show(figures)
-    if options.output:
-        write(options.output, title="child_throughput", figures=figures)
+    report(figures, options.output, "child_throughput")
 
 
 if __name__ == "__main__":

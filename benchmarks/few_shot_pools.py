@@ -15,11 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 import yaml
+from figure import one_thread
 
 import lit_metanas as lm
-from lit_metanas.io import tune_allocator
 from lit_metanas.records.record_lines import SHIPPED_EPISODES_FILE
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -63,8 +62,7 @@ def main() -> None:
     parser.add_argument("source", choices=EPISODES, help="what is meta-trained on")
     parser.add_argument("--omniglot", help="a folder in torchvision's layout, or a compact .npz file")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     source = lm.Glyphs() if options.source == "glyphs" else lm.kinds.Omniglot(options.omniglot)
     with TemporaryDirectory() as folder:
         search(source, folder)

@@ -1,19 +1,24 @@
-"""Figures with their targets: one table, one JSON file."""
+"""Figures with their targets: one table, one JSON file; and the command lines of the benchmarks that make them."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeVar
 
+import torch
 from ratio import Ratio
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io import tune_allocator
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,34 @@ def show(figures: Sequence[Figure]) -> None:
         print(f"{figure.name:{width}}  {value:>12}  {spread:>18}  {target}".rstrip())
 
 
-def write(path: Path, *, title: str, figures: Sequence[Figure]) -> None:
-    """Write the figures as JSON, with the machine they were measured on."""
-    rows = [{**asdict(figure), "met": figure.met} for figure in figures]
-    with replacing(path) as temporary:
-        document = {"benchmark": title, "hardware": hardware(), "load": round(load(), 1), "figures": rows}
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+def write_document(path: Path, benchmark: str, **content: object) -> None:
+    """Write results as JSON, with the machine they were measured on."""
+    document = {"benchmark": benchmark, "hardware": hardware(), "load": round(load(), 1), **content}
+    write_whole(path, json.dumps(document, indent=1) + "\n")
+
+
+def document_rows(path: Path | None, row: Callable[..., Row]) -> list[Row]:
+    """The rows of a document that an interrupted run has left; ``row`` makes one of its values."""
+    if path is None or not path.exists():
+        return []
+    return [row(**values) for values in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+
+
+def report(figures: Sequence[Figure], output: Path | None, benchmark: str) -> None:
+    """Print the figures, and write them to the file of ``--output``, if it is given."""
+    show(figures)
+    if output is not None:
+        write_document(output, benchmark, figures=[{**asdict(figure), "met": figure.met} for figure in figures])
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A command line with the option ``--output``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    return parser
+
+
+def one_thread() -> None:
+    """Set one thread and the allocator, as ``lit-metanas fit`` does."""
+    torch.set_num_threads(1)
+    tune_allocator()

@@ -11,7 +11,6 @@ weights, and their gradients must agree before anything is timed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -22,16 +21,16 @@ from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
-from figure import Figure, show, times_as_fast, write
+from figure import Figure, one_thread, parser_of, report, times_as_fast
 from ratio import compare
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, Learner, LinearHead, Parameters
 from lit_metanas.relaxations import Argmax
@@ -196,11 +195,10 @@ def check(method: str) -> None:
         torch.testing.assert_close(value, second[name], msg=lambda text, n=name: f"{n}: {text}")
 
 
-def peaks(method: str, side: str) -> dict[str, float]:
-    """What ``print_peaks`` finds in a process of its own."""
-    command = [sys.executable, __file__, "--peak", method, side]
-    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
+def peak_in(script: str, *words: str) -> Any:
+    """What a script prints after ``--peak``, in a process of its own."""
+    command = [sys.executable, script, "--peak", *words]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def print_peaks(method: str, side: str) -> None:
@@ -208,11 +206,7 @@ def print_peaks(method: str, side: str) -> None:
     step = SIDES[side](method)
     found = {}
     if PEAK.exists():
-        PEAK.write_text("5")  # the peak starts anew
-        before = resident("VmHWM")
-        for _ in range(3):
-            step()
-        found["process"] = resident("VmHWM") - before
+        found["process"] = growth(step, 3)
     step()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
@@ -223,6 +217,15 @@ def print_peaks(method: str, side: str) -> None:
     events.sort(key=lambda event: event["ts"])
     found["tensors"] = max(accumulate(event["args"]["Bytes"] for event in events)) / 2**20
     print(json.dumps(found))
+
+
+def growth(step: Step, times: int) -> float:
+    """How far, in MB, the process grows at most in some steps."""
+    PEAK.write_text("5")  # the peak starts anew
+    before = resident("VmHWM")
+    for _ in range(times):
+        step()
+    return resident("VmHWM") - before
 
 
 def resident(key: str) -> float:
@@ -242,7 +245,7 @@ def measure(method: str, repeats: int) -> list[Figure]:
         Figure(f"{method}, own", mine.seconds * 1e3, "ms"),
         times_as_fast(mine, f"{method}, times as fast"),
     ]
-    theirs, ours = ([peaks(method, side) for _ in range(5)] for side in ("baseline", "own"))
+    theirs, ours = ([peak_in(__file__, method, side) for _ in range(5)] for side in ("baseline", "own"))
     for what in ours[0]:
         limit = median(found[what] for found in theirs)
         target = limit if method == "FOMAML" else None
@@ -253,13 +256,11 @@ def measure(method: str, repeats: int) -> list[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--repeats", type=int, default=20, help="rounds, each of which runs both sides (default 20)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--peak", nargs=2, metavar=("METHOD", "SIDE"), help="only print one side's peak memory")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     if options.peak:
         print_peaks(*options.peak)
         return
@@ -267,9 +268,7 @@ def main() -> None:
         print("learn2learn cannot be imported here: the baseline is a textbook loop.")
     print(f"Outer steps, {TASKS} tasks, {WAY}-way {SHOT}-shot, {STEPS} inner steps, Conv-4, one thread; {hardware()}")
     figures = [figure for method in TARGETS for figure in measure(method, options.repeats)]
-    show(figures)
-    if options.output:
-        write(options.output, title="inner_loop", figures=figures)
+    report(figures, options.output, "inner_loop")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ out; the interval is Student's of 95 %. The target is for its upper end: 100 byt
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import tempfile
@@ -21,14 +20,13 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from figure import Figure, show, write
+from figure import Figure, one_thread, parser_of, report
 from lightning.pytorch import Callback, LightningModule, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger
-from lit_metanas.io import tune_allocator
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.relaxations import SampledChild
 from lit_metanas.spaces import LayeredSpace
@@ -153,18 +151,14 @@ def measured(folder: Path, steps: int) -> list[Figure]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     warnings.filterwarnings("ignore", module="lightning")
     with tempfile.TemporaryDirectory() as folder:
         figures = measured(Path(folder), options.steps)
-    show(figures)
-    if options.output is not None:
-        write(options.output, title=f"a training of {options.steps} outer steps", figures=figures)
+    report(figures, options.output, f"a training of {options.steps} outer steps")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,16 @@ adapted must agree in double precision before anything is timed.
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 
 import torch
 import torch.nn.functional as F
-from figure import Figure, show, times_as_fast, write
-from inner_loop import PEAK, resident
+from figure import Figure, one_thread, parser_of, report, times_as_fast
+from inner_loop import PEAK, growth, peak_in
 from ratio import compare
 from torch import Tensor, nn
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.meta import AlternatingInnerLoop, Learner, LinearHead, MetaNAS, Parameters
 from lit_metanas.relaxations import AnnealedSoftmax, Relaxation, SampledChild
@@ -174,23 +168,6 @@ def check() -> None:
         torch.testing.assert_close(own[name], value, rtol=1e-7, atol=1e-9, msg=lambda text, n=name: f"{n}: {text}")
 
 
-def peak(channels: int, side: str) -> float:
-    """How far, in MB, a process of its own grows in two steps of one side."""
-    command = [sys.executable, __file__, "--peak", str(channels), side]
-    found: float = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
-def print_peak(channels: int, side: str) -> None:
-    """Run two steps and print how far the process grew at most."""
-    step = sides(channels)[side]()
-    PEAK.write_text("5")  # the peak starts anew
-    before = resident("VmHWM")
-    for _ in range(2):
-        step()
-    print(json.dumps(resident("VmHWM") - before))
-
-
 def measure(channels: int, repeats: int) -> list[Figure]:
     """CPU time of each side, and memory where Linux reports it."""
     made = {name: make() for name, make in sides(channels).items()}
@@ -202,32 +179,29 @@ def measure(channels: int, repeats: int) -> list[Figure]:
         if row.name != TEXTBOOK:
             figures.append(times_as_fast(row, f"{channels} channels, {row.name}, times as fast"))
     if PEAK.exists():
-        limit = median(peak(channels, "textbook, channels last") for _ in range(3))
+        limit = median(peak_in(__file__, str(channels), "textbook, channels last") for _ in range(3))
         figures.append(Figure(f"{channels} channels, memory, textbook, channels last", limit, "MB"))
         for name in TARGETS:
-            value = median(peak(channels, name) for _ in range(3))
+            value = median(peak_in(__file__, str(channels), name) for _ in range(3))
             figures.append(Figure(f"{channels} channels, memory, {name}", value, "MB", limit, "at most"))
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--channels", type=int, nargs="+", default=[14, 28], help="of the first cells (default 14 28)")
     parser.add_argument("--repeats", type=int, default=7, help="rounds, each of which runs all sides (default 7)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--peak", nargs=2, metavar=("CHANNELS", "SIDE"), help="only print one side's peak memory")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     if options.peak:
-        print_peak(int(options.peak[0]), options.peak[1])
+        channels, side = options.peak
+        print(growth(sides(int(channels))[side](), 2))
         return
     check()
     print(f"One task of MetaNAS's search, {WAY} classes, {STEPS} inner steps, four cells, one thread; {hardware()}")
     figures = [figure for channels in options.channels for figure in measure(channels, options.repeats)]
-    show(figures)
-    if options.output:
-        write(options.output, title="metanas_cell", figures=figures)
+    report(figures, options.output, "metanas_cell")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ plain loops of their own; the difference of two means is given in its standard e
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -20,13 +18,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import torch
-from figure import load
+from figure import document_rows, parser_of, write_document
 from plain_search import Candidate, random_search, regularised_evolution
 from query_searchers import POPULATION, QUICK, SAMPLE, SEARCHERS, search
 
 from lit_metanas.estimators import NASBench201Table, TabularEstimator
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import hardware
 from lit_metanas.records import SearchRecord
 from lit_metanas.spaces import Architecture
 
@@ -165,40 +161,30 @@ def show(rows: Sequence[Row], datasets: Sequence[str]) -> None:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write rows, differences and the literature's figures as JSON, with the machine."""
-    document = {
-        "benchmark": "query searchers on NAS-Bench-201",
-        "signal": SIGNAL,
-        "hardware": hardware(),
-        "load": round(load(), 1),
-        "rows": [asdict(row) for row in rows],
-        "differences": [
+    write_document(
+        path,
+        "query searchers on NAS-Bench-201",
+        signal=SIGNAL,
+        rows=[asdict(row) for row in rows],
+        differences=[
             {"dataset": row.dataset, "searcher": row.searcher, "queries": row.queries, "standard_errors": errors}
             for row, _, errors in differences(rows)
         ],
-        "published": {name: dict(zip(DATASETS, values, strict=True)) for name, values in PUBLISHED.items()},
-    }
-    write_whole(path, json.dumps(document, indent=1) + "\n")
-
-
-def kept(path: Path | None) -> list[Row]:
-    """The rows that an interrupted run has left."""
-    if path is None or not path.exists():
-        return []
-    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+        published={name: dict(zip(DATASETS, values, strict=True)) for name, values in PUBLISHED.items()},
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--table", type=Path, required=True, help="NAS-Bench-201 as an .npz file")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--searchers", nargs="+", default=list(QUICK), choices=list(SEARCHERS))
     parser.add_argument("--queries", type=int, nargs="+", default=list(BUDGETS))
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--plain-seeds", type=int, default=PLAIN_SEEDS, help="seeds of the plain loops; 0 for none")
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = kept(options.output)
+    rows = document_rows(options.output, Row)
     for dataset in options.datasets:
         table = NASBench201Table(dataset, options.table)
         for searcher in options.searchers:

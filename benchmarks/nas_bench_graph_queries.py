@@ -8,22 +8,19 @@ Searches are kept as they finish, so that an interrupted run goes on:
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
-from figure import load
+from figure import document_rows, parser_of, write_document
 from query_searchers import QUICK, SEARCHERS, search
 from torch import Tensor
 
 from lit_metanas.estimators import Estimator, NASBenchGraphTable, Score, TabularEstimator
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import hardware
 from lit_metanas.records import Cost
 from lit_metanas.spaces import Architecture
 
@@ -111,40 +108,26 @@ def write(path: Path, rows: Sequence[Row], goals: dict[str, float], limit: int) 
     for row in plain:
         row["median"] = row["median"] if row["median"] < inf else None
         row["queries"] = [number if number < inf else None for number in row["queries"]]
-    document = {
-        "benchmark": f"queries to the top {100 * TOP:g} % of NAS-Bench-Graph by validation",
-        "limit": limit,
-        "goals": goals,
-        "hardware": hardware(),
-        "load": round(load(), 1),
-        "rows": plain,
-    }
-    write_whole(path, json.dumps(document, indent=1) + "\n")
+    title = f"queries to the top {100 * TOP:g} % of NAS-Bench-Graph by validation"
+    write_document(path, title, limit=limit, goals=goals, rows=plain)
 
 
-def kept(path: Path | None) -> list[Row]:
-    """The rows that an interrupted run has left."""
-    if path is None or not path.exists():
-        return []
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    numbers = [[inf if number is None else number for number in row["queries"]] for row in rows]
-    return [
-        Row(row["dataset"], row["searcher"], median(queries), row["arrived"], tuple(queries))
-        for row, queries in zip(rows, numbers, strict=True)
-    ]
+def row_from_document(queries: Sequence[float | None], **values: Any) -> Row:
+    """A row of its values in the file."""
+    numbers = tuple(inf if number is None else number for number in queries)
+    return Row(**{**values, "median": median(numbers)}, queries=numbers)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--folder", type=Path, help="where the tables lie; default: the package nas-bench-graph")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--searchers", nargs="+", default=list(QUICK), choices=list(SEARCHERS))
     parser.add_argument("--limit", type=int, default=LIMIT, help="most queries of one search")
     parser.add_argument("--seeds", type=int, default=21)
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = kept(options.output)
+    rows = document_rows(options.output, row_from_document)
     goals: dict[str, float] = {}
     for dataset in options.datasets:
         table = NASBenchGraphTable(dataset, options.folder)

@@ -6,15 +6,10 @@ synthesised words, one thread; the waiting is what Lightning's own profiler meas
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-import torch
-from figure import Figure, show, write
+from figure import Figure, one_thread, parser_of, report
 from fitting import episodes, fit, sampled, sampled_sequences
 from lightning.pytorch.profilers import SimpleProfiler
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import Docstrings, Glyphs, SpokenWords
 from lit_metanas.tasks import TaskSource
@@ -42,13 +37,11 @@ def waiting(source: TaskSource, way: int, num_workers: int, steps: int) -> tuple
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, default=100, help="outer steps of 4 episodes (default 100)")
     parser.add_argument("--sources", nargs="+", choices=list(SOURCES), default=["glyphs"], help="(default glyphs)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     print(f"Fit of {options.steps} steps, 4 episodes each, one thread; {hardware()}")
     figures = []
     for chosen in options.sources:
@@ -60,9 +53,7 @@ def main() -> None:
             name = f"{chosen}, {setting}"
             figures.append(Figure(f"{name}, waiting for episodes", share, "%", target, "at most"))
             figures.append(Figure(f"{name}, step", 1e3 * seconds, "ms"))
-    show(figures)
-    if options.output:
-        write(options.output, title="pipeline", figures=figures)
+    report(figures, options.output, "pipeline")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ from statistics import median
 
 import torch
 import torch.nn.functional as F
-from figure import Figure, show, write
+from figure import Figure, one_thread, parser_of, report
 
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import Omniglot
 from lit_metanas.spaces import LayeredSpace
@@ -68,8 +67,7 @@ def validate(network: LayeredChild, images: torch.Tensor) -> float:
 
 def plain_loop(flops: float, omniglot: str, validates: bool, seed: int) -> None:
     """The textbook loop: draw classes, embed support and query together, step on the distances to the prototypes."""
-    tune_allocator()
-    torch.set_num_threads(1)
+    one_thread()
     torch.manual_seed(seed)
     source = Omniglot(omniglot)
     images, held_out = (
@@ -127,7 +125,7 @@ def fit(flops: float, omniglot: str, validates: bool, seed: int, precision: str)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--omniglot", required=True, help="a folder in torchvision's layout, or a compact .npz file")
     parser.add_argument(
         "--flops", type=float, nargs="+", default=[1e12], help="budgets (default 1e12; the other: 8e12)"
@@ -138,7 +136,6 @@ def main() -> None:
     parser.add_argument("--precision", default=FLOAT32, help=f"of fit (default {FLOAT32}); the plain loop has float32")
     parser.add_argument("--plain", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
     omniglot = str(Path(options.omniglot).resolve())
     validates = not options.without_validation
@@ -172,9 +169,7 @@ def main() -> None:
             bounds = min(differences), max(differences)
             name = f"accuracy of a fit of {flops:g} FLOPs less that of the plain loop"
             figures.append(Figure(name, median(differences), "points", spread=bounds))
-    show(figures)
-    if options.output:
-        write(options.output, title="plain_loop", figures=figures)
+    report(figures, options.output, "plain_loop")
 
 
 if __name__ == "__main__":

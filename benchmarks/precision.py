@@ -8,14 +8,12 @@ what runs in turn; ``plain_loop.py --precision bf16-mixed`` measures a whole ``f
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from child_throughput import Case, cases
-from figure import Figure, show, times_as_fast, write
+from figure import Figure, one_thread, parser_of, report, times_as_fast
 from plain_loop import SHAPE, SPACE, WAY
 from ratio import compare
 from references.image_networks import MODELS
@@ -23,7 +21,6 @@ from torch import Tensor, nn
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import at_least_float32
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.training import Recipe
 from lit_metanas.training.child import fit_child
@@ -71,13 +68,11 @@ def steps(network: nn.Module, inputs: Tensor, loss: Loss, layout: Layout, precis
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--epochs", type=int, default=10, help="of a child's training (default 10)")
     parser.add_argument("--rounds", type=int, default=7, help="of which ratios are medians (default 7)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     print(f"Steps, and trainings of {options.epochs} epochs, {options.rounds} rounds, one thread; {hardware()}")
     figures = []
     plain, last = torch.contiguous_format, torch.channels_last
@@ -97,9 +92,7 @@ def main() -> None:
         slow, fast = ("float32", lambda fit=fit: fit(FLOAT32)), {"bf16": lambda fit=fit: fit(BF16)}
         _, row = compare(slow, fast, options.rounds, targets=targets)
         figures.append(times_as_fast(row, f"training of a child, {name}: bf16"))
-    show(figures)
-    if options.output:
-        write(options.output, title="precision", figures=figures)
+    report(figures, options.output, "precision")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ take, with waiting for each other, is also given as a share of the whole, at the
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -25,13 +24,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-from figure import Figure, of_pairs, show, write
+from figure import Figure, of_pairs, one_thread, parser_of, report
 from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.callbacks import ReplicaCheck
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.training import Preemption
 
@@ -84,8 +81,7 @@ class TimedCheck(ReplicaCheck):
 
 def train(search: str, processes: int, steps: int, file: Path) -> None:
     """Fit in this process and its siblings; the first one writes the speed."""
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     clock, check = Clock(), TimedCheck()
     fit(
         SEARCHES[search],
@@ -136,10 +132,9 @@ def run_together(commands: Sequence[Sequence[str]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="pairs of fits (default 3)")
     parser.add_argument("--steps", type=int, default=60, help="outer steps of 8 episodes that count (default 60)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument(
         "--worker", nargs=3, metavar=("SEARCH", "PROCESSES", "FILE"), help="only fit, on so many processes"
     )
@@ -175,9 +170,7 @@ def main() -> None:
                 wanted="at most",
             ),
         ]
-    show(figures)
-    if options.output:
-        write(options.output, title="processes", figures=figures)
+    report(figures, options.output, "processes")
 
 
 if __name__ == "__main__":

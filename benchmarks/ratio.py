@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
-
-from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import hardware
 
 
 @dataclass(frozen=True)
@@ -33,11 +28,6 @@ class Ratio:
     low: float
     high: float
     target: float | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether the target, if any, is reached."""
-        return self.target is None or self.ratio >= self.target
 
 
 def compare(
@@ -85,26 +75,3 @@ def compare(
         target = (targets or {}).get(name)
         rows.append(Ratio(name, median(seconds), median(ratios), min(ratios), max(ratios), target))
     return rows
-
-
-def table(rows: Sequence[Ratio]) -> str:
-    """The rows as a table with one line each."""
-    width = max(len(row.name) for row in rows)
-    lines = [f"{'':{width}}  {'median':>10}  {'ratio':>6}  {'range':>13}  target"]
-    for row in rows:
-        target = "" if row.target is None else f"{row.target:.2f} {'met' if row.met else 'MISSED'}"
-        spread = f"{row.low:.2f} to {row.high:.2f}"
-        line = f"{row.name:{width}}  {row.seconds * 1e3:7.1f} ms  {row.ratio:6.2f}  {spread:>13}  {target}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
-
-
-def write(path: Path, *, title: str, rows: Sequence[Ratio], repeats: int) -> None:
-    """Write the rows as JSON, with the machine they were measured on."""
-    document = {
-        "benchmark": title,
-        "hardware": hardware(),
-        "repeats": repeats,
-        "rows": [{**asdict(row), "met": row.met} for row in rows],
-    }
-    write_whole(path, json.dumps(document, indent=1) + "\n")

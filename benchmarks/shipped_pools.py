@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
+from figure import one_thread
 from mixed_tasks import (
     ARCHIVES,
     Folders,
@@ -88,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pools", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pools")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    lm.io.tune_allocator()
+    one_thread()
     for kind in options.pools:
         pool_of(kind, options.results).fill(PROBLEMS[kind], Folders(options.data, options.series))
 

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import yaml
+from figure import one_thread
 from torch import Tensor, nn
 
 from lit_metanas import GridSpace, ImageShape, SeriesShape, TokenShape, default_space
 from lit_metanas.inputs.batches import at_least_float32, blank_inputs, channels_last
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace, SearchSpace
 from lit_metanas.training.precision import autocast
@@ -101,8 +101,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first one: others are other networks")
     parser.add_argument("--fit", type=Path, help="write nominal rates to this file")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     numbers = range(options.first, options.first + options.networks)
     found = {name: [measured(name, number) for number in numbers] for name in CASES}
     print(f"{hardware()}\n{'':45s} networks median error within 20 % 90 % within")

@@ -8,16 +8,13 @@ cores, and bf16 units for the last figure.
 
 from __future__ import annotations
 
-import argparse
 import time
 from functools import partial
-from pathlib import Path
 
 import torch
-from figure import Figure, of_pairs, show, write
+from figure import Figure, of_pairs, one_thread, parser_of, report
 
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import task_from_arrays
 from lit_metanas.kinds.images.image_kind import ImageKind
@@ -63,13 +60,11 @@ def check_equal(one: SearchOutcome, other: SearchOutcome) -> None:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--flops", type=float, default=2e11, help="training FLOPs of the rung (default 2e11)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of all ways (default 5)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    tune_allocator()
+    one_thread()
     print(f"{CANDIDATES} candidates, {options.flops:g} FLOPs, {options.rounds} rounds; {hardware()}")
     train = partial(rung, options.flops)
     check_equal(train(*WAYS["one worker"])[1], train(*WAYS["two workers"])[1])
@@ -82,9 +77,7 @@ def main() -> None:
     for name, target in TARGETS.items():
         ratios = [one / other for one, other in zip(base, seconds[name], strict=True)]
         figures.append(of_pairs(f"{name}: times as fast", ratios, target))
-    show(figures)
-    if options.output:
-        write(options.output, title="workers", figures=figures)
+    report(figures, options.output, "workers")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from itertools import takewhile, zip_longest
@@ -139,11 +138,19 @@ def _help(verb: str, args: list[str]) -> str | None:
 
 def _prepared(module: str, name: str) -> Callable[..., None]:
     """A function or class of a module that loads torch, and works on a user's data."""
-    with _collecting_nothing(before=module):
-        function: Callable[..., None] = getattr(import_module(module), name)
-        from lit_metanas.io import tune_allocator
+    if module not in sys.modules:
+        gc.disable()  # a search for garbage among what is imported takes a second, and another at the exit
+        try:
+            import_module(module)
+        finally:
+            gc.freeze()
+            gc.enable()
+        atexit.register(_leave_garbage)
+    from lit_metanas.io import tune_allocator
+
     tune_allocator()
     find_own_modules()  # for a kind of one's own
+    function: Callable[..., None] = getattr(import_module(module), name)
     return function
 
 
@@ -162,21 +169,6 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
     with own_run():
         program([verb, *words], suggests=suggests)
     leave_process_group()
-
-
-@contextmanager
-def _collecting_nothing(before: str) -> Iterator[None]:
-    """Import the module ``before`` without a search for garbage, which takes a second, and another at the exit."""
-    if before in sys.modules:
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-    atexit.register(_leave_garbage)
 
 
 def _leave_garbage() -> None:

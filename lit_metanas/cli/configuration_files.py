@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
-from os.path import exists, isdir, isfile, normpath, samefile
+from os.path import exists, isdir, isfile, normpath, realpath, samefile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ import yaml
 import lit_metanas
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import LISTS
+from lit_metanas.io.files import FileLimit, short_path
 from lit_metanas.io.text import shorten
-from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
+from lit_metanas.io.yaml_files import read_yaml
 
 BASE = "base"
 
@@ -101,7 +102,7 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     return [*verbs, *classes, *layered, *others[len(verbs) :]]
 
 
-def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
+def with_lists(args: Sequence[str], verb: str) -> list[str]:
     """``--examples A B``, as a shell makes it of ``*.png``, as the one list that the parser takes, in JSON."""
     joined, rest = list[str](), list(args)
     while rest:
@@ -168,7 +169,7 @@ def check_file(path: Path, whole: bool = False) -> Any:
     """What a file holds. Raises UsageError if it is no YAML or beyond a limit, or a ``whole`` one is no mapping."""
     try:
         tree = read_yaml(path)
-    except YAMLLimit as error:
+    except FileLimit as error:
         raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
     except RecursionError:
         raise UsageError(f"'{path}' is nested too deeply: check its brackets and indentation.") from None
@@ -196,10 +197,11 @@ def path_of_name(name: str) -> Path:
 
 def shown_path(path: str) -> str:
     """A configuration as a user can give it: a shipped one by its name, if the working folder has no file of it."""
-    name = Path(path).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
-    if name in shipped_names() and configuration_path(name) == path:
+    real = realpath(path)
+    name = Path(real).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
+    if name in shipped_names() and configuration_path(name) == real:
         return name
-    return path
+    return short_path(path)
 
 
 def with_parts(args: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from lit_metanas.cli.configuration_files import named_files, yaml_files
-from lit_metanas.cli.errors import UsageError, describe, near_miss, public_names
+from lit_metanas.cli.errors import UsageError, chain_of, describe, near_miss, public_names
 from lit_metanas.cli.verbs import TRAINER_VERBS, example
 from lit_metanas.io.text import nearest, shorten
 
@@ -48,9 +48,8 @@ def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (),
 def _message(error: Exception) -> str:
     # Where the content of a file is refused, jsonargparse tries the file's name as a value, and says only that this
     # would read the file again. The reason is the error before.
-    message, links = str(error), list[BaseException]([error])
-    for each in links:
-        links += [link for link in (each.__cause__, each.__context__) if link is not None and link not in links]
+    message = str(error)
+    for each in chain_of(error):
         if str(each).startswith(_LOOP) and each.__context__ is not None and str(each) in message:
             message = message.replace(str(each), f"In '{str(each).split()[4]}': {each.__context__}")
     return " ".join(message.split())

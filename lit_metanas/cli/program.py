@@ -24,7 +24,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import ReplicaCheck, ResultsFile
-from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
+from lit_metanas.cli.configuration_files import BASE, with_bases
 from lit_metanas.cli.errors import UsageError, describe, find_own_modules, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.run_output import (
@@ -279,7 +279,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     verb = ""
     if isinstance(args, list):
         verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
-        args = words = with_bases(with_lists(args, verb), verb)
+        args = words = with_bases(args, verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())

@@ -26,13 +26,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searched, Tested
-from lit_metanas.io.files import read_regular, set_aside, write_whole
+from lit_metanas.io.files import read_regular, set_aside, short_path, write_whole
 from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.records.statistics import Interval, percent, t_interval
+from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.episode_data import StepTasks
 
 if TYPE_CHECKING:
@@ -198,12 +198,12 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
         if scores := _scores(trainer.callback_metrics, prefix):
             said = f"{part} {scores}, after {duration(seconds)}; "
     kept = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
-    checkpoint = next((_short(path) for path in kept if path.is_file()), None)
+    checkpoint = next((short_path(path) for path in kept if path.is_file()), None)
     if checkpoint is None:
         return [f"fit: {said}no checkpoint was kept."]
     lines = [f"fit: {said}the checkpoint is {checkpoint}."]
     if type(module).test_step is not LightningModule.test_step:
-        lines.append(_next("test", "-c", _short(config), "--ckpt_path", checkpoint))
+        lines.append(_next("test", "-c", short_path(config), "--ckpt_path", checkpoint))
     if isinstance(module, TaskReptile):
         lines.append(
             _next("search", "-c", "reptile_targets", "--model.methods.meta-trained.estimator.start", checkpoint)
@@ -236,7 +236,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         exports = module
     if not isinstance(module, Searched) or not module.results:
         return []
-    folder = _short(module.directory)
+    folder = short_path(module.directory)
     rows = [row for row in module.results if row.protocol.name == "target"]
     what = number_of(len({row.task_id for row in module.results}), "task")
     if rows:
@@ -247,18 +247,18 @@ def end_of_search(module: LightningModule) -> list[str]:
         own = [exports.folder(row.task_id, row.method) for row in rows]
         kept = [one for one in kept_networks(module.directory) if one.folder in own and one.has(EXPORT)]
         best = [one.folder for one in best_networks(kept).values()]
-        following = predict_command(_short((best or own)[0]))
+        following = predict_command(short_path((best or own)[0]))
     return [f"search: {what}. Results are in {folder}.", _next(*following)]
 
 
 def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
     """The mean over tasks of each method; of a single task with its own interval."""
+    from lit_metanas.report.table import over_units  # else each verb would pay for it
+
     scores = []
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        interval = Interval(own[0].value, own[0].ci95)
-        if len(own) > 1:
-            interval = t_interval([row.value for row in own])
+        interval = over_units(own)
         scores.append(f"{printable(method, 40)} {percent(interval.mean, interval.half)} %")
     return scores
 
@@ -266,7 +266,7 @@ def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
 def _end_of_source_search(module: SourceSearch) -> list[str]:
     from lit_metanas.spaces import LayeredSpace
 
-    folder = _short(module.directory)
+    folder = short_path(module.directory)
     network = "CONFIG"  # in place of the user's own
     if isinstance(module.space, LayeredSpace):
         network = ("chosen", "fit/few_shot")[any(choice.name == "readout" for choice in module.space.choices)]
@@ -284,14 +284,6 @@ def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:
     if "accuracy" in own:
         return f"accuracy {percent(own['accuracy'], own.get('ci95', math.nan))} %"
     return ", ".join(f"{name} {value:.4g}" for name, value in list(own.items())[:3])
-
-
-def _short(path: Path) -> str:
-    """How a user writes it in the working folder."""
-    relative = os.path.relpath(path)
-    if relative.startswith(".."):
-        return str(path)
-    return relative
 
 
 def _next(*words: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
@@ -20,6 +20,7 @@ from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.prediction import predict
 from lit_metanas.cli.verbs import KEYS
 from lit_metanas.io.files import own_path, write_whole
+from lit_metanas.io.packages import loaded_subclasses
 from lit_metanas.io.text import printable
 from lit_metanas.report.report_verb import report
 from lit_metanas.training import Trainer
@@ -69,7 +70,7 @@ def configuration_schema() -> Schema:
         "auto": _object({one.name: made.of(one.annotation) for one in shell_options()}, shell_help()),
         "run": made.fields(run, KEYS["run"], without=["execute"]),
         "predict": made.fields(predict, KEYS["predict"]),
-        "report": made.fields(report),
+        "report": made.fields(report, KEYS["report"]),
         "a part": made.described(object),
     }
     for one, key in ((trainer, "callbacks"), (kinds["run"], "phases"), (kinds["report"], "results")):
@@ -155,11 +156,12 @@ class SchemaBuilder:
             whole = {"if": is_class, "then": whole, "else": self._arguments(base)}
         return {"type": ["object", "string", "null"], **whole}
 
-    def _classes(self, base: type) -> list[type]:
+    def _classes(self, base: type[Any]) -> list[type]:
         """The known classes of a base; of ``object`` those that some argument takes."""
         if base is object:
             return list(self._seen.values())
-        return [one for one in (base, *_subclasses(base)) if _is_known(one) and not inspect.isabstract(one)]
+        own = [one for one in loaded_subclasses(base) if _is_known(one) and not one.__name__.startswith("_")]
+        return own if inspect.isabstract(base) else [base, *own]
 
     def _arguments(self, one: type) -> Schema:
         """The arguments of a class, as a reference."""
@@ -206,14 +208,6 @@ def _hints(function: Any) -> Mapping[str, Any]:
 def _is_known(hint: object) -> bool:
     """Whether a type is a class of one of the packages whose classes are known."""
     return isinstance(hint, type) and f"{hint.__module__}.".startswith(tuple(f"{package}." for package in PACKAGES))
-
-
-def _subclasses(base: type) -> Iterator[type]:
-    below: list[type] = base.__subclasses__()
-    for one in below:
-        yield from _subclasses(one)
-        if not one.__name__.startswith("_"):
-            yield one
 
 
 def _object(

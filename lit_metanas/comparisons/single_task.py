@@ -17,7 +17,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.tested_part import reach_of, shown_predictions, tested_part
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
-from lit_metanas.io.allocator import torch_threads
+from lit_metanas.io.allocator import default_dtype, torch_threads
 from lit_metanas.kinds.kind import kind_of
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
@@ -177,7 +177,7 @@ def undisturbed(task: Task, threads: int | None) -> Iterator[None]:
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        _default_dtype(float_type(task.train.inputs)),
+        default_dtype(float_type(task.train.inputs)),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
     ):
@@ -300,13 +300,3 @@ def _interruptible() -> Iterator[None]:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

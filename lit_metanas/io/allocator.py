@@ -1,4 +1,4 @@
-"""The memory allocator and the threads of the process."""
+"""What a process sets for torch: the memory allocator, threads, the usual type of numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import dtype
 
 # Environment variable: `0` leaves the allocator as it is.
 SWITCH = "LIT_METANAS_ALLOCATOR"
@@ -62,6 +66,19 @@ def torch_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def default_dtype(kind: dtype) -> Iterator[None]:
+    """Give new tensors this type of floating-point numbers, and put back the type before."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lit_metanas.io.files import open_regular
+from lit_metanas.io.files import FileLimit, open_regular
 from lit_metanas.io.text import printable
 
 DAMAGED = (
@@ -54,20 +54,16 @@ def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRA
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
-    except _TooLarge as error:
+    except FileLimit as error:
         raise ValueError(f"'{file}' {error}: {fix}.") from None
     except DAMAGED:
         raise ValueError(f"'{file}' is damaged or not an .npz file: {fix}.") from None
 
 
-class _TooLarge(Exception):  # noqa: N818 (what is beyond a limit is no error of the file's format)
-    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
-
-
 def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
     """Compare the declared size of each array with its bytes, before memory is reserved for it."""
     if sum(entry.file_size for entry in archive.infolist()) > largest:
-        raise _TooLarge(f"holds more than {largest >> 20} MB")
+        raise FileLimit(f"holds more than {largest >> 20} MB")
     for entry in archive.infolist():
         with archive.open(entry) as stream:
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

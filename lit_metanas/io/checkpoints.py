@@ -62,42 +62,29 @@ _PLAIN = str | bytes | int | float | complex | bool | torch.dtype | torch.device
 def check_plain(content: object, size: int) -> None:
     """Refuse tensors and containers that a checkpoint of ``size`` bytes cannot hold."""
     # A pickle may hold sparse tensors with indices outside of their memory, views that repeat a few numbers a billion
-    # times, lists of lists that stand for billions of values, and a list that holds itself.
-    known: dict[int, tuple[int, int, int]] = {}  # values, bytes of tensors, and depth, of a container
-    under_way = (0, 0, 0)
-
-    def measure(value: object, depth: int) -> tuple[int, int, int]:
-        if isinstance(value, Tensor):
-            if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
-                raise ValueError("holds a tensor that is not dense")
-            return 1, value.numel() * value.element_size(), 0
-        if not isinstance(value, Mapping | list | tuple | set | frozenset):
-            if not isinstance(value, _PLAIN):
+    # times, lists of lists that stand for billions of values, and a list that holds itself. Level by level, these
+    # reach a limit before they take memory.
+    level, number, total = [content], 1, 0
+    for depth in range(DEEPEST + 1):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, Tensor):
+                if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
+                    raise ValueError("holds a tensor that is not dense")
+                total += value.numel() * value.element_size()
+            elif isinstance(value, Mapping | list | tuple | set | frozenset):
+                parts = (*value.keys(), *value.values()) if isinstance(value, Mapping) else value
+                number += len(parts)
+                if number > MOST_VALUES:
+                    raise ValueError("holds more values than there is room for")
+                inner += parts
+            elif not isinstance(value, _PLAIN):
                 raise ValueError("holds more than plain values")
-            return 1, 0, 0
-        key = id(value)
-        if key in known:
-            if known[key] is under_way:
-                raise ValueError("holds a container that holds itself")
-            number, total, height = known[key]
-        else:
-            known[key] = under_way
-            number, total, height = 1, 0, 0
-            if isinstance(value, Mapping):
-                value = (*value.keys(), *value.values())
-            for inner in value:
-                if depth >= DEEPEST:
-                    raise ValueError(f"is nested deeper than {DEEPEST} levels")
-                found = measure(inner, depth + 1)
-                number, total, height = number + found[0], total + found[1], max(height, 1 + found[2])
-            known[key] = number, total, height
-        if number > MOST_VALUES or total > 4 * size:  # torch writes what several tensors share only once
-            raise ValueError("holds more values than there is room for")
-        if depth + height > DEEPEST:
+        if depth == DEEPEST and inner:
             raise ValueError(f"is nested deeper than {DEEPEST} levels")
-        return number, total, height
-
-    measure(content, 0)
+        level = inner
+    if total > 4 * size:  # torch writes what several tensors share only once
+        raise ValueError("holds more values than there is room for")
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

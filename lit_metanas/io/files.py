@@ -79,12 +79,16 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         yield stream
 
 
+class FileLimit(ValueError):  # noqa: N818 (what is beyond a limit is no error of the file's format)
+    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
+
+
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
     """Read a regular file of at most ``largest`` bytes; ValueErrors continue the file's name."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > largest:
-            raise ValueError(f"is larger than {largest >> 20} MB")
+            raise FileLimit(f"is larger than {largest >> 20} MB")
         return stream.read(size)
 
 
@@ -101,6 +105,16 @@ def own_path(path: object, name: str) -> Path:
 
 _NO_PATHS = ("", "null", "~", "None", "[]", "{}")
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]+:/")  # `pathlib` has made one slash of two
+
+
+def short_path(path: str | os.PathLike[str]) -> str:
+    """A path as a user writes it in the working folder."""
+    short = os.path.relpath(path)
+    if short.startswith(".."):
+        short = os.path.normpath(path)
+    if os.path.exists(path) and not os.path.exists(short):  # beyond a link `..` is not the folder before it
+        return str(path)
+    return short
 
 
 def has_content(path: str | os.PathLike[str], content: bytes) -> bool:

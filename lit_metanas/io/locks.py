@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -51,20 +51,13 @@ def changing(
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + most_wait
     with _open_lock(lock) as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of threads, too, unlike lockf
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() > deadline:
-                    raise ValueError(
-                        f"'{path}' has been locked by another process for {most_wait:.0f} s: end that process, and "
-                        "try again."
-                    ) from None
-                time.sleep(0.02)
-                continue
-            except OSError:
-                pass
-            break
+        while not _take(file, fcntl.flock):  # of threads, too, unlike lockf
+            if time.monotonic() > deadline:
+                raise ValueError(
+                    f"'{path}' has been locked by another process for {most_wait:.0f} s: end that process, and try "
+                    "again."
+                )
+            time.sleep(0.02)
         yield
 
 
@@ -82,18 +75,25 @@ def _hold(path: Path, name: str, key: str) -> IO[str]:
     except FileNotFoundError:  # as in /proc
         raise ValueError(f"'{key}' cannot be '{place}', where no folder can be made: give another.") from None
     file = _open_lock(path)
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # which of them depends on the file system
+    if not _take(file, fcntl.lockf):
         file.close()
-        raise ValueError(_in_use(path, name, key)) from None
-    except OSError:
-        return file
+        raise ValueError(_in_use(path, name, key))
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     file.truncate(0)
     file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
     file.flush()
     return file
+
+
+def _take(file: IO[str], lock: Callable[[IO[str], int], None]) -> bool:
+    """Lock a file; False if another has it. On file systems without locks it counts as taken."""
+    try:
+        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of them depends on the file system
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _open_lock(path: Path) -> IO[str]:

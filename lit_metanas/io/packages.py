@@ -74,13 +74,3 @@ def installed_sources(project: str, package: str) -> Path | None:
     except PackageNotFoundError:
         return None
     return next((path for path in (place, place.with_suffix(".py")) if path.exists()), None)
-
-
-def installed_version(project: str) -> str:
-    """The version of an installed package; empty where it is absent."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        return distribution(project).version
-    except PackageNotFoundError:
-        return ""

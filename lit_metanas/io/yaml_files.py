@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lit_metanas.io.files import read_regular
+from lit_metanas.io.files import FileLimit, read_regular
 
 # Bytes of a file.
 LARGEST_YAML = 1 << 20
@@ -19,10 +19,6 @@ MOST_PARTS = 20_000
 MOST_DIGITS = 300
 
 
-class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
-    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
-
-
 def read_yaml(path: str | os.PathLike[str]) -> Any:
     """Read a file of YAML; raises ValueError, ``yaml.YAMLError``, RecursionError or OSError."""
     return parse_yaml(read_regular(path, LARGEST_YAML).decode())
@@ -30,8 +26,6 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 def parse_yaml(text: str) -> Any:
     """Parse one document of YAML; its aliases are counted before any value is built."""
-    if len(text) > LARGEST_YAML:
-        raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
     return _Loader(text).get_single_data()
 
 
@@ -46,27 +40,27 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise YAMLLimit(_TOO_MANY)
+            raise FileLimit(_TOO_MANY)
         return super().compose_node(parent, index)
 
     def get_single_node(self) -> yaml.Node | None:
         # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
         node = super().get_single_node()
         if node is not None and _count_nodes(node, {}) > MOST_PARTS:
-            raise YAMLLimit(_TOO_MANY)
+            raise FileLimit(_TOO_MANY)
         return node
 
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
-    """The number of nodes that a node stands for; a node that contains itself raises YAMLLimit."""
+    """The number of nodes that a node stands for; a node that contains itself raises FileLimit."""
     if id(node) in known:
         if known[id(node)] == 0:
-            raise YAMLLimit("contains itself")
+            raise FileLimit("contains itself")
         return known[id(node)]
     known[id(node)] = 0
     number = 1
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
-        raise YAMLLimit(f"holds a number of more than {MOST_DIGITS} digits in line {node.start_mark.line + 1}")
+        raise FileLimit(f"holds a number of more than {MOST_DIGITS} digits in line {node.start_mark.line + 1}")
     if isinstance(node, yaml.SequenceNode):
         number += sum(_count_nodes(value, known) for value in node.value)
     elif isinstance(node, yaml.MappingNode):

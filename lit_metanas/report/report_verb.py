@@ -86,19 +86,7 @@ def report(
     next_step: str | None = None,
     subject: str | None = None,
 ) -> None:
-    """Make tables, figures and a Markdown report of result files, and print their paths.
-
-    Args:
-        results: one or several results.json.
-        output: folder for the report; it is created.
-        reference: method that all others are compared with, pair by pair.
-        scratch: from-scratch search for the pay-off of meta-training; by default the most accurate method that searches
-            without meta-training.
-        probabilities: probabilities.json of a fit, for the heat map.
-        architectures: architectures.json with the architectures to draw; by default those of the exported networks.
-        next_step: command to suggest at the end; by default one that uses the best of the exported networks.
-        subject: method whose gain over the reference, and whose cost, one sentence reports.
-    """
+    """Make tables, figures and a Markdown report of result files, and print their paths; see ``cli.verbs.KEYS``."""
     folder = own_path(output, "output")
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     made = write_report(

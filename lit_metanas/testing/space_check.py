@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import torch
 
 from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, as_shape, describe_shape
+from lit_metanas.io.allocator import default_dtype
 from lit_metanas.spaces.body_networks import naming_layers
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import INPUT_KINDS, SearchSpace
@@ -48,7 +48,9 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     check_choices(space, seed)
     if not isinstance(space, SearchSpace) or not space.shares_weights:
         return
-    with _double_precision(seed):
+    # Everything is built and drawn in float64, and PyTorch's global generator is left as it was.
+    with default_dtype(torch.float64), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         check = _first_check(space, way, seed) if shape is None else NetworkCheck(space, shape, way, seed)
         with naming_layers(getattr(check.supernet, "body", check.supernet), check.shape):
             for architecture in sample_architectures(space, seed):
@@ -94,16 +96,3 @@ def _other_shape(shape: KindShape) -> Shape:
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     return type(shape)(*(2 * number for number in shape))
-
-
-@contextmanager
-def _double_precision(seed: int) -> Iterator[None]:
-    # Everything is built and drawn in float64, and PyTorch's global generator is left as it was.
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_default_dtype(before)

@@ -18,7 +18,7 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.configuration_files import configuration_path, named_files, shipped_names, shown_path
+from lit_metanas.cli.configuration_files import configuration_path, named_files, shown_path
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.files import set_aside, write_whole
@@ -45,18 +45,6 @@ class ConfigPath(str):
         if os.path.splitext(name)[1]:
             name = os.path.join(os.getcwd(), name)
         return super().__new__(cls, name)
-
-    @property
-    def short(self) -> str:
-        """How a user writes it in the working folder."""
-        if (shown := shown_path(os.path.realpath(self))) in shipped_names():
-            return shown
-        path = os.path.relpath(self)
-        if path.startswith(".."):
-            path = os.path.normpath(self)
-        if os.path.exists(self) and not os.path.exists(path):  # beyond a link `..` is not the folder before it
-            return str(self)
-        return path
 
 
 register_type(ConfigPath, type_check=lambda value, kind: type(value) is kind)
@@ -217,7 +205,7 @@ def _step(
     return Step(
         name=phase.name,
         folder=folder,
-        args=[phase.verb, *(word for path in configs for word in ("-c", path.short)), *given],
+        args=[phase.verb, *(word for path in configs for word in ("-c", shown_path(path))), *given],
         seed=seed,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
         after=after,
@@ -253,7 +241,7 @@ def _found(config: str, phase: Phase) -> ConfigPath:
         config = configuration_path(config, phase.verb)
     path = ConfigPath(config)
     if not os.path.isfile(path):
-        what = f"There is no file '{path.short}', a config of phase '{phase.name}'"
+        what = f"There is no file '{shown_path(path)}', a config of phase '{phase.name}'"
         raise UsageError(f"{what}: paths are relative to the file they are in.")
     return path
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lit_metanas.io.packages import installed_version
 from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import Subset
 
@@ -234,7 +234,7 @@ class Glyphs(ComputedSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached images; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool)).encode())
+        digest = hashlib.sha256(repr((version("matplotlib"), self.seed, self.pool)).encode())
         for face in FACES:
             digest.update(font_file(face).read_bytes())
         return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
     MOST_METHODS,
     MOST_PANELS,
+    draw_panels,
     frame,
     legend,
     log_axis,
@@ -54,13 +56,8 @@ HOW = (
 def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     """Draw every method's accuracy over the cost of one search; None if no protocol has two methods."""
     tables = [replace(table, rows=table.rows[:MOST_METHODS]) for table in tables[:MOST_PANELS] if len(table.rows) > 1]
-    if not tables:
-        return None
-    methods = dict.fromkeys(row.method for table in tables for row in table.rows)
-    drawn, places = stacked(len(tables))
-    for axes, table in zip(places, tables, strict=True):
-        _cost_panel(axes, table, [*methods])
-    return drawn
+    methods = list(dict.fromkeys(row.method for table in tables for row in table.rows))
+    return draw_panels([partial(_cost_panel, table=table, methods=methods) for table in tables])
 
 
 def _cost_panel(axes: Axes, table: ProtocolTable, methods: Sequence[str]) -> None:
@@ -113,19 +110,15 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best score so far over the cost, averaged over tasks and seeds; None without curves."""
     methods = methods_of(results)[:MOST_METHODS]
-    panels: list[tuple[str, str, dict[str, Curve]]] = []
+    panels = []
     for own in by_protocol(results)[:MOST_PANELS]:
         means = {m: mean_curve(_whole_curve(result) for result in own if result.method == m) for m in methods}
         curves = {m: [(cost, value) for cost, value in mean if cost > 0] for m, mean in means.items()}
         metric = own[0].metric
         if sum(map(len, curves.values())) > 1:  # a single point has no panel
-            panels.append((title_of(own) + f", {metric}" * (metric != ACCURACY), own[0].protocol.account, curves))
-    if not panels:
-        return None
-    drawn, places = stacked(len(panels))
-    for axes, panel in zip(places, panels, strict=True):
-        _curve_panel(axes, *panel)
-    return drawn
+            title = title_of(own) + f", {metric}" * (metric != ACCURACY)
+            panels.append(partial(_curve_panel, title=title, account=own[0].protocol.account, curves=curves))
+    return draw_panels(panels)
 
 
 def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:

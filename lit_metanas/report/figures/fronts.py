@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, label
@@ -12,7 +13,7 @@ from lit_metanas.io.text import shorten
 from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
-from lit_metanas.report.figures.panel import MOST_METHODS, frame, legend, log_axis, name_label, stacked
+from lit_metanas.report.figures.panel import MOST_METHODS, draw_panels, frame, legend, log_axis, name_label, stacked
 from lit_metanas.report.table import methods_of
 
 if TYPE_CHECKING:
@@ -30,13 +31,13 @@ MEASURED = {"flops": "multiply-adds"}
 def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
     """Draw each search's front, one panel for each task and measure; None without a front."""
     fronts = (result for result in results if result.front)
-    panels = grouped(((one.task_id, measure), one) for one in fronts for measure in one.front[0].measures)
-    if not panels:
-        return None
-    drawn, places = stacked(min(len(panels), PANELS))
-    for axes, ((task, measure), own) in zip(places, panels.items(), strict=False):
-        _panel(axes, f"Task {task}", measure, own[:MOST_METHODS], methods_of(results))
-    return drawn
+    searches = grouped(((one.task_id, measure), one) for one in fronts for measure in one.front[0].measures)
+    methods = methods_of(results)
+    panels = [
+        partial(_panel, title=f"Task {task}", measure=measure, results=own[:MOST_METHODS], methods=methods)
+        for (task, measure), own in list(searches.items())[:PANELS]
+    ]
+    return draw_panels(panels)
 
 
 def draw_tested(result: SearchResult) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import FAINT, INK, figure, has_letters, label, plain_frame
@@ -28,6 +28,16 @@ def stacked(number: int) -> tuple[Figure, list[Axes]]:
     """A figure of ``number`` panels below each other, and their axes."""
     drawn = figure(PANEL, number * TALL)
     return drawn, list(drawn.subplots(number, 1, squeeze=False, gridspec_kw={"hspace": 0.5})[:, 0])
+
+
+def draw_panels(panels: Sequence[Callable[[Axes], None]]) -> Figure | None:
+    """A figure of panels below each other, each drawn by a function; None without any."""
+    if not panels:
+        return None
+    drawn, places = stacked(len(panels))
+    for axes, draw in zip(places, panels, strict=True):
+        draw(axes)
+    return drawn
 
 
 def frame(axes: Axes, title: str, below: str, left: str, note: str = "") -> None:
