@@ -21,7 +21,7 @@ from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 
 class SupernetEstimator(Estimator):

@@ -17,7 +17,7 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 
 @keeps_arguments()

@@ -13,7 +13,7 @@ from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_search.meta_checkpoint import (
+from lit_metanas.training.meta_weights import (
     META_KEY,
     MetaCheckpoint,
     read_parameters,

@@ -16,7 +16,7 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
-from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
 OWNER = "An encoder in ONNX"
 

@@ -24,7 +24,7 @@ from lit_metanas.io.text import hint, option_words, printable, writable
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.encoders.onnx_encoder import SPEECH_BANDS, SPEECH_WINDOW, read_onnx, speech_encoder
 from lit_metanas.training.encoders.text_encoders import TEXT_PACKAGES, text_encoder
-from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours of ImageNet, by which most encoders normalise images."""
