@@ -125,14 +125,6 @@ class MetaTrained:
     images: Tensor  # of the last training tasks; none where nothing was trained
     seed: int
 
-    def statistics_of(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Batch-norm statistics of an architecture over the last training tasks; empty where there are none."""
-        if not len(self.images):
-            return {}
-        mixture = one_hot(self.space.choices, architecture)
-        supernet, weights = self.learner.supernet, self.parameters.weights
-        return embed_and_record(supernet, weights, mixture, channels_last(self.images))[1]
-
 
 class AdaptedLogits:
     """Derives an architecture from logits that adapt in the inner loop (Lian et al. 2020, T-NAS, Algorithm 2).
@@ -192,7 +184,9 @@ class AdaptedLogits:
         adapted = inner_loop.adapt(trained.parameters, adaptation)
         architecture = trained.space.derive(adapted.logits)
         if architecture not in self.statistics:
-            self.statistics[architecture] = trained.statistics_of(architecture)
+            mixture, weights = one_hot(trained.space.choices, architecture), trained.parameters.weights
+            # Without images, where nothing was trained, these are empty.
+            _, self.statistics[architecture] = embed_and_record(learner.supernet, weights, mixture, trained.images)
         learner = replace(learner, relaxation=Derived(trained.space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(
