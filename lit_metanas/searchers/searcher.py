@@ -161,10 +161,9 @@ class MetaSearchedArchitecture(Searcher):
         if not self.inherit:
             return _outcome_without_score(architecture, task, space, budget)
         require_classes(task, type(self).__name__)
-        checkpoint.check_task(task)
         restricted, inputs = space.restricted(architecture), task.train.inputs
         with torch.random.fork_rng(devices=[]):
-            parameters = checkpoint.parameters(restricted, task.shape)
+            parameters = checkpoint.for_task(restricted, task)
             supernet = restricted.supernet(task.shape).to(inputs.device)
         weights = {name: tensor.to(inputs.device) for name, tensor in parameters.weights.items()}
         features, statistics = embed_and_record(supernet, weights, one_hot(restricted.choices, architecture), inputs)

@@ -305,23 +305,6 @@ class MetaCheckpoint(MetaWeights):
         space.canonical(self.architecture())
         return space.derive(self._logits_of(space))
 
-    def check_task(self, task: Task) -> None:
-        """Raise ValueError if the inputs of a task were made by another preprocessing."""
-        made = task.preprocessing
-        if made is None or not self.inputs.differs(made):
-            return
-        argument = {"sounds": "features"}.get(made.noun, "preprocessing")
-        fix = (
-            f"leave '{argument}' of its data out, so that a search takes the checkpoint's; in Python give it the "
-            "'preprocessing' of the searcher."
-        )
-        if self.inputs.preprocessing is None:
-            fix = f"give its data the '{argument}' of the meta-training, which the checkpoint does not hold."
-        raise ValueError(
-            "The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
-            f"'{task.id}' has: {fix}"
-        )
-
     def check_fits(self, space: SearchSpace, shape: Shape) -> None:
         """Raise ValueError if the weights are for other inputs, or lack candidates of a space."""
         self.check_shape(shape)
@@ -348,6 +331,23 @@ class MetaCheckpoint(MetaWeights):
             head["weight"] = head["weight"][:, : supernet.features].clone()
         return Parameters(weights, self._logits_of(space), head)
 
+    def for_task(self, space: SearchSpace, task: Task) -> Parameters:
+        """What a task's search in a space starts from; ValueError if another preprocessing made the task's inputs."""
+        made = task.preprocessing
+        if made is not None and self.inputs.differs(made):
+            argument = {"sounds": "features"}.get(made.noun, "preprocessing")
+            fix = (
+                f"leave '{argument}' of its data out, so that a search takes the checkpoint's; in Python give it the "
+                "'preprocessing' of the searcher."
+            )
+            if self.inputs.preprocessing is None:
+                fix = f"give its data the '{argument}' of the meta-training, which the checkpoint does not hold."
+            raise ValueError(
+                "The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
+                f"'{task.id}' has: {fix}"
+            )
+        return self.parameters(space, task.shape)
+
     def _logits_of(self, space: SearchSpace) -> dict[str, Tensor]:
         """The logits of a space's candidates; those that the checkpoint lacks are far below the others."""
         logits = {}
@@ -360,13 +360,6 @@ class MetaCheckpoint(MetaWeights):
 
 def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
-
-
-def read_parameters(path: str | os.PathLike[str], space: SearchSpace, task: Task) -> Parameters:
-    """The meta-trained weights and logits of a checkpoint, cut to ``space``, to start a task's search from."""
-    checkpoint = MetaCheckpoint.read(path)
-    checkpoint.check_task(task)
-    return checkpoint.parameters(space, task.shape)
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
