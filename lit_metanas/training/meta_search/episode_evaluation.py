@@ -61,7 +61,7 @@ class RunningStatistics:
         """The images of the last training tasks of all processes."""
         # Those of a checkpoint may lie on another device than later ones.
         tasks = self._all(trainer) or [blank_inputs(0, self.shape)]
-        return torch.cat([inputs_like(task, like) for task in tasks])
+        return channels_last(torch.cat([inputs_like(task, like) for task in tasks]))
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
@@ -96,7 +96,7 @@ class RunningStatistics:
 
     def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
-        return embed_and_record(self.supernet, parameters.weights, mixture, channels_last(inputs))[1]
+        return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
 
 
 def _pack(images: Tensor) -> Tensor:

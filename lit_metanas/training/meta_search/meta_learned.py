@@ -13,7 +13,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import channels_last
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
@@ -237,7 +236,7 @@ class MetaLearned(OuterTraining):
         self.refresh_statistics()
         own, images = self.task_architectures, torch.empty(0)
         if own is not None:
-            images = channels_last(self.statistics.images(self.trainer, next(self.learner.supernet.parameters())))
+            images = self.statistics.images(self.trainer, next(self.learner.supernet.parameters()))
         needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
         blank = own is not None and not len(images)
         if needed and (blank or self.statistics.lacking(self.meta_parameters())):
