@@ -44,13 +44,13 @@ class ArchitectureLogger(Callback):
             raise ValueError(f"picture_every is {picture_every}: give 0 (only at the end) or a positive number.")
         self.path = path
         self.picture_every = picture_every
-        self.history: ProbabilityHistory | None = None
+        self.history = ProbabilityHistory({})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start a history, or continue that of the checkpoint."""
         choices = searching(pl_module, self).space.choices
         labels = {choice.name: list(choice.labels) for choice in choices if len(choice.labels) > 1}
-        if self.history is None or self.history.labels != labels:
+        if self.history.labels != labels:
             self.history = ProbabilityHistory(labels)
         if trainer.is_global_zero:
             for logger in trainer.loggers:
@@ -59,7 +59,7 @@ class ArchitectureLogger(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the distribution, and append it to the history."""
-        if self.history is None or not validates_fit(trainer) or not trainer.is_global_zero:
+        if not validates_fit(trainer) or not trainer.is_global_zero:
             return
         module = searching(pl_module, self)
         probabilities, metrics = module.probabilities(), trainer.callback_metrics
@@ -84,24 +84,24 @@ class ArchitectureLogger(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the last pictures."""
-        if self.history is None or not self.history.moments or not trainer.is_global_zero:
+        if not self.history.moments or not trainer.is_global_zero:
             return
         if not self.picture_every or len(self.history.moments) % self.picture_every:
             self._log_pictures(trainer, pl_module, trainer.fit_loop.total_batch_idx + 1)
 
     def state_dict(self) -> dict[str, Any]:
         """The history, so that a resumed training continues it."""
-        return self.history.to_json() if self.history else {}
+        return self.history.to_json()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the checkpoint's history."""
-        if state_dict:
+        if state_dict:  # which was empty where nothing had been trained
             self.history = ProbabilityHistory.from_json(state_dict, "The checkpoint's history of probabilities")
 
     def _log_pictures(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
         """Draw once, and only if a logger takes pictures."""
         takers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger | TensorBoardLogger)]
-        if not takers or self.history is None:
+        if not takers:
             return
         from lit_metanas.callbacks.architecture_picture import draw_architecture
         from lit_metanas.callbacks.figures import draw_probabilities, pixels

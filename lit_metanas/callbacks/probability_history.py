@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,7 @@ class ProbabilityHistory:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""
-        rows = [{"step": m.step, "progress": m.progress, "probabilities": m.probabilities} for m in self.moments]
-        return {"schema": HISTORY_SCHEMA, "labels": self.labels, "moments": rows}
+        return {"schema": HISTORY_SCHEMA, **asdict(self)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "The history") -> ProbabilityHistory:
@@ -61,13 +60,11 @@ class ProbabilityHistory:
                 f"{source} has schema {document['schema']}, this version reads {HISTORY_SCHEMA}: update lit-metanas."
             )
         try:
-            history = from_plain(cls, {name: document[name] for name in ("labels", "moments")}, "it")
-            history._check()
+            return from_plain(cls, {name: document[name] for name in ("labels", "moments")}, "it")
         except ValueError as error:
             raise ValueError(f"{source} is damaged ({error}): make it again with `fit`.") from None
-        return history
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse moments that do not fit the labels, or are not in order."""
         sizes, last = {name: len(labels) for name, labels in self.labels.items()}, 0
         for moment in self.moments:

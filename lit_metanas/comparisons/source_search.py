@@ -32,9 +32,8 @@ from lit_metanas.records import (
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
-from lit_metanas.training.meta_weights import weights_within
+from lit_metanas.training.meta_weights import MetaCheckpoint, weights_within, write_meta_checkpoint
 from lit_metanas.training.preemption import end_at_sigterm
 
 OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")

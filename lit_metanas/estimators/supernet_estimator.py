@@ -21,7 +21,7 @@ from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 
 class SupernetEstimator(Estimator):
@@ -135,8 +135,7 @@ def _find_parameters(
     """The supernet's parameters from either argument, and the cost of their meta-training, if known."""
     if start is not None and weights is None:
         checkpoint = MetaCheckpoint.read(start)
-        checkpoint.check_task(task)
-        return checkpoint.parameters(space, task.shape).weights, checkpoint.cost
+        return checkpoint.for_task(space, task).weights, checkpoint.cost
     if weights is None or start is not None:
         raise ValueError(
             "SupernetEstimator takes either the supernet's weights or, as its start, a checkpoint of meta-training: "

@@ -42,8 +42,8 @@ class Differentiation:
         # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
         if self.second_order:
             return torch.func.grad(function, has_aux=True)(at)
-        gradients, further = torch.func.grad(function, has_aux=True)({key: value.detach() for key, value in at.items()})
-        return {name: value.detach() for name, value in gradients.items()}, further
+        found, further = torch.func.grad(function, has_aux=True)({key: value.detach() for key, value in at.items()})
+        return {name: value.detach() for name, value in found.items()}, further
 
     def _by_autograd(self, function: TensorFunction, at: Tensors) -> tuple[Tensors, Tensor]:
         # The least memory at first order.
@@ -52,12 +52,17 @@ class Differentiation:
         twice: AbstractContextManager[object] = differentiated_twice() if keep else nullcontext()
         with torch.enable_grad(), twice:
             loss, further = function(leaves)
-        if not leaves or not loss.requires_grad:
-            return {name: torch.zeros_like(value) for name, value in leaves.items()}, further
-        gradients = torch.autograd.grad(
-            loss, tuple(leaves.values()), create_graph=keep, allow_unused=True, materialize_grads=True
-        )
-        return dict(zip(leaves, gradients, strict=True)), further
+        return named_gradients(loss, leaves, create_graph=keep), further
+
+
+def named_gradients(loss: Tensor, at: Tensors, *, create_graph: bool = False) -> Tensors:
+    """The gradients of a scalar by name, by autograd; zeros where it does not depend on a tensor."""
+    if not at or not loss.requires_grad:
+        return {name: torch.zeros_like(value) for name, value in at.items()}
+    found = torch.autograd.grad(
+        loss, tuple(at.values()), create_graph=create_graph, allow_unused=True, materialize_grads=True
+    )
+    return dict(zip(at, found, strict=True))
 
 
 def _leaf(value: Tensor, keep_graph: bool) -> Tensor:

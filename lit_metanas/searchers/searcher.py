@@ -17,7 +17,7 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 
 @keeps_arguments()
@@ -161,10 +161,9 @@ class MetaSearchedArchitecture(Searcher):
         if not self.inherit:
             return _outcome_without_score(architecture, task, space, budget)
         require_classes(task, type(self).__name__)
-        checkpoint.check_task(task)
         restricted, inputs = space.restricted(architecture), task.train.inputs
         with torch.random.fork_rng(devices=[]):
-            parameters = checkpoint.parameters(restricted, task.shape)
+            parameters = checkpoint.for_task(restricted, task)
             supernet = restricted.supernet(task.shape).to(inputs.device)
         weights = {name: tensor.to(inputs.device) for name, tensor in parameters.weights.items()}
         features, statistics = embed_and_record(supernet, weights, one_hot(restricted.choices, architecture), inputs)

@@ -22,7 +22,7 @@ from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_parameters
+from lit_metanas.training.meta_weights import MetaCheckpoint
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining, FirstOrder, Hypergradient
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
@@ -100,7 +100,7 @@ class SupernetSearcher(Searcher, Generic[Module]):
     @torch.no_grad()
     def _start_from(self, start: Parameters | str, module: SupernetTraining) -> None:
         task, space = module.task, module.space
-        parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
+        parameters = start if isinstance(start, Parameters) else MetaCheckpoint.read(start).for_task(space, task)
         mixture = module.begin(parameters)
         if self.head is None:
             return

@@ -107,6 +107,12 @@ def test_the_architecture_is_found_by_names_and_shapes(name: str, tmp_path: Path
     assert encoder.shape == lm.ImageShape(3, 32, 32)
 
 
+def test_images_that_are_too_small_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    torch.save(models.get_model("densenet121").state_dict(), tmp_path / "dense.pth")
+    with pytest.raises(ValueError, match=r"^The encoder 'dense.pth' cannot take inputs .*: give the 'shape' that"):
+        lm.training.read_encoder(tmp_path / "dense.pth", side=8)
+
+
 def damaged(folder: Path) -> dict[str, tuple[Any, str]]:
     """Contents of files, each with what is wrong with it."""
     grey = models.get_model(NAME)

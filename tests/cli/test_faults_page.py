@@ -21,7 +21,7 @@ from lit_metanas.io.locks import _in_use
 from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import read_results
 from lit_metanas.searchers.query.study import open_storage, open_study
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"

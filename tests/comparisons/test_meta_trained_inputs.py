@@ -10,7 +10,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.kinds import stored_preprocessing
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint
+from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
 FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)

@@ -20,7 +20,7 @@ from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))

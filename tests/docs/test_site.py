@@ -14,7 +14,7 @@ from lit_metanas.io import arrays, checkpoints, json_files
 from lit_metanas.io.yaml_files import LARGEST_YAML, MOST_PARTS
 from lit_metanas.kinds.images.image_files import LARGEST_IMAGE, MOST_IMAGE_PIXELS
 from lit_metanas.records.record_lines import LARGEST_RECORDS
-from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

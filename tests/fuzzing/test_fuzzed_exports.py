@@ -15,7 +15,7 @@ from torch import nn
 
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import export_child, load
-from lit_metanas.training.export.program.plain_program import PROGRAM_OPERATIONS
+from lit_metanas.training.export.plain_program import PROGRAM_OPERATIONS
 
 SHAPE = (1, 12, 12)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"

@@ -11,8 +11,7 @@ from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
 from lit_metanas.spaces import LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint
-from lit_metanas.training.meta_weights import labels_by_choice
+from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, labels_by_choice
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))

@@ -31,9 +31,9 @@ from lit_metanas.spaces import (
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.training import export_child, load
-from lit_metanas.training.export.program import plain_program
-from lit_metanas.training.export.program.plain_program import Node, PlainProgram, Reference
-from lit_metanas.training.export.program.program_archive import read_program
+from lit_metanas.training.export import plain_program
+from lit_metanas.training.export.plain_program import Node, PlainProgram, Reference
+from lit_metanas.training.export.program_archive import read_program
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"

@@ -13,10 +13,9 @@ from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_search.meta_checkpoint import (
+from lit_metanas.training.meta_weights import (
     META_KEY,
     MetaCheckpoint,
-    read_parameters,
     write_meta_checkpoint,
 )
 
@@ -53,14 +52,14 @@ def test_a_checkpoint_tells_everything(saved):
     assert found.head == {}
     assert all(torch.equal(found.weights[name], value) for name, value in model.supernet.named_parameters())
     assert all(torch.equal(found.statistics[name], value) for name, value in model.statistics.values.items())
-    parameters = read_parameters(path, SPACE, TASK)
+    parameters = MetaCheckpoint.read(path).for_task(SPACE, TASK)
     assert all(torch.equal(parameters.logits[name], value) for name, value in model.logits.tree().items())
 
 
 def test_parameters_are_cut_to_a_restricted_space(saved):
     model, path = saved
     small = SPACE.restricted({"layer1.width": "4", "layer2.kernel": "3"})
-    parameters = read_parameters(path, small, TASK)
+    parameters = MetaCheckpoint.read(path).for_task(small, TASK)
     whole = dict(model.supernet.named_parameters())
     assert torch.equal(parameters.weights["layers.0.scale"], whole["layers.0.scale"][:4])
     assert torch.equal(parameters.weights["layers.1.kernels.3"], whole["layers.1.kernels.3"][:, :4])
@@ -83,7 +82,7 @@ def test_a_linear_head_is_cut_with_the_features(tmp_path):
     features = small.supernet(SHAPE).features
     weight = dict(model.head)["weight"]
     assert weight.shape[1] > features
-    head = read_parameters(tmp_path / "end.ckpt", small, TASK).head
+    head = MetaCheckpoint.read(tmp_path / "end.ckpt").for_task(small, TASK).head
     assert torch.equal(head["weight"], weight[:, :features])
     assert torch.equal(head["bias"], model.head["bias"])
     searcher = DARTSSearcher(epochs=1, start=str(tmp_path / "end.ckpt"), head=LinearHead())

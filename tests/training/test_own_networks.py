@@ -15,7 +15,7 @@ from torchvision.models import VisionTransformer
 
 import lit_metanas as lm
 from lit_metanas.training import export_child, load
-from lit_metanas.training.export.program.plain_program import ARITHMETIC, CORE_OPERATIONS
+from lit_metanas.training.export.plain_program import ARITHMETIC, CORE_OPERATIONS
 
 SHAPE = (3, 16, 16)
 

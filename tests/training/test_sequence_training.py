@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint
 
 STEPS, VOCABULARY = 7, 12
 

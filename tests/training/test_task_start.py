@@ -8,8 +8,7 @@ from lightning.pytorch import Callback
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
-from lit_metanas.training.meta_weights import TASKS_KEY, TaskStart, Vocabularies
+from lit_metanas.training.meta_weights import TASKS_KEY, MetaCheckpoint, TaskStart, Vocabularies
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)
 

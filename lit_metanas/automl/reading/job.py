@@ -47,7 +47,7 @@ from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
-from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.workers import number_of_workers, worker_processes

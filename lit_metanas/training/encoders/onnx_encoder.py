@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.sounds.log_mel import LogMel
-from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
-from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.encoders.encoder import Encoder
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
 OWNER = "An encoder in ONNX"
 
@@ -98,11 +99,10 @@ class SpeechWindows(nn.Module):
         return torch.cat([mean, torch.where(within, found, LOWEST).amax(1)], 1)
 
 
-def speech_encoder(name: str, network: nn.Module, license: str) -> Encoder:
+def speech_encoder(name: str, network: nn.Module) -> partial[Encoder]:
     """The encoder of Google's speech embedding: its spectra, window by window."""
     bands: dict[str, Any] = {"bins": SPEECH_BANDS, "window": 0.032, "lowest": 60.0, "highest": 3800.0}
     mean = math.log(FLOOR) - SILENCE * math.log(10)  # the logarithms to the base of ten of 16-bit samples
     made = LogMel(rate=16_000, floor=FLOOR, mean=mean, deviation=math.log(10), **bands)
-    if license == UNKNOWN_SOURCE:
-        license = "Apache-2.0"
-    return Encoder(name, SpeechWindows(network), made.shape, "Google's speech embedding", made, license)
+    about = "Google's speech embedding"
+    return partial(Encoder, name, SpeechWindows(network), made.shape, about, made, license="Apache-2.0")

@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,16 +24,13 @@ from lit_metanas.io.text import hint, option_words, printable, writable
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.encoders.onnx_encoder import SPEECH_BANDS, SPEECH_WINDOW, read_onnx, speech_encoder
 from lit_metanas.training.encoders.text_encoders import TEXT_PACKAGES, text_encoder
-from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours of ImageNet, by which most encoders normalise images."""
 
 MADE_FOR = 224
 """Pixels of each side that most encoders were made for."""
-
-PROGRAM_SUFFIX, ONNX_SUFFIX = ".pt2", ".onnx"
-"""Of files of ``torch.export.save``, and of ONNX."""
 
 ANY_NUMBER = "export it for any number of images, with a vector of features for each"
 
@@ -102,13 +99,18 @@ def read_encoder(
     if not path.is_file():
         path = _weights_of(os.fspath(file), download)
     try:
-        if path.suffix.lower() == PROGRAM_SUFFIX:
-            return _of_program(path, side, license)
-        if path.suffix.lower() == ONNX_SUFFIX:
-            return _of_onnx(path, side, license)
-        return _of_weights(path, _weights_in(path), side, license)
+        match path.suffix.lower():
+            case ".pt2":
+                found = _of_program(path, side)
+            case ".onnx":
+                found = _of_onnx(path, side)
+            case _:
+                found = _of_weights(path, _weights_in(path), side)
     except ValueError as error:
         raise ValueError(f"The encoder '{writable(str(path))}' {error}.") from None
+    if license != UNKNOWN_SOURCE:
+        found = partial(found, license=license)
+    return found()  # out here, since what an encoder refuses is a whole sentence
 
 
 def _weights_of(name: str, download: bool) -> Path:
@@ -174,7 +176,7 @@ def _weights_in(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _of_program(path: Path, side: int | None, license: str) -> Encoder:
+def _of_program(path: Path, side: int | None) -> partial[Encoder]:
     content = read_regular(path, LARGEST_PROGRAM)
     try:
         program = read_program(content)
@@ -195,14 +197,14 @@ def _of_program(path: Path, side: int | None, license: str) -> Encoder:
             open_number = "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
             reason = f"takes no other number of images than {at_once}: export it with {open_number}"
         raise ValueError(reason) from None
-    return _of_images(path, program, shape, "a program", license)
+    return _of_images(path, program, shape, "a program")
 
 
-def _of_onnx(path: Path, side: int | None, license: str) -> Encoder:
+def _of_onnx(path: Path, side: int | None) -> partial[Encoder]:
     """The encoder of an ONNX file: of images, or of windows of a sound's spectra."""
     network, sizes = read_onnx(path)
     if sizes[1:] == (SPEECH_WINDOW, SPEECH_BANDS, 1):
-        return speech_encoder(path.name, network, license)
+        return speech_encoder(path.name, network)
     shape = _image_shape(sizes[1:], side)
     try:
         with torch.no_grad():
@@ -213,7 +215,7 @@ def _of_onnx(path: Path, side: int | None, license: str) -> Encoder:
         raise ValueError(f"gives {sizes} for two images: {ANY_NUMBER}")
     if len(sizes) == 4:  # maps of features
         network = nn.Sequential(network, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return _of_images(path, network, shape, "an ONNX file", license)
+    return _of_images(path, network, shape, "an ONNX file")
 
 
 def _image_shape(sizes: Sequence[int], side: int | None) -> ImageShape:
@@ -226,16 +228,16 @@ def _image_shape(sizes: Sequence[int], side: int | None) -> ImageShape:
     return ImageShape(channels, height, width)
 
 
-def _of_images(path: Path, network: nn.Module, shape: ImageShape, noun: str, license: str) -> Encoder:
+def _of_images(path: Path, network: nn.Module, shape: ImageShape, noun: str) -> partial[Encoder]:
     content = sha256(read_regular(path, LARGEST_PROGRAM)).hexdigest()[:8]
     about = f"{noun} for {shape.height}x{shape.width} pixels, normalised as ImageNet {content}"
     scale: list[Sequence[float]] = [IMAGENET_MEAN, IMAGENET_DEVIATION]
     if shape.channels != 3:
         scale = [[sum(colours) / 3] for colours in scale]
-    return Encoder(path.name, Normalised(network, *scale), shape, about, license=license)
+    return partial(Encoder, path.name, Normalised(network, *scale), shape, about)
 
 
-def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, license: str) -> Encoder:
+def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None) -> partial[Encoder]:
     from torchvision import models
 
     name, network = _fitting(path.stem, weights)
@@ -244,7 +246,7 @@ def _of_weights(path: Path, weights: Mapping[str, Tensor], side: int | None, lic
     side = side or made_by.crop_size[0]
     about = f"torchvision's {name} for {side}x{side} pixels, normalised as ImageNet"
     network = Normalised(network, made_by.mean, made_by.std)
-    return Encoder(path.name, network, ImageShape(3, side, side), about, license=license)
+    return partial(Encoder, path.name, network, ImageShape(3, side, side), about)
 
 
 def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:

@@ -20,7 +20,7 @@ from lit_metanas.io.packages import import_extra, installed_sources
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.texts.text_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
-from lit_metanas.training.export.program import LARGEST_PROGRAM
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
 OWN_TOKENS = 2
 """Numbers in front of a tokenizer's own: padding, and an empty text."""

@@ -39,7 +39,7 @@ from lit_metanas.training.export.network_description import (
     script_text,
 )
 from lit_metanas.training.export.onnx_program import ONNX, onnx_program
-from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
 EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)

@@ -95,14 +95,14 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
 
 def exported_kind(directory: str | os.PathLike[str]) -> str:
     """The kind of data that an exported network takes: ``images``, what a preprocessing takes, or else ``examples``."""
+    # The preprocessing itself is not made here: it may be a tokenizer of many megabytes, which is read soon enough.
     described, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"
     kind = stored_kind(stored)
     if kind is None:
         return "examples"
-    translates = isinstance(goal, dict) and goal.get("kind") == Translation.kind
-    if translates:
+    if isinstance(goal, dict) and goal.get("kind") == Translation.kind:
         return "pairs"
     return kind.noun
 

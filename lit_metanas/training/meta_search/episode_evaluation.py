@@ -61,7 +61,7 @@ class RunningStatistics:
         """The images of the last training tasks of all processes."""
         # Those of a checkpoint may lie on another device than later ones.
         tasks = self._all(trainer) or [blank_inputs(0, self.shape)]
-        return torch.cat([inputs_like(task, like) for task in tasks])
+        return channels_last(torch.cat([inputs_like(task, like) for task in tasks]))
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
@@ -96,7 +96,7 @@ class RunningStatistics:
 
     def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
-        return embed_and_record(self.supernet, parameters.weights, mixture, channels_last(inputs))[1]
+        return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
 
 
 def _pack(images: Tensor) -> Tensor:
@@ -124,14 +124,6 @@ class MetaTrained:
     parameters: Parameters
     images: Tensor  # of the last training tasks; none where nothing was trained
     seed: int
-
-    def statistics_of(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Batch-norm statistics of an architecture over the last training tasks; empty where there are none."""
-        if not len(self.images):
-            return {}
-        mixture = one_hot(self.space.choices, architecture)
-        supernet, weights = self.learner.supernet, self.parameters.weights
-        return embed_and_record(supernet, weights, mixture, channels_last(self.images))[1]
 
 
 class AdaptedLogits:
@@ -192,7 +184,9 @@ class AdaptedLogits:
         adapted = inner_loop.adapt(trained.parameters, adaptation)
         architecture = trained.space.derive(adapted.logits)
         if architecture not in self.statistics:
-            self.statistics[architecture] = trained.statistics_of(architecture)
+            mixture, weights = one_hot(trained.space.choices, architecture), trained.parameters.weights
+            # Without images, where nothing was trained, these are empty.
+            _, self.statistics[architecture] = embed_and_record(learner.supernet, weights, mixture, trained.images)
         learner = replace(learner, relaxation=Derived(trained.space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(

@@ -28,8 +28,7 @@ from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits, MetaTrained, RunningStatistics
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, MetaCheckpoint, check_data
-from lit_metanas.training.meta_weights import labels_by_choice
+from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, labels_by_choice
 from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, validate_anew
 
 
@@ -103,7 +102,7 @@ class MetaLearned(OuterTraining):
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         shape, made = getattr(data, "shape", None), getattr(data, "preprocessing", None)
-        check_data(self._inputs, made)
+        _check_data(self._inputs, made)
         if made is not None:
             self._inputs = InputMeaning.of(made)
         if not self.built:
@@ -184,7 +183,7 @@ class MetaLearned(OuterTraining):
                 self._inputs = found.inputs
                 if self._random_state is not None:
                     self.register_module("supernet", None)
-        check_data(found.inputs, self.preprocessing)
+        _check_data(found.inputs, self.preprocessing)
         if found.inputs.digest:
             self._inputs = found.inputs
 
@@ -303,3 +302,12 @@ class MetaLearned(OuterTraining):
                     progress=progress,
                 )
                 scores.mine.append(int((found.argmax(1) == episode.query.labels).sum()) / len(episode.query))
+
+
+def _check_data(inputs: InputMeaning, preprocessing: Preprocessing | None) -> None:
+    """Raise ValueError if a data module has another preprocessing than the meta-training of its weights had."""
+    if inputs.differs(preprocessing):
+        raise ValueError(
+            "The weights were meta-trained with another vocabulary or preprocessing of inputs than the data module "
+            "has: give its source the one of the meta-training."
+        )

@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.meta.differentiation import named_gradients
 from lit_metanas.meta.learner import Parameters, Tensors
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
@@ -104,7 +105,7 @@ class FirstOrder(Hypergradient):
 
     def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
         """Derive the gradient."""
-        return _gradient(val_loss(weights, logits), logits)
+        return named_gradients(val_loss(weights, logits), logits)
 
 
 class SecondOrder(Hypergradient):
@@ -132,9 +133,9 @@ class SecondOrder(Hypergradient):
     def __call__(self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float) -> Tensors:
         """Derive the gradient, without autocast: bf16 does not tell ``w + e v`` from ``w``."""
         with float32(next(iter(weights.values())).device):
-            slope = _gradient(train_loss(weights, logits), weights)
+            slope = named_gradients(train_loss(weights, logits), weights)
             ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
-            both = _gradient(
+            both = named_gradients(
                 val_loss(ahead, logits),
                 {f"w {n}": w for n, w in ahead.items()} | {f"a {n}": a for n, a in logits.items()},
             )
@@ -145,16 +146,8 @@ class SecondOrder(Hypergradient):
                 return direct
             step = self.epsilon / norm
             near = ({n: w.detach() + sign * step * vector[n] for n, w in weights.items()} for sign in (1, -1))
-            plus, minus = (_gradient(train_loss(each, logits), logits) for each in near)
+            plus, minus = (named_gradients(train_loss(each, logits), logits) for each in near)
             return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
-
-
-def _gradient(loss: Tensor, inputs: Tensors) -> Tensors:
-    """Gradients by name; zeros where the loss does not depend on an input."""
-    if not loss.requires_grad:
-        return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
-    slopes = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, materialize_grads=True)
-    return dict(zip(inputs, slopes, strict=True))
 
 
 class MinibatchNoise(NamedTuple):
@@ -178,10 +171,6 @@ class DARTSTraining(SupernetTraining):
         self.relaxation, self.hypergradient, self.rates = relaxation, gradient, rates
         self.logits = ArchitectureLogits(plan.space.choices)
         self.logits.perturb(1e-3, self.generator)  # as in DARTS
-
-    def probabilities(self) -> dict[str, Tensor]:
-        """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
-        return self.logits.probabilities()
 
     def architecture(self) -> Architecture:
         """The architecture of the largest logits, even if it cannot be built."""

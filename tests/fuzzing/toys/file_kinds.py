@@ -37,7 +37,7 @@ from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.meta_surrogate import read_surrogate, write_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
+from lit_metanas.training.meta_weights import MetaCheckpoint, write_meta_checkpoint
 
 LABELS = Architecture({"a": "1"})
 

@@ -18,7 +18,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.spaces.operations import without_fast_paths
-from lit_metanas.training.export.program.plain_program import PROGRAM_OPERATIONS, Node, PlainProgram, Reference
+from lit_metanas.training.export.plain_program import PROGRAM_OPERATIONS, Node, PlainProgram, Reference
 
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
