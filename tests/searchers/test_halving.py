@@ -338,7 +338,7 @@ def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
     calls = []
     race = Race(Sized(None, SIZES, 0, calls), SIZES, Budget(flops=10**9), SearchRecord("sized"), torch.Generator())
-    race.train([Contender(small), Contender(large)], 10_000, power)
+    race.train([Contender(Query(small)), Contender(Query(large))], 10_000, power)
     (_, few), (_, more) = calls
     assert (more * size_of(large)) / (few * size_of(small)) == pytest.approx(8**power)
 

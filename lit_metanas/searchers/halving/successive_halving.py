@@ -78,7 +78,7 @@ class SuccessiveHalving(Halving):
     ) -> SearchOutcome:
         """Halve; see the base class."""
         race = self._begin(estimator, space, budget, seed, problem)
-        contenders = [Contender.of(query) for query in self._first_rung(space, race.known, seed)]
+        contenders = [Contender(query) for query in self._first_rung(space, race.known, seed)]
         for share in self.rungs:
             ranked = race.train(contenders, share * race.total)
             if not ranked:
@@ -205,15 +205,15 @@ class EvolvingHalving(Halving):
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         if self.first:
-            return [Contender.of(query) for query in self.first[: self.candidates[0]]]
+            return [Contender(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
-            return [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0])]]
+            return [Contender(query) for query in promised[: min(self.proposals, self.candidates[0])]]
         start = complete(space, self.incumbent)
         if (reason := space.violation(start)) is not None:
             raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
-        incumbent = Contender(start, recipe)
-        others = [query for query in promised if query != incumbent.query]
-        return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
+        incumbent = Query.of(start, recipe)
+        others = [query for query in promised if query != incumbent]
+        return [Contender(each) for each in (*others[: min(self.proposals, self.candidates[0] - 1)], incumbent)]
 
     def _promised(self, race: Race, recipe: RecipeFields) -> list[Query]:
         """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""

@@ -29,7 +29,7 @@ from lit_metanas.io.text import number_of, printable, without_passwords
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
-from lit_metanas.searchers.query.ledger import Kept, Ledger, Query, Reservation
+from lit_metanas.searchers.query.ledger import Ledger, Query, Reservation, TrialFacts
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 LOCK_TIMEOUT = 60.0
@@ -334,4 +334,4 @@ class WorkerGroup:
 
 
 def _reservation(trial: FrozenTrial) -> Reservation | None:
-    return Kept.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None
+    return TrialFacts.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None
