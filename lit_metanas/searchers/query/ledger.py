@@ -179,11 +179,13 @@ class TrialFacts:
     def of_trial(trial: FrozenTrial) -> TrialFacts:
         """A trial's attributes, without those of other programs; ValueError names a trial that cannot be read."""
         known = {each.name for each in fields(TrialFacts)}
+        own = {name: value for name, value in trial.user_attrs.items() if name in known}
         try:
-            facts = from_plain(TrialFacts, {k: value for k, value in trial.user_attrs.items() if k in known}, "its note")
+            facts = from_plain(TrialFacts, own, "its note")
             if facts.cost is not None and min(asdict(facts.cost).values()) < 0:
                 raise ValueError("its cost is negative")
-            if facts.reserved is not None and min(facts.reserved.turn, facts.reserved.queries, facts.reserved.flops) < 0:
+            one = facts.reserved
+            if one is not None and min(one.turn, one.queries, one.flops) < 0:
                 raise ValueError("its reservation is negative")
             lacks_score = trial.state == TrialState.COMPLETE and not trial.values
             if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
