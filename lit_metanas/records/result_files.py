@@ -35,6 +35,7 @@ EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
 INTERVAL_ENDS = ("lower", "upper")
 """How columns of the ends of prediction intervals begin."""
 
+# What the list of rows is called in a file.
 _KEYS: dict[type, str] = {ResultRow: "results", ArchitectureRow: "architectures", ShownPrediction: "predictions"}
 
 # Columns of `predictions.csv` that may be missing.

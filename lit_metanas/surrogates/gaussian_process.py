@@ -42,8 +42,13 @@ class GroupedKernel:
 
     @classmethod
     def of(cls, features: Tensor, widths: Sequence[int]) -> Self:
-        """The kernel whose scales are the mean distances of features ``(n, d)``."""
-        return cls(widths, mean_distances(features, widths))
+        """The kernel whose scales are the mean distances of two rows of features ``(n, d)``; 1 if all are equal."""
+        variances = torch.zeros(features.shape[1])
+        if len(features):
+            variances = features.double().var(dim=0, correction=0)
+        # The mean squared distance of two rows is twice the sum of the features' variances.
+        means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
+        return cls(widths, torch.where(means > 1e-12, means, 1.0))
 
     @property
     def prior(self) -> Gaussians:
@@ -75,16 +80,6 @@ class GroupedKernel:
     def variance(self, parameters: Tensor) -> float:
         """``k(x, x)``."""
         return float(parameters[-2].exp()) + 1
-
-
-def mean_distances(features: Tensor, widths: Sequence[int]) -> Tensor:
-    """Mean squared distance of two rows in each group, shape ``(groups,)``; 1 if all rows are equal."""
-    variances = torch.zeros(features.shape[1])
-    if len(features):
-        variances = features.double().var(dim=0, correction=0)
-    # The mean squared distance of two rows is twice the sum of the features' variances.
-    means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
-    return torch.where(means > 1e-12, means, 1.0).double()
 
 
 class Prediction(NamedTuple):

@@ -272,11 +272,11 @@ class Halving(Searcher):
             budget,
             SearchRecord(problem, objectives=objectives),
             torch.Generator().manual_seed(seed),
-            self._known(problem, space),
+            self.known_records(problem, space),
             budget.flops - budget.spent.flops,
         )
 
-    def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
+    def known_records(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
         """The records of other problems in a space; warns if the files have none of this space."""
         read = [record for path in self.records for record in read_record_lines(path)]
         known = fitting(read, space)

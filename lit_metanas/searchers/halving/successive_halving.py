@@ -78,7 +78,7 @@ class SuccessiveHalving(Halving):
     ) -> SearchOutcome:
         """Halve; see the base class."""
         race = self._begin(estimator, space, budget, seed, problem)
-        contenders = [Contender(query) for query in self._first_rung(space, race.known, seed)]
+        contenders = [Contender(query) for query in self.first_rung(race.known, space, seed)]
         for share in self.rungs:
             ranked = race.train(contenders, share * race.total)
             if not ranked:
@@ -86,11 +86,8 @@ class SuccessiveHalving(Halving):
             contenders = ranked[: -(-len(ranked) // self.eta)]
         return race.finish(contenders, further=self.finish)
 
-    def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
-        """The queries of the first rung of a search with this seed; records of ``problem`` are not used."""
-        return self._first_rung(space, self._known(problem, space), seed)
-
-    def _first_rung(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
+    def first_rung(self, known: Sequence[SearchRecord], space: SearchSpace, seed: int) -> list[Query]:
+        """The queries of the first rung of a search with this seed: see ``known_records``."""
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
         promised = [query.having(lambda name, value: name not in self.keep) for query in covers]

@@ -34,8 +34,8 @@ from lit_metanas.records import (
 )
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.meta_surrogate import read_surrogate, write_surrogate
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate, surrogate_entry
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 
@@ -181,9 +181,10 @@ def write_surrogate_of_letters(path: Path) -> None:
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
     task = TaskScores("t", features, scores, architectures)
-    kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
+    kernel = GroupedKernel.of(ENCODING.candidates.features, ENCODING.groups)
     source = fit_source(task, kernel, ENCODING.candidates.features)
-    write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))
+    entry = surrogate_entry(ENCODING, TransferSurrogate(kernel, [source], source.parameters))
+    torch.save({SURROGATE_KEY: entry}, path)
 
 
 def read_surrogate_of_letters(path: Path) -> object:
