@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
@@ -37,12 +37,10 @@ LOCK_TIMEOUT = 60.0
 
 
 @contextmanager
-def open_storage(
-    storage: str | BaseStorage | None, connect: Callable[[str], RDBStorage] = RDBStorage
-) -> Iterator[BaseStorage | None]:
-    """Open an address for the block, and close it in the end; a storage of Optuna's, or None, is passed through."""
-    if not isinstance(storage, str):
-        yield storage
+def open_storage(storage: str | None, connect: Callable[[str], RDBStorage] = RDBStorage) -> Iterator[RDBStorage | None]:
+    """Open an address for the block, and close it in the end; None is passed through."""
+    if storage is None:
+        yield None
         return
     connected = None
     try:
@@ -126,15 +124,16 @@ def _reason(error: Exception) -> str:
     return " ".join(str(cause).split()).rstrip(".")[:160]
 
 
+IDENTITY = "search"
+"""The study's user attribute with the fields of its record, without trials, for later readers."""
+
+
 def open_study(
-    name: str,
-    *,
-    storage: BaseStorage | None,
-    directions: Sequence[StudyDirection],
-    settings: Mapping[str, Any],
+    name: str, record: SearchRecord, *, storage: RDBStorage | None, settings: Mapping[str, Any]
 ) -> optuna.Study:
-    """Make a study, or find it in the storage; ValueError if it has other settings."""
-    study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
+    """Make the study of a record, or find it in the storage; ValueError if it has other settings."""
+    directions = [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(record.objectives) - 1)]
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
     if len(study.directions) != len(directions) or study.user_attrs.get("settings", text) != text:
         raise ValueError(
@@ -142,6 +141,10 @@ def open_study(
             "of other examples: give those it was made with, or another name in 'study'."
         )
     study.set_user_attr("settings", text)
+    fields = to_plain(record)
+    del fields["trials"]
+    study.set_user_attr(IDENTITY, fields)
+    study.set_metric_names(list(record.objectives))
     return study
 
 
@@ -157,19 +160,6 @@ def quiet_optuna() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(level)
-
-
-IDENTITY = "search"
-"""The study's user attribute with the fields of its record, without trials."""
-
-
-def describe_study(study: optuna.Study, record: SearchRecord) -> None:
-    """Write the fields of a record into its study, for later readers."""
-    fields = to_plain(record)
-    del fields["trials"]
-    study.set_user_attr(IDENTITY, fields)
-    with quiet_optuna():
-        study.set_metric_names(list(record.objectives))
 
 
 def record_of(

@@ -187,15 +187,12 @@ class HistorySampler(BaseSampler, ABC):
 
     def _draws(self, number: int, name: str = "") -> np.random.Generator:
         """The generator of one trial, or of one parameter in it: a function of the seed and the trial's number."""
-        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets
-        # the state for each trial, as ``reseed`` does, gets draws from that state.
+        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same, without a
+        # ``reseed_rng`` of its own. Code that sets the state for each trial, as ``reseed`` does, gets draws from that.
         state = self._rng.bit_generator.state
         if state != self._first_state:
             return self._rng
         return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
-
-    def reseed_rng(self) -> None:
-        """Do nothing: trials never share their draws, whatever their worker."""
 
 
 class RegularisedEvolution(HistorySampler):

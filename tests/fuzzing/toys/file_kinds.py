@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optuna
 import torch
 from PIL import Image
 
@@ -198,7 +197,7 @@ def read_surrogate_of_letters(path: Path) -> object:
 def read_study(path: Path) -> object:
     storage = f"sqlite:///{path}"
     with quiet_optuna(), open_storage(storage) as opened:
-        study = open_study("s", storage=opened, directions=[optuna.study.StudyDirection.MAXIMIZE], settings={})
+        study = open_study("s", SearchRecord("s"), storage=opened, settings={})
         return len(study.trials)
 
 
