@@ -15,7 +15,6 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, ChoiceSpace
 from lit_metanas.tasks.episode_data import RankedData
-from lit_metanas.tasks.target_data import RankSampler
 
 
 @keeps_arguments()
@@ -55,8 +54,8 @@ class Table(ABC):
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency``; by default none."""
-        return {}
+        """Its methods called ``parameters``, ``flops`` and, in seconds, ``latency``, each of an architecture."""
+        return {name: getattr(self, name) for name in ("parameters", "flops", "latency") if hasattr(self, name)}
 
     def check_signal(self, signal: str) -> None:
         """Refuse a signal that the table does not hold."""
@@ -101,8 +100,7 @@ class TableDataModule(RankedData):
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return a loader of this process's tables."""
         tables: Any = self.tables  # a list serves as a data set
-        sampler = RankSampler(len(self.tables), self.rank, self.world_size)
-        return DataLoader(tables, batch_size=None, sampler=sampler)
+        return DataLoader(tables, batch_size=None, sampler=self.own_share(tables))
 
 
 class TabularEstimator(Estimator):

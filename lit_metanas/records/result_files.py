@@ -48,7 +48,7 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
     Example:
         >>> lm.records.write_results("results.json", [])
     """
-    write_rows(path, ResultRow, results)
+    write_row_file(path, ResultRow, results)
 
 
 def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
@@ -63,7 +63,7 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
         >>> lm.records.read_results("results.json")
         []
     """
-    return read_rows(path, ResultRow)
+    return read_row_file(path, ResultRow)
 
 
 def write_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
@@ -72,7 +72,7 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     Example:
         >>> lm.records.write_architectures("architectures.json", [])
     """
-    write_rows(path, ArchitectureRow, rows)
+    write_row_file(path, ArchitectureRow, rows)
 
 
 def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
@@ -84,7 +84,7 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
         >>> lm.records.read_architectures("architectures.json")[0].architecture
         Architecture({'kernel': '3'})
     """
-    return read_rows(path, ArchitectureRow)
+    return read_row_file(path, ArchitectureRow)
 
 
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
@@ -177,22 +177,22 @@ def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     return row.method, row.task_id, row.seed, protocol
 
 
-def merge_rows(path: str | os.PathLike[str], kind: type[_Row], rows: Sequence[_Row]) -> None:
+def merge_row_file(path: str | os.PathLike[str], kind: type[_Row], rows: Sequence[_Row]) -> None:
     """Add rows of results or architectures to a file, which may be absent; see ``same_row`` for which are replaced."""
     replaced = {same_row(row) for row in rows}
     with changing(path):
-        kept = read_rows(path, kind) if Path(path).is_file() else []
-        write_rows(path, kind, [*(row for row in kept if same_row(row) not in replaced), *rows])
+        kept = read_row_file(path, kind) if Path(path).is_file() else []
+        write_row_file(path, kind, [*(row for row in kept if same_row(row) not in replaced), *rows])
 
 
-def write_rows(path: str | os.PathLike[str], kind: type[Stored], rows: Iterable[Stored]) -> None:
+def write_row_file(path: str | os.PathLike[str], kind: type[Stored], rows: Iterable[Stored]) -> None:
     """Write ``{"schema": 1, "predictions": [...]}``, or what rows of this kind are called, atomically."""
     document = {"schema": RESULT_SCHEMA, _KEYS[kind]: [to_plain(row) for row in rows]}
     write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_rows(path: str | os.PathLike[str], kind: type[Stored]) -> list[Stored]:
-    """Read a file of ``write_rows``; errors are those of ``read_results``."""
+def read_row_file(path: str | os.PathLike[str], kind: type[Stored]) -> list[Stored]:
+    """Read a file of ``write_row_file``; errors are those of ``read_results``."""
     file, key = Path(path), _KEYS[kind]
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")

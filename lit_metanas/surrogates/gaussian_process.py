@@ -77,10 +77,6 @@ class GroupedKernel:
         """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
         return parameters[-2].exp() * (-distance).exp() + 1
 
-    def variance(self, parameters: Tensor) -> float:
-        """``k(x, x)``."""
-        return float(parameters[-2].exp()) + 1
-
 
 class Prediction(NamedTuple):
     """Means and deviations of scores without noise, shape ``(n,)``, and the deviation of the noise around them."""
@@ -124,7 +120,7 @@ class GaussianProcess:
             rows = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
             means.append(solved @ rows)
             explained.append((rows**2).sum(0))
-        variance = self.kernel.variance(self.parameters) - torch.cat(explained)
+        variance = self.kernel.of_distance(self.parameters, torch.tensor(0.0)) - torch.cat(explained)
         # Half of the logarithm of the noise's variance is that of its deviation.
         return Prediction(
             torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise=float((self.parameters[-1] / 2).exp())

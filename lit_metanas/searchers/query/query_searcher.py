@@ -174,7 +174,7 @@ class QuerySearcher(Searcher):
                 settings={**self._settings(space, estimator), "examples": examples},
             )
             group = None
-            if self.worker is not None and storage is not None:
+            if self.worker is not None and isinstance(storage, RDBStorage):
                 group = WorkerGroup(study, storage, self.heartbeat)
             loop = TrialLoop(
                 study=study,

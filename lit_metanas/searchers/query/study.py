@@ -19,7 +19,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
@@ -37,10 +37,12 @@ LOCK_TIMEOUT = 60.0
 
 
 @contextmanager
-def open_storage(storage: str | None, connect: Callable[[str], RDBStorage] = RDBStorage) -> Iterator[RDBStorage | None]:
-    """Open an address for the block, and close it in the end; None is passed through."""
-    if storage is None:
-        yield None
+def open_storage(
+    storage: str | BaseStorage | None, connect: Callable[[str], RDBStorage] = RDBStorage
+) -> Iterator[BaseStorage | None]:
+    """Open an address for the block, and close it in the end; a storage of Optuna's, or None, is passed through."""
+    if not isinstance(storage, str):
+        yield storage
         return
     connected = None
     try:
@@ -129,7 +131,7 @@ IDENTITY = "search"
 
 
 def open_study(
-    name: str, record: SearchRecord, *, storage: RDBStorage | None, settings: Mapping[str, Any]
+    name: str, record: SearchRecord, *, storage: BaseStorage | None, settings: Mapping[str, Any]
 ) -> optuna.Study:
     """Make the study of a record, or find it in the storage; ValueError if it has other settings."""
     directions = [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(record.objectives) - 1)]
