@@ -86,7 +86,7 @@ class Race:
                 full = estimator.cost(architecture, 1.0).flops
                 parts.append((contender, estimator, full, estimator.table_pace(architecture) * full**power))
             except FAILURES as error:  # such as a recipe with too many classes
-                self._note(contender, -inf, failure=reason_of(error))
+                self._note(Contender(contender.query), failure=reason_of(error))
         if any(full == 0 for _, _, full, _ in parts):
             raise ValueError(
                 f"{type(self.estimator).__name__} costs no training FLOPs, by which halving divides its budget: take "
@@ -95,43 +95,44 @@ class Race:
         if flops <= 0:
             return []
         planned, total = Cost(), sum(part for *_, part in parts)
-        begun: list[tuple[Contender, Submitted[Score], Cost, bool]] = []
+        begun: list[tuple[Contender, Submitted[Score], Cost]] = []
         for contender, estimator, full, part in parts:
-            fidelity, repeated = min(1.0, flops * part / total / full), contender.query in seen
-            architecture = contender.query.architecture
-            price = _once(estimator.cost(architecture, fidelity), repeated)
+            fidelity, architecture = min(1.0, flops * part / total / full), contender.query.architecture
+            price = estimator.cost(architecture, fidelity)
+            if contender.query in seen:
+                price = replace(price, queries=0)
             if self.budget.affords(planned + price):
                 planned += price
                 started = estimator.submit(architecture, fidelity=fidelity, start=contender.weights)
-                begun.append((contender, started, price, repeated))
+                begun.append((contender, started, price))
         done = [self._end(*training) for training in begun]
         return sorted(filter(None, done), key=lambda contender: -contender.value)
 
-    def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
+    def _end(self, contender: Contender, started: Submitted[Score], price: Cost) -> Contender | None:
         try:
             score = started.result()
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
             self.budget.charge(replace(price, seconds=started.seconds))  # in full: how far it came is unknown
-            self._note(contender, -inf, failure=reason_of(error))
+            self._note(Contender(contender.query), failure=reason_of(error))
             return None
-        cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
-        self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
+        self.budget.charge(replace(score.cost, queries=price.queries, seconds=score.cost.seconds + started.seconds))
         trained = contender.trained + score.cost.flops
-        self._note(contender, score.value, trained=trained)
-        return replace(contender, value=score.value, weights=score.weights, trained=trained)
+        done = replace(contender, value=score.value, weights=score.weights, trained=trained)
+        self._note(done)
+        return done
 
-    def _note(self, contender: Contender, value: float, *, failure: str = "", trained: float = 0.0) -> None:
+    def _note(self, contender: Contender, *, failure: str = "") -> None:
         self.record.trials.append(
             Trial(
                 contender.query.architecture,
-                value,
+                contender.value,
                 self.budget.spent,
                 failure=failure,
                 recipe=dict(contender.query.recipe),
-                trained=trained,
+                trained=contender.trained,
             )
         )
 
@@ -164,13 +165,6 @@ class Race:
             untried=len(self.entered - self.tried),
             meta_cost=cost_of(self.known),
         )
-
-
-def _once(cost: Cost, repeated: bool) -> Cost:
-    """A cost without its query, if the same query was paid for before."""
-    if repeated:
-        return replace(cost, queries=0)
-    return cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:

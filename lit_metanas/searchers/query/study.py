@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -261,13 +261,13 @@ def shared_storage(url: str, heartbeat: int) -> RDBStorage:
         return connect()
 
 
+@dataclass
 class WorkerGroup:
     """Lets several processes share a study and its budget, through its storage alone."""
 
-    def __init__(self, study: optuna.Study, storage: RDBStorage, heartbeat: int) -> None:
-        self.study = study
-        self.storage = storage
-        self.heartbeat = heartbeat
+    study: optuna.Study
+    storage: RDBStorage
+    heartbeat: int  # seconds between two
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
