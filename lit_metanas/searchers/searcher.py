@@ -14,8 +14,9 @@ from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
-from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
@@ -107,9 +108,8 @@ class RandomArchitecture(Searcher):
         """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
-            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
-        return _outcome_without_score(drawn[0], task, budget)
+        drawn = first_buildable(space, lambda: space.sample(generator))
+        return _outcome_without_score(drawn, task, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, budget: Budget) -> SearchOutcome:
