@@ -10,14 +10,13 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.estimators.estimator import BestSoFar, Query
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
 
 SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))

@@ -9,7 +9,7 @@ from math import inf, log
 
 import torch
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord
@@ -17,7 +17,7 @@ from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.query.ledger import SCORE, Objectives, Query
+from lit_metanas.searchers.query.ledger import SCORE, Objectives
 from lit_metanas.spaces import Architecture, SearchSpace
 
 LOOKED_AT = 150

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Score, reason_of
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Query, Score, reason_of
 from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
@@ -22,7 +22,6 @@ from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord,
 from lit_metanas.records.record_lines import read_record_lines, record_file
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Task

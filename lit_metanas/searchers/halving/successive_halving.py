@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
-from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
@@ -15,7 +15,6 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
 from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.space import SearchSpace
 
 

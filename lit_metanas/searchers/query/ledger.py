@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
-from typing import NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.estimator import Estimator, Query
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import RecipeFields, RecipeValue, SearchRecord, Trial
+from lit_metanas.records.record import RecipeValue, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.recipes import Recipe
 
@@ -101,26 +100,6 @@ def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> di
         else:
             values[name] = trial.suggest_float(RECIPE_PREFIX + name, given.low, given.high, log=given.log)
     return values
-
-
-class Query(NamedTuple):
-    """A question to an estimator: an architecture, and the fields of the recipe that the search chose."""
-
-    architecture: Architecture
-    recipe: tuple[tuple[str, RecipeValue], ...] = ()
-
-    @staticmethod
-    def of(architecture: Mapping[str, str], recipe: RecipeFields) -> Query:
-        """A query that is equal for equal values, in any order."""
-        return Query(Architecture(architecture), tuple(sorted(recipe.items())))
-
-    def having(self, wanted: Callable[[str, RecipeValue], bool]) -> Query:
-        """The query with those fields of its recipe that are wanted, by name and value."""
-        return Query(self.architecture, tuple(pair for pair in self.recipe if wanted(*pair)))
-
-    def under(self, estimator: Estimator) -> Estimator:
-        """The estimator with the query's recipe."""
-        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.io.text import number_of, printable, without_passwords
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
-from lit_metanas.searchers.query.ledger import Ledger, Query, Reservation, TrialFacts
+from lit_metanas.searchers.query.ledger import Ledger, Reservation, TrialFacts
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 LOCK_TIMEOUT = 60.0
