@@ -27,8 +27,8 @@ from lit_metanas.records.statistics import t_interval
 from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.spaces import Architecture, Encoding
 from lit_metanas.surrogates import TransferSurrogate
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.meta_surrogate import write_surrogate
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 POPULATION, SAMPLE = 20, 5
@@ -136,7 +136,7 @@ class Records:
         self.random, self.evolutions, self.queries = random, evolutions, queries
         self.encoding = problems[0].encoding
         space, features = self.encoding.space, self.encoding.candidates.features
-        self.kernel = GroupedKernel(self.encoding.groups, mean_distances(features, self.encoding.groups))
+        self.kernel = GroupedKernel.of(features, self.encoding.groups)
         self._architectures = self.encoding.candidates.architectures
         places = {architecture: place for place, architecture in enumerate(self._architectures)}
 
@@ -214,7 +214,7 @@ def meta_searched(records: Records, problem: Problem, seed: int, limit: int, bud
     """Search with what was learned from the other data sets."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "surrogate.ckpt"
-        write_surrogate(checkpoint, problem.encoding, records.surrogate(problem, seed))
+        torch.save({SURROGATE_KEY: surrogate_entry(problem.encoding, records.surrogate(problem, seed))}, checkpoint)
         sampler = MetaSampler(
             space=problem.encoding.space, encoding=problem.encoding, checkpoint=str(checkpoint), seed=seed
         )

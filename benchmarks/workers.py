@@ -15,13 +15,14 @@ import torch
 from figure import Figure, of_pairs, one_thread, parser_of, report
 
 from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.estimators.estimator import Query
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import task_from_arrays
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records import Budget, SearchOutcome
 from lit_metanas.searchers import EvolvingHalving
 from lit_metanas.searchers.mutation import complete
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import GridSpace
 from lit_metanas.training.precision import BF16, FLOAT32
 from lit_metanas.training.workers import worker_processes

@@ -26,7 +26,7 @@ from lit_metanas.automl.options import NO_ENCODER
 from lit_metanas.automl.reading.input_variants import InputVariant, without_preprocessing
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import ReportedBudget
-from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.estimators.estimator import BestSoFar, Query
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.objective import Judged
@@ -36,7 +36,6 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Child, recipe_cost

@@ -14,8 +14,9 @@ import torch
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.estimators.estimator import Measure, latency
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import Architecture, SearchSpace
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
@@ -68,7 +69,7 @@ class LimitedSpace:
         found = complete(self.space, known)
         if self.space.violation(found) is not None:
             generator = torch.Generator().manual_seed(0)
-            (found,) = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)
+            found = first_buildable(self.space, lambda: self.space.sample(generator))
         kept: dict[str, float] = {}
         for name, limit in self.limits.given.items():
             found = self._reduced(found, name, limit, kept)

@@ -41,9 +41,10 @@ from lit_metanas.records.result_files import (
     kept_networks,
     write_architectures,
     write_example_rows,
-    write_predictions,
     write_results,
+    write_row_file,
 )
+from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import linear_space_of
@@ -110,8 +111,8 @@ class OutputFolder:
         rows = comparison_row(task, result, method=METHOD, seed=seed, weights=WEIGHTS)
         write_results(self.path / RESULTS, [rows.result])
         write_architectures(self.path / ARCHITECTURES, [rows.chosen])
-        write_predictions(self.path / PREDICTIONS, result.predictions)
-        write_predictions(self.path / ERRORS, result.errors)
+        write_row_file(self.path / PREDICTIONS, ShownPrediction, result.predictions)
+        write_row_file(self.path / ERRORS, ShownPrediction, result.errors)
         write_example_rows(self.path / EXAMPLE_ROWS, result.examples)
         write_record_lines(self.path / RECORDS, [rows.record])
         write_report(self.report, [rows.result], networks=kept_networks(self.path), searched=result)

@@ -16,7 +16,7 @@ from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
-from lit_metanas.records.result_files import merge_results
+from lit_metanas.records.result_files import merge_row_file
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import t_interval
 
@@ -73,7 +73,7 @@ class ResultsFile(Callback):
             config=self.config,
             **{**known, **measured},
         )
-        merge_results(self.path, [row])
+        merge_row_file(self.path, ResultRow, [row])
 
 
 TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"

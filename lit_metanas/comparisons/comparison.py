@@ -35,8 +35,7 @@ from lit_metanas.records import (
     write_record_lines,
 )
 from lit_metanas.records.result_files import (
-    merge_architectures,
-    merge_results,
+    merge_row_file,
     read_architectures,
     read_results,
     write_architectures,
@@ -165,8 +164,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             pairs.sort(key=lambda pair: (pair.result.task_id, order.index(pair.result.method)))
             self.results = tuple(pair.result for pair in pairs)
             self.records = tuple(pair.record for pair in pairs)
-            merge_results(self.directory / "results.json", self.results)
-            merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+            merge_row_file(self.directory / "results.json", ResultRow, self.results)
+            merge_row_file(self.directory / "architectures.json", ArchitectureRow, [pair.chosen for pair in pairs])
             # A search without any score leaves no record.
             if scored := [record for record in self.records if _has_score(record)]:
                 merge_record_lines(self.directory / "records.jsonl", scored)

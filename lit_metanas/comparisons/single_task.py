@@ -129,7 +129,7 @@ def search(
     first = kind_of(task).first if usual and method is None else ()
     searcher = method or default_method(space, recipe, first, precision=precision)
     if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
-        rung = searcher.first_rung(space, seed, problem=task.id)
+        rung = searcher.first_rung(searcher.known_records(task.id, space), space, seed)
         flops = default_flops(task, space, recipe, [query.architecture for query in rung])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")

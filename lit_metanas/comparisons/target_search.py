@@ -19,8 +19,8 @@ from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.result_files import PREDICTIONS, write_predictions
-from lit_metanas.records.rows import Protocol, ResultRow
+from lit_metanas.records.result_files import PREDICTIONS, write_row_file
+from lit_metanas.records.rows import Protocol, ResultRow, ShownPrediction
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
@@ -154,7 +154,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             found.export(folder, onnx=self.export == "onnx", command=command)
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
-        write_predictions(folder / PREDICTIONS, found.predictions)
+        write_row_file(folder / PREDICTIONS, ShownPrediction, found.predictions)
         return comparison_row(
             problem,
             found,

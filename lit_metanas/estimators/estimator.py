@@ -10,7 +10,7 @@ from functools import partial
 from math import isnan
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,26 @@ class Score:
     value: float
     cost: Cost
     weights: dict[str, Tensor] | None = None
+
+
+class Query(NamedTuple):
+    """A question to an estimator: an architecture, and the fields of the recipe that the search chose."""
+
+    architecture: Architecture
+    recipe: tuple[tuple[str, RecipeValue], ...] = ()
+
+    @staticmethod
+    def of(architecture: Mapping[str, str], recipe: RecipeFields) -> Query:
+        """A query that is equal for equal values, in any order."""
+        return Query(Architecture(architecture), tuple(sorted(recipe.items())))
+
+    def having(self, wanted: Callable[[str, RecipeValue], bool]) -> Query:
+        """The query with those fields of its recipe that are wanted, by name and value."""
+        return Query(self.architecture, tuple(pair for pair in self.recipe if wanted(*pair)))
+
+    def under(self, estimator: Estimator) -> Estimator:
+        """The estimator with the query's recipe."""
+        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
 
 
 class Estimator(ABC):

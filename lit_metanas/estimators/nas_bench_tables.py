@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tabular import Table
 from lit_metanas.io.arrays import LARGEST_PICKLE, read_npz, restricted_load
 from lit_metanas.io.files import existing_file, read_regular
@@ -88,11 +87,6 @@ class CellTable(Table):
         """3 x forward multiply-adds x training images x epochs of one seed."""
         part, _, epochs = signal.partition("_")
         return 3 * self.flops(architecture) * TRAINING_IMAGES[self.dataset, part] * int(epochs)
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """Parameters and flops."""
-        return {"parameters": self.parameters, "flops": self.flops}
 
     def _cell(self, architecture: Architecture) -> CellMeasures:
         return self.read_cell(self.space.to_index(architecture))
@@ -295,11 +289,6 @@ class NASBenchGraphTable(Table):
     def latency(self, architecture: Architecture) -> float:
         """Measured seconds of one pass, on the device of the table's authors."""
         return float(self._row(architecture)["latency"])
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """Parameters and latency."""
-        return {"parameters": self.parameters, "latency": self.latency}
 
     def _row(self, architecture: Architecture) -> Mapping[str, float]:
         key = self.space.key(architecture)

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -15,7 +14,7 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, ChoiceSpace
-from lit_metanas.tasks.target_data import RankSampler
+from lit_metanas.tasks.episode_data import RankedData
 
 
 @keeps_arguments()
@@ -55,8 +54,8 @@ class Table(ABC):
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency``; by default none."""
-        return {}
+        """Its methods called ``parameters``, ``flops`` and, in seconds, ``latency``, each of an architecture."""
+        return {name: getattr(self, name) for name in ("parameters", "flops", "latency") if hasattr(self, name)}
 
     def check_signal(self, signal: str) -> None:
         """Refuse a signal that the table does not hold."""
@@ -68,7 +67,7 @@ TableCallable = Callable[[str], Table]
 """Makes the table of a data set: a class, with its further arguments."""
 
 
-class TableDataModule(LightningDataModule):
+class TableDataModule(RankedData):
     """One table a batch; process ``rank`` gets those whose index equals its number modulo the number of processes.
 
     Args:
@@ -91,19 +90,17 @@ class TableDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read all tables, before the first is searched; ValueError if a process would have none."""
-        world = getattr(self.trainer, "world_size", 1)
-        if len(self.datasets) < world:
+        if len(self.datasets) < self.world_size:
             raise ValueError(
-                f"Too few data sets: {len(self.datasets)} for {world} processes, one of which would have none: lower "
-                "trainer.devices."
+                f"Too few data sets: {len(self.datasets)} for {self.world_size} processes, one of which would have "
+                "none: lower trainer.devices."
             )
         self.tables = [self.table(dataset) for dataset in self.datasets]
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return a loader of this process's tables."""
-        rank, world = getattr(self.trainer, "global_rank", 0), getattr(self.trainer, "world_size", 1)
         tables: Any = self.tables  # a list serves as a data set
-        return DataLoader(tables, batch_size=None, sampler=RankSampler(len(self.tables), rank, world))
+        return DataLoader(tables, batch_size=None, sampler=self.own_share(tables))
 
 
 class TabularEstimator(Estimator):

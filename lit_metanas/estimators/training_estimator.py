@@ -17,10 +17,10 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, score, training_cost
+from lit_metanas.training.child import Child, fit_child, recipe_cost, score
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
-from lit_metanas.training.recipes import Recipe, images_an_epoch
+from lit_metanas.training.recipes import Recipe
 
 
 class TrainingEstimator(Estimator):
@@ -104,10 +104,8 @@ class TrainingEstimator(Estimator):
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
         epochs, examples = self._seen(fidelity)
-        images = epochs * images_an_epoch(examples, self.recipe.batch_size)
-        return replace(
-            training_cost(self.space, architecture, self.task.shape, self.task.way, images=images), queries=1
-        )
+        cost = recipe_cost(self.space, architecture, self.task, range(examples), self.recipe, epochs=epochs)
+        return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""

@@ -350,3 +350,25 @@ others have ``NEVER``."""
 
 NEVER = -1e9
 """The score of what cannot be; infinite ones have no gradients."""
+
+
+class SequenceObjective(Objective):
+    """Objectives whose targets are rows of numbers from 1 on, ``(n, longest)``, with zeros behind the end of each."""
+
+    def answers(self, targets: Tensor) -> list[list[int]]:
+        """The numbers of each row, without the zeros."""
+        return [[number for number in row if number != BLANK] for row in targets.tolist()]
+
+    def _check_rows(self, name: str, targets: Tensor, *, most: int, noun: str, row: str) -> Tensor:
+        """Refuse what is no row of numbers up to ``most``; returns where there are some, of the targets' shape."""
+        if targets.dim() != 2:
+            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
+        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= most:
+            raise ValueError(
+                f"{name} has {noun} from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to {most}, "
+                "and 0 behind the end."
+            )
+        said = targets != BLANK
+        if bool((said[:, 1:] & ~said[:, :-1]).any()):
+            raise ValueError(f"{name} has a 0 within a {row}: give 0 behind the end alone.")
+        return said

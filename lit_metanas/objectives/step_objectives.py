@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import number_of
-from lit_metanas.objectives.objective import BLANK, NEVER, Examples, Judged, Objective, Scored
+from lit_metanas.objectives.objective import BLANK, NEVER, Examples, Judged, Objective, Scored, SequenceObjective
 
 STARTS, ENDS = 1, 2
 """The outputs that say of a step whether an answer begins there, and whether it ends there; output 0 is for nothing."""
@@ -141,7 +141,7 @@ class Span(Objective):
 
 
 @dataclass(frozen=True)
-class Transcription(Objective):
+class Transcription(SequenceObjective):
     """Tell which symbols an input consists of, in order, but not when each comes.
 
     Trained by connectionist temporal classification (Graves et al. 2006); judged by word accuracy, 1 - word error rate,
@@ -213,10 +213,6 @@ class Transcription(Objective):
         """The symbols of the largest score of each step."""
         return [_collapse(row) for row in scores.argmax(2).tolist()]
 
-    def answers(self, targets: Tensor) -> list[list[int]]:
-        """The symbols of each transcript."""
-        return [[symbol for symbol in row if symbol != BLANK] for row in targets.tolist()]
-
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the symbols, or their numbers where they have none; U+FFFD for what is no symbol."""
         names = ["", *self.names(examples.classes), "\N{REPLACEMENT CHARACTER}"]
@@ -224,16 +220,9 @@ class Transcription(Objective):
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find what is no row of symbols with zeros behind its end."""
-        if targets.dim() != 2:
-            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
-        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= self.symbols:
-            raise ValueError(
-                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
-                f"{self.symbols}, and 0 behind the end."
-            )
-        said = targets != BLANK
-        if bool((said[:, 1:] & ~said[:, :-1]).any()) or not bool(said.any()):
-            raise ValueError(f"{name} has a 0 within a transcript, or no symbol at all: give 0 behind the end alone.")
+        said = self._check_rows(name, targets, most=self.symbols, noun="symbols", row="transcript")
+        if not bool(said.any()):
+            raise ValueError(f"{name} has no symbol at all: give it transcripts.")
 
     def check_tested(self, name: str, targets: Tensor) -> None:
         """The same for a test part, in which ``symbols + 1`` may stand, too."""

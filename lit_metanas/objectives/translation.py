@@ -15,7 +15,7 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import UNKNOWN, UNKNOWN_SHOWN, Preprocessing, TextPreprocessing, split_words
 from lit_metanas.inputs.shapes import PADDING, TokenShape, describe_shape
 from lit_metanas.io.text import number_of
-from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
+from lit_metanas.objectives.objective import Examples, Judged, Scored, SequenceObjective
 
 END = PADDING
 """The output that ends a text."""
@@ -33,7 +33,7 @@ NEVER_WRITTEN = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
-class Translation(Objective):
+class Translation(SequenceObjective):
     """Write a text, token by token, such as an input's sentence in another language.
 
     Targets are ``(n, longest)``, the tokens of ``target``, 0 behind the end of each. Scores are
@@ -132,10 +132,6 @@ class Translation(Objective):
         rows: list[list[int]] = scores.argmax(2).tolist()
         return [row[: row.index(END)] if END in row else row for row in rows]
 
-    def answers(self, targets: Tensor) -> list[list[int]]:
-        """The tokens of each text."""
-        return [[token for token in row if token != END] for row in targets.tolist()]
-
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The texts."""
         return self.texts(predictions)
@@ -162,16 +158,7 @@ class Translation(Objective):
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find what is no row of tokens with zeros behind its end."""
-        if targets.dim() != 2:
-            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
-        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < self.outputs:
-            raise ValueError(
-                f"{name} has target tokens from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
-                f"{self.outputs - 1}, and 0 behind the end."
-            )
-        said = targets != END
-        if bool((said[:, 1:] & ~said[:, :-1]).any()):
-            raise ValueError(f"{name} has a 0 within a target: give 0 behind the end alone.")
+        said = self._check_rows(name, targets, most=self.outputs - 1, noun="target tokens", row="target")
         if not bool(said.any(1).all()):
             place = int((~said.any(1)).nonzero()[0])
             raise ValueError(f"{name} has an empty target, that of example {place}: leave it out.")

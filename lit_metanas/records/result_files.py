@@ -35,6 +35,9 @@ EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
 INTERVAL_ENDS = ("lower", "upper")
 """How columns of the ends of prediction intervals begin."""
 
+# What the list of rows is called in a file.
+_KEYS: dict[type, str] = {ResultRow: "results", ArchitectureRow: "architectures", ShownPrediction: "predictions"}
+
 # Columns of `predictions.csv` that may be missing.
 _NUMBERS = ("probability", "loss")
 
@@ -45,7 +48,7 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
     Example:
         >>> lm.records.write_results("results.json", [])
     """
-    _write(path, "results", results)
+    write_row_file(path, ResultRow, results)
 
 
 def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
@@ -60,7 +63,7 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
         >>> lm.records.read_results("results.json")
         []
     """
-    return _read(path, "results", ResultRow)
+    return read_row_file(path, ResultRow)
 
 
 def write_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
@@ -69,7 +72,7 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     Example:
         >>> lm.records.write_architectures("architectures.json", [])
     """
-    _write(path, "architectures", rows)
+    write_row_file(path, ArchitectureRow, rows)
 
 
 def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
@@ -81,17 +84,7 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
         >>> lm.records.read_architectures("architectures.json")[0].architecture
         Architecture({'kernel': '3'})
     """
-    return _read(path, "architectures", ArchitectureRow)
-
-
-def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownPrediction]) -> None:
-    """Write ``{"schema": 1, "predictions": [...]}`` atomically."""
-    _write(path, "predictions", predictions)
-
-
-def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
-    """Read a file of ``write_predictions``."""
-    return _read(path, "predictions", ShownPrediction)
+    return read_row_file(path, ArchitectureRow)
 
 
 def write_example_rows(path: str | os.PathLike[str], rows: Iterable[ExampleRow]) -> None:
@@ -145,16 +138,6 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         ) from None
 
 
-def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
-    """Add rows to a file, which may be absent; one of the same method, task, seed and protocol is replaced."""
-    _merge(path, "results", ResultRow, list(rows))
-
-
-def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
-    """Add rows to a file, which may be absent; one of the same method, task and seed is replaced."""
-    _merge(path, "architectures", ArchitectureRow, list(rows))
-
-
 class KeptNetwork(NamedTuple):
     """A chosen network with kept weights: its row, and the folder that ``predict`` takes if it was exported."""
 
@@ -194,20 +177,23 @@ def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     return row.method, row.task_id, row.seed, protocol
 
 
-def _merge(path: str | os.PathLike[str], key: str, kind: type[_Row], rows: list[_Row]) -> None:
+def merge_row_file(path: str | os.PathLike[str], kind: type[_Row], rows: Sequence[_Row]) -> None:
+    """Add rows of results or architectures to a file, which may be absent; see ``same_row`` for which are replaced."""
     replaced = {same_row(row) for row in rows}
     with changing(path):
-        kept = _read(path, key, kind) if Path(path).is_file() else []
-        _write(path, key, [*(row for row in kept if same_row(row) not in replaced), *rows])
+        kept = read_row_file(path, kind) if Path(path).is_file() else []
+        write_row_file(path, kind, [*(row for row in kept if same_row(row) not in replaced), *rows])
 
 
-def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
-    document = {"schema": RESULT_SCHEMA, key: [to_plain(row) for row in rows]}
+def write_row_file(path: str | os.PathLike[str], kind: type[Stored], rows: Iterable[Stored]) -> None:
+    """Write ``{"schema": 1, "predictions": [...]}``, or what rows of this kind are called, atomically."""
+    document = {"schema": RESULT_SCHEMA, _KEYS[kind]: [to_plain(row) for row in rows]}
     write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _read(path: str | os.PathLike[str], key: str, kind: type[Stored]) -> list[Stored]:
-    file = Path(path)
+def read_row_file(path: str | os.PathLike[str], kind: type[Stored]) -> list[Stored]:
+    """Read a file of ``write_row_file``; errors are those of ``read_results``."""
+    file, key = Path(path), _KEYS[kind]
     if file.is_dir():
         raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")
     existing_file(file, "file", "run `lit-metanas auto` or `search` first, or give the right path")

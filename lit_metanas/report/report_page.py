@@ -24,7 +24,7 @@ from lit_metanas.records.result_files import (
     KeptNetwork,
     best_networks,
     read_example_rows,
-    read_predictions,
+    read_row_file,
 )
 from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ExampleRow, ShownPrediction, describe_chosen
 from lit_metanas.records.statistics import percent
@@ -133,7 +133,7 @@ def shown_network(networks: Sequence[KeptNetwork]) -> tuple[KeptNetwork, list[Ke
 def prediction_section(folder: Path, network: KeptNetwork, candidates: int) -> str:
     """A figure and a table of the predictions of a network, chosen among several, for test examples, as Markdown."""
     try:
-        predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
+        predictions = read_row_file(network.folder / PREDICTIONS, ShownPrediction)[:MOST_SHOWN]
     except ValueError as error:
         warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
         return ""
@@ -252,7 +252,7 @@ def class_section(folder: Path, network: KeptNetwork) -> tuple[str, list[Picture
         return "", []
     try:
         rows = read_example_rows(network.folder / EXAMPLE_ROWS)
-        errors = read_predictions(network.folder / ERRORS) if network.has(ERRORS) else []
+        errors = read_row_file(network.folder / ERRORS, ShownPrediction) if network.has(ERRORS) else []
     except ValueError as error:
         warnings.warn(f"Nothing is shown of classes: {error}", stacklevel=3)
         return "", []

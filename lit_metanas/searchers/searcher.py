@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 
 import torch
@@ -13,8 +14,9 @@ from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
-from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_weights import MetaCheckpoint
@@ -86,7 +88,10 @@ class FixedArchitecture(Searcher):
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Return the architecture; ValueError if the space lacks a label, or cannot build it."""
-        return _outcome_without_score(complete(space, self.labels), task, space, budget)
+        architecture = complete(space, self.labels)
+        if (reason := space.violation(architecture)) is not None:
+            raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
+        return _outcome_without_score(architecture, task, budget)
 
 
 class RandomArchitecture(Searcher):
@@ -103,14 +108,11 @@ class RandomArchitecture(Searcher):
         """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
-            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
-        return _outcome_without_score(drawn[0], task, space, budget)
+        drawn = first_buildable(space, lambda: space.sample(generator))
+        return _outcome_without_score(drawn, task, budget)
 
 
-def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
-    if (reason := space.violation(architecture)) is not None:
-        raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
+def _outcome_without_score(architecture: Architecture, task: Task, budget: Budget) -> SearchOutcome:
     return SearchOutcome(architecture, None, SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)]))
 
 
@@ -158,8 +160,9 @@ class MetaSearchedArchitecture(Searcher):
                 f"The architecture of '{self.start}' cannot be built ({reason}): widen the space, or take another "
                 "checkpoint."
             )
+        chosen = _outcome_without_score(architecture, task, budget)
         if not self.inherit:
-            return _outcome_without_score(architecture, task, space, budget)
+            return chosen
         require_classes(task, type(self).__name__)
         restricted, inputs = space.restricted(architecture), task.train.inputs
         with torch.random.fork_rng(devices=[]):
@@ -169,5 +172,4 @@ class MetaSearchedArchitecture(Searcher):
         features, statistics = embed_and_record(supernet, weights, one_hot(restricted.choices, architecture), inputs)
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
-        record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
-        return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)
+        return replace(chosen, weights={**weights, **statistics, **classifier})

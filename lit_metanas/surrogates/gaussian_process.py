@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 # The measured need for a process of our own: it reaches one of the best 0.1 % of NAS-Bench-Graph in 55 queries (median)
 # and, with records of other data sets, in 32; Optuna's TPE takes 146.5 (benchmarks/amortised_nas_bench_graph.py).
@@ -19,13 +20,6 @@ LIKELIHOOD_STEPS = 60
 
 PREDICTION_CHUNK = 4096
 """Number of architectures that are predicted at once, which bounds the memory."""
-
-
-class Gaussians(NamedTuple):
-    """Independent normal distributions of a kernel's parameters; both tensors have shape ``(groups + 2,)``."""
-
-    mean: Tensor
-    deviation: Tensor
 
 
 class GroupedKernel:
@@ -42,15 +36,20 @@ class GroupedKernel:
 
     @classmethod
     def of(cls, features: Tensor, widths: Sequence[int]) -> Self:
-        """The kernel whose scales are the mean distances of features ``(n, d)``."""
-        return cls(widths, mean_distances(features, widths))
+        """The kernel whose scales are the mean distances of two rows of features ``(n, d)``; 1 if all are equal."""
+        variances = torch.zeros(features.shape[1])
+        if len(features):
+            variances = features.double().var(dim=0, correction=0)
+        # The mean squared distance of two rows is twice the sum of the features' variances.
+        means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
+        return cls(widths, torch.where(means > 1e-12, means, 1.0))
 
     @property
-    def prior(self) -> Gaussians:
-        """``ln θ ~ N(ln 0.3, 1)``, ``ln s² ~ N(0, 0.7)``, ``ln noise ~ N(ln 0.1, 1)``, each with its deviation."""
+    def prior(self) -> Normal:
+        """``ln θ ~ N(ln 0.3, 1)``, ``ln s² ~ N(0, 0.7)``, ``ln noise ~ N(ln 0.1, 1)``, of shape ``(groups + 2,)``."""
         groups = len(self.widths)
         mean = torch.tensor([0.3] * groups + [1.0, 0.1], dtype=torch.float64).log()
-        return Gaussians(mean, torch.tensor([1.0] * groups + [0.7, 1.0], dtype=torch.float64))
+        return Normal(mean, torch.tensor([1.0] * groups + [0.7, 1.0], dtype=torch.float64))
 
     def distances(self, left: Tensor, right: Tensor) -> Tensor:
         """Squared distances by group, over their mean, of features ``(n, d)``, ``(m, d)``: shape ``(groups, n, m)``."""
@@ -71,20 +70,6 @@ class GroupedKernel:
     def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
         """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
         return parameters[-2].exp() * (-distance).exp() + 1
-
-    def variance(self, parameters: Tensor) -> float:
-        """``k(x, x)``."""
-        return float(parameters[-2].exp()) + 1
-
-
-def mean_distances(features: Tensor, widths: Sequence[int]) -> Tensor:
-    """Mean squared distance of two rows in each group, shape ``(groups,)``; 1 if all rows are equal."""
-    variances = torch.zeros(features.shape[1])
-    if len(features):
-        variances = features.double().var(dim=0, correction=0)
-    # The mean squared distance of two rows is twice the sum of the features' variances.
-    means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
-    return torch.where(means > 1e-12, means, 1.0).double()
 
 
 class Prediction(NamedTuple):
@@ -129,7 +114,7 @@ class GaussianProcess:
             rows = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
             means.append(solved @ rows)
             explained.append((rows**2).sum(0))
-        variance = self.kernel.variance(self.parameters) - torch.cat(explained)
+        variance = self.kernel.of_distance(self.parameters, torch.tensor(0.0)) - torch.cat(explained)
         # Half of the logarithm of the noise's variance is that of its deviation.
         return Prediction(
             torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise=float((self.parameters[-1] / 2).exp())
@@ -137,7 +122,7 @@ class GaussianProcess:
 
 
 def negative_log_posterior(
-    parameters: Tensor, distances: Tensor, values: Tensor, prior: Gaussians, kernel: GroupedKernel
+    parameters: Tensor, distances: Tensor, values: Tensor, prior: Normal, kernel: GroupedKernel
 ) -> tuple[Tensor, Tensor]:
     """Minus the logarithm of the parameters' posterior density, up to a constant, and its gradient."""
     # ½ yᵀK⁻¹y + ½ ln|K| + ½ Σ ((p - m) / d)² with K the covariance of the scores, noise included (Rasmussen and
@@ -147,16 +132,16 @@ def negative_log_posterior(
     factor = torch.linalg.cholesky(_noisy(similar + 1, parameters))
     inverse = torch.cholesky_inverse(factor)
     weights = inverse @ values
-    standard = (parameters - prior.mean) / prior.deviation
+    standard = (parameters - prior.mean) / prior.stddev
     value = 0.5 * values @ weights + factor.diagonal().log().sum() + 0.5 * (standard**2).sum()
     slope = 0.5 * (inverse - torch.outer(weights, weights))  # of the value, by the entries of K
     shared = slope * similar
     by_scale = -scales * (distances.flatten(1) @ shared.flatten())
     by_noise = parameters[-1].exp() * slope.diagonal().sum()
-    return value, torch.cat([by_scale, shared.sum()[None], by_noise[None]]) + standard / prior.deviation
+    return value, torch.cat([by_scale, shared.sum()[None], by_noise[None]]) + standard / prior.stddev
 
 
-def fit_parameters(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gaussians) -> Tensor:
+def fit_parameters(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Normal) -> Tensor:
     """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``."""
     # Equal scores would fit a noise of zero, and no covariance could be inverted: the prior's mean is kept.
     if len(values.unique()) < 2:

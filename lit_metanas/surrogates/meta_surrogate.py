@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
-from lit_metanas.io.files import existing_file, replacing
+from lit_metanas.io.files import existing_file
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -45,12 +45,6 @@ def surrogate_entry(encoding: Encoding, surrogate: TransferSurrogate) -> dict[st
             for source in surrogate.sources
         ],
     }
-
-
-def write_surrogate(path: str | os.PathLike[str], encoding: Encoding, surrogate: TransferSurrogate) -> None:
-    """Write atomically for ``read_surrogate``; no run can be resumed from it."""
-    with replacing(path) as temporary:
-        torch.save({SURROGATE_KEY: surrogate_entry(encoding, surrogate)}, temporary)
 
 
 def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> TransferSurrogate:
@@ -227,7 +221,14 @@ class RecordDataModule(LightningDataModule):
             raise ValueError("RecordDataModule is for one process, which fits a task in seconds: set devices to 1.")
         tasks = {}
         for name, records in by_task(records_of_space(self.paths, self.records, self.encoding.space)).items():
-            scores = self._merge(name, records)
+            best = best_trials(records, lambda trial: self.encoding.space.canonical(trial.architecture))
+            scores = TaskScores(
+                task_id=name,
+                features=self.encoding(list(best)),
+                scores=torch.tensor([trial.value for trial in best.values()], dtype=torch.float64),
+                architectures=tuple(best),
+                cost=cost_of(records),
+            )
             if len(scores) > 1:
                 tasks[name] = scores
             else:
@@ -240,13 +241,3 @@ class RecordDataModule(LightningDataModule):
         """Return a loader of the tasks to learn from."""
         tasks: Any = self.train  # a tuple serves as a data set
         return DataLoader(tasks, batch_size=None)
-
-    def _merge(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
-        best = best_trials(records, lambda trial: self.encoding.space.canonical(trial.architecture))
-        return TaskScores(
-            task_id=name,
-            features=self.encoding(list(best)),
-            scores=torch.tensor([trial.value for trial in best.values()], dtype=torch.float64),
-            architectures=tuple(best),
-            cost=cost_of(records),
-        )

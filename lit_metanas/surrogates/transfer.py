@@ -8,6 +8,7 @@ from math import log
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from lit_metanas.records import Cost, TaskScores
 from lit_metanas.records.statistics import rank_gaussian
@@ -15,7 +16,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.surrogates.gaussian_process import (
     PREDICTION_CHUNK,
     GaussianProcess,
-    Gaussians,
     GroupedKernel,
     Prediction,
     fit_parameters,
@@ -147,7 +147,7 @@ class TransferSurrogate:
         self.mean = mean.double()
         self.prior = kernel.prior
         if self.sources:
-            self.prior = Gaussians(self.mean, torch.full_like(self.mean, DEVIATION))
+            self.prior = Normal(self.mean, torch.full_like(self.mean, DEVIATION))
 
     @property
     def cost(self) -> Cost:

@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
@@ -34,6 +35,11 @@ class RankedData(LightningDataModule):
     def rank(self) -> int:
         """Number of this process."""
         return getattr(self.trainer, "global_rank", 0)
+
+    def own_share(self, items: Any) -> UnrepeatedDistributedSampler:
+        """The indices of items that equal this process's number modulo the number of processes, none of them twice."""
+        # Lightning wraps no sampler of this kind in another one.
+        return UnrepeatedDistributedSampler(items, num_replicas=self.world_size, rank=self.rank, shuffle=False)
 
 
 class StepTasks(RankedData):

@@ -26,16 +26,16 @@ ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
 
 
-def group_names(values: Groups | None, number: int, noun: str, *, name: str = "group") -> list[str] | None:
+def group_names(values: Groups | None, number: int, noun: str) -> list[str] | None:
     """The group of each of so many examples in memory as a text; None without groups."""
     if values is None:
         return None
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
-            f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
+            f"group = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
-    return [str(value).strip() for value in label_list(values, number, name=name, noun=noun, what="group")]
+    return [str(value).strip() for value in label_list(values, number, name="group", noun=noun, what="group")]
 
 
 def label_list(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
@@ -15,22 +14,6 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.episode_data import MOST_EPISODES, RankedData, StepTasks
 from lit_metanas.tasks.episode_loader import EpisodeKey, EpisodeLoader, EpisodeSampler
 from lit_metanas.tasks.task import Task, TaskCollection
-
-
-class RankSampler(DistributedSampler[int]):
-    """The indices that equal ``rank`` modulo ``world``: none twice, where the base class pads to equal lengths."""
-
-    # A `DistributedSampler`, so that Lightning does not wrap it in another one.
-
-    def __init__(self, length: int, rank: int = 0, world: int = 1) -> None:
-        super().__init__(range(length), num_replicas=world, rank=rank, shuffle=False)  # type: ignore[arg-type]
-        self.indices = range(rank, length, world)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
 
 
 class TargetTaskDataModule(RankedData):
@@ -84,7 +67,7 @@ class TargetTaskDataModule(RankedData):
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
+        sampler = self.own_share(self.tasks)
         return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:

@@ -141,6 +141,8 @@ class Task:
         Task('toy', 2 classes, train 4, val 4, test 4, shape (1, 8, 8))
     """
 
+    _part_names: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+
     id: str
     way: int
     train: Split
@@ -157,7 +159,7 @@ class Task:
         """Look at the names, which results are written under, and at the objective."""
         if self.val is not None and not len(self.val):
             self.val = None
-        if self.raw and [*map(len, self.raw)] != [len(part or ()) for _, part in self._named_parts()]:
+        if self.raw and [*map(len, self.raw)] != [len(part or ()) for part in (self.train, self.val, self.test)]:
             self.raw = ()  # those of other parts, from which these were taken
         if self.objective is not None and self.objective.outputs != self.way:
             raise ValueError(
@@ -169,15 +171,13 @@ class Task:
                 raise ValueError(f"A task or class is called '{writable(name)}', which is not UTF-8: rename it.")
 
     def __repr__(self) -> str:
-        sizes = [f"{name} {len(part)}" for name, part in self._named_parts() if part is not None]
+        parts = zip(self._part_names, (self.train, self.val, self.test), strict=True)
+        sizes = [f"{name} {len(part)}" for name, part in parts if part is not None]
         goal = number_of(self.way, "class")
         if not isinstance(self.goal, Classification):
             goal = f"{type(self.goal).__name__}, {number_of(self.way, 'output')}"
         shape = tuple(self.train.inputs.shape[1:])
         return f"{type(self).__name__}({', '.join([repr(self.id), goal, *sizes])}, shape {shape})"
-
-    def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
-        return ("train", self.train), ("val", self.val), ("test", self.test)
 
     @property
     def shape(self) -> KindShape:
@@ -224,8 +224,7 @@ class Episode(Task):
         (2, 4)
     """
 
-    def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
-        return ("support", self.train), ("val", self.val), ("query", self.test)
+    _part_names: ClassVar[tuple[str, ...]] = ("support", "val", "query")
 
     @property
     def support(self) -> Split:

@@ -6,8 +6,8 @@ import pytest
 from lightning.pytorch import Trainer
 
 from lit_metanas.callbacks import ResultsFile
-from lit_metanas.records import read_results
-from lit_metanas.records.result_files import merge_results
+from lit_metanas.records import ResultRow, read_results
+from lit_metanas.records.result_files import merge_row_file
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ def test_row_holds_what_was_measured(tested, module):
 def test_merge_tells_seeds_and_protocols_apart(tested, tmp_path):
     (row,) = tested("a")
     others = [replace(row, seed=8), replace(row, protocol=replace(row.protocol, shot=5))]
-    merge_results(tmp_path / "results.json", others)
+    merge_row_file(tmp_path / "results.json", ResultRow, others)
     assert len(read_results(tmp_path / "results.json")) == 3

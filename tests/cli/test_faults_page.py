@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from optuna.study import StudyDirection
 from wandb.errors import CommError
 
 from lit_metanas.cli.configuration_files import check_file
@@ -19,7 +18,7 @@ from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import _in_use
 from lit_metanas.kinds.images.image_files import read_image
-from lit_metanas.records import read_results
+from lit_metanas.records import SearchRecord, read_results
 from lit_metanas.searchers.query.study import open_storage, open_study
 from lit_metanas.training.meta_weights import MetaCheckpoint
 
@@ -60,7 +59,7 @@ def damaged_pair() -> None:
 def foreign_studies() -> None:
     storage = f"sqlite:///{bad('studies.db')}"
     with open_storage(storage) as opened:
-        open_study("s", storage=opened, directions=[StudyDirection.MAXIMIZE], settings={})
+        open_study("s", SearchRecord("s"), storage=opened, settings={})
 
 
 def system_says(number: int) -> Callable[[], str | None]:

@@ -16,7 +16,8 @@ from lit_metanas.comparisons.tested_part import (
     saliency,
     shown_predictions,
 )
-from lit_metanas.records.result_files import KeptNetwork, read_predictions, write_example_rows, write_predictions
+from lit_metanas.records.result_files import KeptNetwork, read_row_file, write_example_rows, write_row_file
+from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_page import class_section
 
@@ -94,8 +95,8 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
         assert heat[8:].max() == heat[:, 8:].max() == 0
     drawn = draw_predictions(shown)
     assert len(drawn.axes) == 4  # each picture, and the same below with its heat
-    write_predictions(tmp_path / "errors.json", shown)
-    assert read_predictions(tmp_path / "errors.json") == list(shown)
+    write_row_file(tmp_path / "errors.json", ShownPrediction, shown)
+    assert read_row_file(tmp_path / "errors.json", ShownPrediction) == list(shown)
     write_example_rows(tmp_path / "predictions.csv", [lm.records.ExampleRow("4", "a", "b", 0.9, 2.3)] * 2)
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=("a", "b"))
     assert "Below each picture is what speaks for" in class_section(tmp_path, KeptNetwork(row, tmp_path))[0]

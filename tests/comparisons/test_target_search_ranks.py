@@ -13,7 +13,7 @@ import sys
 import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
-from lit_metanas.tasks.target_data import RankSampler
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.comparisons import TargetSearch
@@ -35,7 +35,8 @@ class Tasks(torch.utils.data.Dataset):
 
 class Loaders(TargetSearch):
     def predict_dataloader(self):
-        sampler = RankSampler(3, self.trainer.global_rank, self.trainer.world_size)
+        processes = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
+        sampler = UnrepeatedDistributedSampler(Tasks(), shuffle=False, **processes)
         return DataLoader(Tasks(), batch_size=None, sampler=sampler, collate_fn=lambda task: task)
 
 processes = int(sys.argv[2])

@@ -31,7 +31,7 @@ from lit_metanas.searchers import (
 from lit_metanas.spaces import DARTSCell, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel
-from lit_metanas.surrogates.meta_surrogate import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.training import Recipe
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
@@ -115,7 +115,7 @@ def in_memory(mean):
 def checkpoints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, mean in (("a.ckpt", 0.0), ("b.ckpt", 1.0)):
-        write_surrogate(name, LAYERED, surrogate(mean))
+        torch.save({SURROGATE_KEY: surrogate_entry(LAYERED, surrogate(mean))}, name)
 
 
 @pytest.mark.parametrize(

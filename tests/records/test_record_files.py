@@ -17,7 +17,7 @@ from lit_metanas.records import (
     read_results,
     write_results,
 )
-from lit_metanas.records.result_files import merge_architectures, merge_results
+from lit_metanas.records.result_files import merge_row_file
 from lit_metanas.spaces import Architecture
 
 finite = st.floats(-1e38, 1e38)  # what single precision holds
@@ -99,16 +99,16 @@ def test_numbers_that_json_lacks_come_back(tmp_path):
 
 def test_merged_rows_replace_the_same_ones_only(tmp_path):
     path = tmp_path / "results.json"
-    merge_results(path, [a_result()])
+    merge_row_file(path, ResultRow, [a_result()])
     others = [a_result(method="b"), a_result(task_id="b"), a_result(seed=2), a_result(protocol=Protocol("x", 1, 1, ""))]
-    merge_results(path, others)
+    merge_row_file(path, ResultRow, others)
     unlike = a_result(value=0.75, protocol=Protocol("target", 10, 100, ""))  # the network that was found has no norm
-    merge_results(path, [unlike])
+    merge_row_file(path, ResultRow, [unlike])
     assert read_results(path) == [*others, unlike]
     chosen = [ArchitectureRow(task, method, "Tiny", Architecture({"a": "1"}), 0.5) for task in "tu" for method in "mn"]
     for row in chosen:
-        merge_architectures(tmp_path / "architectures.json", [row])
-    merge_architectures(tmp_path / "architectures.json", [replace(chosen[0], space="Large", value=0.25)])
+        merge_row_file(tmp_path / "architectures.json", ArchitectureRow, [row])
+    merge_row_file(tmp_path / "architectures.json", ArchitectureRow, [replace(chosen[0], space="Large", value=0.25)])
     rows = read_architectures(tmp_path / "architectures.json")
     assert rows == [*chosen[1:], replace(chosen[0], space="Large", value=0.25)]
 
@@ -160,7 +160,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
 
 def merge(path, name):
     for number in range(20):
-        merge_results(path, [a_result(method=f"{name}-{number}")])
+        merge_row_file(path, ResultRow, [a_result(method=f"{name}-{number}")])
 
 
 def test_no_row_is_lost_where_two_processes_merge(tmp_path, monkeypatch):

@@ -10,10 +10,11 @@ from lit_metanas.comparisons.tested_part import shown_predictions
 from lit_metanas.records.result_files import (
     KeptNetwork,
     kept_networks,
-    read_predictions,
+    read_row_file,
     write_example_rows,
-    write_predictions,
+    write_row_file,
 )
+from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.report import report_page
 from lit_metanas.report.figures.predictions import draw_predictions
 from lit_metanas.report.report_page import class_section, prediction_section
@@ -27,8 +28,8 @@ TEXTS = (
 
 def test_predictions_come_back_from_their_file(tmp_path):
     pictures = (lm.records.ShownPrediction("a", "b", False, picture=("00ff10", "0102ff"), coloured=True),)
-    write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
-    assert read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
+    write_row_file(tmp_path / "predictions.json", ShownPrediction, [*TEXTS, *pictures])
+    assert read_row_file(tmp_path / "predictions.json", ShownPrediction) == [*TEXTS, *pictures]
     assert pictures[0].levels() == [[[0, 255, 16]], [[1, 2, 255]]]
 
 
@@ -47,7 +48,7 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
     plain = {"said": "a", "meant": "b", "right": False, "example": "", "picture": [], "coloured": False, **changed}
     file.write_text(json.dumps({"schema": 1, "predictions": [plain]}))
     with pytest.raises(ValueError, match=said) as caught:
-        read_predictions(file)
+        read_row_file(file, ShownPrediction)
     assert str(file) in str(caught.value)
 
 
@@ -94,7 +95,7 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
     trainer.predict(comparison, loader)
     (network,) = kept_networks(tmp_path / "search")
-    shown = read_predictions(network.folder / "predictions.json")
+    shown = read_row_file(network.folder / "predictions.json", ShownPrediction)
     weights = torch.load(network.folder / "weights.pt", weights_only=True)
     child = space.child(network.row.architecture, task.shape, task.way, None)
     child.load_state_dict(weights)
@@ -127,8 +128,8 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     task = lm.Task("large", way=2, train=one_split(inputs), val=None, test=one_split(inputs))
     shown = shown_predictions(task, [0] * 4)
     assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
-    write_predictions(tmp_path / "predictions.json", shown)
-    assert read_predictions(tmp_path / "predictions.json") == list(shown)
+    write_row_file(tmp_path / "predictions.json", ShownPrediction, shown)
+    assert read_row_file(tmp_path / "predictions.json", ShownPrediction) == list(shown)
 
 
 def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
@@ -156,8 +157,8 @@ def test_class_names_of_any_language_are_shown_or_numbered(tmp_path, monkeypatch
     names = ["Größe", "قطة", "बिल्ली", "猫と犬"]
     said = [lm.records.ShownPrediction("猫と犬", name, name == "猫と犬", picture=("00ff",) * 2) for name in names]
     row = lm.records.ArchitectureRow("task", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9, classes=tuple(names))
-    write_predictions(tmp_path / "predictions.json", said)
-    write_predictions(tmp_path / "errors.json", said[:3])
+    write_row_file(tmp_path / "predictions.json", ShownPrediction, said)
+    write_row_file(tmp_path / "errors.json", ShownPrediction, said[:3])
     rows = [lm.records.ExampleRow(str(at), name, "猫と犬", 0.5, 0.7) for at, name in enumerate(names)]
     write_example_rows(tmp_path / "predictions.csv", rows)
     text, pictures = class_section(tmp_path, KeptNetwork(row, tmp_path))

@@ -11,7 +11,7 @@ from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvoluti
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
-from lit_metanas.surrogates.meta_surrogate import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.training import Trainer
 
 
@@ -162,7 +162,7 @@ def test_searches_of_one_task_are_one_source_and_tasks_are_several():
 
 def test_a_surrogate_in_memory_is_that_of_its_checkpoint(tmp_path):
     model = learned([record_of(study, SPACE, prefix="") for study in studies(searches=1).values()])
-    write_surrogate(tmp_path / "learned.ckpt", model.encoding, model.surrogate)
+    torch.save({SURROGATE_KEY: surrogate_entry(model.encoding, model.surrogate)}, tmp_path / "learned.ckpt")
     options = ({"surrogate": model}, {"checkpoint": str(tmp_path / "learned.ckpt")}, {})
     samplers = [SAMPLERS["meta"](prefix="", **given) for given in options]
     found = [tried(optimized(sampler, 12, lambda trial: value(asked(trial)))) for sampler in samplers]

@@ -10,14 +10,13 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.estimators.estimator import BestSoFar, Query
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
 
 SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))
@@ -338,7 +337,7 @@ def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
     calls = []
     race = Race(Sized(None, SIZES, 0, calls), SIZES, Budget(flops=10**9), SearchRecord("sized"), torch.Generator())
-    race.train([Contender(small), Contender(large)], 10_000, power)
+    race.train([Contender(Query(small)), Contender(Query(large))], 10_000, power)
     (_, few), (_, more) = calls
     assert (more * size_of(large)) / (few * size_of(small)) == pytest.approx(8**power)
 

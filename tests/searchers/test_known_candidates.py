@@ -96,12 +96,12 @@ def test_a_search_begins_with_the_shipped_records_without_being_told():
 def test_a_search_without_records_begins_with_the_first_networks_of_the_kind(task):
     named = lm.kinds.kind.kind_named("images").first
     space = lm.default_space(task.shape)
-    rung = default_method(space, lm.Recipe(), named).first_rung(space, 0, problem=task.id)
+    rung = default_method(space, lm.Recipe(), named).first_rung([], space, 0)
     assert [query.architecture for query in rung] == [complete(space, labels) for labels in named[:8]]
     found = lm.search(task, flops=1e10, recipe=lm.Recipe(epochs=1), progress=False)
     assert [trial.architecture for trial in found.record.trials[:8]] == [query.architecture for query in rung]
     few = lm.GridSpace(blocks=["conv"])
     fitting = [complete(few, labels) for labels in named if labels["block"] == "conv"]
-    rung = default_method(few, lm.Recipe(), named).first_rung(few, 0, problem=task.id)
+    rung = default_method(few, lm.Recipe(), named).first_rung([], few, 0)
     assert [query.architecture for query in rung][: len(fitting)] == fitting
     assert len({query.architecture for query in rung}) == len(rung) == 8

@@ -20,8 +20,8 @@ from lit_metanas.searchers.samplers.meta_sampler import Tried
 from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.meta_surrogate import write_surrogate
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.surrogates.transfer import fit_source
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
@@ -58,10 +58,10 @@ def scores_of(task, number):
 def write(path, tasks, encoding=ENCODING):
     """A checkpoint of these tasks."""
     features = encoding.candidates.features
-    kernel = GroupedKernel(encoding.groups, mean_distances(features, encoding.groups))
+    kernel = GroupedKernel.of(features, encoding.groups)
     sources = [fit_source(task, kernel, features) for task in tasks]
     mean = torch.stack([one.parameters for one in sources]).mean(0) if sources else kernel.prior.mean
-    write_surrogate(path, encoding, TransferSurrogate(kernel, sources, mean))
+    torch.save({SURROGATE_KEY: surrogate_entry(encoding, TransferSurrogate(kernel, sources, mean))}, path)
     return str(path)
 
 

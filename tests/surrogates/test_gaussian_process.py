@@ -12,7 +12,6 @@ from lit_metanas.surrogates.gaussian_process import (
     GroupedKernel,
     fit_parameters,
     log_expected_improvement,
-    mean_distances,
     negative_log_posterior,
 )
 
@@ -26,7 +25,7 @@ def drawn(*shape, seed=0):
 def problem(number=12, others=5, seed=0):
     """Features, scores, other features, a kernel and some parameters of it."""
     features = (3 * drawn(number + others, sum(WIDTHS), seed=seed)).round()
-    kernel = GroupedKernel(WIDTHS, mean_distances(features, WIDTHS))
+    kernel = GroupedKernel.of(features, WIDTHS)
     parameters = torch.tensor([-1.0, 0.2, -0.5, 0.3, -2.0], dtype=torch.float64)
     return (
         features[:number],
@@ -66,8 +65,8 @@ def test_mean_distances_are_those_over_all_pairs():
         part = features[:, start : start + width]
         pairs = [float(((a - b) ** 2).sum()) for a in part for b in part]
         expected.append(sum(pairs) / len(pairs))
-    torch.testing.assert_close(mean_distances(features, WIDTHS), torch.tensor(expected, dtype=torch.float64))
-    assert mean_distances(torch.ones(4, 6), WIDTHS).tolist() == [1, 1, 1]
+    torch.testing.assert_close(GroupedKernel.of(features, WIDTHS).scales, torch.tensor(expected, dtype=torch.float64))
+    assert GroupedKernel.of(torch.ones(4, 6), WIDTHS).scales.tolist() == [1, 1, 1]
 
 
 def test_posterior_equals_the_textbook(monkeypatch):

@@ -103,7 +103,7 @@ def test_prior_is_the_mean_over_the_tasks(fitted):
     torch.testing.assert_close(model.mean.detach(), mean, rtol=1e-12, atol=1e-12)
     prior = model.surrogate.prior
     torch.testing.assert_close(prior.mean, mean, rtol=1e-12, atol=1e-12)
-    assert prior.deviation.tolist() == [1.0] * 7
+    assert prior.stddev.tolist() == [1.0] * 7
 
 
 def test_prediction_is_the_weighted_mean_of_processes(fitted):

@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
-from lit_metanas.tasks.target_data import RankSampler
 
 
 class Reader(LightningModule):
@@ -177,7 +176,6 @@ def test_target_tasks_are_spread_over_ranks(coded):
     assert [len(loader) for loader in loaders] == [3, 2]
     ids = [[whole.task.id for whole in loader] for loader in loaders]
     assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
-    assert list(RankSampler(1, rank=1, world=2)) == []
 
 
 def test_a_process_without_a_task_is_refused(coded):

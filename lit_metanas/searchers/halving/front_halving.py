@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from math import inf, log
 
 import torch
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.query.ledger import SCORE, Objectives, Query
+from lit_metanas.searchers.query.ledger import SCORE, Objectives
 from lit_metanas.spaces import Architecture, SearchSpace
 
 LOOKED_AT = 150
@@ -29,7 +30,7 @@ POWER = 0.5
 """A network's FLOPs grow with this power of the cost of its training: 0 is equal FLOPs, 1 equal epochs."""
 
 
-Size = Callable[[Contender | Trial], float]
+Size = Callable[[Query], float]
 """The measure that should be small."""
 
 
@@ -105,8 +106,8 @@ class FrontHalving(Halving):
         size = self._sizes(estimator)
         first = self.first_rung(race.known, space, estimator.measures, self.candidates[0], race.generator)
         own = {name: estimator.settings[name] for name in self.later if name in estimator.settings}
-        rung = [Contender.of(Query.of(query.architecture, {**own, **dict(query.recipe)})) for query in first]
-        rung = [each for each in rung if estimator.refusal(each.architecture, each.recipe) is None]
+        begun = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in first]
+        rung = [Contender(each) for each in begun if estimator.refusal(each.architecture, dict(each.recipe)) is None]
         scored: dict[Query, Contender] = {}
         for number, share in zip(self.candidates, self.rungs, strict=True):
             if scored:
@@ -117,7 +118,8 @@ class FrontHalving(Halving):
             scored |= {contender.query: contender for contender in ranked}
             for place, trial in enumerate(race.record.trials):
                 if trial.scored:
-                    race.record.trials[place] = replace(trial, measures={self.measure: size(trial)})
+                    measured = size(Query.of(trial.architecture, trial.recipe))
+                    race.record.trials[place] = replace(trial, measures={self.measure: measured})
             if not ranked:
                 break
         ordered = sorted(scored.values(), key=lambda contender: -contender.value)
@@ -169,17 +171,13 @@ class FrontHalving(Halving):
         return found[:number]
 
     def _sizes(self, estimator: Estimator) -> Size:
-        """The measure of a contender or trial under its recipe, each taken once."""
-        measures: dict[tuple[Architecture, tuple[RecipeValue | None, ...]], float] = {}
+        """The measure of a query, each taken once; of its recipe only the later fields count."""
 
-        def size(one: Contender | Trial) -> float:
-            key = one.architecture, tuple(one.recipe.get(name) for name in self.later)
-            if key not in measures:
-                under = Query.of(one.architecture, one.recipe).under(estimator)
-                measures[key] = under.measures[self.measure](one.architecture)
-            return measures[key]
+        @cache
+        def measured(query: Query) -> float:
+            return query.under(estimator).measures[self.measure](query.architecture)
 
-        return size
+        return lambda query: measured(query.having(lambda name, value: name in self.later))
 
     def ordered(self, contenders: Sequence[Contender], size: Size) -> list[Contender]:
         """Sorted by non-domination; within a front by the gap around each on a logarithmic axis, widest first."""
@@ -187,7 +185,7 @@ class FrontHalving(Halving):
         points = dict(zip((contender.query for contender in left), self._points(left, size), strict=True))
         while left:
             front = [left[place] for place in non_dominated([points[contender.query] for contender in left])]
-            front.sort(key=size)
+            front.sort(key=lambda contender: size(contender.query))
             logs = [-points[contender.query][0] for contender in front]
             inner = (after - before for before, after in zip(logs, logs[2:], strict=False))
             gaps = [inf, *inner, inf][: len(front)]  # the ends have the widest
@@ -199,7 +197,7 @@ class FrontHalving(Halving):
 
     def _points(self, contenders: Sequence[Contender], size: Size) -> list[tuple[float, float]]:
         """Minus the logarithm of the size, and the score with the allowance for large networks."""
-        logs = [log(max(size(contender), 1e-9)) for contender in contenders]
+        logs = [log(max(size(contender.query), 1e-9)) for contender in contenders]
         low = min(logs, default=0.0)
         span = (max(logs, default=0.0) - low) or 1.0
         pairs = zip(contenders, logs, strict=True)
@@ -212,7 +210,7 @@ class FrontHalving(Halving):
         front, points = [contenders[place] for place in places], [every[place] for place in places]
         order = list(dict.fromkeys([0, *widest(points, self.points, _below(points))]))[: self.points]
         return tuple(
-            replace(found, architecture=one.architecture, weights=one.weights, recipe=dict(one.recipe))
+            replace(found, architecture=one.query.architecture, weights=one.weights, recipe=dict(one.query.recipe))
             for one in (front[place] for place in order)
         )
 

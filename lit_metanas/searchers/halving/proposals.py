@@ -9,9 +9,9 @@ from math import inf, isfinite, log10
 import torch
 from torch import Tensor
 
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.records.record import PREPROCESSING, SearchRecord, Trial
 from lit_metanas.records.statistics import rank_gaussian
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
 from lit_metanas.spaces import Architecture, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters

@@ -14,17 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Score, reason_of
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Query, Score, reason_of
 from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
-from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial, cost_of
+from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import read_record_lines, record_file
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces import Architecture, SearchSpace
+from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import Submitted
 
@@ -34,30 +33,18 @@ WHOLE_GROUPS = 0.5
 
 @dataclass(frozen=True)
 class Contender:
-    """An architecture in the search, with the changed fields of its recipe, its last score and its weights."""
+    """A query in the search, with its last score and its weights."""
 
-    architecture: Architecture
-    recipe: RecipeFields = field(default_factory=dict)
-    value: float = float("-inf")
+    query: Query
+    value: float = -inf
     weights: dict[str, Tensor] | None = None
     trained: float = 0.0  # training FLOPs behind the weights
 
-    @property
-    def query(self) -> Query:
-        """The query that an estimator gets."""
-        return Query.of(self.architecture, self.recipe)
-
-    @staticmethod
-    def of(query: Query) -> Contender:
-        """A new contender."""
-        return Contender(query.architecture, dict(query.recipe))
-
     def changed(self, query: Query, estimator: Estimator) -> Contender:
         """A contender for another query, with the weights of this one if the estimator allows that."""
-        other = Contender.of(query)
-        if estimator.inherits(other.recipe, self.recipe):
-            return replace(self, architecture=other.architecture, recipe=other.recipe)
-        return other
+        if estimator.inherits(dict(query.recipe), dict(self.query.recipe)):
+            return replace(self, query=query)
+        return Contender(query)
 
 
 @dataclass
@@ -94,11 +81,11 @@ class Race:
         parts: list[tuple[Contender, Estimator, int, float]] = []
         for contender in contenders:
             try:
-                estimator = contender.query.under(self.estimator)
-                full = estimator.cost(contender.architecture, 1.0).flops
-                parts.append((contender, estimator, full, estimator.table_pace(contender.architecture) * full**power))
+                estimator, architecture = contender.query.under(self.estimator), contender.query.architecture
+                full = estimator.cost(architecture, 1.0).flops
+                parts.append((contender, estimator, full, estimator.table_pace(architecture) * full**power))
             except FAILURES as error:  # such as a recipe with too many classes
-                self._note(contender, -inf, failure=reason_of(error))
+                self._note(Contender(contender.query), failure=reason_of(error))
         if any(full == 0 for _, _, full, _ in parts):
             raise ValueError(
                 f"{type(self.estimator).__name__} costs no training FLOPs, by which halving divides its budget: take "
@@ -107,42 +94,44 @@ class Race:
         if flops <= 0:
             return []
         planned, total = Cost(), sum(part for *_, part in parts)
-        begun: list[tuple[Contender, Submitted[Score], Cost, bool]] = []
+        begun: list[tuple[Contender, Submitted[Score], Cost]] = []
         for contender, estimator, full, part in parts:
-            fidelity, repeated = min(1.0, flops * part / total / full), contender.query in seen
-            price = _once(estimator.cost(contender.architecture, fidelity), repeated)
+            fidelity, architecture = min(1.0, flops * part / total / full), contender.query.architecture
+            price = estimator.cost(architecture, fidelity)
+            if contender.query in seen:
+                price = replace(price, queries=0)
             if self.budget.affords(planned + price):
                 planned += price
-                started = estimator.submit(contender.architecture, fidelity=fidelity, start=contender.weights)
-                begun.append((contender, started, price, repeated))
+                started = estimator.submit(architecture, fidelity=fidelity, start=contender.weights)
+                begun.append((contender, started, price))
         done = [self._end(*training) for training in begun]
         return sorted(filter(None, done), key=lambda contender: -contender.value)
 
-    def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
+    def _end(self, contender: Contender, started: Submitted[Score], price: Cost) -> Contender | None:
         try:
             score = started.result()
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
             self.budget.charge(replace(price, seconds=started.seconds))  # in full: how far it came is unknown
-            self._note(contender, -inf, failure=reason_of(error))
+            self._note(Contender(contender.query), failure=reason_of(error))
             return None
-        cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
-        self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
+        self.budget.charge(replace(score.cost, queries=price.queries, seconds=score.cost.seconds + started.seconds))
         trained = contender.trained + score.cost.flops
-        self._note(contender, score.value, trained=trained)
-        return replace(contender, value=score.value, weights=score.weights, trained=trained)
+        done = replace(contender, value=score.value, weights=score.weights, trained=trained)
+        self._note(done)
+        return done
 
-    def _note(self, contender: Contender, value: float, *, failure: str = "", trained: float = 0.0) -> None:
+    def _note(self, contender: Contender, *, failure: str = "") -> None:
         self.record.trials.append(
             Trial(
-                contender.architecture,
-                value,
+                contender.query.architecture,
+                contender.value,
                 self.budget.spent,
                 failure=failure,
-                recipe={**contender.recipe},
-                trained=trained,
+                recipe=dict(contender.query.recipe),
+                trained=contender.trained,
             )
         )
 
@@ -168,20 +157,13 @@ class Race:
             # If this training fails, or nothing is left for it, the winner stays as it is.
             winner, *_ = [*self.train([winner], budget.flops - budget.spent.flops), winner]
         return SearchOutcome(
-            winner.architecture,
+            winner.query.architecture,
             winner.weights,
             self.record,
-            recipe=dict(winner.recipe),
+            recipe=dict(winner.query.recipe),
             untried=len(self.entered - self.tried),
             meta_cost=cost_of(self.known),
         )
-
-
-def _once(cost: Cost, repeated: bool) -> Cost:
-    """A cost without its query, if the same query was paid for before."""
-    if repeated:
-        return replace(cost, queries=0)
-    return cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
@@ -283,11 +265,11 @@ class Halving(Searcher):
             budget,
             SearchRecord(problem, objectives=objectives),
             torch.Generator().manual_seed(seed),
-            self._known(problem, space),
+            self.known_records(problem, space),
             budget.flops - budget.spent.flops,
         )
 
-    def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
+    def known_records(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
         """The records of other problems in a space; warns if the files have none of this space."""
         read = [record for path in self.records for record in read_record_lines(path)]
         known = fitting(read, space)
@@ -321,22 +303,21 @@ class Halving(Searcher):
 
     def _mutant(self, race: Race, parent: Contender, train: Mapping[str, Sequence[RecipeValue]]) -> Query:
         """Another value of a field in ``train``, with probability ``recipe_mutations``; otherwise another label."""
-        generator = race.generator
+        generator, (architecture, known) = race.generator, parent.query
         if not train or torch.rand((), generator=generator) >= self.recipe_mutations:
-            other = mutate(race.space, parent.architecture, generator, whole_groups=WHOLE_GROUPS)
-            return Query.of(other, parent.recipe)
+            return Query(mutate(race.space, architecture, generator, whole_groups=WHOLE_GROUPS), known)
         name = list(train)[below(len(train), generator)]
-        recipe = {**parent.recipe}
+        recipe = dict(known)
         if others := [value for value in train[name] if value != recipe.get(name)]:
             recipe[name] = others[below(len(others), generator)]
-        return Query.of(parent.architecture, recipe)
+        return Query.of(architecture, recipe)
 
     def _untried(self, best: Contender, race: Race) -> list[Contender]:
         """The best so far with the next value of a later field that no query has had, if there is one."""
         for name, values in self.later.items():
             tried = {dict(query.recipe).get(name) for query in race.entered}
             for value in values:
-                query = Query.of(best.architecture, {**best.recipe, name: value})
+                query = Query.of(best.query.architecture, {**dict(best.query.recipe), name: value})
                 if value not in tried and race.refusal(query) is None:
                     return [best.changed(query, race.estimator)]
         return []

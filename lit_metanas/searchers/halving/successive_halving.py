@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
-from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
@@ -15,7 +15,6 @@ from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
 from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.space import SearchSpace
 
 
@@ -78,7 +77,7 @@ class SuccessiveHalving(Halving):
     ) -> SearchOutcome:
         """Halve; see the base class."""
         race = self._begin(estimator, space, budget, seed, problem)
-        contenders = [Contender.of(query) for query in self._first_rung(space, race.known, seed)]
+        contenders = [Contender(query) for query in self.first_rung(race.known, space, seed)]
         for share in self.rungs:
             ranked = race.train(contenders, share * race.total)
             if not ranked:
@@ -86,11 +85,8 @@ class SuccessiveHalving(Halving):
             contenders = ranked[: -(-len(ranked) // self.eta)]
         return race.finish(contenders, further=self.finish)
 
-    def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
-        """The queries of the first rung of a search with this seed; records of ``problem`` are not used."""
-        return self._first_rung(space, self._known(problem, space), seed)
-
-    def _first_rung(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
+    def first_rung(self, known: Sequence[SearchRecord], space: SearchSpace, seed: int) -> list[Query]:
+        """The queries of the first rung of a search with this seed: see ``known_records``."""
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
         promised = [query.having(lambda name, value: name not in self.keep) for query in covers]
@@ -205,15 +201,15 @@ class EvolvingHalving(Halving):
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         if self.first:
-            return [Contender.of(query) for query in self.first[: self.candidates[0]]]
+            return [Contender(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
-            return [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0])]]
+            return [Contender(query) for query in promised[: min(self.proposals, self.candidates[0])]]
         start = complete(space, self.incumbent)
         if (reason := space.violation(start)) is not None:
             raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
-        incumbent = Contender(start, recipe)
-        others = [query for query in promised if query != incumbent.query]
-        return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
+        incumbent = Query.of(start, recipe)
+        others = [query for query in promised if query != incumbent]
+        return [Contender(each) for each in (*others[: min(self.proposals, self.candidates[0] - 1)], incumbent)]
 
     def _promised(self, race: Race, recipe: RecipeFields) -> list[Query]:
         """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
-from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.estimator import Estimator, Query
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.plain import from_plain
-from lit_metanas.records.record import RecipeFields, RecipeValue, SearchRecord, Trial
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import RecipeValue, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.recipes import Recipe
 
@@ -103,39 +102,6 @@ def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> di
     return values
 
 
-class Query(NamedTuple):
-    """A question to an estimator: an architecture, and the fields of the recipe that the search chose."""
-
-    architecture: Architecture
-    recipe: tuple[tuple[str, RecipeValue], ...] = ()
-
-    @staticmethod
-    def of(architecture: Mapping[str, str], recipe: RecipeFields) -> Query:
-        """A query that is equal for equal values, in any order."""
-        return Query(Architecture(architecture), tuple(sorted(recipe.items())))
-
-    def having(self, wanted: Callable[[str, RecipeValue], bool]) -> Query:
-        """The query with those fields of its recipe that are wanted, by name and value."""
-        return Query(self.architecture, tuple(pair for pair in self.recipe if wanted(*pair)))
-
-    def under(self, estimator: Estimator) -> Estimator:
-        """The estimator with the query's recipe."""
-        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
-
-
-def trial_attributes(
-    query: Query, cost: Cost | None = None, measures: Mapping[str, float] | None = None, fidelity: float | None = None
-) -> dict[str, Any]:
-    """A trial's user attributes, for a ledger to read."""
-    return {
-        "architecture": query.architecture.to_json(),
-        "recipe": dict(query.recipe),
-        "measures": dict(measures or {}),
-        "fidelity": fidelity,
-        "cost": cost and asdict(cost),
-    }
-
-
 @dataclass(frozen=True)
 class Reservation:
     """The query of a running trial, and the most that it costs."""
@@ -161,8 +127,8 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A trial's user attributes, read from a data base that anyone may have changed."""
+class TrialFacts:
+    """What a study knows of a trial: its user attributes, in a data base that anyone may have changed."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture({}))
     recipe: dict[str, RecipeValue] = field(default_factory=dict)
@@ -177,15 +143,28 @@ class Kept:
     reserved: Reservation | None = None
     refusal: Refusal | None = None
 
+    @property
+    def query(self) -> Query:
+        """The query that the trial was for."""
+        return Query.of(self.architecture, self.recipe)
+
+    def write(self, trial: optuna.Trial) -> None:
+        """Write those that say something into a trial."""
+        for name, fact in to_plain(self).items():
+            if fact:
+                trial.set_user_attr(name, fact)
+
     @staticmethod
-    def of_trial(trial: FrozenTrial) -> Kept:
+    def of_trial(trial: FrozenTrial) -> TrialFacts:
         """A trial's attributes, without those of other programs; ValueError names a trial that cannot be read."""
-        known = {each.name for each in fields(Kept)}
+        known = {each.name for each in fields(TrialFacts)}
+        own = {name: value for name, value in trial.user_attrs.items() if name in known}
         try:
-            kept = from_plain(Kept, {k: value for k, value in trial.user_attrs.items() if k in known}, "its note")
-            if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
+            facts = from_plain(TrialFacts, own, "its note")
+            if facts.cost is not None and min(asdict(facts.cost).values()) < 0:
                 raise ValueError("its cost is negative")
-            if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
+            one = facts.reserved
+            if one is not None and min(one.turn, one.queries, one.flops) < 0:
                 raise ValueError("its reservation is negative")
             lacks_score = trial.state == TrialState.COMPLETE and not trial.values
             if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
@@ -197,7 +176,7 @@ class Kept:
                 f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
                 "name in 'study'."
             ) from None
-        return kept
+        return facts
 
 
 class Ledger:
@@ -230,36 +209,36 @@ class Ledger:
         return Query.of(best.architecture, best.recipe)
 
     def _enter(self, trial: FrozenTrial) -> None:
-        kept = Kept.of_trial(trial)
-        stands = kept.refusal is not None and kept.refusal.stands(self.budget)
+        facts = TrialFacts.of_trial(trial)
+        stands = facts.refusal is not None and facts.refusal.stands(self.budget)
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
             self.over |= stands
             return  # no process finished it, or nothing was left to pay for it
-        if kept.refusal is not None:
+        if facts.refusal is not None:
             if stands:  # a larger budget can pay for it now, as if it had never been drawn
-                self.reason = kept.unpaid
+                self.reason = facts.unpaid
                 self.finished, self.refused = self.finished + 1, self.refused + 1
-                self.untried.add(Query.of(kept.architecture, kept.recipe))
+                self.untried.add(facts.query)
             return
-        self.reason = kept.failure or kept.violation or kept.constraint or self.reason
+        self.reason = facts.failure or facts.violation or facts.constraint or self.reason
         self.finished, self.free = self.finished + 1, self.free + 1
-        if kept.cost is None:
+        if facts.cost is None:
             return
-        self.budget.charge(kept.cost)
-        query = Query.of(kept.architecture, kept.recipe)
-        if kept.cost.queries or kept.cost.flops:
+        self.budget.charge(facts.cost)
+        query = facts.query
+        if facts.cost.queries or facts.cost.flops:
             self.refused = 0
-        if kept.trained:
+        if facts.trained:
             self.trained.add(query)
         entry = Trial(
             query.architecture,
             (trial.values or [-inf])[0],
             self.budget.spent,
-            duplicate=query in self.known and kept.cost.queries == 0,
-            fidelity=kept.fidelity,
+            duplicate=query in self.known and facts.cost.queries == 0,
+            fidelity=facts.fidelity,
             pruned=trial.state == TrialState.PRUNED,
-            failure=kept.failure,
-            measures=kept.measures,
+            failure=facts.failure,
+            measures=facts.measures,
             recipe=dict(query.recipe),
         )
         self.record.trials.append(entry)

@@ -10,7 +10,6 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -21,7 +20,6 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import SCORE, Ledger, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.study import (
     WorkerGroup,
-    describe_study,
     open_storage,
     open_study,
     quiet_optuna,
@@ -161,12 +159,6 @@ class QuerySearcher(Searcher):
             self.sampler.check(space)
         connect = RDBStorage if self.worker is None else partial(shared_storage, heartbeat=self.heartbeat)
         with quiet_optuna(), open_storage(self.storage, connect) as storage:
-            study = open_study(
-                "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
-                storage=storage,
-                directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(self.objectives) - 1)],
-                settings={**self._settings(space, estimator), "examples": examples},
-            )
             record = SearchRecord(
                 problem,
                 objectives=self.objectives,
@@ -175,7 +167,12 @@ class QuerySearcher(Searcher):
                 seed=seed,
                 method=self.study,
             )
-            describe_study(study, record)
+            study = open_study(
+                "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
+                record,
+                storage=storage,
+                settings={**self._settings(space, estimator), "examples": examples},
+            )
             group = None
             if self.worker is not None and isinstance(storage, RDBStorage):
                 group = WorkerGroup(study, storage, self.heartbeat)

@@ -8,9 +8,9 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -25,11 +25,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.io.text import number_of, printable, without_passwords
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
-from lit_metanas.searchers.query.ledger import Kept, Ledger, Query, Reservation
+from lit_metanas.searchers.query.ledger import Ledger, Reservation, TrialFacts
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 LOCK_TIMEOUT = 60.0
@@ -126,15 +127,16 @@ def _reason(error: Exception) -> str:
     return " ".join(str(cause).split()).rstrip(".")[:160]
 
 
+IDENTITY = "search"
+"""The study's user attribute with the fields of its record, without trials, for later readers."""
+
+
 def open_study(
-    name: str,
-    *,
-    storage: BaseStorage | None,
-    directions: Sequence[StudyDirection],
-    settings: Mapping[str, Any],
+    name: str, record: SearchRecord, *, storage: BaseStorage | None, settings: Mapping[str, Any]
 ) -> optuna.Study:
-    """Make a study, or find it in the storage; ValueError if it has other settings."""
-    study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
+    """Make the study of a record, or find it in the storage; ValueError if it has other settings."""
+    directions = [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(record.objectives) - 1)]
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
     if len(study.directions) != len(directions) or study.user_attrs.get("settings", text) != text:
         raise ValueError(
@@ -142,6 +144,10 @@ def open_study(
             "of other examples: give those it was made with, or another name in 'study'."
         )
     study.set_user_attr("settings", text)
+    fields = to_plain(record)
+    del fields["trials"]
+    study.set_user_attr(IDENTITY, fields)
+    study.set_metric_names(list(record.objectives))
     return study
 
 
@@ -157,19 +163,6 @@ def quiet_optuna() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(level)
-
-
-IDENTITY = "search"
-"""The study's user attribute with the fields of its record, without trials."""
-
-
-def describe_study(study: optuna.Study, record: SearchRecord) -> None:
-    """Write the fields of a record into its study, for later readers."""
-    fields = to_plain(record)
-    del fields["trials"]
-    study.set_user_attr(IDENTITY, fields)
-    with quiet_optuna():
-        study.set_metric_names(list(record.objectives))
 
 
 def record_of(
@@ -269,13 +262,13 @@ def shared_storage(url: str, heartbeat: int) -> RDBStorage:
         return connect()
 
 
+@dataclass
 class WorkerGroup:
     """Lets several processes share a study and its budget, through its storage alone."""
 
-    def __init__(self, study: optuna.Study, storage: RDBStorage, heartbeat: int) -> None:
-        self.study = study
-        self.storage = storage
-        self.heartbeat = heartbeat
+    study: optuna.Study
+    storage: RDBStorage
+    heartbeat: int  # seconds between two
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
@@ -334,4 +327,4 @@ class WorkerGroup:
 
 
 def _reservation(trial: FrozenTrial) -> Reservation | None:
-    return Kept.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None
+    return TrialFacts.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None

@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from math import isnan
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import optuna
@@ -17,19 +16,10 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
+from lit_metanas.estimators.estimator import FAILURES, Estimator, Query, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
-from lit_metanas.records.plain import to_plain
-from lit_metanas.searchers.query.ledger import (
-    Ledger,
-    Objectives,
-    Query,
-    RecipeRange,
-    Refusal,
-    suggest_recipe,
-    trial_attributes,
-)
+from lit_metanas.searchers.query.ledger import Ledger, Objectives, RecipeRange, Refusal, TrialFacts, suggest_recipe
 from lit_metanas.searchers.query.study import WorkerGroup, trial_id
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -126,7 +116,7 @@ class TrialLoop:
         query = Query.of(architecture, suggest_recipe(trial, self.ranges))
         trial.set_user_attr("drawn", True)
         if (reason := self.space.violation(architecture)) is not None:
-            self._finish(trial, TrialState.PRUNED, {"violation": reason})
+            self._finish(trial, TrialState.PRUNED, TrialFacts(violation=reason))
         elif query in self.ledger.known:
             self._repeat(trial, query)
         else:
@@ -142,7 +132,7 @@ class TrialLoop:
             measures = {name: float(known[name](query.architecture)) for name in self.goal.required_measures}
             self._constrain(trial, measures)
             if reason := self.goal.violation(measures):
-                self._finish(trial, TrialState.PRUNED, {"constraint": reason})
+                self._finish(trial, TrialState.PRUNED, TrialFacts(constraint=reason))
                 return None
             planned = estimator.cost(query.architecture, self.fidelity)
             if not self._pays(trial, query, planned):
@@ -156,7 +146,8 @@ class TrialLoop:
         except FAILURES as error:
             # The training is charged in full: how far it came is unknown.
             cost, reason = planned + Cost(seconds=perf_counter() - begin), reason_of(error)
-            self._finish(trial, TrialState.FAIL, {**trial_attributes(query, cost, measures), "failure": reason})
+            facts = TrialFacts(query.architecture, dict(query.recipe), measures, cost=cost, failure=reason)
+            self._finish(trial, TrialState.FAIL, facts)
             self._failures += 1
             if self._failures >= self.failures:
                 raise FailedWorkError(
@@ -166,7 +157,9 @@ class TrialLoop:
             return None
         self._failures = 0
         cost = replace(score.cost, seconds=perf_counter() - begin)
-        facts = {**trial_attributes(query, cost, measures, self.fidelity), "trained": bool(score.weights)}
+        facts = TrialFacts(
+            query.architecture, dict(query.recipe), measures, self.fidelity, cost, trained=bool(score.weights)
+        )
         self._finish(trial, TrialState.COMPLETE, facts, self._values(score.value, measures))
         return query, score.weights
 
@@ -176,18 +169,16 @@ class TrialLoop:
         budget = self.ledger.budget
         if query in self.ledger.known or budget.affords(others + planned):
             return True
-        spent, facts = budget.spent, {"unpaid": "the budget does not pay for it"}
-        too_dear = not budget.affords(planned)
-        if too_dear:
-            facts["refusal"] = to_plain(Refusal((planned.queries, planned.flops), (spent.queries, spent.flops)))
-        if not too_dear or budget.used_up:
-            self._finish(trial, TrialState.FAIL, facts)
+        spent, refusal, unpaid = budget.spent, None, "the budget does not pay for it"
+        if not budget.affords(planned):
+            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
+        if refusal is None or not budget.affords(Cost(queries=1, flops=1)):
+            self._finish(trial, TrialState.FAIL, TrialFacts(unpaid=unpaid, refusal=refusal))
             raise Exhausted
         if budget.flops is not None:
-            facts["unpaid"] = (
-                f"it costs {planned.flops:,} FLOPs, and the budget has {budget.flops - spent.flops:,} left"
-            )
-        self._finish(trial, TrialState.PRUNED, {**trial_attributes(query), **facts})
+            unpaid = f"it costs {planned.flops:,} FLOPs, and the budget has {budget.flops - spent.flops:,} left"
+        facts = TrialFacts(query.architecture, dict(query.recipe), unpaid=unpaid, refusal=refusal)
+        self._finish(trial, TrialState.PRUNED, facts)
         return False
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
@@ -203,9 +194,11 @@ class TrialLoop:
         """Finish a trial with the known result, at no cost."""
         known = self.ledger.known[query]
         self._constrain(trial, known.measures)
-        facts = trial_attributes(query, Cost(), known.measures, known.fidelity)
+        facts = TrialFacts(
+            query.architecture, dict(query.recipe), known.measures, known.fidelity, Cost(), failure=known.failure
+        )
         if known.failure:
-            self._finish(trial, TrialState.FAIL, {**facts, "failure": known.failure})
+            self._finish(trial, TrialState.FAIL, facts)
         elif lacking := [name for name in self.goal.objectives[1:] if name not in known.measures]:
             raise ValueError(
                 f"A finished trial of {query.architecture} has no '{lacking[0]}': give another storage, or another "
@@ -218,12 +211,10 @@ class TrialLoop:
         self,
         trial: optuna.Trial,
         state: TrialState,
-        facts: Mapping[str, Any],
+        facts: TrialFacts,
         values: Sequence[float] | None = None,
     ) -> None:
-        for name, fact in facts.items():
-            if fact:
-                trial.set_user_attr(name, fact)
+        facts.write(trial)
         # Other processes may have given up a trial whose heartbeat was late.
         self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
 

@@ -9,11 +9,13 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import torch
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
@@ -59,6 +61,12 @@ class History:
         """The order of completed trials, best first: the sum of their constraints' violations, then the value."""
         assert trial.value is not None
         return sum(value for value in trial.constraints.values() if value > 0), self._sign * trial.value
+
+    def scores(self, trials: Sequence[FrozenTrial]) -> Tensor:
+        """The places of completed trials in their order, the higher the better, equal ones alike, shape ``(n,)``."""
+        ranks = [self.rank(trial) for trial in trials]
+        places = {rank: place for place, rank in enumerate(sorted(set(ranks), reverse=True))}
+        return torch.tensor([places[rank] for rank in ranks], dtype=torch.float64)
 
     def is_new(self, parameters: Mapping[str, Any]) -> bool:
         """Whether parameters can be built, are among the study's, and were not tried."""
@@ -179,15 +187,12 @@ class HistorySampler(BaseSampler, ABC):
 
     def _draws(self, number: int, name: str = "") -> np.random.Generator:
         """The generator of one trial, or of one parameter in it: a function of the seed and the trial's number."""
-        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets
-        # the state for each trial, as ``reseed`` does, gets draws from that state.
+        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same, without a
+        # ``reseed_rng`` of its own. Code that sets the state for each trial, as ``reseed`` does, gets draws from that.
         state = self._rng.bit_generator.state
         if state != self._first_state:
             return self._rng
         return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
-
-    def reseed_rng(self) -> None:
-        """Do nothing: trials never share their draws, whatever their worker."""
 
 
 class RegularisedEvolution(HistorySampler):

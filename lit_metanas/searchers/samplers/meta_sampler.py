@@ -286,13 +286,9 @@ class MetaSampler(HistorySampler):
 
     def _collect_tried(self, history: History) -> Tried:
         """The study's scores; only their order counts, and constraints come before scores."""
-        completed = [(trial, found) for trial in history.completed if (found := self._architecture(trial)) is not None]
-        keys = [history.rank(trial) for trial, _ in completed]
-        places = {key: place for place, key in enumerate(sorted(set(keys), reverse=True))}
-        running = [trial for trial in history.trials if trial.state == TrialState.RUNNING]
-        pending = [found for trial in running if (found := self._architecture(trial)) is not None]
-        scores = torch.tensor([places[key] for key in keys], dtype=torch.float64)
-        return Tried([architecture for _, architecture in completed], scores, pending)
-
-    def _architecture(self, trial: FrozenTrial) -> Architecture | None:
-        return self._identities(trial.params).architecture
+        found = [(trial, self._identities(trial.params).architecture) for trial in history.trials]
+        known = [(trial, own) for trial, own in found if own is not None]
+        completed = [(trial, own) for trial, own in known if trial.state == TrialState.COMPLETE]
+        pending = [own for trial, own in known if trial.state == TrialState.RUNNING]
+        scores = history.scores([trial for trial, _ in completed])
+        return Tried([own for _, own in completed], scores, pending)

@@ -14,11 +14,12 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
-from lit_metanas.searchers.query.ledger import RECIPE_PREFIX, Query
+from lit_metanas.searchers.query.ledger import RECIPE_PREFIX
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -180,10 +181,9 @@ class PortfolioSampler(HistorySampler):
         """Parameters of all members, the next of the portfolio first; none if no source has any weight."""
         places = [(trial, place) for trial in history.trials for place in self._places(trial)]
         tried = torch.tensor([place for _, place in places], dtype=torch.int64)
-        ranked = [(place, history.rank(trial)) for trial, place in places if trial.state == TrialState.COMPLETE]
-        order = sorted({rank for _, rank in ranked}, reverse=True)
-        values = torch.tensor([float(order.index(rank)) for _, rank in ranked], dtype=torch.float64)
-        known = torch.tensor([place for place, _ in ranked], dtype=torch.int64)
+        completed = [(trial, place) for trial, place in places if trial.state == TrialState.COMPLETE]
+        values = history.scores([trial for trial, _ in completed])
+        known = torch.tensor([place for _, place in completed], dtype=torch.int64)
         weights = self.sources.weights * agreement(self.sources.scores, known, values)
         if float(weights.sum()) <= 0:
             return []

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optuna
 import torch
 from PIL import Image
 
@@ -34,8 +33,8 @@ from lit_metanas.records import (
 )
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.meta_surrogate import read_surrogate, write_surrogate
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate, surrogate_entry
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
 from lit_metanas.training.meta_weights import MetaCheckpoint, write_meta_checkpoint
 
@@ -181,9 +180,10 @@ def write_surrogate_of_letters(path: Path) -> None:
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
     task = TaskScores("t", features, scores, architectures)
-    kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
+    kernel = GroupedKernel.of(ENCODING.candidates.features, ENCODING.groups)
     source = fit_source(task, kernel, ENCODING.candidates.features)
-    write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))
+    entry = surrogate_entry(ENCODING, TransferSurrogate(kernel, [source], source.parameters))
+    torch.save({SURROGATE_KEY: entry}, path)
 
 
 def read_surrogate_of_letters(path: Path) -> object:
@@ -197,7 +197,7 @@ def read_surrogate_of_letters(path: Path) -> object:
 def read_study(path: Path) -> object:
     storage = f"sqlite:///{path}"
     with quiet_optuna(), open_storage(storage) as opened:
-        study = open_study("s", storage=opened, directions=[optuna.study.StudyDirection.MAXIMIZE], settings={})
+        study = open_study("s", SearchRecord("s"), storage=opened, settings={})
         return len(study.trials)
 
 
