@@ -16,7 +16,6 @@ from figure import Figure, of_pairs, one_thread, parser_of, report
 
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.estimators.estimator import Query
-from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import task_from_arrays
 from lit_metanas.kinds.images.image_kind import ImageKind

@@ -34,7 +34,7 @@ from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_folder, own_path
 from lit_metanas.io.text import asked_from_shell, hint, printable, writable
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command

@@ -20,7 +20,7 @@ from lit_metanas.estimators.training_estimator import check_finite, validation_p
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.objectives import Classification, Objective, Regression
-from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.records.record import Cost, FailedWorkError
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
 from lit_metanas.training.ensembles import Ensemble, WithLinear, linear_factor

@@ -20,8 +20,7 @@ from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import forecast
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture

@@ -29,8 +29,7 @@ from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.kinds.rows.boosted_trees import describe_trees, judge_trees, trees_flops
-from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.records.record import SearchOutcome, cost_of
+from lit_metanas.records.record import Cost, FailedWorkError, SearchOutcome, cost_of
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
 from lit_metanas.spaces.architecture import Architecture

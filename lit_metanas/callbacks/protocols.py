@@ -11,8 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord
+from lit_metanas.records.record import Cost, SearchRecord
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace

@@ -14,8 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lit_metanas.callbacks.architecture_logger import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import Cost, SearchRecord, Trial
 from lit_metanas.records.result_files import merge_row_file
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import t_interval

@@ -9,8 +9,7 @@ from torch import nn
 
 from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
+from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchRecord
 from lit_metanas.records.rows import ExampleRow, ShownPrediction, TeacherComparison
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture

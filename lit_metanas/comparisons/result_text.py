@@ -11,8 +11,7 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import UNCALIBRATED
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.record import PREPROCESSING, Cost
 from lit_metanas.records.rows import describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lit_metanas.io.text import duration, number_of, printable
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Budget, Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.tasks.task import Task
 

@@ -19,8 +19,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator, check_f
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import default_dtype, torch_threads
 from lit_metanas.kinds.kind import kind_of
-from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import Cost, FailedWorkError, SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers import QuerySearcher, Searcher, SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting

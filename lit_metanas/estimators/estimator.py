@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import Cost, RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import StepEnded, Submitted, submit

@@ -25,9 +25,8 @@ from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.inner_loop import Adaptation
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
-from lit_metanas.records.record import RecipeFields
+from lit_metanas.records.record import Cost, RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.training import MetaRecipe, MetaSearch

@@ -15,8 +15,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeFields
+from lit_metanas.records.record import Cost, RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Task

@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeFields
+from lit_metanas.records.record import Cost, RecipeFields
 from lit_metanas.spaces import Architecture, ChoiceSpace
 from lit_metanas.tasks.episode_data import RankedData
 

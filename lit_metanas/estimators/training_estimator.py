@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import tensor_digest
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeFields
+from lit_metanas.records.record import Cost, RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, recipe_cost, score

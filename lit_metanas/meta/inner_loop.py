@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.differentiation import Differentiation, TensorFunction
 from lit_metanas.meta.learner import Group, Learner, Parameters, TaskNoise, Tensors, noise_row
-from lit_metanas.records.budget import TRAINING_PASSES
+from lit_metanas.records.record import TRAINING_PASSES
 from lit_metanas.tasks.task import Episode, Split
 
 

@@ -1,7 +1,6 @@
 """Budgets, records of searches, results and their files."""
 
-from lit_metanas.records.budget import Budget, Cost, Exhausted
-from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial
+from lit_metanas.records.record import Budget, Cost, Exhausted, SearchOutcome, SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
     read_architectures,

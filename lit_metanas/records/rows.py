@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import markdown_lines, markdown_text
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeValue, Trial
+from lit_metanas.records.record import Cost, RecipeValue, Trial
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 

@@ -21,9 +21,8 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import existing_file
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
-from lit_metanas.records.record import SearchRecord, TaskScores, best_trials, by_task, cost_of
+from lit_metanas.records.record import Cost, SearchRecord, TaskScores, best_trials, by_task, cost_of
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction

@@ -15,8 +15,7 @@ from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.kinds.augmentation import NO_AUGMENTATION, augment, colours_can_change, mixed
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
-from lit_metanas.records.budget import TRAINING_PASSES, Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import TRAINING_PASSES, Cost, SearchOutcome
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace

@@ -22,8 +22,8 @@ from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import read_field
+from lit_metanas.records.record import Cost
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace

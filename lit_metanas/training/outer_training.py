@@ -17,8 +17,8 @@ from torch import Tensor, distributed
 from lit_metanas.io.text import short_number
 from lit_metanas.meta.differentiation import Metrics
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain
+from lit_metanas.records.record import Cost, FailedWorkError
 
 _SHIFTS = (0, 16, 32, 48)
 """FLOPs travel as numbers of 16 bits, whose sums over up to 256 processes float32 holds exactly."""

@@ -17,7 +17,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.text import short_number
 from lit_metanas.meta import Parameters
 from lit_metanas.meta.learner import EVALUATION, task_generator
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.space import SearchSpace

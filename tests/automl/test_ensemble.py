@@ -25,8 +25,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.records.budget import FailedWorkError
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import FailedWorkError, SearchOutcome
 from lit_metanas.training.child import chosen_child, fit_child, training_cost
 from lit_metanas.training.ensembles import Ensemble, build_network, members_of
 

@@ -16,7 +16,7 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training, output
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 
 Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]

@@ -21,7 +21,7 @@ from lit_metanas.cli import command_line, errors
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError, is_from_checkpoint
 from lit_metanas.cli.program import Program
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 
 Toy = Callable[..., int]
 

@@ -23,7 +23,7 @@ from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_p
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_record_lines, read_results
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import (
     DARTSSearcher,

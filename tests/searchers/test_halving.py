@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.estimators.estimator import BestSoFar, Query
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race

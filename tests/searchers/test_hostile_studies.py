@@ -22,7 +22,7 @@ from lit_metanas.estimators.estimator import Query
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import without_passwords
 from lit_metanas.records import Budget, Cost, SearchRecord
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger
 from lit_metanas.searchers.query.study import WorkerGroup, open_storage

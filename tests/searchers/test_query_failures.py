@@ -9,7 +9,7 @@ import torch
 from query_toys import Sums, resume, search, told, value
 
 from lit_metanas.records import Budget
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 
 
 def odd_fails(error):

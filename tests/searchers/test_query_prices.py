@@ -5,7 +5,7 @@ import pytest
 from query_toys import SPACE, Priced, resume, search, told
 
 from lit_metanas.records import Budget
-from lit_metanas.records.budget import TooSmallBudgetError
+from lit_metanas.records.record import TooSmallBudgetError
 from lit_metanas.searchers import RegularisedEvolution
 
 LIMIT = 2000

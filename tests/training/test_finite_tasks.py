@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 from meta_toys import fit, make_data, make_model, state_of
 
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
-from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import FailedWorkError
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.tasks import draw_episode
 from lit_metanas.tasks.episode_data import EpisodeDataModule

@@ -29,7 +29,7 @@ from lit_metanas.kinds.texts.text_kind import recombined
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives import Classification, Distillation, Regression, SeveralLabels
 from lit_metanas.objectives.objective import NEVER, Objective
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.records.rows import TeacherComparison
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces import Architecture, SearchSpace

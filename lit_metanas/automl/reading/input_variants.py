@@ -20,8 +20,7 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score
 from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.text_tokens import joined_task
-from lit_metanas.records.budget import TRAINING_PASSES, Cost
-from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
+from lit_metanas.records.record import PREPROCESSING, TRAINING_PASSES, Cost, RecipeFields, RecipeValue
 from lit_metanas.spaces import Architecture, MLPSpace, NetworkCost, SearchSpace, UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task

@@ -37,7 +37,7 @@ from lit_metanas.kinds.texts.table_files import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.spaces.any_input import linear_space_of

@@ -11,8 +11,7 @@ import torch
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record import Budget, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import Contender, Halving

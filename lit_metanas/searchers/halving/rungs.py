@@ -17,8 +17,17 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Query, Score, reason_of
 from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
-from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial, cost_of
+from lit_metanas.records.record import (
+    Budget,
+    Cost,
+    FailedWorkError,
+    RecipeValue,
+    SearchOutcome,
+    SearchRecord,
+    TooSmallBudgetError,
+    Trial,
+    cost_of,
+)
 from lit_metanas.records.record_lines import read_record_lines, record_file
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate

@@ -9,8 +9,7 @@ import torch
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Query
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record import Budget, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race

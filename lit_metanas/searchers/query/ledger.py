@@ -10,9 +10,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.estimators.estimator import Estimator, Query
-from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import RecipeValue, SearchRecord, Trial
+from lit_metanas.records.record import Budget, Cost, RecipeValue, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.recipes import Recipe
 

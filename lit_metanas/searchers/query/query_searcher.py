@@ -15,8 +15,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
-from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.record import Budget, Cost, FailedWorkError, SearchOutcome, SearchRecord, TooSmallBudgetError
 from lit_metanas.searchers.query.ledger import SCORE, Ledger, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.study import (
     WorkerGroup,

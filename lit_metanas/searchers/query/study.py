@@ -27,9 +27,8 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from lit_metanas.estimators.estimator import Query
 from lit_metanas.io.text import number_of, printable, without_passwords
-from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import Budget, Cost, FailedWorkError, SearchRecord, Trial
 from lit_metanas.searchers.query.ledger import Ledger, Reservation, TrialFacts
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 

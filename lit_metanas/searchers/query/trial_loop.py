@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Query, reason_of
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
+from lit_metanas.records.record import Cost, Exhausted, FailedWorkError
 from lit_metanas.searchers.query.ledger import Ledger, Objectives, RecipeRange, Refusal, TrialFacts, suggest_recipe
 from lit_metanas.searchers.query.study import WorkerGroup, trial_id
 from lit_metanas.spaces.choice_space import ChoiceSpace

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.searchers.mutation import (
     FRUITLESS_DRAWS,
     Identities,

@@ -13,7 +13,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler

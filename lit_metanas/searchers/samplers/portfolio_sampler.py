@@ -15,8 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import Query
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
+from lit_metanas.records.record import Cost, RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import RECIPE_PREFIX

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.kinds.texts.text_tokens import joined_task
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.encoders.encoder import Encoder

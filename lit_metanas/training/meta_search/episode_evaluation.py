@@ -17,7 +17,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import InnerLoop, Learner, Parameters
 from lit_metanas.meta.inner_loop import Adaptation
 from lit_metanas.meta.learner import ADAPTED_LOGITS, task_generator
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.relaxations import Derived
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, one_hot
 from lit_metanas.spaces.supernet import embed_and_record

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace, first_buildable
 from lit_metanas.spaces.mixture import one_hot

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost, Exhausted
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import TRAINING_PASSES, Budget, Cost, Exhausted, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
