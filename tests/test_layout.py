@@ -5,6 +5,7 @@ import graphlib
 import statistics
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,14 @@ LEVELS = 3
 MODULES = sorted(path for path in ROOT.rglob("*.py") if not path.name.startswith("__"))
 LINES = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
 FILES = {".".join(("lit_metanas", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
-TREES = {
-    name.removesuffix(".__init__"): ast.parse(path.read_text(encoding="utf-8"))
-    for name, path in FILES.items()
-    if not name.endswith("__main__")
-}
 PACKAGES = {name.removesuffix(".__init__") for name in FILES if name.endswith(".__init__")}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The syntax of each module, which takes seconds to read."""
+    files = {name.removesuffix(".__init__"): path for name, path in FILES.items() if not name.endswith("__main__")}
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in files.items()}
 
 
 def test_there_are_not_many_modules():
@@ -62,7 +65,7 @@ def bound(node: ast.stmt) -> list[str]:
 
 def test_a_public_name_stands_once():
     places: dict[str, list[str]] = {}
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in tree.body:
             for name in bound(node):
                 if not name.startswith("_"):
@@ -99,9 +102,9 @@ def forbidden(tree: ast.Module, package: str) -> list[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_earlier_ones_only(room):
-    modules = [name for name in TREES if name.split(".")[1:2] == [room]]
+    modules = [name for name in trees() if name.split(".")[1:2] == [room]]
     assert len(modules) > 1
-    late = {name: found for name in modules if (found := forbidden(TREES[name], package_of(name)))}
+    late = {name: found for name in modules if (found := forbidden(trees()[name], package_of(name)))}
     assert not late
 
 
@@ -130,11 +133,12 @@ def test_a_late_import_is_found(line):
 
 def test_no_modules_import_each_other():
     used: dict[str, set[str]] = {}
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         found = {
-            f"{base}.{name}" if f"{base}.{name}" in TREES else base for base, name in imported(tree, package_of(module))
+            f"{base}.{name}" if f"{base}.{name}" in trees() else base
+            for base, name in imported(tree, package_of(module))
         }
-        used[module] = found & TREES.keys()
+        used[module] = found & trees().keys()
     # A face's names are loaded with the package that it is of, and the root's at their first use.
     used["lit_metanas"] = set()
     list(graphlib.TopologicalSorter(used).static_order())  # raises CycleError, which names the modules
@@ -142,7 +146,7 @@ def test_no_modules_import_each_other():
 
 def defined(module: str, name: str) -> tuple[str, str] | None:
     """Where a class that a module knows by a name is defined; None if not in this package."""
-    tree = TREES.get(module)
+    tree = trees().get(module)
     if tree is None:
         return None
     if any(isinstance(node, ast.ClassDef) and node.name == name for node in tree.body):
@@ -156,14 +160,14 @@ def defined(module: str, name: str) -> tuple[str, str] | None:
 
 def depth(module: str, name: str) -> int:
     """How many classes of this package one on top of the other a class is, itself included."""
-    (node,) = (node for node in TREES[module].body if isinstance(node, ast.ClassDef) and node.name == name)
+    (node,) = (node for node in trees()[module].body if isinstance(node, ast.ClassDef) and node.name == name)
     names = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
     bases = [defined(module, base.id) for base in names if isinstance(base, ast.Name)]
     return 1 + max((depth(*base) for base in bases if base), default=0)
 
 
 def test_inheritance_is_shallow():
-    classes = [(m, node.name) for m, tree in TREES.items() for node in tree.body if isinstance(node, ast.ClassDef)]
+    classes = [(m, node.name) for m, tree in trees().items() for node in tree.body if isinstance(node, ast.ClassDef)]
     depths = {one: depth(*one) for one in classes}
     assert max(depths.values()) > 1
     assert {one: found for one, found in depths.items() if found > LEVELS} == {}

@@ -1,10 +1,7 @@
 """Recordings of several seconds, of other formats and rates: from the files to the script of an export."""
 
 import csv
-import json
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from exported_script import answers
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -52,9 +50,7 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
     assert all(row["class"] in row["file"] for row in rows)
     files = [f"late/high/{number}.{suffix}" for number, suffix in enumerate(("ogg", "mp3", "aiff", "wav"))]
     exported = lm.load("out")
-    done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
-    by_script = [json.loads(line) for line in done.stdout.splitlines()]
-    found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])
+    found = torch.tensor([[row[name] for name in exported.classes] for row in answers("out/predict.py", *files)])
     torch.testing.assert_close(found, exported.predict(files), atol=1e-4, rtol=0)
 
 
@@ -76,6 +72,5 @@ def test_long_sounds_are_heard_in_windows(tmp_path: Path, monkeypatch: pytest.Mo
     files = [f"long/{name}/5.wav" for name in ("high", "low")]
     found = lm.load("out").predict(files)
     assert found.argmax(1).tolist() == [0, 1]
-    done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
-    by_script = [[row["high"], row["low"]] for row in map(json.loads, done.stdout.splitlines())]
+    by_script = [[row["high"], row["low"]] for row in answers("out/predict.py", *files)]
     torch.testing.assert_close(torch.tensor(by_script), found, atol=1e-4, rtol=0)

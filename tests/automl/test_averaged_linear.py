@@ -1,9 +1,6 @@
 """A linear model that is averaged with networks for texts, which may read them in another way."""
 
-import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +11,7 @@ import pytest
 import tokenizers
 import torch
 from auto_toys import interrupt, no_search, same_weights
+from exported_script import answers
 
 import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_models
@@ -89,10 +87,9 @@ def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good:
     with torch.no_grad():
         torch.testing.assert_close(lm.load(tmp_path / "out").predict(asked), torch.tensor(rows), atol=1e-5, rtol=0)
     (tmp_path / "new.txt").write_text("\n".join(asked))
-    script = [sys.executable, str(tmp_path / "out" / "predict.py"), str(tmp_path / "new.txt")]
-    answers = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
-    for answer, row in zip(answers, found.predict(asked), strict=True):
-        assert json.loads(answer) == pytest.approx(row, abs=1e-5)
+    said = answers(tmp_path / "out" / "predict.py", tmp_path / "new.txt")
+    for answer, row in zip(said, found.predict(asked), strict=True):
+        assert answer == pytest.approx(row, abs=1e-5)
 
 
 def test_the_mean_is_that_of_both_scores() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import pickle
-import subprocess
-import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exported_script import answers
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
@@ -75,9 +74,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert exported.objective.cuts != (0.5,) * 3
     assert exported.show(toys(80, 1)[0]) == [row["labels"] for row in rows]
     for model in ("model.pt2", "model.onnx"):
-        command = [sys.executable, "model/predict.py", "new.csv", "--model", model]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-        for line, row in zip(map(json.loads, done.stdout.splitlines()), rows, strict=True):
+        for line, row in zip(answers("model/predict.py", "new.csv", "--model", model), rows, strict=True):
             assert "; ".join(line.pop("labels")) == row["labels"].replace("–", "")
             assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
     table(Path("new.csv"), 80, 1, columns=True)

@@ -238,7 +238,7 @@ def test_what_does_not_fit_is_refused(pictures: Path, teacher: Path, tmp_path: P
         (ValueError, "There are no new examples in '.*empty'", teacher, pictures, {"unlabelled": tmp_path / "empty"}),
         (ValueError, "There are no unlabelled images", teacher, pictures, {"unlabelled": []}),
         (ValueError, "There are no unlabelled images but those", teacher, task, {"unlabelled": task.test.inputs}),
-        (ValueError, "No network of .* is within max_size = 2,000", teacher, pictures, {"max_size": "2kB"}),
+        (ValueError, "No network of .* is within max_parameters = 10", teacher, pictures, {"max_parameters": 10}),
     ]
     for kind, sentence, model, data, more in refused:
         with pytest.raises(kind, match=sentence):

@@ -13,25 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from file_kinds import KINDS, Hostile, Kind
+from file_kinds import KINDS, Hostile, Kind, good
 from PIL import Image
 
 FLIPS = 25
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """A good file's content, by the kind's name."""
-    made: dict[str, bytes] = {}
-
-    def content(name: str) -> bytes:
-        if name not in made:
-            path = tmp_path_factory.mktemp("good") / KINDS[name].name
-            KINDS[name].write(path)
-            made[name] = path.read_bytes()
-        return made[name]
-
-    return content
 
 
 def hostile_checkpoint(path: Path) -> None:
@@ -120,7 +105,7 @@ def assert_sentence(text: str, path: Path) -> None:
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_damaged_file_gets_one_sentence_and_stays_as_it_is(
-    name: str, damage: str, good: Callable[[str], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if (name, damage) in (("image", "a picture"), ("study", "empty")):
         pytest.skip("this is a good file of this kind")
@@ -136,9 +121,7 @@ def test_a_damaged_file_gets_one_sentence_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_flipped_bit_gets_one_sentence_or_changes_nothing(
-    name: str, good: Callable[[str], bytes], tmp_path: Path
-) -> None:
+def test_a_flipped_bit_gets_one_sentence_or_changes_nothing(name: str, tmp_path: Path) -> None:
     path = tmp_path / KINDS[name].name
     path.write_bytes(good(name))
     whole = KINDS[name].read(path)

@@ -11,28 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from file_kinds import KINDS, Kind
+from file_kinds import KINDS, Kind, good
 from fuzz_tools import CASES, Case, cases, edited, edited_bytes, ending
 from hypothesis import given
 from pickle_steps import pickled
 
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.records import write_architectures, write_record_lines, write_results
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """A good file's content, by the kind's name."""
-    made: dict[str, bytes] = {}
-
-    def content(name: str) -> bytes:
-        if name not in made:
-            path = tmp_path_factory.mktemp("good") / KINDS[name].name
-            KINDS[name].write(path)
-            made[name] = path.read_bytes()
-        return made[name]
-
-    return content
 
 
 def read(kind: Kind, content: bytes, home: Path) -> tuple[str, Any]:
@@ -46,7 +31,7 @@ def read(kind: Kind, content: bytes, home: Path) -> tuple[str, Any]:
 @pytest.mark.parametrize("name", KINDS)
 @cases(12, 800)
 @given(random=CASES)
-def test_bytes(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
+def test_bytes(name: str, random: Case, canary: Path) -> None:
     content = good(name)
     for _ in range(random.choice([1, 1, 3])):
         content = edited_bytes(random, content)
@@ -59,7 +44,7 @@ JSON = ["results", "architectures", "record lines", "history"]
 @pytest.mark.parametrize("name", JSON)
 @cases(30, 4000)
 @given(random=CASES)
-def test_json(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
+def test_json(name: str, random: Case, canary: Path) -> None:
     document, told = edited(random, json.loads(good(name)))
     content = json.dumps(document).encode()
     how, found = read(KINDS[name], content, canary)
@@ -127,14 +112,14 @@ def npz(random: Case, content: bytes) -> bytes:
 @pytest.mark.parametrize("name", ["omniglot", "NAS-Bench-201"])
 @cases(40, 5000)
 @given(random=CASES)
-def test_arrays(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
+def test_arrays(name: str, random: Case, canary: Path) -> None:
     read(KINDS[name], npz(random, good(name)), canary)
 
 
 @pytest.mark.parametrize("name", ["NATS-Bench", "NAS-Bench-Graph"])
 @cases(80, 10_000)
 @given(random=CASES)
-def test_pickles(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
+def test_pickles(name: str, random: Case, canary: Path) -> None:
     if name == "NATS-Bench":
         content = bz2.compress(pickled(random, bz2.decompress(good(name))))
     else:

@@ -3,14 +3,13 @@
 import csv
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from exported_script import answers
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -167,9 +166,7 @@ def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
     assert all(row["class"] in row["row"] for row in rows)
     files = [row["row"] for row in rows[::9]]
     exported = lm.load("out")
-    done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
-    by_script = [json.loads(line) for line in done.stdout.splitlines()]
-    found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])
+    found = torch.tensor([[row[name] for name in exported.classes] for row in answers("out/predict.py", *files)])
     torch.testing.assert_close(found, exported.predict(files), atol=1e-5, rtol=0)
     series, labels = waves(6, seed=3)
     assert [exported.classes[place] for place in exported.predict(series).argmax(1)] == labels

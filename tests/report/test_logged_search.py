@@ -2,7 +2,6 @@
 
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -152,14 +151,3 @@ def test_coordinates_have_what_differs_and_need_plotly(monkeypatch):
     assert (list(width.values), list(width.ticktext)) == ([1, 0], ["8", "–"])
     monkeypatch.setattr(results, "find_spec", lambda name: None)
     assert draw_coordinates([record]) is None
-
-
-def test_without_the_option_nothing_of_wandb_is_imported():
-    lines = [
-        "import sys, torch, lit_metanas as lm",
-        "data = torch.rand(40, 1, 8, 8), ['a', 'b'] * 20",
-        f"lm.auto(data, flops={FLOPS}, space=lm.LayeredSpace(widths=(4,), depths=(1,)), progress=False, workers=1)",
-        "assert not {'wandb', 'plotly'} & {*sys.modules}",
-    ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

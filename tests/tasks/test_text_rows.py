@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from exported_script import answers
 from written_tables import write
 
 import lit_metanas as lm
@@ -200,9 +199,6 @@ def test_a_search_learns_what_text_and_columns_say_together(
     made = read_preprocessing(exported)
     torch.testing.assert_close(torch.tensor(encoded_rows(Path(path), exported)), made.encode(new))
     for program in ("model.pt2", "model.onnx"):
-        command = [sys.executable, "model/predict.py", path, "--model", program]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        for line, row in zip(lines, wanted.tolist(), strict=True):
-            answer = json.loads(line)
+        for answer, row in zip(answers("model/predict.py", path, "--model", program), wanted.tolist(), strict=True):
             shown = [answer["prediction"]] if numbers else [answer[name] for name in found.classes]
             assert shown == pytest.approx(row, rel=1e-3)

@@ -3,13 +3,12 @@
 import json
 import math
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from exported_script import answers
 
 import lit_metanas as lm
 
@@ -108,9 +107,7 @@ def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
     assert loaded.show(images) == said
     np.save(tmp_path / "inputs.npy", images.numpy())
     for model in ("model.pt2", "model.onnx"):
-        command = [sys.executable, "predict.py", "inputs.npy", "--model", model]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        rows = answers(tmp_path / "predict.py", tmp_path / "inputs.npy", "--model", model)
         assert [row["a"] for row in rows] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
         assert [next(iter(row)) for row in rows] == said  # the prediction comes first, however probable it is
     plain = lm.Classification(2)

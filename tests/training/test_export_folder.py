@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -11,11 +10,11 @@ import subprocess
 import sys
 import wave
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import exported_script
 import numpy as np
 import pytest
 import torch
@@ -70,9 +69,7 @@ def answers(*files: str, lines: int = 145, onnx: bool = True) -> Iterator[list[A
     assert len(script.splitlines()) <= lines
     assert "lit_metanas" not in script
     for model in ("model.pt2", "model.onnx")[: 1 + onnx]:
-        with redirect_stdout(io.StringIO()) as said, patch.object(sys, "argv", ["", *files, "--model", model]):
-            runpy.run_path("out/predict.py", run_name="__main__")
-        yield [json.loads(line) for line in said.getvalue().splitlines()]
+        yield exported_script.answers("out/predict.py", *files, "--model", model)
 
 
 def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
