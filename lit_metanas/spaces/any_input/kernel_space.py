@@ -76,7 +76,7 @@ class KernelNetwork(RidgeNetwork):
     def look_at(self, inputs: Tensor, generator: torch.Generator) -> None:
         """Take the first rows, which are in a drawn order, and measure their distances."""
         drawn = inputs[: len(self.rows)].to(self.rows)
-        self.rows.zero_()[: len(drawn)] = drawn  # the others, if there are any, weigh nothing
+        self.rows.copy_(drawn[torch.arange(len(self.rows)) % len(inputs)])  # several times, if there are fewer
         distances = torch.pdist(drawn[:MEASURED_ROWS].double())
         known = distances[distances > 0]
         if len(known):
