@@ -133,7 +133,7 @@ class LinearTrainings:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
         flops = self._estimator.cost(architecture, 1.0).flops
         if self.solved is not None:
-            return flops + self.solved.uncounted_flops(self.examples)
+            return flops + self.solved.uncounted_flops(architecture, self.views.usual.task.shape, self.examples)
         steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
         return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
 

@@ -1,6 +1,6 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import LinearSpace, NGramSpace, PatchSpace, RocketSpace, default_space
+from lit_metanas.spaces.any_input import KernelSpace, LinearSpace, NGramSpace, PatchSpace, RocketSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, ENASMacro, MetaNASCell
@@ -31,6 +31,7 @@ __all__ = [
     "Encoding",
     "Gate",
     "GridSpace",
+    "KernelSpace",
     "LayeredSpace",
     "LinearSpace",
     "MLPSpace",

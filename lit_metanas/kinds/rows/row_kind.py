@@ -25,6 +25,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
+from lit_metanas.spaces import KernelSpace
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
@@ -52,7 +53,13 @@ class RowKind(Kind):
     recipe: ClassVar = {"weight_decay": 0.1}
     preprocessing_class: ClassVar[type[Columns | TextRows]] = Columns
     own_options: ClassVar = ("test_by",)
-    features: ClassVar[Mapping[str, str]] = {"coarse": "the columns", "fine": "the columns and their squares"}
+    features: ClassVar[Mapping[str, str]] = {
+        "600": "the columns and their likeness to 600 rows",
+        "100": "the columns and their likeness to 100 rows",
+        "0": "the columns",
+    }
+    linear_space = KernelSpace
+    averages_linear = True
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of labels that repeat, and columns of which none holds sentences."""

@@ -1,6 +1,7 @@
 """What holds for all kinds of input: linear models, and the default space of each."""
 
 from lit_metanas.spaces.any_input.default_space import LINEAR_SPACES, default_space, linear_space_of
+from lit_metanas.spaces.any_input.kernel_space import KernelSpace
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
 from lit_metanas.spaces.any_input.patch_space import PatchSpace
@@ -9,6 +10,7 @@ from lit_metanas.spaces.any_input.solved_models import SolvedModels
 
 __all__ = [
     "LINEAR_SPACES",
+    "KernelSpace",
     "LinearSpace",
     "NGramSpace",
     "PatchSpace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
+from lit_metanas.spaces.any_input.kernel_space import KernelSpace
 from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
 from lit_metanas.spaces.any_input.patch_space import PatchSpace
@@ -16,7 +17,7 @@ from lit_metanas.spaces.space import SearchSpace
 
 LINEAR_SPACES: Mapping[frozenset[str], type[SearchSpace]] = {
     frozenset(choice.name for choice in space().choices): space
-    for space in (LinearSpace, NGramSpace, PatchSpace, RocketSpace)
+    for space in (KernelSpace, LinearSpace, NGramSpace, PatchSpace, RocketSpace)
 }
 """The spaces of linear models by the names of their choices."""
 

@@ -64,10 +64,9 @@ class NGramSpace(SolvedModels, SearchSpace):
         """The passes of a training on so many examples."""
         return max(2, min(PASSES, MOST_VISITS // examples))
 
-    @classmethod
-    def uncounted_flops(cls, examples: int) -> int:
+    def uncounted_flops(self, architecture: Architecture, shape: Shape, examples: int) -> int:
         """That of the steps, each of a few small operations."""
-        return 100_000 * cls.passes(examples) * examples
+        return 100_000 * self.passes(examples) * examples
 
     def network(self, architecture: Architecture, shape: Shape, way: int) -> NGramNetwork:
         """See ``SolvedModels``."""

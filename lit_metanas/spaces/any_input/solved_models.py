@@ -64,8 +64,7 @@ class SolvedModels:
         """The passes of a training on so many examples."""
         return 1
 
-    @classmethod
-    def uncounted_flops(cls, examples: int) -> int:
+    def uncounted_flops(self, architecture: Architecture, shape: Shape, examples: int) -> int:
         """The time of a training on so many examples, in FLOPs, besides those that are counted."""
         raise NotImplementedError
 
@@ -138,16 +137,22 @@ FEATURES_AT_ONCE = 8
 
 
 class RidgeModels(SolvedModels):
-    """What spaces of ridge regressions have in common."""
+    """What spaces of ridge regressions have in common.
+
+    Attributes:
+        speed_of_equations: FLOPs of equations, float64, in the time of one FLOP of a network for such inputs.
+    """
 
     decays = (1.0,)
+    speed_of_equations: ClassVar[int] = 5
 
-    @classmethod
-    def uncounted_flops(cls, examples: int) -> int:
-        """That of the equations, with about 10,000 features."""
-        # Matrices of float64 take a fifth of the time that steps of networks with as many FLOPs take.
-        number = min(examples, MOST_SOLVED)
-        return (2 * 10_000 * number**2 + 10 * number**3) // 5
+    def uncounted_flops(self, architecture: Architecture, shape: Shape, examples: int) -> int:
+        """That of the equations."""
+        with torch.device("meta"):
+            features = self.network(architecture, shape, 1).head.in_features
+        solved = min(examples, features, MOST_SOLVED)
+        others = max(min(examples, MOST_SOLVED), features) if features > MOST_SOLVED else max(examples, features)
+        return (2 * others * solved**2 + 10 * solved**3) // self.speed_of_equations
 
 
 class RidgeNetwork(SolvedNetwork):
