@@ -1,12 +1,13 @@
-"""The cores of a processor that this process may use."""
+"""The cores of a processor that this process may use, and processes that end with the one that started them."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator
-from multiprocessing import current_process
+from multiprocessing import current_process, parent_process
 from pathlib import Path
+from threading import Thread
 
 # Environment variable: the number of processes that share the cores, as `run` sets it for its steps.
 SHARED_BY = "LIT_METANAS_PROCESSES"
@@ -45,6 +46,18 @@ def own_cores() -> int:
 def shared_by(processes: int) -> dict[str, str]:
     """The variables by which a process knows that it is one of so many that share the cores of this one."""
     return {SHARED_BY: str(processes * max(1, _positive(os.environ.get(SHARED_BY))))}
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it ends, even by a signal that cannot be caught."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def control_groups() -> Iterator[Path]:

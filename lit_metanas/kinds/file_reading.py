@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import warnings
@@ -14,9 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import ceil, floor, inf
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.example_memory import ExampleMemory
-from lit_metanas.io.cores import own_cores
+from lit_metanas.io.cores import end_with_parent, own_cores
 from lit_metanas.io.text import first_few, writable
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import warn_of_data
@@ -159,15 +157,8 @@ def _begin() -> None:
     """Begin a process: signals come to all, and the main one ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)  # others do not survive a fork
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _tried(read: FileReader, files: Sequence[Path]) -> list[_Found]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
 import sys
@@ -16,13 +15,12 @@ from contextvars import ContextVar
 from multiprocessing.connection import Connection, wait
 from numbers import Integral
 from pathlib import Path
-from threading import Thread
 from time import perf_counter
 from typing import Any, Generic, Self, TypeVar
 
 import torch
 
-from lit_metanas.io.cores import own_cores
+from lit_metanas.io.cores import end_with_parent, own_cores
 from lit_metanas.io.text import short_value
 from lit_metanas.training.trainers import MOST_PROCESSES
 
@@ -270,7 +268,7 @@ def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _pool.set(None)
     torch.set_num_threads(1)
     torch.set_default_dtype(dtype)
@@ -283,13 +281,6 @@ def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
     seconds = perf_counter() - begin
     reissued = [(each.message, each.category, each.filename, each.lineno) for each in warned]
     pipe.send_bytes(pickle.dumps((found, error, seconds, reissued)))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _sendable(error: BaseException) -> BaseException:
