@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, islice
-from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
-from lit_metanas.automl.budget_plan import EPOCHS_OF_A_TRIAL, BudgetPlan, rounded
+from lit_metanas.automl.budget_plan import BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.reading.input_variants import joined
@@ -27,17 +26,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import judge
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
-# Weight decays of linear models to choose from, those first that gain most on validation parts of texts and rows.
-LINEAR_DECAYS = (0.3, 3.0, 0.01)
-
-# Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass.
-LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
-
-LINEAR_RATE = 1e-2  # learning rate of linear models
-
-# A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary.
-FLOPS_OF_A_PARAMETER = 10
-
 
 class LinearTrainings:
     """The short trainings of linear models, on the same examples as the networks of the search.
@@ -51,20 +39,9 @@ class LinearTrainings:
         assert job.linear_variants is not None
         self.variants, self.kind, self.share = job.linear_variants, job.kind, plan.shares.linear
         self.examples = examples = len(self.variants.usual.task.train)
-        space, batch = self.variants.space, Recipe().batch_size
-        epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
-        self.decays: Sequence[float] = LINEAR_DECAYS
-        self.solved: SolvedModels | None = None
-        self.tried: int | None = None
-        if isinstance(space, SolvedModels):
-            self.solved, self.decays, self.tried = space, space.decays, space.tried
-            epochs = space.passes(examples)
-        self.recipe = Recipe(
-            epochs=epochs,
-            batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
-            learning_rate=LINEAR_RATE,
-            inherit=False,
-        )
+        assert isinstance(self.variants.space, SolvedModels)  # by the kind's ``linear_space``
+        self.models: SolvedModels = self.variants.space
+        self.recipe = Recipe(epochs=self.models.passes(examples), inherit=False)
         self._choice, known = self.variants.changes(self.variants.usual), self.variants.labels
         if self.kind.linear_view in known:
             self._choice = {PREPROCESSING: self.kind.linear_view}
@@ -87,9 +64,9 @@ class LinearTrainings:
 
     def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
         """The trainings of the first steps; a failed one gives None."""
-        scored, first = list[Candidate](), self.decays[0]
+        scored, (first, *further) = list[Candidate](), self.models.decays
         steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        steps += ((None, decay) for decay in self.decays[1:])
+        steps += ((None, decay) for decay in further)
         for architecture, decay in steps[:number]:
             if architecture is None and not scored:
                 return
@@ -104,8 +81,7 @@ class LinearTrainings:
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
             variant, cost = self.variants.of(self._choice), score.cost
-            fields: dict[str, RecipeValue] = {"learning_rate": LINEAR_RATE, "weight_decay": decay}
-            fields |= self.variants.changes(variant)
+            fields: dict[str, RecipeValue] = {"weight_decay": decay, **self.variants.changes(variant)}
             found = SearchOutcome(architecture, score.weights, SearchRecord(variant.task.id), recipe=fields)
             (label,) = architecture.values()
             recipe = replace(self.recipe, weight_decay=decay)
@@ -116,26 +92,23 @@ class LinearTrainings:
     def _models(self) -> Sequence[Architecture]:
         """The models that are within the limits, as many of them as are tried."""
         known, refusal = self.variants.space.architectures(), self.variants.refusal
-        return [*islice((one for one in known if refusal(one, self._choice) is None), self.tried)]
+        return [*islice((one for one in known if refusal(one, self._choice) is None), self.models.tried)]
 
     def _needed(self, epoch: float) -> Sequence[float]:
         """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
         flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
         times = [*map(self._time, self._models)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = (len(self.decays) - 1) * bool(self._models)
+        further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
         steps = ((time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True))
         return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
 
     def _time(self, architecture: Architecture) -> float:
-        """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
+        """The time of a training on the train part, in FLOPs: those that are counted, and those of the equations."""
         flops = self._estimator.cost(architecture, 1.0).flops
-        if self.solved is not None:
-            return flops + self.solved.uncounted_flops(architecture, self.views.usual.task.shape, self.examples)
-        steps = self.recipe.epochs * ceil(self.examples / self.recipe.batch_size)
-        return flops + FLOPS_OF_A_PARAMETER * steps * self._estimator.measures["parameters"](architecture)
+        return flops + self.models.uncounted_flops(architecture, self.variants.usual.task.shape, self.examples)
 
     @property
     def examples_ratio(self) -> float:

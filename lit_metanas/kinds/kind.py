@@ -21,7 +21,8 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.kinds.file_reading import Source
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
-from lit_metanas.spaces import LinearSpace, SearchSpace, default_space
+from lit_metanas.spaces import KernelSpace, SearchSpace, default_space
+from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
@@ -118,7 +119,7 @@ class Kind(ABC):
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
-    linear_space: ClassVar[type[SearchSpace]] = LinearSpace
+    linear_space: ClassVar[type[SolvedModels]] = KernelSpace
     most_linear: ClassVar[float] = inf
     linear_view: ClassVar[str] = ""
     preprocessing_class: ClassVar[type[Preprocessing] | None] = None

@@ -1,6 +1,6 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import KernelSpace, LinearSpace, NGramSpace, PatchSpace, RocketSpace, default_space
+from lit_metanas.spaces.any_input import KernelSpace, NGramSpace, PatchSpace, RocketSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, ENASMacro, MetaNASCell
@@ -33,7 +33,6 @@ __all__ = [
     "GridSpace",
     "KernelSpace",
     "LayeredSpace",
-    "LinearSpace",
     "MLPSpace",
     "MetaNASCell",
     "Mixture",

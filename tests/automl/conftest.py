@@ -1,13 +1,12 @@
 """A small space."""
 
 import pytest
-from plain_pixels import PlainPixels
-from torch import nn
+from plain_pixels import PlainPixelSpace
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
-from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.kinds.images.image_kind import ImageKind
+from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.training import precision
 
 
@@ -31,16 +30,8 @@ def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def plain_linear_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear models of images are of average pixels, are trained step by step, and are not averaged with networks."""
-    rows = lm.spaces.LinearSpace.body
-
-    def body(self: lm.spaces.LinearSpace, shape: lm.Shape, build: lm.Builder) -> nn.Module:
-        if isinstance(found := as_shape(shape), lm.ImageShape):
-            return PlainPixels(build, self.details, found)
-        return rows(self, shape, build)
-
-    monkeypatch.setattr(lm.spaces.LinearSpace, "body", body)
-    monkeypatch.setattr(lm.spaces.LinearSpace, "shapes", (lm.ImageShape, lm.RowShape))
-    monkeypatch.setattr(ImageKind, "linear_space", lm.spaces.LinearSpace)
+    """Linear models of images are of average pixels, and are not averaged with networks."""
+    monkeypatch.setitem(LINEAR_SPACES, frozenset({"detail"}), PlainPixelSpace)
+    monkeypatch.setattr(ImageKind, "linear_space", PlainPixelSpace)
     monkeypatch.setattr(ImageKind, "features", {"coarse": "average pixels", "fine": "average pixels and edges"})
     monkeypatch.setattr(ImageKind, "averages_linear", False)

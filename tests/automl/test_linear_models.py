@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import paced
+from plain_pixels import PlainPixelSpace
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
 from lit_metanas.automl.budget_plan import FRONT_POINTS, BudgetPlan
 from lit_metanas.automl.candidates import Candidate, best_of
-from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearTrainings
+from lit_metanas.automl.linear_models import LinearTrainings
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
@@ -30,6 +31,7 @@ from lit_metanas.training.child import training_cost
 Arrays = tuple[np.ndarray, list[str]]
 Texts = tuple[list[str], list[str]]
 SHORT = (1e8, 2.7e8)
+DECAYS = PlainPixelSpace.decays
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +121,7 @@ def test_the_best_is_the_first_of_the_highest_score_or_a_mean_that_none_clearly_
 
 def test_a_linear_model_is_taken_if_it_is_better(sides: Arrays) -> None:
     result = call(sides)
-    assert (result.space, result.record.space, result.images) == ("LinearSpace", "LayeredSpace", (48, 12))
+    assert (result.space, result.record.space, result.images) == ("PlainPixelSpace", "LayeredSpace", (48, 12))
     assert result.test_accuracy > 0.9
     assert result.val_score > max(0.8, result.record.best.value)
     assert result.parameters == (8 * 8 + 6 * 6 * 8 + 1) * 2
@@ -169,7 +171,7 @@ def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arra
     found = call(sides, **given)
     assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
     assert 1 < len(found.front) <= FRONT_POINTS
-    linear = [one for one in found.front if one.space == "LinearSpace"]
+    linear = [one for one in found.front if one.space == "PlainPixelSpace"]
     assert len(linear) == 2 < len(found.front)
     assert found.val_score == max(one.val_score for one in found.front)
     sentences = found.linear_model.split("; ")
@@ -185,7 +187,7 @@ def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arra
         exported = lm.load(tmp_path / "out" / "front" / name)
         inputs = torch.from_numpy(sides[0][:3, None])
         torch.testing.assert_close(exported.predict(inputs), one.objective.values(one.network(inputs)))
-    assert "LinearSpace: detail" in (tmp_path / "out" / "front" / "front.md").read_text()
+    assert "PlainPixelSpace: detail" in (tmp_path / "out" / "front" / "front.md").read_text()
     for again in (call(sides, **given), call(sides, found.budget, pareto="flops")):
         told = [[(one.space, one.architecture, one.val_score) for one in each.front] for each in (again, found)]
         assert told[0] == told[1]
@@ -222,7 +224,7 @@ def test_an_interrupt_leaves_a_linear_model_that_is_better(
         spaces.clear()
         patched.setattr(TrainingEstimator, "__call__", stop)
         stopped = call(sides, output=tmp_path)
-    assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
+    assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "PlainPixelSpace", 1.0)
     assert stopped.linear_model.endswith("%: the linear model was taken")
     goes_on = call(sides, output=tmp_path)
     assert (goes_on.stopped, goes_on.linear_model, goes_on.budget) == (False, whole.linear_model, whole.budget)
@@ -237,7 +239,7 @@ def test_the_network_is_taken_if_the_last_training_of_the_linear_model_fails(
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         cost = plain(child, *args, **more)
-        if child.space.name == "LinearSpace":
+        if child.space.name == "PlainPixelSpace":
             if failure is not None:
                 raise failure
             child.network.head.weight.data[0] = torch.inf  # type: ignore[union-attr, index]
@@ -282,13 +284,13 @@ def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest(
 
     def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         found = plain(self, architecture, **more)
-        linear = self.space.name == "LinearSpace"
+        linear = self.space.name == "PlainPixelSpace"
         costs.extend([] if linear else [found.cost.flops])
         return lm.estimators.Score(1.0 if linear else 0.5, found.cost, found.weights)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
     result = call(sides, (1e8, 2e9))
-    assert result.space == "LinearSpace"
+    assert result.space == "PlainPixelSpace"
     assert costs[-2:] == [pytest.approx(1e9, rel=0.1), pytest.approx(0.8e9, rel=0.1)]
     assert 0.85 * 2e9 < result.training_cost.flops <= 2e9
 
@@ -300,14 +302,14 @@ def test_a_network_that_is_still_behind_is_trained_on_for_as_long_as_pays(
     plain = TrainingEstimator.__call__
 
     def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
-        linear = self.space.name == "LinearSpace"
+        linear = self.space.name == "PlainPixelSpace"
         epochs.extend([] if linear else [self.recipe.epochs])
         if self.recipe.epochs == longest:
             return lm.estimators.Score(0.5, lm.Cost())
         return lm.estimators.Score(1.0 if linear else 0.5, plain(self, architecture, **more).cost)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
-    assert call(sides, (1e8, 1e12)).space == "LinearSpace"
+    assert call(sides, (1e8, 1e12)).space == "PlainPixelSpace"
     assert epochs[-2:] == [longest, longest]
 
 
@@ -333,15 +335,15 @@ def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatc
 
 
 def test_features_are_compared_first_and_then_weight_decays_within_limits(sides: Arrays) -> None:
-    task, most = lm.task_from_arrays(*sides), 2 + len(LINEAR_DECAYS) - 1
+    task, most = lm.task_from_arrays(*sides), 2 + len(DECAYS) - 1
     whole = trainings(task, "images")
     assert whole.affordable(1e12, epoch=0) == most
     best, found, _ = trained(whole, 9)
     assert best is not None
-    assert [one.recipe.weight_decay for one in found if one] == [LINEAR_DECAYS[0], *LINEAR_DECAYS]
+    assert [one.recipe.weight_decay for one in found if one] == [DECAYS[0], *DECAYS]
     one, found, _ = trained(trainings(task, "images", max_parameters=200), 9)
     assert one is not None
-    assert (one.found.architecture["detail"], len(found)) == ("coarse", len(LINEAR_DECAYS))
+    assert (one.found.architecture["detail"], len(found)) == ("coarse", len(DECAYS))
     none = trainings(task, "images", max_parameters=20)
     assert none.affordable(1e12, epoch=0) == 0
     assert [[*models.train(number)] for models, number in ((none, 9), (whole, 0))] == [[], []]

@@ -11,8 +11,8 @@ from lit_metanas.spaces import (
     Architecture,
     ChoiceSpace,
     EncoderDecoderSpace,
+    KernelSpace,
     LayeredSpace,
-    LinearSpace,
     MLPSpace,
     SequenceSpace,
 )
@@ -103,9 +103,9 @@ def test_a_network_without_layers_and_a_linear_model_are_told():
     assert shown == ["input", "rows of 13", "numbers", "no layers: linear", "depth 0", "classifier", "3 outputs"]
     number = texts(draw_architecture(Architecture({"depth": "0"}), space=MLPSpace, shape=RowShape(13), outputs=1))
     assert number[-2:] == ["output", "1 output"]
-    linear = Architecture({"detail": "fine"})
-    assert texts(draw_architecture(linear, space=LinearSpace)) == [
-        "input", "detail: fine", "linear model", "classifier"
+    linear = Architecture({"rows": "100"})
+    assert texts(draw_architecture(linear, space=KernelSpace)) == [
+        "input", "rows: 100", "linear model", "classifier"
     ]  # fmt: skip
     both = draw_architecture(Architecture({"depth": "1", "operation": "gru"}), space=SequenceSpace, linear=linear)
     assert [texts(both).count(text) for text in ("gru", "linear model", "classifier", "mean")] == [1, 1, 2, 1]

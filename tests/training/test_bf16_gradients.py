@@ -32,7 +32,6 @@ FAMILIES: dict[str, tuple[SearchSpace, Shape, float]] = {
     "nas-bench-101": (lm.spaces.NASBench101(vertices=4, channels=8, stacks=1, cells=1), GREY, 0.97),
     "nas-bench-201": (lm.spaces.NASBench201(cells=1, **OPEN), GREY, 0.97),
     "grid": (lm.GridSpace(stages=(2,), depths=(1,), widths=(16,)), GREY, 0.99),
-    "linear": (lm.spaces.LinearSpace(), RowShape(7), 0.99),
     "mlp": (lm.MLPSpace(), RowShape(7), 0.99),
     "series": (lm.SequenceSpace(), SERIES, 0.99),
     "tokens": (lm.SequenceSpace(), TOKENS, 0.99),

@@ -18,8 +18,8 @@ from lit_metanas.spaces import (
     DARTSCell,
     ENASMacro,
     EncoderDecoderSpace,
+    KernelSpace,
     LayeredSpace,
-    LinearSpace,
     MetaNASCell,
     MLPSpace,
     NASBench101,
@@ -156,7 +156,7 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
         yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
     yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
-    yield LinearSpace(details=("fine",)), RowShape(5)
+    yield KernelSpace(), RowShape(5)
     for shape in (TokenShape(13, 11), TextRowShape(3, 13, 11)):
         yield NGramSpace(), shape
 

@@ -40,8 +40,9 @@ from lit_metanas.kinds.given_data import (
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.kinds.rows.row_kind import EncodedRows
-from lit_metanas.objectives import Classification, Regression, SeveralLabels
+from lit_metanas.objectives import Regression, SeveralLabels
 from lit_metanas.records.record_lines import record_file
+from lit_metanas.spaces.any_input import is_solved
 from lit_metanas.tasks.labels import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
@@ -171,8 +172,8 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             usual, variants = variants.usual.label, variants.fitting()
             if variants.usual.label != usual:
                 options.say(f"no network for {usual} is within the limits: begins with {variants.usual.label}.")
-        linear, one_answer = None, isinstance(task.goal, Classification | SeveralLabels | Regression)
-        if options.space is None and one_answer and kind.features and len(task.train) <= kind.most_linear:
+        linear = None
+        if options.space is None and is_solved(task.goal) and kind.features and len(task.train) <= kind.most_linear:
             linear = variants.in_space(kind.linear_space())
         settings = _settings(options, kind, variants, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)

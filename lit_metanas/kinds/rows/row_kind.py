@@ -25,7 +25,6 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
-from lit_metanas.spaces import KernelSpace
 from lit_metanas.tasks.labels import Labels
 from lit_metanas.tasks.task import Task
 
@@ -58,7 +57,6 @@ class RowKind(Kind):
         "100": "the columns and their likeness to 100 rows",
         "0": "the columns",
     }
-    linear_space = KernelSpace
     averages_linear = True
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -185,6 +183,7 @@ class TextRowKind(RowKind):
     preprocessing_class = TextRows
     linear_space = TextKind.linear_space
     linear_view = TextKind.linear_view
+    averages_linear = False  # an input holds no two texts
     features: ClassVar = dict.fromkeys(TextKind.features, "the columns, and tokens by tf-idf")
 
     def holds(self, task: Task) -> bool:

@@ -2,20 +2,19 @@
 
 from lit_metanas.spaces.any_input.default_space import LINEAR_SPACES, default_space, linear_space_of
 from lit_metanas.spaces.any_input.kernel_space import KernelSpace
-from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
 from lit_metanas.spaces.any_input.patch_space import PatchSpace
 from lit_metanas.spaces.any_input.rocket_space import RocketSpace
-from lit_metanas.spaces.any_input.solved_models import SolvedModels
+from lit_metanas.spaces.any_input.solved_models import SolvedModels, is_solved
 
 __all__ = [
     "LINEAR_SPACES",
     "KernelSpace",
-    "LinearSpace",
     "NGramSpace",
     "PatchSpace",
     "RocketSpace",
     "SolvedModels",
     "default_space",
+    "is_solved",
     "linear_space_of",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TextRowShape, as_shape
 from lit_metanas.spaces.any_input.kernel_space import KernelSpace
-from lit_metanas.spaces.any_input.linear_space import LinearSpace
 from lit_metanas.spaces.any_input.ngram_space import NGramSpace
 from lit_metanas.spaces.any_input.patch_space import PatchSpace
 from lit_metanas.spaces.any_input.rocket_space import RocketSpace
@@ -17,7 +16,7 @@ from lit_metanas.spaces.space import SearchSpace
 
 LINEAR_SPACES: Mapping[frozenset[str], type[SearchSpace]] = {
     frozenset(choice.name for choice in space().choices): space
-    for space in (KernelSpace, LinearSpace, NGramSpace, PatchSpace, RocketSpace)
+    for space in (KernelSpace, NGramSpace, PatchSpace, RocketSpace)
 }
 """The spaces of linear models by the names of their choices."""
 
@@ -59,4 +58,4 @@ def default_space(shape: Shape) -> SearchSpace:
 
 def linear_space_of(architecture: Mapping[str, str]) -> SearchSpace:
     """The space of a linear model, by its choices."""
-    return LINEAR_SPACES.get(frozenset(architecture), LinearSpace)()
+    return LINEAR_SPACES[frozenset(architecture)]()

@@ -19,7 +19,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import Solver
+from lit_metanas.spaces.space import SearchSpace, Solver
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
@@ -47,7 +47,7 @@ class SolvedNetwork(nn.Module):
         # learned.
 
 
-class SolvedModels:
+class SolvedModels(SearchSpace):
     """What spaces of such models have in common: there is no supernet, since models share no weights.
 
     Attributes:
@@ -97,10 +97,19 @@ class SolvedModels:
         return {name: tensor.clone() for name, tensor in child.state_dict().items()}
 
 
+def is_solved(objective: Objective) -> bool:
+    """Whether models are solved for an objective; one from outside may have another loss."""
+    return type(_goal_of(objective)) in (Classification, SeveralLabels, Regression)
+
+
+def _goal_of(objective: Objective) -> Objective:
+    return objective.goal if isinstance(objective, Distillation) else objective
+
+
 def margins_of(objective: Objective, targets: Tensor) -> tuple[Tensor, bool] | None:
     """The scores to reach, shape ``(n, outputs)``, and whether larger ones are as good; None of other objectives."""
-    goal = objective.goal if isinstance(objective, Distillation) else objective
-    if type(goal) not in (Classification, SeveralLabels, Regression):
+    goal = _goal_of(objective)
+    if not is_solved(goal):
         return None
     found = torch.tensor(objective.answers(targets), dtype=torch.float64)
     if isinstance(goal, Regression):
@@ -149,10 +158,13 @@ class RidgeModels(SolvedModels):
     def uncounted_flops(self, architecture: Architecture, shape: Shape, examples: int) -> int:
         """That of the equations."""
         with torch.device("meta"):
-            features = self.network(architecture, shape, 1).head.in_features
-        solved = min(examples, features, MOST_SOLVED)
-        others = max(min(examples, MOST_SOLVED), features) if features > MOST_SOLVED else max(examples, features)
-        return (2 * others * solved**2 + 10 * solved**3) // self.speed_of_equations
+            network = self.network(architecture, shape, 1)
+        assert isinstance(network, RidgeNetwork)
+        features = network.head.in_features
+        if features > MOST_SOLVED:
+            examples = min(examples, MOST_SOLVED)
+        small, large = sorted((examples, features))
+        return (2 * large * small**2 + 10 * small**3) // self.speed_of_equations
 
 
 class RidgeNetwork(SolvedNetwork):

@@ -18,7 +18,7 @@ from lit_metanas.automl.budget_division import Pace
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 """As torch says it."""
 
-LINEAR = ("LinearSpace", "NGramSpace")
+LINEAR = ("KernelSpace", "NGramSpace", "PlainPixelSpace")
 """The spaces of linear models."""
 
 
