@@ -39,7 +39,7 @@ class LinearTrainings:
         assert job.linear_variants is not None
         self.variants, self.kind, self.share = job.linear_variants, job.kind, plan.shares.linear
         self.examples = examples = len(self.variants.usual.task.train)
-        assert isinstance(self.variants.space, SolvedModels)  # by the kind's ``linear_space``
+        assert isinstance(self.variants.space, SolvedModels)
         self.models: SolvedModels = self.variants.space
         self.recipe = Recipe(epochs=self.models.passes(examples), inherit=False)
         self._choice, known = self.variants.changes(self.variants.usual), self.variants.labels

@@ -11,7 +11,7 @@ from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, na
 from lit_metanas.callbacks.skips import ABSENT
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.io.text import number_of
-from lit_metanas.spaces.any_input import LINEAR_SPACES, linear_space_of
+from lit_metanas.spaces.any_input import SolvedModels, linear_space_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -145,7 +145,7 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
         if not placed:
             return [_Block("depth0", [("no layers: linear", INK)])]
     if not placed:
-        name = "linear model" if issubclass(space, (*LINEAR_SPACES.values(),)) else "network"
+        name = "linear model" if issubclass(space, SolvedModels) else "network"
         return [_layer(name, common, ())]
     known = space.layer_questions
     within = {name: option for name, option in common.items() if name in known or not known}

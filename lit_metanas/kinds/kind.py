@@ -22,7 +22,6 @@ from lit_metanas.kinds.file_reading import Source
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import KernelSpace, SearchSpace, default_space
-from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
@@ -78,7 +77,7 @@ class Kind(ABC):
             first; open ones take the first label.
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the label of ``linear_space``; none has no linear models.
-        linear_space: of the linear models.
+        linear_space: of the linear models, a subclass of ``SolvedModels``.
         most_linear: examples to learn from with which linear models are tried at most.
         linear_view: the preprocessing that these features are of, if it is not the usual one; no network is tried under
             it.
@@ -119,7 +118,7 @@ class Kind(ABC):
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
-    linear_space: ClassVar[type[SolvedModels]] = KernelSpace
+    linear_space: ClassVar[type[SearchSpace]] = KernelSpace
     most_linear: ClassVar[float] = inf
     linear_view: ClassVar[str] = ""
     preprocessing_class: ClassVar[type[Preprocessing] | None] = None

@@ -101,7 +101,7 @@ def test_linear_models_alone_are_trained_if_these_alone_are_within_the_limits(
         f"the nearest has {linear:,} parameters. Raise max_parameters at least to that of the linear model."
     )
     result = call(linear)
-    assert (result.space, result.parameters, result.ensemble) == ("KernelSpace", linear, 1)
+    assert (result.space, result.parameters, result.ensemble) == ("PlainPixelSpace", linear, 1)
     assert "Linear models are, so they alone are trained." in capsys.readouterr().err
     again = call(linear)
     assert again.to_plain() == result.to_plain()

@@ -13,7 +13,7 @@ from cipher_tasks import IMAGES, Stripes, quiet_trainer, stripe_data, stripe_mod
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, linear_models
+from lit_metanas.automl import last_training
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
@@ -107,7 +107,6 @@ def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
 def test_images_are_brought_to_the_shape_of_the_start(
     usual: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
     generator = np.random.default_rng(0)
     X, y = generator.random((40, 3, 12, 10)).astype(np.float32) / 2, ["bright", "dark"] * 20
     X[::2] += 0.5

@@ -38,9 +38,8 @@ BOTH = ": both were taken"
 
 @pytest.fixture(autouse=True)
 def few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear models that are trained in a moment, next to a narrow network."""
+    """A narrow network."""
     monkeypatch.setattr(TextKind, "first", ({"operation": "conv_3", "width": "32"},))
-    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     main(["predict", "model", "new.csv"])
     told = capsys.readouterr().out
     assert "line 2: " in told
-    assert "On the 80 examples with a label: mAP 9" in told
+    assert "On the 80 examples with a label: mAP 100" in told
     with Path("predictions.csv").open() as opened:
         rows = list(csv.DictReader(opened))
     assert list(rows[0]) == ["row", "labels", *(f"p({name})" for name in NAMES)]
@@ -79,7 +79,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
             assert line == pytest.approx({name: float(row[name]) for name in line}, abs=1e-4)
     table(Path("new.csv"), 80, 1, columns=True)
     main(["predict", "model", "new.csv"])  # replaces its own table
-    assert "On the 80 examples with a label: mAP 9" in capsys.readouterr().out
+    assert "On the 80 examples with a label: mAP 100" in capsys.readouterr().out
 
     # The same call reads the finished search.
     monkeypatch.setattr(calls, "_found", None)

@@ -40,7 +40,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.spaces.any_input import linear_space_of
+from lit_metanas.spaces.any_input import LINEAR_SPACES, linear_space_of
 from lit_metanas.tasks.labels import AUTO_WEIGHT, Groups, balanced_task
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import examples_at_once
@@ -244,9 +244,10 @@ class AutoEstimator(BaseEstimator):
             if isinstance(made, JoinedTokens):
                 first, second = made.first.shape, made.second.shape
                 steps = first.steps, second.steps
-            linear, own = linear_space_of(architecture), self._space(self.kind_, first, self.objective_)
-            space = {linear.name: linear, own.name: own}.get(self.space_)
-            if space is None:
+            space = own = self._space(self.kind_, first, self.objective_)
+            if frozenset(architecture) in LINEAR_SPACES:
+                space = linear_space_of(architecture)
+            if space.name != self.space_:
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
             network = build_network(space, architecture, first, outputs, ensemble=state.get("ensemble_", 1))
             if (averaged := state.get("linear_")) is not None:

@@ -57,5 +57,7 @@ def default_space(shape: Shape) -> SearchSpace:
 
 
 def linear_space_of(architecture: Mapping[str, str]) -> SearchSpace:
-    """The space of a linear model, by its choices."""
-    return LINEAR_SPACES[frozenset(architecture)]()
+    """The space of a linear model, by its choices; ValueError if none has these."""
+    if (space := LINEAR_SPACES.get(frozenset(architecture))) is None:
+        raise ValueError(f"no linear model has the choices {', '.join(architecture)}")
+    return space()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import RowShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
 DRAWN_ROWS = (0, 100, 600)
@@ -20,7 +21,7 @@ MEASURED_ROWS = 300
 """Drawn rows whose distances are measured for that."""
 
 
-class KernelSpace(RidgeModels):
+class KernelSpace(RidgeModels, SearchSpace):
     """Ridge regressions on numbers and their likeness to drawn examples, a Gaussian of the distance.
 
     This is kernel ridge regression with a sum of three kernels and a linear one, where the drawn examples span what

@@ -14,6 +14,7 @@ from lit_metanas.inputs.shapes import PADDING, Shape, TextRowShape, TokenShape, 
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.any_input.solved_models import SolvedModels, SolvedNetwork, calibration, costs_of, margins_of
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split
 
 SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
@@ -35,7 +36,7 @@ MADE_AT_ONCE = 256
 """Examples whose values are computed together, so that what lies between takes little memory."""
 
 
-class NGramSpace(SolvedModels):
+class NGramSpace(SolvedModels, SearchSpace):
     """Linear models of the most frequent n-grams of a text, and of the numbers of its row if it is in a table.
 
     An example has each n-gram once: first words and pairs of words, then ``UNKNOWN``, then pieces, as

@@ -10,6 +10,7 @@ from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 
 DRAWN_PATCHES = (400, 100)
 """Patches that those of an image are compared with."""
@@ -30,7 +31,7 @@ SEEN_IMAGES, SEEN_PATCHES = 1000, 50_000
 """Images of which patches are taken, and the patches by which they are whitened."""
 
 
-class PatchSpace(RidgeModels):
+class PatchSpace(RidgeModels, SearchSpace):
     """Ridge regressions on the likeness of an image's patches to drawn ones, after Coates, Lee and Ng (2011).
 
     Patches of six by six pixels are drawn from the images to learn from. Each patch of an image is brought to mean 0

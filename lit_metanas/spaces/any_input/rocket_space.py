@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.space import SearchSpace
 
 LENGTH, LARGE, KERNELS = 9, 3, 84
 """Numbers of a kernel, how many of them are 2 where the others are -1, and the ways to place these."""
@@ -32,7 +33,7 @@ ABOVE = 1e-3
 """How far levels are above the quantiles, so that equal answers, as to a still signal, are none above by rounding."""
 
 
-class RocketSpace(RidgeModels):
+class RocketSpace(RidgeModels, SearchSpace):
     """Ridge regressions on features of fixed convolutions along a series: MiniRocket and MultiRocket, simplified.
 
     There are 84 kernels of nine numbers, each for the series and for its changes from step to step, with dilations 1,

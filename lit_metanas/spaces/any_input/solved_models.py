@@ -19,7 +19,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace, Solver
+from lit_metanas.spaces.space import Solver
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
@@ -47,7 +47,7 @@ class SolvedNetwork(nn.Module):
         # learned.
 
 
-class SolvedModels(SearchSpace):
+class SolvedModels:
     """What spaces of such models have in common: there is no supernet, since models share no weights.
 
     Attributes:

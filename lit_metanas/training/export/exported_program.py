@@ -22,7 +22,7 @@ from lit_metanas.inputs.batches import blank_inputs, check_brightness, input_siz
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, TextRowShape, as_shape
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import check_files, open_regular, read_regular, write_whole
+from lit_metanas.io.files import FileLimit, check_files, open_regular, read_regular, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_files import fit_images, image_tensor, read_images
 from lit_metanas.kinds.questions.question_words import QuestionWords
@@ -300,7 +300,7 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         network.check(described.shape, goal.outputs, each_step=goal.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         reason = "is damaged or holds more than a program and tensors"
-        if type(error) is ValueError:
+        if type(error) in (ValueError, FileLimit):
             reason = printable(str(error))
         raise ValueError(f"'{file}' {reason}: export again.") from None
     # The program has a part of some objectives in it, such as the scale of numbers.

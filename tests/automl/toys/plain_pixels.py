@@ -15,7 +15,7 @@ from lit_metanas.spaces.supernet import NetworkCost
 DIRECTIONS = 8
 
 
-class PlainPixelSpace(SolvedModels):
+class PlainPixelSpace(SolvedModels, lm.SearchSpace):
     """Linear models that are not solved but trained step by step, with three weight decays to choose from."""
 
     shapes = (lm.ImageShape,)
