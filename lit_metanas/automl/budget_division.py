@@ -243,10 +243,9 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
         numbers = setup.rungs(flops)
         shares = zip(numbers, setup.rung_shares(numbers), strict=True)
         taken = (ceil(one / workers) * (share * flops / one / pace.flops + around) for one, share in shares)
-        variants = min(
-            len(setup.job.variants.labels[1:]), len(numbers) - 1
-        )  # one comes in with each rung after the first
-        return sum(taken) + variants * setup.job.read_seconds <= seconds
+        # One further variant of the inputs comes in with each rung after the first.
+        further = min(len(setup.job.variants.labels[1:]), len(numbers) - 1)
+        return sum(taken) + further * setup.job.read_seconds <= seconds
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network

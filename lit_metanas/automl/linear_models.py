@@ -175,9 +175,8 @@ def compare(known: Known, best: Candidate) -> Candidate:
     for share in known.plan.shares.longer:
         spare = min(share * known.left, known.left - known.setup.last_epoch(network) - best.last_cost.flops)
         epoch = known.setup.epoch_of(network.found.architecture, network.variant, network.variant.task.train)
-        epochs = min(
-            int(spare / epoch), known.plan.shares.longest
-        )  # of features of 42 photographs, 44,000 were affordable
+        # Of features of 42 photographs, 44,000 epochs were affordable.
+        epochs = min(int(spare / epoch), known.plan.shares.longest)
         if chosen is network or epochs < 1:
             break
         known.budget.start_part("training the best network on, as a linear model is better so far")

@@ -91,7 +91,7 @@ class ArchitectureLogger(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The history, so that a resumed training continues it."""
-        return self.history.to_json()
+        return self.history.to_json() if self.history.labels else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the checkpoint's history."""

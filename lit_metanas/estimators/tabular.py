@@ -54,7 +54,8 @@ class Table(ABC):
     @property
     def measures(self) -> Mapping[str, Measure]:
         """Its methods called ``parameters``, ``flops`` and, in seconds, ``latency``, each of an architecture."""
-        return {name: getattr(self, name) for name in ("parameters", "flops", "latency") if hasattr(self, name)}
+        named = ((name, getattr(self, name, None)) for name in ("parameters", "flops", "latency"))
+        return {name: method for name, method in named if callable(method)}
 
     def check_signal(self, signal: str) -> None:
         """Refuse a signal that the table does not hold."""

@@ -37,7 +37,10 @@ class RankedData(LightningDataModule):
         return getattr(self.trainer, "global_rank", 0)
 
     def own_share(self, items: Any) -> UnrepeatedDistributedSampler:
-        """The indices of items that equal this process's number modulo the number of processes, none of them twice."""
+        """The indices of items that equal this process's number modulo the number of processes, none of them twice.
+
+        There is at least one for each process.
+        """
         # Lightning wraps no sampler of this kind in another one.
         return UnrepeatedDistributedSampler(items, num_replicas=self.world_size, rank=self.rank, shuffle=False)
 

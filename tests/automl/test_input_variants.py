@@ -98,7 +98,7 @@ def under(variants: InputVariants, label: str) -> lm.Task:
     return variants.of({PREPROCESSING: label}).task
 
 
-def test_each_view_has_the_same_examples_in_the_same_order(
+def test_each_variant_has_the_same_examples_in_the_same_order(
     coloured: tuple[np.ndarray, np.ndarray], space: lm.LayeredSpace
 ) -> None:
     X, y = coloured
@@ -115,7 +115,7 @@ def test_each_view_has_the_same_examples_in_the_same_order(
             assert torch.equal(own.labels, usual.labels)
 
 
-def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace) -> None:
+def test_only_the_last_few_variants_are_kept(coloured: Any, space: lm.LayeredSpace) -> None:
     X, y = coloured
     task, made = read_given((X, y)), count()
     plain = other_ways((X, y), task, kind=None, test=None, group=None)
@@ -133,7 +133,7 @@ def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace)
     assert next(made) == 5
 
 
-def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: lm.LayeredSpace) -> None:
+def test_costs_measures_and_limits_are_those_of_the_variant(coloured: Any, space: lm.LayeredSpace) -> None:
     architecture = space.sample(torch.Generator().manual_seed(0))
     free = variants_of(coloured, space)
     plain = {

@@ -196,7 +196,10 @@ class InputVariants:
         return self._again(self.space, [label, *self._ways], linear=self._ways.keys() - set(self.labels))
 
     def in_space(self, space: SearchSpace) -> InputVariants:
-        """The same data, which are not read again, for networks of another space, which begin with fresh weights."""
+        """The same data for networks of another space, which begin with fresh weights.
+
+        A variant is read again only if it is no longer in memory.
+        """
         return self._again(space, [label for label in self._ways if not self._families or label not in self.encoded])
 
     def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> InputVariants:

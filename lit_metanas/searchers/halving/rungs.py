@@ -103,20 +103,19 @@ class Race:
         if flops <= 0:
             return []
         planned, total = Cost(), sum(part for *_, part in parts)
-        begun: list[tuple[Contender, Submitted[Score], Cost]] = []
+        begun: list[tuple[Contender, Submitted[Score], Cost, bool]] = []
         for contender, estimator, full, part in parts:
             fidelity, architecture = min(1.0, flops * part / total / full), contender.query.architecture
-            price = estimator.cost(architecture, fidelity)
-            if contender.query in seen:
-                price = replace(price, queries=0)
+            repeated = contender.query in seen
+            price = _once(estimator.cost(architecture, fidelity), repeated)
             if self.budget.affords(planned + price):
                 planned += price
                 started = estimator.submit(architecture, fidelity=fidelity, start=contender.weights)
-                begun.append((contender, started, price))
+                begun.append((contender, started, price, repeated))
         done = [self._end(*training) for training in begun]
         return sorted(filter(None, done), key=lambda contender: -contender.value)
 
-    def _end(self, contender: Contender, started: Submitted[Score], price: Cost) -> Contender | None:
+    def _end(self, contender: Contender, started: Submitted[Score], price: Cost, repeated: bool) -> Contender | None:
         try:
             score = started.result()
             if isnan(score.value):
@@ -125,8 +124,9 @@ class Race:
             self.budget.charge(replace(price, seconds=started.seconds))  # in full: how far it came is unknown
             self._note(Contender(contender.query), failure=reason_of(error))
             return None
+        cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
-        self.budget.charge(replace(score.cost, queries=price.queries, seconds=score.cost.seconds + started.seconds))
+        self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
         trained = contender.trained + score.cost.flops
         done = replace(contender, value=score.value, weights=score.weights, trained=trained)
         self._note(done)
@@ -173,6 +173,13 @@ class Race:
             untried=len(self.entered - self.tried),
             meta_cost=cost_of(self.known),
         )
+
+
+def _once(cost: Cost, repeated: bool) -> Cost:
+    """A cost without its query, if the same query was paid for before."""
+    if repeated:
+        return replace(cost, queries=0)
+    return cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:

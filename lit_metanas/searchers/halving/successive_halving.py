@@ -85,7 +85,7 @@ class SuccessiveHalving(Halving):
         return race.finish(contenders, further=self.finish)
 
     def first_rung(self, known: Sequence[SearchRecord], space: SearchSpace, seed: int) -> list[Query]:
-        """The queries of the first rung of a search with this seed: see ``known_records``."""
+        """The queries of the first rung of a search with this seed; ``known`` is what ``known_records`` gives."""
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
         promised = [query.having(lambda name, value: name not in self.keep) for query in covers]

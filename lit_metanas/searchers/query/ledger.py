@@ -148,7 +148,7 @@ class TrialFacts:
         return Query.of(self.architecture, self.recipe)
 
     def write(self, trial: optuna.Trial) -> None:
-        """Write those that say something into a trial."""
+        """Write the facts that are not empty into a trial's user attributes."""
         for name, fact in to_plain(self).items():
             if fact:
                 trial.set_user_attr(name, fact)

@@ -267,7 +267,7 @@ class WorkerGroup:
 
     study: optuna.Study
     storage: RDBStorage
-    heartbeat: int  # seconds between two
+    heartbeat: int  # seconds between two heartbeats
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:

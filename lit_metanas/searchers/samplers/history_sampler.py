@@ -187,8 +187,9 @@ class HistorySampler(BaseSampler, ABC):
 
     def _draws(self, number: int, name: str = "") -> np.random.Generator:
         """The generator of one trial, or of one parameter in it: a function of the seed and the trial's number."""
-        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same, without a
-        # ``reseed_rng`` of its own. Code that sets the state for each trial, as ``reseed`` does, gets draws from that.
+        # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same: Optuna's
+        # ``reseed_rng`` does nothing, and need not. Code that sets the state for each trial, as ``reseed`` does, gets
+        # draws from that.
         state = self._rng.bit_generator.state
         if state != self._first_state:
             return self._rng

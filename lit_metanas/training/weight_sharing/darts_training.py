@@ -172,6 +172,10 @@ class DARTSTraining(SupernetTraining):
         self.logits = ArchitectureLogits(plan.space.choices)
         self.logits.perturb(1e-3, self.generator)  # as in DARTS
 
+    def probabilities(self) -> dict[str, Tensor]:
+        """For each choice the candidates' probabilities, shape ``(labels,)``, detached; callbacks read them."""
+        return self.logits.probabilities()
+
     def architecture(self) -> Architecture:
         """The architecture of the largest logits, even if it cannot be built."""
         return self.space.derive(self.logits.tree())
