@@ -314,10 +314,9 @@ def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, s
 
 def with_options(text: str, without: Collection[str] = ()) -> str:
     """A docstring with an entry for each option where it says ``{options}``."""
-    lines = (f"{one.name}: {one.metadata['help']}." for one in fields(AutoOptions) if one.name not in without)
-    start = text.index("{options}")
-    indent = text[text.rindex("\n", 0, start) : start]  # from Python 3.13 on, docstrings have none
-    return text.format(options=indent.join(lines))
+    lines = [f"{one.name}: {one.metadata['help']}." for one in fields(AutoOptions) if one.name not in without]
+    # Python 3.13 takes the indent off docstrings.
+    return re.sub(r"(\n *)\{options\}", lambda found: "".join(found[1] + line for line in lines), text)
 
 
 def _given_flops(flops: object) -> tuple[float, ...]:
