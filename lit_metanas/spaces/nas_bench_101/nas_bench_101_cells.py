@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import md5
 from itertools import permutations, product
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost
+from lit_metanas.spaces.supernet import NetworkCost
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -273,7 +273,9 @@ class NASBench101Network(nn.Module):
 class NASBench101Child(BodyChild):
     """The network, global average and a linear classifier; what it inherits is another child's."""
 
-    inherit = ChildNetwork.inherit
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what another child has under the same names, the leading part that both have."""
+        self._copy_common(weights)
 
 
 def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
