@@ -245,7 +245,7 @@ class NASBench101Cell(nn.Module):
 
 
 class NASBench101Network(nn.Module):
-    """Stem, and stacks of equal cells with a max-pooling between stacks."""
+    """Stem, stacks of equal cells with a max-pooling between stacks, and global average."""
 
     def __init__(self, cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int) -> None:
         super().__init__()
@@ -260,18 +260,18 @@ class NASBench101Network(nn.Module):
         self.known_flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=0).flops
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""
+        """Features, shape ``(n, features)``, for inputs of shape ``(n, channels, height, width)``."""
         outputs: Tensor = self.stem(inputs).relu()
         for place, cell in enumerate(self.cells):
             if place and place % self.size == 0:
                 # An odd last row or column, which the benchmark's images lack, is kept.
                 outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
             outputs = cell(outputs)
-        return outputs
+        return outputs.mean((2, 3))
 
 
 class NASBench101Child(BodyChild):
-    """The network, global average and a linear classifier; what it inherits is another child's."""
+    """The network and a linear classifier; what it inherits is another child's."""
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what another child has under the same names, the leading part that both have."""
