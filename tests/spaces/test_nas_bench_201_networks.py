@@ -96,6 +96,7 @@ def test_published_example():
     assert cost.flops + 10 == 15_647_370
     child = space.child(space.from_index(0), (3, 32, 32), 10)
     assert sum(p.numel() for p in child.parameters()) == 129_306
+    assert child.flops == cost.flops
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -122,3 +123,4 @@ def test_parameters_of_built_networks_are_those_of_the_table(data_folder, step):
             with torch.device("meta"):
                 child = space.child(space.from_index(index), shape, way)
             assert sum(p.numel() for p in child.parameters()) == table["params"][index, column]
+            assert child.flops == space.cost(space.from_index(index), shape, way).flops
