@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.mixture import Mixture, sum_of
 from lit_metanas.spaces.operations import halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -160,6 +161,15 @@ class NASBench201Network(nn.Module):
     def flops(self, labels: Sequence[str]) -> int:
         """Multiply-adds, for one input, where these operations are computed in each cell."""
         return stages_cost(labels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
+
+
+class NASBench201Supernet(BodySupernet):
+    """The network of all candidates, whose multiply-adds are known without computing it."""
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        assert isinstance(self.body, NASBench201Network)
+        return self.body.flops([label for name, own in self.labels.items() for label in mixture[name].computed(own)])
 
 
 def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
