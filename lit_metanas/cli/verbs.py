@@ -76,8 +76,9 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "report": {
         "results": "one or several results.json (must be given)",
         "output": "folder for the report (default: report)",
-        "reference": "method that all others are compared with",
-        "scratch": "search from scratch that the pay-off of meta-training is counted against",
+        "reference": "method that all others are compared with, pair by pair",
+        "scratch": "search from scratch that the pay-off of meta-training is counted against "
+        "(default: the most accurate method that searches without meta-training)",
         "probabilities": "probabilities.json of a fit, for the heat map",
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",

@@ -101,10 +101,17 @@ def arranged(inputs: Tensor, parts: list[Tensor]) -> list[Tensor]:
     """Parts of the rows of inputs, each by its places; the rows are moved within the memory that they have."""
     # No place may stand twice. The parts lie one behind the other, so that `in_one_piece` joins them without a copy.
     order, rows = torch.cat(parts).tolist(), inputs.view(len(inputs), -1).numpy()
-    for place, source in enumerate(order):
-        while source < place:  # that row has made room for another: find where it went
-            source = order[source]
-        rows[[place, source]] = rows[[source, place]]
+    source = [*order, *sorted({*range(len(rows))} - {*order})]  # row number ``place`` comes from ``source[place]``
+    for begin in range(len(source)):
+        if source[begin] == begin:
+            continue
+        kept, place = rows[begin].copy(), begin
+        while (following := source[place]) != begin:
+            rows[place] = rows[following]
+            source[place] = place
+            place = following
+        rows[place] = kept
+        source[place] = place
     return list(inputs[: len(order)].split([len(part) for part in parts]))
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,9 @@ from lit_metanas.io.text import writable
 
 # Seconds that one process waits until another has changed a file.
 MOST_WAIT = 60.0
+
+# Another process has the lock; which of them is raised depends on the file system.
+_HELD = BlockingIOError, PermissionError
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def changing(
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + most_wait
     with _open_lock(lock) as file:
-        while not _take(file, fcntl.flock):  # of threads, too, unlike lockf
+        while _is_held(file):
             if time.monotonic() > deadline:
                 raise ValueError(
                     f"'{path}' has been locked by another process for {most_wait:.0f} s: end that process, and try "
@@ -75,9 +78,13 @@ def _hold(path: Path, name: str, key: str) -> IO[str]:
     except FileNotFoundError:  # as in /proc
         raise ValueError(f"'{key}' cannot be '{place}', where no folder can be made: give another.") from None
     file = _open_lock(path)
-    if not _take(file, fcntl.lockf):
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except _HELD:
         file.close()
-        raise ValueError(_in_use(path, name, key))
+        raise ValueError(_in_use(path, name, key)) from None
+    except OSError:  # without locks the file may name another owner, who is not overwritten
+        return file
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     file.truncate(0)
     file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
@@ -85,15 +92,15 @@ def _hold(path: Path, name: str, key: str) -> IO[str]:
     return file
 
 
-def _take(file: IO[str], lock: Callable[[IO[str], int], None]) -> bool:
-    """Lock a file; False if another has it. On file systems without locks it counts as taken."""
+def _is_held(file: IO[str]) -> bool:
+    """Whether another has locked a file; else this process locks it, if the file system has locks."""
     try:
-        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # which of them depends on the file system
-        return False
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of threads, too, unlike lockf
+    except _HELD:
+        return True
     except OSError:
         pass
-    return True
+    return False
 
 
 def _open_lock(path: Path) -> IO[str]:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import check_range
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.io.locks import changing
@@ -51,10 +50,8 @@ class ClassExamples:
         seed: int,
         place: str,
         noun: str = "class",
-        shape: tuple[int, int, int] | None = None,
     ) -> None:
         self._name = name
-        self._shape = shape
         self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
@@ -70,12 +67,6 @@ class ClassExamples:
     def name(self) -> str:
         """The first part of the ids of this source's tasks."""
         return self._name
-
-    @property
-    def shape(self) -> Shape:
-        """Shape of one example, ``(channels, height, width)`` of an image."""
-        assert self._shape is not None
-        return self._shape
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the names of a subset's classes."""

@@ -86,7 +86,7 @@ def report(
     next_step: str | None = None,
     subject: str | None = None,
 ) -> None:
-    """Make tables, figures and a Markdown report of result files, and print their paths; see ``cli.verbs.KEYS``."""
+    """Make tables, figures and a Markdown report of result files, and print their paths."""
     folder = own_path(output, "output")
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     made = write_report(

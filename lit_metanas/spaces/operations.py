@@ -112,9 +112,12 @@ def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def halve(pool: str, inputs: Tensor, *, up: bool) -> Tensor:
     """Pool ``(n, channels, height, width)`` to half the height and width, which are rounded ``up`` or down."""
-    if pool == "max":
-        return F.max_pool2d(inputs, 2, ceil_mode=up)
-    return halve_by_mean(inputs, up=up)
+    match pool:
+        case "max":
+            return F.max_pool2d(inputs, 2, ceil_mode=up)
+        case "avg":
+            return halve_by_mean(inputs, up=up)
+    raise KeyError(pool)
 
 
 def halve_by_mean(inputs: Tensor, *, up: bool = True) -> Tensor:

@@ -259,27 +259,13 @@ class ChildNetwork(nn.Module, ABC):
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
 
-    @torch.no_grad()
+    @abstractmethod
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what weights hold under this network's names, the leading part that both have, and the classifier.
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits.
 
         Raises:
             ValueError: the weights are of another space.
         """
-        own = self._tensors()
-        known = own.keys() & weights.keys()
-        if weights and not known:
-            raise ValueError("The weights hold none of this network's: they come from another space.")
-        for name in known:
-            given, taken = weights[name], own[name]
-            if given.dim() != taken.dim():
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
-                    "space."
-                )
-            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
-            taken[part] = given[part].to(taken)
-        self._inherit_head(weights)
 
     @abstractmethod
     def _tensors(self) -> dict[str, Tensor]:
@@ -314,6 +300,24 @@ class ChildNetwork(nn.Module, ABC):
             own[name].copy_(value)
         self._inherit_head(weights)
         return found
+
+    @torch.no_grad()
+    def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
+        # Copy what another child has under the same names, the leading part that both have, and the classifier.
+        own = self._tensors()
+        known = own.keys() & weights.keys()
+        if weights and not known:
+            raise ValueError("The weights hold none of this network's: they come from another space.")
+        for name in known:
+            given, taken = weights[name], own[name]
+            if given.dim() != taken.dim():
+                raise ValueError(
+                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
+                    "space."
+                )
+            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
+            taken[part] = given[part].to(taken)
+        self._inherit_head(weights)
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:

@@ -1,5 +1,7 @@
 """Two runs in one directory: the second one refuses, whoever died before may not be waited for."""
 
+import errno
+import fcntl
 import json
 import os
 import re
@@ -59,6 +61,16 @@ def test_a_second_run_is_told_who_holds_the_directory(tmp_path):
         # Its worker, which has inherited all open files, is alive.
         with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             assert json.loads((tmp_path / ".fit.lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_file_system_without_locks_keeps_the_owner(tmp_path, monkeypatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / ".fit.lock").write_text("another owner")
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    with directory_lock(tmp_path, "fit", "directory"):
+        assert (tmp_path / ".fit.lock").read_text() == "another owner"
 
 
 def test_what_fails_leaves_no_lock_and_no_folder_that_was_made_for_it(tmp_path):

@@ -257,3 +257,9 @@ def test_other_series_than_those_that_were_learned_from_are_refused(tmp_path: Pa
     write_csv(tmp_path / "slow" / "0.csv", ["time", "x", "z"], [(0, 1, 2)])
     with pytest.raises(ValueError, match=r"0\.csv' has no column 'y': it has time, x, z"):
         SeriesTask(str(tmp_path))
+
+
+def test_a_test_part_without_series_is_refused() -> None:
+    series, labels = waves()
+    with pytest.raises(ValueError, match=r"^Task 'series' has no test examples: give it some\.$"):
+        task_from_series(series, labels, X_test=[], y_test=labels[:1])

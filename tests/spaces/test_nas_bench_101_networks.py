@@ -88,10 +88,12 @@ def test_cells_without_a_path_or_of_a_supernet_are_refused():
 def test_published_parameters(cell, parameters):
     space = NASBench101()
     architecture = space.from_matrix(*cell)
-    assert space.cost(architecture, (3, 32, 32), 10).parameters == parameters
+    cost = space.cost(architecture, (3, 32, 32), 10)
+    assert cost.parameters == parameters
     with torch.device("meta"):
         child = space.child(architecture, (3, 32, 32), 10)
     assert sum(p.numel() for p in child.parameters() if p.requires_grad) == parameters
+    assert child.flops == cost.flops
 
 
 def test_child_exports(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from space_toys import PlainNetwork, convolution, images
 
 from lit_metanas.spaces import NASBench201
+from lit_metanas.spaces.body_networks import BodySupernet
 
 DATASETS = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100), "ImageNet16-120": ((3, 16, 16), 120)}
 
@@ -79,6 +80,7 @@ def test_supernet_is_the_sum_over_candidates(double_supernet, random_gates, kind
         gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
         expected = Reference(space, parameters, gates).features(inputs)
         torch.testing.assert_close(net(inputs, gates), expected, rtol=0, atol=1e-10)
+        assert net.flops(gates) == BodySupernet.flops(net, gates)
 
 
 def test_a_supernet_takes_isomorphs_apart():
@@ -96,6 +98,7 @@ def test_published_example():
     assert cost.flops + 10 == 15_647_370
     child = space.child(space.from_index(0), (3, 32, 32), 10)
     assert sum(p.numel() for p in child.parameters()) == 129_306
+    assert child.flops == cost.flops
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -122,3 +125,4 @@ def test_parameters_of_built_networks_are_those_of_the_table(data_folder, step):
             with torch.device("meta"):
                 child = space.child(space.from_index(index), shape, way)
             assert sum(p.numel() for p in child.parameters()) == table["params"][index, column]
+            assert child.flops == space.cost(space.from_index(index), shape, way).flops

@@ -46,13 +46,6 @@ def both(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path), str(tmp_path / "omniglot.npz")
 
 
-def test_episodes_lie_in_memory_in_one_piece_whatever_is_turned(both):
-    source = Omniglot(both[1], validation_alphabets=("Korean",))
-    episode = draw_episode(source, "train", seed=0, epoch=0, index=0, way=5, shot=1, query=2)
-    assert episode.support.inputs.is_contiguous()
-    assert episode.query.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-
-
 def test_layouts_are_equal(both):
     folder, file = (Omniglot(root, validation_alphabets=("Korean",)) for root in both)
     for subset in ("train", "val", "test"):
@@ -77,6 +70,24 @@ def test_rotated_classes_are_in_training_only(both):
         assert np.array_equal(turned.inputs("train", c, [2])[0, 0].numpy(), want)
         assert turned.groups("train")[c] == "Greek" + ("", "/rot090", "/rot180", "/rot270")[turns]
         assert turned.instances("train", c, held_out=True) == 0
+
+
+def test_many_classes_are_picked_together_each_turned_its_way(both):
+    plain = Omniglot(both[1], rotations=False, validation_alphabets=("Korean",))
+    turned = Omniglot(both[1], validation_alphabets=("Korean",))
+    classes = [7, 0, 11, 4, 7, 9, 2]  # of 3 characters, turned four ways
+    instances = [[1, 0], [2], [0, 2, 1], [1], [2], [], [0, 1]]
+    want = [
+        np.rot90(plain.inputs("train", place % 3, [instance])[0, 0].numpy(), place // 3)
+        for place, chosen in zip(classes, instances, strict=True)
+        for instance in chosen
+    ]
+    found = turned.inputs_of_classes("train", classes, instances)
+    assert found.dtype == torch.uint8
+    assert found.is_contiguous()
+    assert np.array_equal(found[:, 0].numpy(), np.stack(want))
+    episode = draw_episode(turned, "train", seed=0, epoch=0, index=0, way=5, shot=1, query=2)
+    assert episode.query.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_full_size_drawings_are_reduced_to_28(both):

@@ -158,6 +158,7 @@ class ArraySource(ClassExamples, TaskSource):
         name: str = "arrays",
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
+        self._shape = images.shape[1], images.shape[2], images.shape[3]
         listed: dict[Subset, Any] = {"train": train, "val": val, "test": test}
         super().__init__(
             name,
@@ -169,8 +170,12 @@ class ArraySource(ClassExamples, TaskSource):
             fractions=fractions,
             seed=seed,
             place=name,
-            shape=(images.shape[1], images.shape[2], images.shape[3]),
         )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        return self._shape
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:

@@ -164,11 +164,12 @@ class ImageFolder(ClassExamples, TaskSource):
     ) -> None:
         require_shape("ImageFolder", shape)
         path = self.root = Path(root)
+        self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
         members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():
             name, noun = path.stem, "class"
-            members = _stored_images(path, shape)
+            members = _stored_images(path, self._shape)
         else:
             members = class_folders(path, SUFFIXES, "images")
         super().__init__(
@@ -179,13 +180,17 @@ class ImageFolder(ClassExamples, TaskSource):
             seed=seed,
             place=str(path),
             noun=noun,
-            shape=(shape[0], shape[1], shape[2]),
         )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        return self._shape
 
     def _read_class(self, name: str) -> Tensor:
         if isinstance(self._members[name], Tensor):
             return super()._read_class(name)
-        return read_images(self._members[name], image_shape(self.shape))
+        return read_images(self._members[name], self.shape)
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED, read_npz
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
-from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.source import Subset, TaskSource
 
 # Background alphabets that are kept for meta-validation: 151 characters.
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
@@ -24,16 +26,32 @@ _SIDE = 28
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 _TURNS = ("", "/rot090", "/rot180", "/rot270")
 
-# Alphabet, name and images ``(drawers, 28, 28)``, uint8, of each character, by ``background`` and ``evaluation``.
-_Drawn: TypeAlias = dict[str, list[tuple[str, str, NDArray[np.uint8]]]]
+# Alphabet, name and images ``(drawers, 28, 28)`` of each character, by ``background`` and ``evaluation``.
+_Drawn: TypeAlias = dict[str, list[tuple[str, str, Tensor]]]
 
 
-class _Characters(NamedTuple):
+@dataclass(frozen=True)
+class _Characters:
     """The characters of a subset, first as they are, and then perhaps turned."""
 
-    classes: list[str]
-    groups: list[str]
-    images: list[NDArray[np.uint8]]  # of each, shape (drawers, 28, 28), ink 255
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    sizes: NDArray[Any]  # images of each character
+    starts: NDArray[Any]  # place of the first of them
+    images: Tensor  # shape (n, 28, 28), uint8, ink 255
+
+    @classmethod
+    def of(cls, drawn: Sequence[tuple[str, str, Tensor]], turns: Sequence[str]) -> Self:
+        """Characters, turned in so many ways."""
+        groups = [(alphabet + turn, name) for turn in turns for alphabet, name, _ in drawn]
+        sizes = np.array([len(images) for *_, images in drawn], dtype=np.int64)
+        return cls(
+            tuple(f"{group}/{name}" for group, name in groups),
+            tuple(group for group, _ in groups),
+            sizes,
+            np.cumsum(sizes) - sizes,
+            torch.cat([images for *_, images in drawn] or [torch.zeros(0, _SIDE, _SIDE, dtype=torch.uint8)]),
+        )
 
 
 class Omniglot(TaskSource):
@@ -86,20 +104,36 @@ class Omniglot(TaskSource):
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return names like ``Greek/character01`` and, in training, ``Greek/rot090/character01``."""
-        return tuple(self._subsets[subset].classes)
+        return self._subsets[subset].classes
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the alphabet of each class; a rotated alphabet is one of its own."""
-        return tuple(self._subsets[subset].groups)
+        return self._subsets[subset].groups
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
-        return 0 if held_out else len(self._subsets[subset].images[class_index])
+        sizes = self._subsets[subset].sizes
+        return 0 if held_out else int(sizes[class_index % len(sizes)])
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
-        images = self._subsets[subset].images[class_index][list(instances)]
-        return torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1)
+        return self.inputs_of_classes(subset, [class_index], [instances], held_out)
+
+    def inputs_of_classes(
+        self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
+    ) -> Tensor:
+        """Return images of several classes, uint8, shape ``(n, 1, 28, 28)``: picked together, then turned."""
+        characters = self._subsets[subset]
+        sizes = [len(chosen) for chosen in instances]
+        turns, positions = np.divmod(np.asarray(class_indices), len(characters.sizes))
+        places = np.repeat(characters.starts[positions], sizes) + np.fromiter(chain.from_iterable(instances), np.int64)
+        turned = np.repeat(turns, sizes)
+        images = characters.images.index_select(0, torch.from_numpy(places)).unsqueeze(1)
+        array = images.numpy()  # of the same memory: NumPy turns images of bytes in half the time
+        for turn in range(1, int(turns.max()) + 1):
+            rows = np.flatnonzero(turned == turn)
+            array[rows] = np.rot90(array[rows], turn, axes=(2, 3))
+        return images
 
     @cached_property
     def _subsets(self) -> dict[Subset, _Characters]:
@@ -111,16 +145,11 @@ class Omniglot(TaskSource):
             raise ValueError(f"{self.root} has no background alphabet {absent[0]!r} for validation.")
         val = [one for one in background if one[0] in self.validation_alphabets]
         train = [one for one in background if one[0] not in self.validation_alphabets]
-        found: dict[Subset, _Characters] = {subset: _Characters([], [], []) for subset in SUBSETS}
-        for subset, characters in zip(SUBSETS, (train, val, test), strict=True):
-            turns = _TURNS if subset == "train" and self.rotations else _TURNS[:1]
-            for turn, suffix in enumerate(turns):
-                for alphabet, name, images in characters:
-                    found[subset].classes.append(f"{alphabet}{suffix}/{name}")
-                    found[subset].groups.append(alphabet + suffix)
-                    # A view, which takes no memory: images are turned when they are picked.
-                    found[subset].images.append(np.rot90(images, turn, axes=(1, 2)))
-        return found
+        return {
+            "train": _Characters.of(train, _TURNS[: 4 if self.rotations else 1]),
+            "val": _Characters.of(val, _TURNS[:1]),
+            "test": _Characters.of(test, _TURNS[:1]),
+        }
 
     def _read_folder(self) -> _Drawn:
         """Read torchvision's layout: black ink on white, file names sorted by drawer."""
@@ -134,7 +163,7 @@ class Omniglot(TaskSource):
                 files = files_in(path, SUFFIXES)
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
-                found[split].append((path.parent.name, path.name, 255 - read_images(files, self.shape)[:, 0].numpy()))
+                found[split].append((path.parent.name, path.name, 255 - read_images(files, self.shape)[:, 0]))
         return found
 
     def _read_file(self) -> _Drawn:
@@ -155,12 +184,12 @@ class Omniglot(TaskSource):
         pixels = np.empty((len(packed), _SIDE * _SIDE), np.uint8)
         pixels[:, 0::2] = (packed >> 4) * 17
         pixels[:, 1::2] = (packed & 15) * 17
-        images = pixels.reshape(-1, _SIDE, _SIDE)
+        images = torch.from_numpy(pixels).view(-1, _SIDE, _SIDE)
         order = np.argsort(owner, kind="stable")
         ends = np.searchsorted(owner[order], np.arange(len(splits) + 1))
         found: _Drawn = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
-            mine = order[ends[i] : ends[i + 1]]
+            mine = torch.from_numpy(order[ends[i] : ends[i + 1]])
             if not len(mine):
                 raise ValueError("a character has no images")
             found[str(split)].append((str(alphabet), f"character{int(number):02d}", images[mine]))

@@ -230,7 +230,7 @@ def _task(
     made = (preprocessing or ScaledSeries()).reaching(max(one.shape[1] for one in every)).fitted(own[0])
     parts = [Split(made.encode(part), targets) for part, (_, targets) in zip(own, divided, strict=True)]
     given = None
-    if tested is not None:
+    if shown:
         given = made.encode(shown), answers
     if missing := sum(int(np.isnan(one).sum()) for one in every):
         number = f"{missing:,} of {sum(one.size for one in every):,}"

@@ -34,7 +34,6 @@ from lit_metanas.spaces.grid.grid_blocks import (
 from lit_metanas.spaces.mixed_layers import averages
 from lit_metanas.spaces.operations import ACTIVATIONS, halve, padded
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace
-from lit_metanas.spaces.supernet import ChildNetwork
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
 """Size and stride of the first convolution, by label."""
@@ -181,7 +180,10 @@ class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
     _count = staticmethod(convolved_flops)
-    inherit = ChildNetwork.inherit
+
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what a supernet or another child has under the same names, the leading part that both have."""
+        self._copy_common(weights)
 
 
 class GridSpace(SearchSpace):

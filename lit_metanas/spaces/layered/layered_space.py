@@ -42,7 +42,7 @@ class ChildBlock(nn.Module):
             self.projection = nn.Sequential(convolution, _norm(labels["norm"], self.width))
             self.taps += 1
         self.activation = ACTIVATIONS[labels["activation"]]()
-        self.pool = labels["pool"] * pooled  # empty where the image is as small as can be
+        self.pool = labels["pool"] if pooled else ""  # empty where the image is as small as can be
         self.up = up
         self.dropout = nn.Dropout2d(float(labels["dropout"]))
 

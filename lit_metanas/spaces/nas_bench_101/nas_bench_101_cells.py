@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import md5
 from itertools import permutations, product
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost
+from lit_metanas.spaces.supernet import NetworkCost
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -245,7 +245,7 @@ class NASBench101Cell(nn.Module):
 
 
 class NASBench101Network(nn.Module):
-    """Stem, and stacks of equal cells with a max-pooling between stacks."""
+    """Stem, stacks of equal cells with a max-pooling between stacks, and global average."""
 
     def __init__(self, cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int) -> None:
         super().__init__()
@@ -260,20 +260,22 @@ class NASBench101Network(nn.Module):
         self.known_flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=0).flops
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""
+        """Features, shape ``(n, features)``, for inputs of shape ``(n, channels, height, width)``."""
         outputs: Tensor = self.stem(inputs).relu()
         for place, cell in enumerate(self.cells):
             if place and place % self.size == 0:
                 # An odd last row or column, which the benchmark's images lack, is kept.
                 outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
             outputs = cell(outputs)
-        return outputs
+        return outputs.mean((2, 3))
 
 
 class NASBench101Child(BodyChild):
-    """The network, global average and a linear classifier; what it inherits is another child's."""
+    """The network and a linear classifier; what it inherits is another child's."""
 
-    inherit = ChildNetwork.inherit
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what another child has under the same names, the leading part that both have."""
+        self._copy_common(weights)
 
 
 def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:

@@ -11,14 +11,18 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.mixture import Mixture, sum_of
 from lit_metanas.spaces.operations import halve_by_mean, random_kernel
 from lit_metanas.spaces.supernet import NetworkCost
 
 CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
 """Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
+
+NAMES = tuple(edge_name(*edge) for edge in EDGES)
+"""Of the edges' choices, in the same order."""
 
 EDGE_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -45,9 +49,21 @@ def normalised(build: Builder, channels: int, width: int, kernel: int, *, stride
     return nn.Sequential(OrderedDict(conv=conv, norm=build.norm(width)))
 
 
-def activated(build: Builder, width: int, kernel: int) -> nn.Sequential:
+class Activated(nn.Sequential):
+    """A layer behind a ReLU."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        # The layer has the name that it would have behind an ``nn.ReLU``; a function takes no time to build.
+        super().__init__(OrderedDict({"1": layer}))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The layer's outputs."""
+        return super().forward(inputs.relu())
+
+
+def activated(build: Builder, width: int, kernel: int) -> Activated:
     """The operation of an edge that is a convolution."""
-    return nn.Sequential(nn.ReLU(), normalised(build, width, width, kernel))
+    return Activated(normalised(build, width, width, kernel))
 
 
 class NASBench201Cell(nn.Module):
@@ -56,23 +72,42 @@ class NASBench201Cell(nn.Module):
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
     # and whose node feeds convolutions only.
 
-    def __init__(self, build: Builder, width: int) -> None:
+    def __init__(self, build: Builder, width: int, operations: Mapping[str, str] | None) -> None:
+        """Of all candidates, or with one operation an edge, by name."""
         super().__init__()
-        makers: dict[str, Make | None] = {
-            "none": None,
-            "skip_connect": nn.Identity,
+        makers: dict[str, Make] = {
             **{label: partial(activated, build, width, kernel) for label, kernel in EDGE_KERNELS.items()},
             "avg_pool_3x3": partial(nn.AvgPool2d, 3, 1, 1, count_include_pad=False),
         }
-        self.edges = nn.ModuleDict({name: build.choice(name, makers) for name in (edge_name(*edge) for edge in EDGES)})
+        if operations is None:
+            candidates = {"none": None, "skip_connect": nn.Identity, **makers}
+            self.edges = nn.ModuleDict({name: build.choice(name, candidates) for name in NAMES})
+            self.skips = frozenset[str]()
+            return
+        # Of a child only edges that compute have layers: it is built in two thirds of the time.
+        self.edges = nn.ModuleDict(
+            {
+                name: nn.Sequential(OrderedDict({label: makers[label]()}))
+                for name, label in operations.items()
+                if label in makers
+            }
+        )
+        self.skips = frozenset(name for name, label in operations.items() if label == "skip_connect")
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
         nodes = [inputs]
         for node in range(1, CELL_NODES):
-            joined = sum_of(self.edges[edge_name(source, node)](value) for source, value in enumerate(nodes))
+            joined = sum_of(self._along(edge_name(source, node), value) for source, value in enumerate(nodes))
             nodes.append(torch.zeros_like(inputs) if joined is None else joined)
         return nodes[-1]
+
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
+        """What an edge makes of its inputs; None for nothing."""
+        if name in self.edges:
+            found: Tensor | None = self.edges[name](inputs)
+            return found
+        return inputs if name in self.skips else None
 
 
 class Reduction(nn.Module):
@@ -95,7 +130,10 @@ class NASBench201Network(nn.Module):
 
     def __init__(self, build: Builder, shape: Shape, *, channels: int, cells: int) -> None:
         super().__init__()
-        self.size = cells
+        operations = None
+        if not build.mixed and build.labels is not None:
+            operations = {name: build.labels[name][0] for name in NAMES}
+        self.shape, self.channels, self.size = shape, channels, cells
         self.stem = normalised(build, shape[0], channels, 3)
         self.cells, self.reductions = nn.ModuleList(), nn.ModuleList()
         widths = [channels * 2**stage for stage in range(STAGES)]
@@ -103,14 +141,13 @@ class NASBench201Network(nn.Module):
             # Weights are drawn from input to output in a child, but in a supernet those of reductions last.
             if stage and not build.mixed:
                 self.reductions.append(Reduction(build, width // 2, width))
-            self.cells.extend(NASBench201Cell(build, width) for _ in range(cells))
+            self.cells.extend(NASBench201Cell(build, width, operations) for _ in range(cells))
         if build.mixed:
             self.reductions.extend(Reduction(build, width, 2 * width) for width in widths[:-1])
         self.known_features = widths[-1]
         self.last = build.norm(self.known_features)
-        if not build.mixed and build.labels is not None:
-            labels = [build.labels[edge_name(*edge)][0] for edge in EDGES]
-            self.known_flops = stages_cost(labels, shape=shape, channels=channels, cells=cells, way=0).flops
+        if operations is not None:
+            self.known_flops = self.flops([*operations.values()])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last map, for inputs of shape ``(n, channels, height, width)``."""
@@ -120,6 +157,19 @@ class NASBench201Network(nn.Module):
                 outputs = self.reductions[place // self.size - 1](outputs)
             outputs = cell(outputs)
         return self.last(outputs).relu()
+
+    def flops(self, labels: Sequence[str]) -> int:
+        """Multiply-adds, for one input, where these operations are computed in each cell."""
+        return stages_cost(labels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
+
+
+class NASBench201Supernet(BodySupernet):
+    """The network of all candidates, whose multiply-adds are known without computing it."""
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        assert isinstance(self.body, NASBench201Network)
+        return self.body.flops([label for name, own in self.labels.items() for label in mixture[name].computed(own)])
 
 
 def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:

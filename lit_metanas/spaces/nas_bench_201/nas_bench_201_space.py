@@ -10,7 +10,7 @@ from itertools import product
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, restrict
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encodings import Encoding, count_features
@@ -18,13 +18,14 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import (
     CELL_NODES,
     EDGE_OPERATIONS,
     EDGES,
+    NAMES,
     NASBench201Network,
+    NASBench201Supernet,
     stages_cost,
 )
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
-NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))
 PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) for p in product(COMPUTING, repeat=n))}
 """What a path from input to output can compute, in the order of its length."""
@@ -58,6 +59,8 @@ class NASBench201(SearchSpace):
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
+
+    supernet_class = NASBench201Supernet
 
     def __init__(
         self,
