@@ -25,7 +25,8 @@ class KernelSpace(RidgeModels, SearchSpace):
     """Ridge regressions on numbers and their likeness to drawn examples, a Gaussian of the distance.
 
     This is kernel ridge regression with a sum of three kernels and a linear one, where the drawn examples span what
-    can be learned: the Nyström method. No drawn rows leave a linear model.
+    can be learned: the Nyström method. No drawn rows leave a linear model. The network holds the drawn rows as numbers:
+    who gets it can read them.
 
     Example:
         >>> space = lm.spaces.KernelSpace()
@@ -51,9 +52,8 @@ class KernelSpace(RidgeModels, SearchSpace):
         numbers, rows = RowShape(*shape).numbers, int(self.canonical(architecture)["rows"])
         kernels = len(REACHES)
         features = numbers + kernels * rows
-        return NetworkCost(
-            rows * numbers + kernels + (features + 1) * way, rows * (numbers + 8 * kernels) + features * way
-        )
+        likeness = rows * (numbers + 8 * kernels)
+        return NetworkCost(rows * numbers + kernels + (features + 1) * way, likeness + features * way)
 
 
 class KernelNetwork(RidgeNetwork):
