@@ -13,7 +13,8 @@ from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_s
 from lit_metanas.automl.candidates import Candidate, Known, SearchSetup
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.estimators.training_estimator import first_weights, validation_part
+from lit_metanas.estimators.folds import validation_part
+from lit_metanas.estimators.training_estimator import first_weights
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records import Cost, SearchOutcome, SearchRecord
@@ -48,14 +49,14 @@ class Pace:
     scoring: float  # seconds to score an example
     waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
 
-    def averaged(self, trainings: Sequence[Cost], *, scored_examples: int) -> Pace:
-        """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
+    def around(self, setup: SearchSetup) -> float:
+        """Seconds that a candidate takes besides its training, to be built and scored."""
+        return setup.folds * self.building + len(setup.chosen_by) * self.scoring
 
-        The costs include building, and the scoring of so many examples.
-        """
+    def averaged(self, trainings: Sequence[Cost], setup: SearchSetup) -> Pace:
+        """The mean of this pace and that of a search's trainings, since other work on a machine comes and goes."""
         flops = sum(cost.flops for cost in trainings)
-        around = len(trainings) * (self.building + self.scoring * scored_examples)
-        seconds = sum(cost.seconds for cost in trainings) - around
+        seconds = sum(cost.seconds for cost in trainings) - len(trainings) * self.around(setup)
         if not flops or seconds <= 0:
             return self
         return replace(self, flops=2 / (1 / self.flops + seconds / flops))
@@ -173,7 +174,8 @@ def divide(setup: SearchSetup) -> BudgetPlan:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
     if precision == AUTO_PRECISION:
         precision = PRECISION_OF_FLOPS
-    return BudgetPlan(search, training, expected=expected, shares=setup.shares, precision=precision)
+    folds = setup.in_folds(search).folds
+    return BudgetPlan(search, training, expected=expected, shares=setup.shares, precision=precision, folds=folds)
 
 
 def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
@@ -193,9 +195,10 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
     epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = setup.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + pace.building + pace.scoring * setup.scored_examples
+    least_seconds = first_seconds + pace.around(setup)
     wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
+    setup = setup.in_folds(search_flops(setup, pace, search_seconds, workers))
     search = max(search_flops(setup, pace, search_seconds, workers), float(first))
     if left_seconds - search_seconds < last_seconds:
         # For a search and a training, with a margin.
@@ -209,7 +212,16 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
     )
-    return BudgetPlan(search, None, pace.flops, prepared_seconds, expected=training, shares=shares, precision=precision)
+    return BudgetPlan(
+        search,
+        None,
+        pace.flops,
+        prepared_seconds,
+        expected=training,
+        shares=shares,
+        precision=precision,
+        folds=setup.folds,
+    )
 
 
 def _spendable(setup: SearchSetup) -> tuple[float, ...]:
@@ -237,7 +249,7 @@ def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float
 
 def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of variants."""
-    around = pace.building + pace.scoring * setup.scored_examples
+    around = pace.around(setup)
 
     def fits(flops: float) -> bool:
         numbers = setup.rungs(flops)
@@ -286,14 +298,14 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, scored_examples=setup.scored_examples)
+        alone = alone.averaged(before, setup)
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
     if setup.member_epochs and workers > 1:
-        together, left = measure(workers=workers).averaged(before, scored_examples=setup.scored_examples), left - moment
+        together, left = measure(workers=workers).averaged(before, setup), left - moment
     flops = _flops_of_seconds(setup, network, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)

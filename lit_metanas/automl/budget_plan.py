@@ -29,6 +29,9 @@ class Shares:
     search: float = 0.4  # of the budget, for the search, which also gets what the last training no longer gains from
     first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     head_trials: int = 64  # usual first trainings that a search of networks behind encoders alone gets at most
+    folds: int = 5  # networks that a candidate is scored with at most, each on other examples of few
+    choosing: int = 300  # examples of all folds that are enough to choose by
+    least_in_folds: int = 6  # first networks that a search in folds has at least
     trees: float = 0.05  # of the budget, for boosted trees at most
     linear: float = 0.2  # of what the search leaves of the budget, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what they leave, and then of the rest, for a network that they beat
@@ -61,6 +64,7 @@ class BudgetPlan:
     threads: int = 1  # torch's after the search, but for ensembles
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
+    folds: int = 1  # networks that each candidate is scored with; see ``TrainingEstimator``
 
 
 # The usual first training of a candidate: so many epochs, and at least so many steps.

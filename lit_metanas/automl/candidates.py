@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from math import ceil, inf
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lit_metanas.automl import budget_plan
 from lit_metanas.automl.budget_plan import (
@@ -27,7 +27,7 @@ from lit_metanas.automl.reading.input_variants import InputVariant, without_prep
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import ReportedBudget
 from lit_metanas.estimators.estimator import BestSoFar, Query
-from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.estimators.folds import folds_of, most_folds, validation_part, weights_of_fold
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records import Cost, read_record_lines
@@ -62,6 +62,7 @@ class SearchSetup:
     records: Sequence[SearchRecord] = ()  # of other tasks, each trial with all these fields
     member_epochs: int = 0  # see ``Kind``
     shares: Shares = field(default_factory=lambda: budget_plan.SHARES)
+    folds: int = 1  # see ``BudgetPlan``
 
     @cached_property
     def epoch(self) -> float:
@@ -74,7 +75,7 @@ class SearchSetup:
         steps = ceil(len(self.job.task.train) / self.recipe.batch_size)  # of an epoch
         epochs = max(budget_plan.EPOCHS_OF_A_TRIAL, budget_plan.STEPS_OF_A_TRIAL / steps)
         if self.points == 1 or not self.first:
-            return self.epoch * epochs
+            return self.folds * self.epoch * epochs
         # The timed networks are not like those of all sizes that a front begins with.
         return self._mean_epoch([query.architecture for query in self.first]) * (epochs / FRONT_TRIALS)
 
@@ -89,10 +90,28 @@ class SearchSetup:
             return rungs_of(flops, self.trial_flops)
         return front_rungs(flops, self.trial_flops)
 
+    @cached_property
+    def chosen_by(self) -> Tensor:
+        """The targets of the examples that each candidate is scored on, those of all folds."""
+        return torch.cat([fold.val.labels for fold in folds_of(self.job.task, self.folds)])
+
     @property
-    def scored_examples(self) -> int:
-        """Examples that each candidate is scored on."""
-        return len(self.job.task.val or ())
+    def examples(self) -> int:
+        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
+        return self.job.task.goal.examples_worth(self.chosen_by)
+
+    def in_folds(self, search: float) -> SearchSetup:
+        """The setup with as many folds as its few examples to choose by need, and a search of so many FLOPs pays for.
+
+        A front has one, and so have examples of groups, of which all are in one part, or a student's, of which some
+        have no label.
+        """
+        task, shares, one = self.job.task, self.shares, replace(self, folds=1)
+        if self.points > 1 or self.job.options.group is not None or self.job.variants.lesson is not None:
+            return one
+        most = min(shares.folds, most_folds(task), ceil(shares.choosing / len(self.chosen_by)))
+        paid = (n for n in range(2, most + 1) if rungs_of(search, n * one.trial_flops)[0] >= shares.least_in_folds)
+        return replace(one, folds=max(paid, default=1))
 
     def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
@@ -231,6 +250,14 @@ class Candidate:
     features: str = ""  # what a linear model is linear in
     network: Candidate | None = None  # the network of a mean, alone
     linear: Candidate | None = None  # the linear model of a mean
+
+    def of_fold(self, number: int) -> Candidate:
+        """The candidate with the weights that it has in a fold."""
+        weights = self.found.weights and weights_of_fold(number, self.found.weights)
+        own = replace(self, found=replace(self.found, weights=weights))
+        if self.network is None or self.linear is None:
+            return own
+        return replace(own, network=self.network.of_fold(number), linear=self.linear.of_fold(number))
 
     def describe(self) -> str:
         """A linear model's features and score."""

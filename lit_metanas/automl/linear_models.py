@@ -12,18 +12,17 @@ from time import perf_counter
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import BudgetPlan, rounded
-from lit_metanas.automl.candidates import Candidate, Known, best_of
+from lit_metanas.automl.candidates import Candidate, Known, SearchSetup, best_of
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import FAILURES, Query
-from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.estimators.folds import folds_of, judge_folds
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import forecast
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import judge
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
 
@@ -37,7 +36,7 @@ class LinearTrainings:
 
     def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
         assert job.linear_variants is not None
-        self.variants, self.kind, self.share = job.linear_variants, job.kind, plan.shares.linear
+        self.variants, self.kind, self.share, self.folds = job.linear_variants, job.kind, plan.shares.linear, plan.folds
         self.examples = examples = len(self.variants.usual.task.train)
         assert isinstance(self.variants.space, SolvedModels)
         self.models: SolvedModels = self.variants.space
@@ -47,7 +46,7 @@ class LinearTrainings:
             self._choice = {PREPROCESSING: self.kind.linear_view}
         elif seen in known and seen not in job.variants.encoded:
             self._choice = {PREPROCESSING: seen}
-        self._estimator = job.estimator(self.variants, self.recipe).with_recipe(self._choice)
+        self._estimator = job.estimator(self.variants, self.recipe, self.folds).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
         """How many steps the FLOPs of everything after the search pay for, next to an epoch of a network."""
@@ -101,14 +100,15 @@ class LinearTrainings:
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
         further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
-        most = accumulate([*flops, *[0.0] * further], max)
+        most = accumulate([*(one / self.folds for one in flops), *[0.0] * further], max)
         steps = ((time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True))
         return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
 
     def _time(self, architecture: Architecture) -> float:
         """The time of a training on the train part, in FLOPs: those that are counted, and those of the equations."""
         flops = self._estimator.cost(architecture, 1.0).flops
-        return flops + self.models.uncounted_flops(architecture, self.variants.usual.task.shape, self.examples)
+        shape = self.variants.usual.task.shape
+        return flops + self.folds * self.models.uncounted_flops(architecture, shape, self.examples)
 
     @property
     def examples_ratio(self) -> float:
@@ -159,8 +159,8 @@ def compare(known: Known, best: Candidate) -> Candidate:
     scores so far promise more, with the linear model where a mean can be had; else it is first trained on, on the same
     examples, and once more if it still trails.
     """
-    network, examples, promised = known.found_network, known.job.examples, 0.0
-    means = mean_of(known.job, network, best)
+    network, examples, promised = known.found_network, known.setup.examples, 0.0
+    means = mean_of(known.setup, network, best)
     chosen = best_of([network, best, *means], examples)
     if chosen is best:
         promised = _promised(known, network)
@@ -174,7 +174,8 @@ def compare(known: Known, best: Candidate) -> Candidate:
         return network
     for share in known.plan.shares.longer:
         spare = min(share * known.left, known.left - known.setup.last_epoch(network) - best.last_cost.flops)
-        epoch = known.setup.epoch_of(network.found.architecture, network.variant, network.variant.task.train)
+        part = network.variant.task.train
+        epoch = known.setup.folds * known.setup.epoch_of(network.found.architecture, network.variant, part)
         # Of features of 42 photographs, 44,000 epochs were affordable.
         epochs = min(int(spare / epoch), known.plan.shares.longest)
         if chosen is network or epochs < 1:
@@ -198,12 +199,12 @@ def _promised(known: Known, network: Candidate) -> float:
     return forecast(curve, curve[-1][0] + known.left)
 
 
-def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
+def mean_of(setup: SearchSetup, network: Candidate, linear: Candidate) -> list[Candidate]:
     """The mean of a network's and a linear model's scores; none if they cannot be averaged, or both exceed a limit.
 
     With a limit of latency or size there is none, since these measures are not the sum of those of two models.
     """
-    variant, found = network.variant, network.found
+    job, variant, found = setup.job, network.variant, network.found
     unknown = found.weights is None or linear.found.weights is None
     if unknown or not job.kind.averages_linear or {"latency", "size"} & job.variants.limits.given.keys():
         return []
@@ -211,9 +212,11 @@ def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
         return []
     with suppress(*FAILURES):
         if both := joined(variant, linear.variant):
-            mean, val = replace(network, variant=both, network=network, linear=linear), validation_part(both.task)
-            if built := scored_network(job, mean):
-                value = judge(built.to(val.inputs.device).eval(), val, both.task.goal).value
+            mean = replace(network, variant=both, network=network, linear=linear)
+            networks = [scored_network(job, mean.of_fold(number)) for number in range(setup.folds)]
+            built = [one.to(both.task.train.inputs.device).eval() for one in networks if one is not None]
+            if len(built) == setup.folds:
+                value = judge_folds(built, folds_of(both.task, setup.folds), both.task.goal).value
                 return [replace(mean, value=value)]
     return []
 
@@ -224,7 +227,7 @@ def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
     The comparison goes on with the last weights; an interrupt leaves the better ones in ``known``.
     """
     begin, found, job = perf_counter(), network.found, known.job
-    estimator = job.estimator(job.variants, known.setup.recipe, known.plan.precision)
+    estimator = job.estimator(job.variants, known.setup.recipe, known.plan.folds, known.plan.precision)
     estimator = estimator.with_recipe({**found.recipe, "epochs": epochs})
     cost = estimator.cost(found.architecture, 1.0)
     with suppress(*FAILURES):

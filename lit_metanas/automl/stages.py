@@ -27,6 +27,7 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, Reported
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
+from lit_metanas.estimators.folds import folds_of
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.kinds.rows.boosted_trees import describe_trees, judge_trees, trees_flops
 from lit_metanas.records.record import Cost, FailedWorkError, SearchOutcome, cost_of
@@ -67,7 +68,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     job = setup.job
     made = (job.folder and job.folder.plan) or divide(setup)
     job.keep(made)
-    setup = replace(setup, shares=made.shares)  # a search that goes on keeps its shares
+    setup = replace(setup, shares=made.shares, folds=made.folds)  # a search that goes on keeps them
     numbers = setup.rungs(made.search)
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
@@ -75,7 +76,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / setup.epoch))
-    estimator = job.estimator(job.variants, setup.recipe, made.precision).with_recipe({"epochs": most})
+    estimator = job.estimator(job.variants, setup.recipe, made.folds, made.precision).with_recipe({"epochs": most})
     return Known(setup, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
 
@@ -88,7 +89,7 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
             candidates=numbers,
             rungs=shares,
             points=setup.points,
-            allowance=setup.job.examples**-0.5,  # two standard errors, at most
+            allowance=setup.examples**-0.5,  # two standard errors, at most
             train=setup.searched_fields,
             later=variants.choice,
             first=setup.first[: numbers[0]],
@@ -102,7 +103,7 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
         finish=False,
         train={name: list(values) for name, values in setup.searched_fields.items()},
         later=variants.choice,
-        examples=setup.job.examples,
+        examples=setup.examples,
     )
 
 
@@ -121,11 +122,12 @@ def run_search(known: Known, searcher: Halving) -> None:
 def score_trees(known: Known) -> None:
     """Score boosted trees, a rival, on the validation part of rows, if they cost little."""
     task, plan, begin = known.job.task, known.plan, perf_counter()
-    if trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
+    if plan.folds * trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return
     known.budget.start_part("scoring boosted trees")
     with suppress(*FAILURES):
-        known.trees = judge_trees(task, known.job.options.seed)
+        folds = [replace(task, train=one.learned, val=one.val) for one in folds_of(task, plan.folds)]
+        known.trees = judge_trees(folds, known.job.options.seed)
     known.count(Cost(seconds=perf_counter() - begin))
 
 
@@ -265,14 +267,14 @@ def take_best(known: Known) -> None:
         return
     candidates = [network] * (as_scored(job, network) is not None)
     if linear is not None:
-        candidates += [linear, *mean_of(job, network, linear)]
+        candidates += [linear, *mean_of(known.setup, network, linear)]
     if not candidates:
         if known.failure:
             raise FailedWorkError(f"{known.failure}; the search kept no weights: fix the cause, and do the same again.")
         raise KeyboardInterrupt("stopped, and this space keeps no weights of a search; the same command goes on.")
     chosen = network
     if known.mean is None:  # otherwise a mean was chosen before, and its linear part is trained already
-        chosen = best_of(candidates, job.examples)
+        chosen = best_of(candidates, known.setup.examples)
         if linear is not None:
             taken = {linear: "the linear model was", network: "the network was"}.get(chosen, "both were")
             known.sentence = f"{describe_both(linear, network, chosen)}: {taken} taken"

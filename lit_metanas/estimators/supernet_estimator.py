@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
-from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.estimators.folds import validation_part
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead

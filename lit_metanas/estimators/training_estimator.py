@@ -11,12 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.estimators.folds import (
+    Fold,
+    as_weights_of_fold,
+    folds_of,
+    judge_folds,
+    most_folds,
+    validation_part,
+    weights_of_fold,
+)
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.records.record import Cost, RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, recipe_cost, score
+from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.training.child import Child, fit_child, recipe_cost
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
@@ -35,13 +44,14 @@ class TrainingEstimator(Estimator):
         seed: of initial weights, batches and dropout.
         recipe: training hyper-parameters; its epochs are those of fidelity 1.
         start: checkpoint of ``TaskReptile`` whose weights all architectures start from; None starts from fresh ones.
+        folds: how many networks are trained for a score, each scored on other examples; 1 on the validation part alone.
         precision: of the trainings: ``32-true``; ``bf16-mixed``, where the networks' passes are in bf16; or ``auto``,
             which is the second one on a device that is made for it. Scores are those of the network in float32.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: the task has no validation part, there is no such precision, or the checkpoint is damaged, or of
-            another space, shape or vocabulary.
+        ValueError: the task has no validation part, or too few examples for so many folds, there is no such precision,
+            or the checkpoint is damaged, or of another space, shape or vocabulary.
 
     Example:
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -61,10 +71,14 @@ class TrainingEstimator(Estimator):
         recipe: Recipe | None = None,
         start: str | None = None,
         *,
+        folds: int = 1,
         precision: str = FLOAT32,
     ) -> None:
         check_precision("TrainingEstimator", precision)
+        if not 1 <= folds <= (most := most_folds(task)):
+            raise ValueError(f"TrainingEstimator: folds is {folds}, and task '{task.id}' can have 1 to {most}.")
         self.task = task
+        self.folds = folds_of(task, folds)
         self.space = space
         self.seed = seed
         self.recipe = recipe or Recipe()
@@ -76,8 +90,10 @@ class TrainingEstimator(Estimator):
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, a digest of the checkpoint's weights, and the precision if it is not float32."""
+        """The recipe, a digest of the checkpoint's weights, the folds if several, the precision if not float32."""
         settings = asdict(self.recipe)
+        if len(self.folds) > 1:
+            settings["folds"] = len(self.folds)
         if self.precision != FLOAT32:
             settings["precision"] = self.precision
         if self._start is not None:
@@ -101,15 +117,29 @@ class TrainingEstimator(Estimator):
         return other
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """One query, and 3 x forward multiply-adds x training images."""
-        epochs, examples = self._seen(fidelity)
-        cost = recipe_cost(self.space, architecture, self.task, range(examples), self.recipe, epochs=epochs)
-        return replace(cost, queries=1)
+        """One query, and 3 x forward multiply-adds x training images of all folds."""
+        costs = []
+        for fold in self.folds:
+            epochs, part = self._seen(fold, fidelity)
+            costs.append(recipe_cost(self.space, architecture, self.task, part, self.recipe, epochs=epochs))
+        return replace(sum(costs, Cost()), queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
         weights = overlay(self._initial, start or {})
-        epochs, examples = self._seen(fidelity)
+        networks, trained, steps = list[nn.Module](), weights, 0
+        for number, fold in enumerate(self.folds):
+            child, spent = self._trained(architecture, fold, fidelity, weights_of_fold(number, weights))
+            networks.append(child.to(self.val.inputs.device).eval())
+            own = self.space.supernet_weights(child.network)
+            trained, steps = overlay(trained, as_weights_of_fold(number, own)), steps + spent.steps
+        value = judge_folds(networks, self.folds, self.task.goal).value
+        return Score(value, replace(self.cost(architecture, fidelity), steps=steps), trained)
+
+    def _trained(
+        self, architecture: Architecture, fold: Fold, fidelity: float, weights: dict[str, Tensor]
+    ) -> tuple[Child, Cost]:
+        epochs, part = self._seen(fold, fidelity)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             child = Child(
@@ -121,11 +151,9 @@ class TrainingEstimator(Estimator):
                 weights=weights,
                 objective=self.task.objective,
             )
-            spent = fit_child(child, self.task.train.portion(examples), seed=self.seed, precision=self.precision)
-            check_finite(child.network)
-            value = score(child.to(self.val.inputs.device), self.val)
-        cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
-        return Score(value, cost, overlay(weights, self.space.supernet_weights(child.network)))
+            spent = fit_child(child, part, seed=self.seed, precision=self.precision)
+        check_finite(child.network)
+        return child, spent
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
@@ -136,13 +164,13 @@ class TrainingEstimator(Estimator):
                 weights = self._start.for_task(self.space, self.task)
         return {name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}
 
-    def _seen(self, fidelity: float) -> tuple[int, int]:
-        """The epochs of a training, and the number of examples of each."""
+    def _seen(self, fold: Fold, fidelity: float) -> tuple[int, Split | Portion]:
+        """The epochs of a training, and the examples of each."""
         assert 0 < fidelity <= 1, fidelity
-        epochs, number = fidelity * self.recipe.epochs + 1e-9, len(self.task.train)
+        epochs, number = fidelity * self.recipe.epochs + 1e-9, len(fold.train)
         if epochs >= 1:
-            return int(epochs), number
-        return 1, min(number, max(int(epochs * number), self.recipe.batch_size))
+            return int(epochs), fold.train
+        return 1, fold.train.portion(max(int(epochs * number), self.recipe.batch_size))
 
 
 def check_finite(network: nn.Module) -> None:
@@ -151,13 +179,6 @@ def check_finite(network: nn.Module) -> None:
     for name, parameter in network.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ArithmeticError(f"training diverged: the weights '{name}' are not finite")
-
-
-def validation_part(task: Task) -> Split:
-    """The task's validation examples; ValueError if it has none."""
-    if task.val is None or not len(task.val):
-        raise ValueError(f"Task '{task.id}' has no validation examples to choose an architecture by: give it some.")
-    return task.val
 
 
 def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
+from lit_metanas.estimators.folds import validation_part
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta import Head, Parameters
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records import Budget, SearchOutcome, Trial

@@ -71,7 +71,7 @@ class Split:
 
     def spread_places(self, most: int) -> Tensor:
         """The places of at most so many of the examples, spread evenly over them."""
-        return torch.linspace(0, len(self) - 1, min(most, len(self)), device=self.labels.device).round().long()
+        return _spread_places(len(self), most, self.labels.device)
 
     def places_but(self, places: Tensor) -> Tensor:
         """The places of all examples but some, in order."""
@@ -95,6 +95,16 @@ class Portion:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def portion(self, most: int) -> Portion:
+        """At most so many of the examples, spread evenly over them."""
+        if len(self) <= most:
+            return self
+        return Portion(self.split, self.places[_spread_places(len(self), most, self.places.device)])
+
+
+def _spread_places(number: int, most: int, device: torch.device) -> Tensor:
+    return torch.linspace(0, number - 1, min(most, number), device=device).round().long()
 
 
 def join_parts(*parts: Split) -> Split:

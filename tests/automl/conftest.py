@@ -1,10 +1,10 @@
 """A small space."""
 
 import pytest
+from auto_toys import shorten_trials
 from plain_pixels import PlainPixelSpace
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.training import precision
@@ -24,8 +24,8 @@ def space() -> lm.LayeredSpace:
 
 @pytest.fixture
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+    """Candidates are trained for three epochs, on one part of the data, so that a small budget pays for several."""
+    shorten_trials(monkeypatch, steps=3)
 
 
 @pytest.fixture

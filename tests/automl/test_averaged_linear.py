@@ -17,7 +17,7 @@ import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_models
 from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.comparisons.single_task import all_but_test
-from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.estimators.folds import validation_part
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, PretrainedTokens
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
@@ -67,7 +67,7 @@ def call(texts: Texts) -> Call:
 @pytest.fixture
 def good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean is right on all validation examples."""
-    monkeypatch.setattr(linear_models, "judge", lambda *args: SimpleNamespace(value=1.0))
+    monkeypatch.setattr(linear_models, "judge_folds", lambda *args: SimpleNamespace(value=1.0))
 
 
 def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good: None, tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import same_weights
+from auto_toys import same_weights, shorten_trials
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.kinds.given_data import other_ways, read_given
@@ -34,7 +33,7 @@ Found = tuple[lm.SearchResult, Path]
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let candidates be trained for few steps, and begin without augmentation, which would blur single pixels."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
+    shorten_trials(monkeypatch, STEPS)
     monkeypatch.setattr(ImageKind, "recipe", {})
 
 

@@ -17,7 +17,8 @@ from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.reading.given_models import Lesson, ModelStart, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
+from lit_metanas.estimators.folds import validation_part
+from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.text_tokens import joined_task
 from lit_metanas.records.record import PREPROCESSING, TRAINING_PASSES, Cost, RecipeFields, RecipeValue
@@ -320,17 +321,22 @@ def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:
 class VariantEstimator(Estimator):
     """Validation score of a child network that is trained under the preprocessing which a recipe names."""
 
-    def __init__(self, variants: InputVariants, seed: int, recipe: Recipe, *, precision: str = FLOAT32) -> None:
+    def __init__(
+        self, variants: InputVariants, seed: int, recipe: Recipe, *, folds: int = 1, precision: str = FLOAT32
+    ) -> None:
         self.variants = variants
         self.seed = seed
         self.recipe = recipe
+        self.folds = folds
         self.precision = precision
         self.label = variants.usual.label
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, with the preprocessing if there is a choice, and the precision if it is not float32."""
+        """The recipe, with the preprocessing if there is a choice, folds if several, and a precision but float32."""
         settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.folds > 1:
+            settings["folds"] = self.folds
         if self.precision != FLOAT32:
             settings["precision"] = self.precision
         if self.variants.labels:
@@ -387,4 +393,6 @@ class VariantEstimator(Estimator):
     @property
     def _estimator(self) -> TrainingEstimator:
         variant = self._variant
-        return TrainingEstimator(variant.task, variant.limited.space, self.seed, self.recipe, precision=self.precision)
+        return TrainingEstimator(
+            variant.task, variant.limited.space, self.seed, self.recipe, folds=self.folds, precision=self.precision
+        )

@@ -20,7 +20,6 @@ from lit_metanas.automl.reading.input_variants import InputVariants, VariantEsti
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
@@ -79,14 +78,9 @@ class Job:
         """The data under the usual preprocessing."""
         return self.variants.usual.task
 
-    @property
-    def examples(self) -> int:
-        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
-        return self.task.goal.examples_worth(validation_part(self.task).labels)
-
-    def estimator(self, variants: InputVariants, recipe: Recipe, precision: str = FLOAT32) -> Estimator:
+    def estimator(self, variants: InputVariants, recipe: Recipe, folds: int, precision: str = FLOAT32) -> Estimator:
         """What trains candidates under any variant; the output keeps their scores and weights."""
-        plain = VariantEstimator(variants, self.options.seed, recipe, precision=precision)
+        plain = VariantEstimator(variants, self.options.seed, recipe, folds=folds, precision=precision)
         if self.folder is None:
             return plain
         return self.folder.kept(plain)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from math import inf
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.objectives.classification import Classification
@@ -29,12 +31,16 @@ def trees_flops(task: Task) -> float:
     return TREES_FLOPS * TREES_ROUNDS * made.unscaled(task.train.inputs).size * ensembles
 
 
-def judge_trees(task: Task, seed: int) -> Judged:
-    """How good trees of the train part are on the validation part."""
-    assert task.val is not None
-    assert isinstance(task.preprocessing, Columns)
-    features, asked = (task.preprocessing.unscaled(part.inputs) for part in (task.train, task.val))
-    return task.goal.judge(_by_trees(task, features, asked, seed), task.val.labels.cpu())
+def judge_trees(folds: Sequence[Task], seed: int) -> Judged:
+    """How good trees of the train part of each fold of a task are on the validation parts."""
+    evidence, targets = list[Any](), list[Tensor]()
+    for task in folds:
+        assert task.val is not None
+        assert isinstance(task.preprocessing, Columns)
+        features, asked = (task.preprocessing.unscaled(part.inputs) for part in (task.train, task.val))
+        evidence += _by_trees(task, features, asked, seed)
+        targets.append(task.val.labels.cpu())
+    return folds[0].goal.judge(evidence, torch.cat(targets))
 
 
 def _by_trees(task: Task, features: Any, asked: Any, seed: int) -> list[Any]:

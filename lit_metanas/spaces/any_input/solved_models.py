@@ -78,7 +78,8 @@ class SolvedModels:
         """See ``SearchSpace``."""
         network = self.network(architecture, shape, way)
         if weights:
-            network.load_state_dict(weights)
+            own = network.state_dict().keys()  # a search in folds has further weights
+            network.load_state_dict({name: tensor for name, tensor in weights.items() if name in own})
         return network
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:

@@ -1,6 +1,7 @@
 """Ctrl-C and failures in a search, whether two searches found the same, and photographs to learn from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl import budget_division, budget_plan, last_training
 from lit_metanas.automl.budget_division import Pace
 
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
@@ -67,10 +68,16 @@ def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
     return trained
 
 
+def shorten_trials(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Let candidates be trained for so few steps, and on one part of the data."""
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, folds=1))
+
+
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored_examples: self)
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, setup: self)
 
 
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
