@@ -75,7 +75,8 @@ class TrainingEstimator(Estimator):
         precision: str = FLOAT32,
     ) -> None:
         check_precision("TrainingEstimator", precision)
-        if not 1 <= folds <= (most := most_folds(task)):
+        most = most_folds(task)
+        if not 1 <= folds <= most:
             raise ValueError(f"TrainingEstimator: folds is {folds}, and task '{task.id}' can have 1 to {most}.")
         self.task = task
         self.folds = folds_of(task, folds)
