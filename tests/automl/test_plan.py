@@ -158,6 +158,28 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     assert two == pytest.approx(2 * one, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("trials", "choosing", "more", "folds"),
+    [
+        (100, 300, {}, 2),  # of 200 examples each
+        (100, 200, {}, 1),
+        (100, 5000, {}, 4),  # the train part has 600
+        (25, 5000, {}, 2),  # more folds would leave too few first networks
+        (10, 5000, {}, 1),
+        (100, 5000, {"pareto": "flops"}, 1),
+        (100, 5000, {"group": "patient"}, 1),
+    ],
+)
+def test_a_search_has_as_many_folds_as_it_needs_and_pays_for(
+    trials: int, choosing: int, more: dict[str, Any], folds: int
+) -> None:
+    setup = search_setup(**more)
+    setup = replace(setup, shares=replace(SHARES, choosing=choosing))
+    found = setup.in_folds(trials * setup.trial_flops)
+    assert (found.folds, found.trial_flops) == (folds, folds * setup.trial_flops)
+    assert len(found.chosen_by) == 200 * folds
+
+
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
     setup, pace = search_setup(), Pace(flops=4e9, building=0.5, scoring=0.005)  # of 200 examples
     costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
