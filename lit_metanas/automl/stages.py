@@ -72,6 +72,8 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     numbers = setup.rungs(made.search)
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
+    if setup.folds > 1:
+        job.options.say(f"scores each candidate in {setup.folds} folds, as there are few examples to choose by.")
     searcher = searcher_of(setup, numbers)
     budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.

@@ -59,7 +59,7 @@ def test_numbers_have_trees_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     trees = ensemble.HistGradientBoostingRegressor(random_state=3)
     trees.fit(columns_of(task, task.train), task.train.labels[:, 0])
     score = trees.score(columns_of(task, task.val), task.val.labels[:, 0])
-    assert f"reaches {100 * score:.1f} % on the same validation part" in found.rival
+    assert f"reaches {100 * score:.1f} % on the same validation examples" in found.rival
 
 
 def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +80,9 @@ def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) ->
     ("value", "chosen", "told"),
     [
         (None, 0.5, ""),
-        (0.922, 0.872, "reaches 92.2 % on the same validation part, 5.0 points more: use it here"),
-        (0.8721, 0.8711, "reaches 87.2 % on the same validation part, 0.1 points more, which may be chance"),
-        (0.8, 0.9, "reaches 80.0 % on the same validation part, 10.0 points less"),
+        (0.922, 0.872, "reaches 92.2 % on the same validation examples, 5.0 points more: use it here"),
+        (0.8721, 0.8711, "reaches 87.2 % on the same validation examples, 0.1 points more, which may be chance"),
+        (0.8, 0.9, "reaches 80.0 % on the same validation examples, 10.0 points less"),
     ],
 )
 def test_one_line_of_advice(value: float | None, chosen: float, told: str) -> None:

@@ -69,7 +69,7 @@ def describe_trees(found: Judged | None, chosen: float) -> str:
     if found is None:
         return ""
     ahead = found.value - chosen
-    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} % on the same validation part, "
+    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} % on the same validation examples, "
     if ahead >= max(found.half / 1.96, 1e-9):  # its standard error
         return f"{text}{100 * ahead:.1f} points more: use it here"
     if abs(ahead) < 5e-4:
