@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,9 +18,10 @@ from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
-from lit_metanas.objectives import Classification, Objective, Regression
+from lit_metanas.objectives import Objective, Regression
 from lit_metanas.records.record import Cost, FailedWorkError
-from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.tasks.labels import natural_goal
+from lit_metanas.tasks.task import Portion, Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
 from lit_metanas.training.ensembles import Ensemble, WithLinear, linear_factor
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
@@ -192,9 +192,9 @@ def scored_network(job: Job, one: Candidate) -> nn.Module | None:
 
 def with_linear(known: Known, one: Trained) -> Trained:
     """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
-    if known.mean is None or known.averaged is None:
+    if known.averaged is None:
         return one
-    return _averaged(one, known.averaged, known.mean, _factor(known.job, one, known.averaged.candidate))
+    return _averaged(one, known.averaged, known.averaged.candidate, _factor(known.job, one, known.averaged.candidate))
 
 
 def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float = 1.0) -> Trained:
@@ -204,10 +204,12 @@ def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float 
     return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out, factor=factor)
 
 
-def _factor(job: Job, one: Trained, linear: Candidate) -> float:
+def _factor(job: Job, one: Trained, mean: Candidate) -> float:
     """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
-    network, other, goal = one.honest, scored_network(job, linear), one.candidate.variant.task.goal
-    if network is None or other is None or isinstance(goal, Regression):
+    linear, network, goal = mean.linear, one.honest, one.candidate.variant.task.goal
+    if linear is None or network is None or isinstance(goal, Regression):
+        return 1.0
+    if (other := scored_network(job, linear)) is None:
         return 1.0
     parts = [variant.calibrating[0] for variant in (one.candidate.variant, linear.variant)]
     own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, other), parts, strict=True))
@@ -239,14 +241,3 @@ def calibrated(job: Job, one: Trained) -> Objective:
         return plain
     goal = natural_goal(task)
     return goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, goal), part.labels)
-
-
-def natural_goal(task: Task) -> Objective:
-    """A task's objective; if its classes count differently in training, with the shift that undoes this."""
-    goal, weights = task.goal, task.train.weights
-    if not isinstance(goal, Classification) or weights is None:
-        return goal
-    by_class = [weights[task.train.labels == place].unique().tolist() for place in range(goal.way)]
-    if any(len(own) != 1 or own[0] <= 0 for own in by_class) or len({own[0] for own in by_class}) == 1:
-        return goal  # examples have weights of their own, or all the same
-    return replace(goal, shift=tuple(round(-math.log(own[0]), 6) for own in by_class))

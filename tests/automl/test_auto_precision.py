@@ -11,6 +11,7 @@ from auto_toys import interrupt, paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
+from lit_metanas.estimators import pace
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.result_files import read_results
 from lit_metanas.training import precision
@@ -31,7 +32,7 @@ def test_the_clock_decides_by_the_steps_of_real_networks(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "fast_bf16", lambda device: True)
-    plain, done, now = budget_division.fit_child, list[tuple[str, str, int]](), 0.0
+    plain, done, now = pace.fit_child, list[tuple[str, str, int]](), 0.0
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         nonlocal now
@@ -40,12 +41,12 @@ def test_the_clock_decides_by_the_steps_of_real_networks(
         done.append((str(child.architecture), more["precision"], cost.steps))
         return cost
 
-    monkeypatch.setattr(budget_division, "fit_child", fit)
+    monkeypatch.setattr(pace, "fit_child", fit)
     monkeypatch.setattr(precision, "perf_counter", lambda: now)
     data = lm.task_from_arrays(*arrays)
     networks = [space.sample(torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     recipe = lm.Recipe(batch_size=4)
-    assert budget_division.faster_precision(data, space, networks, recipe, seconds=0.0) == BF16
+    assert pace.faster_precision(data, space, networks, recipe, seconds=0.0) == BF16
     turn = [(str(one), name, 4) for name in (FLOAT32, BF16) for one in networks]
     assert done == turn * 2
 

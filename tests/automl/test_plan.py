@@ -12,13 +12,14 @@ from auto_toys import paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
-from lit_metanas.automl.budget_division import Pace, divide, search_flops
+from lit_metanas.automl.budget_division import divide, search_flops
 from lit_metanas.automl.budget_plan import SHARES, front_rungs, part_of_search, rungs_of
 from lit_metanas.automl.candidates import SearchSetup
+from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.stages import shared_epochs
+from lit_metanas.estimators.pace import Pace
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
 

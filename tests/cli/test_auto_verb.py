@@ -14,9 +14,9 @@ from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_division import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
+from lit_metanas.estimators.pace import Pace
 
 FLOPS = "[1e9,1e9]"
 

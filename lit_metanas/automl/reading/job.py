@@ -15,7 +15,6 @@ from typing import Any
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
 from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -49,6 +48,7 @@ from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
+from lit_metanas.training.given_models import ModelStart, Teacher, read_start
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.workers import number_of_workers, worker_processes

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_division import Pace
+from lit_metanas.estimators.pace import Pace
 
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 """As torch says it."""
