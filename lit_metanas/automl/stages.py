@@ -72,7 +72,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
     searcher = searcher_of(setup, numbers)
-    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
+    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.after)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / setup.epoch))
     estimator = job.estimator(job.variants, setup.recipe, made.precision).with_recipe({"epochs": most})
@@ -121,7 +121,7 @@ def run_search(known: Known, searcher: Halving) -> None:
 def score_trees(known: Known) -> None:
     """Score boosted trees, a rival, on the validation part of rows, if they cost little."""
     task, plan, begin = known.job.task, known.plan, perf_counter()
-    if trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
+    if trees_flops(task) > plan.shares.trees * (plan.search + plan.after):
         return
     known.budget.start_part("scoring boosted trees")
     with suppress(*FAILURES):
@@ -250,11 +250,8 @@ def tested(known: Known, one: Trained) -> SearchResult:
 
 def collect(known: Known) -> SearchResult:
     """Test all that was trained; the best of it, with a front if one was searched, and the cost of all trainings."""
-    ranked, front, traded = (
-        [tested(known, one) for one in known.trained],
-        list[SearchResult](),
-        known.job.options.pareto,
-    )
+    ranked, traded = [tested(known, one) for one in known.trained], known.job.options.pareto
+    front = list[SearchResult]()
     if traded:
         ranked.sort(key=lambda one: one.val_score, reverse=True)
         # Of each size the best; a network and a linear model may be of one size.

@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.inputs.batches import in_unit_range
@@ -23,6 +22,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
 from lit_metanas.kinds.kind import known_kinds
+from lit_metanas.kinds.labelled_examples import LabelledExamples
 from lit_metanas.kinds.rows.cells import RawTable, as_table, has_names
 from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
@@ -164,20 +164,25 @@ def _dimensions(value: Any) -> int:
     return int(getattr(value, "ndim", 0))
 
 
-def parts_of_examples(
+def task_without_test(
     X: Any,
     kind: ExampleKind,
-    divided: Sequence[tuple[Tensor, Tensor]],
+    examples: LabelledExamples,
+    share: float,
+    seed: int,
     columns: tuple[str, ...],
     weights: NDArray[np.float32] | None,
-) -> tuple[Split, Split, Preprocessing | None, tuple[Any, ...]]:
-    """The checked examples to learn from and to choose by, given by places, what makes inputs of them, and raw parts.
+) -> Task:
+    """A task of checked examples, of which a share chooses, and the others are learned from.
 
     Nobody looks at the test part of such a task, which is the part to choose by.
     """
+    divided = examples.divided((None, share, 0.0), seed)[:2]
+    if not len(divided[1][0]):
+        raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
     if kind == "rows":
         X = as_table(X, names=columns, name="X")
-    train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
+    train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided]
     made: Preprocessing | None = None
     raw: tuple[Any, ...] = (train, val, val)
     match kind:
@@ -189,11 +194,11 @@ def parts_of_examples(
             made = usual_tokens(train)
     if made is not None:
         inputs = [made.encode(own) for own in inputs]
-    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided[:2], strict=True))
+    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided, strict=True))
     if weights is not None:
-        own, other = (torch.from_numpy(weights)[places] for places, _ in divided[:2])
+        own, other = (torch.from_numpy(weights)[places] for places, _ in divided)
         learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
-    return learned, chosen, made, raw
+    return replace(examples.task(kind, [learned, chosen, chosen], preprocessing=made), raw=raw)
 
 
 def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:

@@ -137,12 +137,8 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         read_as = {**options.read_as, "reading": reading}
-        ways, given = other_ways(options.data, task, **read_as), task
-
-        def read(prepared: Any) -> Task:
-            """Read the same data under another preprocessing."""
-            return read_under(options.data, given, prepared, **read_as).trainable()
-
+        ways = other_ways(options.data, task, **read_as)
+        read = partial(read_under, options.data, task, **read_as)
         if encoders:
             kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
         space = options.space or kind.space(task.shape, task.goal)
@@ -312,7 +308,7 @@ def with_encoders(
     if NO_ENCODER in options.encoders:
         own = {label or NO_ENCODER: way for label, way in ways.items()}
         return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
-    first = next(iter(made.values()))()
+    first = next(iter(made.values()))().trainable()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
 
 

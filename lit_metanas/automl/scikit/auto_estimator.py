@@ -24,7 +24,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.given_pairs import ExampleKind, check_no_files, kind_of_examples, parts_of_examples, with_weight
+from lit_metanas.kinds.given_pairs import ExampleKind, check_no_files, kind_of_examples, task_without_test, with_weight
 from lit_metanas.kinds.images.image_files import image_tensor
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.labelled_examples import LabelledExamples
@@ -105,12 +105,8 @@ class AutoEstimator(BaseEstimator):
             raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
         seed = int(check_random_state(self.random_state).randint(2**31))
         examples = self._examples(y, kind, groups, names)
-        parts = examples.divided((None, self.validation_fraction, 0.0), seed)
-        if not len(parts[1][0]):
-            raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        train, val, made, raw = parts_of_examples(X, kind, parts, columns, weights)
-        task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
+        task = task_without_test(X, kind, examples, self.validation_fraction, seed, columns, weights)
         task, why = balanced_task(task, self.metric, getattr(self, "class_weight", AUTO_WEIGHT))
         if why and self.progress:
             print(f"{type(self).__name__}: {why}", file=sys.stderr)
