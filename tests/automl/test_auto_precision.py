@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, paced, same_weights
+from auto_toys import paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_division, last_training
+from lit_metanas.automl import budget_division
 from lit_metanas.estimators import pace
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.result_files import read_results
@@ -70,19 +70,3 @@ def test_minutes_name_what_the_clock_decided_and_its_call_repeats_it(
     assert same_weights(again.network, result.network)
     assert again.precision == name
     assert {tensor.dtype for tensor in result.network.parameters()} == {torch.float32}
-
-
-def test_a_search_that_goes_on_keeps_the_precision_of_its_plan(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decided(monkeypatch, BF16)
-
-    def call() -> lm.SearchResult:
-        return lm.auto(arrays, minutes=0.05, space=space, output=tmp_path, progress=False)
-
-    with monkeypatch.context() as patched:
-        interrupt(patched, last_training, at=1)
-        assert call().stopped
-    decided(monkeypatch, FLOAT32)
-    goes_on = call()
-    assert (goes_on.stopped, goes_on.precision) == (False, BF16)

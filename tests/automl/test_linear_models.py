@@ -379,15 +379,3 @@ def test_n_grams_are_tried_with_some_decays_within_the_limits(letters: Texts) ->
     assert flops == len(NGRAM_DECAYS) * once.flops
     none = of_texts(letters, max_parameters=1_000)
     assert none.affordable(1e12, epoch=0) == 0
-
-
-def test_a_task_of_texts_has_n_grams_too_unless_a_part_of_it_was_taken(letters: Texts) -> None:
-    task = lm.task_from_texts(*letters)
-    read = other_ways(task, task, kind=None, test=None, group=None)
-    assert [*read] == ["", NGRAMS]
-    made, of_texts = read[NGRAMS](), other_ways(letters, task, kind=None, test=None, group=None)[NGRAMS]()
-    assert made.preprocessing == of_texts.preprocessing
-    assert (made.test_names, made.shape) == (task.test_names, of_texts.shape)
-    for part in ("train", "val", "test"):
-        assert torch.equal(getattr(made, part).inputs, getattr(of_texts, part).inputs)
-    assert not other_ways(task, replace(task, train=task.train.spread(9)), kind=None, test=None, group=None)
