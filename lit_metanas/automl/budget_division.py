@@ -66,7 +66,7 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
     epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = setup.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + pace.building + pace.scoring * setup.scored_examples
+    least_seconds = first_seconds + _around(setup, pace)
     wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
     search = max(search_flops(setup, pace, search_seconds, workers), float(first))
@@ -110,7 +110,7 @@ def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float
 
 def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of variants."""
-    around = pace.building + pace.scoring * setup.scored_examples
+    around = _around(setup, pace)
 
     def fits(flops: float) -> bool:
         numbers = setup.rungs(flops)
@@ -122,6 +122,11 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
+
+
+def _around(setup: SearchSetup, pace: Pace) -> float:
+    """Seconds that a candidate takes besides its training, to be built and scored."""
+    return pace.building + pace.scoring * len(setup.job.task.val or ())
 
 
 def threads_after_search(known: Known) -> int:
@@ -159,14 +164,15 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, scored_examples=setup.scored_examples)
+        alone = alone.averaged(before, around=_around(setup, alone))
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
     if setup.member_epochs and workers > 1:
-        together, left = measure(workers=workers).averaged(before, scored_examples=setup.scored_examples), left - moment
+        together, left = measure(workers=workers), left - moment
+        together = together.averaged(before, around=_around(setup, together))
     flops = _flops_of_seconds(setup, network, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)

@@ -62,11 +62,6 @@ class BudgetPlan:
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
 
-    @property
-    def after(self) -> float:
-        """Training FLOPs of everything after the search: those that are settled, or else the forecast."""
-        return self.training or self.expected
-
 
 # The usual first training of a candidate: so many epochs, and at least so many steps.
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100

@@ -89,11 +89,6 @@ class SearchSetup:
             return rungs_of(flops, self.trial_flops)
         return front_rungs(flops, self.trial_flops)
 
-    @property
-    def scored_examples(self) -> int:
-        """Examples that each candidate is scored on."""
-        return len(self.job.task.val or ())
-
     def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.job.variants.space, architecture, variant.task, part, self.recipe, epochs=1).flops

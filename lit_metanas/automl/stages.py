@@ -72,7 +72,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     if sum(numbers) == 1:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
     searcher = searcher_of(setup, numbers)
-    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.after)
+    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / setup.epoch))
     estimator = job.estimator(job.variants, setup.recipe, made.precision).with_recipe({"epochs": most})
@@ -121,7 +121,7 @@ def run_search(known: Known, searcher: Halving) -> None:
 def score_trees(known: Known) -> None:
     """Score boosted trees, a rival, on the validation part of rows, if they cost little."""
     task, plan, begin = known.job.task, known.plan, perf_counter()
-    if trees_flops(task) > plan.shares.trees * (plan.search + plan.after):
+    if trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return
     known.budget.start_part("scoring boosted trees")
     with suppress(*FAILURES):

@@ -36,14 +36,13 @@ class Pace:
     scoring: float  # seconds to score an example
     waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
 
-    def averaged(self, trainings: Sequence[Cost], *, scored_examples: int) -> Pace:
+    def averaged(self, trainings: Sequence[Cost], *, around: float) -> Pace:
         """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
 
-        The costs include building, and the scoring of so many examples.
+        ``around`` are seconds of each that were spent on building and scoring.
         """
         flops = sum(cost.flops for cost in trainings)
-        around = len(trainings) * (self.building + self.scoring * scored_examples)
-        seconds = sum(cost.seconds for cost in trainings) - around
+        seconds = sum(cost.seconds for cost in trainings) - len(trainings) * around
         if not flops or seconds <= 0:
             return self
         return replace(self, flops=2 / (1 / self.flops + seconds / flops))

@@ -162,9 +162,9 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
     pace = Pace(flops=4e9, building=0.5, scoring=0.01)
     costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
-    assert pace.averaged(costs, scored_examples=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
-    assert pace.averaged([], scored_examples=100) == pace
-    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored_examples=100) == pace
+    assert pace.averaged(costs, around=1.5).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
+    assert pace.averaged([], around=1.5) == pace
+    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], around=1.5) == pace
 
 
 @pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])
