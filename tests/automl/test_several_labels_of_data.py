@@ -123,13 +123,12 @@ def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     assert set(np.unique(classifier.predict(X))) == {0, 1}
     assert classifier.score(X, y) > 0.8  # exact matches, as of other classifiers
     assert (pickle.loads(pickle.dumps(classifier)).predict(X) == classifier.predict(X)).all()
-    for wrong, options, message in (
-        (np.c_[y, np.zeros(200, dtype=int)], {}, "No example has the label '3': leave its column of y out"),
-        (np.c_[y, np.eye(200, 1, dtype=int)], {}, "Class '3' has 1 example, too few for a train and val part"),
-        (y, {"sample_weight": np.ones(3)}, "sample_weight has the shape 3, and there are 200 examples"),
+    for wrong, message in (
+        (np.c_[y, np.zeros(200, dtype=int)], "No example has the label '3': leave its column of y out"),
+        (np.c_[y, np.eye(200, 1, dtype=int)], "Class '3' has 1 example, too few for a train and val part"),
     ):
         with pytest.raises(ValueError, match=message):
-            classifier.fit(X, wrong, **options)
+            classifier.fit(X, wrong)
     classifier.set_params(metric="log_loss")
     with pytest.raises(ValueError, match="There is no metric 'log_loss' for several labels: give mAP"):
         classifier.fit(X, y)
