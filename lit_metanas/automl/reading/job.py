@@ -149,31 +149,31 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = teacher.lesson(task, kind, read, **asked)
             options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
-        variants = InputVariants(
-            task,
-            ways,
-            space,
-            options.limits,
-            start,
-            linear=[kind.linear_view],
-            # Examples of a group that is learned from would say too little of new ones.
-            sets_apart=isinstance(task.goal, Regression) and options.group is None,
-            encoded=encoders,
-            lesson=lesson,
-        )
-        variants.read_encoded()
-        if start is not None:
-            options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
-        elif not encoders and options.limits.given:
-            usual, variants = variants.usual.label, variants.fitting()
-            if variants.usual.label != usual:
-                options.say(f"no network for {usual} is within the limits: begins with {variants.usual.label}.")
+        # Of numbers, examples are set apart. Those of a group that is learned from would say too little of new ones.
+        apart = isinstance(task.goal, Regression) and options.group is None
+        views = [kind.linear_view]
+        variants = InputVariants(task, ways, space, options.limits, start, views, apart, encoders, lesson)
+        variants = _ready(variants, options)
         linear = None
         if options.space is None and is_solved(task.goal) and kind.features and len(task.train) <= kind.most_linear:
             linear = variants.in_space(kind.linear_space())
         settings = _settings(options, kind, variants, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
         yield Job(options, kind, variants, linear, folder, began, seconds, read, start, teacher)
+
+
+def _ready(variants: InputVariants, options: AutoOptions) -> InputVariants:
+    """The data with the features of encoders, and with a usual preprocessing for which a network is within limits."""
+    usual, encoded = variants.usual, variants.encoded
+    variants.read_encoded()
+    if options.start is not None:
+        shape = describe_shape(usual.task.shape)
+        options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {shape}.")
+    elif not encoded and options.limits.given:
+        variants = variants.fitting()
+        if variants.usual.label != usual.label:
+            options.say(f"no network for {usual.label} is within the limits: begins with {variants.usual.label}.")
+    return variants
 
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
