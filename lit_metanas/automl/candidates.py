@@ -274,7 +274,6 @@ class Trained:
     cost: Cost  # of its last training
     held_out: bool = False  # whether it has learned nothing from the validation part
     honest: nn.Module | None = None  # a network that does not know the examples to calibrate by
-    factor: float = 1.0  # of the scores of the linear part of a mean
 
 
 @dataclass

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.candidates import Candidate, Known, Trained
+from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
@@ -194,25 +195,28 @@ def with_linear(known: Known, one: Trained) -> Trained:
     """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
     if known.averaged is None:
         return one
-    return _averaged(one, known.averaged, known.averaged.candidate, _factor(known.job, one, known.averaged.candidate))
+    mean, factor, honest = known.averaged.candidate, 1.0, None
+    linear = mean.linear and scored_network(known.job, mean.linear)
+    if one.honest is not None and mean.linear is not None and linear is not None:
+        factor = _factor(one.honest, one.candidate.variant, linear, mean.linear.variant)
+        honest = WithLinear(one.honest, linear, mean.variant.steps, factor)
+    return replace(_averaged(one, known.averaged, mean, factor), honest=honest)
 
 
 def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float = 1.0) -> Trained:
     """A network and a linear model as their mean, in which the linear model counts so much."""
     child, held_out = network.child, network.held_out and linear.held_out
     child.network = WithLinear(child.network, linear.child.network, mean.variant.steps, factor)
-    return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out, factor=factor)
+    return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out)
 
 
-def _factor(job: Job, one: Trained, mean: Candidate) -> float:
-    """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
-    linear, network, goal = mean.linear, one.honest, one.candidate.variant.task.goal
-    if linear is None or network is None or isinstance(goal, Regression):
+def _factor(network: nn.Module, variant: InputVariant, linear: nn.Module, seen: InputVariant) -> float:
+    """How much a linear model, which sees data of its own, counts next to a network; neither has learned from them."""
+    goal = variant.task.goal
+    if isinstance(goal, Regression):
         return 1.0
-    if (other := scored_network(job, linear)) is None:
-        return 1.0
-    parts = [variant.calibrating[0] for variant in (one.candidate.variant, linear.variant)]
-    own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, other), parts, strict=True))
+    parts = [one.calibrating[0] for one in (variant, seen)]
+    own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, linear), parts, strict=True))
     return linear_factor(own, added, lambda both: goal.losses(both, parts[0].labels))
 
 
@@ -220,10 +224,10 @@ def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, calibrated by the scores of examples that the candidate has not learned from.
 
     The examples are those that were set apart, or else validation examples. An ensemble has a first network that has
-    not learned from them (``honest``), and its scores are taken. A single network has learned from them. The same
-    network as the search scored it stands for it, although it had fewer epochs: on photographs the best temperature
-    after 20 epochs was within 4 % of that after two. A search may begin with an exported model, which may have learned
-    from these examples. Its networks are not calibrated.
+    not learned from them (``honest``, of a mean with the linear model), and its scores are taken. A single network has
+    learned from them. The same network as the search scored it stands for it, although it had fewer epochs: on
+    photographs the best temperature after 20 epochs was within 4 % of that after two. A search may begin with an
+    exported model, which may have learned from these examples. Its networks are not calibrated.
     """
     candidate, task, plain = one.candidate, one.candidate.variant.task, natural_goal(job.variants.usual.given)
     network: nn.Module | None = one.child.network
@@ -232,9 +236,6 @@ def calibrated(job: Job, one: Trained) -> Objective:
         return plain
     if one.honest is not None:
         part, network = candidate.variant.calibrating[0], one.honest
-        if candidate.linear is not None:
-            linear = scored_network(job, candidate.linear)
-            network = linear and WithLinear(network, linear, candidate.variant.steps, one.factor)
     elif not one.held_out:
         network = scored_network(job, candidate)
     if network is None:

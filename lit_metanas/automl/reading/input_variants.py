@@ -122,7 +122,6 @@ class InputVariants:
     def __post_init__(self, task: Task, start: TaskStart | ModelStart | None, linear: Collection[str]) -> None:
         self.encoded = tuple(label for label in self.ways if label in self.encoded)
         self._families = dict[str, SearchSpace]()
-        self._family = dict.fromkeys(self.ways, OWN_FAMILY) | dict.fromkeys(self.encoded, HEAD_FAMILY)
         if 0 < len(self.encoded) < len(self.ways):
             self.space = both = UnionSpace({OWN_FAMILY: self.space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
@@ -219,7 +218,7 @@ class InputVariants:
 
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a variant, which is not made for that."""
-        return self._families.get(self._family.get(label, OWN_FAMILY), self.space)
+        return self._families.get(self._family(label), self.space)
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
@@ -234,7 +233,10 @@ class InputVariants:
         """Networks for inputs of a variant, with the labels that the space gives them."""
         if not self._families:
             return [*map(dict, networks)]
-        return [in_family(self._family[label], one) for one in networks]
+        return [in_family(self._family(label), one) for one in networks]
+
+    def _family(self, label: str) -> str:
+        return HEAD_FAMILY if label in self.encoded else OWN_FAMILY
 
     def read_encoded(self) -> None:
         """Make the features of all encoders; one that fails is left out, with a warning."""
