@@ -196,10 +196,11 @@ def with_linear(known: Known, one: Trained) -> Trained:
     if known.averaged is None:
         return one
     mean, factor, honest = known.averaged.candidate, 1.0, None
-    linear = mean.linear and scored_network(known.job, mean.linear)
-    if one.honest is not None and mean.linear is not None and linear is not None:
-        factor = _factor(one.honest, one.candidate.variant, linear, mean.linear.variant)
-        honest = WithLinear(one.honest, linear, mean.variant.steps, factor)
+    if one.honest is not None and mean.linear is not None:
+        linear = scored_network(known.job, mean.linear)
+        if linear is not None:
+            factor = _factor(one.honest, one.candidate.variant, linear, mean.linear.variant)
+            honest = WithLinear(one.honest, linear, mean.variant.steps, factor)
     return replace(_averaged(one, known.averaged, mean, factor), honest=honest)
 
 
