@@ -211,12 +211,12 @@ def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float 
     return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out)
 
 
-def _factor(network: nn.Module, variant: InputVariant, linear: nn.Module, seen: InputVariant) -> float:
-    """How much a linear model, which sees data of its own, counts next to a network; neither has learned from them."""
+def _factor(network: nn.Module, variant: InputVariant, linear: nn.Module, linear_variant: InputVariant) -> float:
+    """How much a linear model counts next to a network, by examples that neither has learned from; 1 for numbers."""
     goal = variant.task.goal
     if isinstance(goal, Regression):
         return 1.0
-    parts = [one.calibrating[0] for one in (variant, seen)]
+    parts = [one.calibrating[0] for one in (variant, linear_variant)]
     own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, linear), parts, strict=True))
     return linear_factor(own, added, lambda both: goal.losses(both, parts[0].labels))
 
