@@ -1,7 +1,9 @@
 """How minutes or FLOPs are divided, and how fast a machine is."""
 
+import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +24,9 @@ from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.pace import Pace
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.result_files import read_results
+from lit_metanas.training.precision import BF16, FLOAT32
 
 Arrays = tuple[np.ndarray, list[str]]
 
@@ -58,6 +63,28 @@ def test_minutes_become_flops_by_a_measured_pace(
     assert "auto: 'arrays': 40 images of 2 classes, 8x8 pixels: 24 to learn from, 8 to choose by, 8 to test." in told
     again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
     assert same_weights(result.network, again.network)
+
+
+@pytest.mark.parametrize("name", [FLOAT32, BF16])
+def test_minutes_name_what_the_clock_decided_and_its_call_repeats_it(
+    name: str, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced(monkeypatch, 1e7)
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: name)
+    result = lm.auto(arrays, minutes=0.05, space=space, output=tmp_path, progress=False)
+    assert result.precision == name
+    assert ("precision='bf16-mixed'" in result.command) == (name == BF16)
+    assert "32-true" not in result.command
+    state = json.loads((tmp_path / "auto.json").read_text())
+    assert state["plan"]["precision"] == state["done"]["precision"] == name
+    (row,), (record,) = read_results(tmp_path / "results.json"), read_record_lines(tmp_path / "records.jsonl")
+    assert row.precision == record.precision == name
+    assert (f"| {BF16} |" in (tmp_path / "report" / "report.md").read_text()) == (name == BF16)
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: pytest.fail("timed"))
+    again = eval(result.command, {"lm": lm, "data": arrays, "space": space})
+    assert same_weights(again.network, result.network)
+    assert again.precision == name
+    assert {tensor.dtype for tensor in result.network.parameters()} == {torch.float32}
 
 
 def test_a_machine_that_gets_slower_leaves_the_training_a_share(
@@ -157,14 +184,6 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
         assert seconds - 0.7 <= taken <= 1.01 * seconds  # a further network may bring a further rung
     one, two = (flops_of(100.0, workers=number) for number in (1, 2))
     assert two == pytest.approx(2 * one, rel=0.1)
-
-
-def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
-    pace = Pace(flops=4e9, building=0.5, scoring=0.01)
-    costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
-    assert pace.averaged(costs, around=1.5).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
-    assert pace.averaged([], around=1.5) == pace
-    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], around=1.5) == pace
 
 
 @pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])
