@@ -100,7 +100,7 @@ def joined(variant: InputVariant, linear: InputVariant) -> InputVariant | None:
     return replace(variant, task=task, given=task, whole=task, apart=apart, steps=steps)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InputVariants:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
