@@ -36,7 +36,7 @@ from figure import one_thread
 from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders
 
-from lit_metanas.automl.budget_division import measure_pace
+from lit_metanas.estimators.pace import measure_pace
 from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval

@@ -1,15 +1,15 @@
 """One call: data in, a searched and trained network out.
 
-``options`` holds what a user may say, ``budget_plan`` all shares of the budget. ``calls.run_auto`` reads the data,
-``stages.run_stages`` calls the rest in this order and returns the result, and ``calls.run_auto`` has it written. The
-stages add what they find out to ``Known`` (in ``candidates``).
+``options`` holds what a user may say, ``budget_plan`` all shares of the budget. ``calls.run_auto`` has the data read,
+calls ``stages.run_stages``, which goes through the other stages and returns the result, and has it written. The stages
+add what they find out to ``Known`` (in ``candidates``).
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
-2. plan: ``candidates.set_up_search`` chooses the first networks, ``budget_division`` divides the budget.
+2. plan: ``candidates.set_up_search`` chooses the first networks, ``budget_division.divide`` divides the budget.
 3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows, and
    ``linear_models.train_linear`` trains linear models.
 4. compare and train: ``stages.train_one``, with ``linear_models.compare`` and ``last_training``; or
-   ``stages.train_front``.
+   ``front.train_front``.
 5. test: ``stages.collect``.
 6. write: ``output``.
 """

@@ -2,154 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
 from functools import partial
 from math import ceil
-from statistics import fmean
-from time import perf_counter, process_time
+from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
 from lit_metanas.automl.candidates import Candidate, Known, SearchSetup
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.estimators.folds import validation_part
-from lit_metanas.estimators.training_estimator import first_weights
+from lit_metanas.estimators.pace import Pace, faster_precision, measure_pace, threads_that_pay
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records import Cost, SearchOutcome, SearchRecord
-from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, chosen_child, fit_child, score
-from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32, by_timing
-from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.workers import StepEnded, submit, workers_now
-
-MOST_SCORED = 100  # examples whose scoring is timed
+from lit_metanas.spaces import Architecture
+from lit_metanas.training.precision import AUTO_PRECISION
+from lit_metanas.training.workers import workers_now
 
 # Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
 # reads: the exported program has all steps, one behind the other.
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
 
-# How many times as fast several threads must be: below that, measurements of a moment differ by chance.
-CLEARLY_FASTER = 1.2
-
-# The networks that are trained to compare precisions, and the steps of each training.
-PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
-
 RECURRENT = "gru"  # the label of recurrent operations
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast a machine is on a task."""
-
-    flops: float  # training FLOPs a second
-    building: float  # seconds to build a network
-    scoring: float  # seconds to score an example
-    waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
-
-    def around(self, setup: SearchSetup) -> float:
-        """Seconds that a candidate takes besides its training, to be built and scored."""
-        return setup.folds * self.building + len(setup.chosen_by) * self.scoring
-
-    def averaged(self, trainings: Sequence[Cost], setup: SearchSetup) -> Pace:
-        """The mean of this pace and that of a search's trainings, since other work on a machine comes and goes."""
-        flops = sum(cost.flops for cost in trainings)
-        seconds = sum(cost.seconds for cost in trainings) - len(trainings) * self.around(setup)
-        if not flops or seconds <= 0:
-            return self
-        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
-
-
-def measure_pace(
-    task: Task,
-    space: SearchSpace,
-    architectures: Sequence[Architecture],
-    recipe: Recipe,
-    *,
-    seconds: float,
-    workers: int = 1,
-    precision: str = FLOAT32,
-) -> Pace:
-    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them.
-
-    With several workers, all do that at once, and the pace is the mean of one: they share memory and heat.
-    """
-    work = partial(_measured, task, space, architectures, recipe, seconds, precision)
-    if workers == 1:
-        return work(lambda: None)
-    trainings = [submit(work) for _ in range(workers)]  # all of them, before the first one is waited for
-    return Pace(*map(fmean, zip(*(astuple(one.result()) for one in trainings), strict=True)))
-
-
-def threads_that_pay(
-    task: Task, space: SearchSpace, one: Architecture, recipe: Recipe, *, seconds: float, precision: str, most: int
-) -> int:
-    """``most`` threads of torch if they train a network clearly faster than one, else 1."""
-    paces = []
-    for threads in (1, most):
-        with torch_threads(threads):
-            paces.append(measure_pace(task, space, [one], recipe, seconds=seconds / 2, precision=precision).flops)
-    if paces[1] >= CLEARLY_FASTER * paces[0]:
-        return most
-    return 1
-
-
-def _measured(
-    task: Task,
-    space: SearchSpace,
-    architectures: Sequence[Architecture],
-    recipe: Recipe,
-    seconds: float,
-    precision: str,
-    step_ended: StepEnded,
-) -> Pace:
-    val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
-    scored = val.spread(MOST_SCORED)
-    began, worked = perf_counter(), process_time()
-    for architecture in architectures:
-        begin = perf_counter()
-        child = _fresh_child(task, space, architecture, recipe)
-        building.append(perf_counter() - begin)
-        rates.append(_training_pace(child, task.train, seconds / len(architectures), precision))
-        begin = perf_counter()
-        score(child.to(scored.inputs.device), scored)
-        scoring.append((perf_counter() - begin) / len(scored))
-    waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
-    return Pace(fmean(rates), fmean(building), fmean(scoring), max(1.0, waiting))  # all get the same time
-
-
-def faster_precision(
-    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
-) -> str:
-    """The precision in which some networks are trained fastest: see ``by_timing``."""
-    part, short = task.train.spread(PRECISION_STEPS * recipe.batch_size), replace(recipe, epochs=1)
-    children = (_fresh_child(task, space, one, short) for one in architectures[:PRECISION_NETWORKS])
-    return by_timing([partial(_train_in, child, part) for child in children], part.inputs.device, seconds=seconds)
-
-
-def _train_in(child: Child, part: Split, precision: str) -> None:
-    fit_child(child, part, seed=0, precision=precision)
-
-
-def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe) -> Child:
-    fresh = SearchOutcome(architecture, first_weights(space, task.shape, 0), SearchRecord(task.id))
-    return chosen_child(task, space, fresh, recipe, 0)
-
-
-def _training_pace(child: Child, train: Split, seconds: float, precision: str) -> float:
-    """Training FLOPs a second; the first step, which takes longer, is not counted."""
-    recipe, batches = child.recipe, 1
-    while True:
-        examples = batches * min(recipe.batch_size, len(train))
-        child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
-        part = train.portion(examples)
-        begin = perf_counter()
-        cost = fit_child(child.train(), part, seed=0, precision=precision)
-        if (taken := perf_counter() - begin) >= seconds / 2:
-            return cost.flops / taken
-        batches *= 2
 
 
 def divide(setup: SearchSetup) -> BudgetPlan:
@@ -195,7 +67,7 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     left_seconds = 60 * minutes - prepared_seconds - ending_seconds
     epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
     trial_seconds = setup.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + pace.around(setup)
+    least_seconds = first_seconds + _around(setup, pace)
     wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
     setup = setup.in_folds(search_flops(setup, pace, search_seconds, workers))
@@ -249,7 +121,7 @@ def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float
 
 def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 1) -> float:
     """The FLOPs of a search of so many seconds, with building and scoring of its networks, and reading of variants."""
-    around = pace.around(setup)
+    around = _around(setup, pace)
 
     def fits(flops: float) -> bool:
         numbers = setup.rungs(flops)
@@ -261,6 +133,11 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
+
+
+def _around(setup: SearchSetup, pace: Pace) -> float:
+    """Seconds that a candidate takes besides its training, to be built and scored."""
+    return setup.folds * pace.building + len(setup.chosen_by) * pace.scoring
 
 
 def threads_after_search(known: Known) -> int:
@@ -298,14 +175,15 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     with torch_threads(plan.threads):
         alone = measure()
     if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, setup)
+        alone = alone.averaged(before, around=_around(setup, alone))
     spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
     together = alone
     if setup.member_epochs and workers > 1:
-        together, left = measure(workers=workers).averaged(before, setup), left - moment
+        together, left = measure(workers=workers), left - moment
+        together = together.averaged(before, around=_around(setup, together))
     flops = _flops_of_seconds(setup, network, left, alone.flops, together.flops, workers, ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)

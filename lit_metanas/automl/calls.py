@@ -11,7 +11,7 @@ from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -27,9 +27,9 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.given_models import ModelStart
 from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
+from lit_metanas.comparisons.earlier_models import compare_with_start, compare_with_teacher
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.files import own_folder, own_path
@@ -38,31 +38,34 @@ from lit_metanas.records.record import FailedWorkError
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
+from lit_metanas.training.given_models import ModelStart
 from lit_metanas.training.precision import check_precision
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers
 
 P = ParamSpec("P")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _sign(function: Callable[..., Any], parameters: Iterable[Parameter], without: Collection[str] = ()) -> None:
-    """Give a function a signature made of options, and their help where its docstring says ``{options}``."""
-    vars(function)["__signature__"] = Signature([*parameters], return_annotation=function.__annotations__["return"])
-    function.__doc__ = with_options(function.__doc__ or "", without)
+def _signed(parameters: Iterable[Parameter], without: Collection[str] = ()) -> Callable[[Function], Function]:
+    """Gives a function a signature made of options, and their help where its docstring says ``{options}``."""
 
-
-def _taking(options: Callable[P, object]) -> Callable[[Callable[..., SearchResult]], Callable[P, SearchResult]]:
-    """Gives a function the signature of the options."""
-
-    def signed(function: Callable[..., SearchResult]) -> Callable[P, SearchResult]:
-        _sign(function, signature(options).parameters.values())
+    def signed(function: Function) -> Function:
+        returned = function.__annotations__["return"]
+        vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
+        function.__doc__ = with_options(function.__doc__ or "", without)
         return function
 
     return signed
 
 
+def _taking(options: Callable[P, object]) -> Callable[[Callable[..., SearchResult]], Callable[P, SearchResult]]:
+    """Gives a function the signature of the options, for checkers of types, too."""
+    return _signed(signature(options).parameters.values())
+
+
 @_taking(AutoOptions)
-def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`_sign` adds the options)
+def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`_signed` adds the options)
     """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
     ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
@@ -132,9 +135,9 @@ def _found(job: Job) -> SearchResult:
     result = _within_limits(job)
     warn_of_classes(result)
     if isinstance(job.start, ModelStart) and job.read is not None:
-        result = replace(result, earlier=job.start.compare(result, job.task, job.read))
+        result = replace(result, earlier=compare_with_start(result, job.start, job.task, job.read))
     if job.teacher is not None and job.variants.lesson is not None:
-        result = replace(result, teacher=job.teacher.compare(result, job.variants.lesson))
+        result = replace(result, teacher=compare_with_teacher(result, job.teacher, job.variants.lesson))
     return result
 
 
@@ -230,6 +233,7 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
+@_signed(shell_options(output="model"))
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
     options = AutoOptions(**given)
@@ -257,9 +261,11 @@ def auto_verb(*, began: float, **given: Any) -> None:
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
 
 
-_sign(auto_verb, shell_options(output="model"))
+_MODEL = Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]")
+_STUDENTS = [one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS]
 
 
+@_signed([_MODEL, *_STUDENTS], NOT_OF_STUDENTS)
 def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:  # noqa: D417
     """Search and train a small network that learns from an exported model.
 
@@ -292,25 +298,10 @@ def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchRe
     return run_auto(AutoOptions(data, teacher=model, **options))
 
 
-_sign(
-    distil,
-    (
-        Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]"),
-        *(one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS),
-    ),
-    NOT_OF_STUDENTS,
-)
+_MODEL_KEY = Parameter("model", Parameter.KEYWORD_ONLY, annotation=str)
 
 
+@_signed([_MODEL_KEY, *shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)])
 def distil_verb(*, began: float, model: str, **given: Any) -> None:
     """The verb ``distil``: its keys are the model, and the options of its student; see ``auto_verb``."""
     auto_verb(began=began, teacher=model, **given)
-
-
-_sign(
-    distil_verb,
-    (
-        Parameter("model", Parameter.KEYWORD_ONLY, annotation=str),
-        *shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER),
-    ),
-)

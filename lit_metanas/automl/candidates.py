@@ -306,7 +306,6 @@ class Trained:
     cost: Cost  # of its last training
     held_out: bool = False  # whether it has learned nothing from the validation part
     honest: nn.Module | None = None  # a network that does not know the examples to calibrate by
-    factor: float = 1.0  # of the scores of the linear part of a mean
 
 
 @dataclass
@@ -324,8 +323,7 @@ class Known:
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
     linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
-    mean: Candidate | None = None  # with a linear model, if that is what is trained
-    averaged: Trained | None = None  # the linear part of the mean
+    averaged: Trained | None = None  # the linear model of a mean, once that is chosen and the model is trained
     trained: list[Trained] = field(default_factory=list)  # what is tested
     lost_cost: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     trained_on_flops: int = 0  # of `lost_cost`, those by which `compare` trained the found network on
@@ -344,6 +342,11 @@ class Known:
         """The network that the search found, with what `compare` may have trained on; only after the search."""
         assert self.network is not None
         return self.network
+
+    @property
+    def best_linear(self) -> Candidate | None:
+        """The linear model with the highest validation score, if there is any."""
+        return max(self.linear, key=lambda one: one.value, default=None)
 
     @property
     def left(self) -> float:

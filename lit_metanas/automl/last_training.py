@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,15 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.candidates import Candidate, Known, Trained
+from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.folds import validation_part
 from lit_metanas.estimators.training_estimator import check_finite
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
-from lit_metanas.objectives import Classification, Objective, Regression
+from lit_metanas.objectives import Objective, Regression
 from lit_metanas.records.record import Cost, FailedWorkError
-from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.tasks.labels import natural_goal
+from lit_metanas.tasks.task import Portion, Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, mirror_keeps_classes, scores_of
 from lit_metanas.training.ensembles import Ensemble, WithLinear, linear_factor
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
@@ -193,25 +194,31 @@ def scored_network(job: Job, one: Candidate) -> nn.Module | None:
 
 def with_linear(known: Known, one: Trained) -> Trained:
     """A trained network; with the linear part of a mean, if that was chosen, by its weight."""
-    if known.mean is None or known.averaged is None:
+    if known.averaged is None:
         return one
-    return _averaged(one, known.averaged, known.mean, _factor(known.job, one, known.averaged.candidate))
+    mean, factor, honest = known.averaged.candidate, 1.0, None
+    if one.honest is not None and mean.linear is not None:
+        linear = scored_network(known.job, mean.linear)
+        if linear is not None:
+            factor = _factor(one.honest, one.candidate.variant, linear, mean.linear.variant)
+            honest = WithLinear(one.honest, linear, mean.variant.steps, factor)
+    return replace(_averaged(one, known.averaged, mean, factor), honest=honest)
 
 
 def _averaged(network: Trained, linear: Trained, mean: Candidate, factor: float = 1.0) -> Trained:
     """A network and a linear model as their mean, in which the linear model counts so much."""
     child, held_out = network.child, network.held_out and linear.held_out
     child.network = WithLinear(child.network, linear.child.network, mean.variant.steps, factor)
-    return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out, factor=factor)
+    return replace(network, candidate=mean, cost=network.cost + linear.cost, held_out=held_out)
 
 
-def _factor(job: Job, one: Trained, linear: Candidate) -> float:
-    """How much a linear model counts next to a network, by examples that neither has learned from; 1 if not known."""
-    network, other, goal = one.honest, scored_network(job, linear), one.candidate.variant.task.goal
-    if network is None or other is None or isinstance(goal, Regression):
+def _factor(network: nn.Module, variant: InputVariant, linear: nn.Module, linear_variant: InputVariant) -> float:
+    """How much a linear model counts next to a network, by examples that neither has learned from; 1 for numbers."""
+    goal = variant.task.goal
+    if isinstance(goal, Regression):
         return 1.0
-    parts = [variant.calibrating[0] for variant in (one.candidate.variant, linear.variant)]
-    own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, other), parts, strict=True))
+    parts = [one.calibrating[0] for one in (variant, linear_variant)]
+    own, added = (scores_of(net.eval(), part, goal) for net, part in zip((network, linear), parts, strict=True))
     return linear_factor(own, added, lambda both: goal.losses(both, parts[0].labels))
 
 
@@ -219,10 +226,10 @@ def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, calibrated by the scores of examples that the candidate has not learned from.
 
     The examples are those that were set apart, or else validation examples. An ensemble has a first network that has
-    not learned from them (``honest``), and its scores are taken. A single network has learned from them. The same
-    network as the search scored it stands for it, although it had fewer epochs: on photographs the best temperature
-    after 20 epochs was within 4 % of that after two. A search may begin with an exported model, which may have learned
-    from these examples. Its networks are not calibrated.
+    not learned from them (``honest``, of a mean with the linear model), and its scores are taken. A single network has
+    learned from them. The same network as the search scored it stands for it, although it had fewer epochs: on
+    photographs the best temperature after 20 epochs was within 4 % of that after two. A search may begin with an
+    exported model, which may have learned from these examples. Its networks are not calibrated.
     """
     candidate, task, plain = one.candidate, one.candidate.variant.task, natural_goal(job.variants.usual.given)
     network: nn.Module | None = one.child.network
@@ -231,23 +238,9 @@ def calibrated(job: Job, one: Trained) -> Objective:
         return plain
     if one.honest is not None:
         part, network = candidate.variant.calibrating[0], one.honest
-        if candidate.linear is not None:
-            linear = scored_network(job, candidate.linear)
-            network = linear and WithLinear(network, linear, candidate.variant.steps, one.factor)
     elif not one.held_out:
         network = scored_network(job, candidate)
     if network is None:
         return plain
     goal = natural_goal(task)
     return goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, goal), part.labels)
-
-
-def natural_goal(task: Task) -> Objective:
-    """A task's objective; if its classes count differently in training, with the shift that undoes this."""
-    goal, weights = task.goal, task.train.weights
-    if not isinstance(goal, Classification) or weights is None:
-        return goal
-    by_class = [weights[task.train.labels == place].unique().tolist() for place in range(goal.way)]
-    if any(len(own) != 1 or own[0] <= 0 for own in by_class) or len({own[0] for own in by_class}) == 1:
-        return goal  # examples have weights of their own, or all the same
-    return replace(goal, shift=tuple(round(-math.log(own[0]), 6) for own in by_class))

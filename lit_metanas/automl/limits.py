@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from math import log
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -20,7 +17,7 @@ from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import build_network
-from lit_metanas.training.export.exported_program import PROGRAM, export_child
+from lit_metanas.training.export.exported_program import export_child, program_bytes
 
 DRIVERS = {"latency": "flops", "size": "parameters"}  # measures that take long, each with the measure that drives it
 
@@ -175,14 +172,6 @@ def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, n
         objective=task.goal,
     )
     return float(program_bytes(export))
-
-
-def program_bytes(export: Callable[[str], None]) -> int:
-    """The size of the program that is exported to a folder, which is removed."""
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the export itself warns
-        export(folder)
-        return (Path(folder) / PROGRAM).stat().st_size
 
 
 def _plain(name: str, value: float) -> str:

@@ -15,7 +15,6 @@ from torch import nn
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
 from lit_metanas.automl.reading.input_variants import InputVariant, InputVariants, joined
-from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.estimator import Estimator
@@ -31,7 +30,7 @@ from lit_metanas.io.files import (
     write_whole,
 )
 from lit_metanas.io.json_files import read_json
-from lit_metanas.io.text import markdown_lines, writable
+from lit_metanas.io.text import writable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
@@ -45,7 +44,7 @@ from lit_metanas.records.result_files import (
     write_row_file,
 )
 from lit_metanas.records.rows import ShownPrediction
-from lit_metanas.report.figures.fronts import MEASURED, draw_tested
+from lit_metanas.report.figures.fronts import FRONT_FILES, write_front
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.any_input import linear_space_of
 from lit_metanas.tasks.task import Task
@@ -57,12 +56,6 @@ from lit_metanas.training.export.onnx_program import ONNX
 
 METHOD = "auto"  # the method's name in tables
 MOST_MEMBERS = 1000  # networks of an ensemble that a file may name; more would fill the memory
-FRONT_FILES = ("front.md", "front.png")  # the files of a front, next to the folders of its networks
-
-FRONT_CAPTION = (
-    "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
-    "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
-)
 
 READ_DATA = "data"  # the setting that is a digest of the data as they were read
 READ_SHARE = "sample"  # the setting that is the share of the files which were read; there is none if all were
@@ -117,7 +110,10 @@ class OutputFolder:
         write_record_lines(self.path / RECORDS, [rows.record])
         write_report(self.report, [rows.result], networks=kept_networks(self.path), searched=result)
         if result.front:
-            self._write_front(result)
+            for folder in self._networks():
+                if folder.name not in result.front_names:  # of an earlier front
+                    remove_files(folder, EXPORTED_NAMES)
+            write_front(self.front, result)
         if not result.stopped:
             self._done = result.to_plain()
             self._write_state()
@@ -186,23 +182,6 @@ class OutputFolder:
         for folder in self._networks():
             check_only(folder, EXPORTED_NAMES)
             check_export_place(folder, card=True)
-
-    def _write_front(self, result: SearchResult) -> None:
-        """The front as a table and a figure; networks of an earlier front are removed."""
-        for folder in self._networks():
-            if folder.name not in result.front_names:
-                remove_files(folder, EXPORTED_NAMES)
-        heading, *rows = result.front_table()
-        table, figure = FRONT_FILES
-        save(draw_tested(result), self.front / figure)
-        metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
-        parts = [
-            f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
-            FRONT_CAPTION.format(small={"latency": "fast"}.get(result.traded, "small")),
-            markdown_lines([heading, ("---",) * len(heading), *rows]),
-            f"![Front]({figure})\n",
-        ]
-        write_whole(self.front / table, "\n\n".join(parts))
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": self._done}

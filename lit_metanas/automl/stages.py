@@ -10,8 +10,8 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
-from lit_metanas.automl.budget_plan import most_that_fits
 from lit_metanas.automl.candidates import Candidate, Known, SearchSetup, Trained, best_of, network_of, set_up_search
+from lit_metanas.automl.front import train_front
 from lit_metanas.automl.last_training import (
     LastTrainingError,
     as_scored,
@@ -31,9 +31,7 @@ from lit_metanas.estimators.folds import folds_of
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.kinds.rows.boosted_trees import describe_trees, judge_trees, trees_flops
 from lit_metanas.records.record import Cost, FailedWorkError, SearchOutcome, cost_of
-from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
-from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.ensembles import members_of
 
 
@@ -49,8 +47,10 @@ def run_stages(job: Job) -> SearchResult:
             score_trees(known)
             known.plan = replace(known.plan, threads=threads_after_search(known))
             known.settle(train_linear(known))
-            train = train_one if job.options.pareto is None else train_front
-            train(known, max(known.linear, key=lambda one: one.value, default=None))
+            if job.options.pareto is None:
+                train_one(known)
+            else:
+                train_front(known)
         except KeyboardInterrupt:
             known.stopped = True
         except LastTrainingError as error:
@@ -60,7 +60,7 @@ def run_stages(job: Job) -> SearchResult:
             known.budget.start_part(f"{TESTING} the best so far")
             take_best(known)
         known.budget.start_part(TESTING)
-        return collect(known, [tested(known, one) for one in known.trained])
+        return collect(known)
 
 
 def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
@@ -147,10 +147,10 @@ def network_in_time(setup: SearchSetup, outcome: SearchOutcome) -> Candidate:
     raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
 
-def train_one(known: Known, linear: Candidate | None) -> None:
+def train_one(known: Known) -> None:
     """Compare the network with the best linear model, and train the best candidate on all but the test part."""
     chosen = known.found_network
-    if linear is not None:
+    if (linear := known.best_linear) is not None:
         chosen = compare(known, linear)
     network, model = chosen.network or chosen, chosen.linear or chosen
     if model.features:
@@ -164,93 +164,17 @@ def train_one(known: Known, linear: Candidate | None) -> None:
             return
         else:
             known.sentence += ": both were taken"
-            known.mean, known.averaged = chosen, trained
+            known.averaged = replace(trained, candidate=chosen)
     left, measures = min(known.left, known.setup.useful(network)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
-        measures = known.averaged.candidate.measured
+        measures = model.measured
     members = known.setup.members(network, left, measures)
     if members == 1:
         known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
     epochs = max(1, int(left / members / known.setup.last_epoch(network) + 1e-6))
     train_fully(known, network, epochs, members)
-
-
-def train_front(known: Known, best: Candidate | None) -> None:
-    """Train each network of the front, the most accurate one first, and the linear models that are on it, too.
-
-    A network that is too slow now is left out. ``best`` is the best linear model, if there is any.
-    """
-    network, last_epoch = known.found_network, known.setup.last_epoch
-    own = network.found.architecture, network.variant.label
-    others = [one for one in known.front if (one.found.architecture, one.variant.label) != own]
-    front = [network, *(one for one in others if one.too_slow is None)]
-    linear = linear_front(known, front, known.left - last_epoch(network))
-    left = known.left - sum(one.last_cost.flops for one in linear)
-    front = front[: max(1, known.setup.points - len(linear))]
-    epochs, failed = shared_epochs([last_epoch(one) for one in front], left, known.plan.shares.longest), ""
-    for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
-        known.budget.start_part(f"training network {place} of {len(epochs)}")
-        try:
-            train_fully(known, one, number)
-        except LastTrainingError as error:  # as without memory, which a smaller network may need less of
-            failed = str(error)
-            warnings.warn(f"{failed}: this network is left out.", stacklevel=2)
-    if failed and not known.trained:
-        raise LastTrainingError(failed)
-    sentences = dict[Candidate, str]()
-    if best is not None:
-        sentences[best] = describe_both(best, network)
-    for model in linear:
-        trained, failure = train_linear_fully(known, model)
-        known.trained += filter(None, [trained])
-        how = ": it is on the front"
-        if failure:
-            how = f": its last training failed ({failure})"
-        sentences[model] = sentences.get(model, model.describe()) + how
-    known.sentence = "; ".join(sentences.values())
-
-
-def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list[Candidate]:
-    """The linear models on a front of networks, without those that a point of it equals in size and score.
-
-    A linear model never removes a network of another size: the network has been trained only briefly. But the last
-    networks make room if there are more models than a front has points. ``flops`` pay for the last trainings.
-    """
-    measure, models = known.job.options.pareto or "", (*front, *known.linear)
-    # What is to be large: minus the measure, and the validation score.
-    points = [(-one.variant.limited.measures[measure](one.found.architecture), one.value) for one in models]
-    chosen: dict[Architecture, Candidate] = {}
-    for place in non_dominated(points):
-        model = models[place]
-        if place < len(front) or points.index(points[place]) < place or model.found.architecture in chosen:
-            continue
-        flops -= model.last_cost.flops
-        if flops >= 0:
-            chosen[model.found.architecture] = model
-    return [*chosen.values()]
-
-
-def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
-    """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
-
-    Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
-    ``longest``. The last networks are left out if they cannot be paid for.
-    """
-    own = list(epochs)
-    while len(own) > 1 and sum(own) > flops:
-        own.pop()
-    if longest * sum(own) <= flops:
-        return [longest] * len(own)
-
-    def divided(factor: float) -> list[int]:
-        return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
-
-    def fits(factor: float) -> bool:
-        return sum(number * cost for number, cost in zip(divided(factor), own, strict=True)) <= flops
-
-    return divided(most_that_fits(fits, longest * max(own) ** 0.5))
 
 
 def take_best(known: Known) -> None:
@@ -275,7 +199,7 @@ def take_best(known: Known) -> None:
             raise FailedWorkError(f"{known.failure}; the search kept no weights: fix the cause, and do the same again.")
         raise KeyboardInterrupt("stopped, and this space keeps no weights of a search; the same command goes on.")
     chosen = network
-    if known.mean is None:  # otherwise a mean was chosen before, and its linear part is trained already
+    if known.averaged is None:  # otherwise a mean was chosen before, and its linear part is trained already
         chosen = best_of(candidates, known.setup.examples)
         if linear is not None:
             taken = {linear: "the linear model was", network: "the network was"}.get(chosen, "both were")
@@ -328,9 +252,10 @@ def tested(known: Known, one: Trained) -> SearchResult:
     )
 
 
-def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
-    """The best of all that was trained and tested, with a front if one was searched, and the cost of all trainings."""
-    ranked, front, traded = list(results), list[SearchResult](), known.job.options.pareto or ""
+def collect(known: Known) -> SearchResult:
+    """Test all that was trained; the best of it, with a front if one was searched, and the cost of all trainings."""
+    ranked, traded = [tested(known, one) for one in known.trained], known.job.options.pareto
+    front = list[SearchResult]()
     if traded:
         ranked.sort(key=lambda one: one.val_score, reverse=True)
         # Of each size the best; a network and a linear model may be of one size.
@@ -345,7 +270,7 @@ def collect(known: Known, results: Sequence[SearchResult]) -> SearchResult:
         training_cost=sum((one.training_cost for one in ranked), known.lost_cost),
         unreturned=unreturned * (not known.stopped),
         front=tuple(front),
-        traded=traded,
+        traded=traded or "",
         failure=known.failure,
     )
 

@@ -1,4 +1,4 @@
-"""Performance estimation: training, supernets and tabular benchmarks."""
+"""Performance estimation: training, supernets and tabular benchmarks; and how fast a machine trains."""
 
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.nas_bench_tables import NASBench201Table, NASBenchGraphTable, NATSFiles

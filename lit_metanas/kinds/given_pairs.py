@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import islice
 from numbers import Number
@@ -12,16 +13,23 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
 from lit_metanas.kinds.kind import known_kinds
-from lit_metanas.kinds.rows.cells import has_names
+from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.rows.cells import RawTable, as_table, has_names
+from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.texts.table_files import LONGEST_RAW_TEXT, read_utf8
 from lit_metanas.kinds.texts.text_tables import LABEL_COLUMNS, listed, usual_column
+from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.tasks.labels import Groups, hardly_repeat
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.task import Split, Task, TaskCollection
 
 # A path, a task, a data set of torch, a pair of examples and labels, a data frame, or columns or records.
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any] | Mapping[str, Any]
@@ -154,3 +162,63 @@ def _dimensions(value: Any) -> int:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value):
         return 1 + _dimensions(value[0])
     return int(getattr(value, "ndim", 0))
+
+
+def task_without_test(
+    X: Any,
+    kind: ExampleKind,
+    examples: LabelledExamples,
+    share: float,
+    seed: int,
+    columns: tuple[str, ...],
+    weights: NDArray[np.float32] | None,
+) -> Task:
+    """A task of checked examples, of which a share chooses, and the others are learned from.
+
+    Nobody looks at the test part of such a task, which is the part to choose by.
+    """
+    divided = examples.divided((None, share, 0.0), seed)[:2]
+    if not len(divided[1][0]):
+        raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
+    if kind == "rows":
+        X = as_table(X, names=columns, name="X")
+    train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided]
+    made: Preprocessing | None = None
+    raw: tuple[Any, ...] = (train, val, val)
+    match kind:
+        case "images":
+            inputs, raw = [*map(in_unit_range, inputs)], ()
+        case "rows":
+            made = replace(usual_rows(train), names=columns).fitted(train)
+        case "texts":
+            made = usual_tokens(train)
+    if made is not None:
+        inputs = [made.encode(own) for own in inputs]
+    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided, strict=True))
+    if weights is not None:
+        own, other = (torch.from_numpy(weights)[places] for places, _ in divided)
+        learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
+    return replace(examples.task(kind, [learned, chosen, chosen], preprocessing=made), raw=raw)
+
+
+def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:
+    """The examples that have a weight, with their labels, groups and weights."""
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (len(y),):
+        raise ValueError(
+            f"sample_weight has the shape {' x '.join(map(str, weights.shape))}, and there are {len(y)} examples: give "
+            "one number each."
+        )
+    (kept,) = weights.nonzero()
+    if not len(kept) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight has numbers that are negative or not finite, or zeros alone: give others.")
+    if len(kept) < len(y):
+        X = _taken(X, kept)
+        groups = None if groups is None else np.asarray(groups)[kept]
+    return X, y[kept], groups, weights[kept]
+
+
+def _taken(X: Any, places: NDArray[np.int64]) -> Any:
+    if isinstance(X, list):
+        return [X[place] for place in places]
+    return X.taken(places) if isinstance(X, RawTable) else X[places]

@@ -17,6 +17,7 @@ from torch import Tensor
 from lit_metanas.io.text import number_of, one_of, printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.metric_table import BALANCED
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, SeveralLabels
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
@@ -319,6 +320,17 @@ def balanced_task(task: Task, metric: str | None, class_weight: Any = AUTO_WEIGH
     else:
         weights = torch.tensor(_given_weights(task.goal.names(task.classes), class_weight), device=sizes.device)
     return replace(task, train=_weighted(task.train, weights), val=task.val and _weighted(task.val, weights)), sentence
+
+
+def natural_goal(task: Task) -> Objective:
+    """A task's objective; if its classes count differently in training, with the shift that undoes this."""
+    goal, weights = task.goal, task.train.weights
+    if not isinstance(goal, Classification) or weights is None:
+        return goal
+    by_class = [weights[task.train.labels == place].unique().tolist() for place in range(goal.way)]
+    if any(len(own) != 1 or own[0] <= 0 for own in by_class) or len({own[0] for own in by_class}) == 1:
+        return goal  # examples have weights of their own, or all the same
+    return replace(goal, shift=tuple(round(-math.log(own[0]), 6) for own in by_class))
 
 
 def _balanced_sets(task: Task, goal: SeveralLabels, class_weight: Any) -> Task:

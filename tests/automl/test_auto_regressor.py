@@ -42,23 +42,6 @@ def test_examples_of_a_large_weight_count_more():
     weights = np.r_[np.zeros(20), np.ones(100)]
     shared = quick().fit(X, Y, sample_weight=weights)
     assert (shared.predict(X) == quick().fit(X[20:], Y[20:]).predict(X)).all()
-    with pytest.raises(ValueError, match="sample_weight has the shape 3, and there are 120 examples"):
-        quick().fit(X, Y, sample_weight=[1, 2, 3])
-
-
-@pytest.mark.parametrize("kind", ["images", "texts"])
-def test_numbers_of_images_and_texts(kind):
-    values = DRAW.uniform(0, 10, 60)
-    examples = {
-        "images": np.clip(values[:, None, None] / 10 + 0.02 * DRAW.normal(size=(60, 8, 8)), 0, 1),
-        "texts": [" ".join(["very"] * int(value) + ["good"]) for value in values],
-    }[kind]
-    space = {
-        "images": lm.LayeredSpace(depths=(1,), widths=(8,), kernels=(3,), dropouts=(0,)),
-        "texts": lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,)),
-    }[kind]
-    regressor = quick(space=space, flops=1e8, recipe=lm.Recipe(epochs=60)).fit(examples, values)
-    assert regressor.score(examples, values) > 0.6
 
 
 def test_intervals_several_numbers_pickles_and_exports(tmp_path):

@@ -12,8 +12,6 @@ from auto_toys import paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_division import Pace
-from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.training import child as training_child
 
@@ -74,18 +72,3 @@ def test_threads_are_found_for_minutes_alone(
     assert limited.threads == 1  # a latency would be of other threads than those that chose the network
     alone = lm.auto(arrays, minutes=0.03, **{**given, "workers": 1})
     assert alone.threads == 1
-
-
-def test_several_threads_are_taken_if_they_are_clearly_faster(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = lm.task_from_arrays(*arrays)
-    one = space.sample(torch.Generator().manual_seed(0))
-    for gain, threads in ((1.1, 1), (1.3, 3)):
-        monkeypatch.setattr(
-            "lit_metanas.automl.budget_division.measure_pace",
-            lambda *args, gain=gain, **more: Pace(1e6 * gain ** (torch.get_num_threads() > 1), 0.0, 0.0),
-        )
-        found = budget_division.threads_that_pay(task, space, one, lm.Recipe(), seconds=1, precision="32-true", most=3)
-        assert found == threads
-    assert NetworkLimits().threads == torch.get_num_threads() == 1

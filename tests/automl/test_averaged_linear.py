@@ -24,10 +24,7 @@ from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
 from lit_metanas.training.child import chosen_child, fit_child
 from lit_metanas.training.encoders.text_encoders import StaticVectors
 from lit_metanas.training.ensembles import (
-    LINEAR_FACTORS,
     WithLinear,
-    build_network,
-    linear_factor,
     members_of,
 )
 
@@ -89,44 +86,6 @@ def test_a_network_behind_an_encoder_is_averaged(call: Call, texts: Texts, good:
     said = answers(tmp_path / "out" / "predict.py", tmp_path / "new.txt")
     for answer, row in zip(said, found.predict(asked), strict=True):
         assert answer == pytest.approx(row, abs=1e-5)
-
-
-def test_the_mean_is_that_of_both_scores() -> None:
-    space, inputs = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4,)), torch.randint(1, 9, (6, 5))
-    linear, few = lm.spaces.NGramSpace(), {"weights": "16384"}
-    one = space.sample(torch.Generator().manual_seed(0))
-    network = build_network(space, one, lm.TokenShape(9, 3), 4, ensemble=2).double().eval()
-    model = build_network(linear, few, lm.TokenShape(9, 2), 4).double().eval()
-    for each in model.parameters():
-        torch.nn.init.uniform_(each)
-    both = WithLinear(network, model, steps=(3, 2), factor=4.0).eval()
-    with torch.no_grad():
-        scores, own, other = both(inputs), network(inputs[:, :3]), model(inputs[:, 3:])
-    torch.testing.assert_close(scores, (own + 4 * other) / 5, atol=1e-6, rtol=1e-6)
-    halved = {name: tensor for name, tensor in both.state_dict().items() if name != "shares"}
-    both.load_state_dict({**halved, "factor": torch.tensor(4.0)})  # as was saved before
-    with torch.no_grad():
-        torch.testing.assert_close(both(inputs), (own + 4 * other) / 2, atol=1e-6, rtol=1e-6)
-    assert float(other.norm()) > 0
-    assert members_of(both) == 2
-    with pytest.raises(ValueError, match="have 3 tokens, and the network takes 3 of one kind and then 2 of another"):
-        both(inputs[:, :3])
-
-
-def test_the_weight_of_the_linear_model_is_that_of_the_lowest_loss() -> None:
-    torch.manual_seed(0)
-    labels = torch.randint(3, (200,))
-    good = torch.nn.functional.one_hot(labels, 3) + torch.randn(200, 3)
-
-    def losses(scores: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(scores, labels[: len(scores)], reduction="none")
-
-    noisy = 3 * torch.randn(200, 3)
-    many, few = (linear_factor(noisy[:number], good[:number], losses) for number in (200, 20))
-    assert many > max(few, 4)  # few examples say little
-    assert linear_factor(good, noisy, losses) < 0.4
-    assert linear_factor(good, good, losses) in LINEAR_FACTORS
-    assert linear_factor(noisy[:9], good[:9], losses) == 1
 
 
 @pytest.mark.usefixtures("good")

@@ -27,7 +27,7 @@ from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records.record import FailedWorkError, SearchOutcome
 from lit_metanas.training.child import chosen_child, fit_child, training_cost
-from lit_metanas.training.ensembles import Ensemble, build_network, members_of
+from lit_metanas.training.ensembles import members_of
 
 Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]
@@ -63,18 +63,6 @@ def call(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> Call:
         return lm.auto(arrays, flops=(epoch, epochs * epoch), space=space, progress=False, **more)
 
     return run
-
-
-def test_an_ensemble_is_the_mean_of_its_networks() -> None:
-    space, inputs = lm.LayeredSpace(widths=(4,)), torch.rand(6, 1, 8, 8, dtype=torch.float64)
-    one = space.sample(torch.Generator().manual_seed(0))
-    whole = build_network(space, one, (1, 8, 8), 3, ensemble=3).double().eval()
-    assert isinstance(whole, Ensemble)
-    with torch.no_grad():
-        mean = sum(network(inputs) for network in whole.networks) / 3
-        torch.testing.assert_close(whole(inputs), mean, atol=1e-12, rtol=0)
-    assert members_of(whole) == 3
-    assert members_of(build_network(space, one, (1, 8, 8), 3)) == 1
 
 
 def test_a_search_that_goes_on_keeps_the_shares_of_its_plan(

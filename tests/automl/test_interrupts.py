@@ -17,6 +17,7 @@ from lit_metanas.automl import budget_division, last_training, output
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.record import FailedWorkError
+from lit_metanas.training.precision import BF16
 
 Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]
@@ -123,11 +124,13 @@ def test_minutes_are_divided_once_for_all_continuations(
     paced(monkeypatch, 1e6)
     minutes: dict[str, Any] = {"flops": None, "minutes": 0.2}
     with monkeypatch.context() as patched:
+        patched.setattr(budget_division, "faster_precision", lambda *args, **more: BF16)
         interrupt(patched, last_training, at=1)
         call(tmp_path / "out", **minutes)
     kept = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
-    assert call(tmp_path / "out", **minutes).budget == (kept["search"], kept["training"])
+    goes_on = call(tmp_path / "out", **minutes)
+    assert (goes_on.budget, goes_on.precision) == ((kept["search"], kept["training"]), BF16)
 
 
 def test_what_a_killed_process_has_left_is_removed(call: Call, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import torch
 from auto_toys import photographs
 
 import lit_metanas as lm
-from lit_metanas.automl.reading.given_models import ModelStart, read_start
 from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.rows.row_kind import RowKind
+from lit_metanas.training.given_models import ModelStart, read_start
 
 pytestmark = pytest.mark.usefixtures("short_trials")
 

@@ -2,20 +2,16 @@
 
 import csv
 import json
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exported_script import answers
-from PIL import Image
 from sklearn.metrics import r2_score
 
 import lit_metanas as lm
 from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.kind import kind_of
 from lit_metanas.records import read_example_rows
 from lit_metanas.records.result_files import write_example_rows
 
@@ -75,55 +71,3 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     numbers = exported.predict([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:, 0]
     assert again.predict([[0.0, 0.0, 0.0]])[0]["prediction"] == pytest.approx(float(numbers[0]), rel=1e-5)
     assert float(numbers[1] - numbers[0]) == pytest.approx(40_000, rel=0.3)
-
-
-def test_several_numbers_are_predicted_at_once(tmp_path: Path) -> None:
-    draw = np.random.default_rng(0)
-    X = draw.normal(size=(100, 3))
-    y = np.stack([X[:, 0] + 5, 1000 * X[:, 1]], axis=1)
-    task = lm.task_from_arrays(X, y, classes=["near", "far"])
-    result = lm.search(
-        task, lm.MLPSpace(depths=(1,)), method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=60), validate=True
-    )
-    assert result.test_score > 0.9
-    assert result.predict(X[:1])[0].keys() == {
-        f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("near", "far")
-    }
-    result.export(tmp_path / "several")
-    assert lm.load(tmp_path / "several").show(X[:1])[0].startswith("near ")
-
-
-@pytest.mark.parametrize("kind", ["images", "sounds"])
-@pytest.mark.parametrize("beside", [True, False])
-def test_files_that_a_table_names_have_numbers(
-    kind: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("data").mkdir()
-    draw, lines = np.random.default_rng(0), ["file,price"]
-    for number in range(60):
-        value = draw.uniform(0.2, 0.9)
-        name = f"{number}.{'png' if kind == 'images' else 'wav'}"
-        if kind == "images":
-            Image.fromarray((255 * value * np.ones((12, 12))).astype(np.uint8)).save(f"data/{name}")
-        else:
-            tone = np.sin(np.arange(1600) * value) * 20_000
-            with wave.open(f"data/{name}", "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes(tone.astype(np.int16).tobytes())
-        lines.append(f"{name},{100 * value:.3f}")
-    Path("data/prices.csv").write_text("\n".join(lines))
-    task = read_given("data" if beside else "data/prices.csv")
-    assert (kind_of(task).name, task.goal.kind, task.classes) == (kind, "regression", ("price",))
-    assert [len(part) for part in (task.train, task.val, task.test)] == [36, 12, 12]
-    space = {
-        "images": lm.LayeredSpace(depths=(1,), widths=(8,), dropouts=(0,)),
-        "sounds": lm.SequenceSpace(
-            operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,), readouts=("mean",)
-        ),
-    }[kind]
-    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=40), progress=False)
-    assert result.test_score > 0.5
-    result.export("model")
-    main(["predict", "model", "data/0.png" if kind == "images" else "data/0.wav"])
-    assert Path("predictions.csv").read_text().startswith("file,prediction\n")

@@ -1,7 +1,9 @@
 """How minutes or FLOPs are divided, and how fast a machine is."""
 
+import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -12,15 +14,19 @@ from auto_toys import paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
-from lit_metanas.automl.budget_division import Pace, divide, search_flops
+from lit_metanas.automl.budget_division import divide, search_flops
 from lit_metanas.automl.budget_plan import SHARES, front_rungs, part_of_search, rungs_of
 from lit_metanas.automl.candidates import SearchSetup
+from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.stages import shared_epochs
+from lit_metanas.estimators.pace import Pace
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.result_files import read_results
+from lit_metanas.training.precision import BF16, FLOAT32
 
 Arrays = tuple[np.ndarray, list[str]]
 
@@ -57,6 +63,28 @@ def test_minutes_become_flops_by_a_measured_pace(
     assert "auto: 'arrays': 40 images of 2 classes, 8x8 pixels: 24 to learn from, 8 to choose by, 8 to test." in told
     again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
     assert same_weights(result.network, again.network)
+
+
+@pytest.mark.parametrize("name", [FLOAT32, BF16])
+def test_minutes_name_what_the_clock_decided_and_its_call_repeats_it(
+    name: str, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced(monkeypatch, 1e7)
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: name)
+    result = lm.auto(arrays, minutes=0.05, space=space, output=tmp_path, progress=False)
+    assert result.precision == name
+    assert ("precision='bf16-mixed'" in result.command) == (name == BF16)
+    assert "32-true" not in result.command
+    state = json.loads((tmp_path / "auto.json").read_text())
+    assert state["plan"]["precision"] == state["done"]["precision"] == name
+    (row,), (record,) = read_results(tmp_path / "results.json"), read_record_lines(tmp_path / "records.jsonl")
+    assert row.precision == record.precision == name
+    assert (f"| {BF16} |" in (tmp_path / "report" / "report.md").read_text()) == (name == BF16)
+    monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: pytest.fail("timed"))
+    again = eval(result.command, {"lm": lm, "data": arrays, "space": space})
+    assert same_weights(again.network, result.network)
+    assert again.precision == name
+    assert {tensor.dtype for tensor in result.network.parameters()} == {torch.float32}
 
 
 def test_a_machine_that_gets_slower_leaves_the_training_a_share(
@@ -178,14 +206,6 @@ def test_a_search_has_as_many_folds_as_it_needs_and_pays_for(
     found = setup.in_folds(trials * setup.trial_flops)
     assert (found.folds, found.trial_flops) == (folds, folds * setup.trial_flops)
     assert len(found.chosen_by) == 200 * folds
-
-
-def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
-    setup, pace = search_setup(), Pace(flops=4e9, building=0.5, scoring=0.005)  # of 200 examples
-    costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
-    assert pace.averaged(costs, setup).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
-    assert pace.averaged([], setup) == pace
-    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], setup) == pace
 
 
 @pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])

@@ -5,20 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import pickle
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exported_script import answers
-from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import lit_metanas as lm
 from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.kind import kind_of
 from lit_metanas.objectives import SeveralLabels
 
 NAMES = ("red", "round", "soft")
@@ -115,29 +112,6 @@ def test_columns_of_0_and_1_are_the_same_labels(tmp_path: Path, capsys: pytest.C
     assert read_given(str(tmp_path / "lists.jsonl")).classes == ("red", "round")
 
 
-def test_images_sounds_and_texts_of_a_table(tmp_path: Path) -> None:
-    labels = ["red;round", "red", "", "round"] * 6
-    (tmp_path / "texts.csv").write_text(
-        "\n".join(["text,label", *(f"a toy that is {own or 'nothing'} {at},{own}" for at, own in enumerate(labels))])
-    )
-    for kind, suffix in (("images", "png"), ("sounds", "wav")):
-        (tmp_path / kind).mkdir()
-        lines = ["file,label", *(f"{at}.{suffix},{own}" for at, own in enumerate(labels))]
-        (tmp_path / kind / "list.csv").write_text("\n".join(lines))
-        for at in range(len(labels)):
-            file = tmp_path / kind / f"{at}.{suffix}"
-            if suffix == "png":
-                Image.fromarray(np.full((9, 9, 3), 5 * at, dtype=np.uint8)).save(file)
-            else:
-                with wave.open(str(file), "wb") as opened:
-                    opened.setparams((1, 2, 8000, 0, "NONE", ""))
-                    opened.writeframes((900 * np.random.default_rng(at).normal(size=2000)).astype("<i2").tobytes())
-    for name, kind in (("images", "images"), ("sounds", "sounds"), ("texts.csv", "texts")):
-        task = read_given(str(tmp_path / name))
-        assert (kind_of(task).name, task.goal, task.classes) == (kind, SeveralLabels(2), ("red", "round"))
-        assert len(task.train) + len(task.val) + len(task.test) == len(labels)
-
-
 def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     X, y = toys(200)
     space = lm.MLPSpace(depths=(0, 1), widths=(16,), dropouts=(0.0,), activations=("ReLU",), shared=True)
@@ -149,13 +123,12 @@ def test_a_classifier_of_scikit_learn_takes_an_indicator() -> None:
     assert set(np.unique(classifier.predict(X))) == {0, 1}
     assert classifier.score(X, y) > 0.8  # exact matches, as of other classifiers
     assert (pickle.loads(pickle.dumps(classifier)).predict(X) == classifier.predict(X)).all()
-    for wrong, options, message in (
-        (np.c_[y, np.zeros(200, dtype=int)], {}, "No example has the label '3': leave its column of y out"),
-        (np.c_[y, np.eye(200, 1, dtype=int)], {}, "Class '3' has 1 example, too few for a train and val part"),
-        (y, {"sample_weight": np.ones(3)}, "sample_weight has the shape 3, and there are 200 examples"),
+    for wrong, message in (
+        (np.c_[y, np.zeros(200, dtype=int)], "No example has the label '3': leave its column of y out"),
+        (np.c_[y, np.eye(200, 1, dtype=int)], "Class '3' has 1 example, too few for a train and val part"),
     ):
         with pytest.raises(ValueError, match=message):
-            classifier.fit(X, wrong, **options)
+            classifier.fit(X, wrong)
     classifier.set_params(metric="log_loss")
     with pytest.raises(ValueError, match="There is no metric 'log_loss' for several labels: give mAP"):
         classifier.fit(X, y)

@@ -16,10 +16,10 @@ from auto_toys import photographs
 
 import lit_metanas as lm
 from lit_metanas.automl import calls
-from lit_metanas.automl.reading.given_models import Teacher
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
+from lit_metanas.training.given_models import Teacher
 
 pytestmark = pytest.mark.usefixtures("short_trials")
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_division import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
+from lit_metanas.estimators.pace import Pace
 
 FLOPS = "[1e9,1e9]"
 
@@ -63,7 +63,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
 
 def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored_examples: self)
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, around: self)
     monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: "bf16-mixed")
     words = [rows, "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
     assert main(["auto", *words, "--group", "day"]) == 0

@@ -22,6 +22,8 @@ from lit_metanas.kinds import file_reading
 from lit_metanas.kinds.file_reading import FEWEST_SAMPLED, FileReading
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_files import read_image
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.tasks.splits import split_examples
 from lit_metanas.tasks.task import join_parts
 
@@ -258,3 +260,28 @@ def test_a_process_that_is_killed_ends_the_reading(monkeypatch: pytest.MonkeyPat
     files = [Path(str(place)) for place in range(600)]
     with pytest.raises(MemoryError, match="a process that read files was killed"):
         FileReading().inputs(files, killed, "images", skip_unreadable=True)
+
+
+def test_what_is_read_counts_and_nothing_else(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "train" / name).mkdir(parents=True)
+        (tmp_path / "test" / name).mkdir(parents=True)
+        for part in ("train", "test"):
+            Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / part / name / "1.png")
+    (tmp_path / "elsewhere").mkdir()
+    one = raw_digest(tmp_path / "train", kind_named("images"), None, None)
+    (tmp_path / "train" / "notes.txt").write_text("mine")
+    (tmp_path / "train" / "cover.png").write_bytes(b"x")
+    (tmp_path / "train" / "a" / ".hidden.png").write_bytes(b"x")
+    (tmp_path / "elsewhere").rename(tmp_path / "train" / ".thumbnails")
+    assert raw_digest(tmp_path / "train", kind_named("images"), None, None) == one
+    both = raw_digest(tmp_path, kind_named("images"), None, None)
+    assert both not in (one, None)
+    Image.fromarray(np.full((4, 4), 8, np.uint8)).save(tmp_path / "test" / "b" / "1.png")
+    assert raw_digest(tmp_path, kind_named("images"), None, None) != both
+    (tmp_path / "train" / "b" / "1.png").rename(tmp_path / "train" / "a" / "2.png")
+    assert raw_digest(tmp_path / "train", kind_named("images"), None, None) != one
+    assert raw_digest((np.zeros((4, 2)), [0, 1, 0, 1]), kind_named("rows"), None, None) is None
+    texts = raw_digest((["Good", "day"], [0, 1]), kind_named("texts"), None, None)
+    assert raw_digest((("Good", "day"), [0, 1]), kind_named("texts"), None, None) == texts
+    assert raw_digest((["good", "day"], [0, 1]), kind_named("texts"), None, None) != texts

@@ -2,6 +2,7 @@
 
 import wave
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images import image_kind
+from lit_metanas.kinds.texts.text_kind import NGRAMS
 
 
 def ways_of(data: Any, **more: Any) -> Mapping[str, Callable[[], lm.Task]]:
@@ -137,3 +139,16 @@ def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.Monke
     assert tuple(ways["40 bands, 50 ms"]().shape) == (41, 50)
     monkeypatch.setattr(data_kinds, "MOST_BYTES", 1)  # and so none that takes more than usual
     assert [*ways_of(tmp_path)] == [one for one in ways if "80" not in one]
+
+
+def test_a_task_of_texts_has_n_grams_too_unless_a_part_of_it_was_taken() -> None:
+    letters = [f"say {one}{place}" for place, one in enumerate(["ailo", "euko"] * 80)], ["l", "k"] * 80
+    task = lm.task_from_texts(*letters)
+    read = other_ways(task, task, kind=None, test=None, group=None)
+    assert [*read] == ["", NGRAMS]
+    made, of_texts = read[NGRAMS](), other_ways(letters, task, kind=None, test=None, group=None)[NGRAMS]()
+    assert made.preprocessing == of_texts.preprocessing
+    assert (made.test_names, made.shape) == (task.test_names, of_texts.shape)
+    for part in ("train", "val", "test"):
+        assert torch.equal(getattr(made, part).inputs, getattr(of_texts, part).inputs)
+    assert not other_ways(task, replace(task, train=task.train.spread(9)), kind=None, test=None, group=None)

@@ -2,6 +2,7 @@
 
 import math
 from time import perf_counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,7 @@ def test_intervals_have_their_columns_and_are_stored() -> None:
     assert one.columns((4.0,), ("price",)) == {"prediction": 4.0, "lower": 2.5, "upper": 5.5}
     two = lm.Regression((5.0, 1.0), (2.0, 3.0))
     assert two.columns((4.0, 1.0), ("a", "b")) == {"prediction(a)": 4.0, "prediction(b)": 1.0}
+    assert two.show([(4.0, 1.0)], torch.zeros(1, 1), SimpleNamespace(classes=("a", "b"))) == ["a 4, b 1"]
     for objective in (one, two):
         assert read_objective(describe_objective(objective), objective.outputs, read_preprocessing) == objective
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import InitVar, asdict, dataclass, replace
 from functools import cached_property, partial
 
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
 from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.given_models import Lesson, ModelStart, check_unchanged
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.folds import validation_part
@@ -26,6 +25,7 @@ from lit_metanas.spaces import Architecture, MLPSpace, NetworkCost, SearchSpace,
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
+from lit_metanas.training.given_models import Lesson, ModelStart, check_unchanged
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
@@ -101,54 +101,39 @@ def joined(variant: InputVariant, linear: InputVariant) -> InputVariant | None:
     return replace(variant, task=task, given=task, whole=task, apart=apart, steps=steps)
 
 
+@dataclass(eq=False, repr=False)
 class InputVariants:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
     A *way* makes the data under one preprocessing, a *variant* is what it makes, and the *label* is the name of both.
-
-    Args:
-        task: the data under the usual preprocessing.
-        ways: a way to make the task of each preprocessing, by label, the usual one first; empty without a choice.
-        space: all networks.
-        limits: those of each network.
-        start: what networks begin with; inputs are then made as before.
-        linear: labels of variants that linear models alone are for.
-        sets_apart: whether the search learns from fewer examples: errors on the others show how far the chosen network
-            is off.
-        encoded: labels of variants that have features of an encoder; if there are others, too, each of the two kinds
-            has networks of its own.
-        lesson: what a teacher says of the examples; networks learn that, too.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        ways: Mapping[str, Callable[[], Task]],
-        space: SearchSpace,
-        limits: NetworkLimits,
-        start: TaskStart | ModelStart | None = None,
-        linear: Collection[str] = (),
-        sets_apart: bool = False,
-        encoded: Collection[str] = (),
-        lesson: Lesson | None = None,
-    ) -> None:
-        self.lesson = lesson
-        self.encoded = tuple(label for label in ways if label in encoded)
-        self.space, self._families = space, dict[str, SearchSpace]()
-        self._family = dict.fromkeys(ways, OWN_FAMILY) | dict.fromkeys(self.encoded, HEAD_FAMILY)
-        if 0 < len(self.encoded) < len(ways):
-            self.space = both = UnionSpace({OWN_FAMILY: space, HEAD_FAMILY: MLPSpace(shared=True)})
+    task: InitVar[Task]  # the data under the usual preprocessing
+    ways: Mapping[str, Callable[[], Task]]  # by label, the usual one first; empty without a choice
+    space: SearchSpace  # all networks
+    limits: NetworkLimits  # those of each network
+    start: InitVar[TaskStart | ModelStart | None] = None  # what networks begin with; inputs are then made as before
+    linear: InitVar[Collection[str]] = ()  # labels of variants that linear models alone are for
+    # Whether the search learns from fewer examples: errors on the others show how far the chosen network is off.
+    sets_apart: bool = False
+    # Labels of variants that have features of an encoder; if there are others, too, both have networks of their own.
+    encoded: Collection[str] = ()
+    lesson: Lesson | None = None  # what a teacher says of the examples; networks learn that, too
+
+    def __post_init__(self, task: Task, start: TaskStart | ModelStart | None, linear: Collection[str]) -> None:
+        self.encoded = tuple(label for label in self.ways if label in self.encoded)
+        self._families = dict[str, SearchSpace]()
+        if 0 < len(self.encoded) < len(self.ways):
+            self.space = both = UnionSpace({OWN_FAMILY: self.space, HEAD_FAMILY: MLPSpace(shared=True)})
             self._families = {label: both.restricted({FAMILY: label}) for label in (OWN_FAMILY, HEAD_FAMILY)}
-        self.sets_apart, self.limits = sets_apart, limits
         self.meta_cost = Cost()
         self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
         self.start_weights = dict[Architecture, dict[str, Tensor]]()  # of the exported model that is the start
         if start is not None:  # networks take inputs as before, linear models those that suit them
-            suited = {label: way for label, way in ways.items() if label in linear}
-            ways = suited and {**dict([*ways.items()][:1]), **suited}
-        self.labels = tuple(label for label in ways if label and label not in linear)
-        self._ways = ways
-        self.usual = self._variant(next(iter(ways), ""), task)
+            suited = {label: way for label, way in self.ways.items() if label in linear}
+            self.ways = suited and {**dict([*self.ways.items()][:1]), **suited}
+        self.labels = tuple(label for label in self.ways if label and label not in linear)
+        self.usual = self._variant(next(iter(self.ways), ""), task)
         self._kept: dict[str, InputVariant] = {}
         self._failed: dict[str, str] = {}
         if start is not None:
@@ -194,14 +179,14 @@ class InputVariants:
         if not costs:
             return self
         label = min(costs, key=lambda one: costs[one])
-        return self._again(self.space, [label, *self._ways], linear=self._ways.keys() - set(self.labels))
+        return self._again(self.space, [label, *self.ways], linear=self.ways.keys() - set(self.labels))
 
     def in_space(self, space: SearchSpace) -> InputVariants:
         """The same data for networks of another space, which begin with fresh weights.
 
         A variant is read again only if it is no longer in memory.
         """
-        return self._again(space, [label for label in self._ways if not self._families or label not in self.encoded])
+        return self._again(space, [label for label in self.ways if not self._families or label not in self.encoded])
 
     def _again(self, space: SearchSpace, labels: Sequence[str], linear: Collection[str] = ()) -> InputVariants:
         """The same data under some preprocessings, the first one as the usual one."""
@@ -222,8 +207,8 @@ class InputVariants:
         """The variant of a label, which is made if it is not in memory."""
         if label == self.usual.label:
             return self.usual
-        if label not in self._ways:
-            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self._ways)}.")
+        if label not in self.ways:
+            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self.ways)}.")
         if label in self._failed:
             raise ValueError(self._failed[label])
         variant = self._kept.pop(label, None) or self._made(label)
@@ -234,7 +219,7 @@ class InputVariants:
 
     def space_of(self, label: str) -> SearchSpace:
         """The networks for inputs of a variant, which is not made for that."""
-        return self._families.get(self._family.get(label, OWN_FAMILY), self.space)
+        return self._families.get(self._family(label), self.space)
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
@@ -249,7 +234,10 @@ class InputVariants:
         """Networks for inputs of a variant, with the labels that the space gives them."""
         if not self._families:
             return [*map(dict, networks)]
-        return [in_family(self._family[label], one) for one in networks]
+        return [in_family(self._family(label), one) for one in networks]
+
+    def _family(self, label: str) -> str:
+        return HEAD_FAMILY if label in self.encoded else OWN_FAMILY
 
     def read_encoded(self) -> None:
         """Make the features of all encoders; one that fails is left out, with a warning."""
@@ -290,7 +278,7 @@ class InputVariants:
     def _read(self, label: str) -> Task:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the usual variant has warned of files that are left out
-            task = self._ways[label]().trainable()
+            task = self.ways[label]().trainable()
         check_task(task)
         check_unchanged(task, usual := self.usual.given)
         val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))

@@ -15,7 +15,6 @@ from typing import Any
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.given_models import ModelStart, Teacher, read_start
 from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -48,6 +47,7 @@ from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
+from lit_metanas.training.given_models import ModelStart, Teacher, read_start
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.workers import number_of_workers, worker_processes
@@ -131,12 +131,8 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
         held.enter_context(worker_processes(workers))
         task = task.trainable()
         read_as = {**options.read_as, "reading": reading}
-        ways, given = other_ways(options.data, task, **read_as), task
-
-        def read(prepared: Any) -> Task:
-            """Read the same data under another preprocessing."""
-            return read_under(options.data, given, prepared, **read_as).trainable()
-
+        ways = other_ways(options.data, task, **read_as)
+        read = partial(read_under, options.data, task, **read_as)
         if encoders:
             kind, task, ways = with_encoders(options, kind, task, ways, encoders, read)
         space = options.space or kind.space(task.shape, task.goal)
@@ -147,31 +143,31 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = teacher.lesson(task, kind, read, **asked)
             options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
-        variants = InputVariants(
-            task,
-            ways,
-            space,
-            options.limits,
-            start,
-            linear=[kind.linear_view],
-            # Examples of a group that is learned from would say too little of new ones.
-            sets_apart=isinstance(task.goal, Regression) and options.group is None,
-            encoded=encoders,
-            lesson=lesson,
-        )
-        variants.read_encoded()
-        if start is not None:
-            options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {describe_shape(task.shape)}.")
-        elif not encoders and options.limits.given:
-            usual, variants = variants.usual.label, variants.fitting()
-            if variants.usual.label != usual:
-                options.say(f"no network for {usual} is within the limits: begins with {variants.usual.label}.")
+        # Of numbers, examples are set apart. Those of a group that is learned from would say too little of new ones.
+        apart = isinstance(task.goal, Regression) and options.group is None
+        views = [kind.linear_view]
+        variants = InputVariants(task, ways, space, options.limits, start, views, apart, encoders, lesson)
+        variants = _ready(variants, options)
         linear = None
         if options.space is None and is_solved(task.goal) and kind.features and len(task.train) <= kind.most_linear:
             linear = variants.in_space(kind.linear_space())
         settings = _settings(options, kind, variants, linear, encoders, reading)
         folder = None if output is None else OutputFolder(output, settings)
         yield Job(options, kind, variants, linear, folder, began, seconds, read, start, teacher)
+
+
+def _ready(variants: InputVariants, options: AutoOptions) -> InputVariants:
+    """The data with the features of encoders, and with a usual preprocessing for which a network is within limits."""
+    usual, encoded = variants.usual, variants.encoded
+    variants.read_encoded()
+    if options.start is not None:
+        shape = describe_shape(usual.task.shape)
+        options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {shape}.")
+    elif not encoded and options.limits.given:
+        variants = variants.fitting()
+        if variants.usual.label != usual.label:
+            options.say(f"no network for {usual.label} is within the limits: begins with {variants.usual.label}.")
+    return variants
 
 
 def _reading(options: AutoOptions, output: Path | None, began: float) -> FileReading:
@@ -306,7 +302,7 @@ def with_encoders(
     if NO_ENCODER in options.encoders:
         own = {label or NO_ENCODER: way for label, way in ways.items()}
         return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
-    first = next(iter(made.values()))()
+    first = next(iter(made.values()))().trainable()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
 
 

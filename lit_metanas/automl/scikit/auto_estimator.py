@@ -20,21 +20,18 @@ from lit_metanas.automl.calls import auto
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.inputs.batches import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, as_shape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.given_pairs import ExampleKind, check_no_files, kind_of_examples
+from lit_metanas.kinds.given_pairs import ExampleKind, check_no_files, kind_of_examples, task_without_test, with_weight
 from lit_metanas.kinds.images.image_files import image_tensor
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.labelled_examples import LabelledExamples
-from lit_metanas.kinds.rows.cells import RawTable, as_table, is_mixed
+from lit_metanas.kinds.rows.cells import as_table, is_mixed
 from lit_metanas.kinds.rows.row_tasks import column_names
-from lit_metanas.kinds.rows.text_rows import usual_rows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.kinds.texts.table_files import checked_texts
-from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import Cost
@@ -42,7 +39,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.spaces.any_input import LINEAR_SPACES, linear_space_of
 from lit_metanas.tasks.labels import AUTO_WEIGHT, Groups, balanced_task
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import export_child, network_inputs
@@ -108,12 +105,8 @@ class AutoEstimator(BaseEstimator):
             raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
         seed = int(check_random_state(self.random_state).randint(2**31))
         examples = self._examples(y, kind, groups, names)
-        parts = examples.divided((None, self.validation_fraction, 0.0), seed)
-        if not len(parts[1][0]):
-            raise ValueError("No group is left to choose architectures by: give examples of more, or no 'groups'.")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        train, val, made, raw = divided_examples(X, kind, parts, columns, weights)
-        task = replace(examples.task(kind, [train, val, val], preprocessing=made), raw=raw)
+        task = task_without_test(X, kind, examples, self.validation_fraction, seed, columns, weights)
         task, why = balanced_task(task, self.metric, getattr(self, "class_weight", AUTO_WEIGHT))
         if why and self.progress:
             print(f"{type(self).__name__}: {why}", file=sys.stderr)
@@ -297,58 +290,3 @@ class AutoEstimator(BaseEstimator):
         if isinstance(X, str):
             raise ValueError("X is a single text: give a list of texts.")
         return list(map(str, X))
-
-
-def divided_examples(
-    X: Any,
-    kind: ExampleKind,
-    divided: Sequence[tuple[Tensor, Tensor]],
-    columns: tuple[str, ...],
-    weights: NDArray[np.float32] | None,
-) -> tuple[Split, Split, Preprocessing | None, tuple[Any, ...]]:
-    """The checked examples to learn from and to choose by, given by places, what makes inputs of them, and raw parts.
-
-    Nobody looks at the test part of such a task, which is the part to choose by.
-    """
-    if kind == "rows":
-        X = as_table(X, names=columns, name="X")
-    train, val = inputs = [_taken(X, places.numpy()) for places, _ in divided[:2]]
-    made: Preprocessing | None = None
-    raw: tuple[Any, ...] = (train, val, val)
-    match kind:
-        case "images":
-            inputs, raw = [*map(in_unit_range, inputs)], ()
-        case "rows":
-            made = replace(usual_rows(train), names=columns).fitted(train)
-        case "texts":
-            made = usual_tokens(train)
-    if made is not None:
-        inputs = [made.encode(own) for own in inputs]
-    learned, chosen = (Split(own, targets) for own, (_, targets) in zip(inputs, divided[:2], strict=True))
-    if weights is not None:
-        own, other = (torch.from_numpy(weights)[places] for places, _ in divided[:2])
-        learned, chosen = replace(learned, weights=own), replace(chosen, weights=other)
-    return learned, chosen, made, raw
-
-
-def with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, NDArray[np.float32]]:
-    """The examples that have a weight, with their labels, groups and weights."""
-    weights = np.asarray(sample_weight, dtype=np.float32)
-    if weights.shape != (len(y),):
-        raise ValueError(
-            f"sample_weight has the shape {' x '.join(map(str, weights.shape))}, and there are {len(y)} examples: give "
-            "one number each."
-        )
-    (kept,) = weights.nonzero()
-    if not len(kept) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight has numbers that are negative or not finite, or zeros alone: give others.")
-    if len(kept) < len(y):
-        X = _taken(X, kept)
-        groups = None if groups is None else np.asarray(groups)[kept]
-    return X, y[kept], groups, weights[kept]
-
-
-def _taken(X: Any, places: NDArray[np.int64]) -> Any:
-    if isinstance(X, list):
-        return [X[place] for place in places]
-    return X.taken(places) if isinstance(X, RawTable) else X[places]

@@ -1,15 +1,17 @@
-"""Pareto fronts of searches with several objectives: accuracy against parameters, multiply-adds or latency."""
+"""Pareto fronts: accuracy against parameters, multiply-adds or latency, as figures, and that of a result as a page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, label
+from lit_metanas.callbacks.figures import COLOURS, label, save
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.io.text import shorten
+from lit_metanas.io.files import write_whole
+from lit_metanas.io.text import markdown_lines, shorten
 from lit_metanas.records.record import grouped
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
@@ -26,6 +28,14 @@ PANELS = 6
 
 MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
+
+FRONT_FILES = ("front.md", "front.png")
+"""The table and the figure of a result's front."""
+
+FRONT_CAPTION = (
+    "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
+    "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
+)
 
 
 def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
@@ -54,6 +64,21 @@ def draw_tested(result: SearchResult) -> Figure:
     frame(axes, f"Task {shorten(result.task_id, 40)}", unit, f"test {label(result.metric)}, %")
     log_axis(axes)
     return drawn
+
+
+def write_front(folder: Path, result: SearchResult) -> None:
+    """Write a result's front into a folder, as a table and a figure."""
+    heading, *rows = result.front_table()
+    table, figure = FRONT_FILES
+    save(draw_tested(result), folder / figure)
+    metric = result.metric.capitalize() if result.metric.islower() else result.metric  # mAP keeps its letters
+    parts = [
+        f"# {metric} against {MEASURED.get(result.traded, result.traded)}",
+        FRONT_CAPTION.format(small={"latency": "fast"}.get(result.traded, "small")),
+        markdown_lines([heading, ("---",) * len(heading), *rows]),
+        f"![Front]({figure})\n",
+    ]
+    write_whole(folder / table, "\n\n".join(parts))
 
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:

@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeGuard, cast
 
 import numpy as np
@@ -272,6 +273,14 @@ def export_child(
     write_whole(folder / PROGRAM, content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
+
+
+def program_bytes(export: Callable[[str], None]) -> int:
+    """The size of the program that is exported to a folder, which is removed."""
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the export itself warns
+        export(folder)
+        return (Path(folder) / PROGRAM).stat().st_size
 
 
 def load(directory: str | os.PathLike[str]) -> Exported:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan, last_training
-from lit_metanas.automl.budget_division import Pace
+from lit_metanas.estimators.pace import Pace
 
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 """As torch says it."""
@@ -77,7 +77,7 @@ def shorten_trials(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, setup: self)
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, around: self)
 
 
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""An exported model that the user gives: as the start of a search on more data, or as a teacher of a student."""
+"""An exported model that a user gives: the start of a search on more data, or a teacher of the examples of a task."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.automl.limits import program_bytes
-from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.estimators.estimator import latency
-from lit_metanas.inputs.shapes import ImageShape, as_shape, same_shape
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, same_shape
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.io.text import first_few, number_of, printable, writable
@@ -28,24 +26,22 @@ from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.kinds.texts.text_kind import recombined
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives import Classification, Distillation, Regression, SeveralLabels
-from lit_metanas.objectives.objective import NEVER, Objective
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import Cost
-from lit_metanas.records.rows import TeacherComparison
-from lit_metanas.records.statistics import percent
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.tasks.splits import digests
 from lit_metanas.tasks.task import Split, Task, join_parts
-from lit_metanas.training.child import evidence_of, judge, scores_of
+from lit_metanas.training.child import scores_of
 from lit_metanas.training.encoders.encoder import multiply_adds
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS, Exported, load, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.meta_weights import TaskStart
 
+TEXTS = "texts"  # the kind of data of which examples are recombined
+
 # Prefixes of names of weights in ``weights.pt``: of one network, of an ensemble, and of both with a linear model.
 WEIGHT_PREFIXES = ("", "networks.0.", "network.", "network.networks.0.")
-
-TEXTS = "texts"  # the kind of data of which examples are recombined
 
 ReadUnder = Callable[[Any], Task]  # reads the data by another preprocessing, or images by another shape
 
@@ -80,9 +76,7 @@ class ModelStart:
                 f"The model in '{self.place}' is for {self.objective.kind}, and task '{task.id}' for "
                 f"{task.goal.kind}: leave 'start' out."
             )
-        before = self.made_before
-        made, known = InputMeaning.of(task.preprocessing), InputMeaning.of(before.inputs)
-        if not same_shape(before.shape, task.shape) or made.digest != known.digest:
+        if not _has_inputs(task, self.made_before.shape, self.made_before.inputs):
             raise ValueError(
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
                 "which its preprocessing reads, or leave 'start' out."
@@ -106,36 +100,12 @@ class ModelStart:
         child.load_state_dict(found)
         weights = space.supernet_weights(child)
         for name in space.output_weights(1, 1).keys() & weights.keys():
-            weights[name] = self._for_classes(weights[name], weights[name].mean(0), task)
+            weights[name] = self.for_classes(weights[name], weights[name].mean(0), task)
             if isinstance(task.goal, Regression) and isinstance(self.objective, Regression):
                 weights[name] = task.goal.rescaled(weights[name], self.objective)
         return architecture, weights
 
-    def compare(self, result: SearchResult, task: Task, read: ReadUnder) -> str:
-        """The model's test score, and how far the new one is ahead on the same examples, as a sentence."""
-        made, known = self.model.preprocessing, task
-        if isinstance(made, JoinedTokens):
-            joined = joined_task(task, read(made.second))
-            assert joined is not None, made
-            known = joined
-
-        def scores(inputs: Tensor) -> Tensor:
-            own = self.model.scores(inputs).movedim(-1, 0)
-            return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
-
-        assert result.tested is not None
-        goal = self.model.objective or self.objective
-        if isinstance(goal, Classification):  # of which the metric may compare probabilities
-            goal = replace(goal, way=task.way, metric=result.metric, shift=None)
-        before = result.objective.judge(evidence_of(scores, known.test, goal), known.test.labels)
-        gain = judge(result.network, result.tested, result.objective).ahead_of(before)
-        return (
-            f"the model in '{self.place}' has {percent(before.value)} % on the same {len(known.test)} test examples; "
-            f"this one is {100 * gain.value:+.1f} ± {100 * gain.half:.1f} points ahead, pair by pair. If the earlier "
-            "model has learned from some of them, its score is too high: give a test part that it has not seen."
-        )
-
-    def _for_classes(self, rows: Tensor, new: Tensor, task: Task) -> Tensor:
+    def for_classes(self, rows: Tensor, new: Tensor, task: Task) -> Tensor:
         """A row for each output of the model as a row for each of a task's; ``new`` is that of a new class."""
         known, names = self.model.classes, task.goal.names(task.classes)
         if names == known:
@@ -235,28 +205,6 @@ class Teacher:
         cost = Cost(images=number, flops=number * each, seconds=perf_counter() - begin)
         return Lesson(Distillation(task.goal), parts, cost, further, digest, outputs, len(texts))
 
-    def compare(self, result: SearchResult, lesson: Lesson) -> TeacherComparison:
-        """This model and its student on the same test examples."""
-        assert result.tested is not None
-        goal, truth, agreement = result.objective, result.tested.labels, Distillation(result.objective)
-        by_teacher = agreement.targets(None, lesson.parts["test"])
-        own, said = evidence_of(result.network, result.tested, goal), agreement.answers(by_teacher)
-        if isinstance(goal, Classification):  # of which the metric may compare probabilities
-            said = replace(goal, temperature=1.0).evidence(lesson.parts["test"])
-        before = goal.judge(said, truth)
-        gain = goal.judge(own, truth).ahead_of(before)
-        return TeacherComparison(
-            place=self.place,
-            score=before.value,
-            ahead=gain.value,
-            half=gain.half,
-            agreement=agreement.judge(own, by_teacher).value,
-            sizes=(program_bytes(result.export), self.size),
-            latencies=(result.latency, latency(self.model.network, self.model.shape)),
-            cost=lesson.cost,
-            further=lesson.describe(),
-        )
-
     def _columns(self, task: Task, kind: Kind) -> list[int]:
         """The place of each of a task's outputs among the model's."""
         model, names = self.model, task.goal.names(task.classes)
@@ -282,8 +230,7 @@ class Teacher:
             known = read(shape)
         elif made is not None:
             known = read(made)
-        other = InputMeaning.of(known.preprocessing).digest != InputMeaning.of(made).digest
-        if other or not same_shape(known.shape, shape):
+        if not _has_inputs(known, shape, made):
             raise ValueError(
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths or "
                 "raw examples, which its preprocessing reads."
@@ -331,6 +278,11 @@ class Teacher:
 
 def _read(path: str | os.PathLike[str], kind: Kind) -> list[Any]:
     return [example for _, example in read_new_examples([os.fspath(path)], kind.name).examples]
+
+
+def _has_inputs(task: Task, shape: Shape, made: Preprocessing | None) -> bool:
+    """Whether a task has inputs of a shape, made by a preprocessing of the same meaning."""
+    return same_shape(shape, task.shape) and InputMeaning.of(task.preprocessing).digest == InputMeaning.of(made).digest
 
 
 def check_unchanged(task: Task, before: Task) -> None:
