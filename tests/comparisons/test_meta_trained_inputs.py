@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cipher_tasks import quiet_trainer
 
 import lit_metanas as lm
 from lit_metanas.kinds import stored_preprocessing
@@ -16,15 +17,10 @@ SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropo
 FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
 
 
-def trainer(**more: object) -> lm.Trainer:
-    settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
-    return lm.Trainer(enable_checkpointing=False, **{**settings, **more})
-
-
 def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
     """The checkpoint of a step of meta-training."""
     data = lm.EpisodeDataModule(source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
-    run = trainer()
+    run = quiet_trainer()
     run.fit(lm.MetaSearch(space=SPACE, **options), data)
     run.save_checkpoint(path)
     return str(path)
@@ -87,7 +83,7 @@ def searched(
         recipe=lm.Recipe(epochs=1),
         directory=str(folder),
     )
-    trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
+    quiet_trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
     return module
 
 
@@ -168,14 +164,14 @@ def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts
     )
     assert data.shape != Sentences("red").shape
     model = lm.MetaSearch(space=SPACE)
-    run = trainer() if verb != "fit" else trainer(max_epochs=2)
+    run = quiet_trainer(max_epochs=2 if verb == "fit" else 1)
     getattr(run, verb)(model, datamodule=data, ckpt_path=of_texts)
     assert source.preprocessing == model.preprocessing == Sentences("red").preprocessing
     loaded = lm.MetaSearch.load_from_checkpoint(of_texts, space=SPACE)
     if verb == "fit":
         assert (run.global_step, int(model.outer_steps)) == (2, 2)  # the first step is the checkpoint's
         return
-    (found,) = getattr(trainer(), verb)(loaded, data)  # the data have the checkpoint's vocabulary before this run
+    (found,) = getattr(quiet_trainer(), verb)(loaded, data)  # the data have the checkpoint's vocabulary before this run
     assert found == pytest.approx({name: float(run.callback_metrics[name]) for name in found}, nan_ok=True)
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from spoken_files import write_sounds
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
@@ -34,20 +34,6 @@ SPACES = {
     "pairs": "encoder_decoder_small.yaml",
     "questions": "sequence_spans.yaml",
 }
-
-
-def write_sounds(root: Path, words: int = 2, each: int = 5) -> list[str]:
-    source = lm.kinds.SpokenWords()
-    names = []
-    for word in range(words):
-        for number, sound in enumerate(source.sounds("test", word, range(each))):
-            path = root / f"word{word}" / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with wave.open(str(path), "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes((sound * 32767).short().numpy().tobytes())
-            names.append(str(path.relative_to(root)))
-    return names
 
 
 def squad(file: Path) -> None:
@@ -135,14 +121,13 @@ def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, 
 
 
 def test_arrays_texts_data_sets_and_tasks(arrays: tuple[np.ndarray, list[str]]) -> None:
-    X, y = arrays
-    task = read_given((X, y))
+    task = read_given(arrays)
     assert task.classes == ("bright", "dark")
     assert read_given(task) is task
-    assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))).name == "texts"
-    assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))).name == "texts"
-    data = TensorDataset(torch.rand(20, 1, 8, 8), torch.arange(20) % 2)
-    assert len(read_given(data, test=data_of(6)).test) == 6
+    texts = [f"text {n}" for n in range(20)]
+    for given in (texts, np.array(texts)):
+        assert kind_of(read_given((given, np.arange(20) % 2))).name == "texts"
+    assert len(read_given(data_of(20), test=data_of(6)).test) == 6
 
 
 def data_of(number: int) -> TensorDataset:
@@ -270,7 +255,7 @@ def test_a_stray_file_is_left_out_and_named(images: Path) -> None:
     for name in ("bright", "dark"):  # which may be what is to be learned from
         for number in range(3):
             (images / name / f"{number}.txt").write_text("a photograph")
-    with pytest.raises(ValueError, match=r"holds 20 images and 8 texts: say by 'kind' which are meant"):
+    with pytest.raises(ValueError, match=r"20 images and 8 texts: say by 'kind' which are meant, such as kind="):
         read_given(images)
 
 
@@ -287,30 +272,14 @@ def test_a_class_that_is_left_out_is_not_tested() -> None:
 
 
 def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) -> None:
-    (tmp_path / "mixed" / "a").mkdir(parents=True)
-    (tmp_path / "mixed" / "a" / "1.png").write_bytes(b"")
-    (tmp_path / "mixed" / "a" / "1.txt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "one" / "a").mkdir(parents=True)
-    (tmp_path / "one" / "a" / "1.png").write_bytes((images / "dark" / "1.png").read_bytes())
-    (tmp_path / "columns.csv").write_text("a,b,c\n1,2,3\n")
-    (tmp_path / "prices.csv").write_text("a,label\n1,1.5\n2,2.25\n3,2.5\n")
     (tmp_path / "names.csv").write_text("a,b,c\none,x,u\ntwo,y,v\n")
-    (tmp_path / "blank.csv").write_text("text,label\none,\ntwo,b\n")
-    X = np.random.rand(6, 8, 8)
     for data, sentence in (
         (tmp_path / "absent", "There is no file or folder"),
-        (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\)"),
-        (tmp_path / "one", "has 1 class folder"),
-        (tmp_path / "columns.csv", "columns a, b, c: name that of the labels, or of the numbers to predict, by"),
-        (tmp_path / "prices.csv", "has 0 classes of 3 examples or more, too few to learn from: add some of"),
         (tmp_path / "names.csv", r"that of the texts 'text' .* 'label' \(of pairs of texts 'source' and 'target'\)"),
-        (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
-        ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),
-        ((X, [0] * 6), "All images have the label 0: give two or more classes"),
-        (X, "'data' cannot be a ndarray"),
+        (np.zeros((6, 8, 8)), "'data' cannot be a ndarray"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=sentence):
             read_given(data)
@@ -399,8 +368,6 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
             assert task.preprocessing.names == ("height",)
-        with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
-            read_given(table, group="groups")
 
 
 def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
@@ -421,14 +388,11 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
     assert [len(part.labels) for part in (read_given(tmp_path / "sounds", group="(p.)_").train,)] == [4]
 
 
-def test_groups_that_do_not_suit_what_was_given(
-    images: Path, arrays: tuple[np.ndarray, list[str]], tmp_path: Path
-) -> None:
+def test_groups_that_do_not_suit_what_was_given(images: Path, tmp_path: Path) -> None:
     squad(tmp_path / "asked.json")
     given: list[tuple[Any, Any, str]] = [
         (read_given(images), "folder", "A task is divided already"),
         (images, [1, 2], "'group' must be the name of a column, 'folder' or a regular expression"),
-        (arrays, "owner", "group = 'owner' must be the group of each of the 40 images"),
         (tmp_path / "asked.json", "title", "Questions are divided by their passages"),
     ]
     for data, group, sentence in given:
@@ -439,7 +403,7 @@ def test_groups_that_do_not_suit_what_was_given(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
+        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "columns a, b, c: name that of the labels, or of the numbers to"),
         ("a,d,c\n" + "".join(f"{n},how are you {n},x\n" for n in range(9)), "the columns a, d, c: name that of the"),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
@@ -493,14 +457,10 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
     assert (kind_of(texts).name, texts.way) == ("tables", 7)
     (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
-    with pytest.raises(ValueError, match="name that of the labels, or of the numbers to predict, by 'label'"):
-        read_given(tmp_path / "t.csv")
     for label, goal in (("price", "regression"), ("b", "classification")):
         task = read_given(tmp_path / "t.csv", label=label)
         assert (kind_of(task).name, task.goal.kind) == ("rows", goal)
         assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
-    with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
-        read_given(tmp_path / "t.csv", label="prize")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from written_tables import Frame
 
 import lit_metanas as lm
 from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
@@ -181,19 +182,6 @@ WORDS = ["one day", "two days", "three men", "four dogs", "five cats"] * 4
 LETTERS = ["a", "b"] * 10
 
 
-class Frame:
-    """A data frame, as far as it is asked for anything."""
-
-    def __init__(self, values: dict[str, list[Any]]) -> None:
-        self.values, self.columns = values, list(values)
-
-    def __getitem__(self, key: Any) -> Any:
-        return Frame({name: self.values[name] for name in key}) if isinstance(key, list) else self.values[key]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.values.values())))
-
-
 class Bunch(dict[str, Any]):
     """A data set of scikit-learn, as far as it is asked for anything."""
 
@@ -247,12 +235,9 @@ def test_columns_without_a_label_that_is_found() -> None:
         read_given(([1.0, 2.0], ["x", "y"]), label="place")
 
 
-@pytest.mark.parametrize(
-    ("column", "kind"),
-    [(np.arange(20), "rows"), ([None, *range(19)], "rows"), (["red", "blue", "green", "red"] * 5, "rows")],
-)
-def test_one_column_of_cells_is_a_table(column: Any, kind: str) -> None:
-    assert kind_of(read_given({"x": column, "label": LETTERS})).name == kind
+@pytest.mark.parametrize("column", [np.arange(20), [None, *range(19)], ["red", "blue", "green", "red"] * 5])
+def test_one_column_of_cells_is_a_table(column: Any) -> None:
+    assert kind_of(read_given({"x": column, "label": LETTERS})).name == "rows"
     with pytest.raises(ValueError, match=r"Column 'x' of 'data' has \d+ values for 21 labels: give as many"):
         read_given({"x": column, "label": [*LETTERS, "a"]})
 

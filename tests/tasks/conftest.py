@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lit_metanas.tasks import Subset, Task, TaskSource
+from lit_metanas.tasks import Subset, TaskSource
 
 
 class CodedSource(TaskSource):
@@ -67,14 +67,3 @@ def photographs(tmp_path: Path) -> Path:
                 image = image.convert("RGBA")
             image.save(root / name / f"{i}.png")
     return root
-
-
-@pytest.fixture(scope="session")
-def shown() -> Callable[[Task, str], list[tuple[str, str]]]:
-    """The pairs of texts in a part of a task of translation, from its tensors."""
-
-    def shown(task: Task, part: str) -> list[tuple[str, str]]:
-        split = getattr(task, part)
-        return list(zip(task.preprocessing.show(split.inputs), task.goal.target.show(split.labels), strict=True))
-
-    return shown

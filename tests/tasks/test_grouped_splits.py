@@ -216,15 +216,6 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
             lm.AudioFolderTask(str(tmp_path), given, group="persons")
 
 
-def test_transcripts_of_a_speaker_are_in_one_part(tmp_path: Path) -> None:
-    sounds(tmp_path, table=True)
-    task = lm.TranscriptTask(str(tmp_path), str(tmp_path / "table.csv"), "label", group="person")[0]
-    assert task.val is not None
-    steps = [{int(one[-1].sum()) for one in part.inputs} for part in (task.train, task.val, task.test)]
-    check_apart(steps, 5)
-    assert [len(part) for part in (task.train, task.val, task.test)] == [18, 6, 6]
-
-
 def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
     rows = [f"word{author} number {n} {label},{label},author {author}" for author in range(6) for n in range(3)
             for label in ("poem", "song")]  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from written_tables import Frame
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -226,26 +227,6 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     Path("long.csv").write_text("\n".join([*long[:-1], "1,2,"]))
     assert main(["predict", "out", "table.csv", "long.csv"]) == 0
     assert "\nline 101 of 'long.csv'," in Path("predictions.csv").read_text()
-
-
-class Frame:
-    """What this package sees of a table of pandas."""
-
-    def __init__(self, columns):
-        self.data, self.columns = columns, list(columns)
-        self.ndim = 2
-
-    def __getitem__(self, names):
-        return self.data[names]
-
-    def __iter__(self):
-        return iter(self.columns)
-
-    def __len__(self):
-        return len(next(iter(self.data.values())))
-
-    def __array__(self, dtype=None, copy=None):
-        return np.stack(list(self.data.values()), axis=1).astype(dtype or float)
 
 
 def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():

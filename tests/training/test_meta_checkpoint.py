@@ -8,16 +8,13 @@ from lightning.pytorch import LightningModule, Trainer
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas import DARTSSearcher, Recipe, search
+from lit_metanas.inputs import SeriesShape, TokenShape
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
 from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
-from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces import LayeredSpace, SequenceSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_weights import (
-    META_KEY,
-    MetaCheckpoint,
-    write_meta_checkpoint,
-)
+from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, write_meta_checkpoint
 
 PART = Split(torch.zeros(2, *SHAPE), torch.arange(2))
 TASK = Task("own", 2, PART, PART, PART)
@@ -128,6 +125,14 @@ OTHER = LayeredSpace(kernels=(5,), depths=(2,), widths=(4, 6), pools=("max",), d
 def test_other_models_are_refused(options, sentence, saved):
     with pytest.raises(ValueError, match=sentence):
         resume(saved[1], **options)
+
+
+def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series():
+    # Their shapes are the same numbers, and a network's tensors may be of the same sizes.
+    parts = {"weights": {}, "logits": {}, "labels": {}, "statistics": {}}
+    tokens = MetaCheckpoint(**parts, shape=TokenShape(12, 7), cost=Cost())
+    with pytest.raises(ValueError, match="checkpoint is for sequences of up to 7 of 12 tokens, the model for"):
+        tokens.check_fits(SequenceSpace(readouts=("max",)), SeriesShape(12, 7))
 
 
 def test_a_newer_schema_is_named(saved, tmp_path):
