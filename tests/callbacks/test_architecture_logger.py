@@ -59,24 +59,8 @@ def test_negative_picture_interval_is_refused():
         ArchitectureLogger(picture_every=-1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "not valid JSON"),
-        ("[]", "not a history"),
-        ('{"schema": 2, "labels": {}, "moments": []}', "schema 2"),
-        ('{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step": 1}]}', "damaged"),
-        (
-            '{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step":1,"progress":0,"probabilities":{"a":[1,2]}}]}',
-            "probabilities of other choices",
-        ),
-    ],
-)
-def test_foreign_history_files_are_refused(tmp_path, text, message):
-    file = tmp_path / "probabilities.json"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        ProbabilityHistory.read(file)
+def history(*moments, **changed):
+    return {"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments} | changed
 
 
 def moment(**changed):
@@ -84,20 +68,24 @@ def moment(**changed):
 
 
 @pytest.mark.parametrize(
-    ("moments", "message"),
+    ("content", "message"),
     [
-        ([moment(step=3.5)], "must be a whole number"),
-        ([moment(), moment(step=2)], "not in order"),
-        ([moment(progress=2)], "not in order"),
-        ([moment(probabilities={"b": [0.25, 0.75]})], "of other choices"),
-        ([moment(probabilities={"a": [3e38, 0.5]})], "not between 0 and 1"),
-        ([moment(probabilities={"a": "25"})], "must be a list"),
-        ([moment()] * (MOST_MOMENTS + 1), "has more than 1000 moments"),
+        ([], "not a history"),
+        (history(schema=2), "schema 2"),
+        (history({"step": 1}), "damaged"),
+        (history(moment(step=3.5)), "must be a whole number"),
+        (history(moment(), moment(step=2)), "not in order"),
+        (history(moment(progress=2)), "not in order"),
+        (history(moment(probabilities={"b": [0.25, 0.75]})), "probabilities of other choices"),
+        (history(moment(probabilities={"a": [1, 0, 0]})), "probabilities of other choices"),
+        (history(moment(probabilities={"a": [3e38, 0.5]})), "not between 0 and 1"),
+        (history(moment(probabilities={"a": "25"})), "must be a list"),
+        (history(*[moment()] * (MOST_MOMENTS + 1)), "has more than 1000 moments"),
     ],
 )
-def test_a_history_holds_probabilities_in_order(tmp_path, moments, message):
+def test_a_file_that_is_no_history_of_probabilities_in_order_is_refused(tmp_path, content, message):
     file = tmp_path / "probabilities.json"
-    file.write_text(json.dumps({"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments}))
+    file.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=rf"^'.*probabilities.json' .*{message}"):
         ProbabilityHistory.read(file)
 

@@ -1,8 +1,5 @@
 """Tasks without a finite loss and gradient are left out of their step, counted, and too many of them named."""
 
-import os
-import subprocess
-import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -11,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from meta_toys import fit, make_data, make_model, state_of
+from ranks import run_ranks
 
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.records.record import FailedWorkError
@@ -128,12 +126,8 @@ def test_a_training_that_diverges_stops():
 @pytest.mark.timeout(2000)
 def test_two_processes_leave_out_the_same_tasks_and_stop_together(tmp_path):
     script = Path(__file__).with_name("toys") / "spoiled_episodes.py"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
-    for processes in (1, 2):
-        command = ["timeout", "-k", "5", "900", sys.executable, str(script), str(tmp_path), str(processes)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=950)
-        assert done.returncode == 0, done.stderr
-    one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
+    (one,) = run_ranks(script, tmp_path, "1", 1, seconds=900)
+    first, second = run_ranks(script, tmp_path, "2", 2, seconds=900)
     assert one["said"] == first["said"] == second["said"]
     assert "index 13, classes " in one["said"]
     assert "at step 3, and 2 were left out before it" in one["said"]
