@@ -77,17 +77,8 @@ def found():
 @pytest.mark.parametrize("method", ["queries", "darts"])
 def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     result = searched(method)
-    module = TargetSearch(
-        space=SPACE,
-        methods={method: METHODS[method]()},
-        recipe=RECIPE,
-        flops=2e6,
-        queries=3,
-        seed=1,
-        directory=str(tmp_path),
-        export=True,
-        refit=True,
-    )
+    options = {"recipe": RECIPE, "flops": 2e6, "queries": 3, "seed": 1, "export": True, "refit": True}
+    module = TargetSearch(space=SPACE, methods={method: METHODS[method]()}, directory=str(tmp_path), **options)
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader([TASK], batch_size=None, collate_fn=lambda task: task)
     trainer.predict(module, loader, return_predictions=False)

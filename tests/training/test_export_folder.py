@@ -18,9 +18,9 @@ import exported_script
 import numpy as np
 import pytest
 import torch
+from drawn_networks import drawn
 from huggingface_hub import ModelCard as HubCard
 from PIL import Image
-from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.kinds.images.image_files import read_images
@@ -34,6 +34,7 @@ TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
 GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
 OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
+PAIRS = lm.kinds.BytePairs(size=270, steps=20)
 MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
@@ -45,15 +46,6 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 
 NOT_BY_TORCH = "lit_metanas,lightning,numpy,onnxruntime,optuna"
 NOT_BY_ONNXRUNTIME = "lit_metanas,lightning,torch,optuna"
-
-
-def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, way)
-        for parameter in network.parameters():
-            parameter.data += 0.2 * torch.randn(parameter.shape)
-    return network
 
 
 def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[Any]:
@@ -116,9 +108,7 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
         agree(found, expected)
 
 
-@pytest.mark.parametrize(
-    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS), OLD_GRAMS]
-)
+@pytest.mark.parametrize("made", [WORDS, CHARACTERS, GRAMS, PAIRS, JoinedTokens(WORDS, GRAMS), OLD_GRAMS])
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
     from lit_metanas.training.export.standalone_parts import numbered_tokens
     from lit_metanas.training.export.standalone_texts import read_texts
@@ -140,11 +130,7 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
     goal = lm.Translation(WORDS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
-        for parameter in network.parameters():
-            parameter.data += 0.5 * torch.randn(parameter.shape)
+    network = drawn(space, WORDS.shape, goal.outputs, noise=0.5)
     given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
     texts = 30 * TEXTS
@@ -155,7 +141,7 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     assert all(found == expected for found in answers("empty.txt", "new.txt"))
 
 
-@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, PAIRS])
 def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
     from lit_metanas.training.export.standalone_texts import written_text
 
@@ -422,14 +408,8 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     [
         ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
         (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
-        (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
-        (
-            WORDS.shape,
-            JoinedTokens(WORDS, lm.kinds.BytePairs()),
-            lm.Classification(2),
-            ("PyTorch", "tokenizers"),
-            "FILE",
-        ),
+        (WORDS.shape, WORDS, lm.Translation(PAIRS), ("PyTorch", "tokenizers"), "FILE"),
+        (WORDS.shape, JoinedTokens(WORDS, PAIRS), lm.Classification(2), ("PyTorch", "tokenizers"), "FILE"),
         (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
     ],
 )
