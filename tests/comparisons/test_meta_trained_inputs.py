@@ -1,11 +1,10 @@
 """Searches from a meta-trained checkpoint give a network the inputs that it knows: its vocabulary, its features."""
 
-import math
-import struct
-import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from cipher_tasks import quiet_trainer
 
@@ -45,18 +44,13 @@ def of_texts(tmp_path_factory: pytest.TempPathFactory) -> str:
     return meta_train(Sentences("red"), tmp_path_factory.mktemp("texts") / "last.ckpt")
 
 
-def tone(file: Path, hertz: float, rate: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    values = [int(9000 * math.sin(2 * math.pi * hertz * place / rate)) for place in range(rate // 2)]
-    with wave.open(str(file), "wb") as sound:
-        sound.setparams((1, 2, rate, 0, "NONE", ""))
-        sound.writeframes(struct.pack(f"<{len(values)}h", *values))
-
-
 def recordings(folder: Path, words: int, rate: int) -> str:
+    """A pitch for each word."""
     for word in range(words):
+        (folder / f"word{word}").mkdir(parents=True)
         for take in range(5):
-            tone(folder / f"word{word}" / f"{take}.wav", 200 + 150 * word + 5 * take, rate)
+            radians = 2 * np.pi * (200 + 150 * word + 5 * take) * np.arange(rate // 2) / rate
+            soundfile.write(folder / f"word{word}" / f"{take}.wav", 0.3 * np.sin(radians), rate)
     return str(folder)
 
 

@@ -53,7 +53,6 @@ def brief_training(task, space, seed):
 
 METHODS = {
     "fixed": lambda: FixedArchitecture({}),
-    "random": RandomArchitecture,
     "queries": lambda: QuerySearcher(
         estimator=brief_training,
         train={"learning_rate": RecipeRange(0.02, 0.05, log=True)},

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lit_metanas.meta import Learner, NoInnerLoop, Parameters
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.spaces import Supernet
 from lit_metanas.tasks import Episode, Split
 
@@ -99,11 +100,8 @@ def _parameters(supernet: Supernet, head=None) -> Parameters:
 
 
 def _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options):
-    from lit_metanas.meta.learner import task_generator
-
-    sizes = {"steps": inner_loop.steps}
     return [
-        learner.draw_noise(parameters.logits, episode, task_generator(0, 0, i), **sizes, **options)
+        learner.draw_noise(parameters.logits, episode, task_generator(0, 0, i), steps=inner_loop.steps, **options)
         for i, episode in enumerate(episodes)
     ]
 

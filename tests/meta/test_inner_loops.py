@@ -1,5 +1,7 @@
 """Heads, noise, learner and evaluation."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -102,8 +104,6 @@ def test_running_statistics_normalise_queries_one_by_one(tiny):
 
 
 def test_support_mode_does_not_look_at_other_queries(tiny):
-    from dataclasses import replace
-
     supernet, head, episode = tiny.supernet(), PrototypeLinearHead(), tiny.episode(0)
     parameters = tiny.parameters(supernet)
     fewer = replace(episode, test=type(episode.test)(episode.test.inputs[:2], episode.test.labels[:2]))

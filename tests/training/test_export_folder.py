@@ -28,6 +28,11 @@ from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.network_description import script_packages, script_takes
+from lit_metanas.training.export.standalone_parts import numbered_tokens
+from lit_metanas.training.export.standalone_predict import read_inputs
+from lit_metanas.training.export.standalone_rows import encoded_rows
+from lit_metanas.training.export.standalone_sounds import log_mel
+from lit_metanas.training.export.standalone_texts import read_texts, written_text
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
@@ -110,9 +115,6 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("made", [WORDS, CHARACTERS, GRAMS, PAIRS, JoinedTokens(WORDS, GRAMS), OLD_GRAMS])
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
-    from lit_metanas.training.export.standalone_parts import numbered_tokens
-    from lit_metanas.training.export.standalone_texts import read_texts
-
     if isinstance(made, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         made = made.fitted(3 * TEXTS)
@@ -143,8 +145,6 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, PAIRS])
 def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
-    from lit_metanas.training.export.standalone_texts import written_text
-
     if isinstance(target, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         target = target.fitted(3 * TEXTS)
@@ -195,8 +195,6 @@ def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> Non
 def test_the_script_hears_sounds_as_the_package_does(
     made: lm.kinds.LogMel, rate: int, width: int, channels: int, samples: int
 ) -> None:
-    from lit_metanas.training.export.standalone_sounds import log_mel
-
     write_wave("x.wav", rate, width, channels, samples)
     expected = made.encode(["x.wav"])[0]
     for library in (torch, np):
@@ -269,8 +267,6 @@ def test_the_script_predicts_numbers_as_the_package_does() -> None:
 @pytest.mark.parametrize("names", [COLUMNS.names, ()])
 @pytest.mark.parametrize("scale", ["standardised", "quantiles", "pieces"])
 def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str, ...]) -> None:
-    from lit_metanas.training.export.standalone_rows import encoded_rows
-
     made = lm.kinds.Columns(names, scale).fitted(ROWS)
 
     values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
@@ -292,8 +288,6 @@ MIXED = """when,colour,on,weight,id,sort
 
 @pytest.mark.parametrize(("times", "scale"), [("", "standardised"), ("T10:30", "pieces")])
 def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: Any) -> None:
-    from lit_metanas.training.export.standalone_rows import encoded_rows
-
     lines = [line.split(",", 1) for line in MIXED.splitlines()]
     table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
     Path("learned.csv").write_text("\n".join(table))
@@ -310,8 +304,6 @@ def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: An
 
 
 def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
     levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save("grey.png")
     file = Path("grey.png")
@@ -332,8 +324,6 @@ def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path)
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
 def test_the_script_lays_transparent_images_over_white_as_the_package_does(mode: str) -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
     pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
     if mode == "P":
         Image.fromarray(pixels[:, :, :3]).convert("P").save("x.png", transparency=bytes(range(256)))

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLinearHead
@@ -98,8 +99,6 @@ def test_running_statistics_are_those_of_the_last_tasks_under_the_present_weight
 
 
 def test_a_checkpoint_within_an_epoch_holds_the_statistics_of_its_weights(tmp_path):
-    from lightning.pytorch import Callback
-
     class Save(Callback):
         def on_train_batch_end(self, trainer, pl_module, *args):
             if trainer.global_step == 10:
